@@ -1,0 +1,1 @@
+"""Energy market data: landed raw, checked row by row, as of any instant."""

@@ -1,0 +1,41 @@
+"""The errors that reach a user, each with a message of one line.
+
+Anything that a caller is expected to handle is here. Errors private to one module stay in it.
+"""
+
+
+class EnergyPlatformError(Exception):
+    """Base of every error whose message is meant to be read by a user."""
+
+
+class UsageError(EnergyPlatformError):
+    """What was asked cannot be: an unknown source, a missing file, a bad setting."""
+
+
+class UnknownSourceError(UsageError):
+    """No market source or table has this name."""
+
+
+class ParseError(EnergyPlatformError):
+    """A payload is not in the provider's format; the message says where it departs from it."""
+
+
+class FeedError(EnergyPlatformError):
+    """A provider could not be reached or refused to answer; the feed may try again.
+
+    Args:
+        message: What happened, without any secret.
+        retry_after_seconds: How long the provider asked us to stay away, if it said so.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class FencedError(EnergyPlatformError):
+    """Another writer has taken over this log; this one must stop writing."""
+
+
+class CommitConflictError(EnergyPlatformError):
+    """Another writer committed to this table first; read its state again before the next try."""

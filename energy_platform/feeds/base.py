@@ -1,0 +1,71 @@
+"""What every feed has in common: its contract, and what the collector lends it.
+
+A feed carries bytes. It owns its schedule, cursor, time-outs and rate limit; it knows nothing of
+columns. The collector runs it, lands what it brings, and starts it again, with back-off, when it
+raises.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from energy_platform.raw_message import RawMessage
+
+
+class WireProtocol(StrEnum):
+    """The five ways in which market data arrives."""
+
+    REST = "REST"
+    SOAP = "SOAP"
+    WEBSOCKET = "WebSocket"
+    FTP = "FTP"
+    SNS = "SNS"
+
+
+class FeedSession(Protocol):
+    """What a feed may ask of the collector that runs it."""
+
+    source_name: str
+    state_directory: Path
+    """A folder of the feed's own for caches; losing it costs time, never data."""
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that was landed last, also before a restart; None at the very start."""
+
+    async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
+        """Append messages to the landing zone together with the feed's new cursor.
+
+        Returns once they are durable; only then may the feed acknowledge them upstream.
+        With `cursor=None` the last cursor stays. Waits while the landing zone is slow, so a feed
+        that awaits it is never ahead by more than what it holds itself.
+        """
+
+    def address(self, url: str) -> str:
+        """Return where `url` is really reached: itself, or the simulator's stand-in."""
+
+    def secret(self, variable: str) -> str:
+        """Return an environment variable's value; a stand-in in a simulated market."""
+
+    async def turn(self, provider: str, requests_per_second: float) -> None:
+        """Wait for a turn at a provider; all feeds of one provider share the limiter."""
+
+    def ban(self, provider: str, seconds: float) -> None:
+        """Keep every feed of this provider away for so long."""
+
+
+class Feed(Protocol):
+    """One way in. Feeds are values: their fields are the source's settings."""
+
+    protocol: ClassVar[WireProtocol]
+
+    async def run(self, session: FeedSession) -> None:
+        """Carry messages until cancelled.
+
+        Raises:
+            FeedError: The provider failed; the collector starts the feed again after a back-off
+                (or after `retry_after_seconds`). Any other exception is treated alike, and logged
+                with its traceback.
+            FencedError: Another collector has taken over this source.
+        """

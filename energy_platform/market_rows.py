@@ -1,0 +1,63 @@
+"""The columns that every market table has, as pandera models that a source extends.
+
+A source's table is one model: its column names carry the unit, its fields the checks and the
+description. What the catalogue, the checks and the stores say about a column is derived from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import pandera.polars as pa
+import polars as pl
+
+INSTANT: Final = pl.Datetime("us", "UTC")
+"""The one type of time inside the platform: a UTC instant in microseconds."""
+
+Instant = Annotated[pl.Datetime, "us", "UTC"]
+"""`INSTANT`, spelled for the annotation of a pandera model."""
+
+PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
+"""Columns that say where a row came from; they are no part of what the market said."""
+
+
+class MarketRows(pa.DataFrameModel):
+    """Every market table: where each row came from and when we knew it."""
+
+    class Config:
+        """A column that the model does not name is an error, not a surprise."""
+
+        strict = True
+
+    received_at: Instant = pa.Field(description="When the platform knew the row")
+    landing_offset: int = pa.Field(ge=0, description="Address of the row's message in the landing log")
+
+
+class DeliveryRows(MarketRows):
+    """Values that hold for a delivery period, its end excluded."""
+
+    delivery_start: Instant = pa.Field(description="Start of the delivery period")
+    delivery_end: Instant = pa.Field(description="End of the delivery period")
+
+    @pa.dataframe_check
+    def delivery_ends_after_it_starts(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera passes the class)
+        """A delivery period has a length."""
+        return data.lazyframe.select(pl.col("delivery_end") > pl.col("delivery_start"))
+
+
+class InstantRows(MarketRows):
+    """Values measured, or events that happened, at one instant."""
+
+    observed_at: Instant = pa.Field(description="When it was measured or happened")
+
+
+class ForecastRows(MarketRows):
+    """Values that a model run expects at a later instant."""
+
+    run_at: Instant = pa.Field(description="Reference time of the model run")
+    valid_at: Instant = pa.Field(description="Instant that the forecast is for")
+
+    @pa.dataframe_check
+    def forecast_looks_ahead(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera passes the class)
+        """A forecast is never for an instant before its run."""
+        return data.lazyframe.select(pl.col("valid_at") >= pl.col("run_at"))

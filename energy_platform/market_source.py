@@ -1,0 +1,152 @@
+"""The contract of a market source: one value says all that the platform needs to know of a feed.
+
+A module in `energy_platform/sources/` holds one or more `MarketSource` values and is found by
+`energy_platform.registry`. What belongs here is the contract; what a provider sends is the
+business of the source's own module, and how bytes travel that of its feed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property, wraps
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.base import Feed
+from energy_platform.market_rows import PROVENANCE_COLUMNS, MarketRows
+from energy_platform.raw_message import RawMessage
+from energy_platform.units import unit_of
+
+
+Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
+"""Raw messages to the rows that they hold: the source's columns and `landing_offset`.
+
+Pure: the same messages give the same rows. Raises `ParseError` (any other exception counts as one)
+when a message is not in the provider's format; the caller then tries each message alone.
+"""
+
+
+class MarketGroup(StrEnum):
+    """The markets that a desk watches together; one sensor and one run per tick each."""
+
+    AUCTIONS = "auctions"
+    INTRADAY = "intraday"
+    GRID = "grid"
+    GAS = "gas"
+    WEATHER = "weather"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnInfo:
+    """One column of a source's table, as the catalogue and the stores describe it."""
+
+    name: str
+    type: str
+    unit: str | None
+    description: str | None
+    nullable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketSource:
+    """One feed of one provider, and the table that it becomes.
+
+    Attributes:
+        name: The table's and the asset's name, e.g. `ote_day_ahead_price`.
+        provider: Who publishes it, as in its terms of use.
+        group: The market group whose sensor watches it.
+        description: One or two sentences for the catalogue.
+        feed: How its bytes arrive.
+        parse: How its bytes become rows.
+        rows: The pandera model of its table.
+        key: Columns that tell one fact from another; a second row with the same key is a revision.
+        event_time: The column that says when the fact holds.
+        expected_lag: How old the newest data may be before it is late.
+        terms: Terms of use, in short.
+        owner: Who to ask.
+        revision: A column in which the provider numbers revisions; where there is none, the
+            order in which they were received counts.
+        hot_tags: Columns that name a series in the hot store; by default the key without times.
+        hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
+        context: What a parser needs when a payload is read by hand, with sensible defaults.
+        required_environment: Environment variables without which the live feed cannot run.
+    """
+
+    name: str
+    provider: str
+    group: MarketGroup
+    description: str
+    feed: Feed
+    parse: Parser
+    rows: type[MarketRows]
+    key: tuple[str, ...]
+    event_time: str
+    expected_lag: timedelta
+    terms: str
+    owner: str = "market-data@energy-platform"
+    revision: str | None = None
+    hot_tags: tuple[str, ...] | None = None
+    hot_fields: tuple[str, ...] | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+    required_environment: tuple[str, ...] = ()
+
+    @cached_property
+    def schema(self) -> pa.DataFrameSchema:
+        """The pandera schema of the table."""
+        return self.rows.to_schema()
+
+    @cached_property
+    def dtypes(self) -> dict[str, pl.DataType]:
+        """The table's columns and their polars types, in order."""
+        return {name: column.dtype.type for name, column in self.schema.columns.items()}
+
+    @cached_property
+    def value_columns(self) -> tuple[str, ...]:
+        """Columns in which a revision differs: neither key, nor provenance, nor publication."""
+        fixed = {*self.key, *PROVENANCE_COLUMNS, "published_at", self.revision}
+        return tuple(name for name in self.dtypes if name not in fixed)
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Columns that name a series in the hot store."""
+        if self.hot_tags is not None:
+            return self.hot_tags
+        return tuple(name for name in self.key if not self.dtypes[name].is_temporal())
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Columns that the hot store holds as values."""
+        if self.hot_fields is not None:
+            return self.hot_fields
+        return tuple(name for name in self.value_columns if self.dtypes[name].is_numeric())
+
+    @cached_property
+    def columns(self) -> tuple[ColumnInfo, ...]:
+        """The table's columns with their units and descriptions."""
+        return tuple(
+            ColumnInfo(
+                name=name,
+                type=str(self.dtypes[name]),
+                unit=unit_of(name),
+                description=column.description,
+                nullable=column.nullable,
+            )
+            for name, column in self.schema.columns.items()
+        )
+
+
+def each_message(parse_one: Callable[[RawMessage], pl.DataFrame]) -> Parser:
+    """Lift the parser of one message to a `Parser` that notes which message a row came from."""
+
+    @wraps(parse_one)
+    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
+        return pl.concat(
+            parse_one(message).with_columns(
+                landing_offset=pl.lit(message.landing_offset, dtype=pl.Int64)
+            )
+            for message in messages
+        )
+
+    return parse

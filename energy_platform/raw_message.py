@@ -1,0 +1,26 @@
+"""What crosses the border between a feed and a parser: bytes, and the little needed to read them.
+
+Nothing here knows a provider's format or a way of storing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawMessage:
+    """One message of a market, byte for byte as it was received.
+
+    Attributes:
+        body: The bytes as received.
+        received_at: When we knew them (UTC).
+        context: What a parser needs beside the body: the URL or topic, request parameters, the
+            content type. Never a secret.
+        landing_offset: The message's address in its source's log; -1 before it has landed.
+    """
+
+    body: bytes
+    received_at: datetime
+    context: Mapping[str, str] = field(default_factory=dict)
+    landing_offset: int = -1

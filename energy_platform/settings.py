@@ -1,0 +1,73 @@
+"""Every setting of the platform, read from the environment in this one place.
+
+Secrets are read from the environment by name at the moment they are used, and are kept out of
+this object, so that printing it can't leak one.
+"""
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from energy_platform.errors import UsageError
+
+
+class Markets(StrEnum):
+    """Where data comes from."""
+
+    SIMULATED = "simulated"
+    LIVE = "live"
+
+
+class Settings(BaseSettings):
+    """The platform's settings; `ENERGY_PLATFORM_` and the field's name is the variable.
+
+    Attributes:
+        home: The one folder that holds all state.
+        markets: The simulator, or the real markets.
+        landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
+        broker_url: Address of the Celery broker.
+        addresses: Provider addresses and what to reach instead, as a JSON object.
+        linger_seconds: How long the collector gathers messages before it writes a segment.
+        batch_messages: How many messages one micro-batch takes at most.
+        hot_days: How many days of points the hot store keeps.
+        log_level: What the processes log.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ENERGY_PLATFORM_", frozen=True)
+
+    home: Path = Path(".energy_platform")
+    markets: Markets = Markets.SIMULATED
+    landing: str | None = None
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    addresses: dict[str, str] = Field(default_factory=dict)
+    linger_seconds: float = Field(default=0.2, ge=0, le=60)
+    batch_messages: int = Field(default=20_000, ge=1)
+    hot_days: int = Field(default=14, ge=1)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def landing_url(self) -> str:
+        """The landing zone's address: a URL that object stores understand."""
+        if self.landing is not None and "://" in self.landing:
+            return self.landing
+        folder = Path(self.landing) if self.landing is not None else self.home / "landing"
+        return folder.absolute().as_uri()
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read once.
+
+    Raises:
+        UsageError: A variable has a value that can't be used; the message names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        variable = "ENERGY_PLATFORM_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise UsageError(f"{variable}: {first['msg']}") from None

@@ -1,0 +1,33 @@
+"""The unit of a column, read from its name: the suffix is the only place where a unit is written.
+
+Adding a unit is one line in `UNITS`.
+"""
+
+from typing import Final
+
+UNITS: Final = {
+    "_eur_per_mwh": "EUR/MWh",
+    "_czk_per_mwh": "CZK/MWh",
+    "_gbp_per_mwh": "GBP/MWh",
+    "_mwh": "MWh",
+    "_mw": "MW",
+    "_gw": "GW",
+    "_hz": "Hz",
+    "_m_per_s": "m/s",
+    "_deg": "°",
+    "_deg_c": "°C",
+    "_m": "m",
+    "_pct": "%",
+}
+
+
+def unit_of(column: str) -> str | None:
+    """Return the unit that a column's name carries, the longest suffix winning.
+
+    >>> unit_of("price_eur_per_mwh")
+    'EUR/MWh'
+    >>> unit_of("bidding_zone") is None
+    True
+    """
+    suffixes = [suffix for suffix in UNITS if column.endswith(suffix)]
+    return UNITS[max(suffixes, key=len)] if suffixes else None
