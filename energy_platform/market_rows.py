@@ -30,7 +30,9 @@ class MarketRows(pa.DataFrameModel):
         strict = True
 
     received_at: Instant = pa.Field(description="When the platform knew the row")
-    landing_offset: int = pa.Field(ge=0, description="Address of the row's message in the landing log")
+    landing_offset: int = pa.Field(
+        ge=0, description="Address of the row's message in the landing log"
+    )
 
 
 class DeliveryRows(MarketRows):
@@ -40,7 +42,8 @@ class DeliveryRows(MarketRows):
     delivery_end: Instant = pa.Field(description="End of the delivery period")
 
     @pa.dataframe_check
-    def delivery_ends_after_it_starts(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera passes the class)
+    @classmethod
+    def delivery_ends_after_it_starts(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """A delivery period has a length."""
         return data.lazyframe.select(pl.col("delivery_end") > pl.col("delivery_start"))
 
@@ -58,6 +61,7 @@ class ForecastRows(MarketRows):
     valid_at: Instant = pa.Field(description="Instant that the forecast is for")
 
     @pa.dataframe_check
-    def forecast_looks_ahead(cls, data: pa.PolarsData) -> pl.LazyFrame:  # noqa: N805 (pandera passes the class)
+    @classmethod
+    def forecast_looks_ahead(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """A forecast is never for an instant before its run."""
         return data.lazyframe.select(pl.col("valid_at") >= pl.col("run_at"))

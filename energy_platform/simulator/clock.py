@@ -1,0 +1,73 @@
+"""Market time: wall time, run at any speed, and stopped on demand.
+
+Nothing here knows what happens in the market; providers ask it for the time and wait on it.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+_NAP_SECONDS: Final = 0.05
+
+
+@dataclass(slots=True)
+class MarketClock:
+    """A clock that starts at `origin` and runs `speed` times as fast as the wall clock.
+
+    Attributes:
+        origin: Market time at the start.
+        started_at: Wall time at the start.
+        speed: Market seconds per wall second.
+        frozen_at: Market time at which the clock was stopped, if it was.
+    """
+
+    origin: datetime
+    started_at: datetime
+    speed: float = 1.0
+    frozen_at: datetime | None = None
+
+    @classmethod
+    def resume(cls, file: Path, *, origin: datetime | None, speed: float) -> Self:
+        """Go on with the clock kept in `file`, so that a restart does not turn time back.
+
+        A file of another speed, or of another `origin` where one is given, is replaced.
+        """
+        now = datetime.now(UTC)
+        if file.exists():
+            kept = json.loads(file.read_text())
+            clock = cls(
+                origin=datetime.fromisoformat(kept["origin"]),
+                started_at=datetime.fromisoformat(kept["started_at"]),
+                speed=kept["speed"],
+            )
+            if clock.speed == speed and origin in (None, clock.origin):
+                return clock
+        clock = cls(origin=origin or now, started_at=now, speed=speed)
+        file.write_text(
+            json.dumps(
+                {"origin": clock.origin.isoformat(), "started_at": now.isoformat(), "speed": speed}
+            )
+        )
+        return clock
+
+    def now(self) -> datetime:
+        """Return market time (UTC)."""
+        if self.frozen_at is not None:
+            return self.frozen_at
+        return self.origin + (datetime.now(UTC) - self.started_at) * self.speed
+
+    def freeze(self) -> None:
+        """Stop market time for good: nothing new happens, but every question is answered."""
+        self.frozen_at = self.now()
+
+    async def sleep(self, market_time: timedelta) -> None:
+        """Wait for a span of market time; for ever once the clock is frozen."""
+        await self.sleep_until(self.now() + market_time)
+
+    async def sleep_until(self, instant: datetime) -> None:
+        """Wait until market time has reached `instant`; for ever once the clock is frozen."""
+        while (missing := (instant - self.now()).total_seconds()) > 0 or self.frozen_at is not None:
+            await asyncio.sleep(_NAP_SECONDS if self.frozen_at else min(missing / self.speed, 1.0))

@@ -1,0 +1,76 @@
+"""The simulator's own record of what the markets emitted: what the warehouse must hold in the end.
+
+One JSON line per emission, in the columns of the market source's table, stamped with the wall
+time at which it became visible to a client. Tests and benchmarks compare against it; the platform
+never reads it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+Row = Mapping[str, Any]
+"""One row in the columns of its source's table, without provenance; instants as datetimes."""
+
+_SUFFIX: Final = ".ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """Rows that became visible together.
+
+    Attributes:
+        emitted_at: Wall time (UTC) at which a client could first see them.
+        market_at: Market time of the same moment.
+        rows: The rows; instants as ISO 8601 text.
+    """
+
+    emitted_at: datetime
+    market_at: datetime
+    rows: list[dict[str, Any]]
+
+
+class Journal:
+    """Emissions by market source, in one file each below `folder`, kept over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def emit(self, source: str, market_at: datetime, rows: Iterable[Row]) -> None:
+        """Note that `rows` become visible now. Call it just before they do."""
+        line = {
+            "emitted_at": datetime.now(UTC).isoformat(),
+            "market_at": market_at.isoformat(),
+            "rows": list(rows),
+        }
+        with (self._folder / f"{source}{_SUFFIX}").open("a") as file:
+            file.write(json.dumps(line, default=_as_text) + "\n")
+
+    def emissions(self, source: str) -> Iterator[Emission]:
+        """Yield what `source` emitted, oldest first; a line cut off by a crash is left out."""
+        file = self._folder / f"{source}{_SUFFIX}"
+        if not file.exists():
+            return
+        with file.open() as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    kept = json.loads(line)
+                    yield Emission(
+                        datetime.fromisoformat(kept["emitted_at"]),
+                        datetime.fromisoformat(kept["market_at"]),
+                        kept["rows"],
+                    )
+
+    def last_market_at(self, source: str) -> datetime | None:
+        """Return the market time of the newest emission: where a restarted provider goes on."""
+        return max((emission.market_at for emission in self.emissions(source)), default=None)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in the journal")

@@ -1,0 +1,1 @@
+"""One module per simulated provider, each with one `PROVIDER` value."""

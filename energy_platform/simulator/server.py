@@ -1,0 +1,86 @@
+"""Runs a simulated world: every provider on its sockets, and a way to ask for faults.
+
+What a provider says on the wire is in its own module. The control routes under `/control` are the
+simulator's own and stand for no market.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.world import SimulatedProvider, World, providers
+
+HOST = "127.0.0.1"
+
+
+def control_routes(world: World) -> list[Route]:
+    """Return the routes by which a test, or a person, moves the world."""
+
+    async def ask_fault(request: Request) -> Response:
+        asked = await request.json()
+        try:
+            fault = Fault(
+                kind=FaultKind(asked["kind"]),
+                count=int(asked.get("count", 1)),
+                seconds=float(asked.get("seconds", 5.0)),
+            )
+            world.faults.ask(asked["source"], fault)
+        except (KeyError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({"pending": world.faults.pending(asked["source"])})
+
+    async def freeze(_request: Request) -> Response:
+        world.clock.freeze()
+        return JSONResponse({"market_time": world.clock.now().isoformat()})
+
+    async def state(_request: Request) -> Response:
+        return JSONResponse({"market_time": world.clock.now().isoformat()})
+
+    return [
+        Route("/faults", ask_fault, methods=["POST"]),
+        Route("/freeze", freeze, methods=["POST"]),
+        Route("/state", state),
+    ]
+
+
+def application(world: World, served: list[SimulatedProvider]) -> Starlette:
+    """Return the ASGI application that speaks for every provider reached by HTTP."""
+    mounts = [Mount(f"/{provider.name}", routes=provider.routes(world)) for provider in served]
+    return Starlette(routes=[*mounts, Mount("/control", routes=control_routes(world))])
+
+
+@contextlib.asynccontextmanager
+async def running(
+    world: World, served: list[SimulatedProvider] | None = None
+) -> AsyncIterator[asyncio.TaskGroup]:
+    """Run a world (all its providers unless some are named) for as long as the context lasts."""
+    served = list(providers()) if served is None else served
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(world, served),
+            host=HOST,
+            port=world.ports.http,
+            log_level="warning",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running_tasks = [tasks.create_task(provider.run(world)) for provider in served]
+        serving = tasks.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield tasks
+        finally:
+            for task in running_tasks:
+                task.cancel()
+            server.should_exit = True
+            await serving
