@@ -1,0 +1,385 @@
+"""The logs of a landing zone: who reads where, and who may write.
+
+A log's segments form a chain: each starts at the offset at which the one before it stops. So the
+next segment's name is known before it exists, and asking for that one name tells whether the log
+has grown. Names that existed before a listing began are in it; those made meanwhile may not be,
+which is why a reader fixes the end first and lists second.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import accumulate
+from threading import Lock
+from typing import Final, NamedTuple, Self
+from uuid import uuid4
+
+import obstore
+import polars as pl
+from obstore.store import GCSStore, LocalStore, ObjectStore
+
+from energy_platform.errors import FencedError, UsageError
+from energy_platform.landing import objects
+from energy_platform.landing.segment import (
+    OFFSETS_PER_FOLDER,
+    CorruptLogError,
+    Segment,
+    decode,
+    encode,
+    first_offset,
+    folder_path,
+    segment_path,
+    tabulate,
+    to_messages,
+)
+from energy_platform.market_rows import INSTANT
+from energy_platform.raw_message import RawMessage
+
+SEGMENT_BYTES: Final = 64 * 2**20
+"""An append of more body bytes than this becomes several segments; one message is never split."""
+
+_FETCH_BYTES: Final = 32 * 2**20
+_FETCH_SEGMENTS: Final = 256
+_FETCH_THREADS: Final = 8
+
+_SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
+
+
+class _Tail(NamedTuple):
+    """What the last segment of a log says."""
+
+    first: int
+    end: int
+    cursor: str | None
+    last_received_at: datetime | None
+
+
+_EMPTY: Final = _Tail(first=0, end=0, cursor=None, last_received_at=None)
+
+
+class LandingZone:
+    """The logs of all sources in one folder or bucket.
+
+    Args:
+        store: Where the segments are.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._logs: dict[str, LandingLog] = {}
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the landing zone at `file:///folder` (made where it's missing) or `gs://bucket/prefix`.
+
+        Cloud Storage takes its credentials from the environment as Google's own tools do, and its
+        objects are durable once written. That road is the same code as a folder's down to
+        `objects.create`, but only folders and memory are covered by tests.
+
+        Raises:
+            UsageError: No landing zone can be at this address.
+        """
+        if url.startswith("file://"):
+            return cls(LocalStore.from_url(url, mkdir=True))
+        if url.startswith("gs://"):
+            return cls(GCSStore.from_url(url))
+        raise UsageError(
+            f"a landing zone is at file:///folder or gs://bucket/prefix, not at {url!r}"
+        )
+
+    def log(self, source_name: str) -> "LandingLog":
+        """Return a source's log for reading; the same one each time, for what it remembers.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        if source_name not in self._logs:
+            self._logs[source_name] = LandingLog(self._store, source_name)
+        return self._logs[source_name]
+
+    def writer(self, source_name: str) -> "LandingWriter":
+        """Take over a source's log for writing.
+
+        Whoever wrote it before is told `FencedError` when next the two aim at the same offset.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        return LandingWriter(self._store, source_name)
+
+
+class LandingLog:
+    """One source's log, for reading. Threads may share it.
+
+    Args:
+        store: Where the segments are.
+        source_name: The source's name, and the log's folder.
+
+    Raises:
+        UsageError: No source can have this name.
+    """
+
+    def __init__(self, store: ObjectStore, source_name: str) -> None:
+        if not _SOURCE_NAME.fullmatch(source_name):
+            raise UsageError(f"a source's name is of a-z, 0-9 and _, which {source_name!r} is not")
+        self._store = store
+        self._source_name = source_name
+        self._tail = _EMPTY
+        self._advancing = Lock()
+
+    def end_offset(self) -> int:
+        """Return the offset that the next message will have: how many there are.
+
+        One look at one name while the log stands still.
+        """
+        return self.tail().end
+
+    def last_received_at(self) -> datetime | None:
+        """Return when the newest message was received; None while there is none."""
+        return self.tail().last_received_at
+
+    def read(
+        self, start: int, stop: int, *, limit: int | None = None, limit_bytes: int | None = None
+    ) -> list[RawMessage]:
+        """Return the messages of offsets [start, stop), in order.
+
+        Args:
+            start: The first offset.
+            stop: The offset after the last; at most `end_offset()`.
+            limit: Return at most so many messages, the first ones.
+            limit_bytes: Return no further messages once their bodies together exceed so many
+                bytes; the first is always returned.
+
+        Raises:
+            ValueError: The log doesn't reach from `start` to `stop`.
+            CorruptLogError: A segment is unreadable or missing.
+        """
+        if not 0 <= start <= stop:
+            raise ValueError(f"no offsets are in [{start}, {stop})")
+        if stop > self._tail.end and stop > self.end_offset():
+            raise ValueError(f"{self._source_name} ends before offset {stop}")
+        if limit is not None:
+            stop = min(stop, start + limit)
+        messages: list[RawMessage] = []
+        for rows in self._rows(start, stop):
+            messages += to_messages(rows)
+            if limit_bytes is not None:
+                sizes = accumulate(len(message.body) for message in messages)
+                within = sum(size <= limit_bytes for size in sizes)
+                if within < len(messages):
+                    return messages[: max(within, 1)]
+        return messages
+
+    def offset_at(self, instant: datetime) -> int:
+        """Return the first offset received at `instant` or later; the end when there is none.
+
+        Well defined because `received_at` never falls along a log.
+        """
+        tail = self.tail()
+        folders = [
+            folder for folder in self._folders() if folder <= tail.first // OFFSETS_PER_FOLDER
+        ]
+
+        def began_at(segment: Segment) -> datetime:
+            began: datetime = self._received_at(segment)[0]
+            return began
+
+        position = bisect_left(folders, instant, key=lambda folder: began_at(self._list(folder)[0]))
+        if position == 0:
+            return 0
+        segments = self._list(folders[position - 1])
+        segment = segments[bisect_left(segments, instant, key=began_at) - 1]
+        earlier = self._received_at(segment) < instant
+        return segment.first + int(earlier.sum())
+
+    def tail(self) -> _Tail:
+        """Return what the last segment says, looking again whether it is still the last."""
+        with self._advancing:
+            if self._tail.end == 0 and self._is_segment(0):
+                self._tail = self._read_tail(self._newest())
+            while self._is_segment(self._tail.end):
+                grown = self._list(self._tail.end // OFFSETS_PER_FOLDER, since=self._tail.end)
+                self._tail = self._read_tail(grown[-1])
+            return self._tail
+
+    def _is_segment(self, first: int) -> bool:
+        return objects.exists(self._store, segment_path(self._source_name, first))
+
+    def _newest(self) -> Segment:
+        # A writer that was killed between its folder and its segment leaves an empty folder.
+        return next(
+            segments[-1] for folder in reversed(self._folders()) if (segments := self._list(folder))
+        )
+
+    def _read_tail(self, segment: Segment) -> _Tail:
+        rows = decode([self._fetch(segment)], ["offset", "received_at", "cursor"])
+        last_offset, last_received_at, cursor = rows.row(-1)
+        return _Tail(segment.first, last_offset + 1, cursor, last_received_at)
+
+    def _rows(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
+        """Yield the rows of [start, stop) in tables of bounded size.
+
+        Raises:
+            CorruptLogError: A segment is unreadable or missing.
+        """
+        expected = start
+        if start == stop:
+            return
+        with ThreadPoolExecutor(_FETCH_THREADS) as pool:
+            for segments in _bounded(self._covering(start, stop)):
+                rows = decode(list(pool.map(self._fetch, segments))).filter(
+                    pl.col("offset").is_between(start, stop, closed="left")
+                )
+                if rows.get_column("offset").to_list() != list(
+                    range(expected, expected + len(rows))
+                ):
+                    raise CorruptLogError(
+                        f"{self._source_name}: a segment from offset {expected} on is missing"
+                    )
+                expected += len(rows)
+                yield rows
+        if expected != stop:
+            raise CorruptLogError(
+                f"{self._source_name}: a segment from offset {expected} on is missing"
+            )
+
+    def _covering(self, start: int, stop: int) -> Iterator[Segment]:
+        """Yield the segments that hold the offsets [start, stop), in order."""
+        floor = start if self._is_segment(start) else self._floor(start)
+        for folder in range(floor // OFFSETS_PER_FOLDER, (stop - 1) // OFFSETS_PER_FOLDER + 1):
+            for segment in self._list(folder, since=floor):
+                if segment.first < stop:
+                    yield segment
+
+    def _floor(self, offset: int) -> int:
+        """Return the first offset of the segment that holds `offset`."""
+        for folder in reversed(self._folders()):
+            if folder <= offset // OFFSETS_PER_FOLDER:
+                firsts = [segment.first for segment in self._list(folder)]
+                position = bisect_left(firsts, offset + 1)
+                if position > 0:
+                    return firsts[position - 1]
+        raise CorruptLogError(f"{self._source_name}: no segment holds offset {offset}")
+
+    def _folders(self) -> list[int]:
+        listing = obstore.list_with_delimiter(self._store, self._source_name)
+        return sorted(int(path.rpartition("/")[2]) for path in listing["common_prefixes"])
+
+    def _list(self, folder: int, *, since: int = 0) -> list[Segment]:
+        """Return a folder's segments that start at `since` or later, in order."""
+        listing = obstore.list(
+            self._store,
+            folder_path(self._source_name, folder),
+            # The last name that is not wanted: offsets of a listing are exclusive.
+            offset=segment_path(self._source_name, since - 1) if since else None,
+            chunk_size=OFFSETS_PER_FOLDER,
+        )
+        return sorted(
+            Segment(first, meta["size"])
+            for chunk in listing
+            for meta in chunk
+            if (first := first_offset(meta["path"])) is not None
+        )
+
+    def _fetch(self, segment: Segment) -> bytes:
+        return objects.fetch(self._store, segment_path(self._source_name, segment.first))
+
+    def _received_at(self, segment: Segment) -> pl.Series:
+        return decode([self._fetch(segment)], ["received_at"]).to_series()
+
+
+class LandingWriter:
+    """One source's log, for writing, by one thread at a time.
+
+    Args:
+        store: Where the segments are.
+        source_name: The source's name, and the log's folder.
+
+    Raises:
+        UsageError: No source can have this name.
+    """
+
+    def __init__(self, store: ObjectStore, source_name: str) -> None:
+        self._store = store
+        self._source_name = source_name
+        self._id = uuid4().hex
+        log = LandingLog(store, source_name)
+        objects.discard_staged(store, source_name)
+        self._tail = log.tail()
+
+    @property
+    def end_offset(self) -> int:
+        """The offset that the next message will have."""
+        return self._tail.end
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that was appended last."""
+        return self._tail.cursor
+
+    def append(self, messages: Sequence[RawMessage], cursor: str | None) -> range:
+        """Append messages, and the feed's cursor after them; return their offsets.
+
+        Durable on return. A clock that was set back doesn't make `received_at` fall: it stays at
+        the last landed instant until the clock has caught up. An append that becomes several
+        segments carries the new cursor in the last one only, so a crash between them costs a
+        repeated fetch and no message. A cursor without a message travels with the next one.
+
+        Args:
+            messages: What was received, in order.
+            cursor: Where the feed goes on from; None leaves it as it was.
+
+        Raises:
+            FencedError: Another writer has taken over this log; nothing more was written.
+            ValueError: A message doesn't say in which time zone it was received.
+        """
+        first = self._tail.end
+        after = cursor if cursor is not None else self._tail.cursor
+        parts = list(_parts(messages))
+        for number, part in enumerate(parts, start=1):
+            self._append_segment(part, after if number == len(parts) else self._tail.cursor)
+        self._tail = self._tail._replace(cursor=after)
+        return range(first, self._tail.end)
+
+    def _append_segment(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
+        first = self._tail.end
+        rows = tabulate(messages, first=first).with_columns(
+            pl.max_horizontal(
+                pl.col("received_at").cum_max(),
+                pl.lit(self._tail.last_received_at, dtype=INSTANT),
+            )
+        )
+        path = segment_path(self._source_name, first)
+        body = encode(rows, cursor=cursor, writer=self._id)
+        if not objects.create(self._store, path, body, writer=self._id):
+            raise FencedError(f"another writer has taken over the log of {self._source_name}")
+        received_at: datetime = rows.get_column("received_at")[-1]
+        self._tail = _Tail(first, first + len(messages), cursor, received_at)
+
+
+def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:
+    """Split messages so that a part's bodies keep to `SEGMENT_BYTES`, or are one alone."""
+    start = size = 0
+    for position, message in enumerate(messages):
+        if position > start and size + len(message.body) > SEGMENT_BYTES:
+            yield messages[start:position]
+            start, size = position, 0
+        size += len(message.body)
+    if start < len(messages):
+        yield messages[start:]
+
+
+def _bounded(segments: Iterator[Segment]) -> Iterator[list[Segment]]:
+    """Group segments into what is fetched and held at once."""
+    group: list[Segment] = []
+    size = 0
+    for segment in segments:
+        if group and (len(group) == _FETCH_SEGMENTS or size + segment.size > _FETCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(segment)
+        size += segment.size
+    if group:
+        yield group

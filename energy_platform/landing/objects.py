@@ -1,0 +1,99 @@
+"""Objects in a store, as a log needs them: written once, whole, and durable before we go on.
+
+`obstore` gives folders and Cloud Storage one face. What it lacks for folders is here.
+"""
+
+import os
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore
+
+_STAGED_SUFFIX = ".staged"
+
+
+def create(store: ObjectStore, path: str, body: bytes, *, writer: str) -> bool:
+    """Write an object that must not exist yet; return whether it is there with these bytes.
+
+    Bytes that are there already are a put whose answer was lost and that was tried again, so
+    writers see to it that their bytes are their own. On return the object is durable; after any
+    failure it is there whole, or not at all.
+    """
+    if isinstance(store, LocalStore):
+        return _create_file(_root(store), path, body, writer)
+    try:
+        obstore.put(store, path, body, mode="create")
+    except AlreadyExistsError:
+        return fetch(store, path) == body
+    return True
+
+
+def discard_staged(store: ObjectStore, folder: str) -> None:
+    """Remove what killed writers left half-written; a live one finds that it has been displaced."""
+    if isinstance(store, LocalStore):
+        for staged in (_root(store) / folder).glob(f"*{_STAGED_SUFFIX}"):
+            staged.unlink(missing_ok=True)
+
+
+def exists(store: ObjectStore, path: str) -> bool:
+    """Return whether the object is there."""
+    try:
+        obstore.head(store, path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def fetch(store: ObjectStore, path: str) -> bytes:
+    """Return an object's bytes.
+
+    Raises:
+        FileNotFoundError: It isn't there.
+    """
+    return bytes(obstore.get(store, path).bytes())
+
+
+def _root(store: LocalStore) -> Path:
+    if store.prefix is None:
+        raise ValueError("a landing zone needs a folder of its own")
+    return Path(store.prefix)
+
+
+def _create_file(root: Path, path: str, body: bytes, writer: str) -> bool:
+    """Stage the file, make its bytes durable, and only then give it its name.
+
+    obstore's local store links a name to bytes that it never syncs: after a power cut an
+    acknowledged segment could be gone, or there but empty. A hard link is its create-only step
+    too: it fails where the name is taken, also between processes.
+    """
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.parent.parent / f"{writer}{_STAGED_SUFFIX}"
+    try:
+        with staged.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            target.hardlink_to(staged)
+        except FileExistsError:
+            if target.read_bytes() != body:
+                return False
+        except FileNotFoundError:
+            # The log's new owner discarded what we had staged.
+            return False
+    finally:
+        staged.unlink(missing_ok=True)
+    for folder in target.relative_to(root).parents:
+        _sync_folder(root / folder)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, which syncing a file does not."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,120 @@
+"""One segment of a landing log: its name, and its messages as an Arrow IPC file.
+
+What a segment looks like belongs here; how it reaches a store, and which follows which, does not.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.market_rows import INSTANT
+from energy_platform.raw_message import RawMessage
+
+OFFSETS_PER_FOLDER: Final = 1000
+"""A folder holds the segments whose first offsets share all but the last three digits."""
+
+COLUMNS: Final = {
+    "offset": pl.Int64(),
+    "received_at": INSTANT,
+    "context": pl.String(),
+    "body": pl.Binary(),
+    "cursor": pl.String(),
+    "writer": pl.String(),
+}
+"""Columns of a segment; `cursor` is null but in the last row, `context` is a JSON object."""
+
+_SUFFIX: Final = ".arrow"
+
+
+class CorruptLogError(EnergyPlatformError):
+    """A segment is unreadable or missing: somebody or something touched the folder."""
+
+
+class Segment(NamedTuple):
+    """A segment as a listing shows it: the first offset in it, and its size in bytes."""
+
+    first: int
+    size: int
+
+
+def folder_path(source_name: str, folder: int) -> str:
+    """Return the folder's path; names sort as numbers do."""
+    return f"{source_name}/{folder:017}"
+
+
+def segment_path(source_name: str, first: int) -> str:
+    """Return the path of the segment that starts with offset `first`.
+
+    >>> segment_path("ote_day_ahead_price", 12_345)
+    'ote_day_ahead_price/00000000000000012/00000000000000012345.arrow'
+    """
+    return f"{folder_path(source_name, first // OFFSETS_PER_FOLDER)}/{first:020}{_SUFFIX}"
+
+
+def first_offset(path: str) -> int | None:
+    """Return the first offset that a segment's path names; None for any other path."""
+    stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return int(stem) if dot + suffix == _SUFFIX and len(stem) == 20 and stem.isdecimal() else None  # noqa: PLR2004 (digits of a name, as written above)
+
+
+def tabulate(messages: Sequence[RawMessage], *, first: int) -> pl.DataFrame:
+    """Return messages as a segment's columns, numbered from `first`, with no cursor yet.
+
+    Raises:
+        ValueError: A message doesn't say in which time zone it was received.
+    """
+    if any(message.received_at.utcoffset() is None for message in messages):
+        raise ValueError("received_at must be an instant, with a time zone")
+    return pl.DataFrame(
+        {
+            "offset": range(first, first + len(messages)),
+            "received_at": [message.received_at for message in messages],
+            "context": [json.dumps(dict(message.context)) for message in messages],
+            "body": [message.body for message in messages],
+            "cursor": None,
+            "writer": None,
+        },
+        schema=COLUMNS,
+    )
+
+
+def encode(rows: pl.DataFrame, *, cursor: str | None, writer: str) -> bytes:
+    """Return the segment's bytes: an Arrow IPC file that carries `cursor` in its last row."""
+    is_last = pl.col("offset") == pl.col("offset").last()
+    stamped = rows.with_columns(
+        cursor=pl.when(is_last).then(pl.lit(cursor, dtype=pl.String)),
+        writer=pl.lit(writer),
+    )
+    file = io.BytesIO()
+    # Kept for good, so in the layout that every Arrow implementation reads.
+    stamped.write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
+    return file.getvalue()
+
+
+def decode(segments: Sequence[bytes], columns: Sequence[str] = tuple(COLUMNS)) -> pl.DataFrame:
+    """Return the columns of segments that follow one another, as one table.
+
+    Raises:
+        CorruptLogError: The bytes are no segment.
+    """
+    try:
+        return pl.scan_ipc(list(segments)).select(columns).collect()
+    except PolarsError as error:
+        raise CorruptLogError(f"a segment can't be read: {error}") from error
+
+
+def to_messages(rows: pl.DataFrame) -> list[RawMessage]:
+    """Return a segment's rows as messages."""
+    return [
+        RawMessage(
+            body=body, received_at=received_at, context=json.loads(context), landing_offset=offset
+        )
+        for offset, received_at, context, body in rows.select(
+            "offset", "received_at", "context", "body"
+        ).iter_rows()
+    ]
