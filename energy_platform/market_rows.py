@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import pandera.polars as pa
 import polars as pl
+from polars import selectors
 
 INSTANT: Final = pl.Datetime("us", "UTC")
 """The one type of time inside the platform: a UTC instant in microseconds."""
@@ -33,6 +34,16 @@ class MarketRows(pa.DataFrameModel):
     landing_offset: int = pa.Field(
         ge=0, description="Address of the row's message in the landing log"
     )
+
+    @pa.dataframe_check
+    @classmethod
+    def numbers_are_finite(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        """NaN and infinity are no market values; a missing one is null."""
+        return data.lazyframe.select(
+            pl.all_horizontal(
+                pl.lit(value=True), selectors.float().is_finite().fill_null(value=True)
+            )
+        )
 
 
 class DeliveryRows(MarketRows):

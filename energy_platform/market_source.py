@@ -19,7 +19,6 @@ from energy_platform.market_rows import PROVENANCE_COLUMNS, MarketRows
 from energy_platform.raw_message import RawMessage
 from energy_platform.units import unit_of
 
-
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
 """Raw messages to the rows that they hold: the source's columns and `landing_offset`.
 

@@ -1,0 +1,160 @@
+"""Raw messages to good rows and quarantined ones: parse, then pandera, then the split.
+
+Pure: no store, no network. A message that can't be parsed and a row that fails a check never
+hold up the ones beside them, and nothing is dropped: what is not a good row is quarantined with
+its reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from energy_platform.errors import ParseError
+from energy_platform.market_rows import INSTANT
+from energy_platform.market_source import MarketSource
+from energy_platform.raw_message import RawMessage
+from energy_platform.tables import QUARANTINE_DTYPES
+
+UNPARSED: Final = "parse"
+"""The check that a message fails which can't be parsed at all."""
+
+_REASON_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """What a batch of messages gave.
+
+    Attributes:
+        rows: Rows that pass every check, in the columns of the source's table.
+        quarantined: What failed, one line per row or unparsed message (`QUARANTINE_DTYPES`).
+    """
+
+    rows: pl.DataFrame
+    quarantined: pl.DataFrame
+
+    @property
+    def unparsed(self) -> int:
+        """How many messages could not be parsed."""
+        return self.quarantined.filter(pl.col("check") == UNPARSED).height
+
+
+def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
+    """Parse messages and check each row; every message and row ends up on one side or the other."""
+    received = pl.DataFrame(
+        {
+            "landing_offset": [message.landing_offset for message in messages],
+            "received_at": [message.received_at for message in messages],
+        },
+        schema={"landing_offset": pl.Int64, "received_at": INSTANT},
+    )
+    frames, failures = _parse_around_failures(source, messages)
+    parsed = pl.concat([pl.DataFrame(schema=_parsed_dtypes(source)), *frames])
+    complete = parsed.join(received, on="landing_offset", how="left", maintain_order="left")
+    rows, refused = _split(source, complete.select(source.dtypes))
+    unparsed = pl.DataFrame(
+        failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
+    ).join(received, on="landing_offset")
+    quarantined = pl.concat(
+        [
+            frame.with_columns(check=check).select(
+                pl.col(name).cast(dtype) for name, dtype in QUARANTINE_DTYPES.items()
+            )
+            for frame, check in (
+                (unparsed.with_columns(row=pl.lit(None)), pl.lit(UNPARSED)),
+                (refused, pl.col("check")),
+            )
+        ]
+    )
+    return CheckedRows(rows, quarantined.sort("landing_offset", maintain_order=True))
+
+
+def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
+    """Return what a parser must give: the table's columns but for `received_at`."""
+    return {name: dtype for name, dtype in source.dtypes.items() if name != "received_at"}
+
+
+def _parse_around_failures(
+    source: MarketSource, messages: Sequence[RawMessage]
+) -> tuple[list[pl.DataFrame], list[tuple[int, str]]]:
+    """Parse all at once if that works, else halve until the messages that fail stand alone."""
+    if not messages:
+        return [], []
+    try:
+        return [_parse(source, messages)], []
+    except Exception as error:  # noqa: BLE001 (whatever a payload does to a parser, it is the payload's)
+        if len(messages) == 1:
+            return [], [(messages[0].landing_offset, _reason(error))]
+    middle = len(messages) // 2
+    left, left_failures = _parse_around_failures(source, messages[:middle])
+    right, right_failures = _parse_around_failures(source, messages[middle:])
+    return left + right, left_failures + right_failures
+
+
+def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame:
+    frame = source.parse(messages)
+    wanted = _parsed_dtypes(source)
+    if differences := sorted(set(wanted.items()) ^ set(frame.schema.items()), key=str):
+        named = ", ".join(
+            f"{name} {'expected' if wanted.get(name) == dtype else 'found'} as {dtype}"
+            for name, dtype in differences
+        )
+        raise ParseError(f"columns differ from the table's: {named}")
+    return frame.select(wanted)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    kind = "" if isinstance(error, ParseError) else f"{type(error).__name__}: "
+    return (kind + text)[:_REASON_CHARACTERS]
+
+
+def _split(source: MarketSource, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that pass every check, and those that don't with `check`, `reason`, `row`."""
+    try:
+        source.schema.validate(rows, lazy=True)
+    except SchemaErrors as errors:
+        failed = _failures_by_row(errors.failure_cases, rows.height)
+    else:
+        return rows, pl.DataFrame(schema=QUARANTINE_DTYPES)
+    numbered = rows.with_row_index("index")
+    refused = (
+        numbered.join(failed, on="index", maintain_order="left")
+        .with_columns(row=pl.struct(source.dtypes).struct.json_encode())
+        .select(QUARANTINE_DTYPES)
+    )
+    return numbered.join(failed, on="index", how="anti", maintain_order="left").drop(
+        "index"
+    ), refused
+
+
+def _failures_by_row(cases: pl.DataFrame, height: int) -> pl.DataFrame:
+    """Gather pandera's failure cases to one line per row: `index`, `check`, `reason`."""
+    per_row = cases.filter(pl.col("index").is_not_null()).with_columns(
+        pl.col("index").cast(pl.UInt32)
+    )
+    # A check that raised says nothing of any row, so no row can be said to have passed it.
+    for_all = cases.filter(pl.col("index").is_null()).drop("index")
+    everyone = for_all.join(pl.select(index=pl.int_range(height, dtype=pl.UInt32)), how="cross")
+    by_column = pl.col("schema_context") == "Column"
+    reason = (
+        pl.when(by_column)
+        .then(
+            pl.format(
+                "{} = {} fails {}", "column", pl.col("failure_case").fill_null("null"), "check"
+            )
+        )
+        .otherwise(pl.format("fails {}", "check"))
+    )
+    return (
+        pl.concat([per_row, everyone.select(per_row.columns)])
+        .with_columns(reason=reason.str.slice(0, _REASON_CHARACTERS))
+        .group_by("index", maintain_order=True)
+        .agg(
+            check=pl.col("check").unique(maintain_order=True).str.join(", "),
+            reason=pl.col("reason").unique(maintain_order=True).str.join("; "),
+        )
+    )

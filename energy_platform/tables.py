@@ -1,0 +1,44 @@
+"""What a market source looks like to the stores: its table, its quarantine, its measurement.
+
+The one place where a source's contract is turned into the stores' own terms.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from energy_platform.hot_store.protocol import Measurement
+from energy_platform.market_rows import INSTANT
+from energy_platform.market_source import MarketSource
+from energy_platform.warehouse.protocol import Table
+
+QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
+    "landing_offset": pl.Int64(),
+    "received_at": INSTANT,
+    "check": pl.String(),
+    "reason": pl.String(),
+    "row": pl.String(),
+}
+"""One line per row that failed (as JSON), or per message that could not be parsed (`row` null)."""
+
+
+def market_table(source: MarketSource) -> Table:
+    """Return the warehouse table of a source: every revision of every row."""
+    return Table(name=source.name, dtypes=source.dtypes, event_time=source.event_time)
+
+
+def quarantine_table(source: MarketSource) -> Table:
+    """Return the table of what a source's checks refused."""
+    return Table(
+        name=f"quarantine/{source.name}", dtypes=QUARANTINE_DTYPES, event_time="received_at"
+    )
+
+
+def measurement(source: MarketSource) -> Measurement:
+    """Return the hot store's measurement of a source."""
+    return Measurement(
+        name=source.name,
+        tags=source.tags,
+        fields={name: source.dtypes[name] for name in source.fields},
+        time=source.event_time,
+    )
