@@ -8,7 +8,7 @@ alone.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 import stamina
 
-from energy_platform.checks import CheckedRows, check_messages
+from energy_platform.checks import check_messages
 from energy_platform.errors import CommitConflictError
 from energy_platform.history import latest_revision, new_revisions
 from energy_platform.hot_store.protocol import HotStore
@@ -207,6 +207,11 @@ class MicroBatches:
         recent = self.warehouse.scan(table).filter(pl.col(source.event_time) >= since).collect()
         self.hot_store.clear(hot)
         self.hot_store.write(hot, hot_points(source, recent), stop=stop)
+
+    def expire_hot_points(self, sources: Iterable[MarketSource]) -> int:
+        """Remove hot points older than the hot store's days; return how many."""
+        before = datetime.now(UTC) - timedelta(days=self.hot_days)
+        return sum(self.hot_store.expire(measurement(source), before=before) for source in sources)
 
 
 def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,30 @@
+"""The code location: everything that Dagster is to know, assembled in this one place.
+
+No market is named here; what there is follows from the sources that the registry finds.
+"""
+
+from collections.abc import Iterable
+
+from dagster import Definitions, in_process_executor
+
+from assets import market_assets
+from energy_platform.market_source import MarketSource
+from energy_platform.registry import market_sources
+from resources import Platform
+from sensors import market_group_sensors, upkeep_schedules
+
+
+def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
+    """Return the code location for these market sources."""
+    known = list(sources)
+    return Definitions(
+        assets=market_assets(known),
+        sensors=market_group_sensors(known),
+        schedules=upkeep_schedules(),
+        resources={"platform": Platform()},
+        # One process per run is the point of a warm worker; a process per step would undo it.
+        executor=in_process_executor,
+    )
+
+
+defs = build_definitions(market_sources().values())

@@ -1,0 +1,94 @@
+"""Makes messages durable, many at a time: one segment for all that arrived while waiting.
+
+A feed that awaits `land` holds at most what it is landing, and the queue here is bounded, so a
+slow landing zone slows the markets' sockets down and fills no memory.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from energy_platform.landing import LandingWriter
+from energy_platform.raw_message import RawMessage
+
+_QUEUED_LANDINGS: Final = 1_000
+_SEGMENT_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Landing:
+    messages: Sequence[RawMessage]
+    cursor: str | None
+    durable: asyncio.Future[None] = field(default_factory=asyncio.Future)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(message.body) for message in self.messages)
+
+
+class Lander:
+    """Gathers what one source's feed lands, and appends it in the order in which it came."""
+
+    def __init__(self, writer: LandingWriter, *, linger_seconds: float) -> None:
+        self._writer = writer
+        self._linger_seconds = linger_seconds
+        self._queue: asyncio.Queue[_Landing] = asyncio.Queue(_QUEUED_LANDINGS)
+        self.cursor = writer.cursor
+        self.landed_messages = 0
+
+    async def land(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
+        """Return once `messages` and `cursor` are durable; raise what the landing zone raised.
+
+        A cursor without messages is kept in memory until the next message takes it along: losing
+        it costs asking again for what held nothing.
+        """
+        if not messages and cursor in (None, self.cursor):
+            return
+        landing = _Landing(messages, cursor)
+        await self._queue.put(landing)
+        await landing.durable
+
+    async def run(self) -> None:
+        """Append what is queued, until cancelled; an error ends it and reaches every waiter."""
+        while True:
+            gathered = await self._gather()
+            try:
+                await self._append(gathered)
+            except Exception as error:
+                for landing in [*gathered, *self._drain()]:
+                    if not landing.durable.done():
+                        landing.durable.set_exception(error)
+                raise
+
+    async def _gather(self) -> list[_Landing]:
+        """Wait for a landing, then for what else comes while it lingers."""
+        gathered = [await self._queue.get()]
+        deadline = time.monotonic() + self._linger_seconds
+        size_bytes = gathered[0].size_bytes
+        while size_bytes < _SEGMENT_BYTES and (left := deadline - time.monotonic()) > 0:
+            try:
+                gathered.append(await asyncio.wait_for(self._queue.get(), left))
+            except TimeoutError:
+                break
+            size_bytes += gathered[-1].size_bytes
+        return gathered
+
+    async def _append(self, gathered: list[_Landing]) -> None:
+        messages = [message for landing in gathered for message in landing.messages]
+        cursors = [landing.cursor for landing in gathered if landing.cursor is not None]
+        cursor = cursors[-1] if cursors else self.cursor
+        if messages:
+            await asyncio.to_thread(self._writer.append, messages, cursor)
+        self.cursor = cursor
+        self.landed_messages += len(messages)
+        for landing in gathered:
+            if not landing.durable.done():
+                landing.durable.set_result(None)
+
+    def _drain(self) -> list[_Landing]:
+        left = []
+        while not self._queue.empty():
+            left.append(self._queue.get_nowait())
+        return left

@@ -1,0 +1,59 @@
+"""Runs every source's feed side by side in one process, and says how each is doing."""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from energy_platform.collector.limits import ProviderLimits
+from energy_platform.collector.source_task import FeedStatus, SourceTask
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.settings import Settings
+
+_REPORT_SECONDS: Final = 1.0
+
+
+def feed_statuses(home: Path) -> dict[str, FeedStatus]:
+    """Return what the collector of this home last said of its feeds; empty before it ran."""
+    file = _status_file(home)
+    if not file.exists():
+        return {}
+    return {name: FeedStatus(**status) for name, status in json.loads(file.read_text()).items()}
+
+
+async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
+    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each in good order."""
+    zone = LandingZone.open(settings.landing_url)
+    limits = ProviderLimits()
+    jobs = [SourceTask(source, settings, zone, limits) for source in sources]
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    tasks = [asyncio.create_task(job.run(), name=job.source.name) for job in jobs]
+    tasks.append(asyncio.create_task(_report(settings.home, jobs)))
+    await stopped.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    logging.getLogger(__name__).info("the collector has stopped")
+
+
+async def _report(home: Path, jobs: list[SourceTask]) -> None:
+    """Write every feed's status, again and again, so that no other process need ask this one."""
+    file = _status_file(home)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    while True:
+        fresh.write_text(json.dumps({job.source.name: asdict(job.status) for job in jobs}))
+        fresh.replace(file)
+        await asyncio.sleep(_REPORT_SECONDS)
+
+
+def _status_file(home: Path) -> Path:
+    return home / "run" / "feeds.json"

@@ -1,0 +1,181 @@
+"""Runs one market source's feed for ever: claim its log, run the feed, back off, again."""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from energy_platform.collector.lander import Lander
+from energy_platform.collector.limits import ProviderLimits
+from energy_platform.errors import FeedError, FencedError
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.raw_message import RawMessage
+from energy_platform.settings import Markets, Settings
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_QUIET_SECONDS: Final = 10.0
+"""How long a log that another writer took must have been quiet before it is claimed again."""
+
+SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (the simulator takes any password)
+
+
+class FeedState(StrEnum):
+    """How a source's feed is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing off"
+    FENCED = "fenced"
+    NEEDS = "needs"
+
+
+@dataclass(slots=True)
+class FeedStatus:
+    """What `energy-platform status` shows of a feed.
+
+    Attributes:
+        state: How it is doing.
+        detail: The last error in one line, or what is needed.
+        failures: Failures in a row.
+        landed_messages: Messages landed since the process started.
+    """
+
+    state: FeedState = FeedState.STARTING
+    detail: str = ""
+    failures: int = 0
+    landed_messages: int = 0
+
+
+def missing_environment(source: MarketSource, settings: Settings) -> list[str]:
+    """Return the variables that a source's feed needs and this environment lacks."""
+    if settings.markets is Markets.SIMULATED:
+        return []
+    return [name for name in source.required_environment if not os.environ.get(name)]
+
+
+@dataclass(slots=True)
+class _Session:
+    """The `FeedSession` of one run of a feed."""
+
+    source_name: str
+    state_directory: Path
+    settings: Settings
+    limits: ProviderLimits
+    lander: Lander
+    status: FeedStatus
+
+    @property
+    def cursor(self) -> str | None:
+        return self.lander.cursor
+
+    async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
+        await self.lander.land(messages, cursor)
+        self.status.state, self.status.detail, self.status.failures = FeedState.RUNNING, "", 0
+        self.status.landed_messages += len(messages)
+
+    def address(self, url: str) -> str:
+        reached = [real for real in self.settings.addresses if url.startswith(real)]
+        if not reached:
+            return url
+        real = max(reached, key=len)
+        return self.settings.addresses[real] + url.removeprefix(real)
+
+    def secret(self, variable: str) -> str:
+        if self.settings.markets is Markets.SIMULATED:
+            return SIMULATED_SECRET
+        value = os.environ.get(variable)
+        if not value:
+            raise FeedError(f"needs {variable}")
+        return value
+
+    async def turn(self, provider: str, requests_per_second: float) -> None:
+        await self.limits.turn(provider, requests_per_second)
+
+    def ban(self, provider: str, seconds: float) -> None:
+        _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider, seconds)
+        self.limits.ban(provider, seconds)
+
+
+@dataclass(slots=True)
+class SourceTask:
+    """One market source's place in the collector."""
+
+    source: MarketSource
+    settings: Settings
+    zone: LandingZone
+    limits: ProviderLimits
+    status: FeedStatus = field(default_factory=FeedStatus)
+
+    async def run(self) -> None:
+        """Run the feed until cancelled, whatever it raises."""
+        if needs := missing_environment(self.source, self.settings):
+            self.status.state, self.status.detail = FeedState.NEEDS, f"needs {', '.join(needs)}"
+            return
+        while True:
+            try:
+                await self._run_feed()
+            except FencedError as error:
+                self.status.state, self.status.detail = FeedState.FENCED, str(error)
+                _log.warning("%s: %s", self.source.name, error)
+                await self._wait_for_a_quiet_log()
+            except Exception as error:  # noqa: BLE001 (a feed never ends the collector)
+                await self._back_off(error)
+
+    async def _run_feed(self) -> None:
+        writer = await asyncio.to_thread(self.zone.writer, self.source.name)
+        lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
+        state_directory = self.settings.home / "feeds" / self.source.name
+        state_directory.mkdir(parents=True, exist_ok=True)
+        session = _Session(
+            self.source.name, state_directory, self.settings, self.limits, lander, self.status
+        )
+        landing = asyncio.create_task(lander.run())
+        feeding = asyncio.create_task(self.source.feed.run(session))
+        try:
+            await asyncio.wait((landing, feeding), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            landing.cancel()
+            feeding.cancel()
+            outcomes = await asyncio.gather(landing, feeding, return_exceptions=True)
+        self._raise_first(outcomes)
+
+    def _raise_first(self, outcomes: Sequence[BaseException | None]) -> None:
+        """Raise what ended the run, the landing zone's word before the feed's."""
+        errors = [error for error in outcomes if isinstance(error, Exception)]
+        if errors:
+            raise errors[0]
+        raise FeedError("the feed ended")
+
+    async def _back_off(self, error: Exception) -> None:
+        """Wait twice as long after each failure in a row, give or take, or as long as was asked."""
+        self.status.failures += 1
+        bound = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self.status.failures)
+        pause = random.uniform(bound / 2, bound)  # noqa: S311 (spreads retries, guards nothing)
+        if isinstance(error, FeedError):
+            pause = max(pause, error.retry_after_seconds or 0.0)
+            _log.warning("%s: %s; again in %.1f s", self.source.name, error, pause)
+        else:
+            _log.error("%s: again in %.1f s", self.source.name, pause, exc_info=error)
+        self.status.state = FeedState.BACKING_OFF
+        self.status.detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        await asyncio.sleep(pause)
+
+    async def _wait_for_a_quiet_log(self) -> None:
+        """Let the writer that took the log finish; two live collectors never take turns."""
+        log = self.zone.log(self.source.name)
+        end, since = -1, time.monotonic()
+        while time.monotonic() - since < _QUIET_SECONDS:
+            await asyncio.sleep(_QUIET_SECONDS / 10)
+            newest = await asyncio.to_thread(log.end_offset)
+            if newest != end:
+                end, since = newest, time.monotonic()

@@ -1,0 +1,43 @@
+"""The Celery application of a warm worker.
+
+    celery --app resources.worker worker --pool solo --include definitions
+
+Including the definitions imports the whole code location once; each run then costs milliseconds,
+not the seconds of a fresh process. One solo worker per process, since polars and delta-rs keep
+thread pools that do not survive a fork; more workers are more processes.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from celery import Celery, signals
+from dagster import DagsterInstance
+from dagster_celery.make_app import make_app
+from dagster_celery.tasks import create_execute_job_task
+
+from resources import heartbeat
+from resources.launcher import WarmCeleryRunLauncher
+
+
+def _application() -> Celery:
+    launcher = DagsterInstance.get().run_launcher
+    if not isinstance(launcher, WarmCeleryRunLauncher):
+        raise TypeError("dagster.yaml names another run launcher than WarmCeleryRunLauncher")
+    return make_app(launcher.app_args())
+
+
+app = _application()
+create_execute_job_task(app)
+
+_beating: dict[str, AbstractContextManager[None]] = {}
+
+
+@signals.task_prerun.connect
+def _start_beating(task_id: str, kwargs: dict[str, Any], **_: object) -> None:
+    _beating[task_id] = heartbeat.beating(kwargs["execute_job_args_packed"]["run_id"])
+    _beating[task_id].__enter__()
+
+
+@signals.task_postrun.connect
+def _stop_beating(task_id: str, **_: object) -> None:
+    _beating.pop(task_id).__exit__(None, None, None)
