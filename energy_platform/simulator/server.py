@@ -6,6 +6,7 @@ simulator's own and stand for no market.
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -84,3 +85,14 @@ async def running(
                 task.cancel()
             server.should_exit = True
             await serving
+
+
+async def serve(world: World) -> None:
+    """Run a world until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with running(world):
+        # After uvicorn has set its own handlers, so that these count.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        await stopped.wait()

@@ -1,0 +1,40 @@
+"""The command line: `energy-platform`. Thin; each command calls the library and prints.
+
+`platform` has the commands that run processes, `market` those that work on one source, `output`
+how things are printed.
+"""
+
+import logging
+import sys
+
+import typer
+
+from energy_platform.cli import market, platform
+from energy_platform.cli.output import complain
+from energy_platform.errors import EnergyPlatformError, UsageError
+
+app = typer.Typer(
+    name="energy-platform",
+    help="Market data for algorithmic energy trading.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+platform.register(app)
+market.register(app)
+
+
+def main() -> None:
+    """Run a command; what goes wrong is one line on standard error.
+
+    Exit codes: 0 done, 1 tried and failed, 2 asked for what can't be.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except UsageError as error:
+        complain(str(error))
+        sys.exit(2)
+    except EnergyPlatformError as error:
+        complain(str(error))
+        sys.exit(1)

@@ -1,0 +1,175 @@
+"""Commands that work on market sources: list them, read a payload by hand, rebuild a table."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from energy_platform.cli.output import complain, console, print_json, print_table
+from energy_platform.cli.platform import Json, parse_instant
+from energy_platform.errors import UsageError
+from energy_platform.raw_message import RawMessage
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from energy_platform.market_source import MarketSource
+
+SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A market source's name.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Payloads as received.")]
+Context = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads it)
+    typer.Option(
+        "--context", "-c", metavar="KEY=VALUE", help="What the request said, e.g. bzn=AT."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (catalog, parse, ingest, replay):
+        app.command()(command)
+
+
+def catalog(*, json: Json = False) -> None:
+    """List every market source with its key, columns, units and terms."""
+    from energy_platform.catalogue import catalogue
+
+    entries = catalogue()
+    if json:
+        print_json(entries)
+        return
+    print_table(
+        "Market sources",
+        ["name", "provider", "protocol", "group", "key", "expected lag s", "needs"],
+        [
+            (e.name, e.provider, e.protocol, e.group, ", ".join(e.key), e.expected_lag_seconds,
+             ", ".join(e.needs))
+            for e in entries
+        ],
+    )  # fmt: skip
+
+
+def parse(
+    source_name: SourceName,
+    files: Files,
+    *,
+    context: Context = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    json: Json = False,
+) -> None:
+    """Parse payload files by hand; print the rows and the failed checks, store nothing.
+
+    Exits with 1 if anything failed a check.
+    """
+    from energy_platform.checks import check_messages
+    from energy_platform.registry import market_source
+
+    source = market_source(source_name)
+    checked = check_messages(source, _messages(source, files, context))
+    if json:
+        print_json({"rows": checked.rows.to_dicts(), "failed": checked.quarantined.to_dicts()})
+    elif csv:
+        sys.stdout.write(checked.rows.write_csv())
+    else:
+        print_table(
+            f"{source.name}: {checked.rows.height} rows",
+            checked.rows.columns,
+            checked.rows.iter_rows(),
+        )
+    _report_failures(checked.quarantined)
+
+
+def ingest(source_name: SourceName, files: Files, *, context: Context = None) -> None:
+    """Land payload files as if the market had sent them, and run them through to both stores.
+
+    Exits with 1 if anything failed a check.
+    """
+    import polars as pl
+
+    from energy_platform.registry import market_source
+    from energy_platform.stores import micro_batches
+
+    source, batches = market_source(source_name), micro_batches()
+    messages = _messages(source, files, context)
+    writer = batches.landing.writer(source.name)
+    landed = writer.append(messages, writer.cursor)
+    reports = [batches.run(source)]
+    while reports[-1].stop < landed.stop:
+        reports.append(batches.run(source))
+    new, parsed = sum(r.rows_new for r in reports), sum(r.rows_parsed for r in reports)
+    console().print(f"{len(messages)} messages landed, {parsed} rows parsed, {new} of them new")
+    _report_failures(pl.concat([report.quarantined for report in reports]))
+
+
+def replay(
+    source_name: SourceName,
+    *,
+    since: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it)
+        typer.Option("--from", metavar="T", help="From messages received at T on (ISO 8601)."),
+    ] = None,
+    until: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it)
+        typer.Option("--to", metavar="T", help="To messages received before T."),
+    ] = None,
+) -> None:
+    """Rebuild a source's table and hot copy from the landing zone."""
+    from energy_platform.registry import market_source
+    from energy_platform.stores import micro_batches
+    from energy_platform.tables import market_table
+
+    source, batches = market_source(source_name), micro_batches()
+    log = batches.landing.log(source.name)
+    # What no micro-batch has taken yet is left to the next one.
+    committed = batches.warehouse.committed_offset(market_table(source))
+    start = log.offset_at(parse_instant(since)) if since is not None else 0
+    stop = min(log.offset_at(parse_instant(until)), committed) if until is not None else committed
+    stored = batches.replay(source, start=start, stop=stop)
+    console().print(f"{max(0, stop - start)} messages replayed, {stored} rows stored")
+
+
+def _messages(
+    source: "MarketSource", files: Sequence[Path], context: Sequence[str] | None
+) -> list[RawMessage]:
+    """Read files as raw messages, received now, in the context given or the source's default."""
+    given = dict(source.context) | _pairs(context or ())
+    received_at = datetime.now(UTC)
+    messages = []
+    for offset, file in enumerate(files):
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"can't read {file}: {error.strerror}") from None
+        messages.append(
+            RawMessage(
+                body=body,
+                received_at=received_at,
+                context={"file_name": file.name, **given},
+                landing_offset=offset,
+            )
+        )
+    return messages
+
+
+def _pairs(context: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for pair in context:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--context takes KEY=VALUE, not {pair!r}")
+        pairs[key] = value
+    return pairs
+
+
+def _report_failures(quarantined: "pl.DataFrame") -> None:
+    """Say on standard error what failed and why, and exit with 1 if anything did."""
+    if quarantined.is_empty():
+        return
+    by_reason = quarantined.group_by("reason", maintain_order=True).len()
+    for reason, count in by_reason.iter_rows():
+        complain(reason if count == 1 else f"{reason} ({count} times)")
+    raise typer.Exit(1)

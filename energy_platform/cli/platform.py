@@ -1,0 +1,212 @@
+"""Commands that run the platform's processes, and say how they are."""
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Optional
+
+import typer
+
+from energy_platform.cli.output import console, print_json, print_table
+from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.settings import Markets, Settings, settings
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from energy_platform.status import SourceStatus
+    from energy_platform.supervision.supervisor import Supervisor
+
+_FLOWING_SECONDS: Final = 120.0
+_LOOK_SECONDS: Final = 1.0
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (up, down, status, collect, simulate):
+        app.command()(command)
+
+
+def up(
+    markets: Annotated[
+        Optional[Markets],  # noqa: UP045 (typer reads it)
+        typer.Option(help="Where data comes from; ENERGY_PLATFORM_MARKETS, or the simulator."),
+    ] = None,
+) -> None:
+    """Run the whole platform until Ctrl-C."""
+    from energy_platform.supervision.ports import HOST, Ports
+    from energy_platform.supervision.supervisor import Supervisor
+
+    chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    supervisor, ports = Supervisor(chosen.home), Ports.free()
+    supervisord = supervisor.start(chosen, ports)
+    try:
+        console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
+        _wait_until_flowing(supervisor, supervisord, chosen, stopped)
+        if not stopped.is_set():
+            console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
+        while not stopped.wait(_LOOK_SECONDS):
+            if supervisord.poll() is not None:
+                raise EnergyPlatformError(f"supervisord has ended; see {supervisor.logs}")
+    finally:
+        console().print("Stopping …")
+        supervisor.stop(supervisord.pid)
+        console().print("Stopped.")
+
+
+def _wait_until_flowing(
+    supervisor: "Supervisor",
+    supervisord: "subprocess.Popen[bytes]",
+    chosen: Settings,
+    stopped: threading.Event,
+) -> None:
+    """Say which sources flow as they begin to, until all do or patience ends."""
+    from energy_platform.status import SourceState, SourceStatus, source_statuses
+    from energy_platform.stores import micro_batches
+
+    began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
+    while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
+        sources = source_statuses(chosen, micro_batches())
+        ready = {source.name for source in sources if source.rows > 0}
+        for source in sources:
+            if source.name in ready - told:
+                seconds = time.monotonic() - began
+                console().print(f"  {seconds:5.1f} s  {source.name} flows ({source.protocol})")
+        told |= ready
+        waiting = [s for s in sources if s.name not in ready and s.state is not SourceState.NEEDS]
+        if not waiting:
+            return
+        if supervisord.poll() is not None:
+            raise EnergyPlatformError(f"supervisord did not start; see {supervisor.logs}")
+        stopped.wait(_LOOK_SECONDS)
+    for source in [] if stopped.is_set() else waiting:
+        console().print(f"  {source.name}: {source.state} {source.detail}")
+
+
+def down() -> None:
+    """Stop the platform that runs from this home, started by `up` elsewhere."""
+    from energy_platform.supervision.supervisor import Supervisor
+
+    supervisor = Supervisor(settings().home)
+    supervisord = supervisor.pid()
+    if supervisord is None:
+        raise UsageError(f"nothing runs from {supervisor.home}")
+    supervisor.stop(supervisord)
+
+
+def status(*, json: Json = False) -> None:
+    """Show each process and each market source with its lag."""
+    from energy_platform.status import source_statuses
+    from energy_platform.stores import micro_batches
+    from energy_platform.supervision.supervisor import Supervisor
+
+    processes = Supervisor(settings().home).statuses()
+    sources = source_statuses(settings(), micro_batches())
+    if json:
+        print_json({"processes": processes, "sources": sources})
+        return
+    print_table(
+        "Processes",
+        ["name", "pid", "state", "restarts"],
+        [(one.name, one.pid, one.state, one.restarts) for one in processes],
+    )
+    print_table(
+        "Sources",
+        ["name", "protocol", "group", "landed", "committed", "rows", "last event", "lag s",
+         "quarantined", "state"],
+        [_source_row(source) for source in sources],
+    )  # fmt: skip
+
+
+def _source_row(source: "SourceStatus") -> tuple[object, ...]:
+    state = f"needs {', '.join(source.needs)}" if source.needs else str(source.state)
+    return (
+        source.name,
+        source.protocol,
+        source.group,
+        source.landed_offset,
+        source.committed_offset,
+        source.rows,
+        source.last_event_at,
+        source.lag_seconds,
+        source.quarantined,
+        state,
+    )
+
+
+def collect() -> None:
+    """Run the collector: every market source's feed, into the landing zone."""
+    from energy_platform.collector import collect as run_collector
+    from energy_platform.registry import market_sources
+
+    logging.getLogger("energy_platform").setLevel(settings().log_level)
+    asyncio.run(run_collector(settings(), market_sources().values()))
+
+
+def simulate(  # noqa: PLR0913 (one option per port)
+    *,
+    http_port: Annotated[int, typer.Option(help="REST, SOAP and WebSocket.")],
+    ftp_port: Annotated[int, typer.Option(help="FTP, plain and with explicit TLS.")],
+    ftps_port: Annotated[int, typer.Option(help="FTP with implicit TLS.")],
+    aws_port: Annotated[int, typer.Option(help="SNS, SQS and S3.")],
+    sns_endpoint_port: Annotated[int, typer.Option(help="Where the platform takes pushes.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 7,
+    speed: Annotated[float, typer.Option(min=0.01, help="Market seconds per second.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.01, help="Stream messages, times the usual.")] = 1.0,
+    origin: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it)
+        typer.Option(help="Market time at the start (ISO 8601); now, unless given."),
+    ] = None,
+    replay: Annotated[
+        Optional[Path],  # noqa: UP045 (typer reads it)
+        typer.Option(exists=True, file_okay=False, help="Folder <source>/ of payloads to serve."),
+    ] = None,
+) -> None:
+    """Run simulated markets on their own protocols, on loopback."""
+    from energy_platform.simulator.clock import MarketClock
+    from energy_platform.simulator.journal import Journal
+    from energy_platform.simulator.server import serve
+    from energy_platform.simulator.world import SimulatorPorts, World
+
+    logging.getLogger("energy_platform").setLevel(settings().log_level)
+    folder = settings().home / "simulator"
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = parse_instant(origin) if origin is not None else None
+    world = World(
+        clock=MarketClock.resume(folder / "clock.json", origin=begin, speed=speed),
+        seed=seed,
+        rate=rate,
+        ports=SimulatorPorts(
+            http=http_port,
+            ftp=ftp_port,
+            ftps=ftps_port,
+            aws=aws_port,
+            sns_endpoint=sns_endpoint_port,
+        ),
+        folder=folder,
+        replay=replay,
+        journal=Journal(folder / "journal"),
+    )
+    asyncio.run(serve(world))
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an instant from ISO 8601 text; without an offset it is UTC.
+
+    Raises:
+        UsageError: It is not an instant.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)

