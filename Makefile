@@ -1,0 +1,43 @@
+# Two commands: `make up` runs the platform, `make test` tests it. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: up test quick check format bench lock clean
+
+up: $(READY) ## Set up, then run the whole platform until Ctrl-C
+	@exec $(BIN)/energy-platform up
+
+test: $(READY) ## Set up, then run every test, those that start the whole platform last
+	$(BIN)/pytest -m "not end_to_end"
+	$(BIN)/pytest -m end_to_end
+
+quick: $(READY) ## The tests that start no platform
+	$(BIN)/pytest -m "not end_to_end"
+
+check: $(READY) ## Format, lint, types, and which way imports point
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launcher
+	$(BIN)/python benchmarks/latency.py
+
+lock: $(READY) ## Resolve the dependencies again; the lock names no index
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --all-extras --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .energy_platform
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
