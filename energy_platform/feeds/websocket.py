@@ -1,0 +1,430 @@
+"""The WebSocket feed: topics of the Nord Pool Intraday platform, STOMP inside SockJS.
+
+A topic begins with a snapshot and goes on with deltas, numbered one by one. SockJS has no
+acknowledgement and no replay, so what is missed can't be asked for again: a gap, or a lost
+connection, is healed by subscribing anew, which brings a snapshot. Every message is landed as it
+came, also the one that shows a gap and any that come out of order: each is true by itself.
+
+What the messages say is the business of the sources; how frames are written, of
+`stomp_over_sockjs`.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import secrets
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from aiolimiter import AsyncLimiter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.access_token import AccessToken, TokenIssuer, retry_after_seconds
+from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.feeds.stomp_over_sockjs import (
+    HEARTBEAT,
+    Closed,
+    Heartbeat,
+    Opened,
+    StompFrame,
+    decode,
+    encode,
+)
+from energy_platform.raw_message import RawMessage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_log = logging.getLogger(__name__)
+
+_REQUESTS_PER_SECOND: Final = 1.0
+_CLOSE_SECONDS: Final = 5.0
+_COMMANDS: Final = "/v1/command"
+_JSON: Final = "application/json;charset=UTF-8"
+_SHORTEST_TOKEN_LIFE: Final = timedelta(seconds=1)
+_TOKEN: Final = re.compile(r"eyJ[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketFeed:
+    """Carries the messages of topics, each body as one raw message.
+
+    A message's context: `destination` (the topic), `sequence_no`, `snapshot` (`true` or `false`)
+    and `sent_at` (milliseconds since 1970), each where the server sent it. The cursor is a JSON
+    object of the last sequence number landed of each topic.
+
+    Attributes:
+        provider: Whose limits apply.
+        url: Where the SockJS endpoint is, without server and session.
+        topics: What to subscribe to, below `/user/<user>/`, e.g. `v1/streaming/localview/22`.
+        tokens: Where access tokens come from.
+        heartbeat_seconds: How often the server hears that we are there.
+        silence_seconds: A server that says nothing for so long is taken for dead.
+        answer_seconds: How long one step of opening or closing may take.
+        snapshot_seconds: How long a subscription may take to bring its snapshot.
+        refresh_before: How long before its end a token is replaced.
+        message_bytes: A longer message ends the connection.
+        backlog_bytes: How much may wait to be landed before the socket is left unread.
+        resubscriptions_per_minute: More gaps than this end the connection.
+    """
+
+    protocol: ClassVar[WireProtocol] = WireProtocol.WEBSOCKET
+
+    provider: str
+    url: str
+    topics: tuple[str, ...]
+    tokens: TokenIssuer
+    heartbeat_seconds: float = 1.0
+    silence_seconds: float = 60.0
+    answer_seconds: float = 20.0
+    snapshot_seconds: float = 60.0
+    refresh_before: timedelta = timedelta(minutes=5)
+    message_bytes: int = 30 * 1024 * 1024
+    backlog_bytes: int = 64 * 1024 * 1024
+    resubscriptions_per_minute: int = 10
+
+    async def run(self, session: FeedSession) -> None:
+        """Carry messages until cancelled; see `Feed.run`."""
+        token = await self.new_token(session)
+        try:
+            async with self._connected(session, token) as socket:
+                await _Stream(self, session, socket, token).carry()
+        except InvalidStatus as error:
+            raise FeedError(
+                f"{self.url} refused the connection: HTTP {error.response.status_code}",
+                retry_after_seconds=retry_after_seconds(error.response.headers.get("Retry-After")),
+            ) from None
+        except (OSError, WebSocketException) as error:
+            raise FeedError(f"connection to {self.url} lost: {error}") from error
+
+    async def new_token(self, session: FeedSession) -> AccessToken:
+        """Ask for a token when it is our turn; a refusal that names a time holds for all feeds."""
+        await session.turn(self.provider, _REQUESTS_PER_SECOND)
+        try:
+            return await self.tokens.issue(session)
+        except FeedError as error:
+            if error.retry_after_seconds is not None:
+                session.ban(self.provider, error.retry_after_seconds)
+            raise
+
+    @asynccontextmanager
+    async def _connected(
+        self, session: FeedSession, token: AccessToken
+    ) -> "AsyncIterator[ClientConnection]":
+        """Open a SockJS session and log in to STOMP; log out in the end."""
+        async with connect(
+            sockjs_url(session.address(self.url)),
+            max_size=self.message_bytes,
+            open_timeout=self.answer_seconds,
+            close_timeout=_CLOSE_SECONDS,
+        ) as socket:
+            try:
+                async with asyncio.timeout(self.answer_seconds):
+                    await self._log_in(socket, token)
+            except TimeoutError:
+                raise FeedError(f"{self.url} did not answer CONNECT") from None
+            try:
+                yield socket
+            finally:
+                await self._log_out(socket)
+
+    async def _log_in(self, socket: ClientConnection, token: AccessToken) -> None:
+        if not isinstance(await _receive(socket), Opened):
+            raise FeedError(f"{self.url} did not open a SockJS session")
+        await socket.send(encode(connect_frame(token, self.heartbeat_seconds)))
+        while not isinstance(message := await _receive(socket), tuple):
+            pass
+        for frame in message:
+            if frame.command != "CONNECTED":
+                raise FeedError(f"{self.url} refused the login: {_complaint(frame)}")
+
+    async def _log_out(self, socket: ClientConnection) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await socket.send(encode(command_frame({"type": "LOGOUT"})))
+        except (TimeoutError, OSError, WebSocketException) as error:
+            _log.debug("no logout: %s", error)
+
+
+def sockjs_url(endpoint: str) -> str:
+    """Return the address of a new SockJS session: any server number, a session id of our own."""
+    return f"{endpoint}/{secrets.randbelow(1_000):03d}/{secrets.token_hex(16)}/websocket"
+
+
+def connect_frame(token: AccessToken, heartbeat_seconds: float) -> StompFrame:
+    """Return the login, with the headers of the provider's own clients."""
+    return StompFrame(
+        command="CONNECT",
+        headers={
+            "accept-version": "1.2,1.1,1.0",
+            "X-AUTH-TOKEN": token.value,
+            "heart-beat": f"0,{heartbeat_seconds * 1000:.0f}",
+        },
+    )
+
+
+def command_frame(command: Mapping[str, str]) -> StompFrame:
+    """Return a command to the platform itself: `TOKEN_REFRESH`, `LOGOUT`."""
+    return StompFrame(
+        command="SEND",
+        headers={"content-type": _JSON, "destination": _COMMANDS},
+        body=json.dumps(command, separators=(",", ":")).encode(),
+    )
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """One subscription to a topic, and how far its numbers go; None before the snapshot."""
+
+    id: str
+    topic: str
+    began: float
+    last_sequence_no: int | None = None
+
+    def follows(self, sequence_no: int | None, *, is_snapshot: bool) -> bool:
+        """Note a message's number; say whether nothing is missing before it."""
+        if sequence_no is None or (self.last_sequence_no is None and not is_snapshot):
+            return True
+        if is_snapshot or self.last_sequence_no is None:
+            self.last_sequence_no = sequence_no
+            return True
+        without_gap = sequence_no <= self.last_sequence_no + 1
+        self.last_sequence_no = max(self.last_sequence_no, sequence_no)
+        return without_gap
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """Messages that were read and are not landed yet, bounded by their bytes."""
+
+    limit_bytes: int
+    _messages: deque[RawMessage] = field(default_factory=deque)
+    _bytes: int = 0
+    _ended: bool = False
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def put(self, message: RawMessage) -> None:
+        """Add a message; wait while the backlog is full."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._bytes < self.limit_bytes)
+            self._messages.append(message)
+            self._bytes += len(message.body)
+            self._changed.notify_all()
+
+    async def take(self) -> list[RawMessage]:
+        """Wait for messages and return all that are there; none once the backlog has ended."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._messages or self._ended)
+            taken = list(self._messages)
+            self._messages.clear()
+            self._bytes = 0
+            self._changed.notify_all()
+            return taken
+
+    async def end(self) -> None:
+        """Say that nothing will be added."""
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+
+class _Stream:
+    """One logged-in connection: subscriptions, their numbers, and what waits to be landed."""
+
+    def __init__(
+        self,
+        feed: WebSocketFeed,
+        session: FeedSession,
+        socket: ClientConnection,
+        token: AccessToken,
+    ) -> None:
+        self._feed = feed
+        self._session = session
+        self._socket = socket
+        self._token = token
+        self._user = session.secret(feed.tokens.username)
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscribed = 0
+        self._resubscriptions = AsyncLimiter(feed.resubscriptions_per_minute, 60)
+        self._backlog = _Backlog(feed.backlog_bytes)
+        landed: dict[str, int] = json.loads(session.cursor or "{}")
+        self._landed = {topic: landed[topic] for topic in feed.topics if topic in landed}
+
+    async def carry(self) -> None:
+        """Subscribe, and carry messages until something fails."""
+        for topic in self._feed.topics:
+            await self._subscribe(topic)
+        landing = asyncio.create_task(self._land())
+        try:
+            await _until_one_ends(
+                self._read(), self._beat(), self._refresh_token(), _outcome(landing)
+            )
+        except Exception:
+            # What was read before the connection failed is as good as any message.
+            await self._backlog.end()
+            await asyncio.wait([landing], timeout=self._feed.answer_seconds)
+            raise
+        finally:
+            landing.cancel()
+            await asyncio.gather(landing, return_exceptions=True)
+
+    async def _subscribe(self, topic: str) -> None:
+        self._subscribed += 1
+        subscription = _Subscription(f"sub-{self._subscribed}", topic, _now())
+        self._subscriptions[topic] = subscription
+        await self._send(
+            StompFrame(
+                command="SUBSCRIBE",
+                headers={"destination": f"/user/{self._user}/{topic}", "id": subscription.id},
+            )
+        )
+
+    async def _resubscribe(self, subscription: _Subscription) -> None:
+        """Leave a topic whose numbers have a gap, and ask for a new snapshot of it."""
+        if not self._resubscriptions.has_capacity():
+            raise FeedError(f"{subscription.topic} keeps losing messages")
+        await self._resubscriptions.acquire()
+        await self._send(StompFrame(command="UNSUBSCRIBE", headers={"id": subscription.id}))
+        await self._subscribe(subscription.topic)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._feed.silence_seconds):
+                    message = await _receive(self._socket)
+            except TimeoutError:
+                raise FeedError(
+                    f"{self._feed.url} said nothing for {self._feed.silence_seconds:.0f} s"
+                ) from None
+            match message:
+                case Closed():
+                    raise FeedError(f"the server closed: {message.code} {message.reason}")
+                case Opened() | Heartbeat():
+                    pass
+                case frames:
+                    for frame in frames:
+                        await self._take(frame)
+            self._expect_snapshots()
+
+    async def _take(self, frame: StompFrame) -> None:
+        if frame.command != "MESSAGE":
+            raise FeedError(f"the server ended the session: {_complaint(frame)}")
+        message = self._raw_message(frame)
+        await self._backlog.put(message)
+        subscription = self._subscriptions.get(message.context.get("destination", ""))
+        if subscription is None or frame.headers.get("subscription") != subscription.id:
+            return  # the last words of a subscription that has been left
+        before = subscription.last_sequence_no
+        is_snapshot = message.context.get("snapshot") == "true"
+        if not subscription.follows(_sequence_no(message), is_snapshot=is_snapshot):
+            _log.warning(
+                "gap in %s between %s and %s: subscribing again",
+                subscription.topic,
+                before,
+                subscription.last_sequence_no,
+            )
+            await self._resubscribe(subscription)
+
+    def _raw_message(self, frame: StompFrame) -> RawMessage:
+        sent = {
+            "destination": frame.headers.get("destination", "").removeprefix(
+                f"/user/{self._user}/"
+            ),
+            "sequence_no": frame.headers.get("x-nps-sequenceNo"),
+            "snapshot": frame.headers.get("x-nps-snapshot", "false").lower(),
+            "sent_at": frame.headers.get("x-nps-sent-at"),
+        }
+        return RawMessage(
+            body=frame.body,
+            received_at=datetime.now(UTC),
+            context={name: value for name, value in sent.items() if value is not None},
+        )
+
+    def _expect_snapshots(self) -> None:
+        for subscription in self._subscriptions.values():
+            late = _now() - subscription.began > self._feed.snapshot_seconds
+            if subscription.last_sequence_no is None and late:
+                raise FeedError(f"no snapshot of {subscription.topic} came")
+
+    async def _land(self) -> None:
+        """Land what there is, as one group, and then what came meanwhile."""
+        while messages := await self._backlog.take():
+            for message in messages:
+                sequence_no = _sequence_no(message)
+                if sequence_no is not None:
+                    self._landed[message.context["destination"]] = sequence_no
+            await self._session.land(messages, cursor=json.dumps(self._landed))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._feed.heartbeat_seconds)
+            await self._socket.send(HEARTBEAT)
+
+    async def _refresh_token(self) -> None:
+        """Hand in a new token before the old one ends; the session goes on."""
+        while True:
+            left = self._token.expires_at - datetime.now(UTC) - self._feed.refresh_before
+            await asyncio.sleep(max(left, _SHORTEST_TOKEN_LIFE).total_seconds())
+            token = await self._feed.new_token(self._session)
+            command = {
+                "type": "TOKEN_REFRESH",
+                "oldToken": self._token.value,
+                "newToken": token.value,
+            }
+            await self._send(command_frame(command))
+            self._token = token
+
+    async def _send(self, frame: StompFrame) -> None:
+        try:
+            async with asyncio.timeout(self._feed.answer_seconds):
+                await self._socket.send(encode(frame))
+        except TimeoutError:
+            raise FeedError(f"{self._feed.url} takes no {frame.command}") from None
+
+
+async def _receive(
+    socket: ClientConnection,
+) -> Opened | Heartbeat | Closed | tuple[StompFrame, ...]:
+    message = await socket.recv()
+    if isinstance(message, bytes):
+        raise FeedError("the server sent a binary message")
+    return decode(message)
+
+
+async def _until_one_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run coroutines until the first ends, cancel the others, and raise what it raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _outcome(task: asyncio.Task[None]) -> None:
+    """Wait for a task without taking it along when cancelled; raise what it raised."""
+    await asyncio.shield(task)
+
+
+def _sequence_no(message: RawMessage) -> int | None:
+    text = message.context.get("sequence_no", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _complaint(frame: StompFrame) -> str:
+    """Return what an ERROR frame complains of, without the token that it may quote."""
+    return _TOKEN.sub("***", f"{frame.command} {frame.headers.get('message', '')}".strip())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
