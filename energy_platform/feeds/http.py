@@ -1,0 +1,150 @@
+"""One HTTP exchange, bounded in time and size, that ends in a whole body or a `FeedError`.
+
+What REST and SOAP have in common below their own rules: a body cut short is told from a whole
+one, a refusal is understood, and no message names a parameter's value.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession
+
+_USER_AGENT: Final = "energy-platform"
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+_DEFAULT_BAN_SECONDS: Final = 60.0
+_LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """What one exchange may cost at most.
+
+    Attributes:
+        timeout: From connecting to the last byte of the body.
+        max_body_bytes: Size of the body, as sent and as unpacked.
+    """
+
+    timeout: timedelta = timedelta(seconds=30)
+    max_body_bytes: int = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """A whole reply; the body is unpacked if it came packed."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+def http_client(limits: HttpLimits) -> httpx.AsyncClient:
+    """Return a client that keeps its connections alive for as long as it is open."""
+    return httpx.AsyncClient(timeout=limits.timeout.total_seconds())
+
+
+async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    limits: HttpLimits,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> HttpReply:
+    """Send one request and read its whole reply, whatever its status.
+
+    Raises:
+        FeedError: No connection, no whole body in time, or a body that is too large.
+    """
+    sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **(headers or {})}
+    try:
+        async with (
+            asyncio.timeout(limits.timeout.total_seconds()),
+            client.stream(method, url, params=params, headers=sent, content=content) as response,
+        ):
+            raw = bytearray()
+            async for piece in response.aiter_raw():
+                raw += piece
+                if len(raw) > limits.max_body_bytes:
+                    raise FeedError(f"{place(url)} sent more than {limits.max_body_bytes} bytes")
+    except TimeoutError:
+        seconds = limits.timeout.total_seconds()
+        raise FeedError(f"{place(url)} did not answer within {seconds:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        detail = f"{type(error).__name__} {error}".strip()
+        raise FeedError(f"{place(url)} could not be read: {detail}") from error
+    encoding = response.headers.get("Content-Encoding", "identity")
+    body = _unpack(bytes(raw), encoding, url=url, max_bytes=limits.max_body_bytes)
+    return HttpReply(status=response.status_code, headers=response.headers, body=body)
+
+
+def raise_if_refused(reply: HttpReply, url: str, provider: str, session: FeedSession) -> None:
+    """Raise if the reply says "not now", keeping all feeds of the provider away after a 429.
+
+    Raises:
+        FeedError: The status is 429 or 5xx.
+    """
+    if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+        seconds = retry_after_seconds(reply.headers) or _DEFAULT_BAN_SECONDS
+        session.ban(provider, seconds)
+        raise FeedError(f"{place(url)} refuses: too many requests", retry_after_seconds=seconds)
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise FeedError(
+            f"{place(url)} answered {reply.status}",
+            retry_after_seconds=retry_after_seconds(reply.headers),
+        )
+
+
+def retry_after_seconds(headers: httpx.Headers) -> float | None:
+    """Return what `Retry-After` asks for, given in seconds or as a date; None if it asks nothing.
+
+    An hour at most: a provider that wants more is asked again then, and says so again.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        seconds = float(text)
+    else:
+        try:
+            instant = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        seconds = (
+            instant.replace(tzinfo=instant.tzinfo or UTC) - datetime.now(UTC)
+        ).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _unpack(raw: bytes, encoding: str, *, url: str, max_bytes: int) -> bytes:
+    """Unpack a body; httpx itself takes a gzip stream that ends early for a whole one."""
+    if encoding == "identity" or not raw:
+        return raw
+    if encoding != "gzip":
+        raise FeedError(f"{place(url)} packed its body as {encoding!r}, which was not asked for")
+    unpacker = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        body = unpacker.decompress(raw, max_bytes)
+    except zlib.error as error:
+        raise FeedError(f"{place(url)} sent a broken gzip body: {error}") from error
+    if unpacker.unconsumed_tail:
+        raise FeedError(f"{place(url)} sent a body that unpacks to more than {max_bytes} bytes")
+    if not unpacker.eof:
+        raise FeedError(f"{place(url)} sent a gzip body that ends early")
+    if unpacker.unused_data:
+        raise FeedError(f"{place(url)} sent bytes behind the end of its gzip body")
+    return body
+
+
+def place(url: str) -> str:
+    """Return a URL without its query, which may hold a token."""
+    parts = httpx.URL(url)
+    return f"{parts.host}{parts.path}"

@@ -1,0 +1,215 @@
+"""What REST and SOAP feeds share: asking again and again, for a window of time that never gaps.
+
+Which requests ask for a window, and how one is sent, is the feed's business. Kept here: the even
+schedule, how far the windows have reached, what was landed last for each request (so that an
+unchanged answer is not landed again), and the cursor that carries both over a restart.
+"""
+
+import asyncio
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol, Self, TypeVar
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.http import HttpLimits
+from energy_platform.raw_message import RawMessage
+
+Marks = Mapping[str, str]
+"""What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
+
+_HASH = "sha256"
+
+
+class PollRequest(Protocol):
+    """One question of a round."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other question of the source; the same on the next round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        message: The answer, or None where there is nothing new or nothing yet.
+        marks: Validators to send along next time.
+    """
+
+    message: RawMessage | None
+    marks: Marks = field(default_factory=dict)
+
+
+RequestT = TypeVar("RequestT", bound=PollRequest)
+
+Ask = Callable[[RequestT, Marks], Awaitable[Answer]]
+"""Sends one request, given what is remembered of its last answer."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a feed got.
+
+    Attributes:
+        reached: All that is older has been asked for; None at the very start.
+        marks: What is remembered of each request's last answer, for the requests of one round.
+    """
+
+    reached: datetime | None = None
+    marks: dict[str, Marks] = field(default_factory=dict)
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None) -> Self:
+        """Take up the progress that was landed last."""
+        if cursor is None:
+            return cls()
+        kept = json.loads(cursor)
+        return cls(datetime.fromisoformat(kept["reached"]), kept["marks"])
+
+    def cursor(self) -> str | None:
+        """Return the cursor to land; None before anything was reached."""
+        if self.reached is None:
+            return None
+        return json.dumps({"reached": self.reached.isoformat(), "marks": self.marks})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PollingFeed(ABC, Generic[RequestT]):
+    """A feed that asks for a window of time at even intervals.
+
+    Attributes:
+        provider: Whose request rate and bans it shares.
+        requests: The requests that ask for a window from `start` to `end` (UTC); pure.
+        every: Time from one round to the next.
+        span: The longest window of one round; how far back the very first one reaches; and how
+            long an instant that has no value yet is asked for, if `newest` is given.
+        overlap: How far each window goes back into the one before, for values that came late.
+        ahead: How far a window reaches beyond now, for what is published in advance.
+        newest: The newest instant for which a body holds a value, if it holds any; windows then
+            start there, so a provider that is slow to publish leaves no hole. Without it, windows
+            start at the time of the last round.
+        requests_per_second: What the provider allows to all feeds together.
+        limits: What one exchange may cost.
+    """
+
+    provider: str
+    requests: Callable[[datetime, datetime], Sequence[RequestT]]
+    every: timedelta
+    span: timedelta
+    overlap: timedelta = timedelta()
+    ahead: timedelta = timedelta()
+    newest: Callable[[bytes], datetime | None] | None = None
+    requests_per_second: float = 1.0
+    limits: HttpLimits = field(default_factory=HttpLimits)
+
+    def __post_init__(self) -> None:
+        if self.span <= self.overlap + self.ahead:
+            raise ValueError("a window must be longer than its overlap and what it looks ahead")
+
+    @abstractmethod
+    def connection(self, session: FeedSession) -> AbstractAsyncContextManager[Ask[RequestT]]:
+        """Open what requests travel on, for one run."""
+
+    async def run(self, session: FeedSession) -> None:
+        """Poll until cancelled.
+
+        Raises:
+            FeedError: A request failed. Whatever the round's other requests brought has landed.
+        """
+        progress = Progress.from_cursor(session.cursor)
+        async with self.connection(session) as ask:
+            async for _ in _ticks(self.every):
+                while not await self._round(session, ask, progress):
+                    pass
+
+    def window(self, reached: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+        """Return the window to ask for next, at most `span` long."""
+        start = now - self.span if reached is None else min(reached, now) - self.overlap
+        return start, min(start + self.span, now + self.ahead)
+
+    async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
+        """Ask for one window and land what it brings; say whether the feed has caught up with now.
+
+        One failing request holds back the window, not the others of its round.
+        """
+        now = datetime.now(UTC)
+        start, end = self.window(progress.reached, now)
+        requests = self.requests(start, end)
+        marks = {
+            request.key: progress.marks[request.key]
+            for request in requests
+            if request.key in progress.marks
+        }
+        messages: list[RawMessage] = []
+        bodies: list[bytes | None] = []
+        failures: list[FeedError] = []
+        for request in requests:
+            await session.turn(self.provider, self.requests_per_second)
+            known = marks.get(request.key, {})
+            try:
+                answer = await ask(request, known)
+            except FeedError as error:
+                failures.append(error)
+                if error.retry_after_seconds is not None:
+                    break
+                continue
+            marks[request.key] = answer.marks
+            bodies.append(answer.message.body if answer.message else None)
+            if answer.message is not None:
+                digest = hashlib.sha256(answer.message.body).hexdigest()
+                marks[request.key] = {**answer.marks, _HASH: digest}
+                if digest != known.get(_HASH):
+                    messages.append(answer.message)
+        progress.marks = marks
+        if not failures:
+            progress.reached = self._reached(progress.reached, end, now, bodies)
+        if messages or not failures:
+            await session.land(messages, cursor=progress.cursor())
+        if failures:
+            raise _together(failures)
+        return end >= now
+
+    def _reached(
+        self,
+        before: datetime | None,
+        end: datetime,
+        now: datetime,
+        bodies: Sequence[bytes | None],
+    ) -> datetime:
+        """Return how far a round without failures got, its slowest request counting."""
+        if self.newest is None:
+            return min(end, now)
+        # What has no value after this long will not get one; waiting on would never end.
+        given_up = min(end, now - (self.span - self.overlap - self.ahead))
+        seen = [self.newest(body) if body is not None else None for body in bodies]
+        instants = [instant for instant in seen if instant is not None]
+        slowest = min(*instants, now) if instants and len(instants) == len(seen) else given_up
+        return max(given_up, slowest, before or given_up)
+
+
+def _together(failures: Sequence[FeedError]) -> FeedError:
+    """Return one error for the failures of a round."""
+    if len(failures) == 1:
+        return failures[0]
+    waits = [error.retry_after_seconds or 0.0 for error in failures]
+    return FeedError(
+        f"{len(failures)} requests failed, the first: {failures[0]}",
+        retry_after_seconds=max(waits) or None,
+    )
+
+
+async def _ticks(every: timedelta) -> AsyncIterator[None]:
+    """Yield at even intervals from now on; a tick that is missed is left out, not made up for."""
+    loop = asyncio.get_running_loop()
+    interval = every.total_seconds()
+    first = loop.time()
+    while True:
+        yield
+        await asyncio.sleep(interval - (loop.time() - first) % interval)

@@ -1,0 +1,70 @@
+"""Grid frequency of continental Europe, one value a second, as Energy-Charts publishes it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.energy_charts import newest_instant, series
+from energy_platform.market_rows import InstantRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_URL = "https://api.energy-charts.info/frequency"
+_REGION = "DE-Freiburg"
+_HOUR_SECONDS = 3600
+
+
+class GridFrequency(InstantRows):
+    """One measurement of the grid's frequency."""
+
+    region: str = pa.Field(description="Where it was measured")
+    frequency_hz: float = pa.Field(in_range={"min_value": 45.0, "max_value": 55.0})
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the seconds from `start` to the end of the hour that `end` is in.
+
+    The end is a whole hour so that a question without a new answer stays the same question.
+    """
+    first, last = int(start.timestamp()), int(end.timestamp())
+    until = last + -last % _HOUR_SECONDS
+    return [
+        RestRequest(url=_URL, params={"region": _REGION, "start": f"{first}", "end": f"{until}"})
+    ]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per second; the region is the one that was asked for."""
+    return series(message.body, "data").select(
+        observed_at="instant",
+        region=pl.lit(message.context["region"]),
+        frequency_hz="value",
+    )
+
+
+ENERGY_CHARTS_FREQUENCY = MarketSource(
+    name="energy_charts_frequency",
+    provider="Energy-Charts",
+    group=MarketGroup.GRID,
+    description="Frequency of the continental European grid, measured once a second in Freiburg.",
+    feed=RestFeed(
+        provider="Energy-Charts",
+        requests=requests,
+        every=timedelta(seconds=5),
+        span=timedelta(hours=1),
+        overlap=timedelta(seconds=10),
+        newest=partial(newest_instant, column="data"),
+    ),
+    parse=parse,
+    rows=GridFrequency,
+    key=("region", "observed_at"),
+    event_time="observed_at",
+    expected_lag=timedelta(minutes=1),
+    terms="CC BY 4.0, Fraunhofer ISE, Energy-Charts",
+    context={"region": _REGION},
+)

@@ -1,0 +1,78 @@
+"""Day-ahead prices of European bidding zones, as Energy-Charts publishes them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from zoneinfo import ZoneInfo
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.energy_charts import series
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_URL = "https://api.energy-charts.info/price"
+_ZONES = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL")
+_MARKET_ZONE = "Europe/Berlin"
+_MARKET_TIME_UNITS = (timedelta(minutes=15), timedelta(hours=1))
+
+
+class DayAheadPrice(DeliveryRows):
+    """The price of one delivery period in one bidding zone."""
+
+    bidding_zone: str = pa.Field(description="Bidding zone, as Energy-Charts names it")
+    price_eur_per_mwh: float = pa.Field(in_range={"min_value": -500.0, "max_value": 5000.0})
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the market days that the window touches, one request per bidding zone."""
+    first, last = (at.astimezone(ZoneInfo(_MARKET_ZONE)).date().isoformat() for at in (start, end))
+    return [
+        RestRequest(url=_URL, params={"bzn": zone, "start": first, "end": last}) for zone in _ZONES
+    ]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per delivery period; the bidding zone is the one that was asked for.
+
+    A reply does not say how long its periods are. All those of a market day are as long as the
+    smallest step between two of that day, so a gap stretches none; a day of one row only takes
+    the step of the day before. A period whose length can't be told has no end, and is refused.
+    """
+    step = pl.col("instant").diff().shift(-1)
+    known_step = pl.when(step.is_in(_MARKET_TIME_UNITS)).then(step)
+    day = pl.col("instant").dt.convert_time_zone(_MARKET_ZONE).dt.date()
+    resolution = known_step.min().over(day).forward_fill()
+    return series(message.body, "price", unit="EUR / MWh").select(
+        delivery_start="instant",
+        delivery_end=pl.col("instant") + resolution,
+        bidding_zone=pl.lit(message.context["bzn"]),
+        price_eur_per_mwh="value",
+    )
+
+
+ENERGY_CHARTS_PRICE = MarketSource(
+    name="energy_charts_price",
+    provider="Energy-Charts",
+    group=MarketGroup.AUCTIONS,
+    description="Day-ahead auction prices of ten bidding zones around Germany.",
+    feed=RestFeed(
+        provider="Energy-Charts",
+        requests=requests,
+        every=timedelta(seconds=30),
+        span=timedelta(days=7),
+        ahead=timedelta(days=1),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+    ),
+    parse=parse,
+    rows=DayAheadPrice,
+    key=("bidding_zone", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=1),
+    terms="DE-LU and other SMARD.de zones CC BY 4.0; the rest for private and internal use only",
+    context={"bzn": "DE-LU"},
+)
