@@ -40,6 +40,7 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole platform until Ctrl-C."""
+    from energy_platform.supervision.plan import PROJECT, environment, processes
     from energy_platform.supervision.ports import HOST, Ports
     from energy_platform.supervision.supervisor import Supervisor
 
@@ -48,7 +49,9 @@ def up(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     supervisor, ports = Supervisor(chosen.home), Ports.free()
-    supervisord = supervisor.start(chosen, ports)
+    supervisord = supervisor.start(
+        processes(chosen, ports), environment(chosen, ports), PROJECT / "dagster.yaml"
+    )
     try:
         console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
         _wait_until_flowing(supervisor, supervisord, chosen, stopped)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import xmlrpc.client
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.settings import Settings
-from energy_platform.supervision.plan import PROJECT, Process, environment, processes
-from energy_platform.supervision.ports import Ports
+from energy_platform.supervision.plan import PROJECT, Process
 
 _STOP_SECONDS: Final = 30.0
 _LOG_BYTES: Final = "10MB"
@@ -34,7 +33,7 @@ _LOG_BYTES: Final = "10MB"
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """How one supervised process is: `pid` 0 and no `state` but what supervisord says of it."""
+    """How one supervised process is, in supervisord's words; `pid` is 0 while it does not run."""
 
     name: str
     pid: int
@@ -66,26 +65,32 @@ class Supervisor:
             for info in infos
         ]
 
-    def start(self, settings: Settings, ports: Ports) -> subprocess.Popen[bytes]:
+    def start(
+        self, planned: Sequence[Process], environment: Mapping[str, str], instance: Path
+    ) -> subprocess.Popen[bytes]:
         """Start supervisord, which starts all else; it is in a session of its own.
+
+        Args:
+            planned: What to run, in this order.
+            environment: What every process finds in its environment.
+            instance: The `dagster.yaml` to run with.
 
         Raises:
             EnergyPlatformError: The platform of this home runs already.
         """
         if self.statuses():
             raise EnergyPlatformError(f"the platform already runs from {self.home}")
-        (self.home / "dagster" / "storage").mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / "dagster.yaml", self.home / "dagster" / "dagster.yaml")
-        self.logs.mkdir(exist_ok=True)
+        for folder in (self.home / "dagster" / "storage", self.home / "run", self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
         self._log().unlink(missing_ok=True)
         configuration = self.home / "run" / "supervisord.conf"
-        configuration.parent.mkdir(exist_ok=True)
         with configuration.open("w") as file:
-            self._configuration(processes(settings, ports)).write(file)
+            self._configuration(planned).write(file)
         return subprocess.Popen(  # noqa: S603 (our own interpreter, our own configuration)
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration",
              str(configuration)],
-            env=environment(settings, ports), cwd=PROJECT, start_new_session=True,
+            env=environment, cwd=PROJECT, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -119,7 +124,7 @@ class Supervisor:
         starts = re.findall(r"spawned: '([^']+)'", self._log().read_text(errors="replace"))
         return Counter(starts) - Counter(set(starts))
 
-    def _configuration(self, planned: list[Process]) -> RawConfigParser:
+    def _configuration(self, planned: Sequence[Process]) -> RawConfigParser:
         configuration = RawConfigParser()
         configuration["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
         configuration["rpcinterface:supervisor"] = {

@@ -35,7 +35,7 @@ def _messages(case: Path, source: MarketSource) -> list[RawMessage]:
 
 def _expected(file: Path, source: MarketSource) -> pl.DataFrame:
     """Read the expected rows: text as in the file, then the table's own types."""
-    text = pl.read_csv(file, infer_schema=False, missing_utf8_is_empty_string=False)
+    text = pl.read_csv(file, infer_schema=False)
     wanted = {n: d for n, d in source.dtypes.items() if n not in PROVENANCE_COLUMNS}
     return text.select(
         pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC")
