@@ -1,0 +1,115 @@
+"""Reading objects of a public S3 bucket by plain HTTPS: no signature, no credentials.
+
+Every answer is bounded in size and time, and checked to be the one that was asked for.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+_UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+
+
+class ObjectUnreadableError(Exception):
+    """What was asked for isn't there, or isn't what it should be; the message says which."""
+
+
+class BucketUnavailableError(Exception):
+    """The bucket can't be reached or refuses to answer; the object is not to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """An object's bytes, or a range of them, and the version that they belong to."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    """What is to land of one file.
+
+    Attributes:
+        body: The bytes.
+        versions: Entity tag of each object that was read, by its key.
+    """
+
+    body: bytes
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicBucket:
+    """A bucket that anyone may read.
+
+    Attributes:
+        client: Does the asking.
+        url: The bucket's address, already resolved.
+        answer_seconds: How long one answer may take as a whole.
+    """
+
+    client: httpx.AsyncClient
+    url: str
+    answer_seconds: float
+
+    async def get(self, key: str, *, max_bytes: int) -> S3Object:
+        """Return a whole object.
+
+        Raises:
+            ObjectUnreadableError: It is missing, forbidden or larger than `max_bytes`.
+            BucketUnavailableError: The bucket can't be reached or refuses to answer.
+        """
+        return await self._get(key, {}, HTTPStatus.OK, max_bytes)
+
+    async def get_range(self, key: str, byte_range: str, *, max_bytes: int) -> S3Object:
+        """Return a range of an object; an answer that isn't just the range is refused.
+
+        Raises:
+            ObjectUnreadableError: As for `get`, or the object is too short for the range.
+            BucketUnavailableError: As for `get`.
+        """
+        headers = {"Range": byte_range}
+        return await self._get(key, headers, HTTPStatus.PARTIAL_CONTENT, max_bytes)
+
+    async def _get(
+        self, key: str, headers: dict[str, str], expected: HTTPStatus, max_bytes: int
+    ) -> S3Object:
+        request = self.client.build_request(
+            "GET", f"{self.url}/{key}", headers={"Accept-Encoding": "identity", **headers}
+        )
+        try:
+            async with asyncio.timeout(self.answer_seconds):
+                response = await self.client.send(request, stream=True)
+                try:
+                    _check_status(response, expected, key)
+                    body = await _bounded(response, max_bytes, key)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise BucketUnavailableError(
+                f"S3 did not deliver {key}: {type(error).__name__} {error}"
+            ) from None
+        return S3Object(body, response.headers.get("ETag", "").strip('"'))
+
+
+def _check_status(response: httpx.Response, expected: HTTPStatus, key: str) -> None:
+    status = response.status_code
+    if status in _UNREADABLE or status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        raise ObjectUnreadableError(f"S3 answered {status} for {key}")
+    if status != expected:
+        raise BucketUnavailableError(
+            f"S3 answered {status} for {key} where {expected:d} was expected"
+        )
+
+
+async def _bounded(response: httpx.Response, max_bytes: int, key: str) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > max_bytes:
+            raise ObjectUnreadableError(f"{key} is larger than {max_bytes} bytes")
+    return bytes(body)

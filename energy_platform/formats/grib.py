@@ -1,0 +1,189 @@
+"""GRIB 1 and 2 on regular latitude and longitude grids: messages to one row per point.
+
+Which parameters and heights matter is the source's business. The bytes are decoded by eccodes in
+a process of its own (`grib_decoder`), so that a message that crashes or hangs eccodes is one
+failed message and not a dead worker.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from functools import cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.formats.grib_frames import frames, single_fields
+from energy_platform.market_rows import INSTANT
+
+_DECODER: Final = Path(__file__).with_name("grib_decoder.py")
+_DECODE_SECONDS: Final = 30.0
+_DIGITS: Final = "0123456789"
+
+
+class Area(NamedTuple):
+    """A box of the globe in degrees, its edges included; longitudes from -180 to 180."""
+
+    north: float
+    west: float
+    south: float
+    east: float
+
+    @classmethod
+    def read(cls, text: str) -> "Area":
+        """Read `north/west/south/east`, the order in which weather services write a box.
+
+        >>> Area.read("55.5/5.5/47/15.5").south
+        47.0
+
+        Raises:
+            ParseError: It is no box.
+        """
+        try:
+            area = cls(*(float(edge) for edge in text.split("/")))
+        except (TypeError, ValueError):
+            raise ParseError(f"{text!r} is no area; write north/west/south/east") from None
+        if area.north < area.south or area.east < area.west:
+            raise ParseError(f"the area {text!r} is empty")
+        return area
+
+
+GLOBE: Final = Area(90.0, -180.0, -90.0, 180.0)
+
+
+def fields(body: bytes, *, area: Area = GLOBE) -> pl.DataFrame:
+    """Return the points of every message in `body` that lie in `area`, one row per point.
+
+    Columns: `run_at`, `valid_at`, `type_of_level`, `level` (in the unit of the type: metres for
+    `heightAboveGround`), `latitude`, `longitude` (degrees; -180 to 180) and one column per
+    parameter, named by its ECMWF short name without the height that some carry (`10u` and `100u`
+    are both `u`; the height is in `level`). A value is null where the bitmap leaves it out, or
+    where no message of the parameter covers the point. Of two messages of the same parameter,
+    level and time the later counts.
+
+    Raises:
+        ParseError: A message is broken, of another grid, or no point lies in the area.
+    """
+    decoder = _decoder()
+    points = pl.concat(
+        decoder.decode(field, area) for message in frames(body) for field in single_fields(message)
+    )
+    if points.is_empty():
+        raise ParseError(f"no point of the grid lies in the area {'/'.join(map(str, area))}")
+    index = ["run_at", "valid_at", "type_of_level", "level", "latitude", "longitude"]
+    return points.pivot(
+        on="parameter",
+        on_columns=points["parameter"].unique(maintain_order=True),
+        index=index,
+        values="value",
+        aggregate_function="last",
+    )
+
+
+def _points(header: dict[str, Any], values: bytes) -> pl.DataFrame:
+    """Lay one decoded field out as rows, from north to south and west to east."""
+    latitudes, longitudes = np.array(header["latitudes"]), np.array(header["longitudes"])
+    return pl.DataFrame(
+        {
+            "latitude": np.repeat(latitudes, longitudes.size),
+            "longitude": np.tile(longitudes, latitudes.size),
+            "value": np.frombuffer(values),
+        },
+        schema={"latitude": pl.Float64, "longitude": pl.Float64, "value": pl.Float64},
+    ).with_columns(
+        pl.col("value").fill_nan(None),
+        run_at=pl.lit(_instant(*header["run"]), INSTANT),
+        valid_at=pl.lit(_instant(*header["valid"]), INSTANT),
+        type_of_level=pl.lit(header["type_of_level"]),
+        level=pl.lit(header["level"], pl.Float64),
+        parameter=pl.lit(header["short_name"].lstrip(_DIGITS)),
+    )
+
+
+def _instant(date: int, time: int) -> datetime:
+    """Read a date YYYYMMDD and a time HHMM, both numbers."""
+    try:
+        return datetime.strptime(f"{date:08}{time:04}", "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        raise ParseError(f"{date:08} {time:04} is no instant") from None
+
+
+class _Decoder:
+    """A decoding process, started at the first message and again after one that killed it.
+
+    It ends when its connection closes, which the end of this process does for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+
+    def decode(self, message: bytes, area: Area) -> pl.DataFrame:
+        """Return the points of a message of one field that lie in `area`.
+
+        Raises:
+            ParseError: It cannot be decoded.
+        """
+        with self._lock:
+            try:
+                return _points(*self._ask(message, area))
+            except (EOFError, OSError):
+                self.stop()
+                raise ParseError("the GRIB message crashed its decoder, so it is corrupt") from None
+
+    def _ask(self, message: bytes, area: Area) -> tuple[dict[str, Any], bytes]:
+        connection = self._started()
+        connection.send_bytes(json.dumps(area).encode())
+        connection.send_bytes(message)
+        header = json.loads(self._reply(connection))
+        if "error" in header:
+            raise ParseError(f"the GRIB message cannot be decoded: {header['error']}")
+        return header, self._reply(connection)
+
+    def _reply(self, connection: Connection) -> bytes:
+        if not connection.poll(_DECODE_SECONDS):
+            self.stop()
+            raise ParseError(f"the GRIB message was not decoded within {_DECODE_SECONDS:.0f} s")
+        return connection.recv_bytes()
+
+    def _started(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        self._connection, theirs = Pipe()
+        with theirs:
+            # -P keeps the modules beside the script from standing in for libraries.
+            self._process = subprocess.Popen(  # noqa: S603 (our own script, by its path)
+                [sys.executable, "-P", _DECODER, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._connection
+
+    def stop(self) -> None:
+        """End the process, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._connection = self._process = None
+
+
+@cache
+def _decoder() -> _Decoder:
+    return _Decoder()
+
+
+# A fork must not talk on its parent's connection.
+os.register_at_fork(after_in_child=_decoder.cache_clear)
