@@ -54,7 +54,7 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
     frames, failures = _parse_around_failures(source, messages)
     parsed = pl.concat([pl.DataFrame(schema=_parsed_dtypes(source)), *frames])
     complete = parsed.join(received, on="landing_offset", how="left", maintain_order="left")
-    rows, refused = _split(source, complete.select(source.dtypes))
+    rows, refused = _split(source, complete.select(*source.dtypes))
     unparsed = pl.DataFrame(
         failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
     ).join(received, on="landing_offset")
@@ -103,7 +103,7 @@ def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame
             for name, dtype in differences
         )
         raise ParseError(f"columns differ from the table's: {named}")
-    return frame.select(wanted)
+    return frame.select(*wanted)
 
 
 def _reason(error: Exception) -> str:
@@ -123,8 +123,8 @@ def _split(source: MarketSource, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     numbered = rows.with_row_index("index")
     refused = (
         numbered.join(failed, on="index", maintain_order="left")
-        .with_columns(row=pl.struct(source.dtypes).struct.json_encode())
-        .select(QUARANTINE_DTYPES)
+        .with_columns(row=pl.struct(*source.dtypes).struct.json_encode())
+        .select(*QUARANTINE_DTYPES)
     )
     return numbered.join(failed, on="index", how="anti", maintain_order="left").drop(
         "index"

@@ -1,0 +1,91 @@
+"""A market source of no market, for tests of what every source goes through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.market_rows import INSTANT, DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+QUARTER_HOUR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class NoFeed:
+    """A feed that brings nothing."""
+
+    protocol: ClassVar[WireProtocol] = WireProtocol.REST
+
+    async def run(self, session: FeedSession) -> None:
+        raise NotImplementedError
+
+
+class ExampleRows(DeliveryRows):
+    """A price per bidding zone and quarter-hour."""
+
+    bidding_zone: str = pa.Field(isin=["CZ", "DE-LU"], description="Bidding zone")
+    price_eur_per_mwh: float = pa.Field(ge=-500, le=5000, nullable=True, description="Price")
+
+
+@each_message
+def parse_example(message: RawMessage) -> pl.DataFrame:
+    """Read a JSON array of {zone, hour, price}."""
+    rows = json.loads(message.body)
+    if not isinstance(rows, list):
+        raise ParseError("not a JSON array")
+    start = pl.lit(NOON, dtype=INSTANT) + pl.duration(minutes=15 * pl.col("quarter"))
+    return pl.DataFrame(
+        rows, schema={"zone": pl.String, "quarter": pl.Int64, "price": pl.Float64}
+    ).select(
+        delivery_start=start,
+        delivery_end=start + QUARTER_HOUR,
+        bidding_zone="zone",
+        price_eur_per_mwh="price",
+    )
+
+
+EXAMPLE = MarketSource(
+    name="example_price",
+    provider="Example",
+    group=MarketGroup.AUCTIONS,
+    description="Prices of no market.",
+    feed=NoFeed(),
+    parse=parse_example,
+    rows=ExampleRows,
+    key=("bidding_zone", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(minutes=5),
+    terms="none",
+)
+
+
+def example_message(
+    rows: Iterable[tuple[str, int, float | None]] | bytes, *, offset: int = 0, minutes: int = 0
+) -> RawMessage:
+    """Return a message of (zone, quarter, price) rows, or of any bytes."""
+    body = (
+        rows
+        if isinstance(rows, bytes)
+        else json.dumps([{"zone": z, "quarter": q, "price": p} for z, q, p in rows]).encode()
+    )
+    return RawMessage(
+        body=body, received_at=NOON + timedelta(minutes=minutes), landing_offset=offset
+    )
+
+
+def prices(frame: pl.DataFrame) -> Sequence[float | None]:
+    """Return the prices of a frame of example rows, in order."""
+    return frame["price_eur_per_mwh"].to_list()

@@ -1,0 +1,81 @@
+"""Good rows go through, bad ones are quarantined with their reason, and none is lost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from energy_platform.checks import UNPARSED, check_messages
+from tests.support.sources import EXAMPLE, NOON, example_message, prices
+
+
+def test_a_bad_row_does_not_block_the_ones_beside_it() -> None:
+    message = example_message([("CZ", 0, 50.0), ("CZ", 1, 9_999.0), ("DE-LU", 0, None)])
+    checked = check_messages(EXAMPLE, [message])
+    assert prices(checked.rows) == [50.0, None]
+    assert checked.rows["received_at"].to_list() == [NOON, NOON]
+    [failure] = checked.quarantined.to_dicts()
+    assert failure["check"] == "less_than_or_equal_to(5000)"
+    assert "price_eur_per_mwh = 9999.0" in failure["reason"]
+    assert '"bidding_zone":"CZ"' in failure["row"]
+
+
+def test_a_row_that_fails_two_checks_is_quarantined_once() -> None:
+    checked = check_messages(EXAMPLE, [example_message([("XX", 0, -9_999.0)])])
+    [failure] = checked.quarantined.to_dicts()
+    assert "isin" in failure["check"]
+    assert "greater_than_or_equal_to(-500)" in failure["check"]
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    body = b'[{"zone": "CZ", "quarter": 0, "price": NaN}, {"zone": "CZ", "quarter": 1, "price": 1}]'
+    checked = check_messages(EXAMPLE, [example_message(body)])
+    assert prices(checked.rows) == [1.0]
+    assert "numbers_are_finite" in checked.quarantined["check"][0]
+
+
+def test_a_bad_message_does_not_block_the_ones_beside_it() -> None:
+    messages = [
+        example_message([("CZ", number, float(number))], offset=number)
+        if number % 3
+        else example_message(b"{}" if number else b"\xff", offset=number)
+        for number in range(10)
+    ]
+    checked = check_messages(EXAMPLE, messages)
+    assert checked.rows["landing_offset"].to_list() == [1, 2, 4, 5, 7, 8]
+    assert checked.quarantined["landing_offset"].to_list() == [0, 3, 6, 9]
+    assert set(checked.quarantined["check"]) == {UNPARSED}
+    assert checked.unparsed == 4
+    assert checked.quarantined["reason"][1] == "not a JSON array"
+
+
+def test_no_message_gives_empty_frames_of_the_right_columns() -> None:
+    checked = check_messages(EXAMPLE, [])
+    assert checked.rows.schema == EXAMPLE.dtypes
+    assert checked.quarantined.is_empty()
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=8),
+            st.lists(
+                st.tuples(
+                    st.sampled_from(["CZ", "DE-LU", "XX"]),
+                    st.integers(0, 95),
+                    st.one_of(st.none(), st.floats(-9e3, 9e3)),
+                ),
+                max_size=5,
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_every_row_ends_up_on_one_side(
+    bodies: list[bytes | list[tuple[str, int, float | None]]],
+) -> None:
+    messages = [example_message(body, offset=offset) for offset, body in enumerate(bodies)]
+    checked = check_messages(EXAMPLE, messages)
+    sent = [row for body in bodies if isinstance(body, list) for row in body]
+    refused = checked.quarantined.filter(checked.quarantined["check"] != UNPARSED)
+    assert checked.rows.height + refused.height == len(sent)
+    good = [row for row in sent if row[0] != "XX" and (row[2] is None or -500 <= row[2] <= 5000)]
+    assert checked.rows.height == len(good)
