@@ -85,6 +85,8 @@ class _Session:
 
     def address(self, url: str) -> str:
         reached = [real for real in self.settings.addresses if url.startswith(real)]
+        if not reached and self.settings.markets is Markets.SIMULATED:
+            raise FeedError(f"the simulated market has no stand-in for {url}")
         if not reached:
             return url
         real = max(reached, key=len)

@@ -1,0 +1,60 @@
+"""Holds a source against a test case folder (`tests/testcases/README.md` has the form)."""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from energy_platform.checks import check_messages
+from energy_platform.market_rows import PROVENANCE_COLUMNS
+from energy_platform.market_source import MarketSource
+from energy_platform.raw_message import RawMessage
+
+
+def assert_case_holds(source: MarketSource, case: Path) -> None:
+    """Parse and check a case's payloads; compare rows and failures with what is expected."""
+    messages = _messages(case, source)
+    assert messages, f"{case} has no payload"
+    checked = check_messages(source, messages)
+    assert_frame_equal(checked.rows.drop(PROVENANCE_COLUMNS), _expected(case, source))
+    quarantined = case / "quarantined.csv"
+    failures = checked.quarantined.select("check", "reason")
+    if quarantined.exists():
+        assert_frame_equal(failures, pl.read_csv(quarantined, infer_schema=False))
+    else:
+        assert failures.is_empty(), failures["reason"].to_list()
+
+
+def _messages(case: Path, source: MarketSource) -> list[RawMessage]:
+    file = case / "case.toml"
+    about = tomllib.loads(file.read_text()) if file.exists() else {}
+    received_at = about.get("received_at", datetime(2026, 1, 1, tzinfo=UTC)).astimezone(UTC)
+    return [
+        RawMessage(
+            body=payload.read_bytes(),
+            received_at=received_at,
+            context={**source.context, **about.get("context", {})},
+            landing_offset=offset,
+        )
+        for offset, payload in enumerate(sorted(case.glob("payload*")))
+    ]
+
+
+def _expected(case: Path, source: MarketSource) -> pl.DataFrame:
+    """Read the expected rows: text as in the file, then the table's own types."""
+    text = pl.read_csv(case / "expected.csv", infer_schema=False)
+    return text.select(
+        _typed(name, dtype)
+        for name, dtype in source.dtypes.items()
+        if name not in PROVENANCE_COLUMNS
+    )
+
+
+def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
+    if dtype.is_temporal():
+        return pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC")
+    if dtype == pl.Boolean:
+        return pl.col(name) == "true"
+    return pl.col(name).cast(dtype)
