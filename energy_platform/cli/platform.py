@@ -162,16 +162,41 @@ def simulate(  # noqa: PLR0913 (one option per port)
     ftps_port: Annotated[int, typer.Option(help="FTP with implicit TLS.")],
     aws_port: Annotated[int, typer.Option(help="SNS, SQS and S3.")],
     sns_endpoint_port: Annotated[int, typer.Option(help="Where the platform takes pushes.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 7,
-    speed: Annotated[float, typer.Option(min=0.01, help="Market seconds per second.")] = 1.0,
-    rate: Annotated[float, typer.Option(min=0.01, help="Stream messages, times the usual.")] = 1.0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            envvar="ENERGY_PLATFORM_SIMULATOR_SEED", help="The same seed gives the same market."
+        ),
+    ] = 7,
+    speed: Annotated[
+        float,
+        typer.Option(
+            envvar="ENERGY_PLATFORM_SIMULATOR_SPEED", min=0.01, help="Market seconds per second."
+        ),
+    ] = 1.0,
+    rate: Annotated[
+        float,
+        typer.Option(
+            envvar="ENERGY_PLATFORM_SIMULATOR_RATE",
+            min=0.01,
+            help="Stream messages, times the usual.",
+        ),
+    ] = 1.0,
     origin: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it)
-        typer.Option(help="Market time at the start (ISO 8601); now, unless given."),
+        typer.Option(
+            envvar="ENERGY_PLATFORM_SIMULATOR_ORIGIN",
+            help="Market time at the start (ISO 8601); now, unless given.",
+        ),
     ] = None,
     replay: Annotated[
         Optional[Path],  # noqa: UP045 (typer reads it)
-        typer.Option(exists=True, file_okay=False, help="Folder <source>/ of payloads to serve."),
+        typer.Option(
+            envvar="ENERGY_PLATFORM_SIMULATOR_REPLAY",
+            exists=True,
+            file_okay=False,
+            help="Folder <source>/ of payloads to serve.",
+        ),
     ] = None,
 ) -> None:
     """Run simulated markets on their own protocols, on loopback."""
