@@ -1,1 +1,26 @@
-"""Energy market data: landed raw, checked row by row, as of any instant."""
+"""Energy market data: landed raw, checked row by row, as of any instant.
+
+    import energy_platform as ep
+
+    ep.catalog()
+    ep.load("ote_day_ahead_price", start=datetime(2026, 3, 1, tzinfo=UTC))
+    ep.scan("energy_charts_price", as_of=datetime(2026, 3, 1, 11, tzinfo=UTC))
+
+These three are all that a notebook needs; they are documented in `energy_platform.library`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from energy_platform.library import catalog, load, scan
+
+__all__ = ["catalog", "load", "scan"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)
+    """Import the library when it is first used: most processes of the platform never do."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from energy_platform import library  # noqa: PLC0415
+
+    return getattr(library, name)
