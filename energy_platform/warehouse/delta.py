@@ -1,0 +1,275 @@
+"""The embedded warehouse: one Delta Lake table per table, in folders that many processes share.
+
+A micro-batch is one Delta commit that carries its `stop` as an application transaction. Delta
+refuses a commit whose base has meanwhile seen another commit of the same application, and here
+every write of rows is one of the same application; so what was true of the version that a batch
+was based on, that it stands at `start`, is still true when the batch lands. Two writers of a batch
+can't both land it, on one machine or on several.
+
+Delta doesn't sync its files to disk. A process may be killed at any moment; after a power cut the
+newest commits can be missing or broken, and are made again from the landing zone.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from threading import RLock
+from typing import Final, cast
+
+import polars as pl
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from energy_platform.errors import CommitConflictError, EnergyPlatformError, UsageError
+from energy_platform.warehouse.protocol import Table, TableSummary
+
+CHECKPOINT_INTERVAL: Final = 50
+"""Commits between two checkpoints: what opening a table reads at most beside one of them."""
+
+COMPACTED_BYTES: Final = 32 * 2**20
+"""Files grow to this size; small enough to be written again and again until they have."""
+
+FILES_WORTH_COMPACTING: Final = 32
+"""With fewer small files than this, compacting would write more than it saves."""
+
+_CONFIGURATION: Final = {
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+    # Each commit looks through the folder of the log, and is slower by half at 1,000 entries.
+    # Each commit looks through the log's folder, so it is kept short.
+    "delta.logRetentionDuration": "interval 10 minutes",
+    # How long a query may run: the files that it began with stay this long.
+    "delta.deletedFileRetentionDuration": "interval 6 hours",
+}
+
+_WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
+
+_log = logging.getLogger(__name__)
+
+
+class IncompatibleTableError(EnergyPlatformError):
+    """A column's type isn't the one that the table was made with, or none that it can hold."""
+
+
+class DeltaWarehouse:
+    """A `Warehouse` of Delta Lake tables below one folder. Threads may share it.
+
+    Args:
+        root: The folder; a table's own folder below it has the table's name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._handles: dict[str, tuple[DeltaTable, int]] = {}
+        # A handle moves on with each commit, so a check and the write after it must not be parted.
+        self._lock = RLock()
+
+    def committed_offset(self, table: Table) -> int:
+        """Return the landing offset before which every message has been processed; 0 at first."""
+        with self._lock:
+            delta = self._current(table)
+            return _committed(delta, table) if delta else 0
+
+    def commit(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
+        """Append the rows of landing offsets [start, stop), and move the table to `stop`.
+
+        A batch that is already there, from this process or another, is left alone. Columns that
+        the table lacks are added to it.
+
+        Raises:
+            CommitConflictError: The table stands at neither `start` nor `stop` or beyond.
+            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            ValueError: The rows are not those of `table`, or not of these offsets.
+        """
+        _check_rows(table, rows, start, stop)
+        with self._lock:
+            delta = self._current(table) or self._create(table)
+            committed = _committed(delta, table)
+            if committed >= stop:
+                return
+            if committed != start:
+                raise CommitConflictError(
+                    f"{table.name} stands at offset {committed}, not at {start}"
+                )
+            try:
+                _write(delta, table, rows, stop=stop)
+            except CommitFailedError as error:
+                if self.committed_offset(table) < stop:
+                    raise _conflict(table) from error
+
+    def replace(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
+        """Put `rows` in the place of all rows with a landing offset in [start, stop), atomically.
+
+        Raises:
+            CommitConflictError: The table was written to meanwhile; nothing was replaced.
+            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            ValueError: The rows are not those of `table`, or not of these offsets.
+        """
+        _check_rows(table, rows, start, stop)
+        with self._lock:
+            delta = self._current(table) or self._create(table)
+            reached = max(stop, _committed(delta, table))
+            replacing = f"landing_offset >= {start} AND landing_offset < {stop}"
+            try:
+                _write(delta, table, rows, stop=reached, replacing=replacing)
+            except CommitFailedError as error:
+                raise _conflict(table) from error
+
+    def scan(self, table: Table) -> pl.LazyFrame:
+        """Return every revision, lazily; files whose statistics rule them out aren't opened.
+
+        It is the table of this moment, also when it is collected later, up to six hours from now.
+        """
+        if not DeltaTable.is_deltatable(str(self._path(table))):
+            return pl.LazyFrame(schema=table.dtypes)
+        stored = pl.scan_delta(self._path(table))
+        missing = table.dtypes.keys() - set(stored.collect_schema())
+        return stored.with_columns(
+            pl.lit(None, dtype=table.dtypes[name]).alias(name) for name in sorted(missing)
+        ).select(*table.dtypes)
+
+    def summary(self, table: Table) -> TableSummary:
+        """Return the table's size and reach from its log; times are cut to milliseconds."""
+        with self._lock:
+            delta = self._current(table)
+            if delta is None:
+                return TableSummary(
+                    rows=0, last_event_at=None, last_received_at=None, committed_offset=0
+                )
+            committed, files = _committed(delta, table), _files(delta)
+        return TableSummary(
+            rows=int(files.get_column("num_records").sum()),
+            last_event_at=_last(files, table.event_time),
+            last_received_at=_last(files, "received_at"),
+            committed_offset=committed,
+        )
+
+    def maintain(self, tables: Sequence[Table]) -> None:
+        """Merge small files, checkpoint, and clear files and log entries that no reader needs.
+
+        Safe beside writers: appends go on meanwhile, and where a replacement came in between, the
+        table is left as it is until the next time.
+        """
+        for table in tables:
+            if not DeltaTable.is_deltatable(str(self._path(table))):
+                continue
+            delta = DeltaTable(self._path(table))
+            small = _files(delta).filter(pl.col("size_bytes") < COMPACTED_BYTES // 2)
+            try:
+                if small.height >= FILES_WORTH_COMPACTING:
+                    delta.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_WRITER)
+                # Full: finds also what a killed writer left without a commit.
+                delta.vacuum(dry_run=False, full=True)
+            except CommitFailedError as error:
+                _log.info("%s was being rewritten, left for the next time: %s", table.name, error)
+                continue
+            delta.create_checkpoint()
+            delta.cleanup_metadata()
+
+    def _path(self, table: Table) -> Path:
+        path = self._root / table.name
+        if not path.resolve().is_relative_to(self._root.resolve()) or path == self._root:
+            raise UsageError(f"{table.name!r} can't name a table")
+        return path
+
+    def _current(self, table: Table) -> DeltaTable | None:
+        """Return a handle at the table's newest version; None where there is no table yet."""
+        path = self._path(table)
+        if table.name in self._handles:
+            delta, opened_at = self._handles[table.name]
+            delta.update_incremental()
+            # A handle keeps every log entry that it has followed, and slows down; a new one
+            # starts from the last checkpoint.
+            if delta.version() < opened_at + CHECKPOINT_INTERVAL:
+                return delta
+        elif not DeltaTable.is_deltatable(str(path)):
+            return None
+        delta = DeltaTable(path)
+        self._handles[table.name] = (delta, delta.version())
+        return delta
+
+    def _create(self, table: Table) -> DeltaTable:
+        schema = _delta_schema(table)
+        try:
+            return DeltaTable.create(self._path(table), schema=schema, configuration=_CONFIGURATION)
+        except DeltaError:
+            # Another process may have been faster; then it is a table now.
+            delta = self._current(table)
+            if delta is None:
+                raise
+            return delta
+
+
+def _write(
+    delta: DeltaTable, table: Table, rows: pl.DataFrame, *, stop: int, replacing: str | None = None
+) -> None:
+    """Commit rows and the offset in one step, based on the version at which `delta` stands."""
+    stored = pl.Schema(delta.schema().to_arrow())
+    _check_types(table, stored)
+    write = partial(
+        write_deltalake,
+        delta,
+        rows.select(*table.dtypes),
+        schema_mode=None if stored.names() == list(table.dtypes) else "merge",
+        writer_properties=_WRITER,
+        commit_properties=CommitProperties(app_transactions=[Transaction(table.name, stop)]),
+    )
+    if replacing is None:
+        write(mode="append")
+    else:
+        write(mode="overwrite", predicate=replacing)
+
+
+def _committed(delta: DeltaTable, table: Table) -> int:
+    return delta.transaction_version(table.name) or 0
+
+
+def _conflict(table: Table) -> CommitConflictError:
+    return CommitConflictError(f"another writer has committed to {table.name}")
+
+
+def _check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
+    if dict(rows.schema) != table.dtypes:
+        raise ValueError(f"rows are not of {table.name}: {dict(rows.schema)} for {table.dtypes}")
+    if not 0 <= start < stop or not rows.get_column("landing_offset").is_between(
+        start, stop, closed="left"
+    ).all(ignore_nulls=False):
+        raise ValueError(f"rows for {table.name} are not all of offsets [{start}, {stop})")
+
+
+def _delta_schema(table: Table) -> Schema:
+    try:
+        schema = Schema.from_arrow(pl.Schema(table.dtypes))
+    except Exception as error:  # delta-rs raises a bare Exception for a type it doesn't know
+        raise IncompatibleTableError(
+            f"{table.name} has a type that Delta lacks: {error}"
+        ) from error
+    _check_types(table, pl.Schema(schema.to_arrow()))
+    return schema
+
+
+def _check_types(table: Table, stored: pl.Schema) -> None:
+    """Delta casts what it can without a word; a changed type must be a decision."""
+    for name, dtype in table.dtypes.items():
+        if name in stored and stored[name] != dtype:
+            raise IncompatibleTableError(
+                f"column {name} of {table.name} is {dtype}, its table has {stored[name]}"
+            )
+
+
+def _files(delta: DeltaTable) -> pl.DataFrame:
+    return pl.DataFrame(delta.get_add_actions(flatten=True))
+
+
+def _last(files: pl.DataFrame, column: str) -> datetime | None:
+    name = f"max.{column}"
+    last = files.get_column(name).max() if name in files.columns else None
+    return cast("datetime | None", last)
