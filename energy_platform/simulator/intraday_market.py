@@ -19,7 +19,6 @@ from typing import Any, Final
 import numpy as np
 
 from energy_platform.simulator.journal import Row
-from energy_platform.simulator.signal import Signal
 from energy_platform.simulator.world import World
 
 ORDER_BOOK: Final = "nord_pool_intraday_order_book"
@@ -104,8 +103,8 @@ class IntradayMarket:
     def __init__(self, world: World) -> None:
         now = world.clock.now()
         self._random = random.Random(f"{world.seed} {now.isoformat()}")  # noqa: S311 (a market, no secret)
-        self._level: Signal = world.signal("intraday", mean=55, daily=45, noise=35)
-        self._drift: Signal = world.signal("intraday drift", mean=0, noise=6)
+        self._level = world.signal("intraday", mean=55, daily=45, noise=35)
+        self._drift = world.signal("intraday drift", mean=0, noise=6)
         self._order_ids = itertools.count(int(now.timestamp() * 1000) * 1000)
         self._trade_ids = itertools.count(int(now.timestamp() * 1000) * 1000)
         self._books: dict[tuple[int, str], _Book] = {}

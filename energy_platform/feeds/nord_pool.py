@@ -1,0 +1,28 @@
+"""Where Nord Pool Intraday is reached, and by which variables its users log in.
+
+Shared by every source that is one of its topics.
+"""
+
+from typing import Final
+
+from energy_platform.feeds.access_token import TokenIssuer
+from energy_platform.feeds.websocket import WebSocketFeed
+
+TOKENS: Final = TokenIssuer(
+    url="https://sso.nordpoolgroup.com/connect/token",
+    scope="global",
+    username="NORD_POOL_USERNAME",
+    password="NORD_POOL_PASSWORD",  # noqa: S106 (a variable's name)
+    client_id="NORD_POOL_CLIENT_ID",
+    client_secret="NORD_POOL_CLIENT_SECRET",  # noqa: S106 (a variable's name)
+)
+
+
+def intraday_topics(*topics: str) -> WebSocketFeed:
+    """Return the feed of topics of the market data service, such as `v2/streaming/ticker`."""
+    return WebSocketFeed(
+        provider="Nord Pool",
+        url="wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com/user",
+        topics=topics,
+        tokens=TOKENS,
+    )

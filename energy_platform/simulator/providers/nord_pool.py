@@ -1,0 +1,452 @@
+"""Nord Pool Intraday, simulated: access tokens, and STOMP in SockJS on the HTTP port.
+
+Speaks as the real platform does: a login with a token that ends, refreshed by a command; a
+subscription begins with a snapshot, numbered 1, and goes on with deltas numbered one by one;
+`h` when there is nothing to say. Slow readers are cut off.
+
+What the journal says, and how to compare it with a warehouse:
+
+- Trades are journalled when they are made, whether or not anyone listens, and the snapshot of the
+  ticker holds the latest revision of every trade of the last hour. So every trade must be in the
+  warehouse; a first revision that was cancelled while nobody listened may be missing.
+- Order book rows are journalled when a session is sent them, as snapshot or as delta. A delta
+  that was on its way to a collector that died is lost, as on the real market. So the warehouse
+  holds no row that the journal lacks, and for every contract in `open_contracts(now)` the orders
+  standing in the end are the same: `energy_platform.formats.nord_pool_intraday.standing_orders`
+  over the journal's rows and over the warehouse's.
+- `published_at` is when a row was first journalled; a snapshot shows it again at another time.
+
+A malformed message and a bad row are sent beside the true ones, so neither loses any.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from energy_platform.feeds.stomp_over_sockjs import (
+    FramingError,
+    StompFrame,
+    stomp_frames,
+    stomp_text,
+)
+from energy_platform.simulator.faults import FaultKind
+from energy_platform.simulator.intraday_market import (
+    ORDER_BOOK,
+    TRADE,
+    IntradayMarket,
+    book_rows,
+    trade_rows,
+)
+from energy_platform.simulator.world import SimulatorPorts, World
+
+_TOKEN_SECONDS: Final = 3600
+_CHANGES_PER_SECOND: Final = 10.0
+_TRADES_PER_SECOND: Final = 3.0
+_TICK: Final = timedelta(milliseconds=100)
+_SHORTEST_TICK_SECONDS: Final = 0.05
+_HEARTBEAT_SECONDS: Final = 5.0
+_QUEUED_FRAMES: Final = 20_000
+_OWN_FAULTS: Final = (FaultKind.CUT, FaultKind.HANG, FaultKind.TRUNCATED, FaultKind.SERVER_ERROR)
+
+
+class _CutError(Exception):
+    """The connection is to be closed without a word."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Text for the socket, and whether the session stalls or ends with it."""
+
+    text: str
+    pause_seconds: float = 0.0
+    cut: bool = False
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """One subscription of a session."""
+
+    id: str
+    destination: str
+    sequence_no: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _SockJsSession:
+    """One client: what it subscribed to, and what waits to be sent to it."""
+
+    world: World
+    user: str = ""
+    token_ends: float = 0.0
+    subscriptions: dict[str, _Subscription] = field(default_factory=dict)
+    outgoing: asyncio.Queue[_Sent] = field(default_factory=lambda: asyncio.Queue(_QUEUED_FRAMES))
+    held: _Sent | None = None
+
+    def listens_to(self, topic: str) -> _Subscription | None:
+        """Return the subscription to a topic, in whichever version."""
+        return next(
+            (one for one in self.subscriptions.values() if _topic(one.destination) == topic), None
+        )
+
+    def message(
+        self, subscription: _Subscription, body: str, sent_ms: int, *, is_snapshot: bool
+    ) -> str:
+        """Return the next message of a subscription."""
+        subscription.sequence_no += 1
+        return _array(
+            StompFrame(
+                command="MESSAGE",
+                headers={
+                    "subscription": subscription.id,
+                    "destination": subscription.destination,
+                    "message-id": f"{subscription.id}-{subscription.sequence_no}",
+                    "content-type": "application/json;charset=UTF-8",
+                    "x-nps-snapshot": str(is_snapshot).lower(),
+                    "x-nps-sequenceNo": str(subscription.sequence_no),
+                    "x-nps-sent-at": str(sent_ms),
+                },
+                body=body.encode(),
+            )
+        )
+
+    def send(self, sent: _Sent) -> None:
+        """Queue something; a client that doesn't read is cut off."""
+        try:
+            self.outgoing.put_nowait(sent)
+        except asyncio.QueueFull:
+            self.outgoing = asyncio.Queue()
+            self.outgoing.put_nowait(_Sent("", cut=True))
+
+    def deliver(self, source: str, topic: str, rows: Sequence[Any], sent_ms: int) -> bool:
+        """Send a delta to the subscription of a topic; say whether the client gets it."""
+        subscription = self.listens_to(topic)
+        if subscription is None or subscription.sequence_no == 0:
+            return False
+        faults = self.world.faults
+        if faults.take(source, FaultKind.MALFORMED):
+            self.send(_Sent(self.message(subscription, '[{"rows":', sent_ms, is_snapshot=False)))
+        if faults.take(source, FaultKind.BAD_ROW):
+            bad = json.dumps([_spoilt(rows[0])])
+            self.send(_Sent(self.message(subscription, bad, sent_ms, is_snapshot=False)))
+        text = self.message(subscription, json.dumps(rows), sent_ms, is_snapshot=False)
+        if faults.take(source, FaultKind.SEQUENCE_GAP):
+            return False
+        if self._ends_badly(source, text):
+            return False
+        if self.held is None and faults.take(source, FaultKind.REORDERED):
+            self.held = _Sent(text)
+            return True
+        self.send(_Sent(text))
+        if faults.take(source, FaultKind.DUPLICATE):
+            self.send(_Sent(text))
+        self.release()
+        return True
+
+    def release(self) -> None:
+        """Send what was held back to change places with its successor."""
+        if self.held is not None:
+            self.send(self.held)
+            self.held = None
+
+    def _ends_badly(self, source: str, text: str) -> bool:
+        fault = self.world.faults.take(source, *_OWN_FAULTS)
+        if fault is None:
+            return False
+        match fault.kind:
+            case FaultKind.HANG:
+                self.send(_Sent("", pause_seconds=fault.seconds, cut=True))
+            case FaultKind.TRUNCATED:
+                self.send(_Sent(text[: len(text) // 2], cut=True))
+            case FaultKind.SERVER_ERROR:
+                error = StompFrame(command="ERROR", headers={"message": "internal error"})
+                self.send(_Sent(_array(error), cut=True))
+            case _:
+                self.send(_Sent("", cut=True))
+        return True
+
+
+class NordPoolExchange:
+    """The platform's state in one world: the market, and who is connected."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._key = hashlib.sha256(f"nord pool {world.seed}".encode()).digest()
+        self._market = IntradayMarket(world)
+        self._sessions: set[_SockJsSession] = set()
+        self._banned_until = 0.0
+        self._recorded = {source: world.recorded(source) for source in (ORDER_BOOK, TRADE)}
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the token endpoint and the SockJS endpoint."""
+        return [
+            Route("/connect/token", self._issue_token, methods=["POST"]),
+            WebSocketRoute("/user/{server}/{session}/websocket", self._serve),
+        ]
+
+    async def move(self) -> None:
+        """Change books and make trades for ever, at the world's rate of market time."""
+        clock, rate = self._world.clock, self._world.rate
+        changes, trades, last = 0.0, 0.0, clock.now()
+        while True:
+            await clock.sleep(max(_TICK, timedelta(seconds=_SHORTEST_TICK_SECONDS) * clock.speed))
+            now = clock.now()
+            passed = (now - last).total_seconds() * rate
+            changes, trades, last = (
+                changes + passed * _CHANGES_PER_SECOND,
+                trades + passed * _TRADES_PER_SECOND,
+                now,
+            )
+            self._emit_book_changes(int(changes), now)
+            self._emit_trades(int(trades), now)
+            changes, trades = changes % 1, trades % 1
+
+    def _emit_book_changes(self, count: int, now: datetime) -> None:
+        if self._recorded[ORDER_BOOK]:
+            return
+        sent_ms, sent_at = _sent_now(now)
+        for change in self._market.book_changes(count, now):
+            topic = f"localview/{change.area}"
+            delivered = [
+                session.deliver(ORDER_BOOK, topic, [change.row], sent_ms)
+                for session in self._sessions
+            ]
+            if any(delivered):
+                rows = book_rows([change.row], sent_at, is_snapshot=False)
+                self._world.journal.emit(ORDER_BOOK, now, rows)
+
+    def _emit_trades(self, count: int, now: datetime) -> None:
+        made = self._market.trades(count, now)
+        if not made or self._recorded[TRADE]:
+            return
+        sent_ms, sent_at = _sent_now(now)
+        self._world.journal.emit(TRADE, now, trade_rows(made, sent_at))
+        for session in self._sessions:
+            session.deliver(TRADE, "ticker", made, sent_ms)
+
+    def _snapshot(self, destination: str) -> list[str] | None:
+        """Return the bodies that a subscription begins with, the first its snapshot."""
+        topic = _topic(destination)
+        name, _, area = topic.partition("/")
+        now = self._world.clock.now()
+        _, sent_at = _sent_now(now)
+        source = {"localview": ORDER_BOOK, "ticker": TRADE}.get(name)
+        if source is None or (source == ORDER_BOOK and not area.isdigit()):
+            return None
+        if recorded := self._recorded[source]:
+            return [file.read_text() for file in recorded]
+        if source == TRADE:
+            return [json.dumps(self._market.trade_snapshot(now))]
+        rows = self._market.book_snapshot(int(area), now)
+        self._world.journal.emit(ORDER_BOOK, now, book_rows(rows, sent_at, is_snapshot=True))
+        return [json.dumps(rows)]
+
+    async def _issue_token(self, request: Request) -> Response:
+        fault = self._world.faults.take(ORDER_BOOK, FaultKind.TOO_MANY_REQUESTS)
+        fault = fault or self._world.faults.take(TRADE, FaultKind.TOO_MANY_REQUESTS)
+        if fault is not None:
+            self._banned_until = time.monotonic() + fault.seconds
+        if (left := self._banned_until - time.monotonic()) > 0:
+            seconds = str(int(left) + 1)
+            return Response(
+                status_code=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": seconds}
+            )
+        form = dict(parse_qsl((await request.body()).decode()))
+        if not request.headers.get("Authorization", "").startswith("Basic "):
+            return JSONResponse({"error": "invalid_client"}, status_code=HTTPStatus.BAD_REQUEST)
+        if form.get("grant_type") != "password" or not {"username", "password"} <= form.keys():
+            return JSONResponse({"error": "invalid_grant"}, status_code=HTTPStatus.BAD_REQUEST)
+        return JSONResponse(
+            {
+                "access_token": self._token(form["username"]),
+                "expires_in": _TOKEN_SECONDS,
+                "token_type": "Bearer",
+            }
+        )
+
+    def _token(self, user: str) -> str:
+        claims = {"sub": user, "iat": time.time(), "exp": int(time.time()) + _TOKEN_SECONDS}
+        signed = f"{_base64({'alg': 'HS256', 'typ': 'JWT'})}.{_base64(claims)}"
+        return f"{signed}.{self._signature(signed)}"
+
+    def _signature(self, signed: str) -> str:
+        digest = hmac.digest(self._key, signed.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def _claims(self, token: str) -> Mapping[str, Any] | None:
+        """Return the claims of a token of ours that has not ended."""
+        signed, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
+            return None
+        payload = signed.partition(".")[2]
+        claims: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        return claims if claims["exp"] > time.time() else None
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        session = _SockJsSession(self._world)
+        await websocket.send_text("o")
+        sending = asyncio.create_task(self._send(websocket, session))
+        hearing = asyncio.create_task(self._hear(websocket, session))
+        try:
+            await asyncio.wait((sending, hearing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._sessions.discard(session)
+            sending.cancel()
+            hearing.cancel()
+            await asyncio.gather(sending, hearing, return_exceptions=True)
+            with contextlib.suppress(RuntimeError):  # the client may have gone first
+                await websocket.close(code=1011)
+
+    async def _send(self, websocket: WebSocket, session: _SockJsSession) -> None:
+        while True:
+            try:
+                sent = await asyncio.wait_for(session.outgoing.get(), _HEARTBEAT_SECONDS)
+            except TimeoutError:
+                session.release()
+                sent = _Sent("h")
+            await asyncio.sleep(sent.pause_seconds)
+            if sent.text:
+                await websocket.send_text(sent.text)
+            if sent.cut:
+                raise _CutError
+            if session.token_ends and session.token_ends < time.time():
+                await websocket.send_text(_array(_error("the token has ended")))
+                raise _CutError
+
+    async def _hear(self, websocket: WebSocket, session: _SockJsSession) -> None:
+        while True:
+            try:
+                texts = json.loads(await websocket.receive_text())
+                frames = [frame for text in texts for frame in stomp_frames(text)]
+            except WebSocketDisconnect:
+                return
+            except (FramingError, TypeError, ValueError):
+                session.send(_Sent('c[1002,"bad frame"]', cut=True))
+                await asyncio.sleep(_HEARTBEAT_SECONDS)
+                return
+            for frame in frames:
+                self._answer(session, frame)
+
+    def _answer(self, session: _SockJsSession, frame: StompFrame) -> None:
+        match frame.command:
+            case "CONNECT":
+                self._log_in(session, frame.headers.get("X-AUTH-TOKEN", ""))
+            case "SUBSCRIBE" if session.user:
+                self._subscribe(session, frame.headers["id"], frame.headers["destination"])
+            case "UNSUBSCRIBE":
+                session.subscriptions.pop(frame.headers["id"], None)
+            case "SEND" if frame.headers["destination"].endswith("/command"):
+                self._obey(session, json.loads(frame.body))
+            case _:
+                session.send(_Sent(_array(_error(f"{frame.command} is not expected")), cut=True))
+
+    def _log_in(self, session: _SockJsSession, token: str) -> None:
+        claims = self._claims(token)
+        if claims is None:
+            session.send(_Sent(_array(_error("the token is not valid")), cut=True))
+            return
+        session.user, session.token_ends = claims["sub"], claims["exp"]
+        self._sessions.add(session)
+        connected = StompFrame(command="CONNECTED", headers={"version": "1.2", "heart-beat": "0,0"})
+        session.send(_Sent(_array(connected)))
+
+    def _subscribe(self, session: _SockJsSession, identity: str, destination: str) -> None:
+        own = destination.startswith(f"/user/{session.user}/")
+        bodies = self._snapshot(destination) if own else None
+        if bodies is None:
+            session.send(_Sent(_array(_error(f"no topic {_topic(destination)}")), cut=True))
+            return
+        subscription = session.subscriptions[identity] = _Subscription(identity, destination)
+        sent_ms, _ = _sent_now(self._world.clock.now())
+        for number, body in enumerate(bodies):
+            text = session.message(subscription, body, sent_ms, is_snapshot=number == 0)
+            session.send(_Sent(text))
+
+    def _obey(self, session: _SockJsSession, command: Mapping[str, str]) -> None:
+        if command["type"] == "LOGOUT":
+            session.send(_Sent('c[1000,"Normal closure"]', cut=True))
+            return
+        claims = self._claims(command.get("newToken", ""))
+        if command["type"] != "TOKEN_REFRESH" or claims is None:
+            session.send(_Sent(_array(_error("the command is refused")), cut=True))
+            return
+        session.token_ends = claims["exp"]
+
+
+@dataclass(frozen=True, slots=True)
+class NordPool:
+    """The provider; one exchange for each world's folder."""
+
+    name: str = "nord_pool"
+    _exchanges: dict[Path, NordPoolExchange] = field(default_factory=dict)
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Map the token service and the market data service to the HTTP port."""
+        host = f"127.0.0.1:{ports.http}/{self.name}"
+        return {
+            "https://sso.nordpoolgroup.com": f"http://{host}",
+            "wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com": f"ws://{host}",
+        }
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Open the exchange anew, as after a restart, and return its routes."""
+        exchange = self._exchanges[world.folder] = NordPoolExchange(world)
+        return exchange.routes()
+
+    async def run(self, world: World) -> None:
+        """Move the market until cancelled."""
+        await self._exchanges[world.folder].move()
+
+
+PROVIDER: Final = NordPool()
+
+
+def _topic(destination: str) -> str:
+    """Return a destination's topic, without the user, the version and the mode."""
+    return destination.split("/", 5)[5] if destination.count("/") > 4 else ""  # noqa: PLR2004 (/user/<user>/<version>/<mode>/<topic>)
+
+
+def _sent_now(now: datetime) -> tuple[int, datetime]:
+    """Return the stamp of a message, in milliseconds and as an instant."""
+    sent_ms = int(now.timestamp() * 1000)
+    return sent_ms, datetime.fromtimestamp(sent_ms / 1000, UTC)
+
+
+def _spoilt(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row of either topic that no market would send: a volume below zero."""
+    if "legs" in row:
+        legs = [{**leg, "quantity": -1} for leg in row["legs"]]
+        return {**row, "tradeId": f"{row['tradeId']}-bad", "legs": legs}
+    return {
+        **row,
+        "buyOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["buyOrders"]],
+        "sellOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["sellOrders"]],
+    }
+
+
+def _array(frame: StompFrame) -> str:
+    return "a" + json.dumps([stomp_text(frame)])
+
+
+def _error(message: str) -> StompFrame:
+    return StompFrame(command="ERROR", headers={"message": message})
+
+
+def _base64(claims: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
