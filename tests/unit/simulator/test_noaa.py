@@ -1,0 +1,193 @@
+"""NOAA's simulated side, met by the real feed and the real parser over real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from energy_platform.checks import check_messages
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.sns_queue import SnsQueueFeed
+from energy_platform.raw_message import RawMessage
+from energy_platform.simulator import server
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.noaa import PROVIDER
+from energy_platform.simulator.world import World
+from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
+from tests.support.feeds import MemorySession, a_session, a_world
+
+FAST = replace(
+    SOURCE.feed,
+    wait_seconds=1,
+    visibility_seconds=4,
+    answer_seconds=3.0,
+    file_seconds=10.0,
+    retry_seconds=1.0,
+)
+ORIGIN = datetime(2026, 3, 28, 22, tzinfo=UTC)
+
+
+def a_fast_world(folder: Path, **settings: Any) -> World:
+    return a_world(folder, origin=ORIGIN, speed=20.0, rate=5.0, **settings)
+
+
+@contextlib.asynccontextmanager
+async def carrying(session: FeedSession, feed: SnsQueueFeed = FAST) -> AsyncIterator[None]:
+    """Run the feed, again after a failure as the collector would."""
+
+    async def collect() -> None:
+        while True:
+            with contextlib.suppress(FeedError):
+                await feed.run(session)
+            await asyncio.sleep(0.2)
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield
+    finally:
+        crashed = collecting.done()
+        collecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await collecting
+        assert not crashed
+
+
+def rows_of(messages: list[RawMessage]) -> pl.DataFrame:
+    landed = [replace(each, landing_offset=offset) for offset, each in enumerate(messages)]
+    return check_messages(SOURCE, landed).rows.drop("received_at", "landing_offset")
+
+
+def journalled(world: World) -> pl.DataFrame:
+    rows = [row for emission in world.journal.emissions(SOURCE.name) for row in emission.rows]
+    instants = [
+        pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC")
+        for name in SOURCE.key[:2]
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None).with_columns(instants)
+
+
+def assert_same(world: World, session: MemorySession) -> None:
+    landed, emitted = rows_of(session.landed).unique(), journalled(world).unique()
+    assert emitted.height > 0
+    columns = landed.columns
+    assert landed.sort(columns).equals(emitted.select(columns).sort(columns))
+
+
+async def until(condition: Any, *, seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def settled(world: World, session: MemorySession) -> None:
+    """Stop the market and wait until nothing more lands."""
+    world.clock.freeze()
+    landed = -1
+    while landed != len(session.landed):
+        landed = len(session.landed)
+        await asyncio.sleep(3.0)
+
+
+async def test_every_published_row_lands_once(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_session(world, SOURCE.name)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(session.landed) >= 3)
+        await settled(world, session)
+    assert_same(world, session)
+    assert rows_of(session.landed[:1]).height == 35 * 41 * 3
+    keys = [message.context["key"] for message in session.landed]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.SERVER_ERROR,
+        FaultKind.TRUNCATED,
+        FaultKind.CUT,
+        FaultKind.HANG,
+        FaultKind.DUPLICATE,
+        FaultKind.REORDERED,
+    ],
+)
+async def test_a_fault_on_the_wire_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_session(world, SOURCE.name)
+    world.faults.ask(SOURCE.name, Fault(kind, count=2, seconds=6.0))
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: world.faults.pending(SOURCE.name) == 0 and len(session.landed) >= 3)
+        await settled(world, session)
+    assert_same(world, session)
+
+
+async def test_a_corrupt_file_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_session(world, SOURCE.name)
+    world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
+    world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(session.landed) >= 4)
+        await settled(world, session)
+    assert_same(world, session)
+    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
+    refused = check_messages(SOURCE, landed).quarantined
+    assert sorted(refused["check"].str.split(":").list.first()) != []
+    assert refused.height == 2
+    assert refused.filter(check="parse")["reason"][0].startswith("the GRIB message cannot be")
+
+
+async def test_a_restarted_simulator_and_a_restarted_feed_lose_nothing(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_session(world, SOURCE.name)
+    async with server.running(world, [PROVIDER]):
+        async with carrying(session):
+            await until(lambda: len(session.landed) >= 2)
+        await asyncio.sleep(2.5)  # events queue up that die with moto's memory
+    missed = journalled(world).height - rows_of(session.landed).height
+    assert missed > 0
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(session.landed) >= 5)
+        await settled(world, session)
+    assert_same(world, session)
+    contents = [(message.context["key"], message.body) for message in session.landed]
+    assert len(contents) == len(set(contents))
+
+
+async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path) -> None:
+    recorded = tmp_path / "replay" / SOURCE.name
+    recorded.mkdir(parents=True)
+    model = a_fast_world(tmp_path / "model")
+    from energy_platform.simulator.gfs_files import forecast_file
+    from energy_platform.simulator.gfs_schedule import Issue
+
+    file = forecast_file(model, Issue(run_at=datetime(2026, 1, 1, tzinfo=UTC), step_hours=6))
+    (recorded / "one.grib2").write_bytes(file.grib)
+    world = a_fast_world(tmp_path / "world", replay=tmp_path / "replay")
+    session = a_session(world, SOURCE.name)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: session.landed)
+        await settled(world, session)
+    assert_same(world, session)
+    assert session.landed[0].context["key"] == file.key
+
+
+async def test_the_bucket_is_public_and_speaks_ranges(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_session(world, SOURCE.name)
+    async with server.running(world, [PROVIDER]), carrying(session), httpx.AsyncClient() as client:
+        await until(lambda: session.landed)
+        url = session.address(
+            f"https://noaa-gfs-bdp-pds.s3.amazonaws.com/{session.landed[0].context['key']}"
+        )
+        part = await client.get(url, headers={"Range": "bytes=0-15"})
+        assert (part.status_code, part.content[:4], len(part.content)) == (206, b"GRIB", 16)
+        assert (await client.get(url + ".none")).status_code == 404
