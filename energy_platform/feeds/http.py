@@ -95,7 +95,8 @@ def raise_if_refused(reply: HttpReply, url: str, provider: str, session: FeedSes
         FeedError: The status is 429 or 5xx.
     """
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-        seconds = retry_after_seconds(reply.headers) or _DEFAULT_BAN_SECONDS
+        asked = retry_after_seconds(reply.headers)
+        seconds = _DEFAULT_BAN_SECONDS if asked is None else asked
         session.ban(provider, seconds)
         raise FeedError(f"{place(url)} refuses: too many requests", retry_after_seconds=seconds)
     if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

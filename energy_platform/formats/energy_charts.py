@@ -26,7 +26,7 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
             not increase.
     """
     reply = _json_object(body)
-    if reply.get("unit") != unit:
+    if unit is not None and reply.get("unit") != unit:
         raise ParseError(f"the unit is {reply.get('unit')!r}, not {unit!r}")
     seconds, values = (
         _numbers(reply, "unix_seconds", pl.Int64),

@@ -1,0 +1,96 @@
+"""Faults acted out on HTTP, for every provider that is asked and answers.
+
+What a good answer, a refusal or garbage looks like is the provider's own.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from energy_platform.simulator.faults import Fault, FaultKind
+
+WIRE_FAULTS: Final = (
+    FaultKind.SERVER_ERROR,
+    FaultKind.HANG,
+    FaultKind.CUT,
+    FaultKind.TRUNCATED,
+    FaultKind.MALFORMED,
+)
+"""Faults that strike an answer, whatever is in it."""
+
+
+@dataclass(slots=True)
+class RequestGate:
+    """Lets in so many requests a second, after a burst of so many; and nobody during a ban.
+
+    Counts wall time, as a real server would whatever the market's clock does.
+    """
+
+    requests_per_second: float
+    burst: int
+    _banned_until: float = 0.0
+    _tokens: float = field(init=False)
+    _counted_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._tokens = self.burst
+
+    def ban(self, seconds: float) -> None:
+        """Refuse everybody for so long."""
+        self._banned_until = time.monotonic() + seconds
+
+    def refusal_seconds(self) -> float | None:
+        """Count one request; return for how long to refuse it, or None to let it in."""
+        now = time.monotonic()
+        if now < self._banned_until:
+            return self._banned_until - now
+        refilled = self._tokens + (now - self._counted_at) * self.requests_per_second
+        self._tokens, self._counted_at = min(refilled, float(self.burst)), now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self.requests_per_second
+        self._tokens -= 1
+        return None
+
+
+class CutResponse(Response):
+    """Promises the whole body, sends half of it, and hangs up."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Return in the middle; the server closes a connection whose answer was not finished."""
+        half = bytes(self.body[: len(self.body) // 2])
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+async def struck(
+    fault: Fault | None, answer: Response, *, server_error: Response, malformed: Response
+) -> Response:
+    """Return what a client gets of `answer` if one of `WIRE_FAULTS` strikes it."""
+    match fault and fault.kind:
+        case FaultKind.SERVER_ERROR:
+            return server_error
+        case FaultKind.MALFORMED:
+            return malformed
+        case FaultKind.TRUNCATED:
+            half = bytes(answer.body[: len(answer.body) // 2])
+            return Response(half, answer.status_code, media_type=answer.headers["content-type"])
+        case FaultKind.HANG if fault is not None:
+            await asyncio.sleep(fault.seconds)
+            return cut(answer)
+        case FaultKind.CUT:
+            return cut(answer)
+        case _:
+            return answer
+
+
+def cut(answer: Response) -> CutResponse:
+    """Return an answer that breaks off half-way."""
+    return CutResponse(
+        bytes(answer.body), answer.status_code, media_type=answer.headers["content-type"]
+    )

@@ -1,0 +1,149 @@
+"""The simulated Energy-Charts, asked over a real socket."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.energy_charts import PROVIDER
+from energy_platform.simulator.server import running
+from energy_platform.simulator.world import World
+from tests.support.feeds import a_world
+
+MORNING = datetime(2025, 10, 25, 8, tzinfo=UTC)
+AFTER_THE_AUCTION = datetime(2025, 10, 25, 12, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    base = f"http://127.0.0.1:{world.ports.http}/energy_charts"
+    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base) as client:
+        yield client
+
+
+async def prices(client: httpx.AsyncClient, **params: str) -> httpx.Response:
+    return await client.get("/price", params={"bzn": "DE-LU", **params})
+
+
+async def test_a_price_reply_has_the_services_form(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path, origin=MORNING)) as client:
+        reply = (await prices(client, start="2025-10-25", end="2025-10-26")).json()
+    assert set(reply) == {"license_info", "unix_seconds", "price", "unit", "deprecated"}
+    assert reply["unit"] == "EUR / MWh"
+    assert len(reply["unix_seconds"]) == len(reply["price"]) == 96
+    assert reply["unix_seconds"][0] == datetime(2025, 10, 24, 22, tzinfo=UTC).timestamp()
+
+
+async def test_tomorrow_is_absent_until_it_is_published(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path / "morning", origin=MORNING)) as client:
+        before = await prices(client, start="2025-10-26", end="2025-10-26")
+    async with served(a_world(tmp_path / "noon", origin=AFTER_THE_AUCTION)) as client:
+        after = await prices(client, start="2025-10-26", end="2025-10-26")
+    assert before.status_code == 404
+    assert len(after.json()["price"]) == 100, "the day has 25 hours"
+
+
+async def test_hourly_zones_stay_hourly(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path, origin=MORNING)) as client:
+        reply = (await client.get("/price", params={"bzn": "CH"})).json()
+    assert len(reply["price"]) == 24
+
+
+@pytest.mark.parametrize(
+    ("params", "status"), [({"bzn": "GB"}, 400), ({"start": "yesterday"}, 422)]
+)
+async def test_bad_parameters_are_refused(
+    tmp_path: Path, params: dict[str, str], status: int
+) -> None:
+    async with served(a_world(tmp_path, origin=MORNING)) as client:
+        assert (await client.get("/price", params=params)).status_code == status
+
+
+async def test_a_burst_is_refused(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path, origin=MORNING)) as client:
+        replies = [await prices(client) for _ in range(25)]
+    refused = [reply for reply in replies if reply.status_code == 429]
+    assert refused
+    assert all(int(reply.headers["Retry-After"]) >= 1 for reply in refused)
+
+
+async def test_a_ban_refuses_every_route_until_it_is_over(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=MORNING)
+    world.faults.ask("energy_charts_price", Fault(FaultKind.TOO_MANY_REQUESTS, seconds=60))
+    async with served(world) as client:
+        banned = await prices(client)
+        also_banned = await client.get("/frequency", params={"region": "DE-Freiburg"})
+    assert banned.status_code == also_banned.status_code == 429
+    assert 55 < int(banned.headers["Retry-After"]) <= 60
+
+
+async def test_what_is_served_is_what_the_journal_says(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=AFTER_THE_AUCTION, speed=600)
+    async with served(world) as client:
+        while len(list(world.journal.emissions("energy_charts_price"))) < 8:
+            await asyncio.sleep(0.01)
+        world.clock.freeze()
+        reply = (await prices(client, start="2025-10-25", end="2025-10-27")).json()
+    journalled = {
+        row["delivery_start"]: row["price_eur_per_mwh"]
+        for emission in world.journal.emissions("energy_charts_price")
+        for row in emission.rows
+        if row["bidding_zone"] == "DE-LU"
+    }
+    shown = {
+        datetime.fromtimestamp(seconds, UTC).isoformat(): price
+        for seconds, price in zip(reply["unix_seconds"], reply["price"], strict=True)
+    }
+    assert shown == journalled
+
+
+async def test_a_restarted_provider_goes_on_without_a_hole(tmp_path: Path) -> None:
+    first = a_world(tmp_path, origin=MORNING, speed=50)
+    async with served(first) as client:
+        while first.clock.now() < MORNING + timedelta(seconds=20):
+            await asyncio.sleep(0.01)
+        assert (await client.get("/frequency")).status_code == 200
+    second = a_world(tmp_path, origin=MORNING + timedelta(minutes=10), speed=50)
+    async with served(second) as client:
+        while second.clock.now() < MORNING + timedelta(minutes=11):
+            await asyncio.sleep(0.01)
+        second.clock.freeze()
+        reply = (await client.get("/frequency", params={"region": "DE-Freiburg"})).json()
+    rows = [
+        row
+        for emission in second.journal.emissions("energy_charts_frequency")
+        for row in emission.rows
+    ]
+    seconds = [datetime.fromisoformat(row["observed_at"]) for row in rows]
+    assert seconds[0] < MORNING < seconds[-1] - timedelta(minutes=10)
+    assert all(
+        after - before == timedelta(seconds=1) for before, after in itertools.pairwise(seconds)
+    )
+    assert len(reply["data"]) == len(rows)
+
+
+async def test_recorded_payloads_take_the_models_place(tmp_path: Path) -> None:
+    recorded = {
+        "unix_seconds": [1_760_000_400, 1_760_001_300],
+        "price": [-3.5, 12],
+        "unit": "EUR / MWh",
+    }
+    folder = tmp_path / "replay" / "energy_charts_price"
+    folder.mkdir(parents=True)
+    (folder / "price_AT.json").write_text(json.dumps(recorded))
+    world = a_world(tmp_path, origin=MORNING, replay=tmp_path / "replay")
+    async with served(world) as client:
+        body = (await client.get("/price", params={"bzn": "AT"})).content
+        other_zone = await prices(client)
+    assert body == (folder / "price_AT.json").read_bytes()
+    assert other_zone.status_code == 404
+    (emission,) = world.journal.emissions("energy_charts_price")
+    assert [row["price_eur_per_mwh"] for row in emission.rows] == [-3.5, 12]
+    assert {row["bidding_zone"] for row in emission.rows} == {"AT"}
