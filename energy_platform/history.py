@@ -1,0 +1,73 @@
+"""What a table says once its revisions are taken in order: now, at an instant, and anew.
+
+Pure functions of any rows of a market source. Storage, and when each is asked for, is elsewhere.
+
+The order of a key's rows is: the provider's revision number where there is one, then when the row
+was received, then its landing offset, then its place within the message. The last of these is the
+order in which the rows are given; every store keeps the rows of one message in their order.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from energy_platform.market_source import MarketSource
+
+
+def latest_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+    """Return the last row of each key."""
+    return _last_of_each(rows, source, source.key)
+
+
+def latest_of_each_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+    """Return the last row of each key and revision number: what `new_revisions` has to know.
+
+    Where the provider doesn't number revisions it is the last row of each key.
+    """
+    return _last_of_each(rows, source, _statement(source))
+
+
+def as_of(rows: pl.LazyFrame, source: MarketSource, instant: datetime) -> pl.LazyFrame:
+    """Return what was known at an instant: the last row of each key received by then."""
+    return latest_revision(rows.filter(pl.col("received_at") <= instant), source)
+
+
+def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource) -> pl.DataFrame:
+    """Return the rows of `batch` that say something new.
+
+    A row is new if its key is, or if one of the source's value columns differs from the key's
+    previous row: A, B, A is three rows, and A, A is one. Null equals null, and NaN equals NaN.
+
+    Where the provider numbers revisions, each number is a statement of its own, compared with the
+    previous row of the same key and number. So a number is kept once however often and in
+    whatever order it is delivered; a late older one is kept too, and is never the latest. A higher
+    number that repeats the values is kept as well: without it, a late number in between would
+    pass for the latest.
+
+    Args:
+        batch: Rows in landing order.
+        known: The rows that are stored of these keys, as `latest_of_each_revision` returns them.
+        source: Whose rows they are.
+    """
+    statement = _statement(source)
+    said = pl.concat([known.select(batch.columns), batch])
+    is_new = pl.any_horizontal(
+        pl.struct(statement).is_first_distinct(),
+        *(
+            pl.col(name).ne_missing(pl.col(name).shift().over(statement))
+            for name in source.value_columns
+        ),
+    )
+    return batch.filter(said.select(is_new=is_new).to_series().slice(known.height))
+
+
+def _statement(source: MarketSource) -> list[str]:
+    return [*source.key, *([source.revision] if source.revision else [])]
+
+
+def _last_of_each(rows: pl.LazyFrame, source: MarketSource, columns: Sequence[str]) -> pl.LazyFrame:
+    order = [*([source.revision] if source.revision else []), "received_at", "landing_offset"]
+    return rows.sort(order, nulls_last=False, maintain_order=True).unique(
+        columns, keep="last", maintain_order=True
+    )
