@@ -1,7 +1,7 @@
-"""NOAA GFS: wind at 10, 80 and 100 m over Germany, from each 0.25° forecast file as it appears.
+"""NOAA GFS: wind at 10, 80 and 100 m over Germany, from each 0.25° file as it appears.
 
-A raw message holds every selected GRIB message of one file. It is global as it lands (about 6 MB
-a file); the parser keeps the area in its context.
+A raw message is the selected GRIB messages of one file, the whole globe, about 6 MB; the parser
+keeps the area that its context names, north/west/south/east, and Germany by default.
 """
 
 from datetime import timedelta
@@ -18,52 +18,41 @@ from energy_platform.market_source import MarketGroup, MarketSource, each_messag
 from energy_platform.raw_message import RawMessage
 
 GERMANY = "55.5/5.5/47/15.5"
-HEIGHTS_M = (10, 80, 100)
+LEVELS = ("10 m above ground", "80 m above ground", "100 m above ground")
+PRECISION = 6  # decimals: finer than GRIB packs, coarser than the noise of unpacking
 
 
 class GfsWindRows(ForecastRows):
-    """One row per run, valid instant, grid point and height."""
+    """One row per run, valid instant, grid point and height; null where a component is missing."""
 
-    latitude: float = pa.Field(ge=-90, le=90, description="Grid point's latitude, degrees north")
-    longitude: float = pa.Field(ge=-180, le=180, description="Grid point's longitude, degrees east")
+    latitude: float = pa.Field(ge=-90, le=90, description="Degrees north")
+    longitude: float = pa.Field(ge=-180, le=180, description="Degrees east")
     height_m: float = pa.Field(gt=0, description="Height above ground")
-    wind_u_m_per_s: float = pa.Field(
-        ge=-150, le=150, nullable=True, description="Wind towards the east"
-    )
-    wind_v_m_per_s: float = pa.Field(
-        ge=-150, le=150, nullable=True, description="Wind towards the north"
-    )
-    wind_speed_m_per_s: float = pa.Field(
-        ge=0, nullable=True, description="Wind speed; null unless both components are known"
-    )
-    wind_direction_deg: float = pa.Field(
-        ge=0, lt=360, nullable=True, description="Where the wind blows from, clockwise from north"
-    )
+    wind_u_m_per_s: float = pa.Field(ge=-150, le=150, nullable=True, description="To the east")
+    wind_v_m_per_s: float = pa.Field(ge=-150, le=150, nullable=True, description="To the north")
+    wind_speed_m_per_s: float = pa.Field(ge=0, nullable=True, description="Wind speed")
+    wind_direction_deg: float = pa.Field(ge=0, lt=360, nullable=True, description="Blows from")
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Give one row per grid point, height and valid instant, with both wind components."""
     if reason := message.context.get("unreadable"):
-        raise ParseError(f"the file that this event announced could not be fetched: {reason}")
+        raise ParseError(f"the file that this event announces could not be read: {reason}")
     area = grib.Area.read(message.context.get("area", GERMANY))
     fields = grib.fields(message.body, area=area).filter(type_of_level="heightAboveGround")
     if not {"u", "v"} & set(fields.columns):
-        raise ParseError("no wind component above ground in it")
-    missing = [pl.lit(None, pl.Float64).alias(name) for name in "uv" if name not in fields.columns]
-    u, v = pl.col("u"), pl.col("v")
-    calm = (u == 0) & (v == 0)
-    direction = pl.when(~calm).then(pl.arctan2(-u, -v).degrees().round(2) % 360)
-    return fields.with_columns(missing).select(
-        "run_at",
-        "valid_at",
-        "latitude",
-        "longitude",
+        raise ParseError("it holds no wind above ground")
+    missing = {name: pl.lit(None, pl.Float64) for name in "uv" if name not in fields.columns}
+    u, v = pl.col("u").round(PRECISION), pl.col("v").round(PRECISION)
+    direction = pl.arctan2(-u, -v).degrees().round(2) % 360
+    return fields.with_columns(**missing).select(
+        *("run_at", "valid_at", "latitude", "longitude"),
         height_m="level",
         wind_u_m_per_s=u,
         wind_v_m_per_s=v,
         wind_speed_m_per_s=(u * u + v * v).sqrt().round(3),
-        wind_direction_deg=direction,
+        wind_direction_deg=pl.when((u != 0) | (v != 0)).then(direction),
     )
 
 
@@ -71,15 +60,13 @@ NOAA_GFS_WIND_FORECAST = MarketSource(
     name="noaa_gfs_wind_forecast",
     provider="NOAA",
     group=MarketGroup.WEATHER,
-    description="Wind over Germany from the GFS weather model at hub heights, on its 0.25° grid.",
+    description="Wind over Germany at hub heights, from the GFS weather model on its 0.25° grid.",
     feed=SnsQueueFeed(
         topic_arn="arn:aws:sns:us-east-1:123901341784:NewGFSObject",
         queue_variable="NOAA_GFS_QUEUE_URL",
         bucket="noaa-gfs-bdp-pds",
         keys="gfs.*/atmos/gfs.t??z.pgrb2.0p25.f???",
-        read=GribRanges(
-            variables=("UGRD", "VGRD"), levels=tuple(f"{m} m above ground" for m in HEIGHTS_M)
-        ),
+        read=GribRanges(variables=("UGRD", "VGRD"), levels=LEVELS),
     ),
     parse=parse,
     rows=GfsWindRows,
