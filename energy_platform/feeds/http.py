@@ -88,22 +88,25 @@ async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
     return HttpReply(status=response.status_code, headers=response.headers, body=body)
 
 
-def raise_if_refused(reply: HttpReply, url: str, provider: str, session: FeedSession) -> None:
-    """Raise if the reply says "not now", keeping all feeds of the provider away after a 429.
+def raise_if_banned(reply: HttpReply, url: str, provider: str, session: FeedSession) -> None:
+    """Keep all feeds of the provider away, and raise, if the reply says "too many requests".
 
     Raises:
-        FeedError: The status is 429 or 5xx.
+        FeedError: The status is 429.
     """
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         asked = retry_after_seconds(reply.headers)
         seconds = _DEFAULT_BAN_SECONDS if asked is None else asked
         session.ban(provider, seconds)
         raise FeedError(f"{place(url)} refuses: too many requests", retry_after_seconds=seconds)
-    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise FeedError(
-            f"{place(url)} answered {reply.status}",
-            retry_after_seconds=retry_after_seconds(reply.headers),
-        )
+
+
+def unusable(reply: HttpReply, url: str, why: str = "") -> FeedError:
+    """Return the error for a reply that a feed has no use for."""
+    said = f"{place(url)} answered {reply.status}"
+    return FeedError(
+        f"{said}: {why}" if why else said, retry_after_seconds=retry_after_seconds(reply.headers)
+    )
 
 
 def retry_after_seconds(headers: httpx.Headers) -> float | None:

@@ -12,14 +12,13 @@ from typing import ClassVar, Final
 
 import httpx
 
-from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import (
     HttpReply,
     exchange,
     http_client,
-    place,
-    raise_if_refused,
+    raise_if_banned,
+    unusable,
 )
 from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
 from energy_platform.raw_message import RawMessage
@@ -79,13 +78,13 @@ class RestFeed(PollingFeed[RestRequest]):
     def _answer(
         self, request: RestRequest, reply: HttpReply, known: Marks, session: FeedSession
     ) -> Answer:
-        raise_if_refused(reply, request.url, self.provider, session)
+        raise_if_banned(reply, request.url, self.provider, session)
         if reply.status == HTTPStatus.NOT_MODIFIED and known:
             return Answer(message=None, marks=known)
         if reply.status in self.absent:
             return Answer(message=None)
         if reply.status != HTTPStatus.OK:
-            raise FeedError(f"{place(request.url)} answered {reply.status}")
+            raise unusable(reply, request.url)
         context = {
             **request.params,
             "url": request.url,

@@ -1,0 +1,189 @@
+"""SOAP: call operations as the service's own WSDL says, and land the replies as they came.
+
+The WSDL is loaded from the service and kept on disk for a day; when the service can't give it,
+the kept one serves. Faults and error pages are told apart in the error; neither lands.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from http import HTTPStatus
+from pathlib import Path
+from typing import ClassVar, Final
+from urllib.parse import urlencode
+
+import httpx
+import zeep
+from lxml import etree
+from zeep.cache import SqliteCache
+from zeep.proxy import AsyncServiceProxy
+from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
+from zeep.wsdl.utils import etree_to_string
+
+from energy_platform.errors import FeedError, ParseError
+from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.feeds.http import (
+    HttpLimits,
+    HttpReply,
+    exchange,
+    http_client,
+    place,
+    raise_if_banned,
+    unusable,
+)
+from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
+from energy_platform.formats.soap_envelope import read_envelope, read_xml
+from energy_platform.raw_message import RawMessage
+
+_log = logging.getLogger(__name__)
+
+_WSDL_KEPT: Final = timedelta(days=1)
+
+
+class SoapVersion(Enum):
+    """The version of the envelope, and the WSDL binding that speaks it."""
+
+    V1_1 = Soap11Binding
+    V1_2 = Soap12Binding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoapRequest:
+    """One call; its parameters become the parser's context, so none may be a secret."""
+
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Operation and parameters, as in a URL."""
+        return f"{self.operation}?{urlencode(self.parameters)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoapFeed(PollingFeed[SoapRequest]):
+    """Polls a SOAP service.
+
+    Attributes:
+        url: Where operations are called, whatever address the WSDL gives.
+        wsdl: Where the WSDL is.
+        version: The envelope to speak.
+    """
+
+    protocol: ClassVar[WireProtocol] = WireProtocol.SOAP
+
+    url: str
+    wsdl: str
+    version: SoapVersion = SoapVersion.V1_1
+
+    @asynccontextmanager
+    async def connection(self, session: FeedSession) -> AsyncIterator[Ask[SoapRequest]]:
+        """Load the WSDL and open a client for the length of a run."""
+        async with http_client(self.limits) as client:
+            transport = _Transport(client, self.limits, session.state_directory / "wsdl.sqlite")
+            # zeep reads a WSDL with blocking calls.
+            service = await asyncio.to_thread(self._service, session, transport)
+
+            async def ask(request: SoapRequest, _known: Marks) -> Answer:
+                try:
+                    reply = await service[request.operation](**request.parameters)
+                except (AttributeError, TypeError, ValueError, zeep.exceptions.Error) as error:
+                    raise FeedError(f"the WSDL has no such {request.operation}: {error}") from error
+                return self._answer(request, reply, session)
+
+            yield ask
+
+    def _service(self, session: FeedSession, transport: "_Transport") -> AsyncServiceProxy:
+        """Return the operations of the WSDL's first binding of the wanted version."""
+        settings = zeep.Settings(raw_response=True, forbid_dtd=True, forbid_entities=True)
+        wsdl = session.address(self.wsdl)
+        try:
+            client = zeep.AsyncClient(wsdl, transport=transport, settings=settings)
+        except (etree.LxmlError, LookupError, ValueError, zeep.exceptions.Error) as error:
+            raise FeedError(f"the WSDL of {place(wsdl)} can't be read: {error}") from error
+        for name, binding in client.wsdl.bindings.items():
+            if type(binding) is self.version.value:
+                service: AsyncServiceProxy = client.create_service(name, session.address(self.url))
+                return service
+        raise FeedError(f"the WSDL of {place(wsdl)} has no {self.version.value.__name__}")
+
+    def _answer(self, request: SoapRequest, reply: HttpReply, session: FeedSession) -> Answer:
+        raise_if_banned(reply, self.url, self.provider, session)
+        try:
+            read_envelope(reply.body)
+        except ParseError as error:
+            raise unusable(reply, self.url, str(error)) from error
+        if reply.status != HTTPStatus.OK:
+            raise unusable(reply, self.url)
+        context = {
+            **request.parameters,
+            "operation": request.operation,
+            "url": self.url,
+            "content_type": reply.headers.get("Content-Type", ""),
+        }
+        message = RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
+        return Answer(message=message)
+
+
+class _Transport:
+    """What zeep asks of a transport: documents of the WSDL, and the reply to an envelope.
+
+    Replies are handed through as bytes; zeep's own transport would take them apart.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, limits: HttpLimits, cache_file: Path) -> None:
+        self._client = client
+        self._limits = limits
+        self._cache_file = cache_file
+        self._loop = asyncio.get_running_loop()
+
+    def load(self, url: str) -> bytes:
+        """Return a document of the WSDL; called by zeep on a thread of its own.
+
+        Raises:
+            FeedError: It can't be had, and no copy of it was kept.
+        """
+        fresh = SqliteCache(str(self._cache_file), timeout=_WSDL_KEPT.total_seconds())
+        kept: bytes | None = fresh.get(url)
+        if kept is not None:
+            return kept
+        loading = asyncio.run_coroutine_threadsafe(self._load(url), self._loop)
+        try:
+            content = loading.result()
+        except FeedError as error:
+            kept = SqliteCache(str(self._cache_file), timeout=None).get(url)
+            if kept is None:
+                raise
+            _log.warning("using the WSDL kept from an earlier day: %s", error)
+            return kept
+        fresh.add(url, content)
+        return content
+
+    async def _load(self, url: str) -> bytes:
+        if not url.startswith(("http://", "https://")):
+            raise FeedError(f"a WSDL may not name a document that is not on the web: {url}")
+        reply = await exchange(self._client, "GET", url, limits=self._limits)
+        if reply.status != HTTPStatus.OK:
+            raise unusable(reply, url)
+        try:
+            read_xml(reply.body)
+        except ParseError as error:
+            raise unusable(reply, url, str(error)) from error
+        return reply.body
+
+    async def post_xml(
+        self, address: str, envelope: etree._Element, headers: Mapping[str, str]
+    ) -> HttpReply:
+        """Send an envelope and return the reply to it."""
+        return await exchange(
+            self._client,
+            "POST",
+            address,
+            limits=self._limits,
+            headers=headers,
+            content=etree_to_string(envelope),
+        )
