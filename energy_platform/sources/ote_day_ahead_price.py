@@ -1,0 +1,80 @@
+"""Day-ahead prices and volumes of the Czech market, as OTE publishes them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.soap import SoapFeed, SoapRequest
+from energy_platform.formats.ote import SERVICE, items, market_days
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_OPERATION = "GetDamPricePeriodE"
+_PRICE_RANGE = {"min_value": -500.0, "max_value": 5000.0}
+
+
+class DayAheadPrice(DeliveryRows):
+    """The result of the day-ahead auction for one delivery period."""
+
+    price_eur_per_mwh: float = pa.Field(in_range=_PRICE_RANGE)
+    hourly_price_eur_per_mwh: float = pa.Field(
+        in_range=_PRICE_RANGE, nullable=True, description="Mean price of the hour"
+    )
+    volume_mwh: float = pa.Field(ge=0, le=100_000, nullable=True, description="Energy traded")
+    emergency_state: str = pa.Field(nullable=True, description="Set when the market was disturbed")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[SoapRequest]:
+    """Ask for the market days that the window touches."""
+    return [
+        SoapRequest(
+            operation=_OPERATION,
+            parameters={
+                "StartDate": first.isoformat(),
+                "EndDate": last.isoformat(),
+                "PeriodResolution": "PT15M",
+            },
+        )
+        for first, last in market_days(start, end)
+    ]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per delivery period: a quarter of an hour, or an hour in older replies."""
+    return items(
+        message.body,
+        _OPERATION,
+        numbers={
+            "price_eur_per_mwh": "Price",
+            "hourly_price_eur_per_mwh": "HourlyPrice",
+            "volume_mwh": "VolumeTotal",
+        },
+        texts={"emergency_state": "EmergencyState"},
+    )
+
+
+OTE_DAY_AHEAD_PRICE = MarketSource(
+    name="ote_day_ahead_price",
+    provider="OTE",
+    group=MarketGroup.AUCTIONS,
+    description="Prices and volumes of the Czech day-ahead auction, per quarter of an hour.",
+    feed=SoapFeed(
+        provider="OTE",
+        url=SERVICE,
+        wsdl=f"{SERVICE}?wsdl",
+        requests=requests,
+        every=timedelta(seconds=30),
+        span=timedelta(days=7),
+        ahead=timedelta(days=1),
+    ),
+    parse=parse,
+    rows=DayAheadPrice,
+    key=("delivery_start",),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=1),
+    terms="Own use; publishing needs OTE's written consent",
+)
