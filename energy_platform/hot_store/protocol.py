@@ -38,7 +38,11 @@ class HotStore(Protocol):
         """Write points (the time column, tags, fields) and note the landing offset they reach to."""
 
     def read(
-        self, measurement: Measurement, *, start: datetime | None = None, end: datetime | None = None
+        self,
+        measurement: Measurement,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> pl.DataFrame:
         """Return points with start <= time < end, ordered by tags and time."""
 

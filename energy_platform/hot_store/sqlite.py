@@ -1,0 +1,323 @@
+"""The embedded hot store: one SQLite file that many processes read and write.
+
+Each measurement is a table of its own name, with a column per tag and field, so that any tool
+that speaks SQL can plot it, and beside it `<name>.latest` with the newest point of each series.
+Two more columns are not read back as part of a point: `written_at`, the wall clock at the write,
+tells how long a point took to get here; `written_stop`, the landing offset that the write reached
+to, keeps a slow writer of an older batch from overwriting a newer one.
+
+Instants are integers of microseconds. A number that is not finite is stored as null: nothing can
+be drawn of it, and no hot store holds it. A point whose fields are all null is kept, so that it
+takes the place of an older one, but it is not read back; `empty_points` counts such.
+"""
+
+# ruff: noqa: S608 (SQL is built from names that `_quoted` has quoted; every value is bound)
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import RLock
+from typing import Final, Literal, Self
+
+import polars as pl
+
+from energy_platform.hot_store.protocol import Measurement
+from energy_platform.market_rows import INSTANT
+
+BUSY_SECONDS: Final = 30.0
+"""How long a writer waits for its turn; a write takes milliseconds."""
+
+_OFFSETS: Final = '"committed.offsets"'
+
+
+class SqliteHotStore:
+    """A `HotStore` in one file. Threads may share it; they take turns.
+
+    Args:
+        path: The file; it and its folder are made where they are missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._lock = RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def committed_offset(self, measurement: Measurement) -> int:
+        """Return the landing offset up to which points have been written; 0 at first.
+
+        It is 0 too when tags or fields have changed since, for then the points must be made again.
+        """
+        with self._transaction("DEFERRED") as connection:
+            if not _Layout(measurement).is_held_by(connection):
+                return 0
+            [stop] = connection.execute(
+                f"SELECT COALESCE(MAX(stop), 0) FROM {_OFFSETS} WHERE measurement = ?",
+                [measurement.name],
+            ).fetchone()
+            return int(stop)
+
+    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> None:
+        """Write points and note the landing offset they reach to, in one transaction.
+
+        A point takes the place of the one with the same tags and time as a whole, its null fields
+        included. Of several in `points` the last one counts. A null tag becomes the empty string.
+        """
+        layout = _Layout(measurement)
+        rows = layout.to_storage(points, stop=stop)
+        series = rows.select(measurement.tags).unique().rows() if measurement.tags else [()]
+        with self._transaction("IMMEDIATE") as connection:
+            if not layout.is_held_by(connection):
+                layout.create(connection)
+            connection.executemany(layout.upsert, rows.iter_rows())
+            connection.executemany(layout.forget_latest, series)
+            connection.executemany(layout.find_latest, series)
+            connection.execute(
+                f"INSERT INTO {_OFFSETS} VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET stop = MAX(stop, excluded.stop)",
+                [measurement.name, stop],
+            )
+
+    def read(
+        self,
+        measurement: Measurement,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return points with start <= time < end, ordered by tags and time."""
+        layout = _Layout(measurement)
+        bounds = {
+            f"{layout.time} {comparison} ?": _microseconds(bound)
+            for comparison, bound in ((">=", start), ("<", end))
+            if bound is not None
+        }
+        return self._points(layout, layout.select_points(*bounds), list(bounds.values()))
+
+    def latest(self, measurement: Measurement) -> pl.DataFrame:
+        """Return the newest point of each series that has a value, ordered by tags."""
+        layout = _Layout(measurement)
+        return self._points(layout, layout.select_latest, [])
+
+    def clear(self, measurement: Measurement) -> None:
+        """Remove every point of the measurement and forget its offset."""
+        with self._transaction("IMMEDIATE") as connection:
+            _Layout(measurement).create(connection)
+
+    def expire(self, measurement: Measurement, *, before: datetime) -> int:
+        """Remove points older than `before`; return how many."""
+        layout = _Layout(measurement)
+        removed = 0
+        with self._transaction("IMMEDIATE") as connection:
+            if layout.is_held_by(connection):
+                for table in (layout.latest, layout.points):
+                    removed = connection.execute(
+                        f"DELETE FROM {table} WHERE {layout.time} < ?", [_microseconds(before)]
+                    ).rowcount
+        return removed
+
+    def empty_points(self, measurement: Measurement) -> int:
+        """Return how many points have no value in any field, and so aren't read back."""
+        layout = _Layout(measurement)
+        with self._transaction("DEFERRED") as connection:
+            if not layout.is_held_by(connection):
+                return 0
+            [count] = connection.execute(
+                f"SELECT COUNT(*) FROM {layout.points} WHERE NOT ({layout.has_value})"
+            ).fetchone()
+            return int(count)
+
+    def _points(self, layout: "_Layout", query: str, values: list[int]) -> pl.DataFrame:
+        with self._transaction("DEFERRED") as connection:
+            held = layout.is_held_by(connection)
+            rows = connection.execute(query, values).fetchall() if held else []
+        return layout.from_storage(rows)
+
+    @contextmanager
+    def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
+        """Begin a transaction; one that will write says so at once, and waits for its turn."""
+        with self._lock:
+            connection = self._open()
+            connection.execute(f"BEGIN {kind}")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A power cut may cost the last points, never the file; they are made again.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_OFFSETS} "
+                "(measurement TEXT PRIMARY KEY, stop INTEGER NOT NULL) WITHOUT ROWID"
+            )
+            self._connection = connection
+        return self._connection
+
+
+class _Layout:
+    """How one measurement is laid out: its tables, its statements, and its types in storage.
+
+    Raises:
+        ValueError: A field's type can't be held, or two columns share a name.
+    """
+
+    def __init__(self, measurement: Measurement) -> None:
+        self._measurement = measurement
+        tags = [_quoted(tag) for tag in measurement.tags]
+        fields = [_quoted(field) for field in measurement.fields]
+        self.time = _quoted(measurement.time)
+        self.points = _quoted(measurement.name)
+        self.latest = _quoted(f"{measurement.name}.latest")
+        columns = [*tags, self.time, *fields, *_WRITTEN]
+        if len({column.casefold() for column in columns}) < len(columns):
+            raise ValueError(f"{measurement.name}: two columns share a name")
+
+        types = [_storage_type(dtype) for dtype in measurement.fields.values()]
+        definitions = ", ".join(
+            [
+                *(f"{tag} TEXT NOT NULL" for tag in tags),
+                f"{self.time} INTEGER NOT NULL",
+                *(f"{field} {type_}" for field, type_ in zip(fields, types, strict=True)),
+                *(f"{column} INTEGER NOT NULL" for column in _WRITTEN),
+                f"PRIMARY KEY ({', '.join([*tags, self.time])})",
+            ]
+        )
+        self._definitions = {
+            table: f"CREATE TABLE {table} ({definitions}) WITHOUT ROWID"
+            for table in (self.points, self.latest)
+        }
+        self.has_value = " OR ".join(f"{field} IS NOT NULL" for field in fields) or "TRUE"
+
+        same_series = " AND ".join(f"{tag} = ?" for tag in tags) or "TRUE"
+        self.forget_latest = f"DELETE FROM {self.latest} WHERE {same_series}"
+        self.find_latest = (
+            f"INSERT INTO {self.latest} SELECT * FROM {self.points} "
+            f"WHERE {same_series} AND ({self.has_value}) ORDER BY {self.time} DESC LIMIT 1"
+        )
+        updates = ", ".join(f"{column} = excluded.{column}" for column in [*fields, *_WRITTEN])
+        self.upsert = (
+            f"INSERT INTO {self.points} VALUES ({', '.join('?' * len(columns))}) "
+            f"ON CONFLICT DO UPDATE SET {updates} WHERE excluded.{_WRITTEN_STOP} >= {_WRITTEN_STOP}"
+        )
+        self._point = ", ".join([*tags, self.time, *fields])
+        self._order = ", ".join([*tags, self.time])
+        self.select_latest = f"SELECT {self._point} FROM {self.latest} ORDER BY {self._order}"
+
+    def select_points(self, *conditions: str) -> str:
+        """Return the query for points that have a value and meet the conditions."""
+        where = " AND ".join([f"({self.has_value})", *conditions])
+        return f"SELECT {self._point} FROM {self.points} WHERE {where} ORDER BY {self._order}"
+
+    def is_held_by(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the file has this measurement's tables, made as they would be made now."""
+        stored = connection.execute(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?",
+            [self._measurement.name],
+        ).fetchone()
+        return bool(stored == (self._definitions[self.points],))
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Make the tables, empty, in the place of those that were there."""
+        for table, definition in self._definitions.items():
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+            connection.execute(definition)
+        index = _quoted(f"{self._measurement.name}.time")
+        connection.execute(f"CREATE INDEX {index} ON {self.points} ({self.time})")
+        connection.execute(
+            f"DELETE FROM {_OFFSETS} WHERE measurement = ?", [self._measurement.name]
+        )
+
+    def to_storage(self, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
+        """Return points as rows of the table, one per series and time."""
+        measurement = self._measurement
+        return points.select(
+            pl.col(measurement.tags).cast(pl.String).fill_null(""),
+            pl.col(measurement.time).cast(INSTANT).to_physical(),
+            *(_to_storage(name, dtype) for name, dtype in measurement.fields.items()),
+            written_at=pl.lit(time.time_ns() // 1000),
+            written_stop=pl.lit(stop),
+        ).unique([*measurement.tags, measurement.time], keep="last", maintain_order=True)
+
+    def from_storage(self, rows: list[tuple[object, ...]]) -> pl.DataFrame:
+        """Return rows of the table as points."""
+        measurement = self._measurement
+        schema: dict[str, pl.DataType] = {
+            **dict.fromkeys(measurement.tags, pl.String()),
+            measurement.time: pl.Int64(),
+            **{name: _PHYSICAL[_storage_type(dtype)] for name, dtype in measurement.fields.items()},
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+            pl.col(measurement.time).cast(INSTANT),
+            *(_from_storage(name, dtype) for name, dtype in measurement.fields.items()),
+        )
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_WRITTEN_STOP: Final = "written_stop"
+_WRITTEN: Final = ("written_at", _WRITTEN_STOP)
+_PHYSICAL: Final[dict[str, pl.DataType]] = {
+    "REAL": pl.Float64(),
+    "INTEGER": pl.Int64(),
+    "TEXT": pl.String(),
+}
+
+
+def _storage_type(dtype: pl.DataType) -> str:
+    if dtype.is_float():
+        return "REAL"
+    if dtype.is_integer() or dtype in (pl.Boolean, pl.Datetime):
+        return "INTEGER"
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return "TEXT"
+    raise ValueError(f"a hot field can't be {dtype}")
+
+
+def _to_storage(name: str, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(name).cast(dtype)
+    if dtype.is_float():
+        return pl.when(value.is_finite()).then(value).cast(pl.Float64).alias(name)
+    if isinstance(dtype, pl.Datetime):
+        return value.dt.epoch("us")
+    return value.cast(_PHYSICAL[_storage_type(dtype)])
+
+
+def _from_storage(name: str, dtype: pl.DataType) -> pl.Expr:
+    if isinstance(dtype, pl.Datetime):
+        return pl.col(name).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
+    return pl.col(name).cast(dtype)
+
+
+def _microseconds(instant: datetime) -> int:
+    """Return an instant as it is stored; exact, which a timestamp in floating point is not."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _quoted(name: str) -> str:
+    """Return a name as an SQL identifier, whatever characters are in it."""
+    if not name or "\0" in name:
+        raise ValueError(f"{name!r} can't name a table or a column")
+    return '"' + name.replace('"', '""') + '"'
