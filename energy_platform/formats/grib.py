@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from multiprocessing import Pipe
@@ -59,18 +60,19 @@ class Area(NamedTuple):
 GLOBE: Final = Area(90.0, -180.0, -90.0, 180.0)
 
 
-def fields(body: bytes, *, area: Area = GLOBE) -> pl.DataFrame:
-    """Return the points of every message in `body` that lie in `area`, one row per point.
+def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.DataFrame:
+    """Return the points of some parameters in `body` that lie in `area`, one row per point.
 
     Columns: `run_at`, `valid_at`, `type_of_level`, `level` (in the unit of the type: metres for
-    `heightAboveGround`), `latitude`, `longitude` (degrees; -180 to 180) and one column per
-    parameter, named by its ECMWF short name without the height that some carry (`10u` and `100u`
-    are both `u`; the height is in `level`). A value is null where the bitmap leaves it out, or
-    where no message of the parameter covers the point. Of two messages of the same parameter,
-    level and time the later counts.
+    `heightAboveGround`), `latitude`, `longitude` (degrees; -180 to 180) and one column for
+    each of `parameters`, named by its ECMWF short name without the height that some carry (`10u`
+    and `100u` are both `u`; the height is in `level`). A value is null where the bitmap leaves it
+    out, or where no message of the parameter covers the point. Of two messages of the same
+    parameter, level and time the later counts.
 
     Raises:
-        ParseError: A message is broken, of another grid, or no point lies in the area.
+        ParseError: A message is broken, of another grid, no point lies in the area, or there is
+            none of the parameters.
     """
     decoder = _decoder()
     points = pl.concat(
@@ -78,11 +80,13 @@ def fields(body: bytes, *, area: Area = GLOBE) -> pl.DataFrame:
     )
     if points.is_empty():
         raise ParseError(f"no point of the grid lies in the area {'/'.join(map(str, area))}")
-    index = ["run_at", "valid_at", "type_of_level", "level", "latitude", "longitude"]
-    return points.pivot(
+    wanted = points.filter(pl.col("parameter").is_in(parameters))
+    if wanted.is_empty():
+        raise ParseError(f"none of the parameters {', '.join(parameters)} is in it")
+    return wanted.pivot(
         on="parameter",
-        on_columns=points["parameter"].unique(maintain_order=True),
-        index=index,
+        on_columns=parameters,
+        index=["run_at", "valid_at", "type_of_level", "level", "latitude", "longitude"],
         values="value",
         aggregate_function="last",
     )

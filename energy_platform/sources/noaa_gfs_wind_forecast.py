@@ -40,13 +40,13 @@ def parse(message: RawMessage) -> pl.DataFrame:
     if reason := message.context.get("unreadable"):
         raise ParseError(f"the file that this event announces could not be read: {reason}")
     area = grib.Area.read(message.context.get("area", GERMANY))
-    fields = grib.fields(message.body, area=area).filter(type_of_level="heightAboveGround")
-    if not {"u", "v"} & set(fields.columns):
-        raise ParseError("it holds no wind above ground")
-    missing = {name: pl.lit(None, pl.Float64) for name in "uv" if name not in fields.columns}
+    fields = grib.fields(message.body, ("u", "v"), area=area)
+    above_ground = fields.filter(type_of_level="heightAboveGround")
+    if above_ground.is_empty():
+        raise ParseError("its winds are not above ground")
     u, v = pl.col("u").round(PRECISION), pl.col("v").round(PRECISION)
     direction = pl.arctan2(-u, -v).degrees().round(2) % 360
-    return fields.with_columns(**missing).select(
+    return above_ground.select(
         *("run_at", "valid_at", "latitude", "longitude"),
         height_m="level",
         wind_u_m_per_s=u,
