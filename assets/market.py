@@ -7,7 +7,7 @@ Only `<source>` is made by Dagster; the others are external assets that make the
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from dagster import (
@@ -20,7 +20,6 @@ from dagster import (
     FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
-    RawMetadataValue,
     TableColumn,
     TableColumnConstraints,
     TableSchema,
@@ -50,7 +49,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
     yield AssetSpec(
         feed,
         description=f"What {source.provider} sends. Terms: {source.terms}",
-        group_name=source.group,
+        group_name=source.group.value,
         kinds={source.feed.protocol.lower()},
         owners=[source.owner],
         metadata={"provider": source.provider, "terms": source.terms},
@@ -59,7 +58,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
         landing,
         deps=[feed],
         description="Raw messages as received, kept for good; replay starts here.",
-        group_name=source.group,
+        group_name=source.group.value,
         kinds={"arrow"},
         owners=[source.owner],
     )
@@ -67,7 +66,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
         AssetKey(["hot", source.name]),
         deps=[AssetKey(source.name)],
         description="The latest value per series and time, for dashboards.",
-        group_name=source.group,
+        group_name=source.group.value,
         kinds={"sqlite"},
         owners=[source.owner],
     )
@@ -77,7 +76,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
     @asset(
         name=source.name,
         deps=[AssetKey(["landing", source.name])],
-        group_name=source.group,
+        group_name=source.group.value,
         description=source.description,
         owners=[source.owner],
         kinds={"polars", "deltalake", source.feed.protocol.lower()},
@@ -99,9 +98,9 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
             ),
         ],
     )
-    def market_asset(platform: Platform) -> MaterializeResult[None]:
+    def market_asset(platform: Platform) -> Iterator[MaterializeResult[None]]:
         report = platform.micro_batches.run(source)
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata=batch_metadata(report), check_results=list(check_results(report))
         )
 
@@ -128,19 +127,19 @@ def column_schema(source: MarketSource) -> TableSchema:
     )
 
 
-def batch_metadata(report: BatchReport) -> dict[str, RawMetadataValue]:
+def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
     """Return what a materialization says of its micro-batch."""
-    metadata: dict[str, RawMetadataValue] = {
-        "dagster/row_count": report.rows_new,
-        "rows_parsed": report.rows_parsed,
-        "rows_quarantined": report.quarantined.height,
-        "messages": report.messages,
-        "landing_offsets": f"[{report.start}, {report.stop})",
-        "batch_seconds": round(report.seconds, 4),
+    metadata: dict[str, MetadataValue[Any]] = {
+        "dagster/row_count": MetadataValue.int(report.rows_new),
+        "rows_parsed": MetadataValue.int(report.rows_parsed),
+        "rows_quarantined": MetadataValue.int(report.quarantined.height),
+        "messages": MetadataValue.int(report.messages),
+        "landing_offsets": MetadataValue.text(f"[{report.start}, {report.stop})"),
+        "batch_seconds": MetadataValue.float(round(report.seconds, 4)),
     }
     if report.last_received_at is not None:
         lag = datetime.now(UTC) - report.last_received_at
-        metadata["lag_seconds"] = round(lag.total_seconds(), 3)
+        metadata["lag_seconds"] = MetadataValue.float(round(lag.total_seconds(), 3))
         metadata["last_received_at"] = MetadataValue.timestamp(report.last_received_at)
     return metadata
 
@@ -165,6 +164,6 @@ def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
     )
 
 
-def _samples(failures: pl.DataFrame) -> MetadataValue:
+def _samples(failures: pl.DataFrame) -> MetadataValue[Any]:
     shown = failures.head(_SAMPLES).select("landing_offset", "check", "reason", "row")
     return MetadataValue.json(shown.to_dicts())

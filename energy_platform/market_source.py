@@ -84,7 +84,7 @@ class MarketSource:
     event_time: str
     expected_lag: timedelta
     terms: str
-    owner: str = "market-data@energy-platform"
+    owner: str = "team:market-data"
     revision: str | None = None
     hot_tags: tuple[str, ...] | None = None
     hot_fields: tuple[str, ...] | None = None

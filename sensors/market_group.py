@@ -50,7 +50,7 @@ def _group_sensor(group: MarketGroup, members: list[MarketSource]) -> SensorDefi
         f"{group}_micro_batch",
         selection=AssetSelection.assets(*keys),
         description=f"The next micro-batch of every {group} source with new data.",
-        tags={"market_group": group},
+        tags={"market_group": group.value},
     )
 
     @sensor(

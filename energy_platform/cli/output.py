@@ -11,10 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+_PIPE_COLUMNS = 200
+
 
 def console() -> Console:
-    """Return the console of standard output."""
-    return Console(highlight=False)
+    """Return the console of standard output; a pipe gets lines as wide as the tables are."""
+    piped = not sys.stdout.isatty()
+    return Console(highlight=False, width=_PIPE_COLUMNS if piped else None)
 
 
 def complain(message: str) -> None:

@@ -51,6 +51,14 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     ]  # fmt: skip
 
 
+def preparation() -> tuple[str, ...]:
+    """Return the command to run before all others: it makes or migrates Dagster's databases.
+
+    Left to the processes, several would make them at the same time, and fail.
+    """
+    return (*_script("dagster"), "instance", "migrate")
+
+
 def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
     """Return the environment of every process: this one's, and where the others are."""
     home = settings.home.absolute()

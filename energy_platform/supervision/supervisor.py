@@ -25,9 +25,10 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.supervision.plan import PROJECT, Process
+from energy_platform.supervision.plan import PROJECT, Process, preparation
 
 _STOP_SECONDS: Final = 30.0
+_PREPARE_SECONDS: Final = 120.0
 _LOG_BYTES: Final = "10MB"
 
 
@@ -84,6 +85,7 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
         self._log().unlink(missing_ok=True)
+        self._prepare(environment)
         configuration = self.home / "run" / "supervisord.conf"
         with configuration.open("w") as file:
             self._configuration(planned).write(file)
@@ -93,6 +95,16 @@ class Supervisor:
             env=environment, cwd=PROJECT, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def _prepare(self, environment: Mapping[str, str]) -> None:
+        log = self.logs / "preparation.log"
+        with log.open("w") as output:
+            done = subprocess.run(  # noqa: S603 (a command of our own)
+                preparation(), env=environment, cwd=PROJECT, stdout=output, stderr=output,
+                timeout=_PREPARE_SECONDS, check=False,
+            )  # fmt: skip
+        if done.returncode != 0:
+            raise EnergyPlatformError(f"Dagster's databases could not be made; see {log}")
 
     def stop(self, pid: int) -> None:
         """End supervisord and every process below it; return when none is left."""
