@@ -316,7 +316,8 @@ class NordPoolExchange:
     async def _send(self, websocket: WebSocket, session: _SockJsSession) -> None:
         while True:
             try:
-                sent = await asyncio.wait_for(session.outgoing.get(), _HEARTBEAT_SECONDS)
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    sent = await session.outgoing.get()
             except TimeoutError:
                 session.release()
                 sent = _Sent("h")
@@ -389,7 +390,7 @@ class NordPoolExchange:
         session.token_ends = claims["exp"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NordPool:
     """The provider; one exchange for each world's folder."""
 

@@ -1,0 +1,285 @@
+"""The FTP feed: new and changed files of one folder, each taken whole and once.
+
+No provider says how it publishes a file, so a file is taken only when two looks agree on its size
+and time, as many bytes came as were listed, and the format's own end is there. A file that stays
+as it is without that end is landed in the end all the same, so that it is seen in quarantine and
+not left out in silence.
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import ClassVar, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from aioftp import AIOFTPException, Client, StatusCodeError
+from aioftp.client import ConnType
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.raw_message import RawMessage
+
+_log = logging.getLogger(__name__)
+
+_REQUESTS_PER_SECOND: Final = 1.0
+_UNFINISHED_SUFFIXES: Final = (".part", ".filepart", ".tmp")
+_GROUP_FILES: Final = 64
+_GROUP_BYTES: Final = 16 * 1024 * 1024
+_UNKNOWN_SIZE: Final = -1
+_PORTS: Final = {"ftp": 21, "ftpes": 21, "ftps": 990}
+
+
+class Revision(NamedTuple):
+    """What a look says of a file; another value is another revision of it."""
+
+    size: int
+    modified: str
+
+
+class _Client(Client):
+    """aioftp's client; closes the data connection also when the transfer was refused."""
+
+    _data: asyncio.StreamWriter | None = None
+
+    async def get_passive_connection(
+        self, conn_type: ConnType = "I", commands: Sequence[str] | None = None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self._close_data()
+        reader, self._data = await super().get_passive_connection(conn_type, commands)
+        return reader, self._data
+
+    def close(self) -> None:
+        self._close_data()
+        super().close()
+
+    def _close_data(self) -> None:
+        if self._data is not None:
+            self._data.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FtpFeed:
+    """Carries the files of a folder, each revision as one raw message.
+
+    A message's context: `url` (the provider's own), `modified` (as the server writes it). The
+    cursor is a JSON object of the files that are listed and were taken, with size and time.
+
+    Attributes:
+        provider: Whose limits apply.
+        url: The folder; `ftp` is plain, `ftpes` is explicit TLS, `ftps` is implicit TLS.
+        pattern: Shell pattern of the names to take.
+        is_complete: Says whether a file's bytes have the end that their format demands.
+        username: Variable of the user's name; anonymous without.
+        password: Variable of the password.
+        every: How long to wait between two polls.
+        settle: How long a file must stay the same before it is taken.
+        patience: How often the same revision may be found without its end before it is landed.
+        answer_seconds: How long the server may say nothing, on either connection.
+        transfer_seconds: How long one listing or one file may take.
+        file_bytes: A larger file is not taken, and said in the log.
+        ca_file: Certificates to trust in place of the system's.
+    """
+
+    protocol: ClassVar[WireProtocol] = WireProtocol.FTP
+
+    provider: str
+    url: str
+    pattern: str
+    is_complete: Callable[[bytes], bool]
+    username: str | None = None
+    password: str | None = None
+    every: timedelta = timedelta(minutes=1)
+    settle: timedelta = timedelta(seconds=5)
+    patience: int = 3
+    answer_seconds: float = 30.0
+    transfer_seconds: float = 300.0
+    file_bytes: int = 64 * 1024 * 1024
+    ca_file: Path | None = None
+
+    async def run(self, session: FeedSession) -> None:
+        """Carry files until cancelled; see `Feed.run`."""
+        without_end: Counter[tuple[str, Revision]] = Counter()
+        while True:
+            _heed_cancellation()
+            await session.turn(self.provider, _REQUESTS_PER_SECOND)
+            try:
+                async with self._connected(session) as client:
+                    await self._poll(session, client, without_end)
+            except (OSError, TimeoutError, AIOFTPException, ValueError) as error:
+                raise FeedError(f"{self.url}: {_said(error)}") from error
+            await asyncio.sleep(self.every.total_seconds())
+
+    @asynccontextmanager
+    async def _connected(self, session: FeedSession) -> AsyncIterator[Client]:
+        """Connect, protect both connections where asked, log in and go to the folder."""
+        url = urlsplit(session.address(self.url))
+        if url.scheme not in _PORTS or url.hostname is None:
+            raise FeedError(f"{self.url} is no address of an FTP server")
+        context = None if url.scheme == "ftp" else ssl.create_default_context(cafile=self.ca_file)
+        client = _Client(
+            socket_timeout=self.answer_seconds,
+            connection_timeout=self.answer_seconds,
+            ssl=context if url.scheme == "ftps" else None,
+        )
+        try:
+            async with asyncio.timeout(self.transfer_seconds):
+                await client.connect(url.hostname, url.port or _PORTS[url.scheme])
+                if url.scheme == "ftpes":
+                    await client.upgrade_to_tls(context)
+                await self._log_in(session, client)
+                if url.scheme == "ftps":
+                    await client.command("PBSZ 0", "200")
+                    await client.command("PROT P", "200")
+                await client.change_directory(unquote(url.path) or "/")
+            yield client
+            async with asyncio.timeout(self.answer_seconds):
+                await client.quit()
+        finally:
+            client.close()
+
+    async def _log_in(self, session: FeedSession, client: Client) -> None:
+        if self.username is None or self.password is None:
+            await client.login()
+        else:
+            await client.login(session.secret(self.username), session.secret(self.password))
+
+    async def _poll(
+        self, session: FeedSession, client: Client, without_end: Counter[tuple[str, Revision]]
+    ) -> None:
+        """Take every file that is new or changed and stays the same for a while."""
+        taken = read_cursor(session.cursor)
+        before = await self._look(client)
+        fresh = {name: one for name, one in before.items() if taken.get(name) != one}
+        if not fresh:
+            return
+        await asyncio.sleep(self.settle.total_seconds())
+        listed = await self._look(client)
+        taken = {name: one for name, one in taken.items() if name in listed}
+        group: list[RawMessage] = []
+        for name, revision in fresh.items():
+            _heed_cancellation()
+            if listed.get(name) != revision:
+                continue
+            body = await self._take(client, name, revision, without_end)
+            if body is None:
+                continue
+            group.append(self._raw_message(name, revision, body))
+            taken[name] = revision
+            if len(group) >= _GROUP_FILES or sum(len(one.body) for one in group) >= _GROUP_BYTES:
+                await session.land(group, cursor=write_cursor(taken))
+                group = []
+        if group:
+            await session.land(group, cursor=write_cursor(taken))
+        for found in [one for one in without_end if listed.get(one[0]) != one[1]]:
+            del without_end[found]
+
+    async def _look(self, client: Client) -> dict[str, Revision]:
+        """List the files to take, oldest first; times to the second, whatever the server can."""
+        async with asyncio.timeout(self.transfer_seconds):
+            _, features = await client.command("FEAT", ("211", "5xx"))
+            in_facts = any(line.strip().upper().startswith("MLST") for line in features)
+            listing = await client.list(raw_command="MLSD" if in_facts else "LIST")
+            found = {
+                path.name: Revision(
+                    int(info.get("size", _UNKNOWN_SIZE)), str(info.get("modify", ""))
+                )
+                for path, info in listing
+                if info["type"] == "file" and is_wanted(path.name, self.pattern)
+            }
+            if not in_facts:
+                for name, revision in found.items():
+                    found[name] = revision._replace(
+                        modified=await _modified(client, name, revision)
+                    )
+        return dict(sorted(found.items(), key=lambda one: one[1].modified))
+
+    async def _take(
+        self,
+        client: Client,
+        name: str,
+        revision: Revision,
+        without_end: Counter[tuple[str, Revision]],
+    ) -> bytes | None:
+        """Return a file's bytes, or None if it is not to be landed now."""
+        if revision.size > self.file_bytes:
+            _log.error("%s%s has %d bytes, too many to take", self.url, name, revision.size)
+            return None
+        try:
+            body = await self._download(client, name)
+        except StatusCodeError as error:
+            if not error.received_codes[-1].matches("550"):
+                raise
+            _log.info("%s%s went away between look and take", self.url, name)
+            return None
+        all_came = revision.size in (_UNKNOWN_SIZE, len(body))
+        if all_came and self.is_complete(body):
+            return body
+        without_end[name, revision] += 1
+        if without_end[name, revision] < self.patience:
+            _log.warning("%s%s is not complete yet", self.url, name)
+            return None
+        _log.error("%s%s stays incomplete; landed as it is", self.url, name)
+        return body
+
+    async def _download(self, client: Client, name: str) -> bytes:
+        body = bytearray()
+        async with (
+            asyncio.timeout(self.transfer_seconds),
+            client.download_stream(name) as stream,
+        ):
+            async for block in stream.iter_by_block():
+                body += block
+                if len(body) > self.file_bytes:
+                    raise FeedError(f"{self.url}{name} has more bytes than were listed")
+        return bytes(body)
+
+    def _raw_message(self, name: str, revision: Revision, body: bytes) -> RawMessage:
+        return RawMessage(
+            body=body,
+            received_at=datetime.now(UTC),
+            context={"url": self.url + name, "modified": revision.modified},
+        )
+
+
+def _heed_cancellation() -> None:
+    """End a task that was cancelled: `wait_for`, as aioftp uses it, may swallow that in 3.11."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def is_wanted(name: str, pattern: str) -> bool:
+    """Say whether a file's name fits and is not that of a file being written."""
+    unfinished = name.startswith(".") or name.lower().endswith(_UNFINISHED_SUFFIXES)
+    return fnmatchcase(name, pattern) and not unfinished
+
+
+def read_cursor(cursor: str | None) -> dict[str, Revision]:
+    """Return the files that a cursor says were taken."""
+    return {name: Revision(*one) for name, one in json.loads(cursor or "{}").items()}
+
+
+def write_cursor(taken: Mapping[str, Revision]) -> str:
+    """Return the cursor of the files taken."""
+    return json.dumps(taken, separators=(",", ":"))
+
+
+async def _modified(client: Client, name: str, revision: Revision) -> str:
+    """Ask for a file's time: a LIST tells it by the minute, and by the day after half a year."""
+    code, lines = await client.command(f"MDTM {name}", ("213", "5xx"))
+    return lines[-1].strip() if code.matches("213") else revision.modified
+
+
+def _said(error: Exception) -> str:
+    """Return what went wrong in one line; a server's words, or the kind of error."""
+    if isinstance(error, StatusCodeError):
+        return f"{error.received_codes[-1]} {' '.join(str(line) for line in error.info).strip()}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,106 @@
+"""DWD's Climate Data Center: station observations as ZIP archives with one `produkt_*.txt`.
+
+The text has a column per measured value, `;` between columns, padding, -999 for missing, and
+`eor` at the end of each row. A product is told by its columns, the same in the tiers `now`,
+`recent` and `historical`; a later tier covers the earlier one with a higher quality level (QN).
+
+MESS_DATUM is UTC and ends the interval. In 10-minute products it is CET (UTC+1 all the year) for
+the time before 2000, says DWD's description of them; such labels are put back by the hour here.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.formats.zip_archive import only_member
+from energy_platform.market_rows import INSTANT
+
+_ABOUT: Final = ("STATIONS_ID", "MESS_DATUM")
+_END_OF_ROW: Final = "eor"
+_MISSING: Final = -999.0
+_TEN_MINUTE_LABEL: Final = len("YYYYMMDDHHMM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One kind of file.
+
+    Attributes:
+        name: DWD's folder, e.g. `10_minutes/wind`.
+        values: DWD's columns, in order, and the table's columns that they become.
+    """
+
+    name: str
+    values: Mapping[str, str]
+
+
+def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
+    """Read one archive: a row per station and time, with the value columns of all `products`.
+
+    Columns: `station_id` (five digits), `observed_at`, `product`, `quality_level`, then the values
+    as floats; null where DWD has none, NaN where what stands there is no number, which no range
+    check lets pass.
+
+    Raises:
+        ParseError: It is not an archive of one of the products, or a row is cut off.
+    """
+    table = _table(only_member(archive, "produkt_*.txt"))
+    quality, *measured = (name for name in table.columns if name not in (*_ABOUT, _END_OF_ROW))
+    product = _product(measured, products)
+    every_value = dict.fromkeys(name for one in products for name in one.values.values())
+    present = {ours: _number(dwd) for dwd, ours in product.values.items()}
+    return table.select(
+        station_id=pl.col("STATIONS_ID").str.zfill(5),
+        observed_at=_instant("MESS_DATUM"),
+        product=pl.lit(product.name),
+        quality_level=pl.col(quality).cast(pl.Int64, strict=False),
+        **{name: present.get(name, pl.lit(None, dtype=pl.Float64)) for name in every_value},
+    )
+
+
+def _table(text: bytes) -> pl.DataFrame:
+    """Return the text's columns as stripped strings, every row ended as it should be."""
+    try:
+        read = pl.read_csv(
+            io.BytesIO(text),
+            separator=";",
+            quote_char=None,
+            infer_schema=False,
+            encoding="iso-8859-1",
+        )
+    except pl.exceptions.PolarsError as error:
+        raise ParseError(f"produkt text: {str(error).splitlines()[0]}") from error
+    table = read.rename(str.strip).with_columns(pl.all().str.strip_chars())
+    if not {*_ABOUT, _END_OF_ROW} < set(table.columns):
+        raise ParseError(f"columns {', '.join(table.columns)} are not those of an observation")
+    cut_off = table.with_row_index("row").filter(pl.col(_END_OF_ROW).ne_missing(_END_OF_ROW))
+    if not cut_off.is_empty():
+        raise ParseError(f"row {cut_off['row'][0] + 1} does not end with eor")
+    return table
+
+
+def _product(measured: Sequence[str], products: Sequence[Product]) -> Product:
+    for product in products:
+        if list(product.values) == list(measured):
+            return product
+    known = "; ".join(f"{one.name} ({', '.join(one.values)})" for one in products)
+    raise ParseError(f"columns {', '.join(measured)} are none of the known products: {known}")
+
+
+def _instant(column: str) -> pl.Expr:
+    """Read hours and ten minutes as instants; what is no time becomes null."""
+    label, ten_minutes = pl.col(column), pl.col(column).str.len_bytes() == _TEN_MINUTE_LABEL
+    full = pl.when(ten_minutes).then(label).otherwise(label + "00")
+    instant = full.str.to_datetime("%Y%m%d%H%M", time_unit="us", strict=False)
+    in_cet = ten_minutes & (instant.dt.year() < 2000)  # noqa: PLR2004 (the year that DWD changed)
+    utc = pl.when(in_cet).then(instant.dt.offset_by("-1h")).otherwise(instant)
+    return utc.dt.replace_time_zone("UTC").cast(INSTANT)
+
+
+def _number(column: str) -> pl.Expr:
+    value = pl.col(column).cast(pl.Float64, strict=False).fill_null(float("nan"))
+    return pl.when(value != _MISSING).then(value)

@@ -1,0 +1,59 @@
+"""ZIP archives from outside, read within bounds: nothing is inflated before its size is known.
+
+What the members hold is the business of the format that reads them.
+"""
+
+import fnmatch
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from energy_platform.errors import ParseError
+
+_MEMBERS: Final = 1_000
+_INFLATED_BYTES: Final = 256 * 1024 * 1024
+
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+
+
+def only_member(archive: bytes, pattern: str) -> bytes:
+    """Return the content of the one member whose name fits a shell pattern.
+
+    Raises:
+        ParseError: The bytes are no ZIP archive, are broken or too large, or not one member fits.
+    """
+    with _opened(archive) as opened:
+        names = opened.namelist()
+        fitting = fnmatch.filter(names, pattern)
+        if len(fitting) != 1:
+            found = "no member" if not fitting else f"{len(fitting)} members"
+            raise ParseError(f"{found} like {pattern} in the archive: {', '.join(names[:5])}")
+        return opened.read(fitting[0])
+
+
+def is_whole(archive: bytes) -> bool:
+    """Say whether these bytes are a ZIP archive of which nothing is missing or broken."""
+    try:
+        with _opened(archive) as opened:
+            return opened.testzip() is None
+    except ParseError:
+        return False
+
+
+@contextmanager
+def _opened(archive: bytes) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            members = opened.infolist()
+            # zipfile never inflates a member beyond the size that is declared here.
+            size = sum(member.file_size for member in members)
+            if len(members) > _MEMBERS or size > _INFLATED_BYTES:
+                raise ParseError(f"archive of {len(members)} members, {size} bytes is too large")
+            if any(member.flag_bits & 1 for member in members):
+                raise ParseError("archive is encrypted")
+            yield opened
+    except _BROKEN as error:
+        raise ParseError(f"not a whole ZIP archive: {error}") from error

@@ -1,0 +1,339 @@
+"""The FTP feed against the simulated open data server, on real sockets."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.ioloop import IOLoop
+from pyftpdlib.servers import FTPServer
+
+from energy_platform.checks import check_messages
+from energy_platform.errors import FeedError
+from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
+from energy_platform.formats.zip_archive import is_whole
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.dwd import FOLDER, PROVIDER, SOURCE, certificate
+from energy_platform.simulator.server import running
+from energy_platform.simulator.world import World
+from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
+from tests.support.feeds import MemorySession, a_world, free_ports
+
+STATIONS = 20
+NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
+FEED = FtpFeed(
+    provider="DWD",
+    url=f"ftp://opendata.dwd.de/{FOLDER}/",
+    pattern="10minutenwerte_wind_*_now.zip",
+    is_complete=is_whole,
+    every=timedelta(seconds=0.2),
+    settle=timedelta(seconds=0.2),
+    answer_seconds=5.0,
+)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = a_world(tmp_path, origin=NOON)
+    async with running(world, [PROVIDER]):
+        await published(world)
+        yield world
+
+
+async def published(world: World) -> None:
+    """Wait until the first files are all there."""
+    folder = world.folder / "dwd/ftp" / FOLDER
+    async with asyncio.timeout(10):
+        while len(list(folder.glob("10*.zip"))) < STATIONS:
+            await asyncio.sleep(0.02)
+
+
+def a_client(world: World) -> MemorySession:
+    state = world.folder / "feeds" / SOURCE
+    state.mkdir(parents=True, exist_ok=True)
+    return MemorySession(SOURCE, state, addresses=dict(PROVIDER.addresses(world.ports)))
+
+
+async def carry(
+    feed: FtpFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 20.0
+) -> None:
+    """Run a feed until it has landed enough, or raise what it raises."""
+    task = asyncio.create_task(feed.run(session))
+    try:
+        async with asyncio.timeout(seconds):
+            while not enough():
+                if task.done():
+                    await task
+                await asyncio.sleep(0.02)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def names(session: MemorySession) -> list[str]:
+    return [message.context["url"].rpartition("/")[2] for message in session.landed]
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "ftpes", "ftps"])
+async def test_every_file_is_taken_once_plain_or_with_tls(world: World, scheme: str) -> None:
+    session = a_client(world)
+    url = FEED.url.replace("ftp:", f"{scheme}:")
+    feed = replace(FEED, url=url, ca_file=certificate(world))
+    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    with pytest.raises(TimeoutError):
+        await carry(feed, session, lambda: len(session.landed) > STATIONS, seconds=1.0)
+    assert len(set(names(session))) == STATIONS
+    assert all(message.context["url"].startswith(url) for message in session.landed)
+    assert all(is_whole(message.body) for message in session.landed)
+    assert set(read_cursor(session.cursor)) == set(names(session))
+
+
+@pytest.mark.parametrize("scheme", ["ftpes", "ftps"])
+async def test_a_certificate_that_nobody_vouches_for_is_refused(world: World, scheme: str) -> None:
+    feed = replace(FEED, url=FEED.url.replace("ftp:", f"{scheme}:"))
+    with pytest.raises(FeedError, match="CERTIFICATE_VERIFY_FAILED"):
+        await feed.run(a_client(world))
+
+
+async def test_a_user_logs_in_with_a_password(world: World) -> None:
+    session = a_client(world)
+    feed = replace(FEED, username="GME_USERNAME", password="GME_PASSWORD")
+    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    session.secrets["GME_PASSWORD"] = "hunter2"
+    with pytest.raises(FeedError, match="530") as raised:
+        await feed.run(session)
+    assert "hunter2" not in str(raised.value)
+
+
+async def test_a_restart_goes_on_after_the_cursor(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    session = a_client(world)
+    async with running(world, [PROVIDER]):
+        await published(world)
+        await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    session.landed.clear()
+    later = replace(world, clock=a_world(tmp_path, origin=NOON + timedelta(minutes=10)).clock)
+    async with running(later, [PROVIDER]):
+        await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    assert len(set(names(session))) == STATIONS
+    modified = {message.context["modified"] for message in session.landed}
+    assert modified == {"20260701121000"}, "market time, and only of what was rewritten"
+
+
+async def test_the_rows_are_the_journal_s(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON, speed=600.0)
+    session = a_client(world)
+    feed = replace(FEED, settle=timedelta(seconds=0.1), every=timedelta(seconds=0.1))
+    async with running(world, [PROVIDER]):
+        task = asyncio.create_task(feed.run(session))
+        await asyncio.sleep(5)  # five rewritings, among them corrections
+        world.clock.freeze()
+        await asyncio.sleep(0.5)
+        emitted = journalled(world)
+        async with asyncio.timeout(20):
+            while {key: said[-1] for key, said in parsed(session).items()} != {
+                key: said[-1] for key, said in emitted.items()
+            }:
+                await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    for key, said in parsed(session).items():
+        assert set(said) <= set(emitted[key])
+    assert any(len(said) > 1 for said in emitted.values()), "something was corrected"
+
+
+Said = dict[tuple[str, str], list[tuple[object, ...]]]
+VALUES = ("quality_level", "wind_speed_m_per_s", "wind_direction_deg")
+
+
+def journalled(world: World) -> Said:
+    """Return what the journal says of each station and time, oldest first."""
+    said: Said = {}
+    for emission in world.journal.emissions(SOURCE):
+        for row in emission.rows:
+            key = row["station_id"], row["observed_at"]
+            said.setdefault(key, []).append(tuple(row[name] for name in VALUES))
+    return said
+
+
+def parsed(session: MemorySession) -> Said:
+    """Return what the landed files say of each station and time, oldest first."""
+    landed = [replace(message, landing_offset=n) for n, message in enumerate(session.landed)]
+    checked = check_messages(DWD_WIND_OBSERVATION, landed)
+    assert checked.quarantined.is_empty()
+    said: Said = {}
+    for row in checked.rows.iter_rows(named=True):
+        key = row["station_id"], row["observed_at"].isoformat()
+        said.setdefault(key, []).append(tuple(row[name] for name in VALUES))
+    return said
+
+
+async def test_a_half_written_file_is_taken_when_it_is_whole(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    world.faults.ask(SOURCE, Fault(FaultKind.HALF_WRITTEN_FILE, seconds=2.0))
+    session = a_client(world)
+    async with running(world, [PROVIDER]):
+        await carry(replace(FEED, patience=100), session, lambda: len(session.landed) >= STATIONS)
+    assert len(set(names(session))) == STATIONS
+    assert all(is_whole(message.body) for message in session.landed)
+
+
+async def test_a_file_that_grows_between_two_looks_is_left_alone(world: World) -> None:
+    growing = world.folder / "dwd/ftp" / FOLDER / "10minutenwerte_wind_88888_now.zip"
+    session = a_client(world)
+    feed = replace(FEED, patience=1)
+
+    async def grow() -> None:
+        while True:
+            with growing.open("ab") as file:
+                file.write(b"x" * 10)
+            await asyncio.sleep(0.02)
+
+    growth = asyncio.create_task(grow())
+    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    with pytest.raises(TimeoutError):
+        await carry(feed, session, lambda: growing.name in names(session), seconds=1.5)
+    growth.cancel()
+    await carry(feed, session, lambda: growing.name in names(session))
+
+
+async def test_a_file_that_stays_incomplete_is_landed_to_be_quarantined(world: World) -> None:
+    broken = world.folder / "dwd/ftp" / FOLDER / "10minutenwerte_wind_88888_now.zip"
+    broken.write_bytes(b"PK and no more")
+    session = a_client(world)
+    await carry(FEED, session, lambda: broken.name in names(session))
+    landed = [replace(one, landing_offset=n) for n, one in enumerate(session.landed)]
+    checked = check_messages(DWD_WIND_OBSERVATION, landed)
+    assert checked.unparsed == 1
+    assert "not a whole ZIP archive" in checked.quarantined["reason"][0]
+
+
+async def test_a_truncated_answer_is_asked_for_again(world: World) -> None:
+    world.faults.ask(SOURCE, Fault(FaultKind.TRUNCATED, count=2))
+    session = a_client(world)
+    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    assert all(is_whole(message.body) for message in session.landed)
+    assert world.faults.pending(SOURCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        (FaultKind.SERVER_ERROR, "450 File busy"),
+        (FaultKind.CUT, "opendata.dwd.de"),
+        (FaultKind.HANG, "opendata.dwd.de"),
+    ],
+)
+async def test_a_failing_server_is_said_and_tried_again(
+    world: World, kind: FaultKind, complaint: str
+) -> None:
+    session = a_client(world)
+    feed = replace(FEED, answer_seconds=1.0)
+    world.faults.ask(SOURCE, Fault(kind, seconds=3.0))
+    with pytest.raises(FeedError, match=complaint):
+        await carry(feed, session, lambda: False)
+    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    assert len(set(names(session))) == STATIONS
+
+
+async def test_an_unreachable_server_is_a_feed_error(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match="Connect call failed"):
+        await FEED.run(a_client(a_world(tmp_path)))
+
+
+async def test_a_folder_that_does_not_exist_is_said(world: World) -> None:
+    with pytest.raises(FeedError, match="550"):
+        await replace(FEED, url="ftp://opendata.dwd.de/nowhere/").run(a_client(world))
+
+
+async def test_a_file_too_large_is_left_and_said(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = world.folder / "dwd/ftp" / FOLDER / "10minutenwerte_wind_88888_now.zip"
+    large.write_bytes(b"x" * 200_000)
+    session = a_client(world)
+    feed = replace(FEED, file_bytes=100_000)
+    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    assert large.name not in names(session)
+    assert "200000 bytes, too many to take" in caplog.text
+
+
+async def test_the_cursor_forgets_files_that_are_gone(world: World) -> None:
+    session = a_client(world)
+    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    folder = world.folder / "dwd/ftp" / FOLDER
+    gone, changed = sorted(folder.glob("*.zip"))[:2]
+    gone.unlink()
+    changed.write_bytes(changed.read_bytes())
+    await carry(FEED, session, lambda: len(session.landed) > STATIONS)
+    assert gone.name not in json.loads(session.cursor or "")
+    assert len(json.loads(session.cursor or "")) == STATIONS - 1
+
+
+async def test_a_server_without_mlsd_is_asked_for_each_file_s_time(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"first")
+    (tmp_path / "b.zip").write_bytes(b"other")
+    with a_server_without_mlsd(tmp_path) as port:
+        session = MemorySession("any", tmp_path, addresses={"ftp://old": f"ftp://127.0.0.1:{port}"})
+        feed = replace(FEED, url="ftp://old/", pattern="*.zip", is_complete=bool)
+        await carry(feed, session, lambda: len(session.landed) == 2)
+        first = read_cursor(session.cursor)
+        (tmp_path / "a.zip").write_bytes(b"FIRST")
+        await asyncio.sleep(1.1)
+        (tmp_path / "a.zip").write_bytes(b"First")
+        await carry(feed, session, lambda: session.landed[-1].body == b"First")
+    assert all(len(revision.modified) == len("20260701120000") for revision in first.values())
+    assert first["a.zip"] != read_cursor(session.cursor)["a.zip"], "the same size, another second"
+
+
+@contextlib.contextmanager
+def a_server_without_mlsd(root: Path) -> Iterator[int]:
+    """Run a plain server that knows LIST alone."""
+    [port] = free_ports(1)
+    authorizer = DummyAuthorizer()
+    authorizer.add_anonymous(str(root))
+    commands = {n: c for n, c in FTPHandler.proto_cmds.items() if n not in ("MLSD", "MLST")}
+    handler = type("Old", (FTPHandler,), {"authorizer": authorizer, "proto_cmds": commands})
+    loop, stop = IOLoop(), threading.Event()
+    server = FTPServer(("127.0.0.1", port), handler, ioloop=loop)
+
+    def serve() -> None:
+        while not stop.is_set():
+            loop.loop(timeout=0.05, blocking=False)
+        server.close_all()
+        loop.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield port
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("a.zip", True),
+        ("A.zip", True),
+        (".a.zip", False),
+        ("a.zip.part", False),
+        ("a.zip.tmp", False),
+        ("a.txt", False),
+    ],
+)
+def test_names_of_files_being_written_are_not_wanted(name: str, *, wanted: bool) -> None:
+    assert is_wanted(name, "*.zip*") is wanted
+
+
+def test_a_cursor_keeps_revisions() -> None:
+    assert read_cursor('{"a.zip":[5,"20260701120000"]}') == {"a.zip": Revision(5, "20260701120000")}
+    assert read_cursor(None) == {}
