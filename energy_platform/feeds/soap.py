@@ -42,6 +42,15 @@ from energy_platform.raw_message import RawMessage
 _log = logging.getLogger(__name__)
 
 _WSDL_KEPT: Final = timedelta(days=1)
+_WSDL_ERRORS: Final = (
+    etree.LxmlError,
+    zeep.exceptions.Error,
+    # zeep lets these out where a document lacks a part, or imports itself.
+    AttributeError,
+    LookupError,
+    RecursionError,
+    ValueError,
+)
 
 
 class SoapVersion(Enum):
@@ -84,7 +93,12 @@ class SoapFeed(PollingFeed[SoapRequest]):
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[SoapRequest]]:
         """Load the WSDL and open a client for the length of a run."""
         async with http_client(self.limits) as client:
-            transport = _Transport(client, self.limits, session.state_directory / "wsdl.sqlite")
+            transport = _Transport(
+                client,
+                self.limits,
+                host=httpx.URL(session.address(self.wsdl)).host,
+                cache_file=session.state_directory / "wsdl.sqlite",
+            )
             # zeep reads a WSDL with blocking calls.
             service = await asyncio.to_thread(self._service, session, transport)
 
@@ -103,7 +117,7 @@ class SoapFeed(PollingFeed[SoapRequest]):
         wsdl = session.address(self.wsdl)
         try:
             client = zeep.AsyncClient(wsdl, transport=transport, settings=settings)
-        except (etree.LxmlError, LookupError, ValueError, zeep.exceptions.Error) as error:
+        except _WSDL_ERRORS as error:
             raise FeedError(f"the WSDL of {place(wsdl)} can't be read: {error}") from error
         for name, binding in client.wsdl.bindings.items():
             if type(binding) is self.version.value:
@@ -135,9 +149,12 @@ class _Transport:
     Replies are handed through as bytes; zeep's own transport would take them apart.
     """
 
-    def __init__(self, client: httpx.AsyncClient, limits: HttpLimits, cache_file: Path) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, limits: HttpLimits, *, host: str, cache_file: Path
+    ) -> None:
         self._client = client
         self._limits = limits
+        self._host = host
         self._cache_file = cache_file
         self._loop = asyncio.get_running_loop()
 
@@ -164,8 +181,9 @@ class _Transport:
         return content
 
     async def _load(self, url: str) -> bytes:
-        if not url.startswith(("http://", "https://")):
-            raise FeedError(f"a WSDL may not name a document that is not on the web: {url}")
+        parts = httpx.URL(url)
+        if parts.scheme not in ("http", "https") or parts.host != self._host:
+            raise FeedError(f"the WSDL names a document that is not on its own host: {url}")
         reply = await exchange(self._client, "GET", url, limits=self._limits)
         if reply.status != HTTPStatus.OK:
             raise unusable(reply, url)

@@ -19,6 +19,7 @@ from energy_platform.simulator.board import Board, beats, with_instants
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from energy_platform.simulator.journal import Row
+from energy_platform.simulator.market_days import day_start, eve, period_starts
 from energy_platform.simulator.recordings import Recordings
 from energy_platform.simulator.world import SimulatorPorts, World
 
@@ -65,19 +66,19 @@ class _Prices:
 
     def _publications(self, day: date, now: datetime) -> Iterator[Row]:
         """Yield the prices of a market day in the zones whose auction is over and not shown yet."""
-        starts = _market_day_start(day), _market_day_start(day + timedelta(days=1))
         for zone in _ZONES:
-            if now >= _publication(zone, day) and self.board.get(zone, starts[0]) is None:
-                yield from self._day(zone, *starts)
+            shown = self.board.get(zone, day_start(day, _MARKET_TIME)) is not None
+            if now >= _publication(zone, day) and not shown:
+                yield from self._day(zone, day)
 
-    def _day(self, zone: str, start: datetime, end: datetime) -> Iterator[Row]:
+    def _day(self, zone: str, day: date) -> Iterator[Row]:
         resolution = timedelta(hours=1) if zone in _HOURLY_ZONES else timedelta(minutes=15)
-        count = (end - start) // resolution
-        epochs = start.timestamp() + np.arange(float(count)) * resolution.total_seconds()
-        for number, price in enumerate(self._signals[zone].at(epochs)):
+        starts = period_starts(day, _MARKET_TIME, resolution)
+        prices = self._signals[zone].at(np.array([start.timestamp() for start in starts]))
+        for start, price in zip(starts, prices, strict=True):
             yield {
-                "delivery_start": start + number * resolution,
-                "delivery_end": start + (number + 1) * resolution,
+                "delivery_start": start,
+                "delivery_end": start + resolution,
                 "bidding_zone": zone,
                 "price_eur_per_mwh": round(float(price), 2),
             }
@@ -88,8 +89,8 @@ class _Prices:
         if random.random() > _CORRECTIONS_PER_BEAT:
             return
         zone = str(random.choice(_ZONES))
-        day_start = _market_day_start(today)
-        start = day_start + int(random.integers(48)) * timedelta(hours=1)
+        hour = int(random.integers(48)) * timedelta(hours=1)
+        start = day_start(today, _MARKET_TIME) + hour
         row = self.board.get(zone, start)
         if row is not None:
             price = round(row["price_eur_per_mwh"] + float(random.uniform(0.5, 5.0)), 2)
@@ -242,15 +243,10 @@ class EnergyCharts:
 PROVIDER = EnergyCharts()
 
 
-def _market_day_start(day: date) -> datetime:
-    return datetime.combine(day, time(), _MARKET_TIME).astimezone(UTC)
-
-
 def _publication(zone: str, day: date) -> datetime:
     """Return when the prices of a market day appear: each zone at its own minute."""
     delay = timedelta(seconds=zlib.crc32(zone.encode()) % _PUBLICATION_SPREAD_SECONDS)
-    eve = datetime.combine(day - timedelta(days=1), _FIRST_PUBLICATION, _MARKET_TIME)
-    return eve.astimezone(UTC) + delay
+    return eve(day, _FIRST_PUBLICATION, _MARKET_TIME) + delay
 
 
 def _window(params: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
@@ -269,7 +265,7 @@ def _instant(text: str, *, whole_day: bool) -> datetime:
         return datetime.fromtimestamp(int(text), UTC)
     if "T" not in text:
         day = date.fromisoformat(text) + timedelta(days=whole_day)
-        return _market_day_start(day) - timedelta(seconds=whole_day)
+        return day_start(day, _MARKET_TIME) - timedelta(seconds=whole_day)
     stamp = datetime.fromisoformat(text)
     return stamp.replace(tzinfo=stamp.tzinfo or _MARKET_TIME).astimezone(UTC)
 
