@@ -18,7 +18,7 @@ import stamina
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import CommitConflictError
-from energy_platform.history import latest_revision, new_revisions
+from energy_platform.history import latest_of_each_revision, latest_revision, new_revisions
 from energy_platform.hot_store.protocol import HotStore
 from energy_platform.landing import LandingZone
 from energy_platform.market_source import MarketSource
@@ -137,7 +137,7 @@ class MicroBatches:
     def _known(
         self, source: MarketSource, rows: pl.DataFrame, *, before: int | None = None
     ) -> pl.DataFrame:
-        """Return the latest stored revision of every key that shares a series and time with `rows`.
+        """Return what is stored of every key that shares a series and time with `rows`.
 
         With `before`, only what was stored from messages before that landing offset counts.
         """
@@ -150,7 +150,7 @@ class MicroBatches:
         times = rows[source.event_time]
         nearby = stored.filter(pl.col(source.event_time).is_between(times.min(), times.max()))
         same = nearby.join(points.lazy(), on=points.columns, how="semi", nulls_equal=True)
-        return latest_revision(same, source).collect()
+        return latest_of_each_revision(same, source).collect()
 
     def _bring_up_hot_copy(
         self,

@@ -1,0 +1,307 @@
+"""The whole platform on simulated markets: started, killed process by process, and held to account.
+
+One test after another on one running platform, in the order of this file.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import psutil
+import pytest
+from polars.testing import assert_frame_equal
+from redis import Redis
+
+from energy_platform.formats.nord_pool_intraday import standing_orders
+from energy_platform.hot_store.sqlite import SqliteHotStore
+from energy_platform.market_source import MarketSource
+from energy_platform.registry import market_source, market_sources
+from energy_platform.simulator.journal import Journal
+from energy_platform.tables import market_table, measurement
+from energy_platform.warehouse.delta import DeltaWarehouse
+from tests.support.comparison import compare, journalled_rows
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+
+START_SECONDS = 240.0
+RECOVERY_SECONDS = 120.0
+FREED_SECONDS = 20.0
+QUIET_SECONDS = 40.0
+"""Longer than the slowest poll: what nobody asked for by then, nobody will."""
+
+FIRST_EIGHT = {
+    "energy_charts_price", "energy_charts_frequency", "ote_day_ahead_price", "ote_intraday_price",
+    "nord_pool_intraday_order_book", "nord_pool_intraday_trade", "dwd_wind_observation",
+    "noaa_gfs_wind_forecast",
+}  # fmt: skip
+
+PROCESSES = [
+    "simulator", "broker", "collector", "code-server", "daemon", "webserver", "worker-1", "worker-2"
+]  # fmt: skip
+
+
+@dataclass
+class Platform:
+    """A platform that was started by `energy-platform up`."""
+
+    home: Path
+    process: subprocess.Popen[str]
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [_script(), *arguments], env=self.environment, capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+
+    def status(self) -> dict[str, Any]:
+        answer = self.command("status", "--json")
+        assert answer.returncode == 0, answer.stderr
+        status: dict[str, Any] = json.loads(answer.stdout)
+        return status
+
+    def pid(self, name: str) -> int:
+        [pid] = [one["pid"] for one in self.status()["processes"] if one["name"] == name]
+        return int(pid)
+
+    def option(self, process: str, option: str) -> str:
+        command = psutil.Process(self.pid(process)).cmdline()
+        return command[command.index(option) + 1]
+
+    def simulator(self, path: str) -> None:
+        port = self.option("simulator", "--http-port")
+        httpx.post(f"http://127.0.0.1:{port}/control{path}").raise_for_status()
+
+    def query(self, graphql: str) -> Any:
+        port = self.option("webserver", "--port")
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/graphql", json={"query": graphql}, timeout=30
+        ).json()
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def stored(self, source: MarketSource) -> pl.DataFrame:
+        return DeltaWarehouse(self.home / "warehouse").scan(market_table(source)).collect()
+
+    def journal(self) -> Journal:
+        return Journal(self.home / "simulator" / "journal")
+
+
+def _script() -> str:
+    return str(Path(sys.executable).parent / "energy-platform")
+
+
+def _wait_for(what: str, condition: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        time.sleep(0.5)
+
+
+def _family(home: Path) -> list[psutil.Process]:
+    """Return every process that runs on this home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ENERGY_PLATFORM_HOME") == str(home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("home")
+    environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
+    output = (home / "up.log").open("w+")
+    process = subprocess.Popen(
+        [_script(), "up"], env=environment, stdout=output, stderr=output, text=True
+    )
+    try:
+        yield Platform(home, process, environment)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def test_every_source_flows_soon_after_the_start(platform: Platform) -> None:
+    log = platform.home / "up.log"
+    _wait_for("word of the UI", lambda: "Dagster UI: http://127.0.0.1" in log.read_text(),
+              START_SECONDS)  # fmt: skip
+    status = platform.status()
+    assert {one["name"] for one in status["processes"]} == set(PROCESSES)
+    assert {one["state"] for one in status["processes"]} == {"RUNNING"}
+    assert {one["name"] for one in status["sources"]} >= FIRST_EIGHT
+    assert [one["name"] for one in status["sources"] if not one["rows"]] == []
+
+
+@pytest.mark.parametrize("name", sorted(FIRST_EIGHT))
+def test_every_source_reaches_both_stores(platform: Platform, name: str) -> None:
+    source = market_source(name)
+    assert platform.stored(source).height > 0
+    hot = SqliteHotStore(platform.home / "hot.sqlite")
+    _wait_for("hot points", lambda: hot.read(measurement(source)).height, RECOVERY_SECONDS)
+    assert hot.latest(measurement(source)).height > 0
+
+
+def test_dagster_shows_lineage_checks_and_groups(platform: Platform) -> None:
+    nodes = platform.query(
+        """{ assetNodes { assetKey { path } groupName dependencyKeys { path }
+             assetMaterializations(limit: 1) { metadataEntries { label } }
+             assetChecksOrError { ... on AssetChecks { checks { name
+               executionForLatestMaterialization { status } } } } } }"""
+    )["assetNodes"]
+    by_key = {"/".join(node["assetKey"]["path"]): node for node in nodes}
+    for name in FIRST_EIGHT:
+        node = by_key[name]
+        assert node["groupName"] == market_source(name).group
+        assert node["dependencyKeys"] == [{"path": ["landing", name]}]
+        assert by_key[f"hot/{name}"]["dependencyKeys"] == [{"path": [name]}]
+        labels = {e["label"] for e in node["assetMaterializations"][0]["metadataEntries"]}
+        assert {"dagster/row_count", "lag_seconds", "landing_offsets"} <= labels
+        checks = node["assetChecksOrError"]["checks"]
+        assert {check["name"] for check in checks} == {"rows_valid", "batch_parsed"}
+        statuses = {c["executionForLatestMaterialization"]["status"] for c in checks
+                    if c["executionForLatestMaterialization"]}  # fmt: skip
+        assert statuses <= {"SUCCEEDED"}
+
+
+def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(platform: Platform) -> None:
+    port = platform.option("simulator", "--http-port")
+    for kind in ("bad_row", "malformed"):
+        httpx.post(
+            f"http://127.0.0.1:{port}/control/faults",
+            json={"source": "nord_pool_intraday_trade", "kind": kind},
+        ).raise_for_status()
+
+    def trades() -> dict[str, Any]:
+        sources = {one["name"]: one for one in platform.status()["sources"]}
+        trade: dict[str, Any] = sources["nord_pool_intraday_trade"]
+        return trade
+
+    _wait_for("quarantine", lambda: trades()["quarantined"] >= 2, RECOVERY_SECONDS)
+    before = trades()["rows"]
+    _wait_for("trades after it", lambda: trades()["rows"] > before, RECOVERY_SECONDS)
+
+
+@pytest.mark.parametrize("name", PROCESSES[:-2])
+def test_a_killed_process_comes_back_and_data_flows_on(platform: Platform, name: str) -> None:
+    pid = platform.pid(name)
+    os.kill(pid, signal.SIGKILL)
+    _wait_for(f"new {name}", lambda: platform.pid(name) not in (0, pid), RECOVERY_SECONDS)
+    _wait_until_everything_fast_has_moved(platform)
+
+
+def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Platform) -> None:
+    broker = Redis(port=int(platform.option("broker", "--port")), decode_responses=True)
+
+    def status(run_id: str) -> str:
+        answer = platform.query(
+            f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}'
+        )
+        return str(answer["runOrError"]["status"])
+
+    def kill_in_mid_run() -> set[str]:
+        """Kill both workers while a run beats; return the runs that were under way."""
+        pids = [platform.pid(name) for name in ("worker-1", "worker-2")]
+        _wait_for("run", lambda: broker.keys("energy_platform:run:*"), RECOVERY_SECONDS)
+        beating = {str(key).rpartition(":")[2] for key in broker.keys("energy_platform:run:*")}
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return {run_id for run_id in beating if status(run_id) == "STARTED"}
+
+    # A run may have come to its end between the look and the blow.
+    caught: set[str] = set()
+    for _ in range(10):
+        if caught := kill_in_mid_run():
+            break
+        _wait_until_everything_fast_has_moved(platform)
+    assert caught
+    _wait_for("end", lambda: all(status(run_id) == "FAILURE" for run_id in caught), FREED_SECONDS)
+    _wait_until_everything_fast_has_moved(platform)
+
+
+def test_nothing_was_lost_and_nothing_stored_twice(platform: Platform) -> None:
+    platform.simulator("/freeze")
+    _wait_until_quiet(platform)
+    journal = platform.journal()
+    for name in sorted(FIRST_EIGHT):
+        source = market_source(name)
+        stored = platform.stored(source)
+        found = compare(source, journal, stored)
+        assert found.doubled == 0, name
+        assert found.invented.is_empty(), (name, found.invented)
+        if name == "nord_pool_intraday_order_book":
+            # Deltas on their way to a killed collector are gone, on the real market too.
+            emitted = journalled_rows(source, journal)
+            assert_frame_equal(_book(stored), _book(emitted))
+        else:
+            assert found.stale.is_empty(), (name, found.stale)
+        if source.feed.protocol in ("FTP", "SNS") or name == "energy_charts_frequency":
+            assert found.lost.is_empty(), (name, found.lost)
+        assert found.stored > 0
+
+
+def test_the_hot_copy_agrees_with_the_warehouse(platform: Platform) -> None:
+    hot = SqliteHotStore(platform.home / "hot.sqlite")
+    for source in market_sources().values():
+        points = hot.read(measurement(source))
+        series = [*source.tags, source.event_time]
+        stored = platform.stored(source).select(series).unique()
+        assert points.height == stored.height, source.name
+
+
+def test_ctrl_c_leaves_no_process_behind(platform: Platform) -> None:
+    assert len(_family(platform.home)) > len(PROCESSES)
+    platform.process.send_signal(signal.SIGINT)
+    assert platform.process.wait(60) == 0
+    assert _family(platform.home) == []
+
+
+def _wait_until_everything_fast_has_moved(platform: Platform) -> None:
+    """Wait until streams and seconds have been landed and stored anew."""
+    fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
+
+    def committed() -> dict[str, int]:
+        sources = platform.status()["sources"]
+        return {one["name"]: one["committed_offset"] for one in sources if one["name"] in fast}
+
+    before = committed()
+    _wait_for(
+        "new data",
+        lambda: all(now > before[name] for name, now in committed().items()),
+        RECOVERY_SECONDS,
+    )
+
+
+def _book(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the orders that stand in the end, in an order of their own."""
+    columns = ["delivery_area_id", "contract_id", "side", "order_id", "price_eur_per_mwh"]
+    standing = standing_orders(events.lazy()).select(*columns, "volume_mw").collect()
+    return standing.sort(columns)
+
+
+def _wait_until_quiet(platform: Platform) -> None:
+    """Wait until all that landed is stored, and nothing has landed for a while."""
+    seen: dict[str, int] = {}
+    since = time.monotonic()
+    deadline = since + 300
+    while time.monotonic() - since < QUIET_SECONDS:
+        assert time.monotonic() < deadline, "the platform does not come to rest"
+        time.sleep(1)
+        sources = platform.status()["sources"]
+        landed = {one["name"]: one["landed_offset"] for one in sources}
+        behind = [one for one in sources if one["committed_offset"] < one["landed_offset"]]
+        if landed != seen or behind:
+            seen, since = landed, time.monotonic()

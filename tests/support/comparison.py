@@ -1,0 +1,74 @@
+"""Holds a warehouse against the simulator's journal: what was lost, invented, or stored twice."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from energy_platform.history import latest_revision, new_revisions
+from energy_platform.market_rows import PROVENANCE_COLUMNS
+from energy_platform.market_source import MarketSource
+from energy_platform.simulator.journal import Journal
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows by what is wrong with them, in the columns of the source's key and values.
+
+    Attributes:
+        journalled: How many rows were emitted.
+        stored: How many rows the warehouse holds.
+        lost: Emitted, and not in the warehouse.
+        stale: Keys whose newest emitted values are not the warehouse's latest.
+        invented: In the warehouse, and never emitted.
+        doubled: Stored though they say nothing that the row before did not say.
+    """
+
+    journalled: int
+    stored: int
+    lost: pl.DataFrame
+    stale: pl.DataFrame
+    invented: pl.DataFrame
+    doubled: int
+
+
+def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Comparison:
+    """Compare every revision that `stored` holds with what the journal says was emitted."""
+    emitted = journalled_rows(source, journal)
+    said = [*source.key, *source.value_columns]
+    in_order = stored.sort("received_at", "landing_offset", maintain_order=True)
+
+    def missing(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
+        return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
+
+    return Comparison(
+        journalled=emitted.height,
+        stored=stored.height,
+        lost=missing(emitted, stored),
+        stale=missing(_latest(source, emitted), _latest(source, stored)),
+        invented=missing(stored, emitted),
+        doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
+    )
+
+
+def journalled_rows(source: MarketSource, journal: Journal) -> pl.DataFrame:
+    """Return all that a source emitted, as its table; `landing_offset` counts the emissions."""
+    emissions = list(journal.emissions(source.name))
+    wanted = {n: d for n, d in source.dtypes.items() if n not in PROVENANCE_COLUMNS}
+    written = {n: pl.String() if d.is_temporal() else d for n, d in wanted.items()}
+    instant = {n: pl.col(n).str.to_datetime("%+", time_unit="us", time_zone="UTC")
+               for n, d in wanted.items() if d.is_temporal()}  # fmt: skip
+    frames = [
+        pl.DataFrame(emission.rows, schema=written)
+        .with_columns(**instant)
+        .with_columns(
+            received_at=pl.lit(emission.emitted_at).cast(source.dtypes["received_at"]),
+            landing_offset=pl.lit(number, dtype=pl.Int64),
+        )
+        .select(*source.dtypes)
+        for number, emission in enumerate(emissions)
+    ]
+    return pl.concat([pl.DataFrame(schema=source.dtypes), *frames])
+
+
+def _latest(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
+    return latest_revision(rows.lazy(), source).collect()
