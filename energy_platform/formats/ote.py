@@ -17,7 +17,7 @@ from energy_platform.delivery_periods import delivery_start
 from energy_platform.errors import ParseError
 from energy_platform.formats.soap_envelope import read_envelope
 
-SERVICE: Final = "https://www.ote-cr.cz/services/PublicDataService"
+SERVICE: Final = "https://www.ote-cr.cz/pw-data/services/PublicDataService"
 NAMESPACE: Final = "http://www.ote-cr.cz/schema/service/public"
 MARKET_TIME: Final = "Europe/Prague"
 MOST_DAYS: Final = 31

@@ -1,4 +1,7 @@
-"""Energy-Charts as it is met on the wire: day-ahead prices and the grid's frequency by REST."""
+"""Energy-Charts as it is met on the wire: day-ahead prices and the grid's frequency by REST.
+
+The world's data rate has no hold here: a grid has one frequency a second, a zone one auction a day.
+"""
 
 import asyncio
 import math

@@ -242,10 +242,13 @@ class Ote:
         return {"https://www.ote-cr.cz": f"http://127.0.0.1:{ports.http}/{self.name}"}
 
     def routes(self, world: World) -> Sequence[BaseRoute]:
-        """Return the service, and its WSDL by GET."""
+        """Return the service, and its WSDL by GET, at both paths in use."""
         service = self._services[str(world.folder)] = _Service(world)
-        path = "/services/PublicDataService"
-        return [Route(path, service.wsdl), Route(path, service.call, methods=["POST"])]
+        return [
+            route
+            for path in ("/pw-data/services/PublicDataService", "/services/PublicDataService")
+            for route in (Route(path, service.wsdl), Route(path, service.call, methods=["POST"]))
+        ]
 
     async def run(self, world: World) -> None:
         """Move both markets on."""

@@ -108,7 +108,7 @@ async def test_what_the_market_shows_lands_in_either_version(
     assert soap_1_2 == (version is SoapVersion.V1_2)
     context = session.landed[0].context
     assert context["operation"] == feed.requests(*2 * [datetime.now(UTC)])[0].operation
-    assert context["url"] == "https://www.ote-cr.cz/services/PublicDataService"
+    assert context["url"] == "https://www.ote-cr.cz/pw-data/services/PublicDataService"
 
 
 async def test_an_unchanged_reply_lands_once_also_after_a_restart(tmp_path: Path) -> None:
