@@ -211,6 +211,16 @@ def test_a_price_is_new_when_it_differs_from_the_last(
     assert repr(got["price_eur_per_mwh"].to_list()) == repr(new)
 
 
+def test_of_a_message_that_says_a_key_often_the_last_row_counts() -> None:
+    count = 100_000
+    place = pl.int_range(count)
+    prices = pl.select(auction=place % 7, price_eur_per_mwh=place.cast(pl.Float64))
+    same_message = said((1, A)).drop("auction", "price_eur_per_mwh")
+    message = same_message.join(prices, how="cross")
+    latest = latest_revision(message.lazy(), UNNUMBERED).collect()
+    assert sorted(latest["price_eur_per_mwh"]) == [float(count - n) for n in range(7, 0, -1)]
+
+
 def test_a_late_older_number_is_kept_once_and_never_shown() -> None:
     stored = new_revisions(said((2, B)), frame([]), NUMBERED)
     late = said((2, B), (1, A), (1, A)).slice(1)

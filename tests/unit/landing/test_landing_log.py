@@ -320,6 +320,29 @@ def test_a_writer_that_takes_over_fences_one_in_the_middle_of_a_write(
     assert zone.log(SOURCE).end_offset() == 0
 
 
+def test_bytes_are_durable_before_they_have_a_name_and_the_name_before_we_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    sync, link = os.fsync, Path.hardlink_to
+
+    def note_sync(descriptor: int) -> None:
+        sync(descriptor)
+        steps.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    def note_link(self: Path, target: Path) -> None:
+        link(self, target)
+        steps.append("named")
+
+    writer = LandingZone(LocalStore(tmp_path)).writer(SOURCE)
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "hardlink_to", note_link)
+    writer.append([message(0)], None)
+    folder = (tmp_path / segment_path(SOURCE, 0)).parent
+    assert steps[0].endswith(".staged")
+    assert steps[1:] == ["named", str(folder), str(folder.parent), str(tmp_path)]
+
+
 def test_a_missing_segment_is_not_passed_over(zone: LandingZone, store: ObjectStore) -> None:
     writer = zone.writer(SOURCE)
     for number in range(5):
