@@ -79,7 +79,8 @@ def single_fields(message: bytes) -> Iterator[bytes]:
     if message[7] == 1:
         yield message
         return
-    head, sections, bitmap = b"", {}, b""
+    head, bitmap = b"", b""
+    sections: dict[int, bytes] = {}
     for number, section in _sections(message):
         if number == 1:
             head = section
@@ -90,6 +91,8 @@ def single_fields(message: bytes) -> Iterator[bytes]:
             if number == _DATA_SECTION:
                 body = head + b"".join(sections[each] for each in sorted(sections)) + _END
                 yield message[:8] + (len(body) + 16).to_bytes(8, "big") + body
+    if _DATA_SECTION not in sections:
+        raise ParseError("the GRIB message holds no field")
 
 
 def _sections(message: bytes) -> Iterator[tuple[int, bytes]]:

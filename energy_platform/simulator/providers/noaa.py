@@ -8,7 +8,6 @@ real files are global and appear within two hours; these cover Germany on the sa
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -34,11 +33,10 @@ _FASTEST_WALL_SECONDS: Final = 1.0
 _REORDERED_BY_SECONDS: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class _Noaa:
     """NOAA's servers."""
 
-    name: str = "noaa"
+    name = "noaa"
 
     def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
         """Map the addresses of the bucket and of SQS."""

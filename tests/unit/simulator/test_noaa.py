@@ -19,11 +19,14 @@ from energy_platform.feeds.sns_queue import SnsQueueFeed
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator import server
 from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.gfs_files import forecast_file
+from energy_platform.simulator.gfs_schedule import Issue
 from energy_platform.simulator.providers.noaa import PROVIDER
 from energy_platform.simulator.world import World
 from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
 from tests.support.feeds import MemorySession, a_session, a_world
 
+assert isinstance(SOURCE.feed, SnsQueueFeed)
 FAST = replace(
     SOURCE.feed,
     wait_seconds=1,
@@ -166,9 +169,6 @@ async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path
     recorded = tmp_path / "replay" / SOURCE.name
     recorded.mkdir(parents=True)
     model = a_fast_world(tmp_path / "model")
-    from energy_platform.simulator.gfs_files import forecast_file
-    from energy_platform.simulator.gfs_schedule import Issue
-
     file = forecast_file(model, Issue(run_at=datetime(2026, 1, 1, tzinfo=UTC), step_hours=6))
     (recorded / "one.grib2").write_bytes(file.grib)
     world = a_fast_world(tmp_path / "world", replay=tmp_path / "replay")
