@@ -12,6 +12,8 @@ from typing import Any
 
 from celery import Celery, signals
 from dagster import DagsterInstance
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import unpack_value
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 
@@ -34,7 +36,8 @@ _beating: dict[str, AbstractContextManager[None]] = {}
 
 @signals.task_prerun.connect
 def _start_beating(task_id: str, kwargs: dict[str, Any], **_: object) -> None:
-    _beating[task_id] = heartbeat.beating(kwargs["execute_job_args_packed"]["run_id"])
+    launched = unpack_value(kwargs["execute_job_args_packed"], as_type=ExecuteRunArgs)
+    _beating[task_id] = heartbeat.beating(launched.run_id)
     _beating[task_id].__enter__()
 
 

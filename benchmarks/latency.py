@@ -1,0 +1,256 @@
+"""Event to warehouse and event to hot store, on warm workers and on Dagster's stock launcher.
+
+Both run the same eight simulated sources, one after the other on the same machine: once as
+`energy-platform up` runs them, once with `DefaultRunLauncher`, a fresh process for each run. What
+an event is, and when it could first be seen, is what the simulator's journal says; when a row was
+stored is what the stores themselves say (the Delta commit's and the hot point's time stamp).
+
+    python benchmarks/latency.py [--seconds 120]
+
+A polled source can't be quicker than its poll, so latency is also given from the moment at which
+the bytes were received.
+"""
+
+import argparse
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import psutil
+import yaml
+
+from energy_platform.market_rows import INSTANT
+from energy_platform.market_source import MarketSource
+from energy_platform.registry import market_sources
+from energy_platform.settings import Settings
+from energy_platform.simulator.journal import Journal
+from energy_platform.status import source_statuses
+from energy_platform.stores import open_micro_batches
+from energy_platform.supervision.plan import PROJECT, Process, environment, processes
+from energy_platform.supervision.ports import Ports
+from energy_platform.supervision.supervisor import Supervisor
+from energy_platform.tables import market_table
+from tests.support.comparison import journalled_rows
+
+START_SECONDS = 240.0
+SETTLE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of launching runs."""
+
+    name: str
+    instance: Mapping[str, object]
+    left_out: tuple[str, ...]
+
+
+def variants() -> list[Variant]:
+    """Return our way and the stock way: the same instance but for the launcher."""
+    ours = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    stock = {name: value for name, value in ours.items() if name != "run_launcher"}
+    return [
+        Variant("warm workers", ours, ()),
+        Variant("stock launcher", stock, ("broker", "worker-1", "worker-2")),
+    ]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one process used: cores on average, and its share of memory in MB."""
+
+    name: str
+    cores: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one variant did between two instants."""
+
+    variant: str
+    seconds: float
+    runs: int
+    latencies: pl.DataFrame
+    usage: list[Usage]
+
+
+@contextmanager
+def running(variant: Variant, home: Path) -> Iterator[tuple[Supervisor, Settings]]:
+    """Run a variant from `home` until the context ends; begins when every source has flowed."""
+    settings, ports, supervisor = Settings(home=home), Ports.free(), Supervisor(home)
+    instance = home / "variant.yaml"
+    instance.write_text(yaml.safe_dump(dict(variant.instance)))
+    planned: Sequence[Process] = [
+        process for process in processes(settings, ports) if process.name not in variant.left_out
+    ]
+    supervisord = supervisor.start(planned, environment(settings, ports), instance)
+    try:
+        batches, deadline = open_micro_batches(settings), time.monotonic() + START_SECONDS
+        while not all(source.rows for source in source_statuses(settings, batches)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{variant.name}: not every source flowed")
+            time.sleep(2)
+        time.sleep(SETTLE_SECONDS)
+        yield supervisor, settings
+    finally:
+        supervisor.stop(supervisord.pid)
+
+
+def measure(variant: Variant, seconds: float) -> Measured:
+    """Run a variant for so many seconds of steady state and return what it did."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with running(variant, home) as (supervisor, settings):
+            began, before = datetime.now(UTC), cpu_seconds(supervisor)
+            time.sleep(seconds)
+            ended, after = datetime.now(UTC), cpu_seconds(supervisor)
+            usage = [
+                Usage(name, (after[name][0] - before[name][0]) / seconds, after[name][1])
+                for name in after
+            ]
+            # What was emitted at the very end still has to arrive.
+            time.sleep(SETTLE_SECONDS)
+        frames = [latencies(source, settings, began, ended) for source in market_sources().values()]
+        runs = finished_runs(home, began, ended)
+    return Measured(variant.name, seconds, runs, pl.concat(frames), usage)
+
+
+def cpu_seconds(supervisor: Supervisor) -> dict[str, tuple[float, float]]:
+    """Return each process's CPU seconds, its ended children's included, and its memory in MB."""
+    used = {}
+    for status in supervisor.statuses():
+        process = psutil.Process(status.pid)
+        family = [process, *process.children(recursive=True)]
+        times = [one.cpu_times() for one in family]
+        seconds = sum(t.user + t.system + t.children_user + t.children_system for t in times)
+        memory = sum(one.memory_full_info().pss for one in family) / 2**20
+        used[status.name] = (seconds, memory)
+    return used
+
+
+def latencies(
+    source: MarketSource, settings: Settings, began: datetime, ended: datetime
+) -> pl.DataFrame:
+    """Return a source's rows emitted between two instants: seconds to each store."""
+    said = [*source.key, *source.value_columns]
+    emitted = (
+        journalled_rows(source, Journal(settings.home / "simulator" / "journal"))
+        .filter(pl.col("received_at").is_between(began, ended))
+        .select(*said, emitted_at="received_at")
+        .unique(said, keep="first")
+    )
+    stored = open_micro_batches(settings).warehouse.scan(market_table(source)).collect()
+    arrived = emitted.join(stored, on=said, how="left", nulls_equal=True).sort("landing_offset")
+    dated = arrived.join_asof(
+        commits(settings.home / "warehouse" / source.name),
+        left_on=pl.col("landing_offset") + 1,
+        right_on="stop",
+        strategy="forward",
+    )
+    hot = hot_points(settings.home / "hot.sqlite", source)
+    both = dated.join(hot, on=[*source.tags, source.event_time], how="left")
+    return both.select(
+        source=pl.lit(source.name),
+        to_warehouse=_seconds("emitted_at", "committed_at"),
+        received_to_warehouse=_seconds("received_at", "committed_at"),
+        to_hot_store=_seconds("emitted_at", "written_at"),
+    )
+
+
+def _seconds(start: str, end: str) -> pl.Expr:
+    return (pl.col(end) - pl.col(start)).dt.total_milliseconds() / 1000
+
+
+def commits(table: Path) -> pl.DataFrame:
+    """Return when each micro-batch was committed, by the offset at which it stops."""
+    batches = []
+    for file in sorted((table / "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in file.read_text().splitlines()]
+        stops = [action["txn"]["version"] for action in actions if "txn" in action]
+        times = [action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action]
+        batches += [(stop, datetime.fromtimestamp(times[0] / 1000, UTC)) for stop in stops]
+    schema = {"stop": pl.Int64(), "committed_at": INSTANT}
+    return pl.DataFrame(batches, schema=schema, orient="row").sort("stop")
+
+
+def hot_points(file: Path, source: MarketSource) -> pl.DataFrame:
+    """Return when each point of a source was last written."""
+    columns = [*source.tags, source.event_time, "written_at"]
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(f'SELECT {quoted} FROM "{source.name}"').fetchall()
+    instants = (source.event_time, "written_at")
+    schema = {n: pl.Int64() if n in instants else source.dtypes[n] for n in columns}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        pl.from_epoch(n, time_unit="us").dt.replace_time_zone("UTC") for n in instants
+    )
+
+
+def finished_runs(home: Path, began: datetime, ended: datetime) -> int:
+    """Return how many runs ended well between two instants."""
+    with closing(sqlite3.connect(home / "dagster" / "history" / "runs.db")) as connection:
+        query = "SELECT count(*) FROM runs WHERE status = 'SUCCESS' AND end_time BETWEEN ? AND ?"
+        [(count,)] = connection.execute(query, (began.timestamp(), ended.timestamp()))
+    return int(count)
+
+
+def report(measured: Sequence[Measured]) -> None:
+    """Print one table per variant, and the ratios between them."""
+    for one in measured:
+        print(f"\n## {one.variant}: {one.runs} runs in {one.seconds:.0f} s\n")
+        print("| source | rows | missing | event → warehouse p50 / p95 s |"
+              " received → warehouse p50 / p95 s | event → hot store p50 / p95 s |")  # fmt: skip
+        print("| --- | --- | --- | --- | --- | --- |")
+        for (source,), rows in one.latencies.group_by("source", maintain_order=True):
+            print(line(str(source), rows))
+        print(line("all rows", one.latencies))
+        cores = sum(usage.cores for usage in one.usage)
+        memory = sum(usage.memory_mb for usage in one.usage)
+        print("\n| process | cores | memory MB |\n| --- | --- | --- |")
+        for usage in sorted(one.usage, key=lambda usage: -usage.cores):
+            print(f"| {usage.name} | {usage.cores:.2f} | {usage.memory_mb:.0f} |")
+        print(f"| all | {cores:.2f} | {memory:.0f} |")
+    ours, stock = (quantiles(one.latencies["to_warehouse"]) for one in measured)
+    for name, our, their in zip(("p50", "p95"), ours, stock, strict=True):
+        print(f"\nstock / warm, event → warehouse, {name}: {their / our:.1f}")
+
+
+def line(name: str, rows: pl.DataFrame) -> str:
+    """Return a source's line of the table; what had not arrived by the end counts as missing."""
+    missing = rows["to_warehouse"].null_count()
+    columns = ("to_warehouse", "received_to_warehouse", "to_hot_store")
+    return " | ".join(
+        [f"| {name}", str(rows.height), str(missing), *(shares(rows[c]) for c in columns)]
+    ) + " |"  # fmt: skip
+
+
+def shares(latency_seconds: pl.Series) -> str:
+    """Return median and 95th percentile as text."""
+    return " / ".join(f"{value:.1f}" for value in quantiles(latency_seconds))
+
+
+def quantiles(latency_seconds: pl.Series) -> tuple[float, float]:
+    """Return median and 95th percentile of what arrived; NaN if nothing did."""
+    known = latency_seconds.drop_nulls()
+    p50, p95 = (known.quantile(share) for share in (0.5, 0.95))
+    return (p50 if p50 is not None else float("nan")), (p95 if p95 is not None else float("nan"))
+
+
+def main() -> None:
+    """Measure every variant and print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=120.0, help="steady state per variant")
+    seconds = parser.parse_args().seconds
+    report([measure(variant, seconds) for variant in variants()])
+
+
+if __name__ == "__main__":
+    main()
