@@ -15,9 +15,9 @@ from resources import Platform
 from sensors import market_group_sensors, upkeep_schedules
 
 
-@logger(description="Warnings and errors; everything else is in the event log.")
+@logger
 def quiet_console(_: InitLoggerContext) -> logging.Logger:
-    """Keep the twenty events of each run out of the workers' logs, a million lines a day."""
+    """Log warnings and errors only; the twenty events of each run are in the event log."""
     console = logging.getLogger("energy_platform.runs")
     console.setLevel(logging.WARNING)
     return console
