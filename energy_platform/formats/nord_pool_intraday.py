@@ -221,9 +221,9 @@ def _rows(messages: Sequence[RawMessage], rows_type: pl.List) -> pl.DataFrame:
             published_at=pl.from_epoch(pl.col("sent_at").cast(pl.Int64), "ms").cast(INSTANT),
         )
     except pl.exceptions.PolarsError as error:
-        raise ParseError(f"not an array of rows: {str(error).splitlines()[0]}") from error
+        raise ParseError(f"not an array of rows: {messages[0].body[:60]!r}") from error
     if decoded["rows"].has_nulls():
-        raise ParseError("not an array of rows: null")
+        raise ParseError("not an array of rows: b'null'")
     rows = decoded.filter(pl.col("rows").list.len() > 0).explode("rows")
     return rows.select("landing_offset", "is_snapshot", "published_at", "rows").unnest("rows")
 

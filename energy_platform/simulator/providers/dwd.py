@@ -75,7 +75,7 @@ def measured(world: World, station: str, as_of: datetime) -> dict[datetime, _Mea
     shown = {}
     for end, speed, direction in zip(ends, speeds, directions, strict=True):
         luck = zlib.crc32(f"{world.seed} {station} {end.isoformat()}".encode()) % 100
-        corrected = luck < 3 and end + _CORRECTED_AFTER <= as_of  # noqa: PLR2004 (a share)
+        corrected = luck < 5 and end + _CORRECTED_AFTER <= as_of  # noqa: PLR2004 (a share)
         if luck == 99:  # noqa: PLR2004 (a share)
             shown[end] = _Measured(1, None, None)
         else:

@@ -310,7 +310,7 @@ class NordPoolExchange:
             sending.cancel()
             hearing.cancel()
             await asyncio.gather(sending, hearing, return_exceptions=True)
-            with contextlib.suppress(RuntimeError):  # the client may have gone first
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client went first
                 await websocket.close(code=1011)
 
     async def _send(self, websocket: WebSocket, session: _SockJsSession) -> None:

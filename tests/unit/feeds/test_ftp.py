@@ -133,7 +133,7 @@ async def test_the_rows_are_the_journal_s(tmp_path: Path) -> None:
     feed = replace(FEED, settle=timedelta(seconds=0.1), every=timedelta(seconds=0.1))
     async with running(world, [PROVIDER]):
         task = asyncio.create_task(feed.run(session))
-        await asyncio.sleep(5)  # five rewritings, among them corrections
+        await asyncio.sleep(8)  # some rewritings, among them corrections
         world.clock.freeze()
         await asyncio.sleep(0.5)
         emitted = journalled(world)

@@ -1,0 +1,134 @@
+"""The simulated open data server: its files, its journal, what goes wrong, restarts."""
+
+import asyncio
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aioftp
+import pytest
+
+from energy_platform.formats.dwd_cdc import observations
+from energy_platform.formats.zip_archive import is_whole
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.dwd import FOLDER, PROVIDER, SOURCE, measured
+from energy_platform.simulator.server import running
+from energy_platform.simulator.world import World
+from energy_platform.sources.dwd_wind_observation import PRODUCTS
+from tests.support.feeds import a_world
+
+NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
+
+
+def files(world: World) -> list[Path]:
+    return sorted((world.folder / "dwd/ftp" / FOLDER).glob("10minutenwerte_wind_*_now.zip"))
+
+
+@asynccontextmanager
+async def opened(world: World, count: int = 20) -> AsyncIterator[None]:
+    """Run the server, from when its first files are all there."""
+    async with running(world, [PROVIDER]):
+        async with asyncio.timeout(10):
+            while len(files(world)) < count:
+                await asyncio.sleep(0.02)
+        yield
+
+
+async def test_a_session_as_a_client_has_it(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    async with (
+        opened(world),
+        aioftp.Client.context("127.0.0.1", world.ports.ftp) as client,
+    ):
+        listing = await client.list(f"/{FOLDER}", raw_command="MLSD")
+        names = {path.name: info for path, info in listing}
+        assert len(names) == 20
+        one = names["10minutenwerte_wind_00003_now.zip"]
+        assert one["modify"] == "20260701120000", "dated with market time"
+        async with client.download_stream(f"/{FOLDER}/10minutenwerte_wind_00003_now.zip") as stream:
+            body = await stream.read()
+    assert len(body) == int(one["size"])
+    rows = observations(body, PRODUCTS)
+    assert rows["observed_at"].max() == datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+    assert rows["observed_at"].min() == datetime(2026, 6, 30, tzinfo=UTC)
+    assert rows["station_id"].unique().to_list() == ["00003"]
+
+
+async def test_nobody_may_write(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    async with opened(world), aioftp.Client.context("127.0.0.1", world.ports.ftp) as client:
+        with pytest.raises(aioftp.StatusCodeError, match="550"):
+            await client.command(f"DELE /{FOLDER}/10minutenwerte_wind_00003_now.zip", "2xx")
+
+
+def test_the_same_seed_measures_the_same_at_any_time(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    other = replace(a_world(tmp_path, origin=NOON), seed=8)
+    early, late = (
+        measured(world, "00003", NOON),
+        measured(world, "00003", NOON + timedelta(hours=2)),
+    )
+    assert early == measured(a_world(tmp_path), "00003", NOON)
+    assert early != measured(other, "00003", NOON)
+    same = [late[end] == one for end, one in early.items()]
+    assert sum(same) >= len(same) - 5, "but for a few corrections"
+    speeds = [one.speed for one in early.values() if one.speed is not None]
+    assert 0 <= min(speeds) < max(speeds) < 40
+    assert len(speeds) < len(early), "some are missing"
+
+
+async def test_the_journal_says_what_the_files_do_over_a_restart(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    async with opened(world):
+        pass
+    first = [row for one in world.journal.emissions(SOURCE) for row in one.rows]
+    later = a_world(tmp_path, origin=NOON + timedelta(minutes=30))
+    async with opened(later):
+        await asyncio.sleep(0.5)
+    rows = [row for one in later.journal.emissions(SOURCE) for row in one.rows]
+    fresh = rows[len(first) :]
+    assert len({(row["station_id"], row["observed_at"]) for row in first}) == len(first)
+    new = [row for row in fresh if row["observed_at"] > "2026-07-01T12:00"]
+    assert len(new) == 3 * 20, "three times ten minutes of twenty stations"
+    assert all(row["quality_level"] == 2 for row in fresh if row not in new), "or a correction"
+
+
+async def test_nothing_is_written_once_the_clock_stands(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON, speed=1200.0)
+    async with opened(world):
+        await asyncio.sleep(1)
+        world.clock.freeze()
+        await asyncio.sleep(0.5)
+        before = [(file.stat().st_mtime_ns, file.read_bytes()) for file in files(world)]
+        await asyncio.sleep(1.5)
+        assert before == [(file.stat().st_mtime_ns, file.read_bytes()) for file in files(world)]
+
+
+async def test_recorded_files_are_served_in_place_of_the_model(tmp_path: Path) -> None:
+    recorded = tmp_path / "replay" / SOURCE
+    recorded.mkdir(parents=True)
+    (recorded / "some.zip").write_bytes(b"recorded")
+    world = a_world(tmp_path, replay=tmp_path / "replay")
+    async with opened(world, count=1):
+        [only] = files(world)
+        assert only.read_bytes() == b"recorded"
+    assert list(world.journal.emissions(SOURCE)) == []
+
+
+async def test_faults_of_files(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON)
+    for kind in (FaultKind.BAD_ROW, FaultKind.MALFORMED):
+        world.faults.ask(SOURCE, Fault(kind))
+    async with opened(world, count=21):
+        pass
+    assert all(is_whole(file.read_bytes()) for file in files(world))
+    by_name = {file.name: file for file in files(world)}
+    with zipfile.ZipFile(by_name["10minutenwerte_wind_99999_now.zip"]) as malformed:
+        assert malformed.namelist() == ["produkt_zehn_now_ff_x.txt"]
+    spoilt = observations(by_name["10minutenwerte_wind_00003_now.zip"].read_bytes(), PRODUCTS)
+    assert spoilt["wind_speed_m_per_s"].max() == 999.9
+    journalled = [row for one in world.journal.emissions(SOURCE) for row in one.rows]
+    assert 999.9 not in {row["wind_speed_m_per_s"] for row in journalled}
