@@ -29,6 +29,8 @@ from energy_platform.warehouse.protocol import Warehouse
 _log = logging.getLogger(__name__)
 
 _CONFLICT_TRIES: Final = 5
+_BATCH_BYTES: Final = 128 * 1024 * 1024
+"""What one batch reads of the landing zone at most, so that large files don't fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,9 @@ class MicroBatches:
 
     def _read(self, source: MarketSource, start: int) -> Sequence[RawMessage]:
         log = self.landing.log(source.name)
-        return log.read(start, log.end_offset(), limit=self.batch_messages)
+        return log.read(
+            start, log.end_offset(), limit=self.batch_messages, limit_bytes=_BATCH_BYTES
+        )
 
     def _quarantine(self, source: MarketSource, quarantined: pl.DataFrame, stop: int) -> None:
         """Commit what failed; a batch that failed nothing costs no commit here."""
@@ -186,10 +190,10 @@ class MicroBatches:
         how many rows were stored.
         """
         table, quarantine = market_table(source), quarantine_table(source)
-        stored = 0
-        for first in range(start, stop, self.batch_messages):
-            last = min(first + self.batch_messages, stop)
-            messages = self.landing.log(source.name).read(first, last)
+        log, stored, last = self.landing.log(source.name), 0, start
+        while (first := last) < stop:
+            messages = log.read(first, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES)
+            last = first + len(messages)
             checked = check_messages(source, messages)
             known = self._known(source, checked.rows, before=first)
             fresh = new_revisions(checked.rows, known, source)
