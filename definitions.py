@@ -3,24 +3,15 @@
 No market is named here; what there is follows from the sources that the registry finds.
 """
 
-import logging
 from collections.abc import Iterable
 
-from dagster import Definitions, InitLoggerContext, in_process_executor, logger
+from dagster import Definitions, in_process_executor
 
 from assets import market_assets
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_sources
 from resources import Platform
 from sensors import market_group_sensors, upkeep_schedules
-
-
-@logger
-def quiet_console(_: InitLoggerContext) -> logging.Logger:
-    """Log warnings and errors only; the twenty events of each run are in the event log."""
-    console = logging.getLogger("energy_platform.runs")
-    console.setLevel(logging.WARNING)
-    return console
 
 
 def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
@@ -33,7 +24,6 @@ def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
         resources={"platform": Platform()},
         # One process per run is the point of a warm worker; a process per step would undo it.
         executor=in_process_executor,
-        loggers={"console": quiet_console},
     )
 
 

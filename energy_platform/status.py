@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from energy_platform.collector.service import feed_statuses
 from energy_platform.collector.source_task import FeedState, FeedStatus, missing_environment
+from energy_platform.market_rows import ForecastRows
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.registry import market_sources
@@ -34,7 +35,7 @@ class SourceStatus:
         committed_offset: Up to where the warehouse holds it.
         rows: Rows in the warehouse, every revision counted.
         last_event_at: The newest moment that the platform knows of: the newest row's event time,
-            or when it was received, for rows about the future.
+            or when it was received, for forecasts and other rows about the future.
         lag_seconds: How long ago that was.
         quarantined: Rows and messages in quarantine.
         needs: Environment variables that are missing.
@@ -68,7 +69,7 @@ def _status(
     source: MarketSource, settings: Settings, batches: MicroBatches, feed: FeedStatus
 ) -> SourceStatus:
     summary = batches.warehouse.summary(market_table(source))
-    last_event_at = _last_event_at(summary)
+    last_event_at = _last_event_at(source, summary)
     lag = (datetime.now(UTC) - last_event_at).total_seconds() if last_event_at else None
     needs = missing_environment(source, settings)
     return SourceStatus(
@@ -87,7 +88,9 @@ def _status(
     )
 
 
-def _last_event_at(summary: TableSummary) -> datetime | None:
+def _last_event_at(source: MarketSource, summary: TableSummary) -> datetime | None:
+    if issubclass(source.rows, ForecastRows):
+        return summary.last_received_at
     instants = [at for at in (summary.last_event_at, summary.last_received_at) if at is not None]
     return min(instants, default=None)
 
