@@ -1,6 +1,6 @@
 """One asset per market source, on its way from the provider's feed to the hot copy.
 
-    feed/<source> ──▶ landing/<source> ──▶ <source> ──▶ hot/<source>
+    <source>_feed ──▶ <source>_landing ──▶ <source> ──▶ <source>_hot
 
 Only `<source>` is made by Dagster; the others are external assets that make the lineage whole.
 """
@@ -44,8 +44,13 @@ def market_assets(sources: Iterable[MarketSource]) -> list[AssetsDefinition | As
     return [*neighbours, *(_market_asset(source) for source in known)]
 
 
+def landing_key(source: MarketSource) -> AssetKey:
+    """Return the key of a source's raw messages."""
+    return AssetKey(f"{source.name}_landing")
+
+
 def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
-    feed, landing = AssetKey(["feed", source.name]), AssetKey(["landing", source.name])
+    feed = AssetKey(f"{source.name}_feed")
     yield AssetSpec(
         feed,
         description=f"What {source.provider} sends. Terms: {source.terms}",
@@ -55,7 +60,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
         metadata={"provider": source.provider, "terms": source.terms},
     )
     yield AssetSpec(
-        landing,
+        landing_key(source),
         deps=[feed],
         description="Raw messages as received, kept for good; replay starts here.",
         group_name=source.group.value,
@@ -63,7 +68,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
         owners=[source.owner],
     )
     yield AssetSpec(
-        AssetKey(["hot", source.name]),
+        AssetKey(f"{source.name}_hot"),
         deps=[AssetKey(source.name)],
         description="The latest value per series and time, for dashboards.",
         group_name=source.group.value,
@@ -75,7 +80,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
 def _market_asset(source: MarketSource) -> AssetsDefinition:
     @asset(
         name=source.name,
-        deps=[AssetKey(["landing", source.name])],
+        deps=[landing_key(source)],
         group_name=source.group.value,
         description=source.description,
         owners=[source.owner],

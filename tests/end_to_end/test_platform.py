@@ -166,8 +166,8 @@ def test_dagster_shows_lineage_checks_and_groups(platform: Platform) -> None:
     for name in FIRST_EIGHT:
         node = by_key[name]
         assert node["groupName"] == market_source(name).group
-        assert node["dependencyKeys"] == [{"path": ["landing", name]}]
-        assert by_key[f"hot/{name}"]["dependencyKeys"] == [{"path": [name]}]
+        assert node["dependencyKeys"] == [{"path": [f"{name}_landing"]}]
+        assert by_key[f"{name}_hot"]["dependencyKeys"] == [{"path": [name]}]
         labels = {e["label"] for e in node["assetMaterializations"][0]["metadataEntries"]}
         assert {"dagster/row_count", "lag_seconds", "landing_offsets"} <= labels
         checks = node["assetChecksOrError"]["checks"]

@@ -57,5 +57,5 @@ def test_every_market_asset_says_what_it_holds() -> None:
 def test_lineage_reads_from_market_to_dashboard() -> None:
     graph = defs.resolve_asset_graph()
     name = "energy_charts_frequency"
-    hot = AssetKey(["hot", name])
-    assert AssetKey(["feed", name]) in graph.get_ancestor_asset_keys(hot)
+    hot = AssetKey(f"{name}_hot")
+    assert AssetKey(f"{name}_feed") in graph.get_ancestor_asset_keys(hot)
