@@ -220,7 +220,9 @@ class _Run:
         """Hide a message for a while that doubles with each receive, within jitter."""
         pause = self._feed.retry_seconds * 2 ** (message.receives - 1)
         pause = min(pause, _MAX_PAUSE_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
-        _log.warning(
+        # An event often comes a moment before the file's other half; that is no news.
+        _log.log(
+            logging.WARNING if message.receives > 1 else logging.INFO,
             "%s: try %d failed, next in %.0f s: %s",
             self._session.source_name,
             message.receives,

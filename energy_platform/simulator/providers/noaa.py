@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.routing import BaseRoute
 
 from energy_platform.simulator.faults import FaultKind
-from energy_platform.simulator.gfs_schedule import Flaw, Schedule
+from energy_platform.simulator.gfs_schedule import Flaw, Issue, Schedule
 from energy_platform.simulator.world import SimulatorPorts, World
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class _Publisher:
     def __init__(self, world: World, cloud: "Cloud") -> None:
         self._world = world
         self._cloud = cloud
+        self._publishing = asyncio.Lock()
         wall = max(_FILE_EVERY.total_seconds() / world.clock.speed, _AT_LEAST_WALL_SECONDS)
         wall = max(wall / world.rate, _FASTEST_WALL_SECONDS)
         self._interval = timedelta(seconds=wall * world.clock.speed)
@@ -84,22 +85,37 @@ class _Publisher:
             await self._forecast()
 
     async def _forecast(self) -> None:
-        """Publish again what a restart may have lost, then go on with the schedule."""
-        from energy_platform.simulator.gfs_files import forecast_file  # noqa: PLC0415 (eccodes)
+        """Go on with the schedule, and beside it publish again what a restart has lost."""
+        schedule = Schedule.load(self._world.folder / "noaa" / "schedule.json")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._restore(schedule))
+            tasks.create_task(self._follow(schedule))
 
+    async def _restore(self, schedule: Schedule) -> None:
+        """Publish the bucket's files again, newest first, unless a newer edition came before."""
+        for issue in reversed(list(schedule.issues.values())):
+            file = await self._file(issue)
+            async with self._publishing:
+                if schedule.issues.get(issue.key) == issue:
+                    await self._publish(file)
+
+    async def _follow(self, schedule: Schedule) -> None:
         world = self._world
-        schedule = Schedule.load(world.folder / "noaa" / "schedule.json")
-        for issue in list(schedule.issues.values()):
-            await self._publish(await asyncio.to_thread(forecast_file, world, issue))
         while True:
             await self._turn()
             issue = schedule.next_issue(world.clock.now(), self._flaw())
-            file = await asyncio.to_thread(forecast_file, world, issue)
-            world.journal.emit(_SOURCE, world.clock.now(), file.rows)
-            for key in schedule.add(issue):
-                await asyncio.to_thread(self._cloud.remove, key)
-                await asyncio.to_thread(self._cloud.remove, f"{key}.idx")
-            await self._publish(file)
+            file = await self._file(issue)
+            async with self._publishing:
+                world.journal.emit(_SOURCE, world.clock.now(), file.rows)
+                for key in schedule.add(issue):
+                    await asyncio.to_thread(self._cloud.remove, key)
+                    await asyncio.to_thread(self._cloud.remove, f"{key}.idx")
+                await self._publish(file)
+
+    async def _file(self, issue: Issue) -> "ForecastFile":
+        from energy_platform.simulator.gfs_files import forecast_file  # noqa: PLC0415 (eccodes)
+
+        return await asyncio.to_thread(forecast_file, self._world, issue)
 
     async def _replay(self, payloads: Sequence[bytes]) -> None:
         """Publish each recorded file once."""
