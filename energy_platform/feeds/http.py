@@ -7,6 +7,7 @@ one, a refusal is understood, and no message names a parameter's value.
 import asyncio
 import zlib
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -68,9 +69,10 @@ async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
     """
     sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **(headers or {})}
     try:
+        request = client.build_request(method, url, params=params, headers=sent, content=content)
         async with (
             asyncio.timeout(limits.timeout.total_seconds()),
-            client.stream(method, url, params=params, headers=sent, content=content) as response,
+            aclosing(await _opened(client, request)) as response,
         ):
             raw = bytearray()
             async for piece in response.aiter_raw():
@@ -86,6 +88,18 @@ async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
     encoding = response.headers.get("Content-Encoding", "identity")
     body = _unpack(bytes(raw), encoding, url=url, max_bytes=limits.max_body_bytes)
     return HttpReply(status=response.status_code, headers=response.headers, body=body)
+
+
+async def _opened(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request and return the reply as far as its head.
+
+    A server may close a connection that was idle just as it is used again; nobody is to blame,
+    so the question is put once more, on a new one.
+    """
+    try:
+        return await client.send(request, stream=True)
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+        return await client.send(request, stream=True)
 
 
 def raise_if_banned(reply: HttpReply, url: str, provider: str, session: FeedSession) -> None:

@@ -4,14 +4,16 @@ What a good answer, a refusal or garbage looks like is the provider's own.
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.faults import Fault, FaultKind, FaultPlan
 
 WIRE_FAULTS: Final = (
     FaultKind.SERVER_ERROR,
@@ -39,21 +41,27 @@ class RequestGate:
     def __post_init__(self) -> None:
         self._tokens = self.burst
 
-    def ban(self, seconds: float) -> None:
-        """Refuse everybody for so long."""
-        self._banned_until = time.monotonic() + seconds
-
-    def refusal_seconds(self) -> float | None:
-        """Count one request; return for how long to refuse it, or None to let it in."""
+    def refusal(self, faults: FaultPlan, source: str) -> Response | None:
+        """Count a request for a market source; return 429 to refuse it, or None to let it in."""
         now = time.monotonic()
+        if ban := faults.take(source, FaultKind.TOO_MANY_REQUESTS):
+            self._banned_until = now + ban.seconds
         if now < self._banned_until:
-            return self._banned_until - now
+            return _too_many_requests(self._banned_until - now)
         refilled = self._tokens + (now - self._counted_at) * self.requests_per_second
         self._tokens, self._counted_at = min(refilled, float(self.burst)), now
         if self._tokens < 1:
-            return (1 - self._tokens) / self.requests_per_second
+            return _too_many_requests((1 - self._tokens) / self.requests_per_second)
         self._tokens -= 1
         return None
+
+
+def _too_many_requests(seconds: float) -> Response:
+    return PlainTextResponse(
+        "Too many requests",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        headers={"Retry-After": str(math.ceil(seconds))},
+    )
 
 
 class CutResponse(Response):

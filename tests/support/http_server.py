@@ -31,7 +31,10 @@ def reply(body: bytes = b"", *, status: str = "200 OK", **headers: str) -> bytes
 
 @asynccontextmanager
 async def scripted(*replies: bytes | None, drip: bool = False) -> AsyncIterator[ScriptedServer]:
-    """Run a server that gives these replies, dripping if asked; None is silence, for ever."""
+    """Run a server that gives these replies, dripping if asked.
+
+    None stands for silence, for ever; no bytes for hanging up.
+    """
     script = ScriptedServer()
     serving: set[asyncio.Task[None]] = set()
 
@@ -66,7 +69,7 @@ async def _serve(
                 await asyncio.Event().wait()
                 return
             await _send(answer, writer, drip=drip)
-            if _promises_more(answer):
+            if not answer or _promises_more(answer):
                 return
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

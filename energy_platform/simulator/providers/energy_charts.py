@@ -4,7 +4,6 @@ The world's data rate has no hold here: a grid has one frequency a second, a zon
 """
 
 import asyncio
-import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,7 +30,7 @@ _FREQUENCY: Final = "energy_charts_frequency"
 _REGION: Final = "DE-Freiburg"
 _MARKET_TIME: Final = ZoneInfo("Europe/Berlin")
 _HOURLY_ZONES: Final = ("CH",)
-_ZONES: Final = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL", "SE4", "SI")
+_ZONES: Final = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL")
 
 _FIRST_PUBLICATION: Final = time(12, 45)
 _PUBLICATION_SPREAD_SECONDS: Final = 15 * 60
@@ -157,7 +156,7 @@ class _Service:
 
     async def price(self, request: Request) -> Response:
         zone = request.query_params.get("bzn", "DE-LU")
-        if refusal := self._refusal(_PRICE):
+        if refusal := self._gate.refusal(self._world.faults, _PRICE):
             return refusal
         if zone not in _ZONES:
             return _detail(HTTPStatus.BAD_REQUEST, f"Unknown bidding zone {zone}.")
@@ -179,7 +178,7 @@ class _Service:
 
     async def frequencies(self, request: Request) -> Response:
         region = request.query_params.get("region", _REGION)
-        if refusal := self._refusal(_FREQUENCY):
+        if refusal := self._gate.refusal(self._world.faults, _FREQUENCY):
             return refusal
         if region != _REGION:
             return _detail(HTTPStatus.BAD_REQUEST, f"Unknown region {region}.")
@@ -195,16 +194,6 @@ class _Service:
             values[-1] = _BAD_FREQUENCY
         times = [row["observed_at"] for row in rows]
         return await self._struck(_FREQUENCY, JSONResponse(_columns(times, "data", values)))
-
-    def _refusal(self, source: str) -> Response | None:
-        if ban := self._world.faults.take(source, FaultKind.TOO_MANY_REQUESTS):
-            self._gate.ban(ban.seconds)
-        seconds = self._gate.refusal_seconds()
-        if seconds is None:
-            return None
-        answer = _detail(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests.")
-        answer.headers["Retry-After"] = str(math.ceil(seconds))
-        return answer
 
     async def _recording(self, source: str, name: str, context: Mapping[str, str]) -> Response:
         body = self._recorded[source].answer(name, context)

@@ -4,7 +4,6 @@ A SOAP service, version 1.1 and 1.2, that checks what it is asked against its ow
 """
 
 import asyncio
-import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -194,7 +193,7 @@ class _Service:
         if action not in ("", f"{_NAMESPACE}/{operation}"):
             return _fault(version, f"The action {action} is not {operation}")
         source = _SOURCES[operation]
-        if refusal := self._refusal(source):
+        if refusal := self._gate.refusal(self._world.faults, source):
             return refusal
         return await struck(
             self._world.faults.take(source, *WIRE_FAULTS),
@@ -216,17 +215,6 @@ class _Service:
         if wanted and self._world.faults.take(source, FaultKind.BAD_ROW):
             wanted[-1]["Price"] = f"{_BAD_PRICE:.2f}"
         return _reply(version, operation, wanted)
-
-    def _refusal(self, source: str) -> Response | None:
-        if ban := self._world.faults.take(source, FaultKind.TOO_MANY_REQUESTS):
-            self._gate.ban(ban.seconds)
-        seconds = self._gate.refusal_seconds()
-        if seconds is None:
-            return None
-        return Response(
-            status_code=HTTPStatus.TOO_MANY_REQUESTS,
-            headers={"Retry-After": str(math.ceil(seconds))},
-        )
 
 
 class Ote:

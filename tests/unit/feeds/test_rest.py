@@ -27,6 +27,7 @@ from energy_platform.sources.energy_charts_frequency import ENERGY_CHARTS_FREQUE
 from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
 from tests.support.feeds import MemorySession, a_world
 from tests.support.http_server import reply, scripted
+from tests.support.running_feeds import failure, run_until
 
 SHORT = HttpLimits(timeout=timedelta(seconds=0.5), max_body_bytes=1_000)
 FAST = timedelta(seconds=0.05)
@@ -49,28 +50,6 @@ def session(tmp_path: Path) -> MemorySession:
     return MemorySession("test", tmp_path)
 
 
-async def run_until(
-    feed: RestFeed, session: MemorySession, done: Callable[[], bool], seconds: float = 10.0
-) -> None:
-    """Run a feed until `done`, or raise what it raises."""
-    running_feed = asyncio.create_task(feed.run(session))
-    try:
-        async with asyncio.timeout(seconds):
-            while not done() and not running_feed.done():
-                await asyncio.sleep(0.01)
-    finally:
-        running_feed.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running_feed
-
-
-async def failure(feed: RestFeed, session: MemorySession) -> FeedError:
-    with pytest.raises(FeedError) as caught:
-        async with asyncio.timeout(5):
-            await feed.run(session)
-    return caught.value
-
-
 async def test_a_body_lands_as_it_was_sent_with_its_context(session: MemorySession) -> None:
     async with scripted(reply(b'{"price": [1]}')) as server:
         await run_until(feed_of(server.url), session, lambda: bool(session.landed))
@@ -84,6 +63,21 @@ async def test_an_unchanged_body_lands_once_and_a_changed_one_again(session: Mem
         await run_until(feed_of(server.url), session, lambda: len(server.requests) > 5)
     assert [message.body for message in session.landed] == [b"one", b"two"]
     assert server.connections == 1, "the connection is kept alive"
+
+
+async def test_a_connection_closed_while_idle_is_no_failure(session: MemorySession) -> None:
+    async with scripted(reply(b"one"), b"", reply(b"two")) as server:
+        await run_until(feed_of(server.url), session, lambda: len(session.landed) > 1)
+    assert [message.body for message in session.landed] == [b"one", b"two"]
+    assert server.connections == 2
+
+
+async def test_a_server_that_hangs_up_on_new_connections_too_is_a_failure(
+    session: MemorySession,
+) -> None:
+    async with scripted(b"") as server:
+        assert "Server disconnected" in str(await failure(feed_of(server.url), session))
+    assert len(server.requests) == 2, "asked once more, not for ever"
 
 
 async def test_validators_make_the_next_request_conditional_also_after_a_restart(

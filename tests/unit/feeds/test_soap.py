@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from energy_platform.errors import FeedError
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.soap import SoapFeed, SoapRequest, SoapVersion
 from energy_platform.market_source import MarketSource
@@ -26,6 +25,7 @@ from energy_platform.sources.ote_day_ahead_price import OTE_DAY_AHEAD_PRICE
 from energy_platform.sources.ote_intraday_price import OTE_INTRADAY_PRICE
 from tests.support.feeds import MemorySession, a_world
 from tests.support.http_server import reply, scripted
+from tests.support.running_feeds import failure, run_until
 
 WSDL = Path(ote.__file__).with_name("ote.wsdl").read_bytes()
 SOURCES = (OTE_DAY_AHEAD_PRICE, OTE_INTRADAY_PRICE)
@@ -48,25 +48,6 @@ def quick(source: MarketSource, **changes: Any) -> SoapFeed:
     assert isinstance(source.feed, SoapFeed)
     limits = HttpLimits(timeout=timedelta(seconds=1))
     return replace(source.feed, every=timedelta(seconds=0.2), limits=limits, **changes)
-
-
-async def run_until(feed: SoapFeed, session: MemorySession, done: Callable[[], bool]) -> None:
-    """Run a feed until `done`, or raise what it raises."""
-    running_feed = asyncio.create_task(feed.run(session))
-    try:
-        async with asyncio.timeout(20):
-            while not done() and not running_feed.done():
-                await asyncio.sleep(0.01)
-    finally:
-        running_feed.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running_feed
-
-
-async def failure(feed: SoapFeed, session: MemorySession) -> str:
-    with pytest.raises(FeedError) as caught:
-        await run_until(feed, session, lambda: False)
-    return str(caught.value)
 
 
 def last_values(rows: Iterator[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
@@ -157,7 +138,7 @@ async def test_a_reply_that_is_no_answer_is_named_and_never_lands(
     async with market(tmp_path) as world:
         world.faults.ask(source.name, Fault(kind, seconds=3))
         session = a_session(world, source)
-        assert said in await failure(quick(source), session)
+        assert said in str(await failure(quick(source), session))
     assert session.landed == []
     assert session.cursor is None
     assert bool(session.bans) == (kind is FaultKind.TOO_MANY_REQUESTS)
@@ -178,7 +159,7 @@ async def test_a_request_against_the_schema_is_a_fault(
     async with market(tmp_path) as world:
         session = a_session(world, OTE_DAY_AHEAD_PRICE)
         feed = quick(OTE_DAY_AHEAD_PRICE, requests=lambda _s, _e: [request], version=version)
-        said = await failure(feed, session)
+        said = str(await failure(feed, session))
     assert "SOAP fault" in said
     assert "PT5M" in said
 
@@ -192,7 +173,7 @@ async def test_a_call_that_the_wsdl_does_not_know_is_an_error(
     async with market(tmp_path) as world:
         session = a_session(world, OTE_DAY_AHEAD_PRICE)
         feed = quick(OTE_DAY_AHEAD_PRICE, requests=lambda _s, _e: [request_])
-        assert f"the WSDL has no such {request_.operation}" in await failure(feed, session)
+        assert f"the WSDL has no such {request_.operation}" in str(await failure(feed, session))
 
 
 def feed_at(wsdl: str, service: str) -> SoapFeed:
@@ -228,11 +209,11 @@ async def test_a_kept_wsdl_serves_while_the_service_cannot_give_its_own(
     session = MemorySession("test", tmp_path)
     async with scripted(reply(WSDL), trouble) as wsdl, scripted(reply(FAULT)) as service:
         feed = feed_at(f"{wsdl.url}/?wsdl", service.url)
-        assert "SOAP fault: closed" in await failure(feed, session)
-        assert "SOAP fault: closed" in await failure(feed, session)
+        assert "SOAP fault: closed" in str(await failure(feed, session))
+        assert "SOAP fault: closed" in str(await failure(feed, session))
         assert len(wsdl.requests) == 1, "a copy of today is good enough"
         age_cache(session, days=2)
-        assert "SOAP fault: closed" in await failure(feed, session)
+        assert "SOAP fault: closed" in str(await failure(feed, session))
         assert len(wsdl.requests) == 2, "an old copy is refreshed, if it can be"
     assert len(service.requests) == 3
 
@@ -242,8 +223,8 @@ async def test_without_any_wsdl_the_feed_fails_and_keeps_nothing(tmp_path: Path)
     page = reply(b"Application is not available", Content_Type="text/html")
     async with scripted(page, reply(WSDL)) as wsdl, scripted(reply(FAULT)) as service:
         feed = feed_at(wsdl.url, service.url)
-        assert "not XML" in await failure(feed, session)
-        assert "SOAP fault: closed" in await failure(feed, session)
+        assert "not XML" in str(await failure(feed, session))
+        assert "SOAP fault: closed" in str(await failure(feed, session))
 
 
 IMPORT = b'<wsdl:import namespace="urn:x" location="%s"/><wsdl:types>'
@@ -267,7 +248,7 @@ async def test_a_wsdl_that_cannot_be_trusted_or_used_is_refused(
 ) -> None:
     session = MemorySession("test", tmp_path)
     async with scripted(reply(hostile)) as wsdl, scripted(reply(FAULT)) as service:
-        assert said in await failure(feed_at(wsdl.url, service.url), session)
+        assert said in str(await failure(feed_at(wsdl.url, service.url), session))
     assert service.requests == []
 
 
@@ -279,5 +260,5 @@ async def test_a_slow_wsdl_does_not_block_the_event_loop(tmp_path: Path) -> None
         while not loading.done():
             await asyncio.sleep(0.01)
             longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert "did not answer within 1 s" in await loading
+    assert "did not answer within 1 s" in str(await loading)
     assert longest < 0.5

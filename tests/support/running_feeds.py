@@ -1,0 +1,33 @@
+"""Running a feed for as long as a test wants."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import pytest
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import Feed
+from tests.support.feeds import MemorySession
+
+
+async def run_until(
+    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 20.0
+) -> None:
+    """Run a feed until `done`, or raise what it raises; `TimeoutError` if neither happens."""
+    running = asyncio.create_task(feed.run(session))
+    try:
+        async with asyncio.timeout(seconds):
+            while not done() and not running.done():
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def failure(feed: Feed, session: MemorySession) -> FeedError:
+    """Run a feed until it fails, and return how."""
+    with pytest.raises(FeedError) as caught:
+        await run_until(feed, session, lambda: False)
+    return caught.value
