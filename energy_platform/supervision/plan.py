@@ -31,7 +31,7 @@ class Process:
 
 
 def processes(settings: Settings, ports: Ports) -> list[Process]:
-    """Return the platform's processes in the order in which they start.
+    """Return the platform's processes; each waits for those it needs, so their order is free.
 
     Raises:
         UsageError: This is an installed library, not a checkout with the Dagster layer.

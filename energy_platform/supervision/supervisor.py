@@ -147,11 +147,10 @@ class Supervisor:
             "pidfile": str(self.home / "run" / "supervisord.pid"),
             "childlogdir": str(self.logs),
         }
-        for order, process in enumerate(planned):
+        for process in planned:
             configuration[f"program:{process.name}"] = {
                 "command": shlex.join(process.command).replace("%", "%%"),
                 "directory": str(PROJECT),
-                "priority": str(order),
                 "autorestart": "true",
                 "startsecs": "1",
                 "startretries": "1000000",
