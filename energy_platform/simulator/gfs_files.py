@@ -58,6 +58,7 @@ class ForecastFile:
 def forecast_file(world: World, issue: Issue) -> ForecastFile:
     """Return the file of an issue: the same for the same world and issue."""
     messages = list(_messages(world, issue))
+    described = [_described(name, kind, level) for name, _, _, kind, level in _INVENTORY]
     rows = _rows(messages)
     if issue.flaw is Flaw.CORRUPT:
         messages, rows = [_spoiled(message) for message in messages], []
@@ -66,9 +67,7 @@ def forecast_file(world: World, issue: Issue) -> ForecastFile:
     return ForecastFile(
         key=issue.key,
         grib=b"".join(messages),
-        index=_index(
-            messages, [_described(name, kind, level) for name, _, _, kind, level in _INVENTORY], issue
-        ),
+        index=_index(messages, described, issue),
         rows=rows,
     )
 
