@@ -5,7 +5,7 @@ slow landing zone slows the markets' sockets down and fills no memory.
 """
 
 import asyncio
-import time
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -65,14 +65,12 @@ class Lander:
     async def _gather(self) -> list[_Landing]:
         """Wait for a landing, then for what else comes while it lingers."""
         gathered = [await self._queue.get()]
-        deadline = time.monotonic() + self._linger_seconds
         size_bytes = gathered[0].size_bytes
-        while size_bytes < _SEGMENT_BYTES and (left := deadline - time.monotonic()) > 0:
-            try:
-                gathered.append(await asyncio.wait_for(self._queue.get(), left))
-            except TimeoutError:
-                break
-            size_bytes += gathered[-1].size_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while size_bytes < _SEGMENT_BYTES:
+                    gathered.append(await self._queue.get())
+                    size_bytes += gathered[-1].size_bytes
         return gathered
 
     async def _append(self, gathered: list[_Landing]) -> None:
