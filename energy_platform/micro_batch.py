@@ -28,7 +28,9 @@ from energy_platform.warehouse.protocol import Warehouse
 
 _log = logging.getLogger(__name__)
 
-_CONFLICT_TRIES: Final = 5
+_tried_again = stamina.retry(on=CommitConflictError, attempts=5, wait_initial=0.05, wait_max=1.0)
+"""Another writer of a table goes first; what it stored is read before the next try."""
+
 _BATCH_BYTES: Final = 128 * 1024 * 1024
 """What one batch reads of the landing zone at most, so that large files don't fill the memory."""
 
@@ -85,20 +87,13 @@ class MicroBatches:
         landed = self.landing.log(source.name).end_offset()
         return landed > self.warehouse.committed_offset(market_table(source))
 
+    @_tried_again
     def run(self, source: MarketSource) -> BatchReport:
         """Process the next micro-batch of a source; an empty one only brings the hot store up.
 
         Raises:
             CommitConflictError: Others kept committing to the same table at the same time.
         """
-        for attempt in stamina.retry_context(
-            on=CommitConflictError, attempts=_CONFLICT_TRIES, wait_initial=0.05, wait_max=1.0
-        ):
-            with attempt:
-                return self._run_once(source)
-        raise AssertionError("unreachable: the last attempt raises")
-
-    def _run_once(self, source: MarketSource) -> BatchReport:
         began = time.monotonic()
         start = self.warehouse.committed_offset(market_table(source))
         messages = self._read(source, start)
@@ -130,13 +125,17 @@ class MicroBatches:
         )
 
     def _quarantine(self, source: MarketSource, quarantined: pl.DataFrame, stop: int) -> None:
-        """Commit what failed; a batch that failed nothing costs no commit here."""
+        """Commit what failed and isn't there yet; a batch without such costs no commit here.
+
+        A batch that died after this step is there already, and it may have been a larger one.
+        """
         if quarantined.is_empty():
             return
         table = quarantine_table(source)
         start = self.warehouse.committed_offset(table)
         missing = quarantined.filter(pl.col("landing_offset") >= start)
-        self.warehouse.commit(table, missing, start=start, stop=stop)
+        if not missing.is_empty():
+            self.warehouse.commit(table, missing, start=start, stop=stop)
 
     def _known(
         self, source: MarketSource, rows: pl.DataFrame, *, before: int | None = None
@@ -188,20 +187,32 @@ class MicroBatches:
 
         Each step replaces its rows atomically; a replay that died is simply run again. Returns
         how many rows were stored.
+
+        Raises:
+            CommitConflictError: Others kept committing to the same table at the same time.
         """
-        table, quarantine = market_table(source), quarantine_table(source)
-        log, stored, last = self.landing.log(source.name), 0, start
+        stored, last = 0, start
         while (first := last) < stop:
-            messages = log.read(first, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES)
-            last = first + len(messages)
-            checked = check_messages(source, messages)
-            known = self._known(source, checked.rows, before=first)
-            fresh = new_revisions(checked.rows, known, source)
-            self.warehouse.replace(quarantine, checked.quarantined, start=first, stop=last)
-            self.warehouse.replace(table, fresh, start=first, stop=last)
-            stored += fresh.height
+            last, rows = self._replay_step(source, first, stop)
+            stored += rows
         self.rebuild_hot_copy(source)
         return stored
+
+    @_tried_again
+    def _replay_step(self, source: MarketSource, first: int, stop: int) -> tuple[int, int]:
+        """Make the first rows of [first, stop) again; return where they end, and how many."""
+        messages = self.landing.log(source.name).read(
+            first, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES
+        )
+        last = first + len(messages)
+        checked = check_messages(source, messages)
+        known = self._known(source, checked.rows, before=first)
+        fresh = new_revisions(checked.rows, known, source)
+        self.warehouse.replace(
+            quarantine_table(source), checked.quarantined, start=first, stop=last
+        )
+        self.warehouse.replace(market_table(source), fresh, start=first, stop=last)
+        return last, fresh.height
 
     def rebuild_hot_copy(self, source: MarketSource) -> None:
         """Empty a source's hot copy and fill it from the warehouse."""

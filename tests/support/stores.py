@@ -1,0 +1,94 @@
+"""Real stores in a folder, and a way of dying between two of their writes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from energy_platform.hot_store.sqlite import SqliteHotStore
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.micro_batch import BatchReport, MicroBatches
+from energy_platform.raw_message import RawMessage
+from energy_platform.tables import market_table, measurement, quarantine_table
+from energy_platform.warehouse.delta import DeltaWarehouse
+from tests.support.sources import EXAMPLE
+
+FOR_GOOD_DAYS = 36_500
+"""Hot days that hold the fixed instants of any test."""
+
+
+def batches_in(folder: Path, *, batch_messages: int = 1_000) -> MicroBatches:
+    """Open the stores below a folder, laid out as the platform does it."""
+    return MicroBatches(
+        landing=LandingZone.open((folder / "landing").as_uri()),
+        warehouse=DeltaWarehouse(folder / "warehouse"),
+        hot_store=SqliteHotStore(folder / "hot.sqlite"),
+        batch_messages=batch_messages,
+        hot_days=FOR_GOOD_DAYS,
+    )
+
+
+def land(
+    batches: MicroBatches, messages: Sequence[RawMessage], *, source: MarketSource = EXAMPLE
+) -> range:
+    """Append messages to a source's log as its collector would."""
+    return batches.landing.writer(source.name).append(messages, None)
+
+
+def run_all(batches: MicroBatches, source: MarketSource = EXAMPLE) -> list[BatchReport]:
+    """Run micro-batches until all that landed is in the warehouse, and once at least."""
+    reports = [batches.run(source)]
+    while batches.is_behind(source):
+        reports.append(batches.run(source))
+    return reports
+
+
+def stored(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
+    """Return every revision in the warehouse, in an order of its own."""
+    rows = batches.warehouse.scan(market_table(source)).collect()
+    return rows.sort("landing_offset", *source.key, maintain_order=True)
+
+
+def quarantined(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
+    """Return all that is in quarantine, in landing order."""
+    failures = batches.warehouse.scan(quarantine_table(source)).collect()
+    return failures.sort("landing_offset", "row")
+
+
+def hot(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
+    """Return every point of the hot copy."""
+    return batches.hot_store.read(measurement(source))
+
+
+class KilledError(BaseException):
+    """The process ends here; nothing that handles an `Exception` sees it."""
+
+
+@dataclass
+class Dying:
+    """A store in whose process a call is the last, made or not made.
+
+    Attributes:
+        store: The store that takes every call.
+        is_last: Says by a call's name and arguments whether the process dies of it.
+        done: Whether the call is made first.
+    """
+
+    store: Any
+    is_last: Callable[[str, tuple[Any, ...]], bool]
+    done: bool
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.store, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            last = self.is_last(name, args)
+            answer = None if last and not self.done else method(*args, **kwargs)
+            if last:
+                raise KilledError(name)
+            return answer
+
+        return call
