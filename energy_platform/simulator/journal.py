@@ -6,11 +6,12 @@ never reads it.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 Row = Mapping[str, Any]
 """One row in the columns of its source's table, without provenance; instants as datetimes."""
@@ -47,8 +48,10 @@ class Journal:
             "market_at": market_at.isoformat(),
             "rows": list(rows),
         }
-        with (self._folder / f"{source}{_SUFFIX}").open("a") as file:
-            file.write(json.dumps(line, default=_as_text) + "\n")
+        text = json.dumps(line, default=_as_text) + "\n"
+        with (self._folder / f"{source}{_SUFFIX}").open("a+b") as file:
+            # A line that a crash cut off ends here, so that it spoils no other.
+            file.write((b"\n" if _is_cut_off(file) else b"") + text.encode())
 
     def emissions(self, source: str) -> Iterator[Emission]:
         """Yield what `source` emitted, oldest first; a line cut off by a crash is left out."""
@@ -57,17 +60,27 @@ class Journal:
             return
         with file.open() as lines:
             for line in lines:
-                if line.endswith("\n"):
+                try:
                     kept = json.loads(line)
-                    yield Emission(
-                        datetime.fromisoformat(kept["emitted_at"]),
-                        datetime.fromisoformat(kept["market_at"]),
-                        kept["rows"],
-                    )
+                except json.JSONDecodeError:
+                    continue
+                yield Emission(
+                    datetime.fromisoformat(kept["emitted_at"]),
+                    datetime.fromisoformat(kept["market_at"]),
+                    kept["rows"],
+                )
 
     def last_market_at(self, source: str) -> datetime | None:
         """Return the market time of the newest emission: where a restarted provider goes on."""
         return max((emission.market_at for emission in self.emissions(source)), default=None)
+
+
+def _is_cut_off(file: BinaryIO) -> bool:
+    """Say whether a file's last line has no end."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def _as_text(value: object) -> str:
