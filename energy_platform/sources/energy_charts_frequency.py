@@ -55,7 +55,7 @@ ENERGY_CHARTS_FREQUENCY = MarketSource(
     feed=RestFeed(
         provider="Energy-Charts",
         requests=requests,
-        every=timedelta(seconds=5),
+        every=timedelta(seconds=2),
         span=timedelta(hours=1),
         overlap=timedelta(seconds=10),
         newest=partial(newest_instant, column="data"),

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source, market_sources
+from energy_platform.simulator.intraday_market import open_contracts
 from energy_platform.simulator.journal import Journal
 from energy_platform.tables import market_table, measurement
 from energy_platform.warehouse.delta import DeltaWarehouse
@@ -77,9 +79,11 @@ class Platform:
         command = psutil.Process(self.pid(process)).cmdline()
         return command[command.index(option) + 1]
 
-    def simulator(self, path: str) -> None:
+    def freeze(self) -> datetime:
+        """Stop market time; return it."""
         port = self.option("simulator", "--http-port")
-        httpx.post(f"http://127.0.0.1:{port}/control{path}").raise_for_status()
+        answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze").raise_for_status()
+        return datetime.fromisoformat(answer.json()["market_time"])
 
     def query(self, graphql: str) -> Any:
         port = self.option("webserver", "--port")
@@ -233,7 +237,7 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Pla
 
 
 def test_nothing_was_lost_and_nothing_stored_twice(platform: Platform) -> None:
-    platform.simulator("/freeze")
+    market_time = platform.freeze()
     _wait_until_quiet(platform)
     journal = platform.journal()
     for name in sorted(FIRST_EIGHT):
@@ -245,7 +249,7 @@ def test_nothing_was_lost_and_nothing_stored_twice(platform: Platform) -> None:
         if name == "nord_pool_intraday_order_book":
             # Deltas on their way to a killed collector are gone, on the real market too.
             emitted = journalled_rows(source, journal)
-            assert_frame_equal(_book(stored), _book(emitted))
+            assert_frame_equal(_book(stored, market_time), _book(emitted, market_time))
         else:
             assert found.stale.is_empty(), (name, found.stale)
         if source.feed.protocol in ("FTP", "SNS") or name == "energy_charts_frequency":
@@ -285,11 +289,12 @@ def _wait_until_everything_fast_has_moved(platform: Platform) -> None:
     )
 
 
-def _book(events: pl.DataFrame) -> pl.DataFrame:
-    """Return the orders that stand in the end, in an order of their own."""
+def _book(events: pl.DataFrame, market_time: datetime) -> pl.DataFrame:
+    """Return the orders that stand in the books that are open, in an order of their own."""
     columns = ["delivery_area_id", "contract_id", "side", "order_id", "price_eur_per_mwh"]
-    standing = standing_orders(events.lazy()).select(*columns, "volume_mw").collect()
-    return standing.sort(columns)
+    still_open = pl.col("contract_id").is_in(open_contracts(market_time))
+    standing = standing_orders(events.lazy()).filter(still_open).select(*columns, "volume_mw")
+    return standing.collect().sort(columns)
 
 
 def _wait_until_quiet(platform: Platform) -> None:
