@@ -127,10 +127,10 @@ def _family(home: Path) -> list[psutil.Process]:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("home")
     environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
-    output = (home / "up.log").open("w+")
-    process = subprocess.Popen(
-        [_script(), "up"], env=environment, stdout=output, stderr=output, text=True
-    )
+    with (home / "up.log").open("w") as output:
+        process = subprocess.Popen(
+            [_script(), "up"], env=environment, stdout=output, stderr=output, text=True
+        )
     try:
         yield Platform(home, process, environment)
     finally:
@@ -208,7 +208,9 @@ def test_a_killed_process_comes_back_and_data_flows_on(platform: Platform, name:
 
 
 def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Platform) -> None:
-    broker = Redis(port=int(platform.option("broker", "--port")), decode_responses=True)
+    # Valkey's command line says where it listens, e.g. `valkey-server 127.0.0.1:41081`.
+    address = psutil.Process(platform.pid("broker")).cmdline()[0]
+    broker = Redis(port=int(address.rpartition(":")[2]), decode_responses=True)
 
     def status(run_id: str) -> str:
         answer = platform.query(
