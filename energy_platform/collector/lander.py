@@ -35,6 +35,7 @@ class Lander:
         self._writer = writer
         self._linger_seconds = linger_seconds
         self._queue: asyncio.Queue[_Landing] = asyncio.Queue(_QUEUED_LANDINGS)
+        self._failure: Exception | None = None
         self.cursor = writer.cursor
         self.landed_messages = 0
 
@@ -47,7 +48,11 @@ class Lander:
         if not messages and cursor in (None, self.cursor):
             return
         landing = _Landing(messages, cursor)
-        await self._queue.put(landing)
+        if self._failure is None:
+            await self._queue.put(landing)
+        if self._failure is not None:
+            landing.durable.cancel()
+            raise self._failure
         await landing.durable
 
     async def run(self) -> None:
@@ -57,9 +62,7 @@ class Lander:
             try:
                 await self._append(gathered)
             except Exception as error:
-                for landing in [*gathered, *self._drain()]:
-                    if not landing.durable.done():
-                        landing.durable.set_exception(error)
+                await self._fail(gathered, error)
                 raise
 
     async def _gather(self) -> list[_Landing]:
@@ -84,6 +87,17 @@ class Lander:
         for landing in gathered:
             if not landing.durable.done():
                 landing.durable.set_result(None)
+
+    async def _fail(self, gathered: list[_Landing], error: Exception) -> None:
+        """Hand an error to all that wait: for durability, or for a place in the queue."""
+        self._failure = error
+        while gathered:
+            for landing in gathered:
+                if not landing.durable.done():
+                    landing.durable.set_exception(error)
+            # Each place that becomes free lets one more in, who finds the error there.
+            await asyncio.sleep(0)
+            gathered = self._drain()
 
     def _drain(self) -> list[_Landing]:
         left = []

@@ -1,0 +1,403 @@
+"""A source's feed is run for ever: through failures, other writers and restarts."""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from energy_platform.collector import source_task
+from energy_platform.collector.limits import ProviderLimits
+from energy_platform.collector.service import collect, feed_statuses
+from energy_platform.collector.source_task import (
+    SIMULATED_SECRET,
+    FeedState,
+    SourceTask,
+    missing_environment,
+)
+from energy_platform.errors import FeedError, FencedError
+from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.raw_message import RawMessage
+from energy_platform.settings import Markets, Settings
+from tests.support.sources import EXAMPLE, NOON
+
+
+@dataclass(frozen=True)
+class ScriptedFeed:
+    """A feed that does what a test says."""
+
+    protocol: ClassVar[WireProtocol] = WireProtocol.REST
+    script: Callable[[FeedSession], Awaitable[None]]
+
+    async def run(self, session: FeedSession) -> None:
+        await self.script(session)
+
+
+def example(script: Callable[[FeedSession], Awaitable[None]]) -> MarketSource:
+    return replace(EXAMPLE, feed=ScriptedFeed(script))
+
+
+def message(body: bytes = b"[]") -> RawMessage:
+    return RawMessage(body=body, received_at=NOON)
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return Settings(home=home, linger_seconds=0)
+
+
+@pytest.fixture
+def zone(settings: Settings) -> LandingZone:
+    return LandingZone.open(settings.landing_url)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses as they were asked for, none of them waited for; jitter at its longest."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float) -> None:
+        asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", record)
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    return asked
+
+
+@asynccontextmanager
+async def running(
+    source: MarketSource, settings: Settings, zone: LandingZone
+) -> AsyncIterator[SourceTask]:
+    job = SourceTask(source, settings, zone, ProviderLimits())
+    task = asyncio.create_task(job.run())
+    try:
+        yield job
+    finally:
+        task.cancel()
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(outcome, asyncio.CancelledError), outcome
+
+
+async def run_with(session_holder: Callable[[FeedSession], None], settings: Settings) -> None:
+    """Run a feed that shows its session, and end."""
+    shown = asyncio.Event()
+
+    async def show(session: FeedSession) -> None:
+        session_holder(session)
+        shown.set()
+        await for_ever()
+
+    async with running(example(show), settings, LandingZone.open(settings.landing_url)):
+        await shown.wait()
+
+
+def state(job: SourceTask) -> FeedState:
+    """Return the state as it is now, whatever it was a moment ago."""
+    return job.status.state
+
+
+def landed(zone: LandingZone) -> list[bytes]:
+    log = zone.log(EXAMPLE.name)
+    return [one.body for one in log.read(0, log.end_offset())]
+
+
+async def test_a_feed_lands_and_its_status_says_so(settings: Settings, zone: LandingZone) -> None:
+    done = asyncio.Event()
+    cursors: list[str | None] = []
+
+    async def feed(session: FeedSession) -> None:
+        cursors.append(session.cursor)
+        assert session.state_directory.is_dir()
+        await session.land([message(b"a"), message(b"b")], cursor="2")
+        cursors.append(session.cursor)
+        done.set()
+        await for_ever()
+
+    async with running(example(feed), settings, zone) as job:
+        assert state(job) is FeedState.STARTING
+        await done.wait()
+        assert (state(job), job.status.landed_messages) == (FeedState.RUNNING, 2)
+    assert cursors == [None, "2"]
+    assert landed(zone) == [b"a", b"b"]
+
+
+async def test_a_feed_goes_on_from_its_cursor(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    cursors: list[str | None] = []
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        cursors.append(session.cursor)
+        if len(cursors) == 3:
+            done.set()
+            await for_ever()
+        await session.land([message()], cursor=str(len(cursors)))
+        raise FeedError("cut")
+
+    async with running(example(feed), settings, zone):
+        await done.wait()
+    assert cursors == [None, "1", "2"]
+
+
+async def test_pauses_double_up_to_a_minute(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        if len(pauses) == 8:
+            done.set()
+            await for_ever()
+        raise FeedError("no route")
+
+    async with running(example(feed), settings, zone) as job:
+        await done.wait()
+        assert state(job) is FeedState.BACKING_OFF
+        assert (job.status.detail, job.status.failures) == ("FeedError: no route", 8)
+    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_a_landing_ends_a_row_of_failures(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        if len(pauses) == 2:
+            await session.land([message()])
+        if len(pauses) == 3:
+            done.set()
+            await for_ever()
+        raise FeedError("no route")
+
+    async with running(example(feed), settings, zone):
+        await done.wait()
+    assert pauses == [2, 4, 2]
+
+
+async def test_a_provider_that_says_how_long_is_left_alone_as_long(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    done = asyncio.Event()
+    asked = iter([600.0, 0.5])
+
+    async def feed(session: FeedSession) -> None:
+        if len(pauses) == 2:
+            done.set()
+            await for_ever()
+        raise FeedError("429", retry_after_seconds=next(asked))
+
+    async with running(example(feed), settings, zone):
+        await done.wait()
+    assert pauses == [600, 4]
+
+
+async def test_a_fault_of_our_own_is_logged_with_its_traceback(
+    settings: Settings, zone: LandingZone, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        if pauses:
+            done.set()
+            await for_ever()
+        raise ZeroDivisionError("one\nand another line")
+
+    async with running(example(feed), settings, zone) as job:
+        await done.wait()
+        assert job.status.detail == "ZeroDivisionError: one"
+    [record] = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert EXAMPLE.name in record.getMessage()
+
+
+async def test_a_feed_that_ends_is_started_again(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    runs = 0
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            done.set()
+            await for_ever()
+
+    async with running(example(feed), settings, zone) as job:
+        await done.wait()
+        assert job.status.detail == "FeedError: the feed ended"
+
+
+async def test_a_landing_zone_that_fails_restarts_the_feed(
+    settings: Settings, zone: LandingZone, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [OSError("disk full")]
+    create = LandingZone.writer
+    done = asyncio.Event()
+
+    def writer(self: LandingZone, name: str) -> object:
+        if broken:
+            raise broken.pop()
+        return create(self, name)
+
+    monkeypatch.setattr(LandingZone, "writer", writer)
+
+    async def feed(session: FeedSession) -> None:
+        await session.land([message(b"a")])
+        done.set()
+        await for_ever()
+
+    async with running(example(feed), settings, zone):
+        await done.wait()
+    assert pauses == [2]
+    assert landed(zone) == [b"a"]
+
+
+async def test_a_fenced_feed_waits_until_the_log_is_quiet_and_takes_it_back(
+    settings: Settings, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_task, "_QUIET_SECONDS", 0.5)
+    begun, landed_again = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def feed(session: FeedSession) -> None:
+        nonlocal runs
+        runs += 1
+        await session.land([message(b"ours %d" % runs)])
+        begun.set()
+        if runs == 2:
+            landed_again.set()
+            await for_ever()
+        while True:
+            await asyncio.sleep(0.01)
+            await session.land([message(b"ours %d" % runs)])
+
+    async with running(example(feed), settings, zone) as job:
+        await begun.wait()
+        other = zone.writer(EXAMPLE.name)
+        taken = 0
+        while state(job) is not FeedState.FENCED:
+            # Whoever comes second at an offset is fenced; try until it is the feed.
+            try:
+                other.append([message(b"theirs")], None)
+                taken += 1
+            except FencedError:
+                other = zone.writer(EXAMPLE.name)
+            await asyncio.sleep(0.005)
+        for _ in range(5):
+            other.append([message(b"theirs")], None)
+            taken += 1
+            assert state(job) is FeedState.FENCED
+            await asyncio.sleep(0.02)
+        assert "another writer" in job.status.detail
+        await landed_again.wait()
+        assert state(job) is FeedState.RUNNING
+        assert job.status.detail == ""
+    assert landed(zone).count(b"theirs") == taken
+    assert landed(zone)[-1] == b"ours 2"
+
+
+async def test_a_cancelled_source_leaves_no_task_behind(
+    settings: Settings, zone: LandingZone
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        begun.set()
+        try:
+            await for_ever()
+        finally:
+            ended.set()
+
+    before = asyncio.all_tasks()
+    async with running(example(feed), settings, zone):
+        await begun.wait()
+    assert ended.is_set()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_source_whose_environment_lacks_something_does_not_start(
+    home: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_USER", "me")
+    monkeypatch.setenv("EXAMPLE_PASSWORD", "")
+    source = replace(EXAMPLE, required_environment=("EXAMPLE_USER", "EXAMPLE_PASSWORD"))
+    live = Settings(home=home, markets=Markets.LIVE)
+    job = SourceTask(source, live, zone, ProviderLimits())
+    # Its feed can't even be run, and isn't.
+    await job.run()
+    assert (state(job), job.status.detail) == (FeedState.NEEDS, "needs EXAMPLE_PASSWORD")
+    assert missing_environment(source, Settings(home=home)) == []
+
+
+async def test_a_simulated_market_never_reaches_the_real_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_PASSWORD", "hunter2")
+    stand_ins = {"https://a.example": "http://127.0.0.1:1", "https://a.example/ws": "ws://b"}
+
+    def look(session: FeedSession) -> None:
+        assert session.address("https://a.example/prices?x=1") == "http://127.0.0.1:1/prices?x=1"
+        assert session.address("https://a.example/ws/1") == "ws://b/1"
+        with pytest.raises(FeedError, match=r"no stand-in for https://elsewhere\.example"):
+            session.address("https://elsewhere.example/prices")
+        assert session.secret("EXAMPLE_PASSWORD") == SIMULATED_SECRET
+
+    await run_with(look, Settings(home=home, addresses=stand_ins))
+
+
+async def test_a_live_market_is_reached_where_it_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXAMPLE_PASSWORD", "hunter2")
+    monkeypatch.delenv("EXAMPLE_USER", raising=False)
+
+    def look(session: FeedSession) -> None:
+        assert session.address("https://a.example/x") == "https://a.example/x"
+        assert session.address("https://b.example/x") == "http://proxy/x"
+        assert session.secret("EXAMPLE_PASSWORD") == "hunter2"
+        with pytest.raises(FeedError, match="needs EXAMPLE_USER"):
+            session.secret("EXAMPLE_USER")
+
+    proxied = {"https://b.example": "http://proxy"}
+    await run_with(look, Settings(home=home, markets=Markets.LIVE, addresses=proxied))
+
+
+async def test_collect_runs_all_tells_how_they_are_and_stops_when_told(
+    settings: Settings, zone: LandingZone
+) -> None:
+    async def flows(session: FeedSession) -> None:
+        await session.land([message(b"a")])
+        await for_ever()
+
+    async def fails(session: FeedSession) -> None:
+        raise FeedError("no route")
+
+    sources = [example(flows), replace(example(fails), name="example_failing")]
+    assert feed_statuses(settings.home) == {}
+    collecting = asyncio.create_task(collect(settings, sources))
+    wanted = {"example_price": "running", "example_failing": "backing off"}
+    while {name: one.state for name, one in feed_statuses(settings.home).items()} != wanted:
+        assert not collecting.done()
+        await asyncio.sleep(0.05)
+    assert feed_statuses(settings.home)["example_failing"].detail == "FeedError: no route"
+    os.kill(os.getpid(), signal.SIGTERM)
+    await collecting
+    assert landed(zone) == [b"a"]
