@@ -1,6 +1,8 @@
 """The exchanges' own protocols on local sockets, with moving markets and faults on demand.
 
-`world` is what all simulated providers share: the market's clock, its seed, the journal of what
-was emitted, and the faults that were asked for. `providers` has one module per provider. The
-platform never imports anything from here; it only meets the simulator on a socket.
+`providers` has one module or package per provider, and all that only one of them knows. What they
+share is here: `world` (the clock, the seed, the ports), `journal` (what was emitted), `faults`
+and `http_faults` (what is to go wrong), `signal`, `board` and `market_days` (from which a market
+is made), `recordings` (payloads in place of a model), `sns_sender` (a topic that pushes). `server`
+runs it all. The platform never imports anything from here; it only meets the simulator on a socket.
 """

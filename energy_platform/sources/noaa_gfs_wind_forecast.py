@@ -10,8 +10,8 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.grib_ranges import GribRanges
-from energy_platform.feeds.sns_queue import SnsQueueFeed
+from energy_platform.feeds.sns.grib_ranges import GribRanges
+from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.formats import grib
 from energy_platform.market_rows import ForecastRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message

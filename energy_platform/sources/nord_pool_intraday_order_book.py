@@ -5,7 +5,7 @@ from typing import Final
 
 import pandera.polars as pa
 
-from energy_platform.feeds.nord_pool import TOKENS, intraday_topics
+from energy_platform.feeds.websocket.nord_pool import TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import EMPTY, order_events
 from energy_platform.market_rows import Instant, InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource

@@ -26,8 +26,8 @@ from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source, market_sources
-from energy_platform.simulator.intraday_market import open_contracts
 from energy_platform.simulator.journal import Journal
+from energy_platform.simulator.providers.nord_pool.market import open_contracts
 from energy_platform.tables import market_table, measurement
 from energy_platform.warehouse.delta import DeltaWarehouse
 from tests.support.comparison import compare, journalled_rows

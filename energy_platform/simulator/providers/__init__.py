@@ -1,1 +1,1 @@
-"""One module per simulated provider, each with one `PROVIDER` value."""
+"""One module or package per simulated provider, each with one `PROVIDER` value."""

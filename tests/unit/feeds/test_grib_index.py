@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.grib_index import byte_ranges, read_index
-from energy_platform.feeds.grib_ranges import GribRanges
-from energy_platform.feeds.s3_bucket import (
+from energy_platform.feeds.sns.grib_index import byte_ranges, read_index
+from energy_platform.feeds.sns.grib_ranges import GribRanges
+from energy_platform.feeds.sns.s3_bucket import (
     BucketUnavailableError,
     ObjectUnreadableError,
     PublicBucket,

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.fingerprints import Fingerprints
-from energy_platform.feeds.grib_ranges import GribRanges
-from energy_platform.feeds.sns_envelope import S3ObjectCreated, s3_objects_created
-from energy_platform.feeds.sns_queue import SnsQueueFeed
+from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
+from energy_platform.feeds.sns.fingerprints import Fingerprints
+from energy_platform.feeds.sns.grib_ranges import GribRanges
+from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.raw_message import RawMessage
-from energy_platform.simulator import aws
+from energy_platform.simulator.providers.noaa import aws
 from tests.support.feeds import MemorySession, free_ports
 
 KEY = "gfs.20260329/00/atmos/gfs.t00z.pgrb2.0p25.f003"

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.sns_signature import (
+from energy_platform.feeds.sns.signature import (
     SignatureChecker,
     UntrustedMessageError,
     check_certificate,

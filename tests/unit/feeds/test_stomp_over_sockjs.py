@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.feeds.stomp_over_sockjs import (
+from energy_platform.feeds.websocket.stomp_over_sockjs import (
     Closed,
     FramingError,
     Heartbeat,

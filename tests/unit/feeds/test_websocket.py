@@ -14,14 +14,14 @@ import pytest
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
-from energy_platform.feeds.nord_pool import intraday_topics
-from energy_platform.feeds.websocket import WebSocketFeed, sockjs_url
+from energy_platform.feeds.websocket.feed import WebSocketFeed, sockjs_url
+from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.market_source import MarketSource
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.intraday_market import ORDER_BOOK, TRADE, open_contracts
 from energy_platform.simulator.providers.nord_pool import PROVIDER
+from energy_platform.simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
@@ -234,7 +234,7 @@ async def test_the_token_is_refreshed_on_the_live_session(
         return token
 
     monkeypatch.setattr(type(BOOKS.tokens), "issue", count)
-    monkeypatch.setattr("energy_platform.simulator.providers.nord_pool._TOKEN_SECONDS", 4)
+    monkeypatch.setattr("energy_platform.simulator.providers.nord_pool.exchange._TOKEN_SECONDS", 4)
     feed = replace(BOOKS, refresh_before=timedelta(seconds=2))
     session = a_trader(world)
     began = asyncio.get_running_loop().time()

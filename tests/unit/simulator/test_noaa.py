@@ -15,13 +15,13 @@ import pytest
 from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
-from energy_platform.feeds.sns_queue import SnsQueueFeed
+from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator import server
 from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.gfs_files import forecast_file
-from energy_platform.simulator.gfs_schedule import Issue
 from energy_platform.simulator.providers.noaa import PROVIDER
+from energy_platform.simulator.providers.noaa.gfs_files import forecast_file
+from energy_platform.simulator.providers.noaa.gfs_schedule import Issue
 from energy_platform.simulator.world import World
 from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
 from tests.support.feeds import MemorySession, a_session, a_world

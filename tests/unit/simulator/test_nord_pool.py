@@ -14,14 +14,20 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from energy_platform.feeds.stomp_over_sockjs import Closed, Opened, StompFrame, decode, encode
-from energy_platform.simulator.intraday_market import (
+from energy_platform.feeds.websocket.stomp_over_sockjs import (
+    Closed,
+    Opened,
+    StompFrame,
+    decode,
+    encode,
+)
+from energy_platform.simulator.providers.nord_pool import PROVIDER
+from energy_platform.simulator.providers.nord_pool.market import (
     ORDER_BOOK,
     TRADE,
     IntradayMarket,
     open_contracts,
 )
-from energy_platform.simulator.providers.nord_pool import PROVIDER
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from tests.support.feeds import a_world

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 from starlette.routing import BaseRoute
 
 from energy_platform.simulator.faults import FaultKind
-from energy_platform.simulator.gfs_schedule import Flaw, Issue, Schedule
+from energy_platform.simulator.providers.noaa.gfs_schedule import Flaw, Issue, Schedule
 from energy_platform.simulator.world import SimulatorPorts, World
 
 if TYPE_CHECKING:
-    from energy_platform.simulator.aws import Cloud
-    from energy_platform.simulator.gfs_files import ForecastFile
+    from energy_platform.simulator.providers.noaa.aws import Cloud
+    from energy_platform.simulator.providers.noaa.gfs_files import ForecastFile
 
 _SOURCE: Final = "noaa_gfs_wind_forecast"
 _BUCKET: Final = "noaa-gfs-bdp-pds"
@@ -52,7 +52,7 @@ class _Noaa:
     async def run(self, world: World) -> None:
         """Serve S3, SNS and SQS, and publish files, until cancelled."""
         # moto and eccodes take two seconds to import; only the running simulator should pay.
-        from energy_platform.simulator import aws  # noqa: PLC0415
+        from energy_platform.simulator.providers.noaa import aws  # noqa: PLC0415
 
         async with aws.running(
             world.ports.aws,
@@ -113,18 +113,18 @@ class _Publisher:
                 await self._publish(file)
 
     async def _file(self, issue: Issue) -> "ForecastFile":
-        from energy_platform.simulator.gfs_files import forecast_file  # noqa: PLC0415 (eccodes)
+        from energy_platform.simulator.providers.noaa import gfs_files  # noqa: PLC0415 (eccodes)
 
-        return await asyncio.to_thread(forecast_file, self._world, issue)
+        return await asyncio.to_thread(gfs_files.forecast_file, self._world, issue)
 
     async def _replay(self, payloads: Sequence[bytes]) -> None:
         """Publish each recorded file once."""
-        from energy_platform.simulator.gfs_files import recorded_file  # noqa: PLC0415 (eccodes)
+        from energy_platform.simulator.providers.noaa import gfs_files  # noqa: PLC0415 (eccodes)
 
         journal, clock = self._world.journal, self._world.clock
         done = sum(1 for _ in journal.emissions(_SOURCE))
         for number, payload in enumerate(payloads):
-            file = await asyncio.to_thread(recorded_file, payload)
+            file = await asyncio.to_thread(gfs_files.recorded_file, payload)
             if number >= done:
                 await self._turn()
                 journal.emit(_SOURCE, clock.now(), file.rows)

@@ -21,18 +21,18 @@ import httpx
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.fingerprints import Fingerprints
-from energy_platform.feeds.s3_bucket import (
+from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
+from energy_platform.feeds.sns.fingerprints import Fingerprints
+from energy_platform.feeds.sns.s3_bucket import (
     BucketUnavailableError,
     FetchedFile,
     ObjectUnreadableError,
     PublicBucket,
 )
-from energy_platform.feeds.sns_envelope import S3ObjectCreated, s3_objects_created
 from energy_platform.raw_message import RawMessage
 
 if TYPE_CHECKING:
-    from energy_platform.feeds.sqs import Queue, QueuedMessage
+    from energy_platform.feeds.sns.sqs import Queue, QueuedMessage
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class SnsQueueFeed:
             FeedError: SQS can't be reached or refuses to answer.
         """
         # Half a second of imports that only the process which runs this feed should pay.
-        from energy_platform.feeds.sqs import open_queue  # noqa: PLC0415
+        from energy_platform.feeds.sns.sqs import open_queue  # noqa: PLC0415
 
         async with (
             open_queue(

@@ -5,8 +5,8 @@ Shared by every source that is one of its topics.
 
 from typing import Final
 
-from energy_platform.feeds.access_token import TokenIssuer
-from energy_platform.feeds.websocket import WebSocketFeed
+from energy_platform.feeds.websocket.access_token import TokenIssuer
+from energy_platform.feeds.websocket.feed import WebSocketFeed
 
 TOKENS: Final = TokenIssuer(
     url="https://sso.nordpoolgroup.com/connect/token",

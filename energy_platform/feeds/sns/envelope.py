@@ -1,6 +1,6 @@
 """What AWS puts around a notification: the SNS envelope, and the S3 event inside it.
 
-Pure text to values. Whether an envelope may be trusted is said in `sns_signature`.
+Pure text to values. Whether an envelope may be trusted is said in `signature`.
 """
 
 import json

@@ -14,8 +14,8 @@ import eccodes
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_platform.simulator.gfs_schedule import Flaw, Issue
 from energy_platform.simulator.journal import Row
+from energy_platform.simulator.providers.noaa.gfs_schedule import Flaw, Issue
 from energy_platform.simulator.world import World
 
 _NORTH, _WEST, _SOUTH, _EAST = 55.5, 5.5, 47.0, 15.5

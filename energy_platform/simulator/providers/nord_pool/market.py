@@ -1,7 +1,7 @@
 """A continuous intraday market: order books of quarter-hours that move, and trades in them.
 
 Rows are made here in both shapes: as Nord Pool sends them, and as the columns of the sources'
-tables. How they travel is the business of `providers.nord_pool`.
+tables. How they travel is the business of `exchange`.
 
 The books live in memory: a market that starts again opens new ones, whose revision numbers are
 higher, since they begin with the milliseconds of market time. Trades are kept in the journal, so

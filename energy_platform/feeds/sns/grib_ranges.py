@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.grib_index import ByteRange, byte_ranges, read_index
-from energy_platform.feeds.s3_bucket import (
+from energy_platform.feeds.sns.grib_index import ByteRange, byte_ranges, read_index
+from energy_platform.feeds.sns.s3_bucket import (
     FetchedFile,
     ObjectUnreadableError,
     PublicBucket,

@@ -39,14 +39,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from energy_platform.feeds.stomp_over_sockjs import (
+from energy_platform.feeds.websocket.stomp_over_sockjs import (
     FramingError,
     StompFrame,
     stomp_frames,
     stomp_text,
 )
 from energy_platform.simulator.faults import FaultKind
-from energy_platform.simulator.intraday_market import (
+from energy_platform.simulator.providers.nord_pool.market import (
     ORDER_BOOK,
     TRADE,
     IntradayMarket,

@@ -25,9 +25,9 @@ from starlette.routing import Route
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.fingerprints import Fingerprints
-from energy_platform.feeds.sns_envelope import json_object
-from energy_platform.feeds.sns_signature import (
+from energy_platform.feeds.sns.envelope import json_object
+from energy_platform.feeds.sns.fingerprints import Fingerprints
+from energy_platform.feeds.sns.signature import (
     NOTIFICATION,
     SUBSCRIPTION,
     SignatureChecker,

@@ -26,9 +26,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.access_token import AccessToken, TokenIssuer, retry_after_seconds
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.stomp_over_sockjs import (
+from energy_platform.feeds.websocket.access_token import (
+    AccessToken,
+    TokenIssuer,
+    retry_after_seconds,
+)
+from energy_platform.feeds.websocket.stomp_over_sockjs import (
     HEARTBEAT,
     Closed,
     Heartbeat,

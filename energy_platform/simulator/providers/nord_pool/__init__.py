@@ -1,0 +1,5 @@
+"""Nord Pool Intraday: `market` is what happens there, `exchange` how it is told on the wire."""
+
+from energy_platform.simulator.providers.nord_pool.exchange import PROVIDER
+
+__all__ = ["PROVIDER"]
