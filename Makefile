@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another Python makes another environment; a changed lock brings the one that is there up to date.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PARALLEL := --numprocesses 2 --dist worksteal
 READY := $(VENV)/.ready-$(VERSION)
 
 .PHONY: up test quick check format bench lock clean
@@ -12,11 +13,11 @@ up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
 
 test: $(READY) ## Set up, then run every test, those that start the whole platform last
-	$(BIN)/pytest -m "not end_to_end"
+	$(BIN)/pytest -m "not end_to_end" $(PARALLEL)
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end"
+	$(BIN)/pytest -m "not end_to_end" $(PARALLEL)
 
 check: $(READY) ## Format, lint, types, and which way imports point
 	$(BIN)/ruff format --check .
@@ -41,6 +42,7 @@ clean:
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	test -x $(BIN)/python$(VERSION) || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $(READY)
