@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         markets: The simulator, or the real markets.
         landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
         broker_url: Address of the Celery broker.
+        market_clock: The file that a simulated market keeps its clock in, if it is one.
         addresses: Provider addresses and what to reach instead, as a JSON object.
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     markets: Markets = Markets.SIMULATED
     landing: str | None = None
     broker_url: str = "redis://127.0.0.1:6379/0"
+    market_clock: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
         default_factory=dict
     )

@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Optional
 
@@ -117,21 +117,26 @@ def status(*, json: Json = False) -> None:
     if json:
         print_json({"processes": processes, "sources": sources})
         return
-    print_table(
-        "Processes",
-        ["name", "pid", "state", "restarts"],
-        [(one.name, one.pid, one.state, one.restarts) for one in processes],
-    )
+    if processes:
+        print_table(
+            "Processes",
+            ["name", "pid", "state", "restarts"],
+            [(one.name, str(one.pid or ""), one.state, one.restarts) for one in processes],
+        )
+    else:
+        console().print(f"Nothing runs from {settings().home}; `energy-platform up` starts it.\n")
     print_table(
         "Sources",
-        ["name", "protocol", "group", "landed", "committed", "rows", "last event", "lag s",
+        ["name", "protocol", "group", "landed", "committed", "rows", "last event", "lag",
          "quarantined", "state"],
         [_source_row(source) for source in sources],
     )  # fmt: skip
 
 
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:
-    state = f"needs {', '.join(source.needs)}" if source.needs else str(source.state)
+    state = " ".join([source.state, *source.needs]) + (
+        f": {source.detail}" if source.detail else ""
+    )
     return (
         source.name,
         source.protocol,
@@ -140,7 +145,7 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
         source.committed_offset,
         source.rows,
         source.last_event_at,
-        source.lag_seconds,
+        None if source.lag_seconds is None else timedelta(seconds=source.lag_seconds),
         source.quarantined,
         state,
     )
@@ -200,17 +205,17 @@ def simulate(  # noqa: PLR0913 (one option per port)
     ] = None,
 ) -> None:
     """Run simulated markets on their own protocols, on loopback."""
-    from energy_platform.simulator.clock import MarketClock
+    from energy_platform.market_clock import MarketClock
     from energy_platform.simulator.journal import Journal
     from energy_platform.simulator.server import serve
-    from energy_platform.simulator.world import SimulatorPorts, World
+    from energy_platform.simulator.world import SimulatorPorts, World, clock_file
 
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     folder = settings().home / "simulator"
     folder.mkdir(parents=True, exist_ok=True)
     begin = parse_instant(origin) if origin is not None else None
     world = World(
-        clock=MarketClock.resume(folder / "clock.json", origin=begin, speed=speed),
+        clock=MarketClock.resume(clock_file(settings().home), origin=begin, speed=speed),
         seed=seed,
         rate=rate,
         ports=SimulatorPorts(

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from energy_platform.collector.lander import Lander
 from energy_platform.collector.limits import ProviderLimits
 from energy_platform.errors import FeedError, FencedError
 from energy_platform.landing import LandingZone
+from energy_platform.market_clock import MarketClock
 from energy_platform.market_source import MarketSource
 from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Markets, Settings
@@ -82,6 +84,10 @@ class _Session:
         await self.lander.land(messages, cursor)
         self.status.state, self.status.detail, self.status.failures = FeedState.RUNNING, "", 0
         self.status.landed_messages += len(messages)
+
+    def now(self) -> datetime:
+        file = self.settings.market_clock
+        return MarketClock.load(file).now() if file and file.exists() else datetime.now(UTC)
 
     def address(self, url: str) -> str:
         reached = [real for real in self.settings.addresses if url.startswith(real)]

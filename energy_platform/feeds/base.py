@@ -6,6 +6,7 @@ raises.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -40,6 +41,12 @@ class FeedSession(Protocol):
         Returns once they are durable; only then may the feed acknowledge them upstream.
         With `cursor=None` the last cursor stays. Waits while the landing zone is slow, so a feed
         that awaits it is never ahead by more than what it holds itself.
+        """
+
+    def now(self) -> datetime:
+        """Return market time (UTC): what a feed's windows of time are counted from.
+
+        The wall clock's on real markets; when a message was received is always wall time.
         """
 
     def address(self, url: str) -> str:

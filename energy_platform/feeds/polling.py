@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 from energy_platform.errors import FeedError
@@ -139,7 +139,7 @@ class PollingFeed(ABC, Generic[RequestT]):
 
         One failing request holds back the window, not the others of its round.
         """
-        now = datetime.now(UTC)
+        now = session.now()
         start, end = self.window(progress.reached, now)
         requests = self.requests(start, end)
         marks = {

@@ -14,10 +14,15 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from energy_platform.simulator.clock import MarketClock
+from energy_platform.market_clock import MarketClock
 from energy_platform.simulator.faults import FaultPlan
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.signal import Signal
+
+
+def clock_file(home: Path) -> Path:
+    """Return where the simulator of a home folder keeps its clock."""
+    return home / "simulator" / "clock.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

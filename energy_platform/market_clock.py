@@ -1,6 +1,7 @@
-"""Market time: wall time, run at any speed, and stopped on demand.
+"""Market time: wall time on real markets; in a simulated one it runs at any speed, and stops.
 
-Nothing here knows what happens in the market; providers ask it for the time and wait on it.
+Nothing here knows what happens in the market. The simulator keeps its clock in a file, so that
+feeds, which ask for windows of market time, go by the same clock.
 """
 
 import asyncio
@@ -30,6 +31,16 @@ class MarketClock:
     frozen_at: datetime | None = None
 
     @classmethod
+    def load(cls, file: Path) -> Self:
+        """Return the clock that is kept in `file`."""
+        kept = json.loads(file.read_text())
+        return cls(
+            origin=datetime.fromisoformat(kept["origin"]),
+            started_at=datetime.fromisoformat(kept["started_at"]),
+            speed=kept["speed"],
+        )
+
+    @classmethod
     def resume(cls, file: Path, *, origin: datetime | None, speed: float) -> Self:
         """Go on with the clock kept in `file`, so that a restart does not turn time back.
 
@@ -37,20 +48,17 @@ class MarketClock:
         """
         now = datetime.now(UTC)
         if file.exists():
-            kept = json.loads(file.read_text())
-            clock = cls(
-                origin=datetime.fromisoformat(kept["origin"]),
-                started_at=datetime.fromisoformat(kept["started_at"]),
-                speed=kept["speed"],
-            )
+            clock = cls.load(file)
             if clock.speed == speed and origin in (None, clock.origin):
                 return clock
         clock = cls(origin=origin or now, started_at=now, speed=speed)
-        file.write_text(
+        fresh = file.with_suffix(".new")
+        fresh.write_text(
             json.dumps(
                 {"origin": clock.origin.isoformat(), "started_at": now.isoformat(), "speed": speed}
             )
         )
+        fresh.replace(file)
         return clock
 
     def now(self) -> datetime:
