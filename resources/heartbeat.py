@@ -49,6 +49,8 @@ def beating(run_id: str) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+        with contextlib.suppress(RedisError):
+            _broker().delete(_key(run_id))
 
 
 def _beat(run_id: str, ended: threading.Event) -> None:

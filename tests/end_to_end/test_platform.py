@@ -221,11 +221,14 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Pla
     def kill_in_mid_run() -> set[str]:
         """Kill both workers while a run beats; return the runs that were under way."""
         pids = [platform.pid(name) for name in ("worker-1", "worker-2")]
-        _wait_for("run", lambda: broker.keys("energy_platform:run:*"), RECOVERY_SECONDS)
-        beating = {str(key).rpartition(":")[2] for key in broker.keys("energy_platform:run:*")}
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while not (beating := broker.keys("energy_platform:run:*")):
+            assert time.monotonic() < deadline, "no run begins"
+            time.sleep(0.01)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        return {run_id for run_id in beating if status(run_id) == "STARTED"}
+        runs = {str(key).rpartition(":")[2] for key in beating}
+        return {run_id for run_id in runs if status(run_id) == "STARTED"}
 
     # A run may have come to its end between the look and the blow.
     caught: set[str] = set()
