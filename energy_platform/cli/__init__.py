@@ -35,6 +35,6 @@ def main() -> None:
     except UsageError as error:
         complain(str(error))
         sys.exit(2)
-    except EnergyPlatformError as error:
+    except (EnergyPlatformError, OSError) as error:
         complain(str(error))
         sys.exit(1)

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Final, Optional
 
 import typer
 
-from energy_platform.cli.output import complain, console, print_json, print_table
+from energy_platform.cli.output import complain, console, count, print_json, print_table
 from energy_platform.cli.platform import Json, parse_instant
 from energy_platform.errors import UsageError
 from energy_platform.raw_message import RawMessage
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from energy_platform.market_source import MarketSource
+
+_REASONS: Final = 20
+"""Reasons why rows failed that are told one by one."""
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A market source's name.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Payloads as received.")]
@@ -44,10 +47,10 @@ def catalog(*, json: Json = False) -> None:
         return
     print_table(
         "Market sources",
-        ["name", "provider", "protocol", "group", "key", "expected lag s", "needs"],
+        ["name", "provider", "protocol", "group", "key", "expected lag", "needs"],
         [
-            (e.name, e.provider, e.protocol, e.group, ", ".join(e.key), e.expected_lag_seconds,
-             ", ".join(e.needs))
+            (e.name, e.provider, e.protocol, e.group, ", ".join(e.key),
+             timedelta(seconds=e.expected_lag_seconds), ", ".join(e.needs))
             for e in entries
         ],
     )  # fmt: skip
@@ -73,10 +76,10 @@ def parse(
     if json:
         print_json({"rows": checked.rows.to_dicts(), "failed": checked.quarantined.to_dicts()})
     elif csv:
-        sys.stdout.write(checked.rows.write_csv())
+        sys.stdout.write(checked.rows.write_csv(datetime_format="%+"))
     else:
         print_table(
-            f"{source.name}: {checked.rows.height} rows",
+            f"{source.name}: {count(checked.rows.height, 'row')}",
             checked.rows.columns,
             checked.rows.iter_rows(),
         )
@@ -101,7 +104,9 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     while reports[-1].stop < landed.stop:
         reports.append(batches.run(source))
     new, parsed = sum(r.rows_new for r in reports), sum(r.rows_parsed for r in reports)
-    console().print(f"{len(messages)} messages landed, {parsed} rows parsed, {new} of them new")
+    console().print(
+        f"{count(len(messages), 'message')} landed, {count(parsed, 'row')} parsed, {new:,} new"
+    )
     _report_failures(pl.concat([report.quarantined for report in reports]))
 
 
@@ -129,7 +134,8 @@ def replay(
     start = log.offset_at(parse_instant(since)) if since is not None else 0
     stop = min(log.offset_at(parse_instant(until)), committed) if until is not None else committed
     stored = batches.replay(source, start=start, stop=stop)
-    console().print(f"{max(0, stop - start)} messages replayed, {stored} rows stored")
+    replayed = count(max(0, stop - start), "message")
+    console().print(f"{replayed} replayed, {count(stored, 'row')} stored")
 
 
 def _messages(
@@ -170,6 +176,8 @@ def _report_failures(quarantined: "pl.DataFrame") -> None:
     if quarantined.is_empty():
         return
     by_reason = quarantined.group_by("reason", maintain_order=True).len()
-    for reason, count in by_reason.iter_rows():
-        complain(reason if count == 1 else f"{reason} ({count} times)")
+    for reason, times in by_reason.head(_REASONS).iter_rows():
+        complain(reason if times == 1 else f"{reason} ({times} times)")
+    if by_reason.height > _REASONS:
+        complain(f"and {count(by_reason.height - _REASONS, 'reason')} more")
     raise typer.Exit(1)

@@ -5,44 +5,63 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-_PIPE_COLUMNS = 200
+_PIPE_COLUMNS: Final = 200
+_SPANS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 
 
-def console() -> Console:
-    """Return the console of standard output; a pipe gets lines as wide as the tables are."""
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that prints text as it is; a pipe gets lines as wide as the tables are."""
     piped = not sys.stdout.isatty()
-    return Console(highlight=False, width=_PIPE_COLUMNS if piped else None)
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=stderr,
+        width=_PIPE_COLUMNS if piped else None,
+    )
 
 
 def complain(message: str) -> None:
-    """Say in one line what went wrong."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"[red]error:[/red] {' '.join(message.split())}"
-    )
+    """Say in one line what went wrong; what a payload holds can't reach the terminal's controls."""
+    printable = "".join(char if char.isprintable() else " " for char in message)
+    console(stderr=True).print(Text("error:", "red"), " ".join(printable.split()))
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON; dataclasses as objects, instants as ISO 8601."""
-    json.dump(value, sys.stdout, default=_plain, indent=2, ensure_ascii=False)
+    json.dump(value, sys.stdout, default=_plain, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; numbers to the right, None as nothing."""
+    """Print rows as a table; numbers and spans of time to the right, None as nothing."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     listed = list(rows)
     for position, column in enumerate(columns):
-        numeric = all(isinstance(row[position], int | float | None) for row in listed)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        to_the_right = all(
+            isinstance(row[position], int | float | timedelta | None) for row in listed
+        )
+        table.add_column(column, justify="right" if to_the_right else "left", overflow="fold")
     for row in listed:
         table.add_row(*(_cell(value) for value in row))
     console().print(table)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> count(1, "row"), count(2_000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cell(value: object) -> str:
@@ -50,13 +69,23 @@ def _cell(value: object) -> str:
         case None:
             return ""
         case float():
-            return f"{value:,.1f}"
-        case int():
+            return f"{value:,.10g}"
+        case int() if not isinstance(value, bool):
             return f"{value:,}"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}"
+        case timedelta():
+            return _span(value.total_seconds())
         case _:
             return str(value)
+
+
+def _span(seconds: float) -> str:
+    """Return a span of time in the largest unit of which it has two."""
+    for unit, size in _SPANS.items():
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.1f} s"
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON can hold)
@@ -64,6 +93,4 @@ def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON can hold)
         return asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
     raise TypeError(f"{type(value).__name__} has no place in JSON")

@@ -82,7 +82,10 @@ class LandingZone:
             UsageError: No landing zone can be at this address.
         """
         if url.startswith("file://"):
-            return cls(LocalStore.from_url(url, mkdir=True))
+            try:
+                return cls(LocalStore.from_url(url, mkdir=True))
+            except OSError as error:
+                raise UsageError(f"no landing zone can be at {url}: {error}") from None
         if url.startswith("gs://"):
             return cls(GCSStore.from_url(url))
         raise UsageError(

@@ -57,7 +57,8 @@ class Supervisor:
     def statuses(self) -> list[ProcessStatus]:
         """Return each process's status; empty when nothing runs."""
         try:
-            infos: Any = self._proxy().supervisor.getAllProcessInfo()
+            with self._proxy() as proxy:
+                infos: Any = proxy.supervisor.getAllProcessInfo()
         except (OSError, xmlrpc.client.Error):
             return []
         restarts = self._restarts()
@@ -119,7 +120,8 @@ class Supervisor:
     def pid(self) -> int | None:
         """Return the process id of this home's supervisord, if it runs."""
         try:
-            answer: Any = self._proxy().supervisor.getPID()
+            with self._proxy() as proxy:
+                answer: Any = proxy.supervisor.getPID()
         except (OSError, xmlrpc.client.Error):
             return None
         return int(answer)
