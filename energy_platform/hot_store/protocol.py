@@ -35,7 +35,7 @@ class HotStore(Protocol):
         """Return the landing offset up to which points have been written; 0 at first."""
 
     def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> None:
-        """Write points (the time column, tags, fields) and note the landing offset they reach to."""
+        """Write points (the time column, tags, fields) and note the landing offset they reach."""
 
     def read(
         self,
