@@ -26,8 +26,12 @@ from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source, market_sources
+from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.providers.nord_pool.market import open_contracts
+from energy_platform.status import SourceStatus, source_statuses
+from energy_platform.stores import open_micro_batches
+from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.tables import market_table, measurement
 from energy_platform.warehouse.delta import DeltaWarehouse
 from tests.support.comparison import compare, journalled_rows
@@ -65,15 +69,16 @@ class Platform:
             check=False, timeout=120,
         )  # fmt: skip
 
-    def status(self) -> dict[str, Any]:
-        answer = self.command("status", "--json")
-        assert answer.returncode == 0, answer.stderr
-        status: dict[str, Any] = json.loads(answer.stdout)
-        return status
+    def sources(self) -> dict[str, SourceStatus]:
+        settings = Settings(home=self.home)
+        statuses = source_statuses(settings, open_micro_batches(settings))
+        return {one.name: one for one in statuses}
+
+    def processes(self) -> dict[str, ProcessStatus]:
+        return {one.name: one for one in Supervisor(self.home).statuses()}
 
     def pid(self, name: str) -> int:
-        [pid] = [one["pid"] for one in self.status()["processes"] if one["name"] == name]
-        return int(pid)
+        return self.processes()[name].pid
 
     def option(self, process: str, option: str) -> str:
         command = psutil.Process(self.pid(process)).cmdline()
@@ -143,7 +148,15 @@ def test_every_source_flows_soon_after_the_start(platform: Platform) -> None:
     log = platform.home / "up.log"
     _wait_for("word of the UI", lambda: "Dagster UI: http://127.0.0.1" in log.read_text(),
               START_SECONDS)  # fmt: skip
-    status = platform.status()
+    _wait_for("rows of every source", lambda: all(one.rows for one in platform.sources().values()),
+              START_SECONDS)  # fmt: skip
+    assert platform.sources().keys() >= FIRST_EIGHT
+
+
+def test_the_command_line_shows_processes_and_sources(platform: Platform) -> None:
+    answer = platform.command("status", "--json")
+    assert answer.returncode == 0, answer.stderr
+    status = json.loads(answer.stdout)
     assert {one["name"] for one in status["processes"]} == set(PROCESSES)
     assert {one["state"] for one in status["processes"]} == {"RUNNING"}
     assert {one["name"] for one in status["sources"]} >= FIRST_EIGHT
@@ -189,21 +202,20 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(platform: 
             json={"source": "nord_pool_intraday_trade", "kind": kind},
         ).raise_for_status()
 
-    def trades() -> dict[str, Any]:
-        sources = {one["name"]: one for one in platform.status()["sources"]}
-        trade: dict[str, Any] = sources["nord_pool_intraday_trade"]
-        return trade
+    def trades() -> SourceStatus:
+        return platform.sources()["nord_pool_intraday_trade"]
 
-    _wait_for("quarantine", lambda: trades()["quarantined"] >= 2, RECOVERY_SECONDS)
-    before = trades()["rows"]
-    _wait_for("trades after it", lambda: trades()["rows"] > before, RECOVERY_SECONDS)
+    _wait_for("quarantine", lambda: trades().quarantined >= 2, RECOVERY_SECONDS)
+    before = trades().rows
+    _wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
 
 
 @pytest.mark.parametrize("name", PROCESSES[:-2])
 def test_a_killed_process_comes_back_and_data_flows_on(platform: Platform, name: str) -> None:
     pid = platform.pid(name)
     os.kill(pid, signal.SIGKILL)
-    _wait_for(f"new {name}", lambda: platform.pid(name) not in (0, pid), RECOVERY_SECONDS)
+    _wait_for(f"new {name}", lambda: platform.pid(name) not in {0, pid}, RECOVERY_SECONDS)
+    assert platform.processes()[name].restarts == 1
     _wait_until_everything_fast_has_moved(platform)
 
 
@@ -283,8 +295,8 @@ def _wait_until_everything_fast_has_moved(platform: Platform) -> None:
     fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
 
     def committed() -> dict[str, int]:
-        sources = platform.status()["sources"]
-        return {one["name"]: one["committed_offset"] for one in sources if one["name"] in fast}
+        sources = platform.sources()
+        return {name: sources[name].committed_offset for name in fast}
 
     before = committed()
     _wait_for(
@@ -310,8 +322,8 @@ def _wait_until_quiet(platform: Platform) -> None:
     while time.monotonic() - since < QUIET_SECONDS:
         assert time.monotonic() < deadline, "the platform does not come to rest"
         time.sleep(1)
-        sources = platform.status()["sources"]
-        landed = {one["name"]: one["landed_offset"] for one in sources}
-        behind = [one for one in sources if one["committed_offset"] < one["landed_offset"]]
+        sources = platform.sources().values()
+        landed = {one.name: one.landed_offset for one in sources}
+        behind = [one for one in sources if one.committed_offset < one.landed_offset]
         if landed != seen or behind:
             seen, since = landed, time.monotonic()
