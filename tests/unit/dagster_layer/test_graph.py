@@ -49,7 +49,7 @@ def test_every_market_asset_says_what_it_holds() -> None:
         assert node.description, key
         assert node.owners, key
         assert node.freshness_policy_or_from_metadata is not None, key
-        columns = node.metadata["dagster/column_schema"].value.columns
+        columns = node.metadata["dagster/column_schema"].columns
         assert {column.name for column in columns} > {"received_at", "landing_offset"}
         assert any(column.tags.get("unit") for column in columns), key
 

@@ -1,0 +1,137 @@
+"""An asset's materialization says what its micro-batch did, and its checks what failed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    materialize,
+)
+
+from assets import market_assets
+from assets.market import BATCH_PARSED, ROWS_VALID
+from energy_platform.micro_batch import MicroBatches
+from resources import Platform
+from tests.support.sources import EXAMPLE, NOON, example_message, prices
+from tests.support.stores import hot, land, quarantined, stored
+
+OTHER = replace(EXAMPLE, name="example_other")
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def run(instance: DagsterInstance, *names: str) -> ExecuteInProcessResult:
+    return materialize(
+        market_assets([EXAMPLE, OTHER]),
+        selection=list(names or (EXAMPLE.name,)),
+        resources={"platform": Platform()},
+        instance=instance,
+    )
+
+
+def metadata(result: ExecuteInProcessResult, name: str = EXAMPLE.name) -> dict[str, Any]:
+    [materialization] = result.asset_materializations_for_node(name)
+    return {label: value.value for label, value in materialization.metadata.items()}
+
+
+def checks(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+    return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+
+def samples(check: AssetCheckEvaluation) -> Any:
+    return check.metadata["samples"].value
+
+
+def test_a_good_batch(instance: DagsterInstance, platform_batches: MicroBatches) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0), ("CZ", 1, 2.0)], minutes=5)])
+    land(platform_batches, [example_message([("CZ", 0, 1.0)], minutes=6)])
+    result = run(instance)
+    assert result.success
+    said = metadata(result)
+    assert said.pop("batch_seconds") > 0
+    assert said.pop("lag_seconds") > 0
+    assert said.pop("last_received_at") == NOON.timestamp() + 360
+    assert said == {
+        "dagster/row_count": 2,
+        "rows_parsed": 3,
+        "rows_quarantined": 0,
+        "messages": 2,
+        "landing_offsets": "[0, 2)",
+    }
+    assert {name: check.passed for name, check in checks(result).items()} == {
+        ROWS_VALID: True,
+        BATCH_PARSED: True,
+    }
+    assert prices(stored(platform_batches)) == [1.0, 2.0]
+    assert prices(hot(platform_batches)) == [1.0, 2.0]
+
+
+def test_nothing_new_is_a_materialization_too(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    result = run(instance)
+    assert result.success
+    assert metadata(result)["landing_offsets"] == "[0, 0)"
+    assert "lag_seconds" not in metadata(result)
+
+
+def test_quarantined_rows_are_a_warning_with_samples(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    bad = [("CZ", quarter, 9_000.0 + quarter) for quarter in range(1, 15)]
+    land(platform_batches, [example_message([("CZ", 0, 1.0), *bad])])
+    result = run(instance)
+    assert result.success, "bad rows end no run"
+    rows_valid, batch_parsed = checks(result)[ROWS_VALID], checks(result)[BATCH_PARSED]
+    assert batch_parsed.passed
+    assert samples(batch_parsed) == []
+    assert not rows_valid.passed
+    assert rows_valid.severity is AssetCheckSeverity.WARN
+    assert rows_valid.metadata["quarantined_rows"].value == 14
+    assert len(samples(rows_valid)) == 10
+    assert set(samples(rows_valid)[0]) == {"landing_offset", "check", "reason", "row"}
+    assert samples(rows_valid)[0]["reason"] == (
+        "price_eur_per_mwh = 9001.0 fails less_than_or_equal_to(5000)"
+    )
+    assert metadata(result)["rows_quarantined"] == 14
+
+
+def test_an_unparsed_message_is_an_error_with_samples(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message(b"{}"), example_message([("CZ", 0, 1.0)])])
+    result = run(instance)
+    assert result.success
+    rows_valid, batch_parsed = checks(result)[ROWS_VALID], checks(result)[BATCH_PARSED]
+    assert rows_valid.passed
+    assert not batch_parsed.passed
+    assert batch_parsed.severity is AssetCheckSeverity.ERROR
+    assert batch_parsed.metadata["unparsed_messages"].value == 1
+    assert samples(batch_parsed) == [
+        {"landing_offset": 0, "check": "parse", "reason": "not a JSON array", "row": None}
+    ]
+    assert prices(stored(platform_batches)) == [1.0]
+    assert quarantined(platform_batches).height == 1
+
+
+def test_one_run_takes_several_sources(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    for source in (EXAMPLE, OTHER):
+        land(platform_batches, [example_message([("CZ", 0, 1.0)])], source=source)
+    result = run(instance, EXAMPLE.name, OTHER.name)
+    assert result.success
+    for source in (EXAMPLE, OTHER):
+        assert metadata(result, source.name)["messages"] == 1
+        assert prices(stored(platform_batches, source)) == [1.0]
+        assert instance.get_latest_materialization_event(AssetKey(source.name)) is not None

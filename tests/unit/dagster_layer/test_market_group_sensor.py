@@ -1,0 +1,114 @@
+"""A group's sensor asks for one run over what is behind, and never for two at once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    DagsterRunStatus,
+    DefaultSensorStatus,
+    RunRequest,
+    SensorDefinition,
+    SkipReason,
+    build_sensor_context,
+)
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.test_utils import create_run_for_test
+
+from energy_platform.market_source import MarketGroup
+from energy_platform.micro_batch import MicroBatches
+from resources import Platform
+from sensors import market_group_sensors
+from sensors.market_group import UNFINISHED
+from tests.support.sources import EXAMPLE, example_message
+from tests.support.stores import land, run_all
+
+OTHER = replace(EXAMPLE, name="example_other")
+WEATHER = replace(EXAMPLE, name="example_weather", group=MarketGroup.WEATHER)
+JOB = "auctions_micro_batch"
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def auctions() -> SensorDefinition:
+    sensors = {one.name: one for one in market_group_sensors([EXAMPLE, OTHER, WEATHER])}
+    assert set(sensors) == {"auctions_sensor", "weather_sensor"}
+    return sensors["auctions_sensor"]
+
+
+def tick(sensor: SensorDefinition, instance: DagsterInstance) -> RunRequest | str:
+    """Evaluate a sensor; return its request, or why there is none."""
+    with build_sensor_context(instance=instance, resources={"platform": Platform()}) as context:
+        answer = sensor(context)
+    if isinstance(answer, SkipReason):
+        assert answer.skip_message
+        return answer.skip_message
+    assert isinstance(answer, RunRequest)
+    return answer
+
+
+def asked_for(answer: RunRequest | str) -> list[AssetKey]:
+    assert isinstance(answer, RunRequest), answer
+    assert answer.asset_selection is not None
+    return list(answer.asset_selection)
+
+
+def test_a_sensor_is_on_from_the_start(auctions: SensorDefinition) -> None:
+    assert auctions.default_status is DefaultSensorStatus.RUNNING
+    assert auctions.job_name == JOB
+
+
+def test_nothing_new_starts_nothing(
+    auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    assert tick(auctions, instance) == "nothing new has landed"
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    run_all(platform_batches)
+    assert tick(auctions, instance) == "nothing new has landed"
+
+
+def test_one_run_takes_the_sources_that_are_behind(
+    auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    message = example_message([("CZ", 0, 1.0)])
+    land(platform_batches, [message], source=WEATHER)
+    assert tick(auctions, instance) == "nothing new has landed"
+    land(platform_batches, [message], source=OTHER)
+    assert asked_for(tick(auctions, instance)) == [AssetKey(OTHER.name)]
+    land(platform_batches, [message])
+    assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name), AssetKey(OTHER.name)]
+
+
+@pytest.mark.parametrize("status", UNFINISHED)
+def test_a_group_never_has_two_runs(
+    auctions: SensorDefinition,
+    instance: DagsterInstance,
+    platform_batches: MicroBatches,
+    status: DagsterRunStatus,
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    location = RegisteredCodeLocationOrigin("energy_platform")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), JOB)
+    create_run_for_test(instance, job_name=JOB, status=status, remote_job_origin=origin)
+    assert tick(auctions, instance) == "a run of this group is under way"
+
+
+def test_what_is_no_unfinished_run_of_the_group_holds_up_nothing(
+    auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    for status in set(DagsterRunStatus) - set(UNFINISHED) - {DagsterRunStatus.MANAGED}:
+        create_run_for_test(instance, job_name=JOB, status=status)
+    create_run_for_test(instance, job_name="weather_micro_batch", status=DagsterRunStatus.STARTED)
+    assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name)]

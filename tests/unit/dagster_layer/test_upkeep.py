@@ -1,0 +1,130 @@
+"""Old runs are forgotten with all that hangs on them; what an asset last said is not."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, materialize
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickStatus
+from dagster._core.test_utils import create_run_for_test
+
+from assets import market_assets
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.supervision.plan import PROJECT
+from energy_platform.tables import measurement
+from resources import Platform
+from resources.launcher import WarmCeleryRunLauncher
+from sensors.upkeep import forget_finished_runs, table_upkeep
+from tests.support.sources import EXAMPLE, example_message, prices
+from tests.support.stores import hot, land, run_all, stored
+
+KEEP = timedelta(hours=1)
+
+pytestmark = pytest.mark.usefixtures("example_known")
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """An instance of the platform's own `dagster.yaml`."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    shutil.copy(PROJECT / "dagster.yaml", folder)
+    monkeypatch.setenv("ENERGY_PLATFORM_DAGSTER_STORAGE", str(folder / "storage"))
+    monkeypatch.setenv("ENERGY_PLATFORM_BROKER_URL", "redis://127.0.0.1:1/0")
+    with DagsterInstance.from_config(str(folder)) as instance:
+        yield instance
+
+
+def a_run(instance: DagsterInstance) -> str:
+    """Materialize the example's next batch; return the run."""
+    result = materialize(
+        market_assets([EXAMPLE]),
+        selection=[EXAMPLE.name],
+        resources={"platform": Platform()},
+        instance=instance,
+    )
+    assert result.success
+    return result.run_id
+
+
+def mentions(tmp_path: Path, run_id: str) -> int:
+    """Count the rows, of every table with a run's id, that speak of this run."""
+    found = 0
+    for file in (tmp_path / "dagster").rglob("*.db"):
+        connection = sqlite3.connect(file)
+        tables = connection.execute(
+            "SELECT DISTINCT m.name FROM sqlite_schema m, pragma_table_info(m.name) c "
+            "WHERE m.type = 'table' AND c.name = 'run_id'"
+        ).fetchall()
+        for (table,) in tables:
+            [rows] = connection.execute(
+                f"SELECT COUNT(*) FROM {table} WHERE run_id = ?", [run_id]
+            ).fetchone()
+            found += rows
+        connection.close()
+    return found
+
+
+def later(**by: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**by)
+
+
+def test_old_runs_are_gone_with_their_events_and_check_results(
+    instance: DagsterInstance, tmp_path: Path, platform_batches: MicroBatches
+) -> None:
+    old = [a_run(instance) for _ in range(2)]
+    newest = a_run(instance)
+    assert all(mentions(tmp_path, run_id) > 10 for run_id in old)
+    assert forget_finished_runs(instance, now=later(hours=2), keep=KEEP) == 2
+    assert [mentions(tmp_path, run_id) for run_id in old] == [0, 0]
+    assert instance.get_run_by_id(newest) is not None
+    event = instance.get_latest_materialization_event(AssetKey(EXAMPLE.name))
+    assert event is not None
+    assert event.run_id == newest
+    # However old it becomes: a market that speaks once a day must not look silent.
+    assert forget_finished_runs(instance, now=later(days=100), keep=KEEP) == 0
+
+
+def test_young_runs_and_unfinished_ones_stay(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    for _ in range(2):
+        a_run(instance)
+    assert forget_finished_runs(instance, now=later(minutes=59), keep=KEEP) == 0
+    create_run_for_test(instance, job_name="old", status=DagsterRunStatus.STARTED)
+    assert forget_finished_runs(instance, now=later(days=100), keep=KEEP) == 1
+    assert instance.get_runs_count() == 2
+
+
+def test_failed_runs_stay_ten_times_as_long(instance: DagsterInstance) -> None:
+    for status in (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED):
+        create_run_for_test(instance, job_name="old", status=status)
+    assert forget_finished_runs(instance, now=later(hours=9), keep=KEEP) == 0
+    assert forget_finished_runs(instance, now=later(hours=11), keep=KEEP) == 2
+
+
+def test_the_instance_is_what_its_file_says(instance: DagsterInstance) -> None:
+    assert isinstance(instance.run_launcher, WarmCeleryRunLauncher)
+    assert type(instance.event_log_storage).__name__ == "ConsolidatedSqliteEventLogStorage"
+    sensors = instance.get_tick_retention_settings(InstigatorType.SENSOR)
+    assert sensors[TickStatus.SKIPPED] == sensors[TickStatus.SUCCESS] == 1
+    assert sensors[TickStatus.FAILURE] == 7
+    assert instance.run_monitoring_enabled
+    assert instance.run_monitoring_poll_interval_seconds == 2
+
+
+def test_tables_are_maintained_and_hot_points_expire(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    run_all(platform_batches)
+    assert prices(hot(platform_batches)) == [1.0]
+    result = table_upkeep.execute_in_process(instance=instance, resources={"platform": Platform()})
+    assert result.success
+    assert hot(platform_batches).is_empty()
+    assert platform_batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
+    assert prices(stored(platform_batches)) == [1.0]

@@ -1,0 +1,111 @@
+"""What the platform is made of, where it listens, and what its processes are told."""
+
+import contextlib
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from energy_platform.errors import UsageError
+from energy_platform.settings import Markets, Settings
+from energy_platform.supervision import plan
+from energy_platform.supervision.plan import Process, environment, processes
+from energy_platform.supervision.ports import HOST, WEBSERVER_PORT, Ports
+
+PORTS = Ports(
+    webserver=3001,
+    code_server=3002,
+    broker=3003,
+    simulator_http=3004,
+    simulator_ftp=3005,
+    simulator_ftps=3006,
+    simulator_aws=3007,
+    sns_endpoint=3008,
+)
+LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
+
+
+@pytest.fixture
+def planned(home: Path) -> dict[str, Process]:
+    return {one.name: one for one in processes(Settings(home=home), PORTS)}
+
+
+def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
+    assert list(planned) == [
+        "simulator", "broker", "collector", "code-server", "worker-1", "worker-2", "daemon",
+        "webserver",
+    ]  # fmt: skip
+
+
+def test_live_markets_have_no_simulator(home: Path) -> None:
+    live = Settings(home=home, markets=Markets.LIVE)
+    assert "simulator" not in {one.name for one in processes(live, PORTS)}
+    said = environment(live, PORTS)
+    assert json.loads(said["ENERGY_PLATFORM_ADDRESSES"]) == {}
+    assert said["ENERGY_PLATFORM_MARKETS"] == "live"
+
+
+def test_every_listener_is_on_loopback(planned: dict[str, Process]) -> None:
+    assert HOST == "127.0.0.1"
+    told = {
+        one.name: one.command[position + 1]
+        for one in planned.values()
+        for position, word in enumerate(one.command)
+        if LISTENING.match(word)
+    }
+    assert told == dict.fromkeys(("broker", "code-server", "webserver"), "127.0.0.1")
+    assert not any("0.0.0.0" in word for one in planned.values() for word in one.command)
+
+
+def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
+    given = [
+        one.command[position + 1]
+        for one in planned.values()
+        for position, word in enumerate(one.command)
+        if word.endswith("port")
+    ]
+    # Pushes of SNS are for the collector; the simulator is told only where to send them.
+    assert sorted(given) == [str(port) for port in range(3001, 3009)]
+
+
+def test_every_program_is_there(planned: dict[str, Process]) -> None:
+    assert [one.name for one in planned.values() if not Path(one.command[0]).is_file()] == []
+
+
+def test_processes_find_each_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NORD_POOL_PASSWORD", "hunter2")
+    chosen = Settings(home=home, addresses={"https://api.energy-charts.info": "http://mine"})
+    said = environment(chosen, PORTS)
+    assert said["ENERGY_PLATFORM_HOME"] == str(home)
+    assert said["DAGSTER_HOME"] == str(home / "dagster")
+    assert said["ENERGY_PLATFORM_BROKER_URL"] == "redis://127.0.0.1:3003/0"
+    assert said["ENERGY_PLATFORM_CODE_SERVER_PORT"] == "3002"
+    assert said["NORD_POOL_PASSWORD"] == "hunter2"
+    addresses = json.loads(said["ENERGY_PLATFORM_ADDRESSES"])
+    assert addresses.pop("https://api.energy-charts.info") == "http://mine"
+    assert len(addresses) >= 4
+    assert all(re.match(r"\w+://127\.0\.0\.1:300\d", stand_in) for stand_in in addresses.values())
+
+
+def test_an_installed_library_is_no_platform(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "PROJECT", tmp_path)
+    with pytest.raises(UsageError, match="checkout"):
+        processes(Settings(home=home), PORTS)
+
+
+def test_ports_are_free_and_differ() -> None:
+    chosen = [getattr(Ports.free(), name) for name in Ports.__slots__]
+    assert len(set(chosen)) == len(chosen)
+    assert all(1024 <= port < 65536 for port in chosen)
+
+
+def test_the_ui_takes_another_port_where_its_own_is_taken() -> None:
+    with socket.socket() as taken:
+        # Where somebody else has it already, that does as well.
+        with contextlib.suppress(OSError):
+            taken.bind((HOST, WEBSERVER_PORT))
+        assert Ports.free().webserver != WEBSERVER_PORT
