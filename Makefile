@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another Python makes another environment; a changed lock brings the one that is there up to date.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-PARALLEL := --numprocesses 2 --dist worksteal
 READY := $(VENV)/.ready-$(VERSION)
 
 .PHONY: up test quick check format bench lock clean
@@ -12,12 +11,11 @@ READY := $(VENV)/.ready-$(VERSION)
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
 
-test: $(READY) ## Set up, then run every test, those that start the whole platform last
-	$(BIN)/pytest -m "not end_to_end" $(PARALLEL)
+test: quick ## Set up, then run every test, those that start the whole platform last
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end" $(PARALLEL)
+	$(BIN)/pytest -m "not end_to_end" --numprocesses 2 --dist worksteal
 
 check: $(READY) ## Format, lint, types, and which way imports point
 	$(BIN)/ruff format --check .

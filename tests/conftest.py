@@ -4,11 +4,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.stores import micro_batches
 from tests.support.environment import EXAMPLE_MODULE, add_source_module, home_at
+
+# How long an example takes says more of the machine's load than of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Running a feed for as long as a test wants."""
+"""Running a feed for as long as a test wants, and waiting for what it brings."""
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 
 import pytest
+import stamina
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import Feed
@@ -12,7 +13,7 @@ from tests.support.feeds import MemorySession
 
 
 async def run_until(
-    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 20.0
+    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 60.0
 ) -> None:
     """Run a feed until `done`, or raise what it raises; `TimeoutError` if neither happens."""
     running = asyncio.create_task(feed.run(session))
@@ -31,3 +32,14 @@ async def failure(feed: Feed, session: MemorySession) -> FeedError:
     with pytest.raises(FeedError) as caught:
         await run_until(feed, session, lambda: False)
     return caught.value
+
+
+async def comes_true(holds: Callable[[], None], *, seconds: float = 60.0) -> None:
+    """Wait until an assertion holds, and still holds a second later: all has come to rest."""
+    async for attempt in stamina.retry_context(
+        AssertionError, attempts=None, timeout=seconds, wait_initial=0.1, wait_max=0.5
+    ):
+        with attempt:
+            holds()
+            await asyncio.sleep(1.0)
+            holds()

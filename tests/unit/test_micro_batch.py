@@ -305,7 +305,7 @@ messages = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(landings=st.lists(st.tuples(st.lists(messages, max_size=4), st.integers(1, 3)), max_size=4))
 def test_any_batch_cuts_give_what_one_batch_gives(
     landings: list[tuple[list[bytes | Quotes], int]],

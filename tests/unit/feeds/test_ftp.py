@@ -35,7 +35,7 @@ FEED = FtpFeed(
     is_complete=is_whole,
     every=timedelta(seconds=0.2),
     settle=timedelta(seconds=0.2),
-    answer_seconds=5.0,
+    answer_seconds=20.0,
 )
 
 
@@ -50,7 +50,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def published(world: World) -> None:
     """Wait until the first files are all there."""
     folder = world.folder / "dwd/ftp" / FOLDER
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(list(folder.glob("10*.zip"))) < STATIONS:
             await asyncio.sleep(0.02)
 
@@ -62,7 +62,7 @@ def a_client(world: World) -> MemorySession:
 
 
 async def carry(
-    feed: FtpFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 20.0
+    feed: FtpFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 60.0
 ) -> None:
     """Run a feed until it has landed enough, or raise what it raises."""
     task = asyncio.create_task(feed.run(session))
@@ -137,7 +137,7 @@ async def test_the_rows_are_the_journal_s(tmp_path: Path) -> None:
         world.clock.freeze()
         await asyncio.sleep(0.5)
         emitted = journalled(world)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while {key: said[-1] for key, said in parsed(session).items()} != {
                 key: said[-1] for key, said in emitted.items()
             }:

@@ -100,7 +100,7 @@ async def a_stage(
 
 
 async def reachable(url: str) -> None:
-    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+    async with asyncio.timeout(60), httpx.AsyncClient() as client:
         while True:
             try:
                 assert (await client.get(url)).status_code == 405

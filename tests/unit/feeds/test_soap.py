@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -44,9 +43,9 @@ def a_session(world: World, source: MarketSource) -> MemorySession:
     )
 
 
-def quick(source: MarketSource, **changes: Any) -> SoapFeed:
+def quick(source: MarketSource, timeout: float = 20.0, **changes: Any) -> SoapFeed:
     assert isinstance(source.feed, SoapFeed)
-    limits = HttpLimits(timeout=timedelta(seconds=1))
+    limits = HttpLimits(timeout=timedelta(seconds=timeout))
     return replace(source.feed, every=timedelta(seconds=0.2), limits=limits, **changes)
 
 
@@ -138,7 +137,7 @@ async def test_a_reply_that_is_no_answer_is_named_and_never_lands(
     async with market(tmp_path) as world:
         world.faults.ask(source.name, Fault(kind, seconds=3))
         session = a_session(world, source)
-        assert said in str(await failure(quick(source), session))
+        assert said in str(await failure(quick(source, timeout=1.0), session))
     assert session.landed == []
     assert session.cursor is None
     assert bool(session.bans) == (kind is FaultKind.TOO_MANY_REQUESTS)
@@ -177,7 +176,7 @@ async def test_a_call_that_the_wsdl_does_not_know_is_an_error(
 
 
 def feed_at(wsdl: str, service: str) -> SoapFeed:
-    return quick(OTE_DAY_AHEAD_PRICE, wsdl=wsdl, url=service)
+    return quick(OTE_DAY_AHEAD_PRICE, timeout=1.0, wsdl=wsdl, url=service)
 
 
 def age_cache(session: MemorySession, days: int) -> None:
@@ -254,11 +253,11 @@ async def test_a_wsdl_that_cannot_be_trusted_or_used_is_refused(
 
 async def test_a_slow_wsdl_does_not_block_the_event_loop(tmp_path: Path) -> None:
     session = MemorySession("test", tmp_path)
-    longest, last = 0.0, time.monotonic()
+    turns = 0
     async with scripted(None) as wsdl:
         loading = asyncio.create_task(failure(feed_at(wsdl.url, wsdl.url), session))
         while not loading.done():
             await asyncio.sleep(0.01)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            turns += 1
     assert "did not answer within 1 s" in str(await loading)
-    assert longest < 0.5
+    assert turns > 10, "of the hundred that the second of waiting has room for"

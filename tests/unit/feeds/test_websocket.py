@@ -27,6 +27,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
 from tests.support.feeds import MemorySession, a_world
+from tests.support.running_feeds import comes_true
 
 SECRETS = {"NORD_POOL_USERNAME": "trader", "NORD_POOL_PASSWORD": "p&ss word:1"}
 BOOKS = replace(intraday_topics("v1/streaming/localview/22"), silence_seconds=20.0)
@@ -48,7 +49,7 @@ def a_trader(world: World, source: str = ORDER_BOOK) -> MemorySession:
 
 
 async def carry(
-    feed: WebSocketFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 20.0
+    feed: WebSocketFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 60.0
 ) -> None:
     """Run a feed until it has landed enough, or raise what it raises."""
     task = asyncio.create_task(feed.run(session))
@@ -108,11 +109,13 @@ async def test_the_final_book_is_the_exchange_s(world: World) -> None:
     task = asyncio.create_task(BOOKS.run(session))
     await asyncio.sleep(1.0)
     world.clock.freeze()
-    await asyncio.sleep(0.5)
+    await comes_true(
+        lambda: assert_same_final_books(
+            world, rows(NORD_POOL_INTRADAY_ORDER_BOOK, session), areas=["22"]
+        )
+    )
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    parsed = rows(NORD_POOL_INTRADAY_ORDER_BOOK, session)
-    assert_same_final_books(world, parsed, areas=["22"])
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SEQUENCE_GAP, FaultKind.REORDERED])
@@ -282,10 +285,9 @@ async def test_no_trade_is_lost_over_a_restart_of_the_exchange(tmp_path: Path) -
         task = asyncio.create_task(TICKER.run(session))
         await asyncio.sleep(1.0)
         world.clock.freeze()
-        await asyncio.sleep(0.5)
+        await comes_true(lambda: assert_same_trades(world, rows(NORD_POOL_INTRADAY_TRADE, session)))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert_same_trades(world, rows(NORD_POOL_INTRADAY_TRADE, session))
 
 
 async def test_the_feed_stops_at_once_when_cancelled(world: World) -> None:

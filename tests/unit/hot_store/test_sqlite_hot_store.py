@@ -265,7 +265,7 @@ small_points = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(writes=st.lists(st.lists(small_points, max_size=6), max_size=6))
 def test_any_writes_end_as_a_dictionary_would(
     writes: list[list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory

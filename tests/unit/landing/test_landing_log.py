@@ -197,7 +197,7 @@ appends = st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 60), max_siz
 """Whether a new writer takes over, and the seconds at which its messages say they came."""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(appends=appends, in_memory=st.booleans(), data=st.data())
 def test_every_message_comes_back_once_and_in_order(
     appends: list[tuple[bool, list[int]]], *, in_memory: bool, data: st.DataObject

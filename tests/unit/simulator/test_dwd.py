@@ -31,7 +31,7 @@ def files(world: World) -> list[Path]:
 async def opened(world: World, count: int = 20) -> AsyncIterator[None]:
     """Run the server, from when its first files are all there."""
     async with running(world, [PROVIDER]):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(files(world)) < count:
                 await asyncio.sleep(0.02)
         yield
@@ -97,11 +97,11 @@ async def test_the_journal_says_what_the_files_do_over_a_restart(tmp_path: Path)
 
 
 async def test_nothing_is_written_once_the_clock_stands(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=NOON, speed=1200.0)
+    world = a_world(tmp_path, origin=NOON, speed=600.0)
     async with opened(world):
         await asyncio.sleep(1)
         world.clock.freeze()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         before = [(file.stat().st_mtime_ns, file.read_bytes()) for file in files(world)]
         await asyncio.sleep(1.5)
         assert before == [(file.stat().st_mtime_ns, file.read_bytes()) for file in files(world)]

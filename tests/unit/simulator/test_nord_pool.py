@@ -61,7 +61,7 @@ async def say(socket: ClientConnection, command: str, body: bytes = b"", **heade
 
 async def hear(socket: ClientConnection) -> StompFrame:
     """Return the next frame, past heartbeats."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             message = decode(str(await socket.recv()))
             if isinstance(message, tuple):
