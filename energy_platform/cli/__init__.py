@@ -35,6 +35,9 @@ def main() -> None:
     except UsageError as error:
         complain(str(error))
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        complain(f"{error.name} is not installed: this needs a checkout with the `platform` extra")
+        sys.exit(2)
     except (EnergyPlatformError, OSError) as error:
         complain(str(error))
         sys.exit(1)

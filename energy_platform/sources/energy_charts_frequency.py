@@ -22,7 +22,9 @@ class GridFrequency(InstantRows):
     """One measurement of the grid's frequency."""
 
     region: str = pa.Field(description="Where it was measured")
-    frequency_hz: float = pa.Field(in_range={"min_value": 45.0, "max_value": 55.0})
+    frequency_hz: float = pa.Field(
+        in_range={"min_value": 45.0, "max_value": 55.0}, description="Grid frequency"
+    )
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:

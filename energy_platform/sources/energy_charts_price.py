@@ -24,7 +24,9 @@ class DayAheadPrice(DeliveryRows):
     """The price of one delivery period in one bidding zone."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as Energy-Charts names it")
-    price_eur_per_mwh: float = pa.Field(in_range={"min_value": -500.0, "max_value": 5000.0})
+    price_eur_per_mwh: float = pa.Field(
+        in_range={"min_value": -500.0, "max_value": 5000.0}, description="Day-ahead price"
+    )
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:

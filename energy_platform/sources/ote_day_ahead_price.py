@@ -19,7 +19,7 @@ _PRICE_RANGE = {"min_value": -500.0, "max_value": 5000.0}
 class DayAheadPrice(DeliveryRows):
     """The result of the day-ahead auction for one delivery period."""
 
-    price_eur_per_mwh: float = pa.Field(in_range=_PRICE_RANGE)
+    price_eur_per_mwh: float = pa.Field(in_range=_PRICE_RANGE, description="Auction price")
     hourly_price_eur_per_mwh: float = pa.Field(
         in_range=_PRICE_RANGE, nullable=True, description="Mean price of the hour"
     )
