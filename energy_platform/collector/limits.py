@@ -18,11 +18,21 @@ class ProviderLimits:
         limiter = self._limiters.setdefault(
             provider, AsyncLimiter(max(1.0, requests_per_second), max(1.0, 1 / requests_per_second))
         )
-        while (left := self._banned_until.get(provider, 0.0) - time.monotonic()) > 0:
-            await asyncio.sleep(left)
-        await limiter.acquire()
+        # A ban may begin while we wait for the rate to allow one more.
+        while True:
+            await self._ban_is_over(provider)
+            await limiter.acquire()
+            if self._banned_seconds(provider) <= 0:
+                return
 
     def ban(self, provider: str, seconds: float) -> None:
         """Keep every feed of a provider away for so long; a shorter ban shortens nothing."""
         until = time.monotonic() + seconds
         self._banned_until[provider] = max(until, self._banned_until.get(provider, 0.0))
+
+    async def _ban_is_over(self, provider: str) -> None:
+        while (left := self._banned_seconds(provider)) > 0:
+            await asyncio.sleep(left)
+
+    def _banned_seconds(self, provider: str) -> float:
+        return self._banned_until.get(provider, 0.0) - time.monotonic()

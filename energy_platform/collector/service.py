@@ -15,6 +15,8 @@ from energy_platform.landing import LandingZone
 from energy_platform.market_source import MarketSource
 from energy_platform.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 _REPORT_SECONDS: Final = 1.0
 
 
@@ -35,23 +37,29 @@ async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    tasks = [asyncio.create_task(job.run(), name=job.source.name) for job in jobs]
-    tasks.append(asyncio.create_task(_report(settings.home, jobs)))
-    await stopped.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    logging.getLogger(__name__).info("the collector has stopped")
+    # A task that breaks ends the process, which is started anew; left alone, its source would
+    # fall silent for good while the others go on.
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job.run(), name=job.source.name) for job in jobs]
+        tasks.append(group.create_task(_report(settings.home, jobs)))
+        await stopped.wait()
+        for task in tasks:
+            task.cancel()
+    _log.info("the collector has stopped")
 
 
 async def _report(home: Path, jobs: list[SourceTask]) -> None:
     """Write every feed's status, again and again, so that no other process need ask this one."""
     file = _status_file(home)
-    file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
     while True:
-        fresh.write_text(json.dumps({job.source.name: asdict(job.status) for job in jobs}))
-        fresh.replace(file)
+        statuses = {job.source.name: asdict(job.status) for job in jobs}
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps(statuses))
+            fresh.replace(file)
+        except OSError as error:  # feeds matter more than what is said of them
+            _log.warning("the feeds' status could not be written: %s", error)
         await asyncio.sleep(_REPORT_SECONDS)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from energy_platform.back_off import pause_seconds
 from energy_platform.collector.lander import Lander
 from energy_platform.collector.limits import ProviderLimits
 from energy_platform.errors import FeedError, FencedError
@@ -23,7 +23,7 @@ from energy_platform.settings import Markets, Settings
 
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE_SECONDS: Final = 1.0
+_FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _QUIET_SECONDS: Final = 10.0
 """How long a log that another writer took must have been quiet before it is claimed again."""
@@ -131,11 +131,12 @@ class SourceTask:
             return
         while True:
             try:
+                if self.status.state is FeedState.FENCED:
+                    await self._wait_for_a_quiet_log()
                 await self._run_feed()
             except FencedError as error:
                 self.status.state, self.status.detail = FeedState.FENCED, str(error)
                 _log.warning("%s: %s", self.source.name, error)
-                await self._wait_for_a_quiet_log()
             except Exception as error:  # noqa: BLE001 (a feed never ends the collector)
                 await self._back_off(error)
 
@@ -165,10 +166,13 @@ class SourceTask:
         raise FeedError("the feed ended")
 
     async def _back_off(self, error: Exception) -> None:
-        """Wait twice as long after each failure in a row, give or take, or as long as was asked."""
+        """Wait longer after each failure in a row, or as long as the provider asked for."""
         self.status.failures += 1
-        bound = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self.status.failures)
-        pause = random.uniform(bound / 2, bound)  # noqa: S311 (spreads retries, guards nothing)
+        pause = pause_seconds(
+            self.status.failures,
+            first_seconds=_FIRST_PAUSE_SECONDS,
+            longest_seconds=_LONGEST_PAUSE_SECONDS,
+        )
         if isinstance(error, FeedError):
             pause = max(pause, error.retry_after_seconds or 0.0)
             _log.warning("%s: %s; again in %.1f s", self.source.name, error, pause)

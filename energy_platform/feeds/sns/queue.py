@@ -8,7 +8,6 @@ and a message is deleted only when what it announces has landed.
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
+from energy_platform.back_off import pause_seconds
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MAX_PAUSE_SECONDS: Final = 900.0
+_LONGEST_PAUSE_SECONDS: Final = 900.0
 
 
 class FileReader(Protocol):
@@ -217,9 +217,12 @@ class _Run:
             self._landed = known
 
     async def _put_off(self, message: "QueuedMessage", reason: str) -> None:
-        """Hide a message for a while that doubles with each receive, within jitter."""
-        pause = self._feed.retry_seconds * 2 ** (message.receives - 1)
-        pause = min(pause, _MAX_PAUSE_SECONDS) * random.uniform(0.75, 1.25)  # noqa: S311 (jitter)
+        """Hide a message for a while that doubles with each receive."""
+        pause = pause_seconds(
+            message.receives,
+            first_seconds=self._feed.retry_seconds,
+            longest_seconds=_LONGEST_PAUSE_SECONDS,
+        )
         # An event often comes a moment before the file's other half; that is no news.
         _log.log(
             logging.WARNING if message.receives > 1 else logging.INFO,

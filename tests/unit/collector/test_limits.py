@@ -87,3 +87,15 @@ async def test_a_ban_that_is_renewed_while_waiting_is_waited_for(clock: Clock) -
     clock.on_waking = lambda: limits.ban("ENTSO-E", 20) if len(clock.slept) == 1 else None
     await limits.turn("ENTSO-E", 1.0)
     assert clock.slept == [10, 20]
+
+
+async def test_a_ban_holds_back_those_who_wait_for_their_turn() -> None:
+    limits = ProviderLimits()
+    for _ in range(10):
+        await limits.turn("ENTSO-E", 10.0)
+    waiting = asyncio.create_task(limits.turn("ENTSO-E", 10.0))
+    await asyncio.sleep(0)
+    limits.ban("ENTSO-E", 0.5)
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)

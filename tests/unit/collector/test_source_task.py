@@ -24,7 +24,7 @@ from energy_platform.collector.source_task import (
 )
 from energy_platform.errors import FeedError, FencedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.landing import LandingZone
+from energy_platform.landing import LandingLog, LandingZone
 from energy_platform.market_source import MarketSource
 from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Markets, Settings
@@ -171,6 +171,46 @@ async def test_pauses_double_up_to_a_minute(
         assert state(job) is FeedState.BACKING_OFF
         assert (job.status.detail, job.status.failures) == ("FeedError: no route", 8)
     assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_an_outage_of_days_does_not_end_the_retries(
+    settings: Settings, zone: LandingZone, pauses: list[float]
+) -> None:
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        if len(pauses) == 2:
+            done.set()
+            await for_ever()
+        raise FeedError("no route")
+
+    async with running(example(feed), settings, zone) as job:
+        job.status.failures = 5_000
+        await done.wait()
+    assert pauses == [60, 60]
+
+
+async def test_a_landing_zone_that_fails_while_a_fenced_feed_waits_does_not_end_it(
+    settings: Settings, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_task, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.1)
+    runs, again = 0, asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 2:
+            again.set()
+            await for_ever()
+        raise FencedError("another writer")
+
+    def fails(_: object) -> int:
+        raise OSError("the bucket is out of reach")
+
+    monkeypatch.setattr(LandingLog, "end_offset", fails)
+    async with running(example(feed), settings, zone):
+        await asyncio.wait_for(again.wait(), 10)
 
 
 async def test_a_landing_ends_a_row_of_failures(
@@ -401,3 +441,30 @@ async def test_collect_runs_all_tells_how_they_are_and_stops_when_told(
     os.kill(os.getpid(), signal.SIGTERM)
     await collecting
     assert landed(zone) == [b"a"]
+
+
+async def test_a_status_that_cannot_be_written_stops_no_feed(
+    settings: Settings, zone: LandingZone, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def flows(session: FeedSession) -> None:
+        await session.land([message(b"a")])
+        await for_ever()
+
+    (settings.home / "run").write_text("in the way")
+    collecting = asyncio.create_task(collect(settings, [example(flows)]))
+    while not landed(zone) or "status" not in caplog.text:
+        assert not collecting.done()
+        await asyncio.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await collecting
+
+
+async def test_a_source_whose_task_breaks_ends_the_collector(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: SourceTask) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(SourceTask, "run", breaks)
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="a fault of ours")):
+        await asyncio.wait_for(collect(settings, [EXAMPLE]), 10)
