@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 from pandera.errors import SchemaErrors
+from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
 from energy_platform.market_rows import INSTANT
@@ -85,7 +86,7 @@ def _parse_around_failures(
         return [], []
     try:
         return [_parse(source, messages)], []
-    except Exception as error:  # noqa: BLE001 (whatever a payload does to a parser, it is the payload's)
+    except (Exception, PanicException) as error:  # noqa: BLE001 (whatever a payload does to a parser, it is the payload's)
         if len(messages) == 1:
             return [], [(messages[0].landing_offset, _reason(error))]
     middle = len(messages) // 2
@@ -106,7 +107,7 @@ def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame
     return frame.select(*wanted)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or "no message"
     kind = "" if isinstance(error, ParseError) else f"{type(error).__name__}: "
     return (kind + text)[:_REASON_CHARACTERS]

@@ -6,6 +6,7 @@ description. What the catalogue, the checks and the stores say about a column is
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import pandera.polars as pa
@@ -20,6 +21,9 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 
 PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
 """Columns that say where a row came from; they are no part of what the market said."""
+
+
+_OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 class MarketRows(pa.DataFrameModel):
@@ -44,6 +48,13 @@ class MarketRows(pa.DataFrameModel):
                 pl.lit(value=True), selectors.float().is_finite().fill_null(value=True)
             )
         )
+
+    @pa.dataframe_check
+    @classmethod
+    def instants_are_of_our_time(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        """A unit mistaken for another makes years that no calendar has and no store reads back."""
+        instants = selectors.datetime().is_between(*_OUR_TIME).fill_null(value=True)
+        return data.lazyframe.select(pl.all_horizontal(pl.lit(value=True), instants))
 
 
 class DeliveryRows(MarketRows):

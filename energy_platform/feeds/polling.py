@@ -8,6 +8,7 @@ unchanged answer is not landed again), and the cursor that carries both over a r
 import asyncio
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +20,8 @@ from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.raw_message import RawMessage
+
+_log = logging.getLogger(__name__)
 
 Marks = Mapping[str, str]
 """What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
@@ -188,10 +191,19 @@ class PollingFeed(ABC, Generic[RequestT]):
             return min(end, now)
         # What has no value after this long will not get one; waiting on would never end.
         given_up = min(end, now - (self.span - self.overlap - self.ahead))
-        seen = [self.newest(body) if body is not None else None for body in bodies]
+        seen = [_newest(self.newest, body) if body is not None else None for body in bodies]
         instants = [instant for instant in seen if instant is not None]
         slowest = min(*instants, now) if instants and len(instants) == len(seen) else given_up
         return max(given_up, slowest, before or given_up)
+
+
+def _newest(newest: Callable[[bytes], datetime | None], body: bytes) -> datetime | None:
+    """Return a body's newest instant; None where it can't be told, for the body must land."""
+    try:
+        return newest(body)
+    except Exception:  # noqa: BLE001 (as of a parser; the bytes come first)
+        _log.exception("a body's newest instant can't be told")
+        return None
 
 
 def _together(failures: Sequence[FeedError]) -> FeedError:

@@ -5,13 +5,15 @@ does not name it.
 """
 
 import json
-from datetime import datetime
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any, Final, cast
 
 import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.market_rows import INSTANT
+
+_LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
 
 def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame:
@@ -36,6 +38,8 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
         raise ParseError(f"{len(seconds)} unix_seconds stand beside {len(values)} of {column}")
     if seconds.has_nulls() or not seconds.is_sorted() or seconds.n_unique() < len(seconds):
         raise ParseError("unix_seconds do not increase")
+    if not seconds.is_between(0, _LAST_SECOND).all():
+        raise ParseError("unix_seconds lie outside of any calendar")
     published = pl.col("value").is_not_null().reverse().cum_max().reverse()
     return (
         pl.DataFrame(

@@ -1,9 +1,15 @@
 """Good rows go through, bad ones are quarantined with their reason, and none is lost."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.checks import UNPARSED, check_messages
+from energy_platform.market_rows import INSTANT
+from energy_platform.raw_message import RawMessage
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 
 
@@ -45,6 +51,28 @@ def test_a_bad_message_does_not_block_the_ones_beside_it() -> None:
     assert set(checked.quarantined["check"]) == {UNPARSED}
     assert checked.unparsed == 4
     assert checked.quarantined["reason"][1] == "not a JSON array"
+
+
+def test_a_parser_that_panics_fails_its_message_alone() -> None:
+    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
+        if any(message.body == b"poison" for message in messages):
+            pl.Series([2**62], dtype=INSTANT).max()
+        return EXAMPLE.parse(messages)
+
+    messages = [example_message(b"poison"), example_message([("CZ", 1, 1.0)], offset=1)]
+    checked = check_messages(replace(EXAMPLE, parse=parse), messages)
+    assert checked.rows["landing_offset"].to_list() == [1]
+    assert checked.unparsed == 1
+
+
+def test_an_instant_that_no_calendar_has_is_refused() -> None:
+    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
+        far = pl.col("delivery_start") + pl.lit(2**62, dtype=pl.Duration("us"))
+        return EXAMPLE.parse(messages).with_columns(delivery_end=far)
+
+    checked = check_messages(replace(EXAMPLE, parse=parse), [example_message([("CZ", 1, 1.0)])])
+    assert checked.rows.is_empty()
+    assert checked.quarantined["check"].to_list() == ["instants_are_of_our_time"]
 
 
 def test_no_message_gives_empty_frames_of_the_right_columns() -> None:

@@ -247,6 +247,16 @@ async def test_windows_wait_for_a_provider_that_publishes_late(session: MemorySe
     assert json.loads(session.cursor)["reached"] == newest.isoformat()
 
 
+async def test_a_body_whose_newest_instant_can_not_be_told_lands(session: MemorySession) -> None:
+    def newest(body: bytes) -> datetime | None:
+        raise OverflowError("date value out of range")
+
+    async with scripted(reply(b"odd")) as server:
+        feed = feed_of(server.url, newest=newest)
+        await run_until(feed, session, lambda: len(server.requests) > 2)
+    assert [message.body for message in session.landed] == [b"odd"]
+
+
 async def test_a_window_is_not_waited_for_longer_than_its_span(session: MemorySession) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=1)
     session.cursor = json.dumps({"reached": long_ago.isoformat(), "marks": {}})
