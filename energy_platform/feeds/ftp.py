@@ -220,7 +220,7 @@ class FtpFeed:
             _log.info("%s%s went away between look and take", self.url, name)
             return None
         all_came = revision.size in (_UNKNOWN_SIZE, len(body))
-        if all_came and self.is_complete(body):
+        if all_came and await asyncio.to_thread(self.is_complete, body):
             return body
         without_end[name, revision] += 1
         if without_end[name, revision] < self.patience:

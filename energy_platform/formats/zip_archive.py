@@ -5,6 +5,7 @@ What the members hold is the business of the format that reads them.
 
 import fnmatch
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +17,16 @@ from energy_platform.errors import ParseError
 _MEMBERS: Final = 1_000
 _INFLATED_BYTES: Final = 256 * 1024 * 1024
 
-_BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+_BROKEN: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    # zipfile lets these out where a name or an offset in its directory is broken.
+    ValueError,
+)
 
 
 def only_member(archive: bytes, pattern: str) -> bytes:

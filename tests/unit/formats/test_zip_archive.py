@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from random import Random
 
 import pytest
 
@@ -62,3 +63,15 @@ def test_whole_is_to_the_last_byte() -> None:
     flipped = bytearray(whole)
     flipped[45] ^= 0xFF
     assert not is_whole(bytes(flipped))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_whatever_is_broken_is_said_not_raised(packing: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packing) as opened:
+        opened.writestr("produkt_a", b"rows;" * 50)
+    whole, random = buffer.getvalue(), Random(1)
+    for _ in range(500):
+        broken = bytearray(whole)
+        broken[random.randrange(len(whole))] ^= random.randrange(1, 256)
+        is_whole(bytes(broken))
