@@ -1,7 +1,7 @@
 """One HTTP exchange, bounded in time and size, that ends in a whole body or a `FeedError`.
 
-What REST and SOAP have in common below their own rules: a body cut short is told from a whole
-one, a refusal is understood, and no message names a parameter's value.
+What REST, SOAP and the asking for tokens share below their own rules: a body cut short is told
+from a whole one, a refusal is understood, and no message names a parameter's value.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ def unusable(reply: HttpReply, url: str, why: str = "") -> FeedError:
     )
 
 
-def retry_after_seconds(headers: httpx.Headers) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Return what `Retry-After` asks for, given in seconds or as a date; None if it asks nothing.
 
     An hour at most: a provider that wants more is asked again then, and says so again.

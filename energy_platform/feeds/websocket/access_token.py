@@ -4,16 +4,20 @@ How a token is presented on a connection is the business of the feed.
 """
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
 
 import httpx
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.http import HttpLimits, exchange, retry_after_seconds
+
+_MAX_BODY_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,33 +68,36 @@ class TokenIssuer:
             "password": session.secret(self.password),
         }
         client_identity = (session.secret(self.client_id), session.secret(self.client_secret))
-        try:
-            async with httpx.AsyncClient(
-                auth=client_identity, timeout=self.timeout_seconds
-            ) as http:
-                reply = await http.post(session.address(self.url), data=form)
-        except httpx.HTTPError as error:
-            raise FeedError(f"no token from {self.url}: {type(error).__name__}") from None
-        if reply.status_code != HTTPStatus.OK:
+        limits = HttpLimits(
+            timeout=timedelta(seconds=self.timeout_seconds), max_body_bytes=_MAX_BODY_BYTES
+        )
+        async with httpx.AsyncClient(auth=client_identity) as client:
+            try:
+                reply = await exchange(
+                    client,
+                    "POST",
+                    session.address(self.url),
+                    limits=limits,
+                    headers={"Content-Type": "application/x-www-form-urlencoded"},
+                    content=urlencode(form).encode(),
+                )
+            except FeedError as error:
+                raise FeedError(f"no token: {error}") from error
+        if reply.status != HTTPStatus.OK:
             raise FeedError(
-                f"no token from {self.url}: HTTP {reply.status_code}",
-                retry_after_seconds=retry_after_seconds(reply.headers.get("Retry-After")),
+                f"no token from {self.url}: HTTP {reply.status}",
+                retry_after_seconds=retry_after_seconds(reply.headers),
             )
-        return _token(reply)
+        return _token(reply.body, self.url)
 
 
-def retry_after_seconds(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None where there is no number of them."""
-    return float(header) if header is not None and header.strip().isdigit() else None
-
-
-def _token(reply: httpx.Response) -> AccessToken:
+def _token(body: bytes, url: str) -> AccessToken:
     """Read the token of a reply; its end stands in the token itself, a JWT."""
     try:
-        value = reply.json()["access_token"]
+        value = json.loads(body)["access_token"]
         claims = value.split(".")[1]
         padded = claims + "=" * (-len(claims) % 4)
         expires = json.loads(base64.urlsafe_b64decode(padded))["exp"]
         return AccessToken(value=value, expires_at=datetime.fromtimestamp(expires, UTC))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, binascii.Error):
-        raise FeedError(f"the reply of {reply.url} holds no JWT with an end") from None
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise FeedError(f"the reply of {url} holds no JWT with an end") from None

@@ -27,11 +27,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.websocket.access_token import (
-    AccessToken,
-    TokenIssuer,
-    retry_after_seconds,
-)
+from energy_platform.feeds.http import retry_after_seconds
+from energy_platform.feeds.websocket.access_token import AccessToken, TokenIssuer
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
     HEARTBEAT,
     Closed,
@@ -103,7 +100,7 @@ class WebSocketFeed:
         except InvalidStatus as error:
             raise FeedError(
                 f"{self.url} refused the connection: HTTP {error.response.status_code}",
-                retry_after_seconds=retry_after_seconds(error.response.headers.get("Retry-After")),
+                retry_after_seconds=retry_after_seconds(error.response.headers),
             ) from None
         except (OSError, WebSocketException) as error:
             raise FeedError(f"connection to {self.url} lost: {error}") from error
@@ -143,8 +140,10 @@ class WebSocketFeed:
         if not isinstance(await _receive(socket), Opened):
             raise FeedError(f"{self.url} did not open a SockJS session")
         await socket.send(encode(connect_frame(token, self.heartbeat_seconds)))
-        while not isinstance(message := await _receive(socket), tuple):
+        while isinstance(message := await _receive(socket), Opened | Heartbeat):
             pass
+        if isinstance(message, Closed):
+            raise _closed(message)
         for frame in message:
             if frame.command != "CONNECTED":
                 raise FeedError(f"{self.url} refused the login: {_complaint(frame)}")
@@ -309,7 +308,7 @@ class _Stream:
                 ) from None
             match message:
                 case Closed():
-                    raise FeedError(f"the server closed: {message.code} {message.reason}")
+                    raise _closed(message)
                 case Opened() | Heartbeat():
                     pass
                 case frames:
@@ -418,6 +417,10 @@ async def _until_one_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
 async def _outcome(task: asyncio.Task[None]) -> None:
     """Wait for a task without taking it along when cancelled; raise what it raised."""
     await asyncio.shield(task)
+
+
+def _closed(message: Closed) -> FeedError:
+    return FeedError(f"the server closed: {message.code} {message.reason}")
 
 
 def _sequence_no(message: RawMessage) -> int | None:
