@@ -14,10 +14,9 @@ import json
 import logging
 import re
 import secrets
-from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -29,6 +28,7 @@ from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import retry_after_seconds
 from energy_platform.feeds.websocket.access_token import AccessToken, TokenIssuer
+from energy_platform.feeds.websocket.backlog import Backlog
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
     HEARTBEAT,
     Closed,
@@ -38,6 +38,7 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     decode,
     encode,
 )
+from energy_platform.feeds.websocket.subscription import Subscription
 from energy_platform.raw_message import RawMessage
 
 if TYPE_CHECKING:
@@ -182,62 +183,6 @@ def command_frame(command: Mapping[str, str]) -> StompFrame:
     )
 
 
-@dataclass(slots=True)
-class _Subscription:
-    """One subscription to a topic, and how far its numbers go; None before the snapshot."""
-
-    id: str
-    topic: str
-    began: float
-    last_sequence_no: int | None = None
-
-    def follows(self, sequence_no: int | None, *, is_snapshot: bool) -> bool:
-        """Note a message's number; say whether nothing is missing before it."""
-        if sequence_no is None or (self.last_sequence_no is None and not is_snapshot):
-            return True
-        if is_snapshot or self.last_sequence_no is None:
-            self.last_sequence_no = sequence_no
-            return True
-        without_gap = sequence_no <= self.last_sequence_no + 1
-        self.last_sequence_no = max(self.last_sequence_no, sequence_no)
-        return without_gap
-
-
-@dataclass(slots=True)
-class _Backlog:
-    """Messages that were read and are not landed yet, bounded by their bytes."""
-
-    limit_bytes: int
-    _messages: deque[RawMessage] = field(default_factory=deque)
-    _bytes: int = 0
-    _ended: bool = False
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def put(self, message: RawMessage) -> None:
-        """Add a message; wait while the backlog is full."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._bytes < self.limit_bytes)
-            self._messages.append(message)
-            self._bytes += len(message.body)
-            self._changed.notify_all()
-
-    async def take(self) -> list[RawMessage]:
-        """Wait for messages and return all that are there; none once the backlog has ended."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._messages or self._ended)
-            taken = list(self._messages)
-            self._messages.clear()
-            self._bytes = 0
-            self._changed.notify_all()
-            return taken
-
-    async def end(self) -> None:
-        """Say that nothing will be added."""
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
-
-
 class _Stream:
     """One logged-in connection: subscriptions, their numbers, and what waits to be landed."""
 
@@ -253,10 +198,10 @@ class _Stream:
         self._socket = socket
         self._token = token
         self._user = session.secret(feed.tokens.username)
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._subscribed = 0
         self._resubscriptions = AsyncLimiter(feed.resubscriptions_per_minute, 60)
-        self._backlog = _Backlog(feed.backlog_bytes)
+        self._backlog = Backlog(feed.backlog_bytes)
         landed: dict[str, int] = json.loads(session.cursor or "{}")
         self._landed = {topic: landed[topic] for topic in feed.topics if topic in landed}
 
@@ -280,7 +225,7 @@ class _Stream:
 
     async def _subscribe(self, topic: str) -> None:
         self._subscribed += 1
-        subscription = _Subscription(f"sub-{self._subscribed}", topic, _now())
+        subscription = Subscription(f"sub-{self._subscribed}", topic, _now())
         self._subscriptions[topic] = subscription
         await self._send(
             StompFrame(
@@ -289,7 +234,7 @@ class _Stream:
             )
         )
 
-    async def _resubscribe(self, subscription: _Subscription) -> None:
+    async def _resubscribe(self, subscription: Subscription) -> None:
         """Leave a topic whose numbers have a gap, and ask for a new snapshot of it."""
         if not self._resubscriptions.has_capacity():
             raise FeedError(f"{subscription.topic} keeps losing messages")

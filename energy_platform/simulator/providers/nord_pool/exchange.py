@@ -43,7 +43,6 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     FramingError,
     StompFrame,
     stomp_frames,
-    stomp_text,
 )
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.providers.nord_pool.market import (
@@ -53,6 +52,14 @@ from energy_platform.simulator.providers.nord_pool.market import (
     book_rows,
     trade_rows,
 )
+from energy_platform.simulator.providers.nord_pool.session import (
+    CutError,
+    Sent,
+    SockJsSession,
+    Subscription,
+    array,
+    topic_of,
+)
 from energy_platform.simulator.world import SimulatorPorts, World
 
 _TOKEN_SECONDS: Final = 3600
@@ -61,124 +68,6 @@ _TRADES_PER_SECOND: Final = 3.0
 _TICK: Final = timedelta(milliseconds=100)
 _SHORTEST_TICK_SECONDS: Final = 0.05
 _HEARTBEAT_SECONDS: Final = 5.0
-_QUEUED_FRAMES: Final = 20_000
-_OWN_FAULTS: Final = (FaultKind.CUT, FaultKind.HANG, FaultKind.TRUNCATED, FaultKind.SERVER_ERROR)
-
-
-class _CutError(Exception):
-    """The connection is to be closed without a word."""
-
-
-@dataclass(slots=True)
-class _Sent:
-    """Text for the socket, and whether the session stalls or ends with it."""
-
-    text: str
-    pause_seconds: float = 0.0
-    cut: bool = False
-
-
-@dataclass(slots=True)
-class _Subscription:
-    """One subscription of a session."""
-
-    id: str
-    destination: str
-    sequence_no: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _SockJsSession:
-    """One client: what it subscribed to, and what waits to be sent to it."""
-
-    world: World
-    user: str = ""
-    token_ends: float = 0.0
-    subscriptions: dict[str, _Subscription] = field(default_factory=dict)
-    outgoing: asyncio.Queue[_Sent] = field(default_factory=lambda: asyncio.Queue(_QUEUED_FRAMES))
-    held: _Sent | None = None
-
-    def listens_to(self, topic: str) -> _Subscription | None:
-        """Return the subscription to a topic, in whichever version."""
-        return next(
-            (one for one in self.subscriptions.values() if _topic(one.destination) == topic), None
-        )
-
-    def message(
-        self, subscription: _Subscription, body: str, sent_ms: int, *, is_snapshot: bool
-    ) -> str:
-        """Return the next message of a subscription."""
-        subscription.sequence_no += 1
-        return _array(
-            StompFrame(
-                command="MESSAGE",
-                headers={
-                    "subscription": subscription.id,
-                    "destination": subscription.destination,
-                    "message-id": f"{subscription.id}-{subscription.sequence_no}",
-                    "content-type": "application/json;charset=UTF-8",
-                    "x-nps-snapshot": str(is_snapshot).lower(),
-                    "x-nps-sequenceNo": str(subscription.sequence_no),
-                    "x-nps-sent-at": str(sent_ms),
-                },
-                body=body.encode(),
-            )
-        )
-
-    def send(self, sent: _Sent) -> None:
-        """Queue something; a client that doesn't read is cut off."""
-        try:
-            self.outgoing.put_nowait(sent)
-        except asyncio.QueueFull:
-            self.outgoing = asyncio.Queue()
-            self.outgoing.put_nowait(_Sent("", cut=True))
-
-    def deliver(self, source: str, topic: str, rows: Sequence[Any], sent_ms: int) -> bool:
-        """Send a delta to the subscription of a topic; say whether the client gets it."""
-        subscription = self.listens_to(topic)
-        if subscription is None or subscription.sequence_no == 0:
-            return False
-        faults = self.world.faults
-        if faults.take(source, FaultKind.MALFORMED):
-            self.send(_Sent(self.message(subscription, '[{"rows":', sent_ms, is_snapshot=False)))
-        if faults.take(source, FaultKind.BAD_ROW):
-            bad = json.dumps([_spoilt(rows[0])])
-            self.send(_Sent(self.message(subscription, bad, sent_ms, is_snapshot=False)))
-        text = self.message(subscription, json.dumps(rows), sent_ms, is_snapshot=False)
-        if faults.take(source, FaultKind.SEQUENCE_GAP):
-            return False
-        if self._ends_badly(source, text):
-            return False
-        if self.held is None and faults.take(source, FaultKind.REORDERED):
-            self.held = _Sent(text)
-            return True
-        self.send(_Sent(text))
-        if faults.take(source, FaultKind.DUPLICATE):
-            self.send(_Sent(text))
-        self.release()
-        return True
-
-    def release(self) -> None:
-        """Send what was held back to change places with its successor."""
-        if self.held is not None:
-            self.send(self.held)
-            self.held = None
-
-    def _ends_badly(self, source: str, text: str) -> bool:
-        fault = self.world.faults.take(source, *_OWN_FAULTS)
-        if fault is None:
-            return False
-        match fault.kind:
-            case FaultKind.HANG:
-                self.send(_Sent("", pause_seconds=fault.seconds, cut=True))
-            case FaultKind.TRUNCATED:
-                self.send(_Sent(text[: len(text) // 2], cut=True))
-            case FaultKind.SERVER_ERROR:
-                error = StompFrame(command="ERROR", headers={"message": "internal error"})
-                self.send(_Sent(_array(error), cut=True))
-            case _:
-                self.send(_Sent("", cut=True))
-        return True
 
 
 class NordPoolExchange:
@@ -188,7 +77,7 @@ class NordPoolExchange:
         self._world = world
         self._key = hashlib.sha256(f"nord pool {world.seed}".encode()).digest()
         self._market = IntradayMarket(world)
-        self._sessions: set[_SockJsSession] = set()
+        self._sessions: set[SockJsSession] = set()
         self._banned_until = 0.0
         self._recorded = {source: world.recorded(source) for source in (ORDER_BOOK, TRADE)}
 
@@ -241,7 +130,7 @@ class NordPoolExchange:
 
     def _snapshot(self, destination: str) -> list[str] | None:
         """Return the bodies that a subscription begins with, the first its snapshot."""
-        topic = _topic(destination)
+        topic = topic_of(destination)
         name, _, area = topic.partition("/")
         now = self._world.clock.now()
         _, sent_at = _sent_now(now)
@@ -299,7 +188,7 @@ class NordPoolExchange:
 
     async def _serve(self, websocket: WebSocket) -> None:
         await websocket.accept()
-        session = _SockJsSession(self._world)
+        session = SockJsSession(self._world)
         await websocket.send_text("o")
         sending = asyncio.create_task(self._send(websocket, session))
         hearing = asyncio.create_task(self._hear(websocket, session))
@@ -313,24 +202,24 @@ class NordPoolExchange:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client went first
                 await websocket.close(code=1011)
 
-    async def _send(self, websocket: WebSocket, session: _SockJsSession) -> None:
+    async def _send(self, websocket: WebSocket, session: SockJsSession) -> None:
         while True:
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
                     sent = await session.outgoing.get()
             except TimeoutError:
                 session.release()
-                sent = _Sent("h")
+                sent = Sent("h")
             await asyncio.sleep(sent.pause_seconds)
             if sent.text:
                 await websocket.send_text(sent.text)
             if sent.cut:
-                raise _CutError
+                raise CutError
             if session.token_ends and session.token_ends < time.time():
-                await websocket.send_text(_array(_error("the token has ended")))
-                raise _CutError
+                await websocket.send_text(array(_error("the token has ended")))
+                raise CutError
 
-    async def _hear(self, websocket: WebSocket, session: _SockJsSession) -> None:
+    async def _hear(self, websocket: WebSocket, session: SockJsSession) -> None:
         while True:
             try:
                 texts = json.loads(await websocket.receive_text())
@@ -338,13 +227,13 @@ class NordPoolExchange:
             except WebSocketDisconnect:
                 return
             except (FramingError, TypeError, ValueError):
-                session.send(_Sent('c[1002,"bad frame"]', cut=True))
+                session.send(Sent('c[1002,"bad frame"]', cut=True))
                 await asyncio.sleep(_HEARTBEAT_SECONDS)
                 return
             for frame in frames:
                 self._answer(session, frame)
 
-    def _answer(self, session: _SockJsSession, frame: StompFrame) -> None:
+    def _answer(self, session: SockJsSession, frame: StompFrame) -> None:
         match frame.command:
             case "CONNECT":
                 self._log_in(session, frame.headers.get("X-AUTH-TOKEN", ""))
@@ -355,37 +244,37 @@ class NordPoolExchange:
             case "SEND" if frame.headers["destination"].endswith("/command"):
                 self._obey(session, json.loads(frame.body))
             case _:
-                session.send(_Sent(_array(_error(f"{frame.command} is not expected")), cut=True))
+                session.send(Sent(array(_error(f"{frame.command} is not expected")), cut=True))
 
-    def _log_in(self, session: _SockJsSession, token: str) -> None:
+    def _log_in(self, session: SockJsSession, token: str) -> None:
         claims = self._claims(token)
         if claims is None:
-            session.send(_Sent(_array(_error("the token is not valid")), cut=True))
+            session.send(Sent(array(_error("the token is not valid")), cut=True))
             return
         session.user, session.token_ends = claims["sub"], claims["exp"]
         self._sessions.add(session)
         connected = StompFrame(command="CONNECTED", headers={"version": "1.2", "heart-beat": "0,0"})
-        session.send(_Sent(_array(connected)))
+        session.send(Sent(array(connected)))
 
-    def _subscribe(self, session: _SockJsSession, identity: str, destination: str) -> None:
+    def _subscribe(self, session: SockJsSession, identity: str, destination: str) -> None:
         own = destination.startswith(f"/user/{session.user}/")
         bodies = self._snapshot(destination) if own else None
         if bodies is None:
-            session.send(_Sent(_array(_error(f"no topic {_topic(destination)}")), cut=True))
+            session.send(Sent(array(_error(f"no topic {topic_of(destination)}")), cut=True))
             return
-        subscription = session.subscriptions[identity] = _Subscription(identity, destination)
+        subscription = session.subscriptions[identity] = Subscription(identity, destination)
         sent_ms, _ = _sent_now(self._world.clock.now())
         for number, body in enumerate(bodies):
             text = session.message(subscription, body, sent_ms, is_snapshot=number == 0)
-            session.send(_Sent(text))
+            session.send(Sent(text))
 
-    def _obey(self, session: _SockJsSession, command: Mapping[str, str]) -> None:
+    def _obey(self, session: SockJsSession, command: Mapping[str, str]) -> None:
         if command["type"] == "LOGOUT":
-            session.send(_Sent('c[1000,"Normal closure"]', cut=True))
+            session.send(Sent('c[1000,"Normal closure"]', cut=True))
             return
         claims = self._claims(command.get("newToken", ""))
         if command["type"] != "TOKEN_REFRESH" or claims is None:
-            session.send(_Sent(_array(_error("the command is refused")), cut=True))
+            session.send(Sent(array(_error("the command is refused")), cut=True))
             return
         session.token_ends = claims["exp"]
 
@@ -418,31 +307,10 @@ class NordPool:
 PROVIDER: Final = NordPool()
 
 
-def _topic(destination: str) -> str:
-    """Return a destination's topic, without the user, the version and the mode."""
-    return destination.split("/", 5)[5] if destination.count("/") > 4 else ""  # noqa: PLR2004 (/user/<user>/<version>/<mode>/<topic>)
-
-
 def _sent_now(now: datetime) -> tuple[int, datetime]:
     """Return the stamp of a message, in milliseconds and as an instant."""
     sent_ms = int(now.timestamp() * 1000)
     return sent_ms, datetime.fromtimestamp(sent_ms / 1000, UTC)
-
-
-def _spoilt(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row of either topic that no market would send: a volume below zero."""
-    if "legs" in row:
-        legs = [{**leg, "quantity": -1} for leg in row["legs"]]
-        return {**row, "tradeId": f"{row['tradeId']}-bad", "legs": legs}
-    return {
-        **row,
-        "buyOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["buyOrders"]],
-        "sellOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["sellOrders"]],
-    }
-
-
-def _array(frame: StompFrame) -> str:
-    return "a" + json.dumps([stomp_text(frame)])
 
 
 def _error(message: str) -> StompFrame:
