@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     home: Path = Path(".energy_platform")
     markets: Markets = Markets.SIMULATED
     landing: str | None = None
-    broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     market_clock: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
         default_factory=dict

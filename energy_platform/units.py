@@ -7,11 +7,9 @@ from typing import Final
 
 UNITS: Final = {
     "_eur_per_mwh": "EUR/MWh",
-    "_czk_per_mwh": "CZK/MWh",
     "_gbp_per_mwh": "GBP/MWh",
     "_mwh": "MWh",
     "_mw": "MW",
-    "_gw": "GW",
     "_hz": "Hz",
     "_m_per_s": "m/s",
     "_deg": "°",

@@ -44,7 +44,6 @@ FILES_WORTH_COMPACTING: Final = 32
 _CONFIGURATION: Final = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
     # Each commit looks through the folder of the log, and is slower by half at 1,000 entries.
-    # Each commit looks through the log's folder, so it is kept short.
     "delta.logRetentionDuration": "interval 10 minutes",
     # How long a query may run: the files that it began with stay this long.
     "delta.deletedFileRetentionDuration": "interval 6 hours",

@@ -85,3 +85,9 @@ def test_a_relative_home_has_an_absolute_landing_zone(
 def test_secrets_are_no_part_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NORD_POOL_PASSWORD", "hunter2")
     assert "hunter2" not in repr(settings())
+
+
+def test_the_brokers_password_is_not_printed() -> None:
+    chosen = Settings(broker_url="rediss://:hunter2@broker.example:6379/0")
+    assert "hunter2" not in repr(chosen)
+    assert "hunter2" not in str(chosen)
