@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ class Supervisor:
         digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"energy-platform-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
+        _require_own(folder)
         self._socket = folder / f"{digest}.sock"
         self.logs = self.home / "logs"
 
@@ -165,6 +167,13 @@ class Supervisor:
                 "stdout_logfile_backups": "2",
             }
         return configuration
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder that somebody else made or may write to: its socket could be theirs."""
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise EnergyPlatformError(f"{folder} must be a folder that only this user may open")
 
 
 def _family(pid: int) -> list[psutil.Process]:
