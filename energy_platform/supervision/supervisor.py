@@ -4,6 +4,7 @@ supervisord restarts what dies, ends whole process groups, and keeps the logs; t
 its configuration and speaks its XML-RPC over a socket that only this user can open.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -113,10 +114,10 @@ class Supervisor:
         """End supervisord and every process below it; return when none is left."""
         family = _family(pid)
         for process in family[:1]:
-            process.send_signal(signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
         for process in alive:
-            process.kill()
+            _signal(process, signal.SIGKILL)
         psutil.wait_procs(alive, timeout=_STOP_SECONDS)
 
     def pid(self) -> int | None:
@@ -174,6 +175,12 @@ def _require_own(folder: Path) -> None:
     found = folder.lstat()
     if found.st_uid != os.getuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise EnergyPlatformError(f"{folder} must be a folder that only this user may open")
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    """Send a signal to a process, which may have ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
 
 
 def _family(pid: int) -> list[psutil.Process]:
