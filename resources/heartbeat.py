@@ -41,8 +41,8 @@ def is_alive(run_id: str) -> bool:
 def beating(run_id: str) -> Iterator[None]:
     """Beat for a run for as long as the context lasts."""
     ended = threading.Event()
-    _broker().set(_key(run_id), 1, ex=_FADE_SECONDS)
-    thread = threading.Thread(target=_beat, args=(run_id, ended), daemon=True)
+    _beat(run_id)
+    thread = threading.Thread(target=_keep_beating, args=(run_id, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -53,8 +53,12 @@ def beating(run_id: str) -> Iterator[None]:
             _broker().delete(_key(run_id))
 
 
-def _beat(run_id: str, ended: threading.Event) -> None:
+def _keep_beating(run_id: str, ended: threading.Event) -> None:
     while not ended.wait(_BEAT_SECONDS):
-        # A broker that is being restarted must not end the run that it once handed out.
-        with contextlib.suppress(RedisError):
-            _broker().set(_key(run_id), 1, ex=_FADE_SECONDS)
+        _beat(run_id)
+
+
+def _beat(run_id: str) -> None:
+    # A broker that is being restarted must not end the run that it once handed out.
+    with contextlib.suppress(RedisError):
+        _broker().set(_key(run_id), 1, ex=_FADE_SECONDS)

@@ -122,7 +122,11 @@ def replay(
         typer.Option("--to", metavar="T", help="To messages received before T."),
     ] = None,
 ) -> None:
-    """Rebuild a source's table and hot copy from the landing zone."""
+    """Rebuild a source's table and hot copy from the landing zone.
+
+    With --to, what was received from then on is left as it is: a row that was dropped there
+    because it repeated one before T stays dropped, even if the one before T now reads otherwise.
+    """
     from energy_platform.registry import market_source
     from energy_platform.stores import micro_batches
     from energy_platform.tables import market_table

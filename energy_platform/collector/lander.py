@@ -6,9 +6,9 @@ slow landing zone slows the markets' sockets down and fills no memory.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from energy_platform.landing import LandingWriter
 from energy_platform.raw_message import RawMessage
@@ -81,7 +81,7 @@ class Lander:
         cursors = [landing.cursor for landing in gathered if landing.cursor is not None]
         cursor = cursors[-1] if cursors else self.cursor
         if messages:
-            await asyncio.to_thread(self._writer.append, messages, cursor)
+            await _to_its_end(asyncio.to_thread(self._writer.append, messages, cursor))
         self.cursor = cursor
         self.landed_messages += len(messages)
         for landing in gathered:
@@ -104,3 +104,12 @@ class Lander:
         while not self._queue.empty():
             left.append(self._queue.get_nowait())
         return left
+
+
+async def _to_its_end(appending: Coroutine[Any, Any, object]) -> None:
+    """Wait for an append also when cancelled: a thread left behind would fence its successor."""
+    task = asyncio.create_task(appending)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait([task])

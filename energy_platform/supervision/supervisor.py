@@ -31,6 +31,8 @@ from energy_platform.supervision.plan import PROJECT, Process, preparation
 
 _STOP_SECONDS: Final = 30.0
 _PREPARE_SECONDS: Final = 120.0
+_SUPERVISED: Final = "ENERGY_PLATFORM_SUPERVISED"
+"""Names the home in the environment of every supervised process, and of no other."""
 _LOG_BYTES: Final = "10MB"
 
 
@@ -89,6 +91,7 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
         self._log().unlink(missing_ok=True)
+        _end(self._orphans())
         self._prepare(environment)
         configuration = self.home / "run" / "supervisord.conf"
         with configuration.open("w") as file:
@@ -96,7 +99,7 @@ class Supervisor:
         return subprocess.Popen(  # noqa: S603 (our own interpreter, our own configuration)
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration",
              str(configuration)],
-            env=environment, cwd=PROJECT, start_new_session=True,
+            env={**environment, _SUPERVISED: str(self.home)}, cwd=PROJECT, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -116,9 +119,16 @@ class Supervisor:
         for process in family[:1]:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        for process in alive:
-            _signal(process, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=_STOP_SECONDS)
+        _end([*alive, *self._orphans()])
+
+    def _orphans(self) -> list[psutil.Process]:
+        """Return this home's processes that a supervisord left behind when it was killed."""
+        orphans = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(_SUPERVISED) == str(self.home):
+                    orphans.append(process)
+        return orphans
 
     def pid(self) -> int | None:
         """Return the process id of this home's supervisord, if it runs."""
@@ -181,6 +191,12 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
     """Send a signal to a process, which may have ended meanwhile."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=_STOP_SECONDS)
 
 
 def _family(pid: int) -> list[psutil.Process]:

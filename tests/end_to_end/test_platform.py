@@ -3,6 +3,7 @@
 One test after another on one running platform, in the order of this file.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -91,12 +92,18 @@ class Platform:
         return datetime.fromisoformat(answer.json()["market_time"])
 
     def query(self, graphql: str) -> Any:
-        port = self.option("webserver", "--port")
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/graphql", json={"query": graphql}, timeout=30
-        ).json()
-        assert "errors" not in answer, answer
-        return answer["data"]
+        """Ask Dagster's UI server, once it is there."""
+        url = f"http://127.0.0.1:{self.option('webserver', '--port')}/graphql"
+        answers: list[Any] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                answers.append(httpx.post(url, json={"query": graphql}, timeout=30).json())
+            return bool(answers)
+
+        _wait_for("answer of the UI", answered, RECOVERY_SECONDS)
+        assert "errors" not in answers[0], answers[0]
+        return answers[0]["data"]
 
     def stored(self, source: MarketSource) -> pl.DataFrame:
         return DeltaWarehouse(self.home / "warehouse").scan(market_table(source)).collect()

@@ -168,7 +168,7 @@ def test_stop_of_what_has_ended_does_nothing(supervisor: Supervisor) -> None:
     supervisor.stop(ended.pid)
 
 
-def test_a_supervisor_that_was_killed_can_be_started_again(
+def test_a_supervisor_that_was_killed_is_started_again_and_its_orphans_ended(
     supervisor: Supervisor, start: Callable[..., subprocess.Popen[bytes]], home: Path
 ) -> None:
     first = start(sleeper("one"))
@@ -178,8 +178,8 @@ def test_a_supervisor_that_was_killed_can_be_started_again(
     assert supervisor.statuses() == []
     second = start(sleeper("one"))
     assert supervisor.pid() == second.pid
-    for orphan in orphans:
-        orphan.kill()
+    assert orphans
+    assert not any(orphan.is_running() for orphan in orphans)
 
 
 def test_preparation_that_fails_is_told_with_its_log(
