@@ -15,6 +15,7 @@ takes the place of an older one, but it is not read back; `empty_points` counts 
 
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -174,6 +175,7 @@ class SqliteHotStore:
                 f"CREATE TABLE IF NOT EXISTS {_OFFSETS} "
                 "(measurement TEXT PRIMARY KEY, stop INTEGER NOT NULL) WITHOUT ROWID"
             )
+            weakref.finalize(self, connection.close)  # for a store that is dropped, not closed
             self._connection = connection
         return self._connection
 
