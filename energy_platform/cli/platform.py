@@ -166,7 +166,6 @@ def simulate(  # noqa: PLR0913 (one option per port)
     ftp_port: Annotated[int, typer.Option(help="FTP, plain and with explicit TLS.")],
     ftps_port: Annotated[int, typer.Option(help="FTP with implicit TLS.")],
     aws_port: Annotated[int, typer.Option(help="SNS, SQS and S3.")],
-    sns_endpoint_port: Annotated[int, typer.Option(help="Where the platform takes pushes.")],
     seed: Annotated[
         int,
         typer.Option(
@@ -223,7 +222,6 @@ def simulate(  # noqa: PLR0913 (one option per port)
             ftp=ftp_port,
             ftps=ftps_port,
             aws=aws_port,
-            sns_endpoint=sns_endpoint_port,
         ),
         folder=folder,
         replay=replay,

@@ -34,14 +34,12 @@ class SimulatorPorts:
         ftp: FTP, plain and with explicit TLS.
         ftps: FTP with implicit TLS.
         aws: SNS, SQS and S3.
-        sns_endpoint: Where the platform itself listens for topics that push.
     """
 
     http: int
     ftp: int
     ftps: int
     aws: int
-    sns_endpoint: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

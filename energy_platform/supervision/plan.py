@@ -89,7 +89,6 @@ def _simulator_ports(ports: Ports) -> SimulatorPorts:
         ftp=ports.simulator_ftp,
         ftps=ports.simulator_ftps,
         aws=ports.simulator_aws,
-        sns_endpoint=ports.sns_endpoint,
     )
 
 
@@ -102,7 +101,6 @@ def _simulator(ports: Ports) -> Process:
             "--ftp-port", str(ports.simulator_ftp),
             "--ftps-port", str(ports.simulator_ftps),
             "--aws-port", str(ports.simulator_aws),
-            "--sns-endpoint-port", str(ports.sns_endpoint),
         ),
     )  # fmt: skip
 

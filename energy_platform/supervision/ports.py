@@ -20,7 +20,6 @@ class Ports:
     simulator_ftp: int
     simulator_ftps: int
     simulator_aws: int
-    sns_endpoint: int
 
     @classmethod
     def free(cls) -> Self:

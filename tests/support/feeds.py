@@ -79,13 +79,13 @@ def a_world(
     replay: Path | None = None,
 ) -> World:
     """Return a world on free ports that keeps its state below `folder`."""
-    http, ftp, ftps, aws, sns_endpoint = free_ports(5)
+    http, ftp, ftps, aws = free_ports(4)
     now = datetime.now(UTC)
     return World(
         clock=MarketClock(origin=origin or now, started_at=now, speed=speed),
         seed=7,
         rate=rate,
-        ports=SimulatorPorts(http=http, ftp=ftp, ftps=ftps, aws=aws, sns_endpoint=sns_endpoint),
+        ports=SimulatorPorts(http=http, ftp=ftp, ftps=ftps, aws=aws),
         folder=folder,
         replay=replay,
         journal=Journal(folder / "journal"),

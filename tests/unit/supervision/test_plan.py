@@ -22,7 +22,6 @@ PORTS = Ports(
     simulator_ftp=3005,
     simulator_ftps=3006,
     simulator_aws=3007,
-    sns_endpoint=3008,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
