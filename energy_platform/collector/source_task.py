@@ -148,6 +148,8 @@ class SourceTask:
         session = _Session(
             self.source.name, state_directory, self.settings, self.limits, lander, self.status
         )
+        # A feed that has nothing to land, as most files and topics at night, is not backing off.
+        self.status.state = FeedState.STARTING
         landing = asyncio.create_task(lander.run())
         feeding = asyncio.create_task(self.source.feed.run(session))
         try:

@@ -168,9 +168,21 @@ async def test_pauses_double_up_to_a_minute(
 
     async with running(example(feed), settings, zone) as job:
         await done.wait()
-        assert state(job) is FeedState.BACKING_OFF
+        assert state(job) is FeedState.STARTING
         assert (job.status.detail, job.status.failures) == ("FeedError: no route", 8)
     assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+async def test_a_feed_that_waits_for_its_next_try_is_backing_off(
+    settings: Settings, zone: LandingZone
+) -> None:
+    async def feed(_: FeedSession) -> None:
+        raise FeedError("no route", retry_after_seconds=600)
+
+    async with running(example(feed), settings, zone) as job, asyncio.timeout(60):
+        while state(job) is not FeedState.BACKING_OFF:
+            await asyncio.sleep(0.01)
+        assert (job.status.detail, job.status.failures) == ("FeedError: no route", 1)
 
 
 async def test_an_outage_of_days_does_not_end_the_retries(
