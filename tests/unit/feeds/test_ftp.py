@@ -235,11 +235,10 @@ async def test_a_failing_server_is_said_and_tried_again(
     world: World, kind: FaultKind, complaint: str
 ) -> None:
     session = a_client(world)
-    feed = replace(FEED, answer_seconds=1.0)
     world.faults.ask(SOURCE, Fault(kind, seconds=3.0))
     with pytest.raises(FeedError, match=complaint):
-        await carry(feed, session, lambda: False)
-    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+        await carry(replace(FEED, answer_seconds=1.0), session, lambda: False)
+    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert len(set(names(session))) == STATIONS
 
 
