@@ -148,12 +148,16 @@ def latencies(
         .unique(said, keep="first")
     )
     stored = open_micro_batches(settings).warehouse.scan(market_table(source)).collect()
-    arrived = emitted.join(stored, on=said, how="left", nulls_equal=True).sort("landing_offset")
-    dated = arrived.join_asof(
-        commits(settings.home / "warehouse" / source.name),
-        left_on=pl.col("landing_offset") + 1,
-        right_on="stop",
-        strategy="forward",
+    arrived = emitted.join(stored, on=said, how="left", nulls_equal=True)
+    dated = (
+        arrived.with_columns(after=pl.col("landing_offset") + 1)
+        .sort("after")
+        .join_asof(
+            commits(settings.home / "warehouse" / source.name),
+            left_on="after",
+            right_on="stop",
+            strategy="forward",
+        )
     )
     hot = hot_points(settings.home / "hot.sqlite", source)
     both = dated.join(hot, on=[*source.tags, source.event_time], how="left")
