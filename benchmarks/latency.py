@@ -141,10 +141,14 @@ def latencies(
 ) -> pl.DataFrame:
     """Return a source's rows emitted between two instants: seconds to each store."""
     said = [*source.key, *source.value_columns]
+    series = [*source.tags, source.event_time]
+    # A hot point that is written again says only when it was written last.
+    is_last = pl.col("received_at") == pl.col("received_at").max().over(series)
     emitted = (
         journalled_rows(source, Journal(settings.home / "simulator" / "journal"))
+        .with_columns(is_last=is_last)
         .filter(pl.col("received_at").is_between(began, ended))
-        .select(*said, emitted_at="received_at")
+        .select(*said, "is_last", emitted_at="received_at")
         .unique(said, keep="first")
     )
     stored = open_micro_batches(settings).warehouse.scan(market_table(source)).collect()
@@ -160,12 +164,12 @@ def latencies(
         )
     )
     hot = hot_points(settings.home / "hot.sqlite", source)
-    both = dated.join(hot, on=[*source.tags, source.event_time], how="left")
+    both = dated.join(hot, on=series, how="left")
     return both.select(
         source=pl.lit(source.name),
         to_warehouse=_seconds("emitted_at", "committed_at"),
         received_to_warehouse=_seconds("received_at", "committed_at"),
-        to_hot_store=_seconds("emitted_at", "written_at"),
+        to_hot_store=pl.when("is_last").then(_seconds("emitted_at", "written_at")),
     )
 
 
