@@ -58,6 +58,7 @@ ENERGY_CHARTS_FREQUENCY = MarketSource(
         provider="Energy-Charts",
         requests=requests,
         every=timedelta(seconds=2),
+        requests_per_second=2.0,
         span=timedelta(hours=1),
         overlap=timedelta(seconds=10),
         newest=partial(newest_instant, column="data"),

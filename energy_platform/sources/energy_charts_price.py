@@ -66,6 +66,7 @@ ENERGY_CHARTS_PRICE = MarketSource(
         provider="Energy-Charts",
         requests=requests,
         every=timedelta(seconds=30),
+        requests_per_second=2.0,
         span=timedelta(days=7),
         ahead=timedelta(days=1),
         absent=frozenset({HTTPStatus.NOT_FOUND}),
