@@ -41,9 +41,8 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per delivery period; the bidding zone is the one that was asked for.
 
-    A reply does not say how long its periods are. All those of a market day are as long as the
-    smallest step between two of that day, so a gap stretches none; a day of one row only takes
-    the step of the day before. A period whose length can't be told has no end, and is refused.
+    A reply doesn't say how long its periods are: those of a market day last its smallest step, so
+    a gap stretches none; a lone row takes the day before's. Without either it is refused.
     """
     step = pl.col("instant").diff().shift(-1)
     known_step = pl.when(step.is_in(_MARKET_TIME_UNITS)).then(step)
