@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 from tests.support.feeds import MemorySession, a_world, free_ports
-from tests.support.running_feeds import comes_true
+from tests.support.running_feeds import comes_true, run_until
 
 STATIONS = 20
 NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
@@ -62,22 +62,6 @@ def a_client(world: World) -> MemorySession:
     return MemorySession(SOURCE, state, addresses=dict(PROVIDER.addresses(world.ports)))
 
 
-async def carry(
-    feed: FtpFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 60.0
-) -> None:
-    """Run a feed until it has landed enough, or raise what it raises."""
-    task = asyncio.create_task(feed.run(session))
-    try:
-        async with asyncio.timeout(seconds):
-            while not enough():
-                if task.done():
-                    await task
-                await asyncio.sleep(0.02)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 def names(session: MemorySession) -> list[str]:
     return [message.context["url"].rpartition("/")[2] for message in session.landed]
 
@@ -87,9 +71,9 @@ async def test_every_file_is_taken_once_plain_or_with_tls(world: World, scheme: 
     session = a_client(world)
     url = FEED.url.replace("ftp:", f"{scheme}:")
     feed = replace(FEED, url=url, ca_file=certificate(world))
-    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(feed, session, lambda: len(session.landed) >= STATIONS)
     with pytest.raises(TimeoutError):
-        await carry(feed, session, lambda: len(session.landed) > STATIONS, seconds=1.0)
+        await run_until(feed, session, lambda: len(session.landed) > STATIONS, seconds=1.0)
     assert len(set(names(session))) == STATIONS
     assert all(message.context["url"].startswith(url) for message in session.landed)
     assert all(is_whole(message.body) for message in session.landed)
@@ -106,7 +90,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(world: World, sc
 async def test_a_user_logs_in_with_a_password(world: World) -> None:
     session = a_client(world)
     feed = replace(FEED, username="GME_USERNAME", password="GME_PASSWORD")
-    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(feed, session, lambda: len(session.landed) >= STATIONS)
     session.secrets["GME_PASSWORD"] = "hunter2"
     with pytest.raises(FeedError, match="530") as raised:
         await feed.run(session)
@@ -118,11 +102,11 @@ async def test_a_restart_goes_on_after_the_cursor(tmp_path: Path) -> None:
     session = a_client(world)
     async with running(world, [PROVIDER]):
         await published(world)
-        await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+        await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     session.landed.clear()
     later = replace(world, clock=a_world(tmp_path, origin=NOON + timedelta(minutes=10)).clock)
     async with running(later, [PROVIDER]):
-        await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+        await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert len(set(names(session))) == STATIONS
     modified = {message.context["modified"] for message in session.landed}
     assert modified == {"20260701121000"}, "market time, and only of what was rewritten"
@@ -183,7 +167,9 @@ async def test_a_half_written_file_is_taken_when_it_is_whole(tmp_path: Path) -> 
     world.faults.ask(SOURCE, Fault(FaultKind.HALF_WRITTEN_FILE, seconds=2.0))
     session = a_client(world)
     async with running(world, [PROVIDER]):
-        await carry(replace(FEED, patience=100), session, lambda: len(session.landed) >= STATIONS)
+        await run_until(
+            replace(FEED, patience=100), session, lambda: len(session.landed) >= STATIONS
+        )
     assert len(set(names(session))) == STATIONS
     assert all(is_whole(message.body) for message in session.landed)
 
@@ -200,18 +186,18 @@ async def test_a_file_that_grows_between_two_looks_is_left_alone(world: World) -
             await asyncio.sleep(0.02)
 
     growth = asyncio.create_task(grow())
-    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(feed, session, lambda: len(session.landed) >= STATIONS)
     with pytest.raises(TimeoutError):
-        await carry(feed, session, lambda: growing.name in names(session), seconds=1.5)
+        await run_until(feed, session, lambda: growing.name in names(session), seconds=1.5)
     growth.cancel()
-    await carry(feed, session, lambda: growing.name in names(session))
+    await run_until(feed, session, lambda: growing.name in names(session))
 
 
 async def test_a_file_that_stays_incomplete_is_landed_to_be_quarantined(world: World) -> None:
     broken = world.folder / "dwd/ftp" / FOLDER / "10minutenwerte_wind_88888_now.zip"
     broken.write_bytes(b"PK and no more")
     session = a_client(world)
-    await carry(FEED, session, lambda: broken.name in names(session))
+    await run_until(FEED, session, lambda: broken.name in names(session))
     landed = [replace(one, landing_offset=n) for n, one in enumerate(session.landed)]
     checked = check_messages(DWD_WIND_OBSERVATION, landed)
     assert checked.unparsed == 1
@@ -221,7 +207,7 @@ async def test_a_file_that_stays_incomplete_is_landed_to_be_quarantined(world: W
 async def test_a_truncated_answer_is_asked_for_again(world: World) -> None:
     world.faults.ask(SOURCE, Fault(FaultKind.TRUNCATED, count=2))
     session = a_client(world)
-    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert all(is_whole(message.body) for message in session.landed)
     assert world.faults.pending(SOURCE) == 0
 
@@ -240,8 +226,8 @@ async def test_a_failing_server_is_said_and_tried_again(
     session = a_client(world)
     world.faults.ask(SOURCE, Fault(kind, seconds=3.0))
     with pytest.raises(FeedError, match=complaint):
-        await carry(replace(FEED, answer_seconds=1.0), session, lambda: False)
-    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+        await run_until(replace(FEED, answer_seconds=1.0), session, lambda: False)
+    await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert len(set(names(session))) == STATIONS
 
 
@@ -262,19 +248,19 @@ async def test_a_file_too_large_is_left_and_said(
     large.write_bytes(b"x" * 200_000)
     session = a_client(world)
     feed = replace(FEED, file_bytes=100_000)
-    await carry(feed, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(feed, session, lambda: len(session.landed) >= STATIONS)
     assert large.name not in names(session)
     assert "200000 bytes, too many to take" in caplog.text
 
 
 async def test_the_cursor_forgets_files_that_are_gone(world: World) -> None:
     session = a_client(world)
-    await carry(FEED, session, lambda: len(session.landed) >= STATIONS)
+    await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     folder = world.folder / "dwd/ftp" / FOLDER
     gone, changed = sorted(folder.glob("*.zip"))[:2]
     gone.unlink()
     changed.write_bytes(changed.read_bytes())
-    await carry(FEED, session, lambda: len(session.landed) > STATIONS)
+    await run_until(FEED, session, lambda: len(session.landed) > STATIONS)
     assert gone.name not in json.loads(session.cursor or "")
     assert len(json.loads(session.cursor or "")) == STATIONS - 1
 
@@ -285,12 +271,12 @@ async def test_a_server_without_mlsd_is_asked_for_each_file_s_time(tmp_path: Pat
     with a_server_without_mlsd(tmp_path) as port:
         session = MemorySession("any", tmp_path, addresses={"ftp://old": f"ftp://127.0.0.1:{port}"})
         feed = replace(FEED, url="ftp://old/", pattern="*.zip", is_complete=bool)
-        await carry(feed, session, lambda: len(session.landed) == 2)
+        await run_until(feed, session, lambda: len(session.landed) == 2)
         first = read_cursor(session.cursor)
         (tmp_path / "a.zip").write_bytes(b"FIRST")
         await asyncio.sleep(1.1)
         (tmp_path / "a.zip").write_bytes(b"First")
-        await carry(feed, session, lambda: session.landed[-1].body == b"First")
+        await run_until(feed, session, lambda: session.landed[-1].body == b"First")
     assert all(len(revision.modified) == len("20260701120000") for revision in first.values())
     assert first["a.zip"] != read_cursor(session.cursor)["a.zip"], "the same size, another second"
 

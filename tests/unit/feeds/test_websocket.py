@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
-from energy_platform.feeds.websocket.feed import WebSocketFeed, sockjs_url
+from energy_platform.feeds.websocket.feed import sockjs_url
 from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.market_source import MarketSource
@@ -27,7 +27,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
 from tests.support.feeds import MemorySession, a_world
-from tests.support.running_feeds import comes_true
+from tests.support.running_feeds import comes_true, run_until
 
 SECRETS = {"NORD_POOL_USERNAME": "trader", "NORD_POOL_PASSWORD": "p&ss word:1"}
 BOOKS = replace(intraday_topics("v1/streaming/localview/22"), silence_seconds=20.0)
@@ -48,22 +48,6 @@ def a_trader(world: World, source: str = ORDER_BOOK) -> MemorySession:
     return MemorySession(source, state, addresses=addresses, secrets=dict(SECRETS))
 
 
-async def carry(
-    feed: WebSocketFeed, session: MemorySession, enough: Callable[[], bool], seconds: float = 60.0
-) -> None:
-    """Run a feed until it has landed enough, or raise what it raises."""
-    task = asyncio.create_task(feed.run(session))
-    try:
-        async with asyncio.timeout(seconds):
-            while not enough():
-                if task.done():
-                    await task
-                await asyncio.sleep(0.01)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 def is_snapshot(message: RawMessage) -> bool:
     return message.context["snapshot"] == "true"
 
@@ -79,7 +63,7 @@ def rows(source: MarketSource, session: MemorySession) -> pl.DataFrame:
 
 async def test_a_snapshot_then_deltas_numbered_one_by_one(world: World) -> None:
     session = a_trader(world)
-    await carry(BOOKS, session, lambda: len(session.landed) >= 20)
+    await run_until(BOOKS, session, lambda: len(session.landed) >= 20)
     numbers = [int(message.context["sequence_no"]) for message in session.landed]
     assert numbers == list(range(1, len(numbers) + 1))
     assert [is_snapshot(message) for message in session.landed[:3]] == [True, False, False]
@@ -89,7 +73,7 @@ async def test_a_snapshot_then_deltas_numbered_one_by_one(world: World) -> None:
 
 async def test_no_secret_is_landed_or_kept_in_the_cursor(world: World) -> None:
     session = a_trader(world)
-    await carry(BOOKS, session, lambda: len(session.landed) >= 3)
+    await run_until(BOOKS, session, lambda: len(session.landed) >= 3)
     kept = json.dumps([dict(message.context) for message in session.landed])
     assert session.landed[0].context["destination"] == "v1/streaming/localview/22"
     for secret in ("eyJ", *SECRETS.values()):
@@ -99,7 +83,7 @@ async def test_no_secret_is_landed_or_kept_in_the_cursor(world: World) -> None:
 async def test_several_topics_share_a_connection(world: World) -> None:
     topics = tuple(f"v1/streaming/localview/{area}" for area in (22, 23, 24, 25))
     session = a_trader(world)
-    await carry(replace(BOOKS, topics=topics), session, lambda: len(session.landed) >= 60)
+    await run_until(replace(BOOKS, topics=topics), session, lambda: len(session.landed) >= 60)
     assert {message.context["destination"] for message in session.landed} == set(topics)
     assert snapshots(session) == len(topics)
 
@@ -122,7 +106,7 @@ async def test_the_final_book_is_the_exchange_s(world: World) -> None:
 async def test_a_gap_is_healed_by_a_new_snapshot(world: World, kind: FaultKind) -> None:
     session = a_trader(world)
     world.faults.ask(ORDER_BOOK, Fault(kind))
-    await carry(BOOKS, session, lambda: snapshots(session) == 2 and len(session.landed) > 30)
+    await run_until(BOOKS, session, lambda: snapshots(session) == 2 and len(session.landed) > 30)
     world.clock.freeze()
     second = [n for n, message in enumerate(session.landed) if is_snapshot(message)][1]
     before = [int(message.context["sequence_no"]) for message in session.landed[:second]]
@@ -139,7 +123,7 @@ async def test_a_gap_is_healed_by_a_new_snapshot(world: World, kind: FaultKind) 
 async def test_a_duplicate_is_no_gap(world: World) -> None:
     session = a_trader(world)
     world.faults.ask(ORDER_BOOK, Fault(FaultKind.DUPLICATE))
-    await carry(BOOKS, session, lambda: len(session.landed) >= 20)
+    await run_until(BOOKS, session, lambda: len(session.landed) >= 20)
     numbers = [int(message.context["sequence_no"]) for message in session.landed]
     assert len(numbers) == len(set(numbers)) + 1
     assert snapshots(session) == 1
@@ -157,7 +141,7 @@ async def test_too_many_gaps_end_the_connection(world: World) -> None:
 
     feed = replace(BOOKS, resubscriptions_per_minute=2)
     with pytest.raises(FeedError, match="keeps losing messages"):
-        await carry(feed, session, lose_one_more_after_each_snapshot)
+        await run_until(feed, session, lose_one_more_after_each_snapshot)
     assert snapshots(session) == 3
 
 
@@ -186,14 +170,14 @@ async def test_a_lost_connection_is_said_and_what_came_before_is_landed(
 async def test_a_silent_server_is_taken_for_dead(world: World) -> None:
     world.faults.ask(ORDER_BOOK, Fault(FaultKind.HANG, seconds=3.0))
     with pytest.raises(FeedError, match="said nothing for 1 s"):
-        await carry(replace(BOOKS, silence_seconds=1.0), a_trader(world), lambda: False)
+        await run_until(replace(BOOKS, silence_seconds=1.0), a_trader(world), lambda: False)
 
 
 async def test_a_malformed_message_and_a_bad_row_harm_nothing_beside_them(world: World) -> None:
     session = a_trader(world, TRADE)
     world.faults.ask(TRADE, Fault(FaultKind.MALFORMED))
     world.faults.ask(TRADE, Fault(FaultKind.BAD_ROW))
-    await carry(TICKER, session, lambda: len(session.landed) >= 12)
+    await run_until(TICKER, session, lambda: len(session.landed) >= 12)
     landed = [replace(message, landing_offset=n) for n, message in enumerate(session.landed)]
     checked = check_messages(NORD_POOL_INTRADAY_TRADE, landed)
     assert checked.unparsed == 1
@@ -241,7 +225,7 @@ async def test_the_token_is_refreshed_on_the_live_session(
     feed = replace(BOOKS, refresh_before=timedelta(seconds=2))
     session = a_trader(world)
     began = asyncio.get_running_loop().time()
-    await carry(feed, session, lambda: asyncio.get_running_loop().time() - began > 6)
+    await run_until(feed, session, lambda: asyncio.get_running_loop().time() - began > 6)
     assert len(issued) >= 2
     assert snapshots(session) == 1, "one connection outlived its first token"
 
@@ -263,7 +247,7 @@ async def test_a_slow_landing_zone_slows_the_socket_and_fills_no_memory(world: W
 
     session.land = land_slowly  # type: ignore[method-assign,assignment]
     feed = replace(BOOKS, backlog_bytes=2_000)
-    await carry(feed, session, lambda: len(session.landed) >= 25)
+    await run_until(feed, session, lambda: len(session.landed) >= 25)
     _snapshot, *groups = sizes
     assert max(groups) <= 2_000 + 1_000, "a bound, and the one message that crossed it"
     numbers = [int(message.context["sequence_no"]) for message in session.landed]
@@ -279,7 +263,7 @@ async def test_no_trade_is_lost_over_a_restart_of_the_exchange(tmp_path: Path) -
     world = a_world(tmp_path, rate=10.0)
     session = a_trader(world, TRADE)
     async with running(world, [PROVIDER]):
-        await carry(TICKER, session, lambda: len(session.landed) >= 10)
+        await run_until(TICKER, session, lambda: len(session.landed) >= 10)
         await asyncio.sleep(0.5)  # trades that nobody hears
     async with running(world, [PROVIDER]):
         task = asyncio.create_task(TICKER.run(session))
