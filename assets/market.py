@@ -53,11 +53,11 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
     feed = AssetKey(f"{source.name}_feed")
     yield AssetSpec(
         feed,
-        description=f"What {source.provider} sends. Terms: {source.terms}",
+        description=f"What {source.provider.name} sends. Terms: {source.terms}",
         group_name=source.group.value,
         kinds={source.feed.protocol.lower()},
         owners=[source.owner],
-        metadata={"provider": source.provider, "terms": source.terms},
+        metadata={"provider": source.provider.name, "terms": source.terms},
     )
     yield AssetSpec(
         landing_key(source),
@@ -87,7 +87,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
         kinds={"polars", "deltalake", source.feed.protocol.lower()},
         metadata={
             "dagster/column_schema": column_schema(source),
-            "provider": source.provider,
+            "provider": source.provider.name,
             "key": ", ".join(source.key),
             "expected_lag_seconds": source.expected_lag.total_seconds(),
         },

@@ -40,7 +40,7 @@ def catalogue() -> list[CatalogueEntry]:
     return [
         CatalogueEntry(
             name=source.name,
-            provider=source.provider,
+            provider=source.provider.name,
             protocol=source.feed.protocol,
             group=source.group,
             description=source.description,

@@ -16,6 +16,8 @@ import polars as pl
 
 from energy_platform.feeds.base import Feed
 from energy_platform.market_rows import PROVENANCE_COLUMNS, MarketRows
+from energy_platform.provider import Provider
+from energy_platform.publication import DailyPublication
 from energy_platform.raw_message import RawMessage
 from energy_platform.units import unit_of
 
@@ -54,7 +56,7 @@ class MarketSource:
 
     Attributes:
         name: The table's and the asset's name, e.g. `ote_day_ahead_price`.
-        provider: Who publishes it, as in its terms of use.
+        provider: Who publishes it.
         group: The market group whose sensor watches it.
         description: One or two sentences for the catalogue.
         feed: How its bytes arrive.
@@ -62,8 +64,10 @@ class MarketSource:
         rows: The pandera model of its table.
         key: Columns that tell one fact from another; a second row with the same key is a revision.
         event_time: The column that says when the fact holds.
-        expected_lag: How old the newest data may be before it is late.
+        expected_lag: How old the newest data may be before it is late; with `publication`, how long
+            after its time.
         terms: Terms of use, in short.
+        publication: When values are due, if not all day long.
         owner: Who to ask.
         revision: A column in which the provider numbers revisions; where there is none, the
             order in which they were received counts.
@@ -74,7 +78,7 @@ class MarketSource:
     """
 
     name: str
-    provider: str
+    provider: Provider
     group: MarketGroup
     description: str
     feed: Feed
@@ -84,6 +88,7 @@ class MarketSource:
     event_time: str
     expected_lag: timedelta
     terms: str
+    publication: DailyPublication | None = None
     owner: str = "team:market-data"
     revision: str | None = None
     hot_tags: tuple[str, ...] | None = None

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from energy_platform.errors import FeedError, FencedError
 from energy_platform.landing import LandingZone
 from energy_platform.market_clock import MarketClock
 from energy_platform.market_source import MarketSource
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Markets, Settings
 
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
+_SHORTEST_WAIT_SECONDS: Final = 1.0
+"""What a feed that waits in market time waits at least, however fast a simulated market runs."""
 _QUIET_SECONDS: Final = 10.0
 """How long a log that another writer took must have been quiet before it is claimed again."""
 
@@ -86,8 +89,8 @@ class _Session:
         self.status.landed_messages += len(messages)
 
     def now(self) -> datetime:
-        file = self.settings.market_clock
-        return MarketClock.load(file).now() if file and file.exists() else datetime.now(UTC)
+        clock = self._market_clock()
+        return clock.now() if clock else datetime.now(UTC)
 
     def address(self, url: str) -> str:
         reached = [real for real in self.settings.addresses if url.startswith(real)]
@@ -106,12 +109,25 @@ class _Session:
             raise FeedError(f"needs {variable}")
         return value
 
-    async def turn(self, provider: str, requests_per_second: float) -> None:
-        await self.limits.turn(provider, requests_per_second)
+    def wall_seconds(self, market_time: timedelta) -> float:
+        seconds = market_time.total_seconds()
+        return max(seconds / self._market_speed(), min(seconds, _SHORTEST_WAIT_SECONDS))
 
-    def ban(self, provider: str, seconds: float) -> None:
-        _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider, seconds)
-        self.limits.ban(provider, seconds)
+    async def turn(self, provider: Provider) -> None:
+        await self.limits.turn(provider, self._market_speed())
+
+    def ban(self, provider: Provider, seconds: float | None) -> None:
+        away = provider.ban.total_seconds() if seconds is None else seconds
+        _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider.name, away)
+        self.limits.ban(provider, away)
+
+    def _market_speed(self) -> float:
+        clock = self._market_clock()
+        return clock.speed if clock else 1.0
+
+    def _market_clock(self) -> MarketClock | None:
+        file = self.settings.market_clock
+        return MarketClock.load(file) if file and file.exists() else None
 
 
 @dataclass(slots=True)

@@ -6,11 +6,12 @@ raises.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 
@@ -55,11 +56,18 @@ class FeedSession(Protocol):
     def secret(self, variable: str) -> str:
         """Return an environment variable's value; a stand-in in a simulated market."""
 
-    async def turn(self, provider: str, requests_per_second: float) -> None:
-        """Wait for a turn at a provider; all feeds of one provider share the limiter."""
+    def wall_seconds(self, market_time: timedelta) -> float:
+        """Return how long a span of market time lasts by the wall clock.
 
-    def ban(self, provider: str, seconds: float) -> None:
-        """Keep every feed of this provider away for so long."""
+        On real markets that is its own length; what a feed waits for, other than an answer, it
+        waits for in market time.
+        """
+
+    async def turn(self, provider: Provider) -> None:
+        """Wait for a turn at a provider; all feeds of one provider share its rates."""
+
+    def ban(self, provider: Provider, seconds: float | None) -> None:
+        """Keep every feed of this provider away for so long; for its own ban where None."""
 
 
 class Feed(Protocol):

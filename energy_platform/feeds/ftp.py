@@ -25,11 +25,11 @@ from aioftp.client import ConnType
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 
-_REQUESTS_PER_SECOND: Final = 1.0
 _UNFINISHED_SUFFIXES: Final = (".part", ".filepart", ".tmp")
 _GROUP_FILES: Final = 64
 _GROUP_BYTES: Final = 16 * 1024 * 1024
@@ -90,7 +90,7 @@ class FtpFeed:
 
     protocol: ClassVar[WireProtocol] = WireProtocol.FTP
 
-    provider: str
+    provider: Provider
     url: str
     pattern: str
     is_complete: Callable[[bytes], bool]
@@ -109,13 +109,13 @@ class FtpFeed:
         without_end: Counter[tuple[str, Revision]] = Counter()
         while True:
             _heed_cancellation()
-            await session.turn(self.provider, _REQUESTS_PER_SECOND)
+            await session.turn(self.provider)
             try:
                 async with self._connected(session) as client:
                     await self._poll(session, client, without_end)
             except (OSError, TimeoutError, AIOFTPException, ValueError) as error:
                 raise FeedError(f"{self.url}: {_said(error)}") from error
-            await asyncio.sleep(self.every.total_seconds())
+            await asyncio.sleep(session.wall_seconds(self.every))
 
     @asynccontextmanager
     async def _connected(self, session: FeedSession) -> AsyncIterator[Client]:

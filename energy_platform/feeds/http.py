@@ -18,10 +18,10 @@ import httpx
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
+from energy_platform.provider import Provider
 
 _USER_AGENT: Final = "energy-platform"
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-_DEFAULT_BAN_SECONDS: Final = 60.0
 _LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
 
 
@@ -102,7 +102,7 @@ async def _opened(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Re
         return await client.send(request, stream=True)
 
 
-def raise_if_banned(reply: HttpReply, url: str, provider: str, session: FeedSession) -> None:
+def raise_if_banned(reply: HttpReply, url: str, provider: Provider, session: FeedSession) -> None:
     """Keep all feeds of the provider away, and raise, if the reply says "too many requests".
 
     Raises:
@@ -110,9 +110,11 @@ def raise_if_banned(reply: HttpReply, url: str, provider: str, session: FeedSess
     """
     if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
         asked = retry_after_seconds(reply.headers)
-        seconds = _DEFAULT_BAN_SECONDS if asked is None else asked
-        session.ban(provider, seconds)
-        raise FeedError(f"{place(url)} refuses: too many requests", retry_after_seconds=seconds)
+        session.ban(provider, asked)
+        raise FeedError(
+            f"{place(url)} refuses: too many requests",
+            retry_after_seconds=provider.ban.total_seconds() if asked is None else asked,
+        )
 
 
 def unusable(reply: HttpReply, url: str, why: str = "") -> FeedError:

@@ -19,6 +19,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.http import HttpLimits
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
@@ -98,18 +99,19 @@ class PollingFeed(ABC, Generic[RequestT]):
         newest: The newest instant for which a body holds a value, if it holds any; windows then
             start there, so a provider that is slow to publish leaves no hole. Without it, windows
             start at the time of the last round.
-        requests_per_second: What the provider allows to all feeds together.
+        history_chunk: The longest window that one question about the past may ask for; None where
+            the provider keeps no history.
         limits: What one exchange may cost.
     """
 
-    provider: str
+    provider: Provider
     requests: Callable[[datetime, datetime], Sequence[RequestT]]
     every: timedelta
     span: timedelta
     overlap: timedelta = timedelta()
     ahead: timedelta = timedelta()
     newest: Callable[[bytes], datetime | None] | None = None
-    requests_per_second: float = 1.0
+    history_chunk: timedelta | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:
@@ -128,7 +130,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         """
         progress = Progress.from_cursor(session.cursor)
         async with self.connection(session) as ask:
-            async for _ in _ticks(self.every):
+            async for _ in _ticks(session.wall_seconds(self.every)):
                 while not await self._round(session, ask, progress):
                     pass
 
@@ -154,7 +156,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         bodies: list[bytes | None] = []
         failures: list[FeedError] = []
         for request in requests:
-            await session.turn(self.provider, self.requests_per_second)
+            await session.turn(self.provider)
             known = marks.get(request.key, {})
             try:
                 answer = await ask(request, known)
@@ -217,10 +219,9 @@ def _together(failures: Sequence[FeedError]) -> FeedError:
     )
 
 
-async def _ticks(every: timedelta) -> AsyncIterator[None]:
+async def _ticks(interval: float) -> AsyncIterator[None]:
     """Yield at even intervals from now on; a tick that is missed is left out, not made up for."""
     loop = asyncio.get_running_loop()
-    interval = every.total_seconds()
     first = loop.time()
     while True:
         yield

@@ -3,7 +3,7 @@
 Of the body nothing is known here but whether it is whole and whether it changed.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import httpx
 
+from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import (
     HttpReply,
@@ -29,10 +30,17 @@ _CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Sin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestRequest:
-    """A GET request; its parameters become the parser's context, so none may be a secret."""
+    """A GET request; its parameters become the parser's context, so none may be a secret.
+
+    Attributes:
+        url: Where to ask, without a query.
+        params: The query.
+        context: What else the parser must know of the question and the reply does not say.
+    """
 
     url: str
     params: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -46,15 +54,27 @@ class RestFeed(PollingFeed[RestRequest]):
 
     Attributes:
         absent: Statuses by which the provider says that the window holds nothing yet.
+        is_answer: Looks at the status and body of any other reply: true if it is to be landed,
+            false if there is nothing yet; raises `FeedError` if it is a refusal, whatever its
+            status says.
+        secret_params: Query parameters that are secrets, and the environment variables that hold
+            them; they are in no context, cursor or log.
+        secret_headers: The same for headers.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.REST
 
     absent: frozenset[HTTPStatus] = frozenset()
+    is_answer: Callable[[int, bytes], bool] | None = None
+    secret_params: Mapping[str, str] = field(default_factory=dict)
+    secret_headers: Mapping[str, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[RestRequest]]:
         """Open a client that keeps its connections alive for the length of a run."""
+        secret_params = _secrets(self.secret_params, session)
+        secret_headers = _secrets(self.secret_headers, session)
+        secrets = [*secret_params.values(), *secret_headers.values()]
         async with http_client(self.limits) as client:
 
             async def ask(request: RestRequest, known: Marks) -> Answer:
@@ -68,9 +88,13 @@ class RestFeed(PollingFeed[RestRequest]):
                     "GET",
                     session.address(request.url),
                     limits=self.limits,
-                    params=request.params,
-                    headers=conditions,
+                    params={**request.params, **secret_params},
+                    headers={**conditions, **secret_headers},
                 )
+                if any(secret.encode() in reply.body for secret in secrets):
+                    raise unusable(
+                        reply, request.url, "the body repeats our secret, and is not kept"
+                    )
                 return self._answer(request, reply, known, session)
 
             yield ask
@@ -83,13 +107,25 @@ class RestFeed(PollingFeed[RestRequest]):
             return Answer(message=None, marks=known)
         if reply.status in self.absent:
             return Answer(message=None)
+        if self.is_answer is not None:
+            try:
+                if not self.is_answer(reply.status, reply.body):
+                    return Answer(message=None)
+            except FeedError as error:
+                raise unusable(reply, request.url, str(error)) from error
         if reply.status != HTTPStatus.OK:
             raise unusable(reply, request.url)
         context = {
             **request.params,
+            **request.context,
             "url": request.url,
             "content_type": reply.headers.get("Content-Type", ""),
         }
         message = RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
         marks = {name: reply.headers[name] for name in _CONDITIONS if name in reply.headers}
         return Answer(message=message, marks=marks)
+
+
+def _secrets(variables: Mapping[str, str], session: FeedSession) -> dict[str, str]:
+    """Return what the environment holds for each name."""
+    return {name: session.secret(variable) for name, variable in variables.items()}

@@ -36,7 +36,8 @@ from energy_platform.feeds.http import (
     unusable,
 )
 from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
-from energy_platform.formats.soap_envelope import read_envelope, read_xml
+from energy_platform.formats.soap_envelope import read_envelope
+from energy_platform.formats.xml_document import read_xml
 from energy_platform.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)

@@ -18,6 +18,9 @@ import polars as pl
 from energy_platform.errors import ParseError
 from energy_platform.formats.zip_archive import only_member
 from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider
+
+DWD: Final = Provider(name="DWD")
 
 _ABOUT: Final = ("STATIONS_ID", "MESS_DATUM")
 _END_OF_ROW: Final = "eor"

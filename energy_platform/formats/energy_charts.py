@@ -4,14 +4,17 @@ What a column means, and which zone or region it is for, is the business of the 
 does not name it.
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import polars as pl
 
 from energy_platform.errors import ParseError
+from energy_platform.formats.json_reply import json_object
 from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider, Rate
+
+ENERGY_CHARTS: Final = Provider(name="Energy-Charts", rates=(Rate(2),))
 
 _LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
@@ -27,7 +30,7 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
         ParseError: The reply is not of this form, is in another unit than `unit`, or its times do
             not increase.
     """
-    reply = _json_object(body)
+    reply = json_object(body)
     if unit is not None and reply.get("unit") != unit:
         raise ParseError(f"the unit is {reply.get('unit')!r}, not {unit!r}")
     seconds, values = (
@@ -59,16 +62,6 @@ def newest_instant(body: bytes, column: str) -> datetime | None:
         return cast("datetime | None", series(body, column)["instant"].max())
     except ParseError:
         return None
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        reply = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ParseError(f"the reply is not JSON: {error}") from error
-    if not isinstance(reply, dict):
-        raise ParseError("the reply is not a JSON object")
-    return reply
 
 
 def _numbers(reply: dict[str, Any], name: str, dtype: type[pl.DataType]) -> pl.Series:

@@ -16,7 +16,9 @@ from lxml import etree
 from energy_platform.delivery_periods import delivery_start
 from energy_platform.errors import ParseError
 from energy_platform.formats.soap_envelope import read_envelope
+from energy_platform.provider import Provider
 
+OTE: Final = Provider(name="OTE")
 SERVICE: Final = "https://www.ote-cr.cz/pw-data/services/PublicDataService"
 NAMESPACE: Final = "http://www.ote-cr.cz/schema/service/public"
 MARKET_TIME: Final = "Europe/Prague"

@@ -29,11 +29,12 @@ WIRE_FAULTS: Final = (
 class RequestGate:
     """Lets in so many requests a second, after a burst of so many; and nobody during a ban.
 
-    Counts wall time, as a real server would whatever the market's clock does.
+    Counts wall time; in a market that runs at another `speed`, its rate does too.
     """
 
     requests_per_second: float
     burst: int
+    speed: float = 1.0
     _banned_until: float = 0.0
     _tokens: float = field(init=False)
     _counted_at: float = field(default_factory=time.monotonic)
@@ -48,10 +49,10 @@ class RequestGate:
             self._banned_until = now + ban.seconds
         if now < self._banned_until:
             return _too_many_requests(self._banned_until - now)
-        refilled = self._tokens + (now - self._counted_at) * self.requests_per_second
+        refilled = self._tokens + (now - self._counted_at) * self.requests_per_second * self.speed
         self._tokens, self._counted_at = min(refilled, float(self.burst)), now
         if self._tokens < 1:
-            return _too_many_requests((1 - self._tokens) / self.requests_per_second)
+            return _too_many_requests((1 - self._tokens) / (self.requests_per_second * self.speed))
         self._tokens -= 1
         return None
 

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.ftp import FtpFeed
-from energy_platform.formats.dwd_cdc import Product, observations
+from energy_platform.formats.dwd_cdc import DWD, Product, observations
 from energy_platform.formats.zip_archive import is_whole
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
@@ -58,11 +58,11 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 DWD_WIND_OBSERVATION: Final = MarketSource(
     name="dwd_wind_observation",
-    provider="DWD",
+    provider=DWD,
     group=MarketGroup.WEATHER,
     description="Ten-minute wind at DWD's stations in Germany, about half an hour after the fact.",
     feed=FtpFeed(
-        provider="DWD",
+        provider=DWD,
         url="ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/now/",
         pattern="10minutenwerte_wind_*_now.zip",
         is_complete=is_whole,

@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import newest_instant, series
+from energy_platform.formats.energy_charts import ENERGY_CHARTS, newest_instant, series
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
@@ -51,16 +51,16 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 ENERGY_CHARTS_FREQUENCY = MarketSource(
     name="energy_charts_frequency",
-    provider="Energy-Charts",
+    provider=ENERGY_CHARTS,
     group=MarketGroup.GRID,
     description="Frequency of the continental European grid, measured once a second in Freiburg.",
     feed=RestFeed(
-        provider="Energy-Charts",
+        provider=ENERGY_CHARTS,
         requests=requests,
         every=timedelta(seconds=2),
-        requests_per_second=2.0,
         span=timedelta(hours=1),
         overlap=timedelta(seconds=10),
+        history_chunk=timedelta(days=1),
         newest=partial(newest_instant, column="data"),
     ),
     parse=parse,

@@ -9,7 +9,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import series
+from energy_platform.formats.energy_charts import ENERGY_CHARTS, series
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
@@ -58,16 +58,16 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 ENERGY_CHARTS_PRICE = MarketSource(
     name="energy_charts_price",
-    provider="Energy-Charts",
+    provider=ENERGY_CHARTS,
     group=MarketGroup.AUCTIONS,
     description="Day-ahead auction prices of ten bidding zones around Germany.",
     feed=RestFeed(
-        provider="Energy-Charts",
+        provider=ENERGY_CHARTS,
         requests=requests,
         every=timedelta(seconds=30),
-        requests_per_second=2.0,
         span=timedelta(days=7),
         ahead=timedelta(days=1),
+        history_chunk=timedelta(days=31),
         absent=frozenset({HTTPStatus.NOT_FOUND}),
     ),
     parse=parse,

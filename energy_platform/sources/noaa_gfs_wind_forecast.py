@@ -1,8 +1,4 @@
-"""NOAA GFS: wind at 10, 80 and 100 m over Germany, from each 0.25° file as it appears.
-
-A raw message is the selected GRIB messages of one file, the whole globe, about 6 MB; the parser
-keeps the area that its context names, north/west/south/east, and Germany by default.
-"""
+"""Wind over Germany from NOAA's GFS; a payload is the globe, of which an area is kept."""
 
 from datetime import timedelta
 
@@ -15,6 +11,7 @@ from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.formats import grib
 from energy_platform.market_rows import ForecastRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 GERMANY = "55.5/5.5/47/15.5"
@@ -58,7 +55,7 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 NOAA_GFS_WIND_FORECAST = MarketSource(
     name="noaa_gfs_wind_forecast",
-    provider="NOAA",
+    provider=Provider(name="NOAA"),
     group=MarketGroup.WEATHER,
     description="Wind over Germany at hub heights, from the GFS weather model on its 0.25° grid.",
     feed=SnsQueueFeed(

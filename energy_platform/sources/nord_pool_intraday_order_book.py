@@ -5,7 +5,7 @@ from typing import Final
 
 import pandera.polars as pa
 
-from energy_platform.feeds.websocket.nord_pool import TOKENS, intraday_topics
+from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import EMPTY, order_events
 from energy_platform.market_rows import Instant, InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource
@@ -36,7 +36,7 @@ class OrderEvents(InstantRows):
 
 NORD_POOL_INTRADAY_ORDER_BOOK: Final = MarketSource(
     name="nord_pool_intraday_order_book",
-    provider="Nord Pool",
+    provider=NORD_POOL,
     group=MarketGroup.INTRADAY,
     description=(
         "Local views of the German delivery areas. A book as of an instant is its last snapshot "

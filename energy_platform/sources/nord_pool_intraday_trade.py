@@ -6,7 +6,7 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.websocket.nord_pool import TOKENS, intraday_topics
+from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import trade_legs
 from energy_platform.market_rows import Instant, InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource
@@ -42,7 +42,7 @@ class TradeLegs(InstantRows):
 
 NORD_POOL_INTRADAY_TRADE: Final = MarketSource(
     name="nord_pool_intraday_trade",
-    provider="Nord Pool",
+    provider=NORD_POOL,
     group=MarketGroup.INTRADAY,
     description="Trades of the continuous intraday market as the public ticker shows them.",
     feed=intraday_topics("v2/streaming/ticker"),

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ote import SERVICE, items, market_days
+from energy_platform.formats.ote import OTE, SERVICE, items, market_days
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
@@ -59,11 +59,11 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 OTE_DAY_AHEAD_PRICE = MarketSource(
     name="ote_day_ahead_price",
-    provider="OTE",
+    provider=OTE,
     group=MarketGroup.AUCTIONS,
     description="Prices and volumes of the Czech day-ahead auction, per quarter of an hour.",
     feed=SoapFeed(
-        provider="OTE",
+        provider=OTE,
         url=SERVICE,
         wsdl=f"{SERVICE}?wsdl",
         requests=requests,

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ote import SERVICE, items, market_days
+from energy_platform.formats.ote import OTE, SERVICE, items, market_days
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
@@ -51,11 +51,11 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 OTE_INTRADAY_PRICE = MarketSource(
     name="ote_intraday_price",
-    provider="OTE",
+    provider=OTE,
     group=MarketGroup.INTRADAY,
     description="Mean prices and volumes of the Czech intraday market, per delivery period.",
     feed=SoapFeed(
-        provider="OTE",
+        provider=OTE,
         url=SERVICE,
         wsdl=f"{SERVICE}?wsdl",
         requests=requests,

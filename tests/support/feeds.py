@@ -5,10 +5,11 @@ import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from energy_platform.market_clock import MarketClock
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import SimulatorPorts, World, simulated_addresses
@@ -45,11 +46,14 @@ class MemorySession:
     def secret(self, variable: str) -> str:
         return self.secrets.get(variable, "simulated")
 
-    async def turn(self, provider: str, requests_per_second: float) -> None:
+    def wall_seconds(self, market_time: timedelta) -> float:
+        return market_time.total_seconds() / (self.clock.speed if self.clock else 1.0)
+
+    async def turn(self, provider: Provider) -> None:
         pass
 
-    def ban(self, provider: str, seconds: float) -> None:
-        self.bans[provider] = seconds
+    def ban(self, provider: Provider, seconds: float | None) -> None:
+        self.bans[provider.name] = provider.ban.total_seconds() if seconds is None else seconds
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,6 +14,7 @@ from energy_platform.errors import ParseError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.market_rows import INSTANT, DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def parse_example(message: RawMessage) -> pl.DataFrame:
 
 EXAMPLE = MarketSource(
     name="example_price",
-    provider="Example",
+    provider=Provider(name="Example"),
     group=MarketGroup.AUCTIONS,
     description="Prices of no market.",
     feed=NoFeed(),

@@ -20,6 +20,7 @@ from energy_platform.history import (
 )
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.provider import Provider
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)
 Row = dict[str, Any]
@@ -43,7 +44,7 @@ class NoFeed:
 def source(*, key: tuple[str, ...], revision: str | None = None) -> MarketSource:
     return MarketSource(
         name="clearing",
-        provider="An exchange",
+        provider=Provider(name="An exchange"),
         group=MarketGroup.AUCTIONS,
         description="A test's own.",
         feed=NoFeed(),

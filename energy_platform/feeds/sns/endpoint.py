@@ -25,7 +25,6 @@ from starlette.routing import Route
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.sns.envelope import json_object
 from energy_platform.feeds.sns.fingerprints import Fingerprints
 from energy_platform.feeds.sns.signature import (
     NOTIFICATION,
@@ -34,6 +33,7 @@ from energy_platform.feeds.sns.signature import (
     UntrustedMessageError,
     check_sns_url,
 )
+from energy_platform.formats.json_reply import json_object
 from energy_platform.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)

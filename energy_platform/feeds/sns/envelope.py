@@ -3,12 +3,12 @@
 Pure text to values. Whether an envelope may be trusted is said in `signature`.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from energy_platform.errors import ParseError
+from energy_platform.formats.json_reply import json_object
 
 _EVENT_MAJOR_VERSION: Final = "2"
 _TEST_EVENT: Final = "s3:TestEvent"
@@ -21,21 +21,6 @@ class S3ObjectCreated:
     bucket: str
     key: str
     etag: str
-
-
-def json_object(text: str | bytes) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ParseError: It is something else.
-    """
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise ParseError("the notification is not JSON") from None
-    if not isinstance(value, dict):
-        raise ParseError("the notification is not a JSON object")
-    return value
 
 
 def s3_objects_created(body: str) -> list[S3ObjectCreated]:

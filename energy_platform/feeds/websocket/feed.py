@@ -39,6 +39,7 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     encode,
 )
 from energy_platform.feeds.websocket.subscription import Subscription
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_REQUESTS_PER_SECOND: Final = 1.0
 _CLOSE_SECONDS: Final = 5.0
 _COMMANDS: Final = "/v1/command"
 _JSON: Final = "application/json;charset=UTF-8"
@@ -79,7 +79,7 @@ class WebSocketFeed:
 
     protocol: ClassVar[WireProtocol] = WireProtocol.WEBSOCKET
 
-    provider: str
+    provider: Provider
     url: str
     topics: tuple[str, ...]
     tokens: TokenIssuer
@@ -108,7 +108,7 @@ class WebSocketFeed:
 
     async def new_token(self, session: FeedSession) -> AccessToken:
         """Ask for a token when it is our turn; a refusal that names a time holds for all feeds."""
-        await session.turn(self.provider, _REQUESTS_PER_SECOND)
+        await session.turn(self.provider)
         try:
             return await self.tokens.issue(session)
         except FeedError as error:

@@ -7,7 +7,9 @@ from typing import Final
 
 from energy_platform.feeds.websocket.access_token import TokenIssuer
 from energy_platform.feeds.websocket.feed import WebSocketFeed
+from energy_platform.provider import Provider
 
+NORD_POOL: Final = Provider(name="Nord Pool")
 TOKENS: Final = TokenIssuer(
     url="https://sso.nordpoolgroup.com/connect/token",
     scope="global",
@@ -21,7 +23,7 @@ TOKENS: Final = TokenIssuer(
 def intraday_topics(*topics: str) -> WebSocketFeed:
     """Return the feed of topics of the market data service, such as `v2/streaming/ticker`."""
     return WebSocketFeed(
-        provider="Nord Pool",
+        provider=NORD_POOL,
         url="wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com/user",
         topics=topics,
         tokens=TOKENS,

@@ -145,7 +145,7 @@ class _Service:
         self.prices = _Prices(world)
         self.frequency = _Frequency(world)
         self._recorded = {name: Recordings(world, name) for name in (_PRICE, _FREQUENCY)}
-        self._gate = RequestGate(requests_per_second=2.0, burst=20)
+        self._gate = RequestGate(2.0, burst=20, speed=world.clock.speed)
 
     async def run(self) -> None:
         """Move prices and frequency on, except where a recording stands in for them."""

@@ -21,7 +21,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from energy_platform.errors import ParseError
-from energy_platform.formats.soap_envelope import read_envelope, read_xml
+from energy_platform.formats.soap_envelope import read_envelope
+from energy_platform.formats.xml_document import read_xml
 from energy_platform.simulator.board import Board, beats
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.http_faults import WIRE_FAULTS, RequestGate, struck
@@ -162,7 +163,7 @@ class _Service:
         self.day_ahead = _DayAhead(world)
         self.intraday = _Intraday(world)
         self._recorded = {source: Recordings(world, source) for source in _SOURCES.values()}
-        self._gate = RequestGate(requests_per_second=10.0, burst=50)
+        self._gate = RequestGate(10.0, burst=50, speed=world.clock.speed)
         types = read_xml(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
 

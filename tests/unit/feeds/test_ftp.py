@@ -19,6 +19,7 @@ from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
 from energy_platform.formats.zip_archive import is_whole
+from energy_platform.provider import Provider
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.dwd import FOLDER, PROVIDER, SOURCE, certificate
 from energy_platform.simulator.server import running
@@ -30,7 +31,7 @@ from tests.support.running_feeds import comes_true, run_until
 STATIONS = 20
 NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
 FEED = FtpFeed(
-    provider="DWD",
+    provider=Provider(name="DWD"),
     url=f"ftp://opendata.dwd.de/{FOLDER}/",
     pattern="10minutenwerte_wind_*_now.zip",
     is_complete=is_whole,

@@ -19,6 +19,7 @@ from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market_source import MarketSource
+from energy_platform.provider import Provider
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.energy_charts import PROVIDER
 from energy_platform.simulator.server import running
@@ -36,7 +37,7 @@ FAST = timedelta(seconds=0.05)
 def feed_of(*urls: str, **changes: Any) -> RestFeed:
     requests = [RestRequest(url=url, params={"zone": "AT"}) for url in urls]
     values: dict[str, Any] = {
-        "provider": "Test",
+        "provider": Provider(name="Test"),
         "requests": lambda _start, _end: requests,
         "every": FAST,
         "span": timedelta(hours=1),

@@ -241,7 +241,9 @@ async def test_a_message_that_is_no_event_is_set_aside_at_once(tmp_path: Path) -
         stage.send("hello")
         await until(lambda: stage.session.landed and not stage.waiting())
     assert stage.bodies == [b"hello"]
-    assert stage.session.landed[0].context == {"unreadable": "the notification is not JSON"}
+    assert stage.session.landed[0].context == {
+        "unreadable": "the reply is not JSON (Expecting value: line 1 column 1 (char 0)): hello"
+    }
 
 
 @dataclass

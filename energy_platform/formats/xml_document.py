@@ -1,0 +1,44 @@
+"""XML from outside, read with everything off that could reach beyond the document or blow it up.
+
+What its elements mean is the business of a format.
+"""
+
+import re
+from typing import Final
+
+from lxml import etree
+
+from energy_platform.errors import ParseError
+
+_TAGS: Final = re.compile(r"<[^<>]*>")
+_EXCERPT_CHARACTERS: Final = 120
+
+
+def read_xml(payload: bytes) -> etree._Element:
+    """Return the root of an XML document that has no document type declaration.
+
+    Raises:
+        ParseError: It is not well-formed, or declares a document type.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(payload, parser)
+    except etree.XMLSyntaxError as error:
+        raise ParseError(f"not XML ({error.msg}): {excerpt(payload)}") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ParseError(f"XML with a document type is not read: {excerpt(payload)}")
+    return root
+
+
+def excerpt(payload: bytes) -> str:
+    """Return the beginning of a payload on one line, without markup where it is HTML or XML."""
+    text = payload[: 16 * _EXCERPT_CHARACTERS].decode("utf-8", errors="replace")
+    words = " ".join(_TAGS.sub(" ", text).split())
+    return words[:_EXCERPT_CHARACTERS] or "no text"

@@ -1,0 +1,27 @@
+"""When a market's values are due, for markets that speak at known times and not all day long.
+
+A pure value of a source's module. Who is late, and who is told, is decided elsewhere.
+"""
+
+from dataclasses import dataclass
+from datetime import time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyPublication:
+    """Values of whole local days that appear once a day, at a known time.
+
+    `DailyPublication(at=time(12, 57), zone="Europe/Berlin", days_ahead=1)` is a day-ahead auction:
+    from 12:57 on, tomorrow's values are expected; at 11:00 the last one of today is not late.
+
+    Attributes:
+        at: Local time by which the values usually are out.
+        zone: The zone of `at`, and of the day that is published.
+        days_ahead: Which day is complete then: 1 tomorrow, 0 today, -1 yesterday.
+        weekdays: The days on which there is a publication, Monday 0 to Sunday 6.
+    """
+
+    at: time
+    zone: str
+    days_ahead: int = 1
+    weekdays: frozenset[int] = frozenset(range(7))
