@@ -6,6 +6,7 @@ What a good answer, a refusal or garbage looks like is the provider's own.
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -103,3 +104,35 @@ def cut(answer: Response) -> CutResponse:
     return CutResponse(
         bytes(answer.body), answer.status_code, media_type=answer.headers["content-type"]
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class RestDesk:
+    """Where one provider's requests are answered, and its faults acted out.
+
+    Attributes:
+        faults: What is to go wrong.
+        gate: Who is let in.
+        server_error: What the provider says when it is in trouble itself.
+        malformed: What stands in its place while it is down.
+    """
+
+    faults: FaultPlan
+    gate: RequestGate
+    server_error: Callable[[], Response]
+    malformed: Callable[[], Response]
+
+    async def answer(self, source: str, good: Callable[[], Response]) -> Response:
+        """Answer a request for a market source: with `good()`, unless a fault strikes."""
+        if refusal := self.gate.refusal(self.faults, source):
+            return refusal
+        return await struck(
+            self.faults.take(source, *WIRE_FAULTS),
+            good(),
+            server_error=self.server_error(),
+            malformed=self.malformed(),
+        )
+
+    def bad_row(self, source: str) -> bool:
+        """Say whether a row of the answer is to be spoiled; ask only where there is one."""
+        return self.faults.take(source, FaultKind.BAD_ROW) is not None
