@@ -1,6 +1,6 @@
 """Event to warehouse and event to hot store, on warm workers and on Dagster's stock launcher.
 
-Both run the same eight simulated sources, one after the other on the same machine: once as
+Both run the same simulated sources, one after the other on the same machine: once as
 `energy-platform up` runs them, once with `DefaultRunLauncher`, a fresh process for each run. What
 an event is, and when it could first be seen, is what the simulator's journal says; when a row was
 stored is what the stores themselves say (the Delta commit's and the hot point's time stamp).
@@ -16,14 +16,13 @@ import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-import psutil
 import yaml
 
 from energy_platform.market_rows import INSTANT
@@ -31,15 +30,12 @@ from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
-from energy_platform.status import source_statuses
 from energy_platform.stores import open_micro_batches
-from energy_platform.supervision.plan import PROJECT, Process, environment, processes
-from energy_platform.supervision.ports import Ports
-from energy_platform.supervision.supervisor import Supervisor
+from energy_platform.supervision.plan import PROJECT
 from energy_platform.tables import market_table
 from tests.support.comparison import journalled_rows
+from tests.support.platform_run import cpu_seconds, running
 
-START_SECONDS = 240.0
 SETTLE_SECONDS = 20.0
 LAST_POLL_SECONDS = 45.0
 """Longer than the slowest poll: what has not arrived by then counts as missing."""
@@ -84,33 +80,13 @@ class Measured:
     usage: list[Usage]
 
 
-@contextmanager
-def running(variant: Variant, home: Path) -> Iterator[tuple[Supervisor, Settings]]:
-    """Run a variant from `home` until the context ends; begins when every source has flowed."""
-    settings, ports, supervisor = Settings(home=home), Ports.free(), Supervisor(home)
-    instance = home / "variant.yaml"
-    instance.write_text(yaml.safe_dump(dict(variant.instance)))
-    planned: Sequence[Process] = [
-        process for process in processes(settings, ports) if process.name not in variant.left_out
-    ]
-    supervisord = supervisor.start(planned, environment(settings, ports), instance)
-    try:
-        batches, deadline = open_micro_batches(settings), time.monotonic() + START_SECONDS
-        while not all(source.rows for source in source_statuses(settings, batches)):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{variant.name}: not every source flowed")
-            time.sleep(2)
-        time.sleep(SETTLE_SECONDS)
-        yield supervisor, settings
-    finally:
-        supervisor.stop(supervisord.pid)
-
-
 def measure(variant: Variant, seconds: float) -> Measured:
     """Run a variant for so many seconds of steady state and return what it did."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        with running(variant, home) as (supervisor, settings):
+        with running(home, instance=variant.instance, left_out=variant.left_out) as supervisor:
+            settings = Settings(home=home)
+            time.sleep(SETTLE_SECONDS)
             began, before = datetime.now(UTC), cpu_seconds(supervisor)
             time.sleep(seconds)
             ended, after = datetime.now(UTC), cpu_seconds(supervisor)
@@ -122,19 +98,6 @@ def measure(variant: Variant, seconds: float) -> Measured:
         frames = [latencies(source, settings, began, ended) for source in market_sources().values()]
         runs = finished_runs(home, began, ended)
     return Measured(variant.name, seconds, runs, pl.concat(frames), usage)
-
-
-def cpu_seconds(supervisor: Supervisor) -> dict[str, tuple[float, float]]:
-    """Return each process's CPU seconds, its ended children's included, and its memory in MB."""
-    used = {}
-    for status in supervisor.statuses():
-        process = psutil.Process(status.pid)
-        family = [process, *process.children(recursive=True)]
-        times = [one.cpu_times() for one in family]
-        seconds = sum(t.user + t.system + t.children_user + t.children_system for t in times)
-        memory = sum(one.memory_full_info().pss for one in family) / 2**20
-        used[status.name] = (seconds, memory)
-    return used
 
 
 def latencies(

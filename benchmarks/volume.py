@@ -1,0 +1,166 @@
+"""A market day at sixty-fold speed: how many data points each source gives, none lost or doubled.
+
+A data point is a value cell that is not null: a row with two prices counts two. What was emitted,
+and when in market time, is what the simulator's journal says; what arrived is what the warehouse
+holds. A value that is revised twice between two polls may lack the middle one, on the real market
+as here: it counts as emitted and not as stored.
+
+    python benchmarks/volume.py [--hours 24] [--speed 60]
+"""
+
+import argparse
+import os
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import polars as pl
+import psutil
+
+from energy_platform.market_clock import MarketClock
+from energy_platform.market_source import MarketSource
+from energy_platform.registry import market_sources
+from energy_platform.settings import Settings
+from energy_platform.simulator.journal import Journal
+from energy_platform.simulator.world import clock_file
+from energy_platform.status import source_statuses
+from energy_platform.stores import open_micro_batches
+from energy_platform.supervision.supervisor import Supervisor
+from energy_platform.tables import market_table
+from tests.support.comparison import compare, journalled_rows
+from tests.support.platform_run import cpu_seconds, running
+
+ASKED_POINTS = 100_000
+DAY = timedelta(days=1)
+QUIET_SECONDS = 60.0
+"""How long nothing may land before the platform counts as at rest."""
+CATCHING_UP_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What one source gave.
+
+    Attributes:
+        source: Its name.
+        emitted: Data points that became visible per market day.
+        stored: Those of them that are in the warehouse.
+        stale: Keys whose newest values are not there: lost points.
+        doubled: Rows that repeat the one before.
+        invented: Rows that were never emitted.
+    """
+
+    source: str
+    emitted: float
+    stored: float
+    stale: int
+    doubled: int
+    invented: int
+
+
+def volume(source: MarketSource, home: Path, began: datetime, ended: datetime) -> Volume:
+    """Count a source's points of the market time from `began` to `ended`, scaled to a day."""
+    journal = Journal(home / "simulator" / "journal")
+    stored = open_micro_batches(Settings(home=home)).warehouse.scan(market_table(source)).collect()
+    found = compare(source, journal, stored)
+    instants = [emission.market_at for emission in journal.emissions(source.name)]
+    inside = [number for number, at in enumerate(instants) if began < at <= ended]
+    emitted = journalled_rows(source, journal).filter(pl.col("landing_offset").is_in(inside))
+    said = [*source.key, *source.value_columns]
+    kept = emitted.join(stored.select(said), on=said, how="semi", nulls_equal=True)
+    days = (ended - began) / DAY
+    return Volume(
+        source.name,
+        cells(source, emitted) / days,
+        cells(source, kept) / days,
+        found.stale.height,
+        found.doubled,
+        found.invented.height,
+    )
+
+
+def cells(source: MarketSource, rows: pl.DataFrame) -> int:
+    """Return how many values these rows hold: numbers that are neither key nor null."""
+    return sum(rows[name].count() for name in source.fields)
+
+
+def come_to_rest(settings: Settings) -> None:
+    """Wait until all that landed is stored and nothing more lands."""
+    batches = open_micro_batches(settings)
+    seen: dict[str, int] = {}
+    since = began = time.monotonic()
+    while time.monotonic() - since < QUIET_SECONDS:
+        if time.monotonic() - began > CATCHING_UP_SECONDS:
+            raise TimeoutError("the platform does not come to rest")
+        time.sleep(2)
+        statuses = source_statuses(settings, batches)
+        landed = {one.name: one.landed_offset for one in statuses}
+        behind = [one.name for one in statuses if one.committed_offset < one.landed_offset]
+        if landed != seen or behind:
+            seen, since = landed, time.monotonic()
+
+
+def freeze(supervisor: Supervisor) -> None:
+    """Stop market time."""
+    command = psutil.Process(pid_of(supervisor, "simulator")).cmdline()
+    port = command[command.index("--http-port") + 1]
+    httpx.post(f"http://127.0.0.1:{port}/control/freeze", timeout=60).raise_for_status()
+
+
+def pid_of(supervisor: Supervisor, name: str) -> int:
+    """Return the id of one of the platform's processes."""
+    return next(one.pid for one in supervisor.statuses() if one.name == name)
+
+
+def report(volumes: list[Volume], seconds: float) -> None:
+    """Print the table, and whether it is what was asked for."""
+    print("\n| source | points a day, emitted | stored | lost | doubled | invented |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for one in sorted(volumes, key=lambda one: -one.stored):
+        print(
+            f"| `{one.source}` | {one.emitted:,.0f} | {one.stored:,.0f} |"
+            f" {one.stale} | {one.doubled} | {one.invented} |"
+        )
+    large = sum(one.stored >= ASKED_POINTS for one in volumes)
+    wrong = sum(one.stale + one.doubled + one.invented for one in volumes)
+    total = sum(one.stored for one in volumes)
+    print(f"\n{large} sources with {ASKED_POINTS:,} points a day or more; {total:,.0f} in all.")
+    print(f"{wrong} rows lost, doubled or invented. {seconds:.0f} s to catch up after the end.")
+
+
+def main() -> None:
+    """Run a market day and print what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hours", type=float, default=24.0, help="market hours to run")
+    parser.add_argument("--speed", type=float, default=60.0, help="market seconds per second")
+    asked = parser.parse_args()
+    os.environ["ENERGY_PLATFORM_SIMULATOR_SPEED"] = f"{asked.speed:g}"
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with running(home) as supervisor:
+            settings = Settings(home=home)
+            clock = MarketClock.load(clock_file(home))
+            began, before, started = clock.now(), cpu_seconds(supervisor), time.monotonic()
+            print(f"{datetime.now(UTC):%H:%M:%S} every source flows; market time {began}")
+            time.sleep(asked.hours * 3600 / asked.speed)
+            ended, after = clock.now(), cpu_seconds(supervisor)
+            elapsed = time.monotonic() - started
+            freeze(supervisor)
+            # A collector that starts asks every provider at once, also those asked by the hour.
+            os.kill(pid_of(supervisor, "collector"), signal.SIGKILL)
+            frozen = time.monotonic()
+            come_to_rest(settings)
+            caught_up = time.monotonic() - frozen - QUIET_SECONDS
+            for name, (seconds, memory_mb) in after.items():
+                cores = (seconds - before[name][0]) / elapsed
+                print(f"{name}: {cores:.2f} cores, {memory_mb:.0f} MB")
+        sources = market_sources().values()
+        report([volume(source, home, began, ended) for source in sources], caught_up)
+
+
+if __name__ == "__main__":
+    main()
