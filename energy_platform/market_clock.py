@@ -65,7 +65,11 @@ class MarketClock:
         """Return market time (UTC)."""
         if self.frozen_at is not None:
             return self.frozen_at
-        return self.origin + (datetime.now(UTC) - self.started_at) * self.speed
+        return self.at(datetime.now(UTC))
+
+    def at(self, wall: datetime) -> datetime:
+        """Return what market time it was, or will be, at an instant of wall time."""
+        return self.origin + (wall - self.started_at) * self.speed
 
     def freeze(self) -> None:
         """Stop market time for good: nothing new happens, but every question is answered."""

@@ -25,3 +25,8 @@ class DailyPublication:
     zone: str
     days_ahead: int = 1
     weekdays: frozenset[int] = frozenset(range(7))
+
+    def __post_init__(self) -> None:
+        """Refuse a market that never speaks."""
+        if not self.weekdays or not self.weekdays <= set(range(7)):
+            raise ValueError(f"no publication is on weekdays {sorted(self.weekdays)}")

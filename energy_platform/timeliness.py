@@ -1,0 +1,108 @@
+"""Whether a market source is late: one pure function of what is known and what time it is.
+
+What is asked of a source stands in its own module: `expected_lag`, and a `DailyPublication` where
+values appear at a known time. The status page, the freshness policies and the alerts all go by
+this; who is told what is decided elsewhere.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from energy_platform.market_rows import ForecastRows
+from energy_platform.market_source import MarketSource
+from energy_platform.publication import DailyPublication
+
+_ONE_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """A source's values are not where they should be.
+
+    Attributes:
+        since: From when on it has been late (UTC).
+        missing: What isn't there, e.g. "values of 2026-03-02".
+    """
+
+    since: datetime
+    missing: str
+
+
+def newest_moment(
+    source: MarketSource, event_at: datetime | None, received_at: datetime | None
+) -> datetime | None:
+    """Return the newest moment of which the platform knows something; None before there is one.
+
+    The newest row's event time, or when it was received: for forecasts, and for other rows about
+    the future.
+
+    Args:
+        source: The market source.
+        event_at: Its newest row's event time.
+        received_at: When its newest row was received.
+    """
+    if issubclass(source.rows, ForecastRows):
+        return received_at
+    return min((at for at in (event_at, received_at) if at is not None), default=None)
+
+
+def lateness(
+    source: MarketSource,
+    event_at: datetime | None,
+    received_at: datetime | None,
+    now: datetime,
+) -> Lateness | None:
+    """Say since when a source is late and what is missing; None while it is on time.
+
+    A source that never brought anything is not late: nothing says since when it should have.
+
+    Args:
+        source: The market source.
+        event_at: Its newest row's event time.
+        received_at: When its newest row was received, by the same clock as `now`.
+        now: Market time.
+    """
+    if source.publication is None:
+        newest = newest_moment(source, event_at, received_at)
+        if newest is None:
+            return None
+        since, missing = (
+            newest + source.expected_lag,
+            f"values after {newest:%Y-%m-%d %H:%M:%S} UTC",
+        )
+    else:
+        of_runs = issubclass(source.rows, ForecastRows)
+        newest = received_at if of_runs else event_at
+        if newest is None:
+            return None
+        # A forecast is for many days, so its day is the one on which it comes.
+        ahead = 0 if of_runs else source.publication.days_ahead
+        published_on = next_publication(source.publication, newest, days_ahead=ahead)
+        since = deadline(source, source.publication, published_on)
+        day = published_on + ahead * _ONE_DAY
+        missing = f"the forecast of {day}" if of_runs else f"values of {day}"
+    return Lateness(since, missing) if since < now else None
+
+
+def next_publication(publication: DailyPublication, newest: datetime, *, days_ahead: int) -> date:
+    """Return the day of the first publication whose values are not there yet.
+
+    Args:
+        publication: When the source speaks.
+        newest: The newest value that is there; its local day counts as there.
+        days_ahead: Which day is published, counted from the day of publication.
+    """
+    first_missing = newest.astimezone(ZoneInfo(publication.zone)).date() + _ONE_DAY
+    day = first_missing - days_ahead * _ONE_DAY
+    while day.weekday() not in publication.weekdays:
+        day += _ONE_DAY
+    return day
+
+
+def deadline(source: MarketSource, publication: DailyPublication, day: date) -> datetime:
+    """Return the instant (UTC) from which on a day's publication is late."""
+    out = datetime.combine(day, publication.at, ZoneInfo(publication.zone))
+    # Across time zones a sum is one of instants, not of what a clock on the wall shows.
+    return out.astimezone(UTC) + source.expected_lag
