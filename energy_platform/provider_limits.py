@@ -1,45 +1,103 @@
-"""Keeps the feeds of one provider, together, below its request rate and out of its bans."""
+"""Keeps all who ask a provider, together, below its request rates and out of its bans.
+
+The state is one SQLite file: collector, backfills and Dagster's runs share it, and it outlives each
+of them. A turn is reserved and then waited for, so turns are taken in the order in which they were
+asked for, whoever asks. Of the libraries, pyrate-limiter keeps such a file too; there one of three
+processes got 3 turns of 105, its file lock is waited for on the event loop, and it knows no bans.
+
+Time is wall time, which is all that processes and restarts have in common.
+"""
 
 import asyncio
+import sqlite3
 import time
-
-from aiolimiter import AsyncLimiter
+from pathlib import Path
+from typing import Final
 
 from energy_platform.provider import Provider
+from energy_platform.sqlite_file import SqliteFile
+
+_FARTHEST_SECONDS: Final = 86_400.0
+"""No turn and no ban is as far away: where one seems to be, the clock was set back."""
+
+_LAYOUT: Final = """
+CREATE TABLE IF NOT EXISTS turns (provider TEXT NOT NULL, at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS turns_in_order ON turns (provider, at);
+CREATE TABLE IF NOT EXISTS bans (provider TEXT PRIMARY KEY, until REAL NOT NULL);
+"""
 
 
 class ProviderLimits:
-    """One limiter and one ban per provider, shared by all its feeds in this process."""
+    """The turns and bans of every provider. Threads may share it.
 
-    def __init__(self) -> None:
-        self._limiters: dict[str, list[AsyncLimiter]] = {}
-        self._banned_until: dict[str, float] = {}
+    Args:
+        home: The platform's home; all that have the same one share the limits.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._file = SqliteFile(home / "provider_limits.sqlite", _LAYOUT)
 
     async def turn(self, provider: Provider, speed: float = 1.0) -> None:
-        """Wait until a ban is over and the rates allow one more request.
+        """Wait until a ban is over and every rate allows one more request.
 
-        In a market that runs at another `speed`, the rates do too.
+        No rate is exceeded in any window of its length, wherever that begins. In a market that
+        runs at another `speed`, the rates do too. Who is cancelled while waiting leaves the turn
+        unused.
         """
-        limiters = self._limiters.setdefault(
-            provider.name,
-            [AsyncLimiter(r.requests, r.per.total_seconds() / speed) for r in provider.rates],
-        )
-        # A ban may begin while we wait for the rate to allow one more.
         while True:
-            await self._ban_is_over(provider.name)
-            for limiter in limiters:
-                await limiter.acquire()
-            if self._banned_seconds(provider.name) <= 0:
+            at = await asyncio.to_thread(self._reserve, provider, speed)
+            await asyncio.sleep(max(0.0, at - time.time()))
+            # A ban may have begun while we waited for the rates to allow one more.
+            if at >= await asyncio.to_thread(self._banned_until, provider):
                 return
 
     def ban(self, provider: Provider, seconds: float) -> None:
-        """Keep every feed of a provider away for so long; a shorter ban shortens nothing."""
-        until = time.monotonic() + seconds
-        self._banned_until[provider.name] = max(until, self._banned_until.get(provider.name, 0.0))
+        """Keep everybody away from a provider for so long; a shorter ban shortens nothing.
 
-    async def _ban_is_over(self, provider: str) -> None:
-        while (left := self._banned_seconds(provider)) > 0:
-            await asyncio.sleep(left)
+        Takes a millisecond of the caller's event loop; bans are rare.
+        """
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT INTO bans VALUES (?, ?) "
+                "ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)",
+                [provider.name, time.time() + seconds],
+            )
 
-    def _banned_seconds(self, provider: str) -> float:
-        return self._banned_until.get(provider, 0.0) - time.monotonic()
+    def _reserve(self, provider: Provider, speed: float) -> float:
+        """Note the next turn, and return when it is.
+
+        By a rate of n requests it is no sooner than the rate's window after the n-th turn before.
+        """
+        with self._file.transaction() as connection:
+            now = time.time()
+            _forget(connection, provider, now, speed)
+            at = max(now, _ban(connection, provider))
+            for rate in provider.rates:
+                before = connection.execute(
+                    "SELECT at FROM turns WHERE provider = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
+                    [provider.name, rate.requests - 1],
+                ).fetchone()
+                if before is not None:
+                    at = max(at, before[0] + rate.per.total_seconds() / speed)
+            connection.execute("INSERT INTO turns VALUES (?, ?)", [provider.name, at])
+        return at
+
+    def _banned_until(self, provider: Provider) -> float:
+        with self._file.transaction("DEFERRED") as connection:
+            return _ban(connection, provider)
+
+
+def _ban(connection: sqlite3.Connection, provider: Provider) -> float:
+    found = connection.execute("SELECT until FROM bans WHERE provider = ?", [provider.name])
+    [until] = found.fetchone() or [0.0]
+    return float(until)
+
+
+def _forget(connection: sqlite3.Connection, provider: Provider, now: float, speed: float) -> None:
+    """Drop what no rate looks back at any more, and what a clock that was set back left behind."""
+    longest = max(rate.per.total_seconds() for rate in provider.rates) / speed
+    for statement in (
+        "DELETE FROM turns WHERE provider = ? AND at NOT BETWEEN ? AND ?",
+        "DELETE FROM bans WHERE provider = ? AND until NOT BETWEEN ? AND ?",
+    ):
+        connection.execute(statement, [provider.name, now - longest, now + _FARTHEST_SECONDS])

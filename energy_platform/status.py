@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from energy_platform.collector.service import feed_statuses
-from energy_platform.collector.source_task import FeedState, FeedStatus, missing_environment
+from energy_platform.collector.source_task import FeedState, FeedStatus
 from energy_platform.market_rows import ForecastRows
+from energy_platform.market_session import missing_environment
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.registry import market_sources

@@ -1,8 +1,7 @@
 """The collector: the long-lived process that runs every feed and lands what it brings.
 
-`lander` makes bytes durable, `limits` keeps feeds of one provider apart, `source_task` runs one
-source for ever, and `service` runs them all. What a feed says to its provider is in
-`energy_platform.feeds`.
+`lander` makes bytes durable, `source_task` runs one source for ever, and `service` runs them all.
+What a feed says to its provider is in `energy_platform.feeds`.
 """
 
 from energy_platform.collector.service import collect

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from energy_platform.collector.limits import ProviderLimits
 from energy_platform.collector.source_task import FeedStatus, SourceTask
 from energy_platform.landing import LandingZone
 from energy_platform.market_source import MarketSource
+from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def feed_statuses(home: Path) -> dict[str, FeedStatus]:
 async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
     """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each in good order."""
     zone = LandingZone.open(settings.landing_url)
-    limits = ProviderLimits()
+    limits = ProviderLimits(settings.home)
     jobs = [SourceTask(source, settings, zone, limits) for source in sources]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

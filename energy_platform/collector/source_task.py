@@ -2,36 +2,28 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 from energy_platform.back_off import pause_seconds
 from energy_platform.collector.lander import Lander
-from energy_platform.collector.limits import ProviderLimits
 from energy_platform.errors import FeedError, FencedError
 from energy_platform.landing import LandingZone
-from energy_platform.market_clock import MarketClock
+from energy_platform.market_session import MarketSession, missing_environment
 from energy_platform.market_source import MarketSource
-from energy_platform.provider import Provider
+from energy_platform.provider_limits import ProviderLimits
 from energy_platform.raw_message import RawMessage
-from energy_platform.settings import Markets, Settings
+from energy_platform.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-_SHORTEST_WAIT_SECONDS: Final = 1.0
-"""What a feed that waits in market time waits at least, however fast a simulated market runs."""
 _QUIET_SECONDS: Final = 10.0
 """How long a log that another writer took must have been quiet before it is claimed again."""
-
-SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (the simulator takes any password)
 
 
 class FeedState(StrEnum):
@@ -61,21 +53,10 @@ class FeedStatus:
     landed_messages: int = 0
 
 
-def missing_environment(source: MarketSource, settings: Settings) -> list[str]:
-    """Return the variables that a source's feed needs and this environment lacks."""
-    if settings.markets is Markets.SIMULATED:
-        return []
-    return [name for name in source.required_environment if not os.environ.get(name)]
-
-
 @dataclass(slots=True)
-class _Session:
-    """The `FeedSession` of one run of a feed."""
+class _Landing:
+    """Lands what a feed brings, and notes that all is well."""
 
-    source_name: str
-    state_directory: Path
-    settings: Settings
-    limits: ProviderLimits
     lander: Lander
     status: FeedStatus
 
@@ -83,51 +64,10 @@ class _Session:
     def cursor(self) -> str | None:
         return self.lander.cursor
 
-    async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
+    async def land(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
         await self.lander.land(messages, cursor)
         self.status.state, self.status.detail, self.status.failures = FeedState.RUNNING, "", 0
         self.status.landed_messages += len(messages)
-
-    def now(self) -> datetime:
-        clock = self._market_clock()
-        return clock.now() if clock else datetime.now(UTC)
-
-    def address(self, url: str) -> str:
-        reached = [real for real in self.settings.addresses if url.startswith(real)]
-        if not reached and self.settings.markets is Markets.SIMULATED:
-            raise FeedError(f"the simulated market has no stand-in for {url}")
-        if not reached:
-            return url
-        real = max(reached, key=len)
-        return self.settings.addresses[real] + url.removeprefix(real)
-
-    def secret(self, variable: str) -> str:
-        if self.settings.markets is Markets.SIMULATED:
-            return SIMULATED_SECRET
-        value = os.environ.get(variable)
-        if not value:
-            raise FeedError(f"needs {variable}")
-        return value
-
-    def wall_seconds(self, market_time: timedelta) -> float:
-        seconds = market_time.total_seconds()
-        return max(seconds / self._market_speed(), min(seconds, _SHORTEST_WAIT_SECONDS))
-
-    async def turn(self, provider: Provider) -> None:
-        await self.limits.turn(provider, self._market_speed())
-
-    def ban(self, provider: Provider, seconds: float | None) -> None:
-        away = provider.ban.total_seconds() if seconds is None else seconds
-        _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider.name, away)
-        self.limits.ban(provider, away)
-
-    def _market_speed(self) -> float:
-        clock = self._market_clock()
-        return clock.speed if clock else 1.0
-
-    def _market_clock(self) -> MarketClock | None:
-        file = self.settings.market_clock
-        return MarketClock.load(file) if file and file.exists() else None
 
 
 @dataclass(slots=True)
@@ -159,10 +99,8 @@ class SourceTask:
     async def _run_feed(self) -> None:
         writer = await asyncio.to_thread(self.zone.writer, self.source.name)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
-        state_directory = self.settings.home / "feeds" / self.source.name
-        state_directory.mkdir(parents=True, exist_ok=True)
-        session = _Session(
-            self.source.name, state_directory, self.settings, self.limits, lander, self.status
+        session = MarketSession.open(
+            self.source, self.settings, self.limits, _Landing(lander, self.status)
         )
         # A feed that has nothing to land, as most files and topics at night, is not backing off.
         self.status.state = FeedState.STARTING

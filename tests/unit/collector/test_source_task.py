@@ -14,18 +14,14 @@ from typing import ClassVar
 import pytest
 
 from energy_platform.collector import source_task
-from energy_platform.collector.limits import ProviderLimits
 from energy_platform.collector.service import collect, feed_statuses
-from energy_platform.collector.source_task import (
-    SIMULATED_SECRET,
-    FeedState,
-    SourceTask,
-    missing_environment,
-)
+from energy_platform.collector.source_task import FeedState, SourceTask
 from energy_platform.errors import FeedError, FencedError
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.landing import LandingLog, LandingZone
+from energy_platform.market_session import SIMULATED_SECRET, missing_environment
 from energy_platform.market_source import MarketSource
+from energy_platform.provider_limits import ProviderLimits
 from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Markets, Settings
 from tests.support.sources import EXAMPLE, NOON
@@ -83,7 +79,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def running(
     source: MarketSource, settings: Settings, zone: LandingZone
 ) -> AsyncIterator[SourceTask]:
-    job = SourceTask(source, settings, zone, ProviderLimits())
+    job = SourceTask(source, settings, zone, ProviderLimits(settings.home))
     task = asyncio.create_task(job.run())
     try:
         yield job
@@ -392,7 +388,7 @@ async def test_a_source_whose_environment_lacks_something_does_not_start(
     monkeypatch.setenv("EXAMPLE_PASSWORD", "")
     source = replace(EXAMPLE, required_environment=("EXAMPLE_USER", "EXAMPLE_PASSWORD"))
     live = Settings(home=home, markets=Markets.LIVE)
-    job = SourceTask(source, live, zone, ProviderLimits())
+    job = SourceTask(source, live, zone, ProviderLimits(home))
     # Its feed can't even be run, and isn't.
     await job.run()
     assert (state(job), job.status.detail) == (FeedState.NEEDS, "needs EXAMPLE_PASSWORD")

@@ -1,0 +1,130 @@
+"""What a feed is lent while it runs: market time, addresses, secrets, turns, a place to land.
+
+The collector and a backfill lend the same; only where bytes land, and whether there is a cursor to
+go on from, differs between them.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from energy_platform.errors import FeedError
+from energy_platform.market_clock import MarketClock
+from energy_platform.market_source import MarketSource
+from energy_platform.provider import Provider
+from energy_platform.provider_limits import ProviderLimits
+from energy_platform.raw_message import RawMessage
+from energy_platform.settings import Markets, Settings
+
+_log = logging.getLogger(__name__)
+
+_SHORTEST_WAIT_SECONDS: Final = 1.0
+"""What a feed that waits in market time waits at least, however fast a simulated market runs."""
+
+SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (the simulator takes any password)
+
+
+class Landing(Protocol):
+    """Where a feed's messages become durable."""
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that was landed last."""
+
+    async def land(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
+        """Return once messages and cursor are durable."""
+
+
+def missing_environment(source: MarketSource, settings: Settings) -> list[str]:
+    """Return the variables that a source's feed needs and this environment lacks."""
+    if settings.markets is Markets.SIMULATED:
+        return []
+    return [name for name in source.required_environment if not os.environ.get(name)]
+
+
+@dataclass(slots=True)
+class MarketSession:
+    """The `FeedSession` of one run of a feed."""
+
+    source_name: str
+    state_directory: Path
+    settings: Settings
+    limits: ProviderLimits
+    landing: Landing
+
+    @classmethod
+    def open(
+        cls, source: MarketSource, settings: Settings, limits: ProviderLimits, landing: Landing
+    ) -> "MarketSession":
+        """Return a session for a source's feed, with the folder of its caches made."""
+        state_directory = settings.home / "feeds" / source.name
+        state_directory.mkdir(parents=True, exist_ok=True)
+        return cls(source.name, state_directory, settings, limits, landing)
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that was landed last."""
+        return self.landing.cursor
+
+    async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
+        """Return once messages and cursor are durable."""
+        await self.landing.land(messages, cursor)
+
+    def now(self) -> datetime:
+        """Return market time (UTC)."""
+        clock = self._market_clock()
+        return clock.now() if clock else datetime.now(UTC)
+
+    def address(self, url: str) -> str:
+        """Return where `url` is really reached.
+
+        Raises:
+            FeedError: The market is simulated, and this part of it is not.
+        """
+        reached = [real for real in self.settings.addresses if url.startswith(real)]
+        if not reached and self.settings.markets is Markets.SIMULATED:
+            raise FeedError(f"the simulated market has no stand-in for {url}")
+        if not reached:
+            return url
+        real = max(reached, key=len)
+        return self.settings.addresses[real] + url.removeprefix(real)
+
+    def secret(self, variable: str) -> str:
+        """Return an environment variable's value; a stand-in in a simulated market.
+
+        Raises:
+            FeedError: It is not set.
+        """
+        if self.settings.markets is Markets.SIMULATED:
+            return SIMULATED_SECRET
+        value = os.environ.get(variable)
+        if not value:
+            raise FeedError(f"needs {variable}")
+        return value
+
+    def wall_seconds(self, market_time: timedelta) -> float:
+        """Return how long a span of market time lasts by the wall clock."""
+        seconds = market_time.total_seconds()
+        return max(seconds / self._market_speed(), min(seconds, _SHORTEST_WAIT_SECONDS))
+
+    async def turn(self, provider: Provider) -> None:
+        """Wait for a turn at a provider."""
+        await self.limits.turn(provider, self._market_speed())
+
+    def ban(self, provider: Provider, seconds: float | None) -> None:
+        """Keep everybody away from a provider for so long; for its own ban where None."""
+        away = provider.ban.total_seconds() if seconds is None else seconds
+        _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider.name, away)
+        self.limits.ban(provider, away)
+
+    def _market_speed(self) -> float:
+        clock = self._market_clock()
+        return clock.speed if clock else 1.0
+
+    def _market_clock(self) -> MarketClock | None:
+        file = self.settings.market_clock
+        return MarketClock.load(file) if file and file.exists() else None

@@ -1,0 +1,172 @@
+"""All who ask a provider take turns, and stay away together while it bans them."""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from energy_platform.provider import Provider, Rate
+from energy_platform.provider_limits import ProviderLimits
+from tests.unit.limit_askers import SHARED, start_asker
+
+SELDOM = Provider(name="OTE", rates=(Rate(1, timedelta(minutes=15)),))
+ENTSOE = Provider(name="ENTSO-E", rates=(Rate(10),))
+
+
+@pytest.fixture
+def limits(tmp_path: Path) -> ProviderLimits:
+    return ProviderLimits(tmp_path)
+
+
+async def has_a_turn(limits: ProviderLimits, provider: Provider, speed: float = 1.0) -> bool:
+    try:
+        await asyncio.wait_for(limits.turn(provider, speed), 0.2)
+    except TimeoutError:
+        return False
+    return True
+
+
+def most_within(times: Sequence[float], seconds: float) -> int:
+    """Return the most of `times` that any window of this length holds."""
+    return max(sum(first <= at < first + seconds for at in times) for first in times)
+
+
+async def test_a_provider_is_asked_no_more_often_than_it_allows(limits: ProviderLimits) -> None:
+    assert await has_a_turn(limits, SELDOM)
+    assert not await has_a_turn(limits, SELDOM)
+
+
+async def test_providers_do_not_wait_for_each_other(limits: ProviderLimits) -> None:
+    await limits.turn(SELDOM)
+    assert await has_a_turn(limits, ENTSOE)
+
+
+async def test_a_window_holds_as_many_requests_as_the_rate_says(limits: ProviderLimits) -> None:
+    three = Provider(name="DWD", rates=(Rate(3, timedelta(minutes=1)),))
+    assert [await has_a_turn(limits, three) for _ in range(4)] == [True, True, True, False]
+
+
+async def test_every_rate_holds(limits: ProviderLimits) -> None:
+    times = []
+    for _ in range(40):
+        await limits.turn(SHARED)
+        times.append(time.time())
+    # Turns are exact; when we wake up for them is not, by a few milliseconds.
+    assert most_within(times, 0.24) <= 6
+    assert most_within(times, 0.98) <= 16
+    assert times[-1] - times[0] < 3.5
+
+
+async def test_in_a_faster_market_rates_are_higher(limits: ProviderLimits) -> None:
+    began = time.monotonic()
+    for _ in range(31):
+        await limits.turn(Provider(name="OTE"), 60.0)
+    assert 0.45 <= time.monotonic() - began < 2.0
+
+
+async def test_a_ban_keeps_every_feed_of_the_provider_away(limits: ProviderLimits) -> None:
+    limits.ban(ENTSOE, 600)
+    assert not await has_a_turn(limits, ENTSOE)
+    assert await has_a_turn(limits, SELDOM)
+
+
+async def test_a_shorter_ban_shortens_nothing(limits: ProviderLimits) -> None:
+    limits.ban(ENTSOE, 600)
+    limits.ban(ENTSOE, 0.01)
+    await asyncio.sleep(0.05)
+    assert not await has_a_turn(limits, ENTSOE)
+
+
+async def test_a_ban_ends(limits: ProviderLimits) -> None:
+    limits.ban(ENTSOE, 0.3)
+    began = time.monotonic()
+    await asyncio.wait_for(limits.turn(ENTSOE), 10)
+    assert time.monotonic() - began >= 0.25
+
+
+async def test_a_ban_holds_back_those_who_wait_for_their_turn(limits: ProviderLimits) -> None:
+    slow = Provider(name="ENTSO-E", rates=(Rate(1, timedelta(seconds=0.2)),))
+    await limits.turn(slow)
+    waiting = asyncio.create_task(limits.turn(slow))
+    await asyncio.sleep(0.05)
+    limits.ban(slow, 1.0)
+    await asyncio.sleep(0.6)
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 10)
+
+
+async def test_turns_and_bans_outlive_the_process(tmp_path: Path) -> None:
+    first = ProviderLimits(tmp_path)
+    await first.turn(SELDOM)
+    first.ban(ENTSOE, 600)
+    again = ProviderLimits(tmp_path)
+    assert not await has_a_turn(again, SELDOM)
+    assert not await has_a_turn(again, ENTSOE)
+
+
+async def test_a_clock_set_back_by_years_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, now = ProviderLimits(tmp_path), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 1e8)
+    await limits.turn(SELDOM)
+    limits.ban(SELDOM, 600)
+    monkeypatch.undo()
+    assert await has_a_turn(limits, SELDOM)
+
+
+async def test_what_no_rate_looks_back_at_is_forgotten(tmp_path: Path) -> None:
+    limits = ProviderLimits(tmp_path)
+    for _ in range(200):
+        await limits.turn(ENTSOE, 1_000.0)
+    with sqlite3.connect(tmp_path / "provider_limits.sqlite") as connection:
+        [kept] = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
+    connection.close()
+    assert kept <= 12
+
+
+async def test_waiting_leaves_the_event_loop_alone(limits: ProviderLimits) -> None:
+    await limits.turn(SELDOM)
+    waiting = [asyncio.create_task(limits.turn(SELDOM)) for _ in range(20)]
+    longest, until = 0.0, time.monotonic() + 0.5
+    while time.monotonic() < until:
+        began = time.monotonic()
+        await asyncio.sleep(0.005)
+        longest = max(longest, time.monotonic() - began)
+    for task in waiting:
+        task.cancel()
+    assert longest < 0.25
+
+
+def test_processes_share_the_rates_fairly_and_a_ban_outlives_a_kill(tmp_path: Path) -> None:
+    askers = [start_asker(tmp_path) for _ in range(3)]
+    try:
+        for asker in askers:
+            assert asker.stdout is not None
+            asker.stdout.readline()  # it is up and asking
+        time.sleep(4.0)
+        askers[0].kill()
+        ProviderLimits(tmp_path).ban(SHARED, 600)
+        banned_at = time.time()
+        time.sleep(1.0)
+        replacement = start_asker(tmp_path)
+        askers.append(replacement)
+        time.sleep(1.5)
+    finally:
+        for asker in askers:
+            asker.kill()
+    times = [[float(line) for line in asker.communicate()[0].split()] for asker in askers]
+    every = sorted(at for asker in times for at in asker)
+    assert len(every) > 40
+    # A process may be slow to print, by as much as the machine is busy; the turns themselves are
+    # exact, and `test_every_rate_holds` looks at one process closely.
+    assert most_within(every, 0.9) <= 15 + 3
+    shares = Counter({number: len(asker) for number, asker in enumerate(times[:3])})
+    assert min(shares.values()) > 0.5 * max(shares.values())
+    assert max(every) < banned_at + 0.5
+    assert times[3] == []
