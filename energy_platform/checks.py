@@ -14,7 +14,7 @@ from pandera.errors import SchemaErrors
 from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
-from energy_platform.market_rows import INSTANT
+from energy_platform.market_rows import INSTANT, PROVENANCE_COLUMNS
 from energy_platform.market_source import MarketSource
 from energy_platform.raw_message import RawMessage
 from energy_platform.tables import QUARANTINE_DTYPES
@@ -122,9 +122,10 @@ def _split(source: MarketSource, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
     else:
         return rows, pl.DataFrame(schema=QUARANTINE_DTYPES)
     numbered = rows.with_row_index("index")
+    said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
     refused = (
         numbered.join(failed, on="index", maintain_order="left")
-        .with_columns(row=pl.struct(*source.dtypes).struct.json_encode())
+        .with_columns(row=pl.struct(*said).struct.json_encode())
         .select(*QUARANTINE_DTYPES)
     )
     return numbered.join(failed, on="index", how="anti", maintain_order="left").drop(

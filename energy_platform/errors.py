@@ -39,3 +39,7 @@ class FencedError(EnergyPlatformError):
 
 class CommitConflictError(EnergyPlatformError):
     """Another writer committed to this table first; read its state again before the next try."""
+
+
+class ReplayOvertakenError(EnergyPlatformError):
+    """Another replay of the same table has begun; what is left to do is left to it."""

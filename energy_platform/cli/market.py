@@ -117,29 +117,20 @@ def replay(
         Optional[str],  # noqa: UP045 (typer reads it)
         typer.Option("--from", metavar="T", help="From messages received at T on (ISO 8601)."),
     ] = None,
-    until: Annotated[
-        Optional[str],  # noqa: UP045 (typer reads it)
-        typer.Option("--to", metavar="T", help="To messages received before T."),
-    ] = None,
 ) -> None:
     """Rebuild a source's table and hot copy from the landing zone.
 
-    With --to, what was received from then on is left as it is: a row that was dropped there
-    because it repeated one before T stays dropped, even if the one before T now reads otherwise.
+    Micro-batches may go on meanwhile. A replay that was cut off goes on when it is run again.
     """
     from energy_platform.registry import market_source
     from energy_platform.stores import micro_batches
-    from energy_platform.tables import market_table
 
     source, batches = market_source(source_name), micro_batches()
     log = batches.landing.log(source.name)
-    # What no micro-batch has taken yet is left to the next one.
-    committed = batches.warehouse.committed_offset(market_table(source))
     start = log.offset_at(parse_instant(since)) if since is not None else 0
-    stop = min(log.offset_at(parse_instant(until)), committed) if until is not None else committed
-    stored = batches.replay(source, start=start, stop=stop)
-    replayed = count(max(0, stop - start), "message")
-    console().print(f"{replayed} replayed, {count(stored, 'row')} stored")
+    done = batches.replay(source, start=start)
+    replayed = count(done.messages, "message")
+    console().print(f"{replayed} replayed, {count(done.rows, 'row')} stored")
 
 
 def _messages(

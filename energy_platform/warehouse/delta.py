@@ -2,9 +2,10 @@
 
 A micro-batch is one Delta commit that carries its `stop` as an application transaction. Delta
 refuses a commit whose base has meanwhile seen another commit of the same application, and here
-every write of rows is one of the same application; so what was true of the version that a batch
-was based on, that it stands at `start`, is still true when the batch lands. Two writers of a batch
-can't both land it, on one machine or on several.
+every write of rows is one of the same application; so what was true of the version that a write
+was based on, that the table stands at a certain `Position`, is still true when it lands. Two
+writers of a batch can't both land it, on one machine or on several, and none lands rows that were
+compared with others since replaced.
 
 Delta doesn't sync its files to disk. A process may be killed at any moment; after a power cut the
 newest commits can be missing or broken, and are made again from the landing zone.
@@ -30,7 +31,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from energy_platform.errors import CommitConflictError, EnergyPlatformError, UsageError
-from energy_platform.warehouse.protocol import Table, TableSummary
+from energy_platform.warehouse.protocol import Position, Table, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 50
 """Commits between two checkpoints: what opening a table reads at most beside one of them."""
@@ -48,6 +49,11 @@ _CONFIGURATION: Final = {
     # How long a query may run: the files that it began with stay this long.
     "delta.deletedFileRetentionDuration": "interval 6 hours",
 }
+
+# A position's parts are versions of application transactions; one that was set stays.
+_REPLACEMENTS: Final = "/replacements"
+_STALE_FROM: Final = "/stale_from"
+_NOTHING_STALE: Final = -1
 
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
@@ -77,48 +83,77 @@ class DeltaWarehouse:
             delta = self._current(table)
             return _committed(delta, table) if delta else 0
 
-    def commit(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
+    def position(self, table: Table) -> Position:
+        """Return where a table stands; at the start of all while there is none."""
+        with self._lock:
+            delta = self._current(table)
+            return _position(delta, table) if delta else Position()
+
+    def commit(
+        self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
+    ) -> None:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
         A batch that is already there, from this process or another, is left alone. Columns that
         the table lacks are added to it.
 
         Raises:
-            CommitConflictError: The table stands at neither `start` nor `stop` or beyond.
+            CommitConflictError: The table stands at neither `start` nor `stop` or beyond, or rows
+                of it have been replaced since.
             IncompatibleTableError: A column's type isn't the one that the table was made with.
             ValueError: The rows are not those of `table`, or not of these offsets.
         """
+        if start == stop:
+            raise ValueError(f"a batch for {table.name} has rows of no offset")
         _check_rows(table, rows, start, stop)
         with self._lock:
             delta = self._current(table) or self._create(table)
-            committed = _committed(delta, table)
-            if committed >= stop:
+            found = _position(delta, table)
+            if found.offset >= stop:
                 return
-            if committed != start:
+            if found.offset != start:
                 raise CommitConflictError(
-                    f"{table.name} stands at offset {committed}, not at {start}"
+                    f"{table.name} stands at offset {found.offset}, not at {start}"
                 )
+            if found.replacements != replacements:
+                raise CommitConflictError(f"rows of {table.name} have been replaced")
             try:
-                _write(delta, table, rows, stop=stop)
+                _write(delta, table, rows, [Transaction(table.name, stop)])
             except CommitFailedError as error:
                 if self.committed_offset(table) < stop:
                     raise _conflict(table) from error
 
-    def replace(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
-        """Put `rows` in the place of all rows with a landing offset in [start, stop), atomically.
+    def replace(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        offsets: range,
+        *,
+        before: Position,
+        after: Position,
+    ) -> None:
+        """Put `rows` in the place of all rows with these landing offsets, atomically.
 
         Raises:
-            CommitConflictError: The table was written to meanwhile; nothing was replaced.
+            CommitConflictError: The table does not stand at `before`, or was written to
+                meanwhile; nothing was replaced.
             IncompatibleTableError: A column's type isn't the one that the table was made with.
             ValueError: The rows are not those of `table`, or not of these offsets.
         """
-        _check_rows(table, rows, start, stop)
+        _check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
             delta = self._current(table) or self._create(table)
-            reached = max(stop, _committed(delta, table))
-            replacing = f"landing_offset >= {start} AND landing_offset < {stop}"
+            if _position(delta, table) != before:
+                raise _conflict(table)
+            replaced = f"landing_offset >= {offsets.start} AND landing_offset < {offsets.stop}"
             try:
-                _write(delta, table, rows, stop=reached, replacing=replacing)
+                _write(
+                    delta,
+                    table,
+                    rows,
+                    _transactions(table, after),
+                    replacing=replaced if offsets else None,
+                )
             except CommitFailedError as error:
                 raise _conflict(table) from error
 
@@ -208,9 +243,14 @@ class DeltaWarehouse:
 
 
 def _write(
-    delta: DeltaTable, table: Table, rows: pl.DataFrame, *, stop: int, replacing: str | None = None
+    delta: DeltaTable,
+    table: Table,
+    rows: pl.DataFrame,
+    transactions: list[Transaction],
+    *,
+    replacing: str | None = None,
 ) -> None:
-    """Commit rows and the offset in one step, based on the version at which `delta` stands."""
+    """Commit rows and the position in one step, based on the version at which `delta` stands."""
     stored = pl.Schema(delta.schema().to_arrow())
     _check_types(table, stored)
     write = partial(
@@ -219,7 +259,7 @@ def _write(
         rows.select(*table.dtypes),
         schema_mode=None if stored.names() == list(table.dtypes) else "merge",
         writer_properties=_WRITER,
-        commit_properties=CommitProperties(app_transactions=[Transaction(table.name, stop)]),
+        commit_properties=CommitProperties(app_transactions=transactions),
     )
     if replacing is None:
         write(mode="append")
@@ -231,6 +271,24 @@ def _committed(delta: DeltaTable, table: Table) -> int:
     return delta.transaction_version(table.name) or 0
 
 
+def _position(delta: DeltaTable, table: Table) -> Position:
+    stale_from = delta.transaction_version(table.name + _STALE_FROM)
+    return Position(
+        offset=_committed(delta, table),
+        replacements=delta.transaction_version(table.name + _REPLACEMENTS) or 0,
+        stale_from=None if stale_from == _NOTHING_STALE else stale_from,
+    )
+
+
+def _transactions(table: Table, position: Position) -> list[Transaction]:
+    stale_from = _NOTHING_STALE if position.stale_from is None else position.stale_from
+    return [
+        Transaction(table.name, position.offset),
+        Transaction(table.name + _REPLACEMENTS, position.replacements),
+        Transaction(table.name + _STALE_FROM, stale_from),
+    ]
+
+
 def _conflict(table: Table) -> CommitConflictError:
     return CommitConflictError(f"another writer has committed to {table.name}")
 
@@ -238,7 +296,7 @@ def _conflict(table: Table) -> CommitConflictError:
 def _check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
     if dict(rows.schema) != table.dtypes:
         raise ValueError(f"rows are not of {table.name}: {dict(rows.schema)} for {table.dtypes}")
-    if not 0 <= start < stop or not rows.get_column("landing_offset").is_between(
+    if not 0 <= start <= stop or not rows.get_column("landing_offset").is_between(
         start, stop, closed="left"
     ).all(ignore_nulls=False):
         raise ValueError(f"rows for {table.name} are not all of offsets [{start}, {stop})")

@@ -37,26 +37,74 @@ class TableSummary:
     committed_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a table stands; what a write was made upon, so that it can be refused elsewhere.
+
+    Attributes:
+        offset: The landing offset before which every message has been processed.
+        replacements: How often rows were replaced. Rows that were compared with the table before
+            a replacement may not be committed after it.
+        stale_from: From this landing offset on, rows are as they were before a replay that goes
+            on or was cut off; None when there is no such replay.
+    """
+
+    offset: int = 0
+    replacements: int = 0
+    stale_from: int | None = None
+
+    def replaced(self, *, offset: int | None = None, stale_from: int | None = None) -> "Position":
+        """Return the position after one more replacement, at this offset unless told another."""
+        return Position(
+            offset=self.offset if offset is None else offset,
+            replacements=self.replacements + 1,
+            stale_from=stale_from,
+        )
+
+
 class Warehouse(Protocol):
     """A store of tables that micro-batches are committed to."""
+
+    def position(self, table: Table) -> Position:
+        """Return where a table stands; at the start of all while there is none."""
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
 
-    def commit(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
+    def commit(
+        self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
+    ) -> None:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
         One atomic step, also when `rows` is empty. A batch whose `stop` is not beyond the
         committed offset is already there, and is left alone.
 
+        Args:
+            table: What to append to.
+            rows: The rows, in landing order.
+            start: The table's offset when the rows were made.
+            stop: Its offset afterwards.
+            replacements: The table's replacements when the rows were made.
+
         Raises:
-            CommitConflictError: The table stands at neither `start` nor beyond; read it again.
+            CommitConflictError: The table stands elsewhere; read it again.
         """
 
-    def replace(self, table: Table, rows: pl.DataFrame, *, start: int, stop: int) -> None:
-        """Put `rows` in the place of all rows with a landing offset in [start, stop), atomically.
+    def replace(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        offsets: range,
+        *,
+        before: Position,
+        after: Position,
+    ) -> None:
+        """Put `rows` in the place of all rows with these landing offsets.
 
-        The committed offset becomes `stop` where it was less.
+        One atomic step, also when the range is empty and only the position changes.
+
+        Raises:
+            CommitConflictError: The table does not stand at `before`; nothing was replaced.
         """
 
     def scan(self, table: Table) -> pl.LazyFrame:

@@ -120,13 +120,14 @@ def test_what_fails_is_quarantined_once_beside_what_passes(batches: MicroBatches
     report = batches.run(EXAMPLE)
     assert (report.rows_new, report.unparsed, report.quarantined.height) == (1, 1, 2)
     batches.run(EXAMPLE)
-    land(batches, [quote(2.0), example_message([BAD_ROW])])
-    batches.run(EXAMPLE)
+    land(batches, [quote(2.0), example_message([BAD_ROW]), example_message(GARBAGE)])
+    # What a reply repeats is told by each batch, and kept but once; a message is kept each time.
+    assert batches.run(EXAMPLE).quarantined.height == 2
     assert prices(stored(batches)) == [1.0, 2.0]
     failures = quarantined(batches)
-    assert failures["landing_offset"].to_list() == [0, 1, 3]
+    assert failures["landing_offset"].to_list() == [0, 1, 4]
     assert failures["check"][1] == UNPARSED
-    assert failures["row"].is_null().to_list() == [False, True, False]
+    assert failures["row"].is_null().to_list() == [False, True, True]
 
 
 def test_a_batch_of_failures_alone_moves_the_offset(batches: MicroBatches) -> None:
@@ -441,9 +442,7 @@ def doubled_prices(source: MarketSource) -> MarketSource:
 
 
 def replay_all(batches: MicroBatches, source: MarketSource) -> int:
-    return batches.replay(
-        source, start=0, stop=batches.warehouse.committed_offset(market_table(source))
-    )
+    return batches.replay(source, start=0).rows
 
 
 def test_a_replay_changes_nothing_when_the_parser_is_the_same(tmp_path: Path) -> None:
@@ -480,12 +479,19 @@ def test_a_replay_empties_the_quarantine_of_what_now_parses(batches: MicroBatche
     assert quarantined(batches)["landing_offset"].to_list() == [2]
 
 
-def test_a_replay_of_some_offsets_leaves_the_others(batches: MicroBatches) -> None:
+def test_a_replay_from_an_offset_leaves_those_before(batches: MicroBatches) -> None:
     land(batches, [quote(float(n), quarter=n) for n in range(4)])
     batches.run(EXAMPLE)
-    assert batches.replay(doubled_prices(EXAMPLE), start=1, stop=3) == 2
-    assert prices(stored(batches)) == [0.0, 2.0, 4.0, 3.0]
-    assert prices(hot(batches)) == [0.0, 2.0, 4.0, 3.0]
+    report = batches.replay(doubled_prices(EXAMPLE), start=2)
+    assert (report.start, report.stop, report.messages, report.rows) == (2, 4, 2, 2)
+    assert prices(stored(batches)) == [0.0, 1.0, 4.0, 6.0]
+    assert prices(hot(batches)) == [0.0, 1.0, 4.0, 6.0]
+
+
+def test_a_replay_of_nothing_makes_no_table(batches: MicroBatches, tmp_path: Path) -> None:
+    land(batches, [quote(1.0)])
+    assert replay_all(batches, EXAMPLE) == 0
+    assert not (tmp_path / "warehouse").exists()
 
 
 def test_a_replay_that_was_killed_is_run_again(tmp_path: Path) -> None:

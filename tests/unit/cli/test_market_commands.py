@@ -192,7 +192,7 @@ def test_replay_makes_the_table_again(
     command("ingest", NAME, payload)
     answer = command("replay", NAME)
     assert (answer.code, answer.out) == (0, "1 message replayed, 2 rows stored\n")
-    answer = command("replay", NAME, "--to", "2020-01-01")
+    answer = command("replay", NAME, "--from", "2999-01-01")
     assert (answer.code, answer.out) == (0, "0 messages replayed, 0 rows stored\n")
     answer = command("replay", NAME, "--from", "2020-01-01T00:00:00+01:00")
     assert answer.out == "1 message replayed, 2 rows stored\n"
@@ -243,7 +243,7 @@ def test_status_for_people(command: Command, payload: Path, home: Path) -> None:
         (["parse", NAME, "/"], "can't read /: Is a directory"),
         (["parse", NAME, "FILE", "--context", "zone"], "--context takes KEY=VALUE, not 'zone'"),
         (["replay", NAME, "--from", "yesterday"], "not an instant in ISO 8601: 'yesterday'"),
-        (["replay", NAME, "--to", "2026-02-30"], "not an instant in ISO 8601: '2026-02-30'"),
+        (["replay", NAME, "--from", "2026-02-30"], "not an instant in ISO 8601: '2026-02-30'"),
         (["down"], "nothing runs from"),
     ],
 )

@@ -17,7 +17,7 @@ from energy_platform.errors import CommitConflictError, UsageError
 from energy_platform.market_rows import INSTANT
 from energy_platform.warehouse import delta
 from energy_platform.warehouse.delta import DeltaWarehouse, IncompatibleTableError
-from energy_platform.warehouse.protocol import Table
+from energy_platform.warehouse.protocol import Position, Table
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)
 PRICES = Table(
@@ -67,6 +67,16 @@ def offsets(warehouse: DeltaWarehouse, table: Table = PRICES) -> list[int]:
 
 def version(root: Path) -> int:
     return DeltaTable(root / PRICES.name).version()
+
+
+def replace(
+    warehouse: DeltaWarehouse, frame: pl.DataFrame, offsets: range, after: Position | None = None
+) -> None:
+    """Replace rows upon where the table stands now."""
+    before = warehouse.position(PRICES)
+    reached = max(before.offset, offsets.stop)
+    after = after or before.replaced(offset=reached)
+    warehouse.replace(PRICES, frame, offsets, before=before, after=after)
 
 
 @pytest.fixture
@@ -197,7 +207,7 @@ def test_a_replacement_that_is_overtaken_replaces_nothing(
 
     monkeypatch.setattr(delta, "_write", be_overtaken)
     with pytest.raises(CommitConflictError):
-        ours.replace(PRICES, rows(0, 1), start=0, stop=5)
+        replace(ours, rows(0, 1), range(5))
     assert offsets(ours) == list(range(6))
 
 
@@ -205,22 +215,66 @@ def test_replacing(warehouse: DeltaWarehouse, tmp_path: Path) -> None:
     for start in range(0, 40, 10):
         warehouse.commit(PRICES, rows(start, start + 10), start=start, stop=start + 10)
     before = version(tmp_path)
-    warehouse.replace(PRICES, rows(17, 19, price=-1.0), start=15, stop=25)
+    replace(warehouse, rows(17, 19, price=-1.0), range(15, 25))
     assert version(tmp_path) == before + 1
     stored = warehouse.scan(PRICES).sort("landing_offset").collect()
     assert stored.equals(pl.concat([rows(0, 15), rows(17, 19, price=-1.0), rows(25, 40)]))
     assert warehouse.committed_offset(PRICES) == 40
-    warehouse.replace(PRICES, rows(0, 0), start=0, stop=50)
+    replace(warehouse, rows(0, 0), range(50))
     assert offsets(warehouse) == []
     assert warehouse.committed_offset(PRICES) == 50
-    warehouse.replace(PRICES, rows(3, 5), start=0, stop=5)
+    replace(warehouse, rows(3, 5), range(5))
     assert (offsets(warehouse), warehouse.committed_offset(PRICES)) == ([3, 4], 50)
 
 
 def test_replacing_in_a_table_that_does_not_exist_yet(warehouse: DeltaWarehouse) -> None:
-    warehouse.replace(PRICES, rows(0, 5), start=0, stop=5)
+    replace(warehouse, rows(0, 5), range(5))
     assert offsets(warehouse) == list(range(5))
     assert warehouse.committed_offset(PRICES) == 5
+
+
+def test_a_position_comes_back_whole(warehouse: DeltaWarehouse, tmp_path: Path) -> None:
+    assert warehouse.position(PRICES) == Position()
+    warehouse.commit(PRICES, rows(0, 9), start=0, stop=9)
+    assert warehouse.position(PRICES) == Position(offset=9)
+    for after in (
+        Position(offset=9, replacements=1, stale_from=0),
+        Position(offset=9, replacements=2, stale_from=4),
+        Position(offset=4, replacements=3),
+    ):
+        replace(warehouse, rows(0, 0), range(0), after)
+        for each in (warehouse, DeltaWarehouse(tmp_path)):
+            assert each.position(PRICES) == after
+    assert offsets(warehouse) == list(range(9)), "a position may move alone"
+    warehouse.commit(PRICES, rows(4, 5), start=4, stop=5, replacements=3)
+    assert warehouse.position(PRICES) == Position(offset=5, replacements=3)
+
+
+def test_rows_compared_with_others_since_replaced_are_refused(warehouse: DeltaWarehouse) -> None:
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    replace(warehouse, rows(0, 5, price=1.0), range(5))
+    with pytest.raises(CommitConflictError, match="replaced"):
+        warehouse.commit(PRICES, rows(5, 6), start=5, stop=6, replacements=0)
+    warehouse.commit(PRICES, rows(5, 6), start=5, stop=6, replacements=1)
+    # What is there already is left alone, whatever it was compared with.
+    warehouse.commit(PRICES, rows(5, 6), start=5, stop=6, replacements=0)
+    assert offsets(warehouse) == list(range(6))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [Position(offset=4), Position(offset=5, replacements=1), Position(offset=5, stale_from=2)],
+)
+def test_a_replacement_upon_another_position_replaces_nothing(
+    warehouse: DeltaWarehouse, before: Position
+) -> None:
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    with pytest.raises(CommitConflictError):
+        warehouse.replace(
+            PRICES, rows(0, 0), range(5), before=before, after=before.replaced(offset=0)
+        )
+    assert offsets(warehouse) == list(range(5))
+    assert warehouse.position(PRICES) == Position(offset=5)
 
 
 def test_a_new_column_is_added(warehouse: DeltaWarehouse, tmp_path: Path) -> None:
@@ -340,7 +394,7 @@ def test_rows_keep_their_order_within_a_message(
         warehouse.commit(PRICES, message, start=n, stop=n + 1)
     wanted = warehouse.scan(PRICES).sort("landing_offset", maintain_order=True).collect()
     warehouse.maintain([PRICES])
-    warehouse.replace(PRICES, rows(0, 0), start=2, stop=3)
+    replace(warehouse, rows(0, 0), range(2, 3))
     got = warehouse.scan(PRICES).sort("landing_offset", maintain_order=True).collect()
     assert got.equals(wanted.filter(pl.col("landing_offset") != 2))
 

@@ -1,0 +1,129 @@
+"""What the checks refused: which of it is new, and how it is told to people.
+
+A line is a row that failed (as JSON, as the market said it) or a message that couldn't be parsed.
+Running quarantined messages again after a fix is the business of `energy_platform.redrive`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from energy_platform.checks import UNPARSED
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.tables import quarantine_table
+from energy_platform.warehouse.protocol import Warehouse
+
+_BEGINNING_BYTES: Final = 400
+"""How much of a message that couldn't be parsed a sample shows."""
+
+_PUBLISHED: Final = r'"published_at":(?:"[^"]*"|null),?'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineSample:
+    """One line of a source's quarantine, with what is needed to look into it.
+
+    Attributes:
+        check: The check that failed, or `parse`.
+        reason: Why.
+        times: How many lines fail for the same reason.
+        landing_offset: Address of the message in the landing log.
+        received_at: When the message was received.
+        row: The row as JSON; None where the message couldn't be parsed.
+        beginning: The beginning of the message, where it couldn't be parsed.
+        context: What came with the message: its URL or topic, request parameters, content type.
+    """
+
+    check: str
+    reason: str
+    times: int
+    landing_offset: int
+    received_at: datetime
+    row: str | None
+    beginning: str | None
+    context: dict[str, str]
+
+
+def new_failures(failures: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of `failures` that say something new, in `QUARANTINE_DTYPES`.
+
+    A row that fails the same check as before with the same values is told once, however often a
+    polled reply repeats it. When it was published is no part of it, as with rows that pass. A
+    message that can't be parsed is always new: nobody knows yet what it says.
+
+    Args:
+        failures: Lines in landing order.
+        known: Those of earlier messages that are in quarantine.
+    """
+    said = pl.concat([known, failures])
+    statement = pl.struct("check", pl.col("row").str.replace(_PUBLISHED, ""))
+    is_new = pl.col("row").is_null() | statement.is_first_distinct()
+    return failures.filter(said.select(is_new=is_new).to_series().slice(known.height))
+
+
+def quarantine_reasons(warehouse: Warehouse, sources: Iterable[MarketSource]) -> pl.DataFrame:
+    """Return what is in quarantine, most frequent first within each source.
+
+    Columns: `source`, `check`, `reason` (values left out, so that like reasons are one), `lines`,
+    `first_received_at`, `last_received_at`.
+    """
+    tables = [
+        warehouse.scan(quarantine_table(source)).with_columns(source=pl.lit(source.name))
+        for source in sources
+    ]
+    if not tables:
+        raise ValueError("the quarantine of no source was asked for")
+    return (
+        pl.concat(tables)
+        .with_columns(reason=_KIND_OF_REASON)
+        .group_by("source", "check", "reason")
+        .agg(
+            lines=pl.len(),
+            first_received_at=pl.col("received_at").min(),
+            last_received_at=pl.col("received_at").max(),
+        )
+        .sort("source", "lines", "last_received_at", descending=[False, True, True])
+        .collect()
+    )
+
+
+def quarantine_samples(
+    warehouse: Warehouse, landing: LandingZone, source: MarketSource, *, limit: int
+) -> list[QuarantineSample]:
+    """Return the newest line of each reason, most frequent reasons first, at most `limit`."""
+    newest = (
+        warehouse.scan(quarantine_table(source))
+        .with_columns(kind=_KIND_OF_REASON)
+        .sort("landing_offset", maintain_order=True)
+        .group_by("check", "kind")
+        .agg(pl.len().alias("times"), pl.all().last())
+        .sort("times", "landing_offset", descending=True)
+        .head(limit)
+        .collect()
+    )
+    log = landing.log(source.name)
+    samples = []
+    for line in newest.drop("kind").iter_rows(named=True):
+        offset = line["landing_offset"]
+        [message] = log.read(offset, offset + 1)
+        beginning = message.body[:_BEGINNING_BYTES].decode("utf-8", "backslashreplace")
+        samples.append(
+            QuarantineSample(
+                **line,
+                beginning=beginning if line["row"] is None else None,
+                context=dict(message.context),
+            )
+        )
+    return samples
+
+
+_KIND_OF_REASON: Final = (
+    # The numbers in a parser's words are places in a payload; those in a check's name are its own.
+    pl.when(pl.col("check") == UNPARSED)
+    .then(pl.col("reason").str.replace_all(r"\d+", "…"))
+    .otherwise(pl.col("reason").str.replace_all(r" = .*? fails ", " = … fails "))
+)
