@@ -6,7 +6,9 @@ has grown. Names that existed before a listing began are in it; those made meanw
 which is why a reader fixes the end first and lists second.
 """
 
+import random
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,9 +32,12 @@ from energy_platform.landing.segment import (
     encode,
     first_offset,
     folder_path,
+    guest_name,
+    is_guest,
     segment_path,
     tabulate,
     to_messages,
+    writer_of,
 )
 from energy_platform.market_rows import INSTANT
 from energy_platform.raw_message import RawMessage
@@ -43,6 +48,9 @@ SEGMENT_BYTES: Final = 64 * 2**20
 _FETCH_BYTES: Final = 32 * 2**20
 _FETCH_SEGMENTS: Final = 256
 _FETCH_THREADS: Final = 8
+_GUEST_PAUSE_SECONDS: Final = 0.01
+"""How long a guest that came second waits at most; the owner, who does not, has the better chance.
+"""
 
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
@@ -105,12 +113,20 @@ class LandingZone:
     def writer(self, source_name: str) -> "LandingWriter":
         """Take over a source's log for writing.
 
-        Whoever wrote it before is told `FencedError` when next the two aim at the same offset.
+        Whoever owned it before is told `FencedError` when next the two aim at the same offset.
 
         Raises:
             UsageError: No source can have this name.
         """
         return LandingWriter(self._store, source_name)
+
+    def guest(self, source_name: str) -> "LandingGuest":
+        """Return a source's log for adding to it beside its owner, who goes on undisturbed.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        return LandingGuest(self._store, source_name)
 
 
 class LandingLog:
@@ -217,9 +233,7 @@ class LandingLog:
         )
 
     def _read_tail(self, segment: Segment) -> _Tail:
-        rows = decode([self._fetch(segment)], ["offset", "received_at", "cursor"])
-        last_offset, last_received_at, cursor = rows.row(-1)
-        return _Tail(segment.first, last_offset + 1, cursor, last_received_at)
+        return _tail_of(segment.first, self._fetch(segment))
 
     def _rows(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
         """Yield the rows of [start, stop) in tables of bounded size.
@@ -294,7 +308,7 @@ class LandingLog:
 
 
 class LandingWriter:
-    """One source's log, for writing, by one thread at a time.
+    """One source's log, for writing by its owner, by one thread at a time.
 
     Args:
         store: Where the segments are.
@@ -314,7 +328,7 @@ class LandingWriter:
 
     @property
     def end_offset(self) -> int:
-        """The offset that the next message will have."""
+        """The offset that the next message will have, unless a guest comes first."""
         return self._tail.end
 
     @property
@@ -323,12 +337,13 @@ class LandingWriter:
         return self._tail.cursor
 
     def append(self, messages: Sequence[RawMessage], cursor: str | None) -> range:
-        """Append messages, and the feed's cursor after them; return their offsets.
+        """Append messages, and the feed's cursor after them; return the offsets they are in.
 
         Durable on return. A clock that was set back doesn't make `received_at` fall: it stays at
         the last landed instant until the clock has caught up. An append that becomes several
         segments carries the new cursor in the last one only, so a crash between them costs a
-        repeated fetch and no message. A cursor without a message travels with the next one.
+        repeated fetch and no message; a guest's messages may then lie between its own. A cursor
+        without a message travels with the next one.
 
         Args:
             messages: What was received, in order.
@@ -338,28 +353,108 @@ class LandingWriter:
             FencedError: Another writer has taken over this log; nothing more was written.
             ValueError: A message doesn't say in which time zone it was received.
         """
-        first = self._tail.end
         after = cursor if cursor is not None else self._tail.cursor
+        firsts = []
         parts = list(_parts(messages))
         for number, part in enumerate(parts, start=1):
             self._append_segment(part, after if number == len(parts) else self._tail.cursor)
+            firsts.append(self._tail.first)
         self._tail = self._tail._replace(cursor=after)
-        return range(first, self._tail.end)
+        return range(firsts[0] if firsts else self._tail.end, self._tail.end)
 
     def _append_segment(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
-        first = self._tail.end
-        rows = tabulate(messages, first=first).with_columns(
-            pl.max_horizontal(
-                pl.col("received_at").cum_max(),
-                pl.lit(self._tail.last_received_at, dtype=INSTANT),
-            )
-        )
-        path = segment_path(self._source_name, first)
-        body = encode(rows, cursor=cursor, writer=self._id)
-        if not objects.create(self._store, path, body, writer=self._id):
+        while (appended := _put(
+            self._store, self._source_name, messages, self._tail, cursor=cursor, writer=self._id
+        )) is None:  # fmt: skip
+            self._step_past_a_guest()
+        self._tail = appended
+
+    def _step_past_a_guest(self) -> None:
+        """Go on behind the segment that is where the next one should have been.
+
+        Raises:
+            FencedError: It is no guest's, or there is none: a new owner discarded what we staged.
+        """
+        path = segment_path(self._source_name, self._tail.end)
+        if not objects.exists(self._store, path) or not is_guest(
+            writer_of(body := objects.fetch(self._store, path))
+        ):
             raise FencedError(f"another writer has taken over the log of {self._source_name}")
-        received_at: datetime = rows.get_column("received_at")[-1]
-        self._tail = _Tail(first, first + len(messages), cursor, received_at)
+        objects.make_durable(self._store, path)
+        # What the guest carried along is a cursor of ours, and may be an older one.
+        self._tail = _tail_of(self._tail.end, body)._replace(cursor=self._tail.cursor)
+
+
+class LandingGuest:
+    """One source's log, for adding to it beside its owner; threads and processes may each have one.
+
+    A guest writes where the log ends now, and tries again behind whoever was quicker, the owner or
+    another guest. It leaves the owner's cursor as it is, and the owner moves on behind it.
+
+    Args:
+        store: Where the segments are.
+        source_name: The source's name, and the log's folder.
+
+    Raises:
+        UsageError: No source can have this name.
+    """
+
+    def __init__(self, store: ObjectStore, source_name: str) -> None:
+        self._store = store
+        self._source_name = source_name
+        self._id = guest_name()
+        self._log = LandingLog(store, source_name)
+
+    def append(self, messages: Sequence[RawMessage]) -> list[range]:
+        """Append messages; return the ranges of their offsets, one for each segment they became.
+
+        Durable on return. `received_at` never falls, as with the owner.
+
+        Raises:
+            ValueError: A message doesn't say in which time zone it was received.
+        """
+        return [self._append_segment(part) for part in _parts(messages)]
+
+    def _append_segment(self, messages: Sequence[RawMessage]) -> range:
+        while True:
+            tail = self._log.tail()
+            if tail.end > 0:
+                objects.make_durable(self._store, segment_path(self._source_name, tail.first))
+            appended = _put(
+                self._store, self._source_name, messages, tail, cursor=tail.cursor, writer=self._id
+            )
+            if appended is not None:
+                return range(appended.first, appended.end)
+            time.sleep(random.uniform(0, _GUEST_PAUSE_SECONDS))  # noqa: S311 (guards nothing)
+
+
+def _put(  # noqa: PLR0913 (what, where, behind what, and as whom)
+    store: ObjectStore,
+    source_name: str,
+    messages: Sequence[RawMessage],
+    tail: _Tail,
+    *,
+    cursor: str | None,
+    writer: str,
+) -> _Tail | None:
+    """Write messages as the segment behind `tail`; return the new tail, or None if it is taken."""
+    rows = tabulate(messages, first=tail.end).with_columns(
+        pl.max_horizontal(
+            pl.col("received_at").cum_max(), pl.lit(tail.last_received_at, dtype=INSTANT)
+        )
+    )
+    body = encode(rows, cursor=cursor, writer=writer)
+    if not objects.create(store, segment_path(source_name, tail.end), body, writer=writer):
+        return None
+    received_at: datetime = rows.get_column("received_at")[-1]
+    return _Tail(tail.end, tail.end + len(messages), cursor, received_at)
+
+
+def _tail_of(first: int, segment: bytes) -> _Tail:
+    """Return what a segment says, as a log's last one."""
+    rows = decode([segment], ["offset", "received_at", "cursor"])
+    last_offset, last_received_at, cursor = rows.row(-1)
+    return _Tail(first, last_offset + 1, cursor, last_received_at)
 
 
 def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:

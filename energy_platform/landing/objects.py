@@ -30,7 +30,10 @@ def create(store: ObjectStore, path: str, body: bytes, *, writer: str) -> bool:
 
 
 def discard_staged(store: ObjectStore, folder: str) -> None:
-    """Remove what killed writers left half-written; a live one finds that it has been displaced."""
+    """Remove what killed writers left half-written.
+
+    A live one finds that it has been displaced; a guest tries again.
+    """
     if isinstance(store, LocalStore):
         for staged in (_root(store) / folder).glob(f"*{_STAGED_SUFFIX}"):
             staged.unlink(missing_ok=True)
@@ -43,6 +46,15 @@ def exists(store: ObjectStore, path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def make_durable(store: ObjectStore, path: str) -> None:
+    """See to it that an object which another writer made outlives a power cut.
+
+    Its bytes do, or it would have no name yet; that name may not.
+    """
+    if isinstance(store, LocalStore):
+        _sync_folders(_root(store), _root(store) / path)
 
 
 def fetch(store: ObjectStore, path: str) -> bytes:
@@ -85,9 +97,13 @@ def _create_file(root: Path, path: str, body: bytes, writer: str) -> bool:
             return False
     finally:
         staged.unlink(missing_ok=True)
+    _sync_folders(root, target)
+    return True
+
+
+def _sync_folders(root: Path, target: Path) -> None:
     for folder in target.relative_to(root).parents:
         _sync_folder(root / folder)
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from typing import Final, NamedTuple
+from uuid import uuid4
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -29,6 +30,7 @@ COLUMNS: Final = {
 """Columns of a segment; `cursor` is null but in the last row, `context` is a JSON object."""
 
 _SUFFIX: Final = ".arrow"
+_GUEST: Final = "guest-"
 
 
 class CorruptLogError(EnergyPlatformError):
@@ -60,6 +62,25 @@ def first_offset(path: str) -> int | None:
     """Return the first offset that a segment's path names; None for any other path."""
     stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
     return int(stem) if dot + suffix == _SUFFIX and len(stem) == 20 and stem.isdecimal() else None  # noqa: PLR2004 (digits of a name, as written above)
+
+
+def guest_name() -> str:
+    """Return a writer's name by which its segments are known as a guest's, not an owner's."""
+    return f"{_GUEST}{uuid4().hex}"
+
+
+def is_guest(writer: str) -> bool:
+    """Say whether a writer's name is that of a guest."""
+    return writer.startswith(_GUEST)
+
+
+def writer_of(segment: bytes) -> str:
+    """Return who wrote a segment.
+
+    Raises:
+        CorruptLogError: The bytes are no segment.
+    """
+    return str(decode([segment], ["writer"]).item(0, 0))
 
 
 def tabulate(messages: Sequence[RawMessage], *, first: int) -> pl.DataFrame:

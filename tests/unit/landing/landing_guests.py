@@ -1,0 +1,49 @@
+"""An owner and guests of one log, in processes of their own, each counting its messages."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from energy_platform.landing import LandingZone
+from energy_platform.raw_message import RawMessage
+
+SOURCE = "ote_day_ahead_price"
+
+
+def start(folder: Path, role: str, first: int = 0) -> subprocess.Popen[str]:
+    """Start a process that appends `role:number`, from `first` on, until it is killed.
+
+    It prints the next number for each append that was acknowledged. The owner's cursor is that
+    number.
+    """
+    return subprocess.Popen(
+        [sys.executable, __file__, str(folder), role, str(first)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _append_for_ever(folder: Path, role: str, number: int) -> None:
+    zone = LandingZone.open(folder.as_uri())
+    owner = zone.writer(SOURCE) if role == "owner" else None
+    guest = zone.guest(SOURCE)
+    if owner is not None and owner.cursor is not None:
+        number = int(owner.cursor)
+    while True:
+        messages = [
+            RawMessage(body=b"%s:%d" % (role.encode(), n), received_at=datetime.now(UTC))
+            for n in range(number, number + 3)
+        ]
+        number += len(messages)
+        if owner is not None:
+            owner.append(messages, str(number))
+            time.sleep(0.005)
+        else:
+            guest.append(messages)
+        print(number, flush=True)  # noqa: T201 (the test reads it)
+
+
+if __name__ == "__main__":
+    _append_for_ever(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
