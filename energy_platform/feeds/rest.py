@@ -3,7 +3,7 @@
 Of the body nothing is known here but whether it is whole and whether it changed.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 import httpx
 
 from energy_platform.errors import FeedError
+from energy_platform.feeds.access_token import CurrentToken, TokenIssuer
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import (
     HttpReply,
@@ -60,6 +61,7 @@ class RestFeed(PollingFeed[RestRequest]):
         secret_params: Query parameters that are secrets, and the environment variables that hold
             them; they are in no context, cursor or log.
         secret_headers: The same for headers.
+        tokens: Where the bearer tokens come from, if requests must carry one.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.REST
@@ -68,13 +70,14 @@ class RestFeed(PollingFeed[RestRequest]):
     is_answer: Callable[[int, bytes], bool] | None = None
     secret_params: Mapping[str, str] = field(default_factory=dict)
     secret_headers: Mapping[str, str] = field(default_factory=dict)
+    tokens: TokenIssuer | None = None
 
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[RestRequest]]:
         """Open a client that keeps its connections alive for the length of a run."""
         secret_params = _secrets(self.secret_params, session)
         secret_headers = _secrets(self.secret_headers, session)
-        secrets = [*secret_params.values(), *secret_headers.values()]
+        bearer = _Bearer(self, session)
         async with http_client(self.limits) as client:
 
             async def ask(request: RestRequest, known: Marks) -> Answer:
@@ -83,14 +86,19 @@ class RestFeed(PollingFeed[RestRequest]):
                     for validator, condition in _CONDITIONS.items()
                     if validator in known
                 }
-                reply = await exchange(
-                    client,
-                    "GET",
-                    session.address(request.url),
-                    limits=self.limits,
-                    params={**request.params, **secret_params},
-                    headers={**conditions, **secret_headers},
-                )
+
+                async def send(authorization: Mapping[str, str]) -> HttpReply:
+                    return await exchange(
+                        client,
+                        "GET",
+                        session.address(request.url),
+                        limits=self.limits,
+                        params={**request.params, **secret_params},
+                        headers={**conditions, **secret_headers, **authorization},
+                    )
+
+                reply = await bearer.carried_by(send)
+                secrets = [*secret_params.values(), *secret_headers.values(), *bearer.secrets]
                 if any(secret.encode() in reply.body for secret in secrets):
                     raise unusable(
                         reply, request.url, "the body repeats our secret, and is not kept"
@@ -124,6 +132,39 @@ class RestFeed(PollingFeed[RestRequest]):
         message = RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
         marks = {name: reply.headers[name] for name in _CONDITIONS if name in reply.headers}
         return Answer(message=message, marks=marks)
+
+
+@dataclass(slots=True)
+class _Bearer:
+    """Lends each request of a run the token that it must carry, if any."""
+
+    feed: RestFeed
+    session: FeedSession
+    token: CurrentToken | None = None
+    secrets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.feed.tokens is not None:
+            self.token = CurrentToken(issuer=self.feed.tokens, provider=self.feed.provider)
+
+    async def carried_by(
+        self, send: Callable[[Mapping[str, str]], Awaitable[HttpReply]]
+    ) -> HttpReply:
+        """Send a request with the token; once more, with a new one, if it is refused."""
+        if self.token is None:
+            return await send({})
+        reply = await send(await self._authorization(self.token))
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            self.token.forget()
+            authorization = await self._authorization(self.token)
+            await self.session.turn(self.feed.provider)
+            reply = await send(authorization)
+        return reply
+
+    async def _authorization(self, token: CurrentToken) -> Mapping[str, str]:
+        value = await token.value(self.session)
+        self.secrets = (value,)
+        return {"Authorization": f"Bearer {value}"}
 
 
 def _secrets(variables: Mapping[str, str], session: FeedSession) -> dict[str, str]:

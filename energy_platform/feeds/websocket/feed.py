@@ -25,9 +25,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from energy_platform.errors import FeedError
+from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import retry_after_seconds
-from energy_platform.feeds.websocket.access_token import AccessToken, TokenIssuer
 from energy_platform.feeds.websocket.backlog import Backlog
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
     HEARTBEAT,
@@ -82,7 +82,7 @@ class WebSocketFeed:
     provider: Provider
     url: str
     topics: tuple[str, ...]
-    tokens: TokenIssuer
+    tokens: PasswordGrant
     heartbeat_seconds: float = 1.0
     silence_seconds: float = 60.0
     answer_seconds: float = 20.0
@@ -94,7 +94,7 @@ class WebSocketFeed:
 
     async def run(self, session: FeedSession) -> None:
         """Carry messages until cancelled; see `Feed.run`."""
-        token = await self.new_token(session)
+        token = await self.tokens.issue(session, self.provider)
         try:
             async with self._connected(session, token) as socket:
                 await _Stream(self, session, socket, token).carry()
@@ -105,16 +105,6 @@ class WebSocketFeed:
             ) from None
         except (OSError, WebSocketException) as error:
             raise FeedError(f"connection to {self.url} lost: {error}") from error
-
-    async def new_token(self, session: FeedSession) -> AccessToken:
-        """Ask for a token when it is our turn; a refusal that names a time holds for all feeds."""
-        await session.turn(self.provider)
-        try:
-            return await self.tokens.issue(session)
-        except FeedError as error:
-            if error.retry_after_seconds is not None:
-                session.ban(self.provider, error.retry_after_seconds)
-            raise
 
     @asynccontextmanager
     async def _connected(
@@ -320,7 +310,7 @@ class _Stream:
         while True:
             left = self._token.expires_at - datetime.now(UTC) - self._feed.refresh_before
             await asyncio.sleep(max(left, _SHORTEST_TOKEN_LIFE).total_seconds())
-            token = await self._feed.new_token(self._session)
+            token = await self._feed.tokens.issue(self._session, self._feed.provider)
             command = {
                 "type": "TOKEN_REFRESH",
                 "oldToken": self._token.value,

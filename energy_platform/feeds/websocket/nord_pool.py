@@ -5,12 +5,12 @@ Shared by every source that is one of its topics.
 
 from typing import Final
 
-from energy_platform.feeds.websocket.access_token import TokenIssuer
+from energy_platform.feeds.access_token import PasswordGrant
 from energy_platform.feeds.websocket.feed import WebSocketFeed
 from energy_platform.provider import Provider
 
 NORD_POOL: Final = Provider(name="Nord Pool")
-TOKENS: Final = TokenIssuer(
+TOKENS: Final = PasswordGrant(
     url="https://sso.nordpoolgroup.com/connect/token",
     scope="global",
     username="NORD_POOL_USERNAME",

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from energy_platform.errors import FeedError, ParseError
+from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market_source import MarketSource
@@ -27,7 +28,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.energy_charts_frequency import ENERGY_CHARTS_FREQUENCY
 from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
 from tests.support.feeds import MemorySession, a_world
-from tests.support.http_server import reply, scripted
+from tests.support.http_server import ScriptedServer, reply, scripted
 from tests.support.running_feeds import failure, run_until
 
 SHORT = HttpLimits(timeout=timedelta(seconds=0.5), max_body_bytes=1_000)
@@ -386,3 +387,53 @@ async def test_prices_of_every_zone_arrive(tmp_path: Path) -> None:
     zones = {message.context["bzn"] for message in session.landed}
     assert len(zones) == 10
     assert landed(session, source).items() <= journalled(world, source).items()
+
+
+def bearer_feed(server: ScriptedServer) -> RestFeed:
+    tokens = ClientCredentialsGrant(
+        url=f"{server.url}/token", scope="read", client_id="ID", client_secret="SECRET"
+    )
+    return feed_of(f"{server.url}/data", tokens=tokens)
+
+
+def a_token(value: str) -> bytes:
+    return reply(json.dumps({"access_token": value, "expires_in": 3600}).encode())
+
+
+async def test_a_request_carries_the_token_that_is_kept_nowhere(
+    session: MemorySession, caplog: pytest.LogCaptureFixture
+) -> None:
+    session.secrets["SECRET"] = "hush"
+    async with scripted(a_token("t-1"), reply(b"one"), reply(b"two")) as server:
+        await run_until(bearer_feed(server), session, lambda: len(session.landed) > 1)
+    asked = [request.split()[1].partition("?")[0] for request in server.requests[:3]]
+    assert asked == ["/token", "/data", "/data"]
+    assert "Bearer" not in server.requests[0]
+    assert all("Authorization: Bearer t-1\r\n" in request for request in server.requests[1:])
+    kept = f"{[message.context for message in session.landed]} {session.cursor} {caplog.text}"
+    assert "t-1" not in kept
+    assert "hush" not in kept
+
+
+async def test_a_refused_token_is_replaced_once(session: MemorySession) -> None:
+    refused = reply(b"", status="401 Unauthorized")
+    async with scripted(a_token("t-1"), refused, a_token("t-2"), reply(b"one")) as server:
+        await run_until(bearer_feed(server), session, lambda: bool(session.landed))
+    assert "Bearer t-2" in server.requests[3]
+
+
+async def test_a_token_refused_twice_is_an_error(session: MemorySession) -> None:
+    refused = reply(b"", status="401 Unauthorized")
+    async with scripted(a_token("t-1"), refused, a_token("t-2"), refused) as server:
+        error = await failure(bearer_feed(server), session)
+    assert "answered 401" in str(error)
+    assert "t-2" not in str(error)
+    assert len(server.requests) == 4
+    assert session.landed == []
+
+
+async def test_a_body_that_repeats_the_token_is_not_kept(session: MemorySession) -> None:
+    async with scripted(a_token("t-1"), reply(b"your token is t-1")) as server:
+        error = await failure(bearer_feed(server), session)
+    assert "repeats our secret" in str(error)
+    assert session.landed == []

@@ -14,10 +14,12 @@ import pytest
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
+from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.websocket.feed import sockjs_url
 from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.market_source import MarketSource
+from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.nord_pool import PROVIDER
@@ -215,8 +217,8 @@ async def test_the_token_is_refreshed_on_the_live_session(
     issued: list[str] = []
     issue = type(BOOKS.tokens).issue
 
-    async def count(self: object, session: MemorySession) -> object:
-        token = await issue(self, session)  # type: ignore[arg-type]
+    async def count(self: PasswordGrant, session: MemorySession, provider: Provider) -> AccessToken:
+        token = await issue(self, session, provider)
         issued.append(token.value)
         return token
 

@@ -1,0 +1,198 @@
+"""OAuth access tokens: by the password grant for a user, by client credentials for a program.
+
+How a token is presented on a connection is the business of the feed.
+"""
+
+import base64
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import httpx
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.http import HttpLimits, exchange, retry_after_seconds
+from energy_platform.provider import Provider
+
+_MAX_BODY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """A token and when it ends; its value is in no representation."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssuer(ABC):
+    """Where tokens come from, and the environment variables that hold what it takes.
+
+    Attributes:
+        url: The token endpoint.
+        scope: The scope to ask for.
+        client_id: Variable of the client's id.
+        client_secret: Variable of the client's secret.
+        timeout_seconds: How long one request may take.
+    """
+
+    url: str
+    scope: str
+    client_id: str
+    client_secret: str
+    timeout_seconds: float = 20.0
+
+    @property
+    @abstractmethod
+    def required_environment(self) -> tuple[str, ...]:
+        """The variables without which no token can be had."""
+
+    @abstractmethod
+    def _form(self, session: FeedSession) -> dict[str, str]:
+        """Return what is posted."""
+
+    @abstractmethod
+    def _client_identity(self, session: FeedSession) -> tuple[str, str] | None:
+        """Return the client's id and secret where they go into a header."""
+
+    async def issue(self, session: FeedSession, provider: Provider) -> AccessToken:
+        """Ask for a new token when it is our turn.
+
+        A refusal that names a time holds for all feeds of the provider.
+
+        Raises:
+            FeedError: The endpoint could not be reached, refused, or gave no usable token.
+        """
+        await session.turn(provider)
+        try:
+            return await self._ask(session)
+        except FeedError as error:
+            if error.retry_after_seconds is not None:
+                session.ban(provider, error.retry_after_seconds)
+            raise
+
+    async def _ask(self, session: FeedSession) -> AccessToken:
+        limits = HttpLimits(
+            timeout=timedelta(seconds=self.timeout_seconds), max_body_bytes=_MAX_BODY_BYTES
+        )
+        async with httpx.AsyncClient(auth=self._client_identity(session)) as client:
+            try:
+                reply = await exchange(
+                    client,
+                    "POST",
+                    session.address(self.url),
+                    limits=limits,
+                    headers={"Content-Type": "application/x-www-form-urlencoded"},
+                    content=urlencode(self._form(session)).encode(),
+                )
+            except FeedError as error:
+                raise FeedError(f"no token: {error}") from error
+        if reply.status != HTTPStatus.OK:
+            raise FeedError(
+                f"no token from {self.url}: HTTP {reply.status}",
+                retry_after_seconds=retry_after_seconds(reply.headers),
+            )
+        return _token(reply.body, self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordGrant(TokenIssuer):
+    """Tokens for a user; the client names itself in a header.
+
+    Attributes:
+        username: Variable of the user's name.
+        password: Variable of the password.
+    """
+
+    username: str
+    password: str
+
+    @property
+    def required_environment(self) -> tuple[str, ...]:
+        """The variables of the user and of the client."""
+        return (self.username, self.password, self.client_id, self.client_secret)
+
+    def _form(self, session: FeedSession) -> dict[str, str]:
+        return {
+            "grant_type": "password",
+            "scope": self.scope,
+            "username": session.secret(self.username),
+            "password": session.secret(self.password),
+        }
+
+    def _client_identity(self, session: FeedSession) -> tuple[str, str]:
+        return session.secret(self.client_id), session.secret(self.client_secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentialsGrant(TokenIssuer):
+    """Tokens for a program, which names itself in the form."""
+
+    @property
+    def required_environment(self) -> tuple[str, ...]:
+        """The variables of the client."""
+        return (self.client_id, self.client_secret)
+
+    def _form(self, session: FeedSession) -> dict[str, str]:
+        return {
+            "grant_type": "client_credentials",
+            "scope": self.scope,
+            "client_id": session.secret(self.client_id),
+            "client_secret": session.secret(self.client_secret),
+        }
+
+    def _client_identity(self, _session: FeedSession) -> None:
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class CurrentToken:
+    """The token that the requests of one run carry, replaced before it ends.
+
+    Attributes:
+        issuer: Where the next one comes from.
+        refresh_before: How long before its end a token is replaced.
+    """
+
+    issuer: TokenIssuer
+    provider: Provider
+    refresh_before: timedelta = timedelta(minutes=1)
+    _token: AccessToken | None = None
+
+    async def value(self, session: FeedSession) -> str:
+        """Return a token that is good for a while yet, asking for one if need be.
+
+        Raises:
+            FeedError: There is none to be had.
+        """
+        if self._token is None or self._token.expires_at - self.refresh_before < datetime.now(UTC):
+            self._token = await self.issuer.issue(session, self.provider)
+        return self._token.value
+
+    def forget(self) -> None:
+        """Drop a token that the provider refused."""
+        self._token = None
+
+
+def _token(body: bytes, url: str) -> AccessToken:
+    """Read the token of a reply; its end stands beside it or in the token itself, a JWT."""
+    try:
+        reply = json.loads(body)
+        value = reply["access_token"].strip()
+        return AccessToken(value=value, expires_at=_end(value, reply))
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise FeedError(f"the reply of {url} holds no token with an end") from None
+
+
+def _end(value: str, reply: dict[str, Any]) -> datetime:
+    if "expires_in" in reply:
+        return datetime.now(UTC) + timedelta(seconds=float(reply["expires_in"]))
+    claims = value.split(".")[1]
+    padded = claims + "=" * (-len(claims) % 4)
+    return datetime.fromtimestamp(json.loads(base64.urlsafe_b64decode(padded))["exp"], UTC)
