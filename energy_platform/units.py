@@ -16,6 +16,11 @@ UNITS: Final = {
     "_deg_c": "°C",
     "_m": "m",
     "_pct": "%",
+    "_s": "s",
+    "_pa": "Pa",
+    "_kg_per_m2": "kg/m²",
+    "_kj_per_m2": "kJ/m²",
+    "_w_per_m2": "W/m²",
 }
 
 

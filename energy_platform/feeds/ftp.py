@@ -1,4 +1,4 @@
-"""The FTP feed: new and changed files of one folder, each taken whole and once.
+"""The FTP feed: new and changed files of a folder, or of some below it, each taken whole and once.
 
 No provider says how it publishes a file, so a file is taken only when two looks agree on its size
 and time, as many bytes came as were listed, and the format's own end is there. A file that stays
@@ -9,22 +9,25 @@ not left out in silence.
 import asyncio
 import json
 import logging
+import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from aioftp import AIOFTPException, Client, StatusCodeError
 from aioftp.client import ConnType
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 
@@ -35,6 +38,8 @@ _GROUP_FILES: Final = 64
 _GROUP_BYTES: Final = 16 * 1024 * 1024
 _UNKNOWN_SIZE: Final = -1
 _PORTS: Final = {"ftp": 21, "ftpes": 21, "ftps": 990}
+_ERRORS: Final = (OSError, TimeoutError, AIOFTPException, ValueError)
+"""What aioftp lets out when the other side, or the way to it, fails."""
 
 
 class Revision(NamedTuple):
@@ -42,6 +47,54 @@ class Revision(NamedTuple):
 
     size: int
     modified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FtpArchive:
+    r"""A folder of files about the past, and how their names say of what time they tell.
+
+    A file is taken whole, so it may tell of more than was asked for.
+
+    Attributes:
+        url: The folder, on the feed's own server; it may be the feed's own folder too.
+        names: Regular expression of the names to take. Its group `first` is the time that a file
+            begins with, and `last` that of its last part; a file without `last` has one part.
+        time_format: How these times are written, for `strptime`.
+        zone: The time zone that they are in.
+        part: How long a part is: most often a day.
+        reaches_back: How far back files reach whose names say no time.
+
+    >>> archive = FtpArchive(url="ftp://x", names=r"(?P<first>\d{8})P\.xml", zone="Europe/Rome")
+    >>> start, end = datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC)
+    >>> [archive.tells_of(f"202603{day}P.xml", start, end, end) for day in (28, 29)]
+    [False, True]
+    """
+
+    url: str
+    names: str
+    time_format: str = "%Y%m%d"
+    zone: str = "UTC"
+    part: timedelta = timedelta(days=1)
+    reaches_back: timedelta = timedelta()
+
+    def tells_of(self, name: str, start: datetime, end: datetime, now: datetime) -> bool:
+        """Say whether a file of this name tells of any moment in [start, end)."""
+        named = re.fullmatch(self.names, name)
+        if named is None or is_unfinished(name):
+            return False
+        times = named.groupdict()
+        if times.get("first") is None:
+            return now - self.reaches_back < end and start < now
+        first = self._instant(times["first"])
+        # A day of the market's own zone may have 23 or 25 hours.
+        until = self._local(times.get("last") or times["first"]) + self.part
+        return first < end and start < until.astimezone(UTC)
+
+    def _instant(self, text: str) -> datetime:
+        return self._local(text).astimezone(UTC)
+
+    def _local(self, text: str) -> datetime:
+        return datetime.strptime(text, self.time_format).replace(tzinfo=ZoneInfo(self.zone))
 
 
 class _Client(Client):
@@ -65,6 +118,10 @@ class _Client(Client):
             self._data.close()
 
 
+def _always(_name: str, _now: datetime) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FtpFeed:
     """Carries the files of a folder, each revision as one raw message.
@@ -76,6 +133,9 @@ class FtpFeed:
         provider: Whose limits apply.
         url: The folder; `ftp` is plain, `ftpes` is explicit TLS, `ftps` is implicit TLS.
         pattern: Shell pattern of the names to take.
+        folders: The folders below `url` to look into, each with its slash; itself, unless given.
+        is_current: Says of a name, at a market time, whether the feed follows it; a folder that
+            keeps a file for every day of ten years is not carried home at the first start.
         is_complete: Says whether a file's bytes have the end that their format demands.
         username: Variable of the user's name; anonymous without.
         password: Variable of the password.
@@ -86,6 +146,8 @@ class FtpFeed:
         transfer_seconds: How long one listing or one file may take.
         file_bytes: A larger file is not taken, and said in the log.
         ca_file: Certificates to trust in place of the system's.
+        archives: Where the provider keeps what is older. Of two that tell of the same time, the
+            later one's files are taken later, and so count.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.FTP
@@ -94,6 +156,8 @@ class FtpFeed:
     url: str
     pattern: str
     is_complete: Callable[[bytes], bool]
+    folders: tuple[str, ...] = ("",)
+    is_current: Callable[[str, datetime], bool] = _always
     username: str | None = None
     password: str | None = None
     every: timedelta = timedelta(minutes=1)
@@ -103,6 +167,7 @@ class FtpFeed:
     transfer_seconds: float = 300.0
     file_bytes: int = 64 * 1024 * 1024
     ca_file: Path | None = None
+    archives: tuple[FtpArchive, ...] = ()
 
     async def run(self, session: FeedSession) -> None:
         """Carry files until cancelled; see `Feed.run`."""
@@ -112,14 +177,66 @@ class FtpFeed:
             await session.turn(self.provider)
             try:
                 async with self._connected(session) as client:
+                    await client.change_directory(_folder(session, self.url))
                     await self._poll(session, client, without_end)
-            except (OSError, TimeoutError, AIOFTPException, ValueError) as error:
+            except _ERRORS as error:
                 raise FeedError(f"{self.url}: {_said(error)}") from error
             await asyncio.sleep(session.wall_seconds(self.every))
 
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the provider keeps older files."""
+        return bool(self.archives)
+
+    @asynccontextmanager
+    async def history(
+        self, session: FeedSession, start: datetime, end: datetime
+    ) -> AsyncIterator[Sequence[HistoryChunk]]:
+        """Open the archives' files that tell of [start, end); see `HistoricalFeed.history`."""
+        await session.turn(self.provider)
+        async with AsyncExitStack() as stack:
+            try:
+                client = await stack.enter_async_context(self._connected(session))
+                listed = []
+                for archive in self.archives:
+                    wanted = partial(archive.tells_of, start=start, end=end, now=session.now())
+                    await client.change_directory(_folder(session, archive.url))
+                    found = await self._look(client, ("",), wanted)
+                    listed += [(archive, *one) for one in found.items()]
+            except _ERRORS as error:
+                raise FeedError(f"{self.url}: {_said(error)}") from error
+            yield [
+                HistoryChunk(
+                    key=f"{archive.url}{name} {revision.size} {revision.modified}",
+                    fetch=partial(self._fetch, session, client, archive, name, revision),
+                )
+                for archive, name, revision in listed
+            ]
+
+    async def _fetch(
+        self,
+        session: FeedSession,
+        client: Client,
+        archive: FtpArchive,
+        name: str,
+        revision: Revision,
+    ) -> Sequence[RawMessage]:
+        """Return an archive's file; one that is not whole is an error, to be tried again."""
+        _heed_cancellation()
+        await session.turn(self.provider)
+        try:
+            await client.change_directory(_folder(session, archive.url))
+            body = await self._download(client, name)
+        except _ERRORS as error:
+            raise FeedError(f"{archive.url}{name}: {_said(error)}") from error
+        all_came = revision.size in (_UNKNOWN_SIZE, len(body))
+        if not (all_came and await asyncio.to_thread(self.is_complete, body)):
+            raise FeedError(f"{archive.url}{name} is not complete")
+        return [_raw_message(archive.url + name, revision, body)]
+
     @asynccontextmanager
     async def _connected(self, session: FeedSession) -> AsyncIterator[Client]:
-        """Connect, protect both connections where asked, log in and go to the folder."""
+        """Connect, protect both connections where asked, and log in."""
         url = urlsplit(session.address(self.url))
         if url.scheme not in _PORTS or url.hostname is None:
             raise FeedError(f"{self.url} is no address of an FTP server")
@@ -138,10 +255,11 @@ class FtpFeed:
                 if url.scheme == "ftps":
                     await client.command("PBSZ 0", "200")
                     await client.command("PROT P", "200")
-                await client.change_directory(unquote(url.path) or "/")
             yield client
-            async with asyncio.timeout(self.answer_seconds):
-                await client.quit()
+            # A server that hangs up without a word has given all that it was asked for.
+            with suppress(*_ERRORS):
+                async with asyncio.timeout(self.answer_seconds):
+                    await client.quit()
         finally:
             client.close()
 
@@ -156,12 +274,13 @@ class FtpFeed:
     ) -> None:
         """Take every file that is new or changed and stays the same for a while."""
         taken = read_cursor(session.cursor)
-        before = await self._look(client)
+        wanted = partial(self._follows, now=session.now())
+        before = await self._look(client, self.folders, wanted)
         fresh = {name: one for name, one in before.items() if taken.get(name) != one}
         if not fresh:
             return
         await asyncio.sleep(self.settle.total_seconds())
-        listed = await self._look(client)
+        listed = await self._look(client, self.folders, wanted)
         taken = {name: one for name, one in taken.items() if name in listed}
         group: list[RawMessage] = []
         for name, revision in fresh.items():
@@ -171,7 +290,7 @@ class FtpFeed:
             body = await self._take(client, name, revision, without_end)
             if body is None:
                 continue
-            group.append(self._raw_message(name, revision, body))
+            group.append(_raw_message(self.url + name, revision, body))
             taken[name] = revision
             if len(group) >= _GROUP_FILES or sum(len(one.body) for one in group) >= _GROUP_BYTES:
                 await session.land(group, cursor=write_cursor(taken))
@@ -181,25 +300,49 @@ class FtpFeed:
         for found in [one for one in without_end if listed.get(one[0]) != one[1]]:
             del without_end[found]
 
-    async def _look(self, client: Client) -> dict[str, Revision]:
+    def _follows(self, name: str, now: datetime) -> bool:
+        return is_wanted(name, self.pattern) and self.is_current(name, now)
+
+    async def _look(
+        self, client: Client, folders: Sequence[str], wanted: Callable[[str], bool]
+    ) -> dict[str, Revision]:
         """List the files to take, oldest first; times to the second, whatever the server can."""
         async with asyncio.timeout(self.transfer_seconds):
             _, features = await client.command("FEAT", ("211", "5xx"))
             in_facts = any(line.strip().upper().startswith("MLST") for line in features)
-            listing = await client.list(raw_command="MLSD" if in_facts else "LIST")
-            found = {
-                path.name: Revision(
-                    int(info.get("size", _UNKNOWN_SIZE)), str(info.get("modify", ""))
-                )
-                for path, info in listing
-                if info["type"] == "file" and is_wanted(path.name, self.pattern)
-            }
+            found: dict[str, Revision] = {}
+            for folder in folders:
+                command: Literal["MLSD", "LIST"] = "MLSD" if in_facts else "LIST"
+                found |= await self._listed(client, folder, command, wanted)
             if not in_facts:
                 for name, revision in found.items():
                     found[name] = revision._replace(
                         modified=await _modified(client, name, revision)
                     )
         return dict(sorted(found.items(), key=lambda one: one[1].modified))
+
+    async def _listed(
+        self,
+        client: Client,
+        folder: str,
+        command: Literal["MLSD", "LIST"],
+        wanted: Callable[[str], bool],
+    ) -> dict[str, Revision]:
+        """List one folder; one of several that isn't there holds nothing up."""
+        try:
+            listing = await client.list(folder, raw_command=command)
+        except StatusCodeError as error:
+            if not folder or not error.received_codes[-1].matches("550"):
+                raise
+            _log.warning("%s%s is not there", self.url, folder)
+            return {}
+        return {
+            folder + path.name: Revision(
+                int(info.get("size", _UNKNOWN_SIZE)), str(info.get("modify", ""))
+            )
+            for path, info in listing
+            if info["type"] == "file" and wanted(path.name)
+        }
 
     async def _take(
         self,
@@ -241,12 +384,18 @@ class FtpFeed:
                     raise FeedError(f"{self.url}{name} has more bytes than were listed")
         return bytes(body)
 
-    def _raw_message(self, name: str, revision: Revision, body: bytes) -> RawMessage:
-        return RawMessage(
-            body=body,
-            received_at=datetime.now(UTC),
-            context={"url": self.url + name, "modified": revision.modified},
-        )
+
+def _folder(session: FeedSession, url: str) -> str:
+    """Return the path of a folder as the server that is really reached has it."""
+    return unquote(urlsplit(session.address(url)).path) or "/"
+
+
+def _raw_message(url: str, revision: Revision, body: bytes) -> RawMessage:
+    return RawMessage(
+        body=body,
+        received_at=datetime.now(UTC),
+        context={"url": url, "modified": revision.modified},
+    )
 
 
 def _heed_cancellation() -> None:
@@ -258,8 +407,12 @@ def _heed_cancellation() -> None:
 
 def is_wanted(name: str, pattern: str) -> bool:
     """Say whether a file's name fits and is not that of a file being written."""
-    unfinished = name.startswith(".") or name.lower().endswith(_UNFINISHED_SUFFIXES)
-    return fnmatchcase(name, pattern) and not unfinished
+    return fnmatchcase(name, pattern) and not is_unfinished(name)
+
+
+def is_unfinished(name: str) -> bool:
+    """Say whether a name is that of a file being written."""
+    return name.startswith(".") or name.lower().endswith(_UNFINISHED_SUFFIXES)
 
 
 def read_cursor(cursor: str | None) -> dict[str, Revision]:

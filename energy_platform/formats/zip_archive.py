@@ -6,11 +6,12 @@ What the members hold is the business of the format that reads them.
 import fnmatch
 import io
 import lzma
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import IO, Final
 
 from energy_platform.errors import ParseError
 
@@ -35,32 +36,68 @@ def only_member(archive: bytes, pattern: str) -> bytes:
     Raises:
         ParseError: The bytes are no ZIP archive, are broken or too large, or not one member fits.
     """
-    with _opened(archive) as opened:
+    with opened_member(archive, pattern) as member:
+        return member.read()
+
+
+@contextmanager
+def opened_member(
+    archive: bytes, pattern: str, *, max_bytes: int | None = None
+) -> Iterator[IO[bytes]]:
+    """Open the one member whose name fits a shell pattern, to be read piece by piece.
+
+    Args:
+        archive: The archive.
+        pattern: The pattern.
+        max_bytes: How large all members together may be, inflated; 256 MB, unless given.
+
+    Raises:
+        ParseError: As for `only_member`; also while the member is read within the context.
+    """
+    with _opened(archive, max_bytes or _INFLATED_BYTES) as opened:
         names = opened.namelist()
         fitting = fnmatch.filter(names, pattern)
         if len(fitting) != 1:
             found = "no member" if not fitting else f"{len(fitting)} members"
             raise ParseError(f"{found} like {pattern} in the archive: {', '.join(names[:5])}")
-        return opened.read(fitting[0])
+        with opened.open(fitting[0]) as member:
+            yield member
+
+
+def member_heads(archive: bytes, *, members: int, bytes_each: int) -> list[tuple[str, bytes, bool]]:
+    """Return the first members' names, how their content begins, and whether that is all of it.
+
+    No more than these beginnings is inflated, so the archive may be of any size.
+
+    Raises:
+        ParseError: The bytes are no ZIP archive, or are broken.
+    """
+    heads = []
+    with _opened(archive, sys.maxsize) as opened:
+        for member in opened.infolist()[:members]:
+            with opened.open(member) as content:
+                head = content.read(bytes_each)
+            heads.append((member.filename, head, len(head) == member.file_size))
+    return heads
 
 
 def is_whole(archive: bytes) -> bool:
     """Say whether these bytes are a ZIP archive of which nothing is missing or broken."""
     try:
-        with _opened(archive) as opened:
+        with _opened(archive, _INFLATED_BYTES) as opened:
             return opened.testzip() is None
     except ParseError:
         return False
 
 
 @contextmanager
-def _opened(archive: bytes) -> Iterator[zipfile.ZipFile]:
+def _opened(archive: bytes, max_bytes: int) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             members = opened.infolist()
             # zipfile never inflates a member beyond the size that is declared here.
             size = sum(member.file_size for member in members)
-            if len(members) > _MEMBERS or size > _INFLATED_BYTES:
+            if len(members) > _MEMBERS or size > max_bytes:
                 raise ParseError(f"archive of {len(members)} members, {size} bytes is too large")
             if any(member.flag_bits & 1 for member in members):
                 raise ParseError("archive is encrypted")

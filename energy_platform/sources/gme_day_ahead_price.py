@@ -1,0 +1,73 @@
+"""Prices of the Italian day-ahead market (MGP), zone by zone, from GME's FTP server."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.ftp import FtpFeed
+from energy_platform.formats.gme import GME, is_whole, prices
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
+from energy_platform.raw_message import RawMessage
+
+_FOLLOWED: Final = timedelta(days=7)
+_MARKET_ZONE: Final = "Europe/Rome"
+_DATE_CHARACTERS: Final = len("YYYYMMDD")
+
+
+class ZonalPrice(DeliveryRows):
+    """The price of one delivery period in one zone; hours and quarter-hours are told apart."""
+
+    market: str = pa.Field(isin=["MGP"], description="GME's market: the day-ahead one")
+    bidding_zone: str = pa.Field(
+        str_matches=r"^\w+$", description="Zone as GME writes it; PUN is the national price"
+    )
+    market_time_unit: str = pa.Field(description="Length of the period: PT15M, PT30M or PT60M")
+    price_eur_per_mwh: float = pa.Field(
+        in_range={"min_value": -1_000.0, "max_value": 10_000.0}, description="Day-ahead price"
+    )
+
+
+def is_current(name: str, now: datetime) -> bool:
+    """Say whether a file is of the last days; the folder keeps a file for each day of years."""
+    try:
+        day = date.fromisoformat(name[:_DATE_CHARACTERS])
+    except ValueError:
+        return False
+    return day >= now.astimezone(ZoneInfo(_MARKET_ZONE)).date() - _FOLLOWED
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Read one day's file; a file that GME puts in its place later supersedes it."""
+    return prices(message.body)
+
+
+GME_DAY_AHEAD_PRICE: Final = MarketSource(
+    name="gme_day_ahead_price",
+    provider=GME,
+    group=MarketGroup.AUCTIONS,
+    description="Day-ahead prices of Italy's zones and borders, and the national price PUN.",
+    feed=FtpFeed(
+        provider=GME,
+        url="ftps://download.ipex.it/MercatiElettrici/MGP_Prezzi/",
+        pattern="*MGPPrezzi*.xml",
+        is_current=is_current,
+        is_complete=is_whole,
+        username="GME_FTP_USERNAME",
+        password="GME_FTP_PASSWORD",  # noqa: S106 (the variable's name)
+        every=timedelta(minutes=2),
+    ),
+    parse=parse,
+    rows=ZonalPrice,
+    key=("market", "bidding_zone", "market_time_unit", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=1),
+    publication=DailyPublication(at=time(13, 0), zone=_MARKET_ZONE),
+    terms="GME's data for its registered users' own use; publication needs GME's consent",
+    required_environment=("GME_FTP_USERNAME", "GME_FTP_PASSWORD"),
+)
