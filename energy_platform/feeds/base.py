@@ -5,11 +5,13 @@ columns. The collector runs it, lands what it brings, and starts it again, with 
 raises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
@@ -83,4 +85,39 @@ class Feed(Protocol):
                 (or after `retry_after_seconds`). Any other exception is treated alike, and logged
                 with its traceback.
             FencedError: Another collector has taken over this source.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryChunk:
+    """One piece of a feed's history: a question, a file, an object.
+
+    Attributes:
+        key: What tells it from every other one; the same for as long as it holds the same.
+        fetch: Gets it, and returns what is to land: no message where the provider has nothing.
+            Raises `FeedError` as `Feed.run` does; the history is then to be opened anew.
+    """
+
+    key: str
+    fetch: Callable[[], Awaitable[Sequence[RawMessage]]]
+
+
+@runtime_checkable
+class HistoricalFeed(Feed, Protocol):
+    """A feed that can be asked for the past, beside the one that runs."""
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether this source's provider serves it."""
+
+    def history(
+        self, session: FeedSession, start: datetime, end: datetime
+    ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
+        """Open the history of [start, end): all that tells of it, in parts small enough to ask for.
+
+        A part may reach beyond the window, where the provider cuts it so. The parts can be fetched
+        while the context lasts, one after the other. The session's cursor is not touched.
+
+        Raises:
+            FeedError: The provider failed.
         """

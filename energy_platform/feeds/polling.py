@@ -10,14 +10,15 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.base import FeedSession, HistoryChunk
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
@@ -133,6 +134,44 @@ class PollingFeed(ABC, Generic[RequestT]):
             async for _ in _ticks(session.wall_seconds(self.every)):
                 while not await self._round(session, ask, progress):
                     pass
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the provider can be asked for the past."""
+        return self.history_chunk is not None
+
+    @asynccontextmanager
+    async def history(
+        self, session: FeedSession, start: datetime, end: datetime
+    ) -> AsyncIterator[Sequence[HistoryChunk]]:
+        """Open the questions that ask for [start, end); see `HistoricalFeed.history`.
+
+        Windows may share a question where the provider is asked for whole days; it is put once.
+        """
+        asked = {
+            request.key: request
+            for window in self._windows(start, end)
+            for request in self.requests(*window)
+        }
+        async with self.connection(session) as ask:
+            yield [
+                HistoryChunk(key=key, fetch=partial(self._put, session, ask, request))
+                for key, request in asked.items()
+            ]
+
+    def _windows(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        longest = self.history_chunk or end - start
+        while start < end:
+            yield start, min(start + longest, end)
+            start += longest
+
+    async def _put(
+        self, session: FeedSession, ask: Ask[RequestT], request: RequestT
+    ) -> Sequence[RawMessage]:
+        """Put one question about the past, as if nothing had been asked before."""
+        await session.turn(self.provider)
+        answer = await ask(request, {})
+        return [] if answer.message is None else [answer.message]
 
     def window(self, reached: datetime | None, now: datetime) -> tuple[datetime, datetime]:
         """Return the window to ask for next, at most `span` long."""

@@ -8,10 +8,11 @@ and a message is deleted only when what it announces has landed.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 from weakref import WeakValueDictionary
@@ -20,7 +21,7 @@ import httpx
 
 from energy_platform.back_off import pause_seconds
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession, WireProtocol
+from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
 from energy_platform.feeds.sns.fingerprints import Fingerprints
 from energy_platform.feeds.sns.s3_bucket import (
@@ -73,6 +74,8 @@ class SnsQueueFeed:
         answer_seconds: How long one answer of S3 may take.
         retry_seconds: Pause before a message is tried again; doubled each time.
         remembered: How many object versions are remembered as landed.
+        history_prefix: What the keys of a UTC day begin with, for `strftime`, where the bucket
+            keeps older files.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.SNS
@@ -90,6 +93,7 @@ class SnsQueueFeed:
     answer_seconds: float = 60.0
     retry_seconds: float = 5.0
     remembered: int = 512
+    history_prefix: str | None = None
 
     async def run(self, session: FeedSession) -> None:
         """Carry files until cancelled.
@@ -107,14 +111,72 @@ class SnsQueueFeed:
                 region=self.topic_arn.split(":")[3],
                 wait_seconds=self.wait_seconds,
             ) as queue,
-            httpx.AsyncClient(timeout=self.answer_seconds) as client,
+            self._opened_bucket(session) as bucket,
         ):
-            bucket = PublicBucket(
+            await _Run(self, session, queue, bucket).carry()
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the bucket keeps older files."""
+        return self.history_prefix is not None
+
+    @contextlib.asynccontextmanager
+    async def history(
+        self, session: FeedSession, start: datetime, end: datetime
+    ) -> AsyncIterator[Sequence[HistoryChunk]]:
+        """Open the files of the UTC days that [start, end) touches, as they are in the bucket now.
+
+        The days are those in the files' keys: of a forecast, the days of its runs. No queue, and so
+        no account with Amazon, is needed. See `HistoricalFeed.history`.
+        """
+        async with self._opened_bucket(session) as bucket:
+            try:
+                listed = [
+                    listing
+                    for prefix in self._prefixes(start, end)
+                    async for listing in bucket.listing(prefix)
+                ]
+            except (BucketUnavailableError, ObjectUnreadableError) as error:
+                raise FeedError(str(error)) from None
+            yield [
+                HistoryChunk(key=f"{key} {etag}", fetch=partial(self._fetch, bucket, key))
+                for key, etag in listed
+                if self.read.file_of(key) == key and fnmatchcase(key, self.keys)
+            ]
+
+    def _prefixes(self, start: datetime, end: datetime) -> Iterator[str]:
+        day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+        while self.history_prefix is not None and day < end:
+            yield day.strftime(self.history_prefix)
+            day += timedelta(days=1)
+
+    async def _fetch(self, bucket: PublicBucket, file: str) -> Sequence[RawMessage]:
+        try:
+            return [self.message(file, await self.read_file(bucket, file))]
+        except (BucketUnavailableError, ObjectUnreadableError) as error:
+            raise FeedError(str(error)) from None
+
+    @contextlib.asynccontextmanager
+    async def _opened_bucket(self, session: FeedSession) -> AsyncIterator[PublicBucket]:
+        async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
+            yield PublicBucket(
                 client=client,
                 url=session.address(f"https://{self.bucket}.s3.amazonaws.com"),
                 answer_seconds=self.answer_seconds,
             )
-            await _Run(self, session, queue, bucket).carry()
+
+    async def read_file(self, bucket: PublicBucket, file: str) -> FetchedFile:
+        """Read a file, within the time that one may take."""
+        try:
+            async with asyncio.timeout(self.file_seconds):
+                return await self.read.read(bucket, file)
+        except TimeoutError:
+            raise BucketUnavailableError(f"{file} took too long to read") from None
+
+    def message(self, file: str, fetched: FetchedFile) -> RawMessage:
+        """Return what is to land of a file."""
+        context = {"bucket": self.bucket, "key": file, "etag": fetched.versions[file]}
+        return _now(fetched.body, context)
 
 
 class _Run:
@@ -185,12 +247,7 @@ class _Run:
         async with self._files.setdefault(file, asyncio.Lock()):
             if _version(created.key, created.etag) in self._landed:
                 return
-            try:
-                async with asyncio.timeout(self._feed.file_seconds):
-                    fetched = await self._feed.read.read(self._bucket, file)
-            except TimeoutError:
-                raise BucketUnavailableError(f"{file} took too long to read") from None
-            await self._land(file, fetched)
+            await self._land(file, await self._feed.read_file(self._bucket, file))
 
     async def _land(self, file: str, fetched: FetchedFile) -> None:
         """Land what was read, unless these very bytes have landed, and remember it.
@@ -202,8 +259,7 @@ class _Run:
         async with self._landing:
             known = self._landed.adding([content, *versions])
             if content not in self._landed:
-                context = {"bucket": self._feed.bucket, "key": file, "etag": fetched.versions[file]}
-                await self._session.land([_now(fetched.body, context)], cursor=known.dump())
+                await self._session.land([self._feed.message(file, fetched)], cursor=known.dump())
                 _log.info("%s: %s landed", self._session.source_name, file)
             self._landed = known
 

@@ -4,12 +4,18 @@ Every answer is bounded in size and time, and checked to be the one that was ask
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 import httpx
+from lxml import etree
 
+from energy_platform.errors import ParseError
+from energy_platform.formats.xml_document import read_xml
+
+_MAX_LISTING_BYTES: Final = 4 << 20
 _UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
@@ -75,11 +81,38 @@ class PublicBucket:
         headers = {"Range": byte_range}
         return await self._get(key, headers, HTTPStatus.PARTIAL_CONTENT, max_bytes)
 
+    async def listing(self, prefix: str) -> AsyncIterator[tuple[str, str]]:
+        """Yield key and entity tag of every object whose key begins with `prefix`, in order.
+
+        Raises:
+            ObjectUnreadableError: The answer is no listing.
+            BucketUnavailableError: As for `get`.
+        """
+        asked = {"list-type": "2", "prefix": prefix}
+        while True:
+            page = await self._get("", {}, HTTPStatus.OK, _MAX_LISTING_BYTES, asked)
+            listing = _read_listing(page.body, prefix)
+            for listed in listing.iterfind("{*}Contents"):
+                etag = listed.findtext("{*}ETag", "").strip('"')
+                yield listed.findtext("{*}Key", ""), etag
+            token = listing.findtext("{*}NextContinuationToken")
+            if token is None:
+                return
+            asked["continuation-token"] = token
+
     async def _get(
-        self, key: str, headers: dict[str, str], expected: HTTPStatus, max_bytes: int
+        self,
+        key: str,
+        headers: Mapping[str, str],
+        expected: HTTPStatus,
+        max_bytes: int,
+        params: Mapping[str, str] | None = None,
     ) -> S3Object:
         request = self.client.build_request(
-            "GET", f"{self.url}/{key}", headers={"Accept-Encoding": "identity", **headers}
+            "GET",
+            f"{self.url}/{key}",
+            params=params,
+            headers={"Accept-Encoding": "identity", **headers},
         )
         try:
             async with asyncio.timeout(self.answer_seconds):
@@ -94,6 +127,16 @@ class PublicBucket:
                 f"S3 did not deliver {key}: {type(error).__name__} {error}"
             ) from None
         return S3Object(body, response.headers.get("ETag", "").strip('"'))
+
+
+def _read_listing(body: bytes, prefix: str) -> etree._Element:
+    try:
+        listing = read_xml(body)
+    except ParseError as error:
+        raise ObjectUnreadableError(f"the listing of {prefix} can't be read: {error}") from None
+    if etree.QName(listing).localname != "ListBucketResult":
+        raise ObjectUnreadableError(f"<{etree.QName(listing).localname}> is no listing of {prefix}")
+    return listing
 
 
 def _check_status(response: httpx.Response, expected: HTTPStatus, key: str) -> None:
