@@ -95,6 +95,11 @@ class Timeline:
             self._journal(reached or beat - self.history - self.reach, beat)
             reached = self._reached.last = beat
 
+    @property
+    def reached(self) -> datetime:
+        """The instant up to which a client sees statements: that of the last one journalled."""
+        return self._reached.last or self.world.clock.now()
+
     def visible(
         self, start: datetime, end: datetime, *, now: datetime | None = None, **wanted: Column
     ) -> pl.DataFrame:
@@ -108,7 +113,7 @@ class Timeline:
 
         The columns are as in `stated`; of each slot only the latest statement.
         """
-        instant = now or self._reached.last or self.world.clock.now()
+        instant = now or self.reached
         seen = self._statements(start, end, wanted).filter(pl.col("stated_at") <= instant)
         last = pl.col("revision") == pl.col("revision").max().over("series", "slot")
         return self._with_values(seen).filter(last)

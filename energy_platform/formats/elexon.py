@@ -1,0 +1,137 @@
+"""The replies of Elexon's Insights Solution (BMRS): records as JSON, in either of its two shapes.
+
+`/datasets/X` and the balancing paths answer `{"data": [...]}`, `/datasets/X/stream` a bare array;
+"stream" is one finite reply there. What a record's fields mean is the business of its source.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from energy_platform.delivery_periods import delivery_start
+from energy_platform.errors import FeedError, ParseError
+from energy_platform.formats.json_reply import FieldType, records
+from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider, Rate
+
+ELEXON: Final = Provider(name="Elexon", rates=(Rate(2),))
+"""No rate is stated; two requests a second have been seen to be let in."""
+
+BASE_URL: Final = "https://data.elexon.co.uk/bmrs/api/v1"
+_FIELDS: Final[Mapping[str, FieldType]] = {
+    "createdDateTime": INSTANT,
+    "measurementTime": INSTANT,
+    "publishTime": INSTANT,
+    "startTime": INSTANT,
+    "settlementDate": pl.String,
+    "settlementPeriod": pl.Int64,
+    "fuelType": pl.String,
+    "priceDerivationCode": pl.String,
+    "frequency": pl.Float64,
+    "generation": pl.Float64,
+    "systemSellPrice": pl.Float64,
+    "systemBuyPrice": pl.Float64,
+    "netImbalanceVolume": pl.Float64,
+}
+"""The fields that are read, and what each is; the records of a dataset have some of them."""
+
+TERMS: Final = "BMRS data licence: free to use; contains BMRS data © Elexon Limited"
+
+_MARKET_ZONE: Final = "Europe/London"
+_SETTLEMENT_PERIOD: Final = timedelta(minutes=30)
+
+
+def settlement_days(start: datetime, end: datetime) -> list[date]:
+    """Return the settlement days, London's, that a window touches."""
+    first, last = (at.astimezone(ZoneInfo(_MARKET_ZONE)).date() for at in (start, end))
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def settlement_start(day: pl.Expr, period: pl.Expr) -> pl.Expr:
+    """Return when a settlement period starts; null for one that its day (as text) does not have.
+
+    London's days have 46, 48 or 50 of them.
+    """
+    local_day = day.str.to_date("%Y-%m-%d", strict=False)
+    return delivery_start(local_day, period, pl.lit(_SETTLEMENT_PERIOD), _MARKET_ZONE)
+
+
+def window(name: str, start: datetime, end: datetime, *, whole: timedelta) -> dict[str, str]:
+    """Return the parameters `<name>From` and `<name>To` of a window, of which both ends count.
+
+    What a dataset calls its times differs; a name that is none of its own is ignored by Elexon
+    without a word. The end is a multiple of `whole`, at or after `end`, so that a question without
+    a new answer stays the same question.
+    """
+    last, step = int(end.timestamp()), int(whole.total_seconds())
+    until = datetime.fromtimestamp(last + -last % step, UTC)
+    return {
+        f"{name}From": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+        f"{name}To": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFrame:
+    """Return the records of a reply as a table of these columns, in order; no row if it is empty.
+
+    Args:
+        body: The reply.
+        name: The dataset that every record must say it is of; None where records say nothing.
+        columns: The field that each column is.
+
+    Raises:
+        ParseError: The reply is a refusal, of another form, or of another dataset.
+    """
+    fields = {field: _FIELDS[field] for field in columns.values()}
+    path = () if body.lstrip()[:1] == b"[" else ("data",)
+    try:
+        rows = records(body, {**fields, "dataset": pl.String}, path=path)
+    except ParseError:
+        if (said := problem(body)) is not None:
+            raise ParseError(f"the reply is a refusal: {said}") from None
+        raise
+    others = rows["dataset"].drop_nulls().unique().sort().to_list()
+    if others not in ([], [name]):
+        raise ParseError(f"the reply is of {', '.join(others)}, not of {name or 'this source'}")
+    return rows.select(**columns)
+
+
+def is_answer(status: int, body: bytes) -> bool:
+    """Say that a reply of status 200 is to be landed.
+
+    Raises:
+        FeedError: It is a refusal; the message has Elexon's reasons.
+    """
+    if status != HTTPStatus.OK:
+        raise FeedError(problem(body) or "no reason is given")
+    return True
+
+
+def problem(body: bytes) -> str | None:
+    """Return what a problem document (RFC 9457) says, in one line; None if the body is none."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict) or "title" not in said:
+        return None
+    errors = said.get("errors")
+    reasons = errors.values() if isinstance(errors, dict) else ()
+    listed = [str(part) for reason in reasons for part in _listed(reason)]
+    return " ".join("; ".join([str(said["title"]), *listed]).split())
+
+
+def newest_instant(body: bytes, field: str) -> datetime | None:
+    """Return the newest instant in a field of the records; None where there is none."""
+    path = () if body.lstrip()[:1] == b"[" else ("data",)
+    found = records(body, {field: INSTANT}, path=path)[field].max()
+    return cast("datetime | None", found)
+
+
+def _listed(reason: Any) -> list[Any]:  # noqa: ANN401 (JSON may be anything)
+    return reason if isinstance(reason, list) else [reason]

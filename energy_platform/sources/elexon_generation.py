@@ -1,0 +1,73 @@
+"""Generation of Great Britain by fuel, every five minutes, as Elexon publishes it (FUELINST)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats import elexon
+from energy_platform.market_rows import DeliveryRows, Instant
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_URL = f"{elexon.BASE_URL}/datasets/FUELINST/stream"
+
+
+class GenerationByFuel(DeliveryRows):
+    """What all units of one fuel gave, or one interconnector carried, in five minutes."""
+
+    fuel_type: str = pa.Field(description="Fuel or interconnector (INT...), as Elexon names it")
+    generation_mw: float = pa.Field(
+        in_range={"min_value": -20_000.0, "max_value": 60_000.0},
+        description="Mean power; negative where pumped or exported",
+    )
+    published_at: Instant = pa.Field(description="When Elexon published it; the latest one holds")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for what was published from `start` to the end of the half-hour that `end` is in."""
+    params = elexon.window("publishDateTime", start, end, whole=timedelta(minutes=30))
+    return [RestRequest(url=_URL, params=params)]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per fuel and interval."""
+    return elexon.dataset(
+        message.body,
+        "FUELINST",
+        delivery_start="startTime",
+        fuel_type="fuelType",
+        generation_mw="generation",
+        published_at="publishTime",
+    ).with_columns(delivery_end=pl.col("delivery_start") + timedelta(minutes=5))
+
+
+ELEXON_GENERATION = MarketSource(
+    name="elexon_generation",
+    provider=elexon.ELEXON,
+    group=MarketGroup.GRID,
+    description="Generation of Great Britain by fuel, and what its interconnectors carry.",
+    feed=RestFeed(
+        provider=elexon.ELEXON,
+        requests=requests,
+        every=timedelta(minutes=1),
+        span=timedelta(hours=6),
+        overlap=timedelta(minutes=5),
+        history_chunk=timedelta(
+            hours=23
+        ),  # and half an hour at most: a day is all that one may ask for
+        newest=partial(elexon.newest_instant, field="publishTime"),
+        is_answer=elexon.is_answer,
+    ),
+    parse=parse,
+    rows=GenerationByFuel,
+    key=("fuel_type", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(minutes=20),
+    terms=elexon.TERMS,
+    revision="published_at",
+)
