@@ -2,19 +2,20 @@
 
     import energy_platform as ep
 
-    ep.catalog()
+    ep.catalog("wind DE")
     ep.load("ote_day_ahead_price", start=datetime(2026, 3, 1, tzinfo=UTC))
-    ep.scan("energy_charts_price", as_of=datetime(2026, 3, 1, 11, tzinfo=UTC))
+    ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
+    ep.runs("noaa_gfs_wind_forecast")
 
-These three are all that a notebook needs; they are documented in `energy_platform.library`.
+These four are all that a notebook needs; they are documented in `energy_platform.library`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energy_platform.library import catalog, load, scan
+    from energy_platform.library import catalog, load, runs, scan
 
-__all__ = ["catalog", "load", "scan"]
+__all__ = ["catalog", "load", "runs", "scan"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from energy_platform.catalogue_search import search as search_text
 from energy_platform.market_source import ColumnInfo
 from energy_platform.registry import market_sources
 
@@ -35,9 +36,9 @@ class CatalogueEntry:
     needs: tuple[str, ...]
 
 
-def catalogue() -> list[CatalogueEntry]:
-    """Return every market source, in alphabetical order."""
-    return [
+def catalogue(search: str = "") -> list[CatalogueEntry]:
+    """Return every market source in alphabetical order; with `search` those found, best first."""
+    entries = [
         CatalogueEntry(
             name=source.name,
             provider=source.provider.name,
@@ -52,3 +53,4 @@ def catalogue() -> list[CatalogueEntry]:
         )
         for source in market_sources().values()
     ]
+    return search_text(entries, search)

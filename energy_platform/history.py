@@ -3,16 +3,21 @@
 Pure functions of any rows of a market source. Storage, and when each is asked for, is elsewhere.
 
 The order of a key's rows is: the provider's revision number where there is one, then when the row
-was received, then its landing offset, then its place within the message. The last of these is the
-order in which the rows are given; every store keeps the rows of one message in their order.
+was received, then its landing offset, then its place within the message. `received_at` never falls
+along a log, so the offset says the second too. The place is the order in which the rows are given;
+every store keeps the rows of one message in their order.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Final
 
 import polars as pl
 
+from energy_platform.knowledge_time import KnowledgeTime
 from energy_platform.market_source import MarketSource
+
+RUN: Final = "run_at"
+"""The column that tells the runs of a forecast apart."""
 
 
 def latest_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
@@ -28,9 +33,24 @@ def latest_of_each_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.Lazy
     return _last_of_each(rows, source, _statement(source))
 
 
-def as_of(rows: pl.LazyFrame, source: MarketSource, instant: datetime) -> pl.LazyFrame:
-    """Return what was known at an instant: the last row of each key received by then."""
-    return latest_revision(rows.filter(pl.col("received_at") <= instant), source)
+def as_of(rows: pl.LazyFrame, source: MarketSource, moment: KnowledgeTime) -> pl.LazyFrame:
+    """Return what was known at a moment: the last row of each key received by then.
+
+    The moment may depend on each row's event time; it is included.
+    """
+    known_by = moment.known_by(pl.col(source.event_time))
+    return latest_revision(rows.filter(pl.col("received_at") <= known_by), source)
+
+
+def latest_run(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+    """Return the row of the latest run for each series and valid time.
+
+    Args:
+        rows: One row per key of a forecast, as `latest_revision` and `as_of` return them.
+        source: Whose rows they are.
+    """
+    but_run = [name for name in source.key if name != RUN]
+    return rows.sort(RUN).unique(but_run, keep="last")
 
 
 def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource) -> pl.DataFrame:
@@ -67,7 +87,5 @@ def _statement(source: MarketSource) -> list[str]:
 
 
 def _last_of_each(rows: pl.LazyFrame, source: MarketSource, columns: Sequence[str]) -> pl.LazyFrame:
-    order = [*([source.revision] if source.revision else []), "received_at", "landing_offset"]
-    return rows.sort(order, nulls_last=False, maintain_order=True).unique(
-        columns, keep="last", maintain_order=True
-    )
+    order = [*([source.revision] if source.revision else []), "landing_offset"]
+    return rows.sort(order, nulls_last=False, maintain_order=True).unique(columns, keep="last")

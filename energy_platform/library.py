@@ -1,25 +1,42 @@
-"""What a notebook asks: what there is, and its rows, as of now or of any past instant.
+"""What a notebook asks: what there is, and its rows, as of now or of any past moment.
 
 Dagster need not be installed, and nothing need be running; the tables are read where they are.
 """
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Literal
 
 import polars as pl
 
 from energy_platform.catalogue import catalogue
 from energy_platform.errors import UsageError
+from energy_platform.history import RUN, latest_revision, latest_run
 from energy_platform.history import as_of as known_at
-from energy_platform.history import latest_revision
+from energy_platform.knowledge_time import AsOf, knowledge_time
+from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source
 from energy_platform.stores import micro_batches
 from energy_platform.tables import market_table
 
+Run = datetime | Literal["latest"]
+"""A forecast's run by its reference time, or for each valid time the latest that is known."""
 
-def catalog() -> pl.DataFrame:
-    """Return one row per market source: name, provider, group, key, columns with units, terms."""
-    return pl.DataFrame([asdict(entry) for entry in catalogue()])
+
+def catalog(search: str = "") -> pl.DataFrame:
+    """Return one row per market source: name, provider, group, key, columns with units, terms.
+
+    Args:
+        search: Only sources in whose name, provider, description, columns or terms every word
+            is found, the best first. Words may be begun; case and accents don't matter; a
+            country may be named by its code.
+
+    >>> catalog("nord pool trade")["name"][0]
+    'nord_pool_intraday_trade'
+    """
+    everything = pl.DataFrame([asdict(entry) for entry in catalogue()])
+    found = pl.Series("name", [entry.name for entry in catalogue(search)], dtype=pl.String)
+    return found.to_frame().join(everything, on="name", maintain_order="left")
 
 
 def scan(
@@ -27,7 +44,8 @@ def scan(
     *,
     start: datetime | None = None,
     end: datetime | None = None,
-    as_of: datetime | None = None,
+    as_of: AsOf | None = None,
+    run: Run | None = None,
 ) -> pl.LazyFrame:
     """Return a market source's rows, lazily: one per key, in its latest revision.
 
@@ -35,30 +53,50 @@ def scan(
         name: A source's name, as `catalog` lists it.
         start: Only rows whose event time (delivery start, observation, valid time) is not before.
         end: Only rows whose event time is before.
-        as_of: What was known at this instant; later rows and revisions don't exist for it, so a
-            back-test that asks with it can't look ahead. Now, unless given.
+        as_of: What was known by then; later rows and revisions don't exist for it, so that a
+            back-test which asks with it can't look ahead. An instant; a lead time before each
+            row's event time, `timedelta(hours=1)`; or a moment of the days before the local day
+            of each, "D-1 12:00 Europe/Berlin". What was received at that very moment was known.
+            Now, unless given.
+        run: Of a forecast only the run of this reference time; or "latest", for each valid time
+            the latest run known by `as_of`. Every run, unless given.
 
     Raises:
         UnknownSourceError: There is no source of this name.
-        UsageError: An instant lacks its time zone.
+        UsageError: An instant lacks its time zone, `as_of` is none of these, or the source has
+            no runs.
 
     The frame has the source's columns (units in their names), and `received_at` and
     `landing_offset`, which say when a row was known and where it came from. Instants are UTC.
+    For every key and moment there is at most one row, and it is one that had been received by
+    that moment: asked again at any later time, the same question has the same answer.
 
-    >>> from datetime import UTC, datetime
-    >>> prices = scan("ote_day_ahead_price", as_of=datetime(2026, 3, 1, 11, tzinfo=UTC))
-    >>> prices.collect_schema()["price_eur_per_mwh"]
+    >>> from datetime import UTC, datetime, timedelta
+    >>> march = datetime(2026, 3, 1, tzinfo=UTC)
+    >>> at_eleven = scan("ote_day_ahead_price", as_of=march + timedelta(hours=11))
+    >>> an_hour_ahead = scan("ote_intraday_price", start=march, as_of=timedelta(hours=1))
+    >>> at_the_gate = scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
+    >>> forecast = scan("noaa_gfs_wind_forecast", as_of=timedelta(hours=6), run="latest")
+    >>> at_the_gate.collect_schema()["price_eur_per_mwh"]
     Float64
     """
     source = market_source(name)
-    _require_zones(start=start, end=end, as_of=as_of)
+    _require_zones(start=start, end=end)
+    if run is not None:
+        _require_run(source, run)
     rows = micro_batches().warehouse.scan(market_table(source))
-    event_time = pl.col(source.event_time)
-    if start is not None:
-        rows = rows.filter(event_time >= start)
-    if end is not None:
-        rows = rows.filter(event_time < end)
-    return latest_revision(rows, source) if as_of is None else known_at(rows, source, as_of)
+    window = _window(start, end, pl.col(source.event_time))
+    # Where a revision may move a row to another time, what it replaces must be seen beside it.
+    moves = source.event_time not in source.key
+    rows = rows if moves else rows.filter(window)
+    if isinstance(run, datetime):
+        rows = rows.filter(pl.col(RUN) == run)
+    if as_of is None:
+        known = latest_revision(rows, source)
+    else:
+        known = known_at(rows, source, knowledge_time(as_of))
+    known = known.filter(window) if moves else known
+    return latest_run(known, source) if run == "latest" else known
 
 
 def load(
@@ -66,12 +104,66 @@ def load(
     *,
     start: datetime | None = None,
     end: datetime | None = None,
-    as_of: datetime | None = None,
+    as_of: AsOf | None = None,
+    run: Run | None = None,
 ) -> pl.DataFrame:
     """Return what `scan` finds, in order of event time and key."""
     source = market_source(name)
-    rows = scan(name, start=start, end=end, as_of=as_of)
+    rows = scan(name, start=start, end=end, as_of=as_of, run=run)
     return rows.sort(source.event_time, *source.key).collect()
+
+
+def runs(name: str) -> pl.DataFrame:
+    """Return the runs of a forecast, one row each, in order of their reference time.
+
+    Columns: `run_at`, `first_received_at` and `last_received_at` (from when on the run was known
+    in part, and as a whole), `first_valid_at`, `last_valid_at`, `rows` (every revision counted).
+    All but the last are UTC instants.
+
+    Raises:
+        UnknownSourceError: There is no source of this name.
+        UsageError: The source has no runs.
+
+    >>> runs("noaa_gfs_wind_forecast").columns[:3]
+    ['run_at', 'first_received_at', 'last_received_at']
+    """
+    source = market_source(name)
+    _require_run(source, "latest")
+    received, valid = pl.col("received_at"), pl.col(source.event_time)
+    return (
+        micro_batches()
+        .warehouse.scan(market_table(source))
+        .group_by(RUN)
+        .agg(
+            first_received_at=received.min(),
+            last_received_at=received.max(),
+            first_valid_at=valid.min(),
+            last_valid_at=valid.max(),
+            rows=pl.len(),
+        )
+        .sort(RUN)
+        .collect()
+    )
+
+
+def _window(start: datetime | None, end: datetime | None, event_time: pl.Expr) -> pl.Expr:
+    """Say of an event time whether it is asked for."""
+    window = pl.lit(value=True)
+    if start is not None:
+        window &= event_time >= start
+    if end is not None:
+        window &= event_time < end
+    return window
+
+
+def _require_run(source: MarketSource, run: Run) -> None:
+    """Refuse a run that no run can be, and any run of what is no forecast."""
+    if RUN not in source.key:
+        raise UsageError(f"{source.name} is no forecast, so it has no runs")
+    if isinstance(run, datetime):
+        _require_zones(run=run)
+    elif run != "latest":
+        raise UsageError(f'run is a reference time or "latest", not {run!r}')
 
 
 def _require_zones(**instants: datetime | None) -> None:

@@ -90,7 +90,7 @@ def _quarantined_messages(
     offset = pl.col("offset")
     runs = (
         lines.select(offset=pl.col("landing_offset").unique().sort())
-        .group_by((offset.diff() > _GAP).fill_null(value=False).cum_sum(), maintain_order=True)
+        .group_by(run=(offset.diff() > _GAP).fill_null(value=False).cum_sum(), maintain_order=True)
         .agg(offset, first=offset.min(), last=offset.max())
     )
     for _, wanted, first, last in runs.iter_rows():

@@ -1,7 +1,7 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
-`platform` has the commands that run processes, `market` those that work on one source, `output`
-how things are printed.
+`platform` has the commands that run processes, `market` those that work on one source,
+`quarantine` those about what the checks refused, `output` how things are printed.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import market, platform
+from energy_platform.cli import market, platform, quarantine
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 platform.register(app)
 market.register(app)
+quarantine.register(app)
 
 
 def main() -> None:

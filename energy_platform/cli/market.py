@@ -37,13 +37,24 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def catalog(*, json: Json = False) -> None:
-    """List every market source with its key, columns, units and terms."""
+def catalog(
+    words: Annotated[
+        Optional[list[str]],  # noqa: UP045 (typer reads it)
+        typer.Argument(metavar="[SEARCH]", help="Words to find, e.g. wind DE."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """List market sources with their key, columns, units and terms; all, or those found."""
     from energy_platform.catalogue import catalogue
 
-    entries = catalogue()
+    search = " ".join(words or ())
+    entries = catalogue(search)
     if json:
         print_json(entries)
+        return
+    if not entries:
+        console().print(f"No market source has all of: {search}")
         return
     print_table(
         "Market sources",

@@ -31,8 +31,16 @@ def console(*, stderr: bool = False) -> Console:
 
 def complain(message: str) -> None:
     """Say in one line what went wrong; what a payload holds can't reach the terminal's controls."""
-    printable = "".join(char if char.isprintable() else " " for char in message)
-    console(stderr=True).print(Text("error:", "red"), " ".join(printable.split()))
+    console(stderr=True).print(Text("error:", "red"), one_line(message))
+
+
+def one_line(text: str) -> str:
+    r"""Return text in one line that leaves the terminal's controls alone.
+
+    >>> one_line("a\n\x1b[31m b")
+    'a [31m b'
+    """
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def print_json(value: object) -> None:

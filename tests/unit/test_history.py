@@ -18,6 +18,7 @@ from energy_platform.history import (
     latest_revision,
     new_revisions,
 )
+from energy_platform.knowledge_time import KnownAt
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource
 from energy_platform.provider import Provider
@@ -148,7 +149,8 @@ def test_the_latest_revision(rows: list[Row], of: MarketSource, data: st.DataObj
 def test_what_was_known_at_an_instant(rows: list[Row], of: MarketSource, seconds: int) -> None:
     instant = EPOCH + timedelta(seconds=seconds)
     by_then = [row for row in rows if row["received_at"] <= instant]
-    assert same(as_of(frame(rows).lazy(), of, instant).collect(), model_latest(by_then, of))
+    known = as_of(frame(rows).lazy(), of, KnownAt(instant)).collect()
+    assert same(known, model_latest(by_then, of))
 
 
 @given(rows=histories(), of=sources, data=st.data())
@@ -250,8 +252,3 @@ def test_where_nothing_but_the_key_is_said_only_unseen_keys_are_new() -> None:
     stored = new_revisions(batch, frame([]), WITHOUT_VALUES)
     assert stored["landing_offset"].to_list() == [0, 2]
     assert new_revisions(batch, stored, WITHOUT_VALUES).is_empty()
-
-
-def test_an_instant_without_a_zone_is_refused() -> None:
-    with pytest.raises(pl.exceptions.PolarsError):
-        as_of(said((1, A)).lazy(), UNNUMBERED, EPOCH.replace(tzinfo=None)).collect()

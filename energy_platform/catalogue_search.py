@@ -1,0 +1,120 @@
+"""Finds market sources by free text: SQLite's full-text index over what the catalogue says.
+
+The index is made for each question, in memory; the catalogue is small.
+"""
+
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from energy_platform.catalogue import CatalogueEntry
+
+_WEIGHTS: Final = {
+    "name": 100.0,
+    "provider": 10.0,
+    "market_group": 10.0,
+    "protocol": 10.0,
+    "description": 5.0,
+    "columns": 1.0,
+    "terms": 0.5,
+    "countries": 0.5,
+}
+"""What is searched, and how much a hit there is worth: one in the name goes before all others."""
+
+_COUNTRIES: Final = {
+    "AT": ("austria",),
+    "BE": ("belgi",),
+    "BG": ("bulgaria",),
+    "CH": ("switzerland", "swiss"),
+    "CZ": ("czech",),
+    "DE": ("german",),
+    "DK": ("denmark", "danish"),
+    "ES": ("spain", "spanish"),
+    "FI": ("finland", "finnish"),
+    "FR": ("france", "french"),
+    "GB": ("britain", "british"),
+    "GR": ("greece", "greek"),
+    "HR": ("croatia",),
+    "HU": ("hungar",),
+    "IE": ("ireland", "irish"),
+    "IT": ("ital",),
+    "LU": ("luxembourg",),
+    "NL": ("netherlands", "dutch"),
+    "NO": ("norw",),
+    "PL": ("poland", "polish"),
+    "PT": ("portug",),
+    "RO": ("romania",),
+    "SE": ("swed",),
+    "SI": ("sloveni",),
+    "SK": ("slovak",),
+}
+"""Codes as bidding zones carry them, and how the words begin that texts say instead."""
+
+
+def search(entries: Sequence["CatalogueEntry"], text: str) -> list["CatalogueEntry"]:
+    """Return the entries in which every word of `text` is found, the best first.
+
+    A word matches words that begin with it, whatever the case and the accents. The code of a
+    country also stands for its name, and the name for the code.
+    """
+    words = [word for word in text.split() if any(char.isalnum() for char in word)]
+    if not words:
+        return list(entries)
+    columns, marks = ", ".join(_WEIGHTS), ", ".join("?" * len(_WEIGHTS))
+    weights = ", ".join(map(str, _WEIGHTS.values()))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(
+            f"CREATE VIRTUAL TABLE asset USING fts5({columns}, "
+            "tokenize = 'unicode61 remove_diacritics 2')"
+        )
+        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, entries))  # noqa: S608 (question marks)
+        best_first = f"ORDER BY bm25(asset, {weights}), rowid"
+        found = connection.execute(
+            f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (our own numbers)
+            [" AND ".join(map(_condition, words))],
+        )
+        return [entries[rowid - 1] for (rowid,) in found]
+
+
+def _document(entry: "CatalogueEntry") -> tuple[str, ...]:
+    """Return an entry's texts, one for each of `_WEIGHTS`."""
+    columns = " ".join(
+        f"{column.name} {column.description or ''} {column.unit or ''}" for column in entry.columns
+    )
+    texts = (
+        entry.name, entry.provider, entry.group, entry.protocol, entry.description, columns,
+        entry.terms,
+    )  # fmt: skip
+    return (*texts, " ".join(_countries(" ".join(texts))))
+
+
+def _countries(text: str) -> list[str]:
+    """Return the codes of the countries that a text speaks of, by code or by name."""
+    codes = set(re.findall(r"\b[A-Z]{2}(?=\d?\b)", text))
+    folded = _folded(text)
+    return [
+        code
+        for code, names in _COUNTRIES.items()
+        if code in codes or any(re.search(rf"\b{name}", folded) for name in names)
+    ]
+
+
+def _condition(word: str) -> str:
+    """Return the full-text query of one word."""
+    folded = _folded(word)
+    if word.upper() in _COUNTRIES:
+        # The code alone: "at" and "no" are words of every second description.
+        return f'countries : "{word}"'
+    beginning = '"{}" *'.format(word.replace('"', " "))
+    codes = [code for code, names in _COUNTRIES.items() if folded.startswith(names)]
+    return f"({beginning}{''.join(f' OR countries : {code}' for code in codes)})"
+
+
+def _folded(text: str) -> str:
+    """Return text in lower case, without accents."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in apart if not unicodedata.combining(char))

@@ -1,0 +1,27 @@
+"""Every example in a docstring does what it says."""
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import energy_platform
+
+PACKAGE = Path(energy_platform.__file__).parent
+WITH_EXAMPLES = [
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in file.read_text()
+]
+
+
+def test_there_are_examples() -> None:
+    assert "energy_platform.library" in WITH_EXAMPLES
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+@pytest.mark.usefixtures("home")
+def test_the_examples_of_a_module(name: str) -> None:
+    module = importlib.import_module(name.removesuffix(".__init__"))
+    assert doctest.testmod(module).failed == 0
