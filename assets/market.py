@@ -6,7 +6,7 @@ Only `<source>` is made by Dagster; the others are external assets that make the
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
@@ -32,9 +32,17 @@ from resources import Platform
 
 ROWS_VALID: Final = "rows_valid"
 BATCH_PARSED: Final = "batch_parsed"
+LAYOUT_KNOWN: Final = "layout_known"
 
 _SAMPLES: Final = 10
 _SHORTEST_FRESHNESS: Final = timedelta(minutes=2)
+"""Dagster looks at freshness twice a minute and wants no window below one."""
+_EARLY: Final = timedelta(hours=1)
+"""What comes so long before the time of a publication still is that publication."""
+_LONGEST_LOOK_BACK: Final = timedelta(hours=20)
+"""Dagster wants less than the shortest day of a schedule."""
+_A_MONDAY: Final = date(2026, 1, 5)
+_WEEK_DAYS: Final = 7
 
 
 def market_assets(sources: Iterable[MarketSource]) -> list[AssetsDefinition | AssetSpec]:
@@ -91,15 +99,19 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
             "key": ", ".join(source.key),
             "expected_lag_seconds": source.expected_lag.total_seconds(),
         },
-        freshness_policy=FreshnessPolicy.time_window(
-            fail_window=max(source.expected_lag, _SHORTEST_FRESHNESS)
-        ),
+        freshness_policy=freshness_policy(source),
         check_specs=[
             AssetCheckSpec(
                 ROWS_VALID, asset=source.name, description="Every row passes the source's checks."
             ),
             AssetCheckSpec(
                 BATCH_PARSED, asset=source.name, description="Every message could be parsed."
+            ),
+            AssetCheckSpec(
+                LAYOUT_KNOWN,
+                asset=source.name,
+                description="What the provider sends has the accepted layout; see"
+                f" `energy-platform layout {source.name}`.",
             ),
         ],
     )
@@ -110,6 +122,36 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
         )
 
     return market_asset
+
+
+def freshness_policy(source: MarketSource) -> FreshnessPolicy:
+    """Return when Dagster shows a source as stale: from its own file, as `timeliness` has it.
+
+    Dagster sees materializations, not what is in them. So a publication counts as there when
+    something came around its time; that it is the right day's, `energy-platform status` and the
+    alerts say.
+    """
+    if source.publication is None:
+        return FreshnessPolicy.time_window(
+            fail_window=max(source.expected_lag, _SHORTEST_FRESHNESS)
+        )
+    # On any day without a clock change, since a cron schedule is one of wall time.
+    out = datetime.combine(_A_MONDAY, source.publication.at)
+    late = out + source.expected_lag
+    weekdays = {
+        (day + (late.date() - _A_MONDAY).days) % _WEEK_DAYS for day in source.publication.weekdays
+    }
+    # Cron counts from Sunday.
+    days = (
+        ",".join(str((day + 1) % _WEEK_DAYS) for day in sorted(weekdays))
+        if len(weekdays) < _WEEK_DAYS
+        else "*"
+    )
+    return FreshnessPolicy.cron(
+        deadline_cron=f"{late.minute} {late.hour} * * {days}",
+        lower_bound_delta=min(source.expected_lag + _EARLY, _LONGEST_LOOK_BACK),
+        timezone=source.publication.zone,
+    )
 
 
 def column_schema(source: MarketSource) -> TableSchema:
@@ -150,7 +192,7 @@ def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
 
 
 def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
-    """Return the two verdicts on a micro-batch, with samples of what failed."""
+    """Return the verdicts on a micro-batch, with samples of what failed."""
     bad_rows = report.quarantined.filter(pl.col("row").is_not_null())
     yield AssetCheckResult(
         check_name=ROWS_VALID,
@@ -166,6 +208,13 @@ def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
             "unparsed_messages": report.unparsed,
             "samples": _samples(report.quarantined.filter(pl.col("row").is_null())),
         },
+    )
+    yield AssetCheckResult(
+        check_name=LAYOUT_KNOWN,
+        passed=not report.drift,
+        severity=AssetCheckSeverity.WARN,
+        description="; ".join(report.drift[:_SAMPLES]) or None,
+        metadata={"differences": MetadataValue.json(list(report.drift))},
     )
 
 

@@ -8,7 +8,7 @@ alone.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -21,6 +21,7 @@ from energy_platform.errors import CommitConflictError, ReplayOvertakenError
 from energy_platform.history import latest_of_each_revision, latest_revision, new_revisions
 from energy_platform.hot_store.protocol import HotStore
 from energy_platform.landing import LandingZone
+from energy_platform.layouts import watch as layouts
 from energy_platform.market_source import MarketSource
 from energy_platform.quarantine import new_failures
 from energy_platform.raw_message import RawMessage
@@ -49,6 +50,7 @@ class BatchReport:
         quarantined: What failed, as in `CheckedRows.quarantined`.
         unparsed: How many messages could not be parsed.
         last_received_at: When the newest message was received.
+        drift: How the messages' layout differs from the accepted one, a line per difference.
         seconds: How long it took.
     """
 
@@ -60,6 +62,7 @@ class BatchReport:
     quarantined: pl.DataFrame
     unparsed: int
     last_received_at: datetime | None
+    drift: tuple[str, ...]
     seconds: float
 
     @property
@@ -150,6 +153,7 @@ class MicroBatches:
             quarantined=checked.quarantined,
             unparsed=checked.unparsed,
             last_received_at=messages[-1].received_at if messages else None,
+            drift=self._drift(source, messages),
             seconds=time.monotonic() - began,
         )
 
@@ -158,6 +162,16 @@ class MicroBatches:
         return self.landing.log(source.name).read(
             start, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES
         )
+
+    def _drift(self, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+        """Say how the layout drifted; what a provider sends can't fail the batch by its layout."""
+        if not messages:
+            return ()
+        try:
+            return layouts.drift(self.landing.notes, source.name, messages)
+        except Exception:  # noqa: BLE001 (the rows are stored; what is said of them comes second)
+            _log.exception("%s: its layout could not be looked at", source.name)
+            return ()
 
     def _quarantine(self, source: MarketSource, failures: pl.DataFrame, stop: int) -> None:
         """Commit what failed and isn't there yet; a batch without such costs no commit here.

@@ -24,6 +24,7 @@ from obstore.store import GCSStore, LocalStore, ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
 from energy_platform.landing import objects
+from energy_platform.landing.notes import Notes
 from energy_platform.landing.segment import (
     OFFSETS_PER_FOLDER,
     CorruptLogError,
@@ -77,6 +78,7 @@ class LandingZone:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._logs: dict[str, LandingLog] = {}
+        self.notes = Notes(store)
 
     @classmethod
     def open(cls, url: str) -> Self:

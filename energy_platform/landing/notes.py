@@ -1,0 +1,55 @@
+"""Small documents kept beside the logs of a landing zone, each version written once.
+
+What a note says is its reader's business. Versions are numbered without a gap, so that of two
+writers of one version the second is told.
+"""
+
+from threading import Lock
+from typing import Final
+from uuid import uuid4
+
+import obstore
+from obstore.store import ObjectStore
+
+from energy_platform.landing import objects
+
+_FOLDER: Final = "_notes"
+"""No source's log can be in it: their names begin with a letter."""
+
+
+class Notes:
+    """The notes of one landing zone. Threads may share them.
+
+    Args:
+        store: Where the landing zone is.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._newest: dict[str, int] = {}
+        self._advancing = Lock()
+
+    def newest(self, name: str) -> tuple[int, bytes]:
+        """Return a note's newest version, counted from 1, and its text; 0 and nothing at first."""
+        with self._advancing:
+            version = self._newest.get(name) or self._last_listed(name)
+            while objects.exists(self._store, _path(name, version + 1)):
+                version += 1
+            self._newest[name] = version
+        return version, objects.fetch(self._store, _path(name, version)) if version else b""
+
+    def add(self, name: str, version: int, text: bytes) -> bool:
+        """Write the version after the newest; return whether nobody else had written one."""
+        return objects.create(self._store, _path(name, version), text, writer=uuid4().hex)
+
+    def _last_listed(self, name: str) -> int:
+        names = [
+            meta["path"]
+            for chunk in obstore.list(self._store, f"{_FOLDER}/{name}")
+            for meta in chunk
+        ]
+        return max((int(path.rpartition("/")[2].partition(".")[0]) for path in names), default=0)
+
+
+def _path(name: str, version: int) -> str:
+    return f"{_FOLDER}/{name}/{version:09}.json"

@@ -1,0 +1,112 @@
+"""What a layout is: a tree of names, each with the kinds of values that it was seen with.
+
+How a layout is found in bytes, and what is done about one that differs, is not known here.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+
+class ValueKind(StrEnum):
+    """What a value is, as a reader of the reply would say it."""
+
+    NUMBER = "number"
+    TEXT = "text"
+    INSTANT = "instant"
+    BOOLEAN = "boolean"
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+ELEMENT: Final = "[]"
+"""The name under which an array's elements are merged to one."""
+
+
+@dataclass(slots=True)
+class Field:
+    """A place in a message: what was seen there, and what lies below it.
+
+    Attributes:
+        kinds: The kinds of values seen; none while only nulls and empty texts were.
+        below: The names of an object or element, or `ELEMENT` of an array.
+    """
+
+    kinds: set[ValueKind] = field(default_factory=set)
+    below: dict[str, "Field"] = field(default_factory=dict)
+
+    def add(self, other: "Field") -> None:
+        """Take over what `other` has seen."""
+        self.kinds |= other.kinds
+        for name, one in other.below.items():
+            self.below.setdefault(name, Field()).add(one)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The layout of one document.
+
+    Attributes:
+        form: The format and what else tells it, e.g. `XML Publication_MarketDocument`.
+        root: The document.
+        is_whole: Whether all of it was read; of a large document it is the beginning only.
+    """
+
+    form: str
+    root: Field
+    is_whole: bool = True
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The uppermost names, by which kinds of documents are told from each other."""
+        return frozenset(self.root.below.get(ELEMENT, self.root).below)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether values say themselves what they are."""
+        return self.form.startswith("JSON")
+
+    @property
+    def is_xml(self) -> bool:
+        """Whether what has no value may be left out."""
+        return self.form.startswith("XML")
+
+    @property
+    def is_table(self) -> bool:
+        """Whether every name is a field's: a header holds no data."""
+        return self.form.startswith(("CSV", "XLSX"))
+
+
+_DATA_NAMES: Final = (
+    # Dates, instants, numbers and identifiers.
+    (re.compile(r"\d[\d.:TZ+\-]*"), "*"),
+    (re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"), "*"),
+    # Codes: DE-LU, SE3, NORD.
+    (re.compile(r"[A-Z][A-Z0-9]+([_\-.][A-Z0-9]+)*"), "*"),
+    # A word and codes: border_AT_CZ.
+    (re.compile(r"(?P<stem>[a-z][a-zA-Z]*_)[A-Z0-9]+([_\-][A-Z0-9]+)*"), "{stem}*"),
+    # A word and a number: value12.
+    (re.compile(r"(?P<stem>[a-zA-Z_\-@]*[a-zA-Z])\d+"), "{stem}*"),
+)
+
+
+def data_pattern(name: str) -> str | None:
+    """Return what a name would be called if it were data: a date, a zone, a number in a row.
+
+    Whether it is, its siblings tell. None for a name that reads as a field's.
+
+    >>> data_pattern("2026-03-29"), data_pattern("SE3"), data_pattern("border_AT_CZ")
+    ('*', '*', 'border_*')
+    >>> data_pattern("value12"), data_pattern("price"), data_pattern("wind_speed_10m")
+    ('value*', None, None)
+    """
+    for pattern, called in _DATA_NAMES:
+        if match := pattern.fullmatch(name):
+            return called.format(**match.groupdict())
+    return None
+
+
+def is_never_a_field(name: str) -> bool:
+    """Say whether a name can only be data: it is a date, an instant, a number or an identifier."""
+    return any(pattern.fullmatch(name) for pattern, _ in _DATA_NAMES[:2])

@@ -1,0 +1,94 @@
+"""Looks at some messages of each batch, says what drifted, and remembers what it learned.
+
+Where the accepted layout is kept: in the landing zone's notes, a version per change, so that every
+worker goes by the same one and what was accepted when can be read there.
+"""
+
+import string
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from energy_platform.landing.notes import Notes
+from energy_platform.layouts.baseline import Baseline
+from energy_platform.layouts.layout import Layout
+from energy_platform.layouts.reading import layouts_of
+from energy_platform.raw_message import RawMessage
+
+_LOOKED_AT: Final = 8
+"""So many messages of a batch are looked at, whatever its size."""
+_LOOKED_AT_BYTES: Final = 512 * 1024
+_HEAD_BYTES: Final = 96
+"""By so much of their beginning are messages told apart, digits left out."""
+_DIGITS: Final = string.digits.encode()
+_TRIES: Final = 5
+
+
+def drift(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+    """Say how a batch's messages differ from the accepted layout; learn what is no difference."""
+    layouts = _layouts(some_of_each(messages))
+    version, baseline, text = _accepted(notes, source_name)
+    differences = baseline.differences(layouts)
+    baseline.learn(layouts)
+    learned = baseline.to_json()
+    if learned != text:
+        # Whoever was quicker has learned from other messages; these are not the last ones.
+        notes.add(_note(source_name), version + 1, learned)
+    return tuple(differences)
+
+
+def pending(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+    """Say what accepting these messages would change."""
+    _, baseline, _ = _accepted(notes, source_name)
+    return tuple(baseline.differences(_layouts(messages)))
+
+
+def accept(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+    """Make what these messages hold part of the accepted layout; return what that changed."""
+    layouts = _layouts(messages)
+    for _ in range(_TRIES):
+        version, baseline, _ = _accepted(notes, source_name)
+        differences = tuple(baseline.differences(layouts))
+        baseline.accept(layouts)
+        if notes.add(_note(source_name), version + 1, baseline.to_json()):
+            return differences
+    raise TimeoutError(f"the layout of {source_name} is being written by others, again and again")
+
+
+def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
+    """Return a few messages: one of each that begins in another way, and others spread between.
+
+    Together they are bounded in number and size, for this runs beside every batch.
+    """
+    by_beginning: dict[bytes, int] = {}
+    for position, message in enumerate(messages):
+        by_beginning.setdefault(message.body[:_HEAD_BYTES].translate(None, _DIGITS), position)
+    step = max(1, len(messages) // _LOOKED_AT)
+    # From the last backwards: of a batch that catches up, the newest say how it is now.
+    spread = range(len(messages) - 1, -1, -step)
+    chosen = dict.fromkeys([*_spread(list(by_beginning.values())), *spread])
+    looked_at: list[RawMessage] = []
+    size = 0
+    for position in list(chosen)[:_LOOKED_AT]:
+        size += len(messages[position].body)
+        if looked_at and size > _LOOKED_AT_BYTES:
+            continue
+        looked_at.append(messages[position])
+    return sorted(looked_at, key=lambda message: message.landing_offset)
+
+
+def _spread(positions: Sequence[int]) -> Sequence[int]:
+    step = -(-len(positions) // (_LOOKED_AT // 2)) or 1
+    return positions[::step]
+
+
+def _layouts(messages: Iterable[RawMessage]) -> list[Layout]:
+    return [layout for message in messages for layout in layouts_of(message.body)]
+
+
+def _accepted(notes: Notes, source_name: str) -> tuple[int, Baseline, bytes]:
+    version, text = notes.newest(_note(source_name))
+    return version, Baseline.from_json(text) if text else Baseline(), text
+
+
+def _note(source_name: str) -> str:
+    return f"layout/{source_name}"
