@@ -41,7 +41,8 @@ class Settings(BaseSettings):
         landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
         broker_url: Address of the Celery broker.
         market_clock: The file that a simulated market keeps its clock in, if it is one.
-        addresses: Provider addresses and what to reach instead, as a JSON object.
+        addresses: Addresses (URL prefixes) and what to reach, or listen on, instead, as a JSON
+            object; in a simulated market also variables and what they stand for.
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.

@@ -1,6 +1,7 @@
 """Commands that run the platform's processes, and say how they are."""
 
 import asyncio
+import json
 import logging
 import signal
 import threading
@@ -163,9 +164,11 @@ def collect() -> None:
 def simulate(  # noqa: PLR0913 (one option per port)
     *,
     http_port: Annotated[int, typer.Option(help="REST, SOAP and WebSocket.")],
-    ftp_port: Annotated[int, typer.Option(help="FTP, plain and with explicit TLS.")],
-    ftps_port: Annotated[int, typer.Option(help="FTP with implicit TLS.")],
+    ftp_port: Annotated[int, typer.Option(help="DWD's FTP, plain and with explicit TLS.")],
+    ftps_port: Annotated[int, typer.Option(help="DWD's FTP with implicit TLS.")],
+    gme_ftps_port: Annotated[int, typer.Option(help="GME's FTP with implicit TLS.")],
     aws_port: Annotated[int, typer.Option(help="SNS, SQS and S3.")],
+    sns_endpoint_port: Annotated[int, typer.Option(help="Where the platform hears SNS.")],
     seed: Annotated[
         int,
         typer.Option(
@@ -207,22 +210,32 @@ def simulate(  # noqa: PLR0913 (one option per port)
     from energy_platform.market_clock import MarketClock
     from energy_platform.simulator.journal import Journal
     from energy_platform.simulator.server import serve
-    from energy_platform.simulator.world import SimulatorPorts, World, clock_file
+    from energy_platform.simulator.world import (
+        SimulatorPorts,
+        World,
+        addresses_file,
+        clock_file,
+        simulated_addresses,
+    )
 
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     folder = settings().home / "simulator"
     folder.mkdir(parents=True, exist_ok=True)
     begin = parse_instant(origin) if origin is not None else None
+    ports = SimulatorPorts(
+        http=http_port,
+        ftp=ftp_port,
+        ftps=ftps_port,
+        gme_ftps=gme_ftps_port,
+        aws=aws_port,
+        sns_endpoint=sns_endpoint_port,
+    )
+    addresses_file(settings().home).write_text(json.dumps(simulated_addresses(ports)))
     world = World(
         clock=MarketClock.resume(clock_file(settings().home), origin=begin, speed=speed),
         seed=seed,
         rate=rate,
-        ports=SimulatorPorts(
-            http=http_port,
-            ftp=ftp_port,
-            ftps=ftps_port,
-            aws=aws_port,
-        ),
+        ports=ports,
         folder=folder,
         replay=replay,
         journal=Journal(folder / "journal"),

@@ -25,21 +25,35 @@ def clock_file(home: Path) -> Path:
     return home / "simulator" / "clock.json"
 
 
+def addresses_file(home: Path) -> Path:
+    """Return where the simulator of a home folder says at what addresses it stands in."""
+    return home / "simulator" / "addresses.json"
+
+
+def certificate_file(folder: Path) -> Path:
+    """Return where a world keeps the certificate that its servers with TLS show."""
+    return folder / "certificate.pem"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorPorts:
     """The loopback ports that the simulator listens on.
 
     Attributes:
         http: REST, SOAP and WebSocket; each provider below a path of its name.
-        ftp: FTP, plain and with explicit TLS.
-        ftps: FTP with implicit TLS.
+        ftp: DWD's FTP, plain and with explicit TLS.
+        ftps: DWD's FTP with implicit TLS.
+        gme_ftps: GME's FTP with implicit TLS.
         aws: SNS, SQS and S3.
+        sns_endpoint: Where the platform listens for what SNS pushes; the simulator's is the call.
     """
 
     http: int
     ftp: int
     ftps: int
+    gme_ftps: int
     aws: int
+    sns_endpoint: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +96,10 @@ class SimulatedProvider(Protocol):
     name: str
 
     def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
-        """Map each real address (a URL prefix) to its stand-in."""
+        """Map each real address (a URL prefix) to its stand-in, and each variable to its value.
+
+        A variable that is not named stands for a secret that the simulator accepts from anyone.
+        """
 
     def routes(self, world: World) -> Sequence[BaseRoute]:
         """Return what to serve below `/<name>` on the HTTP port; may be empty."""

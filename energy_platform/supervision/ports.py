@@ -19,7 +19,9 @@ class Ports:
     simulator_http: int
     simulator_ftp: int
     simulator_ftps: int
+    simulator_gme_ftps: int
     simulator_aws: int
+    sns_endpoint: int
 
     @classmethod
     def free(cls) -> Self:

@@ -44,7 +44,7 @@ class MemorySession:
         return url
 
     def secret(self, variable: str) -> str:
-        return self.secrets.get(variable, "simulated")
+        return self.secrets.get(variable) or self.addresses.get(variable, "simulated")
 
     def wall_seconds(self, market_time: timedelta) -> float:
         return market_time.total_seconds() / (self.clock.speed if self.clock else 1.0)
@@ -83,13 +83,20 @@ def a_world(
     replay: Path | None = None,
 ) -> World:
     """Return a world on free ports that keeps its state below `folder`."""
-    http, ftp, ftps, aws = free_ports(4)
+    http, ftp, ftps, gme_ftps, aws, sns_endpoint = free_ports(6)
     now = datetime.now(UTC)
     return World(
         clock=MarketClock(origin=origin or now, started_at=now, speed=speed),
         seed=7,
         rate=rate,
-        ports=SimulatorPorts(http=http, ftp=ftp, ftps=ftps, aws=aws),
+        ports=SimulatorPorts(
+            http=http,
+            ftp=ftp,
+            ftps=ftps,
+            gme_ftps=gme_ftps,
+            aws=aws,
+            sns_endpoint=sns_endpoint,
+        ),
         folder=folder,
         replay=replay,
         journal=Journal(folder / "journal"),

@@ -21,7 +21,10 @@ from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
 from energy_platform.formats.zip_archive import is_whole
 from energy_platform.provider import Provider
 from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.dwd import FOLDER, PROVIDER, SOURCE, certificate
+from energy_platform.simulator.ftp_server import certificate
+from energy_platform.simulator.providers.dwd.provider import Dwd
+from energy_platform.simulator.providers.dwd.wind import FOLDER, SOURCE
+from energy_platform.simulator.providers.dwd.wind import STATIONS as ALL_STATIONS
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
@@ -29,6 +32,7 @@ from tests.support.feeds import MemorySession, a_world, free_ports
 from tests.support.running_feeds import comes_true, run_until
 
 STATIONS = 20
+PROVIDER = Dwd(wind_stations=ALL_STATIONS[:STATIONS], forecast_stations=())
 NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
 FEED = FtpFeed(
     provider=Provider(name="DWD"),

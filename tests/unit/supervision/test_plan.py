@@ -22,6 +22,8 @@ PORTS = Ports(
     simulator_ftp=3005,
     simulator_ftps=3006,
     simulator_aws=3007,
+    simulator_gme_ftps=3008,
+    sns_endpoint=3009,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
