@@ -1,7 +1,8 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
 `platform` has the commands that run processes, `market` those that work on one source,
-`quarantine` those about what the checks refused, `output` how things are printed.
+`quarantine` those about what the checks refused, `backfill` the one that asks for the past, and
+`output` how things are printed.
 """
 
 import logging
@@ -10,7 +11,7 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import market, platform, quarantine
+from energy_platform.cli import backfill, market, platform, quarantine
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 platform.register(app)
 market.register(app)
 quarantine.register(app)
+backfill.register(app)
 
 
 def main() -> None:

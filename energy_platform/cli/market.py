@@ -109,10 +109,9 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
 
     source, batches = market_source(source_name), micro_batches()
     messages = _messages(source, files, context)
-    writer = batches.landing.writer(source.name)
-    landed = writer.append(messages, writer.cursor)
+    landed = batches.landing.guest(source.name).append(messages)
     reports = [batches.run(source)]
-    while reports[-1].stop < landed.stop:
+    while reports[-1].stop < landed[-1].stop:
         reports.append(batches.run(source))
     new, parsed = sum(r.rows_new for r in reports), sum(r.rows_parsed for r in reports)
     console().print(

@@ -70,6 +70,7 @@ OTE_DAY_AHEAD_PRICE = MarketSource(
         every=timedelta(seconds=30),
         span=timedelta(days=7),
         ahead=timedelta(days=1),
+        history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
     ),
     parse=parse,
     rows=DayAheadPrice,

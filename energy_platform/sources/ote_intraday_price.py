@@ -63,6 +63,7 @@ OTE_INTRADAY_PRICE = MarketSource(
         span=timedelta(days=7),
         overlap=timedelta(days=1),
         ahead=timedelta(days=1),
+        history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
     ),
     parse=parse,
     rows=IntradayPrice,

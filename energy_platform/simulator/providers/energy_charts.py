@@ -36,8 +36,10 @@ _FIRST_PUBLICATION: Final = time(12, 45)
 _PUBLICATION_SPREAD_SECONDS: Final = 15 * 60
 _BEAT: Final = timedelta(seconds=10)
 _CORRECTIONS_PER_BEAT: Final = 0.3
-_HISTORY: Final = timedelta(minutes=1)
-"""How much frequency there is when a world begins."""
+_PRICE_HISTORY: Final = timedelta(days=3 * 366)
+_FREQUENCY_HISTORY: Final = timedelta(days=366)
+_FIRST_MINUTE: Final = timedelta(minutes=1)
+"""How much frequency there is to see when a world begins, before anybody asks for more."""
 _BAD_PRICE: Final = 99_999.0
 _BAD_FREQUENCY: Final = 5.0
 
@@ -61,7 +63,18 @@ class _Prices:
             self.board.show(self._corrections(today, beat), beat)
 
     def rows(self, zone: str, start: datetime, end: datetime) -> list[Row]:
-        """Return the visible prices of a zone that begin from `start` to `end`, both included."""
+        """Return the visible prices of a zone that begin from `start` to `end`, both included.
+
+        Past days become visible when they are first asked for.
+        """
+        now = self._world.clock.now()
+        today = now.astimezone(_MARKET_TIME).date()
+        day = max(start, now - _PRICE_HISTORY).astimezone(_MARKET_TIME).date()
+        last = min(end.astimezone(_MARKET_TIME).date(), today - timedelta(days=1))
+        while day <= last:
+            if self.board.get(zone, day_start(day, _MARKET_TIME)) is None:
+                self.board.show(self._day(zone, day), now)
+            day += timedelta(days=1)
         shown = (row for row in self.board.rows() if row["bidding_zone"] == zone)
         inside = [row for row in shown if start <= row["delivery_start"] <= end]
         return sorted(inside, key=itemgetter("delivery_start"))
@@ -105,25 +118,44 @@ class _Frequency:
     def __init__(self, world: World) -> None:
         self._world = world
         self._signal = world.signal(_FREQUENCY, mean=50.0, noise=0.12)
+        self._past: set[datetime] = set()
+        """Hours before `first` that somebody has asked for."""
         self.first: datetime | None = None
         self.last: datetime | None = None
         for emission in world.journal.emissions(_FREQUENCY):
             instants = [with_instants(row)["observed_at"] for row in emission.rows]
-            self.first = self.first or instants[0]
-            self.last = instants[-1]
+            if instants[-1] < emission.market_at.replace(microsecond=0):
+                self._past.add(_hour_of(instants[0]))
+            else:
+                self.first = self.first or instants[0]
+                self.last = instants[-1]
 
     async def run(self) -> None:
         async for beat in beats(self._world.clock, timedelta(seconds=1), self.last):
             second = beat.replace(microsecond=0)
-            since = second - _HISTORY if self.last is None else self.last + timedelta(seconds=1)
+            since = (
+                second - _FIRST_MINUTE if self.last is None else self.last + timedelta(seconds=1)
+            )
             self._world.journal.emit(_FREQUENCY, beat, self._rows(since, second))
             self.first, self.last = self.first or since, second
 
     def visible(self, start: datetime, end: datetime) -> list[Row]:
-        """Return the seconds from `start` to `end`, both included, as far as they are there."""
+        """Return the seconds from `start` to `end`, both included, as far as they are there.
+
+        Hours before the world began become visible when they are first asked for.
+        """
         if self.first is None or self.last is None:
             return []
-        return self._rows(max(start, self.first), min(end, self.last))
+        now = self._world.clock.now()
+        start = max(start, now - _FREQUENCY_HISTORY)
+        hour = _hour_of(start)
+        while hour <= end and hour < self.first:
+            if hour not in self._past:
+                until = min(hour + timedelta(hours=1), self.first) - timedelta(seconds=1)
+                self._world.journal.emit(_FREQUENCY, now, self._rows(hour, until))
+                self._past.add(hour)
+            hour += timedelta(hours=1)
+        return self._rows(start, min(end, self.last))
 
     def _rows(self, start: datetime, end: datetime) -> list[Row]:
         epochs = np.arange(np.ceil(start.timestamp()), end.timestamp() + 0.5)
@@ -233,6 +265,10 @@ class EnergyCharts:
 
 
 PROVIDER = EnergyCharts()
+
+
+def _hour_of(instant: datetime) -> datetime:
+    return instant.replace(minute=0, second=0, microsecond=0)
 
 
 def _publication(zone: str, day: date) -> datetime:

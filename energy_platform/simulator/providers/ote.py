@@ -43,6 +43,7 @@ _WSDL: Final = files(__package__).joinpath("ote.wsdl").read_bytes()
 _MARKET_TIME: Final = ZoneInfo("Europe/Prague")
 _QUARTER: Final = timedelta(minutes=15)
 _MOST_DAYS: Final = 31
+_HISTORY: Final = timedelta(days=3 * 366)
 _PUBLICATION: Final = time(13, 10)
 _GATE_CLOSURE: Final = timedelta(minutes=5)
 _BEAT: Final = timedelta(seconds=10)
@@ -72,6 +73,10 @@ class _DayAhead:
                 if beat >= eve(day, _PUBLICATION, _MARKET_TIME) and not shown:
                     self.board.show(self._day(day), beat)
             self.board.show(self._correction(today, beat), beat)
+
+    def past_day(self, day: date) -> Iterator[Row]:
+        """Yield the rows of a day before the world began."""
+        yield from self._day(day)
 
     def _day(self, day: date) -> Iterator[Row]:
         starts = period_starts(day, _MARKET_TIME, _QUARTER)
@@ -122,6 +127,12 @@ class _Intraday:
         """Trade, beat by beat."""
         async for beat in beats(self._world.clock, _BEAT, self.board.shown_at):
             self.board.show(self._trades(beat), beat)
+
+    def past_day(self, day: date) -> Iterator[Row]:
+        """Yield the rows of a day before the world began: each period traded once."""
+        for start in period_starts(day, _MARKET_TIME, _QUARTER):
+            random = _random(self._world, _INTRADAY, start)
+            yield self._after_trade(start, float(random.uniform(50.0, 400.0)), 0.0)
 
     def _trades(self, now: datetime) -> Iterator[Row]:
         """Yield periods traded for the first time, and two whose mean has moved."""
@@ -209,13 +220,31 @@ class _Service:
             return Response(recorded, media_type=_MEDIA_TYPES[_SOAP_1_1])
         question = {etree.QName(child).localname: child.text or "" for child in asked}
         if operation == "GetDamPricePeriodE":
-            items = _day_ahead_items(_asked(self.day_ahead.board, question), question)
+            items = _day_ahead_items(self._asked(self.day_ahead, question), question)
         else:
-            items = _intraday_items(_asked(self.intraday.board, question))
+            items = _intraday_items(self._asked(self.intraday, question))
         wanted = [item for item in items if _in_periods(item, question)]
         if wanted and self._world.faults.take(source, FaultKind.BAD_ROW):
             wanted[-1]["Price"] = f"{_BAD_PRICE:.2f}"
         return _reply(version, operation, wanted)
+
+    def _asked(self, market: "_DayAhead | _Intraday", question: Mapping[str, str]) -> list[Row]:
+        """Return the rows of the days asked for; more than 31 are cut off without a word.
+
+        Past days become visible when they are first asked for.
+        """
+        first = date.fromisoformat(question["StartDate"])
+        last = min(date.fromisoformat(question["EndDate"]), first + timedelta(days=_MOST_DAYS - 1))
+        now = self._world.clock.now()
+        today = now.astimezone(_MARKET_TIME).date()
+        for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+            shown = market.board.get(day_start(day, _MARKET_TIME)) is not None
+            if today - _HISTORY <= day < today and not shown:
+                market.board.show(market.past_day(day), now)
+        start = day_start(first, _MARKET_TIME)
+        end = day_start(last + timedelta(days=1), _MARKET_TIME)
+        inside = [row for row in market.board.rows() if start <= row["delivery_start"] < end]
+        return sorted(inside, key=itemgetter("delivery_start"))
 
 
 class Ote:
@@ -248,16 +277,6 @@ PROVIDER = Ote()
 
 _Item = dict[str, str]
 """The elements of an `Item`, in order."""
-
-
-def _asked(board: Board, question: Mapping[str, str]) -> list[Row]:
-    """Return the rows of the days asked for; more than 31 are cut off without a word."""
-    first = date.fromisoformat(question["StartDate"])
-    last = min(date.fromisoformat(question["EndDate"]), first + timedelta(days=_MOST_DAYS - 1))
-    start = day_start(first, _MARKET_TIME)
-    end = day_start(last + timedelta(days=1), _MARKET_TIME)
-    inside = [row for row in board.rows() if start <= row["delivery_start"] < end]
-    return sorted(inside, key=itemgetter("delivery_start"))
 
 
 def _in_periods(item: _Item, question: Mapping[str, str]) -> bool:

@@ -121,12 +121,36 @@ async def test_a_restarted_provider_goes_on_without_a_hole(tmp_path: Path) -> No
         for emission in second.journal.emissions("energy_charts_frequency")
         for row in emission.rows
     ]
-    seconds = [datetime.fromisoformat(row["observed_at"]) for row in rows]
+    # The first question was for the whole day; what of it is history was journalled when asked for.
+    seconds = sorted(datetime.fromisoformat(row["observed_at"]) for row in rows)
     assert seconds[0] < MORNING < seconds[-1] - timedelta(minutes=10)
     assert all(
         after - before == timedelta(seconds=1) for before, after in itertools.pairwise(seconds)
     )
     assert len(reply["data"]) == len(rows)
+
+
+async def test_the_past_is_there_once_and_the_same_after_a_restart(tmp_path: Path) -> None:
+    start = MORNING - timedelta(days=40)
+    window = {"start": str(int(start.timestamp())), "end": str(int(start.timestamp()) + 7_199)}
+    days = {"bzn": "DE-LU", "start": "2025-03-30", "end": "2025-03-30"}
+    answers = []
+    for _ in range(2):
+        world = a_world(tmp_path, origin=MORNING)
+        async with served(world) as client:
+            for _ in range(2):
+                frequency = (await client.get("/frequency", params=window)).json()
+                answers.append((frequency, (await client.get("/price", params=days)).json()))
+    assert all(answer == answers[0] for answer in answers)
+    frequency, price = answers[0]
+    assert len(frequency["data"]) == 7_200
+    assert len(price["price"]) == 92  # the day on which clocks went forward
+    journalled = [
+        row["observed_at"]
+        for emission in world.journal.emissions("energy_charts_frequency")
+        for row in emission.rows
+    ]
+    assert len(journalled) == len(set(journalled)) > 7_200
 
 
 async def test_recorded_payloads_take_the_models_place(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Remembers which chunks of which backfill have landed, and where, over restarts and kills.
+
+A chunk is noted once it is durable. One that landed and could not be noted any more is asked for
+again: the same answer adds no row.
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from energy_platform.backfill.window import BackfillWindow
+from energy_platform.errors import UsageError
+from energy_platform.sqlite_file import SqliteFile
+
+_LAYOUT: Final = """
+CREATE TABLE IF NOT EXISTS chunks (
+    backfill TEXT NOT NULL,
+    chunk TEXT NOT NULL,
+    offsets TEXT NOT NULL, -- JSON: [[first, stop], ...]
+    PRIMARY KEY (backfill, chunk)
+);
+CREATE TABLE IF NOT EXISTS finished (backfill TEXT PRIMARY KEY);
+"""
+
+
+class BackfillRecord:
+    """What the backfills of one home have done.
+
+    Args:
+        home: The platform's home.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "backfills"
+        self._file = SqliteFile(self._folder / "record.sqlite", _LAYOUT)
+
+    @contextmanager
+    def held(self, window: BackfillWindow) -> Iterator[None]:
+        """Keep other backfills of the source out: two would only halve each other's rate.
+
+        The hold ends with the process, however that ends.
+
+        Raises:
+            UsageError: One is running.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{window.source.name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"a backfill of {window.source.name} is running") from None
+            yield
+
+    def landed(self, window: BackfillWindow) -> dict[str, list[range]]:
+        """Return the chunks that have landed, and the landing offsets of each."""
+        with self._file.transaction("DEFERRED") as connection:
+            rows = connection.execute(
+                "SELECT chunk, offsets FROM chunks WHERE backfill = ?", [window.name]
+            ).fetchall()
+        return {chunk: [range(*each) for each in json.loads(offsets)] for chunk, offsets in rows}
+
+    def note(self, window: BackfillWindow, chunk: str, offsets: Sequence[range]) -> None:
+        """Note that a chunk has landed."""
+        where = json.dumps([[each.start, each.stop] for each in offsets])
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", [window.name, chunk, where]
+            )
+
+    def is_finished(self, window: BackfillWindow) -> bool:
+        """Say whether every chunk of the window has landed."""
+        with self._file.transaction("DEFERRED") as connection:
+            found = connection.execute("SELECT 1 FROM finished WHERE backfill = ?", [window.name])
+            return found.fetchone() is not None
+
+    def finish(self, window: BackfillWindow) -> None:
+        """Note that every chunk of the window has landed."""
+        with self._file.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO finished VALUES (?)", [window.name])
+
+    def forget(self, window: BackfillWindow) -> None:
+        """Let the window be asked for anew."""
+        with self._file.transaction() as connection:
+            for table in ("chunks", "finished"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE backfill = ?",  # noqa: S608 (our own two names)
+                    [window.name],
+                )

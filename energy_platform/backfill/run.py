@@ -1,0 +1,259 @@
+"""Runs a backfill: chunk after chunk is asked for, landed and noted; then rows come of it.
+
+A chunk that fails is tried again after a pause, each time on a new connection. One that keeps
+failing is left for the next run, and so is the rest when several in a row do.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from energy_platform.back_off import pause_seconds
+from energy_platform.backfill.record import BackfillRecord
+from energy_platform.backfill.window import BackfillWindow
+from energy_platform.errors import CommitConflictError, FeedError
+from energy_platform.feeds.base import FeedSession, HistoricalFeed, HistoryChunk
+from energy_platform.landing import LandingGuest, LandingZone
+from energy_platform.market_session import MarketSession
+from energy_platform.market_source import MarketSource
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.provider_limits import ProviderLimits
+from energy_platform.raw_message import RawMessage
+from energy_platform.settings import Settings
+from energy_platform.tables import market_table, quarantine_table
+from energy_platform.warehouse.protocol import Table
+
+_log = logging.getLogger(__name__)
+
+_TRIES: Final = 5
+_LEFT_IN_A_ROW: Final = 3
+"""After so many chunks left one after the other, the provider is taken to be away."""
+_FIRST_PAUSE_SECONDS: Final = 2.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_CONFLICT_PAUSE_SECONDS: Final = 0.5
+
+OnProgress = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillReport:
+    """What a run of a backfill came to.
+
+    Attributes:
+        chunks: How many chunks the window has; 0 while the provider could not be asked.
+        landed: How many of them have landed, earlier runs included.
+        earlier: How many of these an earlier run had landed.
+        empty: How many of these the provider had nothing for.
+        offsets: Where their messages are in the landing zone.
+        left: The chunks given up, and the last error of each.
+    """
+
+    chunks: int
+    landed: int
+    earlier: int
+    empty: int
+    offsets: Sequence[range]
+    left: dict[str, str]
+
+    @property
+    def messages(self) -> int:
+        """How many messages have landed, earlier runs included."""
+        return sum(map(len, self.offsets))
+
+    @property
+    def stop(self) -> int:
+        """The landing offset behind the last message."""
+        return max((each.stop for each in self.offsets), default=0)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every chunk has landed."""
+        return self.landed == self.chunks and not self.left
+
+
+@dataclass(slots=True)
+class _Beside:
+    """Lands beside the collector, whose cursor is no business of a backfill."""
+
+    guest: LandingGuest
+    cursor: None = None
+    offsets: list[range] = field(default_factory=list)
+
+    async def land(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
+        if cursor is not None:
+            raise ValueError("a backfill has no cursor")
+        self.offsets = await asyncio.to_thread(self.guest.append, messages)
+
+
+class Backfiller:
+    """One run of a backfill.
+
+    Args:
+        window: What to ask for.
+        settings: Which markets to ask, and where the platform's home is.
+        zone: Where to land.
+        on_progress: Told of the chunks that have landed, and of all there are.
+    """
+
+    def __init__(
+        self,
+        window: BackfillWindow,
+        settings: Settings,
+        zone: LandingZone,
+        on_progress: OnProgress = lambda _done, _of: None,
+    ) -> None:
+        self._window = window
+        self._settings = settings
+        self._on_progress = on_progress
+        self._record = BackfillRecord(settings.home)
+        self._landing = _Beside(zone.guest(window.source.name))
+        self._landed: dict[str, list[range]] = {}
+        self._left: dict[str, str] = {}
+        self._chunks = 0
+
+    async def run(self) -> BackfillReport:
+        """Ask for all that has not landed yet, and for nothing where the window is finished.
+
+        See the module for what happens to failures.
+
+        Raises:
+            UsageError: The window can't be asked for, or another backfill of the source runs.
+            FeedError: The provider's history can't even be opened.
+        """
+        limits = ProviderLimits(self._settings.home)
+        session = MarketSession.open(self._window.source, self._settings, limits, self._landing)
+        feed = self._window.feed(self._settings, session.now())
+        with self._record.held(self._window):
+            self._landed = self._record.landed(self._window)
+            self._chunks = earlier = len(self._landed)
+            if not self._record.is_finished(self._window):
+                await self._ask_until_done(feed, session)
+            report = BackfillReport(
+                chunks=self._chunks,
+                landed=len(self._landed),
+                earlier=earlier,
+                empty=sum(not offsets for offsets in self._landed.values()),
+                offsets=[each for offsets in self._landed.values() for each in offsets],
+                left=self._left,
+            )
+            if report.is_complete:
+                self._record.finish(self._window)
+        return report
+
+    async def _ask_until_done(self, feed: HistoricalFeed, session: FeedSession) -> None:
+        failures: Counter[str] = Counter()
+        left_in_a_row = 0
+        while left_in_a_row < _LEFT_IN_A_ROW:
+            landed_before = len(self._landed)
+            try:
+                await self._ask(feed, session)
+            except _ChunkFailedError as failed:
+                left_in_a_row = 0 if len(self._landed) > landed_before else left_in_a_row
+                failures[failed.chunk] += 1
+                if failures[failed.chunk] >= _TRIES:
+                    _log.error("%s: %s is left: %s", session.source_name, failed.chunk, failed)
+                    self._left[failed.chunk] = str(failed)
+                    left_in_a_row += 1
+                else:
+                    await self._pause(failures[failed.chunk], failed.error)
+            except FeedError as error:
+                failures[""] += 1
+                if failures[""] >= _TRIES:
+                    raise
+                await self._pause(failures[""], error)
+            else:
+                return
+
+    async def _ask(self, feed: HistoricalFeed, session: FeedSession) -> None:
+        """Open the history, and land every chunk that has not landed and is not left."""
+        async with feed.history(session, self._window.start, self._window.end) as chunks:
+            # A file that was replaced since an earlier run has another key, and counts anew.
+            known = {chunk.key for chunk in chunks} | self._landed.keys()
+            self._chunks = len(known)
+            self._on_progress(len(self._landed), self._chunks)
+            for chunk in chunks:
+                if chunk.key not in self._landed and chunk.key not in self._left:
+                    await self._land(session, chunk)
+
+    async def _land(self, session: FeedSession, chunk: HistoryChunk) -> None:
+        try:
+            messages = await chunk.fetch()
+        except FeedError as error:
+            raise _ChunkFailedError(chunk.key, error) from error
+        except Exception as error:
+            _log.exception("%s: %s", session.source_name, chunk.key)
+            unexpected = FeedError(f"{type(error).__name__}: {error}")
+            raise _ChunkFailedError(chunk.key, unexpected) from error
+        self._landing.offsets = []
+        if messages:
+            await session.land(messages)
+        await asyncio.to_thread(self._record.note, self._window, chunk.key, self._landing.offsets)
+        self._landed[chunk.key] = self._landing.offsets
+        self._on_progress(len(self._landed), self._chunks)
+
+    async def _pause(self, failures: int, error: FeedError) -> None:
+        pause = pause_seconds(
+            failures,
+            first_seconds=_FIRST_PAUSE_SECONDS,
+            longest_seconds=_LONGEST_PAUSE_SECONDS,
+        )
+        pause = max(pause, error.retry_after_seconds or 0.0)
+        _log.warning("%s: %s; again in %.1f s", self._window.source.name, error, pause)
+        await asyncio.sleep(pause)
+
+
+class _ChunkFailedError(Exception):
+    """One chunk could not be had, this time."""
+
+    def __init__(self, chunk: str, error: FeedError) -> None:
+        super().__init__(str(error))
+        self.chunk = chunk
+        self.error = error
+
+
+def catch_up(
+    batches: MicroBatches,
+    source: MarketSource,
+    stop: int,
+    on_progress: OnProgress = lambda _done, _of: None,
+) -> None:
+    """Run micro-batches until all that landed before `stop` is stored, whoever else runs them."""
+    table = market_table(source)
+    began = batches.warehouse.committed_offset(table)
+    reached = began
+    while reached < stop:
+        on_progress(reached - began, stop - began)
+        try:
+            batches.run(source)
+        except CommitConflictError:
+            time.sleep(_CONFLICT_PAUSE_SECONDS)  # the sensors' runs are at it too
+        reached = batches.warehouse.committed_offset(table)
+    on_progress(max(stop - began, 0), max(stop - began, 0))
+
+
+def stored_rows(
+    batches: MicroBatches, source: MarketSource, offsets: Sequence[range]
+) -> tuple[int, int]:
+    """Return how many rows came of the messages at these offsets, and how many failures."""
+    return (
+        _count(batches, market_table(source), offsets),
+        _count(batches, quarantine_table(source), offsets),
+    )
+
+
+def _count(batches: MicroBatches, table: Table, offsets: Iterable[range]) -> int:
+    wanted = pl.Series([offset for each in offsets for offset in each], dtype=pl.Int64)
+    if wanted.is_empty():
+        return 0
+    offset = pl.col("landing_offset")
+    rows = batches.warehouse.scan(table).filter(
+        offset.is_between(wanted.min(), wanted.max()), offset.is_in(wanted.implode())
+    )
+    return int(rows.select(pl.len()).collect().item())

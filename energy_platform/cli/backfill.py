@@ -1,0 +1,130 @@
+"""The command that asks a provider for the past."""
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energy_platform.cli.market import SourceName
+from energy_platform.cli.output import complain, console, count
+from energy_platform.cli.platform import parse_instant
+from energy_platform.errors import UsageError
+from energy_platform.settings import Markets, Settings, settings
+
+if TYPE_CHECKING:
+    from energy_platform.backfill import BackfillReport, BackfillWindow
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(backfill)
+
+
+def backfill(
+    source_name: SourceName,
+    *,
+    start: Annotated[str, typer.Option(metavar="T", help="From T on (ISO 8601; a date is UTC).")],
+    end: Annotated[str, typer.Option(metavar="T", help="To T, itself not included.")],
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask for all of it anew, whatever has landed.")
+    ] = False,
+) -> None:
+    """Ask a provider for the past, land it beside the collector, and store its rows.
+
+    Interrupted in any way, the same command goes on where it was. Rows are as of now: that is when
+    they were known here. Exits with 1 if a part could not be had; the next run asks for it again.
+    """
+    from energy_platform.backfill import BackfillRecord, BackfillWindow, stored_rows
+    from energy_platform.registry import market_source
+    from energy_platform.stores import micro_batches
+
+    chosen, source = _reached(settings()), market_source(source_name)
+    window = BackfillWindow(source=source, start=parse_instant(start), end=parse_instant(end))
+    if again:
+        BackfillRecord(chosen.home).forget(window)
+    try:
+        report = _run(window, chosen)
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on where it was")
+        raise typer.Exit(1) from None
+    rows, failures = stored_rows(micro_batches(), source, report.offsets)
+    console().print(
+        f"{report.landed:,} of {count(report.chunks, 'chunk')} landed"
+        f" ({report.earlier:,} by an earlier run, {report.empty:,} empty):"
+        f" {count(report.messages, 'message')}, {rows:,} new rows, {failures:,} quarantined"
+    )
+    if report.earlier == report.chunks:
+        console().print("It was finished before; --again asks for all of it anew.")
+    _report_left(report)
+
+
+def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
+    """Run a backfill, and the micro-batches of what it landed, below a bar for each."""
+    from rich.logging import RichHandler
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from energy_platform.backfill import Backfiller, catch_up
+    from energy_platform.stores import micro_batches
+
+    screen = console(stderr=True)
+    batches = micro_batches()
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        disable=not screen.is_terminal,
+    ) as progress:
+        if screen.is_terminal:  # what is logged goes above the bars, not through them
+            logging.basicConfig(
+                force=True, format="%(message)s", handlers=[RichHandler(console=screen)]
+            )
+        asking = progress.add_task(f"asking {window.source.provider.name}", total=None)
+        backfiller = Backfiller(
+            window,
+            chosen,
+            batches.landing,
+            lambda done, of: progress.update(asking, completed=done, total=of),
+        )
+        report = asyncio.run(backfiller.run())
+        storing = progress.add_task("storing", total=None)
+        catch_up(
+            batches,
+            window.source,
+            report.stop,
+            lambda done, of: progress.update(storing, completed=done, total=of),
+        )
+    return report
+
+
+def _reached(chosen: Settings) -> Settings:
+    """Return settings with which the simulated market of this home is reached, if it is that.
+
+    Raises:
+        UsageError: None has been started here.
+    """
+    from energy_platform.simulator.world import addresses_file, clock_file
+
+    if chosen.markets is not Markets.SIMULATED or chosen.addresses:
+        return chosen
+    file = addresses_file(chosen.home)
+    if not file.exists():
+        raise UsageError(f"no simulated market was started from {chosen.home}; `up` starts one")
+    addresses = json.loads(file.read_text())
+    clock = clock_file(chosen.home)
+    return chosen.model_copy(update={"addresses": addresses, "market_clock": clock})
+
+
+def _report_left(report: "BackfillReport") -> None:
+    """Say what could not be had, and exit with 1 if anything could not."""
+    if report.is_complete:
+        return
+    for chunk, error in report.left.items():
+        complain(f"{chunk}: {error}")
+    complain(
+        f"{count(report.chunks - report.landed, 'chunk')} left;"
+        " the same command asks for the rest again"
+    )
+    raise typer.Exit(1)
