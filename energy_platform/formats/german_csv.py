@@ -1,0 +1,55 @@
+"""Text tables as German publishers write them: fields behind semicolons, commas before decimals.
+
+Everything is text until a format says what it is; which columns there are is its business too.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from energy_platform.errors import ParseError
+
+_ENCODINGS: Final = ("utf-8-sig", "cp1252")
+_GROUPED: Final = r"^[+-]?\d{1,3}(\.\d{3})+,\d+$"
+_PLAIN: Final = r"^[+-]?\d+(,\d+)?$"
+
+
+def text_table(body: bytes) -> pl.DataFrame:
+    """Return a table of text, its columns' names stripped.
+
+    Raises:
+        ParseError: The body is no such table, or a line has not as many fields as the first.
+    """
+    text = _decoded(body)
+    lines = pl.Series(text.splitlines(), dtype=pl.String)
+    fields = lines.filter(lines.str.strip_chars() != "").str.count_matches(";", literal=True) + 1
+    if fields.n_unique() > 1:
+        raise ParseError(f"lines have {fields.min()} to {fields.max()} fields")
+    try:
+        table = pl.read_csv(
+            text.encode(), separator=";", quote_char=None, infer_schema=False
+        ).with_columns(pl.all().fill_null(""))
+    except pl.exceptions.PolarsError as error:
+        raise ParseError(f"not a table: {' '.join(str(error).split())}") from error
+    return table.rename(str.strip)
+
+
+def number(text: pl.Expr) -> pl.Expr:
+    """Return text such as `-1.234,5` as numbers; NaN where it is none.
+
+    A dot is taken for what groups thousands, and only where a comma says that it can't be the
+    decimal sign: `1.234` is NaN, for it may be either.
+    """
+    stripped = text.str.strip_chars()
+    known = stripped.str.contains(f"{_GROUPED}|{_PLAIN}")
+    point = stripped.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    return pl.when(known).then(point).cast(pl.Float64, strict=False).fill_null(float("nan"))
+
+
+def _decoded(body: bytes) -> str:
+    for encoding in _ENCODINGS:
+        try:
+            return body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise ParseError("the text is in no known encoding")

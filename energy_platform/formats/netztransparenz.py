@@ -1,0 +1,195 @@
+"""The CSV replies of netztransparenz.de, in all the layouts in which they state an interval.
+
+    Datum;von;Zeitzone von;bis;Zeitzone bis;50Hertz (MW);...               2026-03-29
+    Datum;Zeitzone;von;bis;Datenkategorie;Datentyp;Einheit;Deutschland;... 29.03.2026
+    BEGINN_DATUM;BEGINN_UHRZEIT;ZEITZONE_VON;ENDE_DATUM;ENDE_UHRZEIT;...   29.03.2026
+
+What a column means to a market is the business of a source.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Final, Self
+
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.formats import german_csv
+from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider, Rate
+
+NETZTRANSPARENZ: Final = Provider(
+    name="netztransparenz.de", rates=(Rate(2), Rate(60, timedelta(minutes=1)))
+)
+_API: Final = "https://ds.netztransparenz.de/api/v1/data"
+TOKEN_URL: Final = "https://identity.netztransparenz.de/users/connect/token"  # noqa: S105
+
+_OPERATIONAL: Final = (
+    "NrvSaldo/NRVSaldo/Betrieblich",
+    "NrvSaldo/RZSaldo/Betrieblich",
+    "NrvSaldo/AepSchaetzer/Betrieblich",
+)
+_QUALITY_ASSURED: Final = (
+    "NrvSaldo/NRVSaldo/Qualitaetsgesichert",
+    "NrvSaldo/reBAP/Qualitaetsgesichert",
+)
+QUALITIES: Final = {"betrieblich": "operational", "qualitaetsgesichert": "quality_assured"}
+_ASSURED_AFTER: Final = timedelta(weeks=9)
+"""A month's values are quality-assured by the end of the month after it, give or take."""
+
+_DATES: Final = ("%Y-%m-%d", "%d.%m.%Y")
+_UTC_OFFSET_HOURS: Final = {"UTC": 0, "GMT": 0, "MEZ": 1, "CET": 1, "MESZ": 2, "CEST": 2}
+_MISSING: Final = ("", "N.A.", "N.E.")
+_ABOUT: Final = {"category": "Datenkategorie", "data_type": "Datentyp", "unit": "Einheit"}
+_FLAG: Final = re.compile(r"^$|^Status$|Abweichung$|_duplicated_\d+$", re.IGNORECASE)
+"""Columns that say something of the values beside them, and are none."""
+_OWN_UNITS: Final = {"AEP Knappheitskomponente": "EUR/MWh"}
+"""Columns in another unit than the one that their line names."""
+_NAME_AND_UNIT: Final = r"^(.*\S)\s*\(((?:EUR/)?MWh?)\)$"
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The columns that hold a date, a time of day and its zone."""
+
+    date: str
+    time: str
+    zone: str
+
+    @classmethod
+    def found(
+        cls, table: pl.DataFrame, dates: Sequence[str], times: Sequence[str], zones: Sequence[str]
+    ) -> Self:
+        """Return the first of the possible names that a table has, each."""
+        names = []
+        for possible in (dates, times, zones):
+            there = [name for name in possible if name in table.columns]
+            if not there:
+                columns = ", ".join(table.columns)[:120]
+                raise ParseError(f"no column {' or '.join(possible)}; there are: {columns}")
+            names.append(there[0])
+        return cls(*names)
+
+    @property
+    def columns(self) -> set[str]:
+        return {self.date, self.time, self.zone}
+
+    def instant(self) -> pl.Expr:
+        """Return the UTC instant; null where one of the three is not known for certain."""
+        text = pl.col(self.date).str.strip_chars()
+        day = pl.coalesce(text.str.to_date(form, strict=False) for form in _DATES)
+        clock = pl.col(self.time).str.strip_chars().str.extract_groups(r"^(\d\d):(\d\d)(?::00)?$")
+        hours, minutes = (clock.struct.field(part).cast(pl.Int64) for part in ("1", "2"))
+        offset = (
+            pl.col(self.zone)
+            .str.strip_chars()
+            .str.to_uppercase()
+            .replace_strict(_UTC_OFFSET_HOURS, default=None, return_dtype=pl.Int64)
+        )
+        valid = (hours * 60 + minutes).is_between(0, 24 * 60) & (minutes < 60)  # noqa: PLR2004 (a clock)
+        since = pl.duration(hours=hours - offset, minutes=minutes)
+        return pl.when(valid).then(
+            (day.cast(pl.Datetime("us")) + since).dt.replace_time_zone("UTC")
+        )
+
+
+def questions(start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
+    """Yield the products to ask for and the addresses that do, so that [start, end] is known.
+
+    What is operational is asked for in whole days. What is quality-assured by now is of the weeks
+    before, and asked for in whole months: a body that changes seldom is seen to be the same.
+    """
+    midnight = datetime.combine(end.date(), time(), UTC) + _DAY
+    for product in _OPERATIONAL:
+        yield product, _address(product, datetime.combine(start.date(), time(), UTC), midnight)
+    month = (start - _ASSURED_AFTER).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while month < midnight:
+        following = (month + 31 * _DAY).replace(day=1)
+        for product in _QUALITY_ASSURED:
+            yield product, _address(product, month, following)
+        month = following
+
+
+def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
+    """Return one row per value: `delivery_start`, `delivery_end`, `series`, `value` and its `unit`.
+
+    Beside them stand `category` and `data_type`, null where the layout has none. A series is a
+    column by its name, without the unit. What is missing (`N.A.`, `N.E.` or nothing) is no row. A
+    number that is none is NaN; a moment that can't be told is null, as it is in a zone that is
+    neither UTC nor says whether summer time holds.
+
+    Raises:
+        ParseError: The body is no table in one of the layouts, or a value is in none of the units.
+    """
+    table = german_csv.text_table(body)
+    start = _Moment.found(
+        table,
+        ("Datum", "Datum von", "BEGINN_DATUM"),
+        ("von", "Uhrzeit von", "BEGINN_UHRZEIT"),
+        ("Zeitzone", "Zeitzone von", "ZEITZONE_VON"),
+    )
+    end = _Moment.found(
+        table,
+        ("Datum bis", "ENDE_DATUM", start.date),
+        ("bis", "Uhrzeit bis", "ENDE_UHRZEIT"),
+        ("Zeitzone bis", "ZEITZONE_BIS", start.zone),
+    )
+    not_values = start.columns | end.columns | {*_ABOUT.values()}
+    values = [name for name in table.columns if name not in not_values and not _FLAG.search(name)]
+    placed = table.select(
+        *values,
+        *(_about(table, name) for name in _ABOUT),
+        delivery_start=start.instant(),
+        delivery_end=end.instant(),
+    )
+    if start.date == end.date:
+        placed = placed.with_columns(delivery_end=_end_after_start())
+    times = ("delivery_start", "delivery_end")
+    name = pl.col("name")
+    found = (
+        placed.unpivot(values, index=[*times, *_ABOUT], variable_name="name", value_name="text")
+        .filter(_is_stated(pl.col("text")))
+        .select(
+            pl.col(*times).cast(INSTANT),
+            "category",
+            "data_type",
+            series=pl.coalesce(name.str.extract(_NAME_AND_UNIT, 1), name),
+            value=german_csv.number(pl.col("text")),
+            unit=pl.coalesce(
+                name.str.extract(_NAME_AND_UNIT, 2),
+                name.replace_strict(_OWN_UNITS, default=None, return_dtype=pl.String),
+                "unit",
+            ),
+        )
+    )
+    if others := [unit for unit in found["unit"].unique().to_list() if unit not in units]:
+        raise ParseError(f"values are in {others[0]!r}, not in {' or '.join(units)}")
+    return found
+
+
+def quality(data_type: pl.Expr) -> pl.Expr:
+    """Return a `Datentyp`, spelled either way, as one of `QUALITIES`; itself where it is none."""
+    return data_type.str.to_lowercase().str.replace("ä", "ae").replace(QUALITIES)
+
+
+def _address(product: str, start: datetime, end: datetime) -> str:
+    return f"{_API}/{product}/{start:%Y-%m-%dT%H:%M:%S}/{end:%Y-%m-%dT%H:%M:%S}"
+
+
+def _about(table: pl.DataFrame, name: str) -> pl.Expr:
+    column = _ABOUT[name]
+    text = pl.col(column).str.strip_chars() if column in table.columns else pl.lit(None, pl.String)
+    return text.alias(name)
+
+
+def _end_after_start() -> pl.Expr:
+    """Return the end of each interval: where only one date is given, 00:00 is the next day's."""
+    end = pl.col("delivery_end")
+    return pl.when(end <= pl.col("delivery_start")).then(end + _DAY).otherwise(end)
+
+
+def _is_stated(text: pl.Expr) -> pl.Expr:
+    return ~text.str.strip_chars().str.to_uppercase().is_in(_MISSING)

@@ -1,0 +1,80 @@
+"""Germany's imbalance: NRV-Saldo, the control areas' balances, reBAP and what is expected of it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.access_token import ClientCredentialsGrant
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats import netztransparenz as nt
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_VALUE: dict[str, Any] = {"in_range": {"min_value": -1e5, "max_value": 1e5}, "nullable": True}
+_TOKENS = ClientCredentialsGrant(
+    url=nt.TOKEN_URL,
+    scope="ntpStatistic.read_all_public",
+    client_id="NETZTRANSPARENZ_CLIENT_ID",
+    client_secret="NETZTRANSPARENZ_CLIENT_SECRET",  # noqa: S106 (a variable's name)
+)
+
+
+class Imbalance(DeliveryRows):
+    """One value of a quarter of an hour: a power or a price, as its product has it."""
+
+    product: str = pa.Field(description="NRV-Saldo, RZ-Saldo, reBAP or AEP-Schätzer")
+    quality: str = pa.Field(isin=[*nt.QUALITIES.values()], description="How far checked")
+    series: str = pa.Field(description="Area or price, e.g. Deutschland or reBAP unterdeckt")
+    power_mw: float = pa.Field(**_VALUE, description="Mean power; positive where short")
+    price_eur_per_mwh: float = pa.Field(**_VALUE, description="Price of balancing energy")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for what is operational, and for what is quality-assured by now of the weeks before."""
+    asked = nt.questions(start, end)
+    return [RestRequest(url=url, context={"product": product}) for product, url in asked]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per value; a layout that doesn't say what it is, is what was asked for."""
+    *_, product, quality = message.context["product"].split("/")
+    is_price = pl.col("unit") == "EUR/MWh"
+    return nt.series(message.body, units=("MW", "EUR/MWh")).select(
+        pl.col("delivery_start", "delivery_end", "series"),
+        product=pl.col("category").fill_null(product),
+        quality=nt.quality(pl.col("data_type").fill_null(quality)),
+        power_mw=pl.when(~is_price).then("value"),
+        price_eur_per_mwh=pl.when(is_price).then("value"),
+    )
+
+
+NETZTRANSPARENZ_IMBALANCE = MarketSource(
+    name="netztransparenz_imbalance",
+    provider=nt.NETZTRANSPARENZ,
+    group=MarketGroup.GRID,
+    description="Germany's system balance (NRV-Saldo) and imbalance price (reBAP), with estimates.",
+    feed=RestFeed(
+        provider=nt.NETZTRANSPARENZ,
+        requests=requests,
+        every=timedelta(minutes=5),
+        span=timedelta(days=2),
+        overlap=timedelta(days=1),
+        history_chunk=timedelta(days=31),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+        tokens=_TOKENS,
+    ),
+    parse=parse,
+    rows=Imbalance,
+    key=("product", "quality", "series", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=1),
+    terms="Free account; not to be published",
+    context={"product": "NrvSaldo/NRVSaldo/Betrieblich"},
+    required_environment=_TOKENS.required_environment,
+)
