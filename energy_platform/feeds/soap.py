@@ -6,7 +6,7 @@ the kept one serves. Faults and error pages are told apart in the error; neither
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ import httpx
 import zeep
 from lxml import etree
 from zeep.cache import SqliteCache
-from zeep.proxy import AsyncServiceProxy
+from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy
 from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
 from zeep.wsdl.utils import etree_to_string
 
@@ -82,6 +82,8 @@ class SoapFeed(PollingFeed[SoapRequest]):
         url: Where operations are called, whatever address the WSDL gives.
         wsdl: Where the WSDL is.
         version: The envelope to speak.
+        spellings: Parameters that not every operation has or spells alike, and their names; the
+            one that the WSDL has for an operation is sent, none where it has none.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.SOAP
@@ -89,6 +91,7 @@ class SoapFeed(PollingFeed[SoapRequest]):
     url: str
     wsdl: str
     version: SoapVersion = SoapVersion.V1_1
+    spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[SoapRequest]]:
@@ -105,7 +108,9 @@ class SoapFeed(PollingFeed[SoapRequest]):
 
             async def ask(request: SoapRequest, _known: Marks) -> Answer:
                 try:
-                    reply = await service[request.operation](**request.parameters)
+                    operation = service[request.operation]
+                    parameters = self._spelled(request.parameters, _known_to(operation))
+                    reply = await operation(**parameters)
                 except (AttributeError, TypeError, ValueError, zeep.exceptions.Error) as error:
                     raise FeedError(f"the WSDL has no such {request.operation}: {error}") from error
                 return self._answer(request, reply, session)
@@ -126,6 +131,15 @@ class SoapFeed(PollingFeed[SoapRequest]):
                 return service
         raise FeedError(f"the WSDL of {place(wsdl)} has no {self.version.value.__name__}")
 
+    def _spelled(self, parameters: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
+        """Return parameters by the names that an operation knows them by."""
+        return {
+            name: value
+            for parameter, value in parameters.items()
+            for name in self.spellings.get(parameter, (parameter,))
+            if parameter not in self.spellings or name in known
+        }
+
     def _answer(self, request: SoapRequest, reply: HttpReply, session: FeedSession) -> Answer:
         raise_if_banned(reply, self.url, self.provider, session)
         try:
@@ -142,6 +156,12 @@ class SoapFeed(PollingFeed[SoapRequest]):
         }
         message = RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
         return Answer(message=message)
+
+
+def _known_to(operation: AsyncOperationProxy) -> set[str]:
+    """Return the names of an operation's parameters, as the WSDL has them."""
+    body = operation._proxy._binding.get(operation._op_name).input.body  # noqa: SLF001 (zeep tells it nowhere else)
+    return {name for name, _ in body.type.elements}
 
 
 class _Transport:

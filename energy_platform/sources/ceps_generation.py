@@ -1,0 +1,79 @@
+"""Generation of the Czech grid by type of plant, as ČEPS measures it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.soap import SoapFeed, SoapRequest
+from energy_platform.formats.ceps import CEPS, MOST_DAYS, SERVICE, SPELLINGS, WSDL, series, window
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_OPERATION = "Generation"
+_HOW = {"agregation": "QH", "function": "AVG", "version": "RT", "para1": "all"}
+_TYPES = {
+    "thermal": ("TPP", "PE"),
+    "combined_cycle_gas": ("CCGT", "PPE"),
+    "nuclear": ("NPP", "JE"),
+    "hydro": ("HPP", "VE"),
+    "pumped_storage": ("PsPP", "PVE"),
+    "alternative": ("AltPP", "AE"),
+    "autoproducer": ("ApPP", "ZE"),
+    "wind": ("WPP", "VTE"),
+    "solar": ("PVPP", "FVE"),
+}
+_TYPE_OF = {name.casefold(): plant for plant, names in _TYPES.items() for name in names}
+
+
+class Generation(DeliveryRows):
+    """The mean generation of one type of plant in one quarter of an hour."""
+
+    production_type: str = pa.Field(
+        description="Type of plant; one that we don't know is named as ČEPS names it"
+    )
+    generation_mw: float = pa.Field(ge=-5_000, le=30_000, description="Mean generation")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[SoapRequest]:
+    """Ask for the quarter-hours of the window, all types of plant."""
+    return [SoapRequest(operation=_OPERATION, parameters={**window(start, end), **_HOW})]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per quarter of an hour and type of plant that has a value there."""
+    found = series(message.body, _OPERATION)
+    named = found.rename(lambda name: _TYPE_OF.get(name.casefold(), name))
+    return named.unpivot(
+        index=("delivery_start", "delivery_end"),
+        variable_name="production_type",
+        value_name="generation_mw",
+    ).filter(pl.col("generation_mw").is_not_null())
+
+
+CEPS_GENERATION = MarketSource(
+    name="ceps_generation",
+    provider=CEPS,
+    group=MarketGroup.GRID,
+    description="Generation of the Czech grid by type of plant, per quarter of an hour.",
+    feed=SoapFeed(
+        provider=CEPS,
+        url=SERVICE,
+        wsdl=WSDL,
+        requests=requests,
+        spellings=SPELLINGS,
+        every=timedelta(minutes=1),
+        span=timedelta(days=1),
+        overlap=timedelta(hours=3),
+        history_chunk=MOST_DAYS,
+    ),
+    parse=parse,
+    rows=Generation,
+    key=("production_type", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(minutes=45),
+    terms="Unclear: ČEPS publishes the service without terms of use; own use",
+)

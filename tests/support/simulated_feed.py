@@ -1,0 +1,94 @@
+"""A source's feed against its simulated provider, on real sockets, held against the journal."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import polars as pl
+
+from energy_platform.checks import CheckedRows, check_messages
+from energy_platform.errors import FeedError
+from energy_platform.feeds.http import HttpLimits
+from energy_platform.feeds.polling import PollingFeed
+from energy_platform.history import new_revisions
+from energy_platform.market_source import MarketSource
+from energy_platform.simulator.server import running
+from energy_platform.simulator.world import SimulatedProvider, World
+from tests.support.comparison import Comparison, compare
+from tests.support.feeds import MemorySession
+
+
+@asynccontextmanager
+async def polled(
+    world: World, provider: SimulatedProvider, source: MarketSource, session: MemorySession
+) -> AsyncIterator[None]:
+    """Run a provider, and a source's feed that asks it without a pause, for the context's length.
+
+    The feed is begun anew, from its cursor, whenever it fails.
+    """
+    assert isinstance(source.feed, PollingFeed)
+    limits = HttpLimits(timeout=timedelta(seconds=20))
+    every = timedelta(seconds=0.1 * world.clock.speed)
+    feed = replace(source.feed, every=every, limits=limits)
+
+    async def again_and_again() -> None:
+        while True:
+            with contextlib.suppress(FeedError):
+                await feed.run(session)
+            await asyncio.sleep(0.05)
+
+    async with running(world, [provider]):
+        asking = asyncio.create_task(again_and_again())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+
+
+def checked(source: MarketSource, session: MemorySession) -> CheckedRows:
+    """Return what came of all that landed."""
+    return check_messages(
+        source,
+        [replace(message, landing_offset=offset) for offset, message in enumerate(session.landed)],
+    )
+
+
+def compared(source: MarketSource, world: World, session: MemorySession) -> Comparison:
+    """Return what a warehouse would hold, held against the journal.
+
+    A journal may reach further back than the feed has ever asked; that is nobody's loss.
+    """
+    rows = checked(source, session).rows
+    found = compare(source, world.journal, new_revisions(rows, rows.clear(), source))
+    if rows.is_empty():
+        return found
+    asked = pl.col(source.event_time) >= rows[source.event_time].sort()[0]
+    return replace(found, lost=found.lost.filter(asked), stale=found.stale.filter(asked))
+
+
+async def settles(source: MarketSource, world: World, session: MemorySession) -> Comparison:
+    """Freeze the market and wait until all that it shows has landed; return the comparison.
+
+    Raises:
+        TimeoutError: Something is still missing after a while.
+    """
+    world.clock.freeze()
+    async with asyncio.timeout(30):
+        while True:
+            comparison = compared(source, world, session)
+            if comparison.stored and comparison.stale.is_empty():
+                return comparison
+            await asyncio.sleep(0.2)
+
+
+def new_session(world: World, provider: SimulatedProvider, source: MarketSource) -> MemorySession:
+    """Return a session for a source's feed that reaches the provider in place of the market."""
+    state = world.folder / "feeds" / source.name
+    state.mkdir(parents=True, exist_ok=True)
+    addresses = dict(provider.addresses(world.ports))
+    return MemorySession(source.name, state, addresses=addresses, clock=world.clock)
