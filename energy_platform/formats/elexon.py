@@ -95,9 +95,9 @@ def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFram
         if (said := problem(body)) is not None:
             raise ParseError(f"the reply is a refusal: {said}") from None
         raise
-    others = rows["dataset"].drop_nulls().unique().sort().to_list()
-    if others not in ([], [name]):
-        raise ParseError(f"the reply is of {', '.join(others)}, not of {name or 'this source'}")
+    found = rows["dataset"].drop_nulls().unique().sort().to_list()
+    if found not in ([], [name]):
+        raise ParseError(f"the reply is of {', '.join(found)}, not of {name or 'this source'}")
     return rows.select(**columns)
 
 
@@ -126,11 +126,12 @@ def problem(body: bytes) -> str | None:
     return " ".join("; ".join([str(said["title"]), *listed]).split())
 
 
-def newest_instant(body: bytes, field: str) -> datetime | None:
-    """Return the newest instant in a field of the records; None where there is none."""
-    path = () if body.lstrip()[:1] == b"[" else ("data",)
-    found = records(body, {field: INSTANT}, path=path)[field].max()
-    return cast("datetime | None", found)
+def newest_instant(body: bytes, name: str, field: str) -> datetime | None:
+    """Return the newest instant in a field of a dataset; None if there is none to be read."""
+    try:
+        return cast("datetime | None", dataset(body, name, newest=field)["newest"].max())
+    except ParseError:
+        return None
 
 
 def _listed(reason: Any) -> list[Any]:  # noqa: ANN401 (JSON may be anything)

@@ -50,7 +50,7 @@ ELEXON_FREQUENCY = MarketSource(
         span=timedelta(hours=1),
         overlap=timedelta(minutes=2),
         history_chunk=timedelta(days=1),
-        newest=partial(elexon.newest_instant, field="measurementTime"),
+        newest=partial(elexon.newest_instant, name="FREQ", field="measurementTime"),
         is_answer=elexon.is_answer,
     ),
     parse=parse,

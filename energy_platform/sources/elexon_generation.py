@@ -60,7 +60,7 @@ ELEXON_GENERATION = MarketSource(
         history_chunk=timedelta(
             hours=23
         ),  # and half an hour at most: a day is all that one may ask for
-        newest=partial(elexon.newest_instant, field="publishTime"),
+        newest=partial(elexon.newest_instant, name="FUELINST", field="publishTime"),
         is_answer=elexon.is_answer,
     ),
     parse=parse,
