@@ -1,0 +1,185 @@
+"""Backfills beside a running collector, killed and run again, held against the market's model.
+
+Simulator, collector and backfills are processes of their own, and all ask one provider.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+
+from energy_platform.backfill import catch_up
+from energy_platform.collector.service import feed_statuses
+from energy_platform.collector.source_task import FeedState
+from energy_platform.landing import LandingZone
+from energy_platform.market_source import MarketSource
+from energy_platform.registry import market_source
+from energy_platform.settings import Settings
+from energy_platform.simulator.journal import Journal
+from energy_platform.simulator.world import SimulatorPorts, addresses_file, clock_file
+from energy_platform.stores import open_micro_batches
+from energy_platform.tables import market_table
+from tests.support import collector_process
+from tests.support.comparison import compare
+from tests.support.feeds import free_ports
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(300)]
+
+PRICE, FREQUENCY = "energy_charts_price", "energy_charts_frequency"
+SCRIPT = str(Path(sys.executable).parent / "energy-platform")
+UP_SECONDS = 60.0
+
+
+@dataclass
+class Market:
+    """A simulated market and a collector of two of its sources."""
+
+    home: Path
+    http_port: int
+    environment: dict[str, str]
+    log: Path
+
+    def backfill(self, source: str, start: datetime, end: datetime) -> subprocess.Popen[str]:
+        """Start a backfill as a user would."""
+        return subprocess.Popen(
+            [SCRIPT, "backfill", source, "--start", f"{start:%Y-%m-%d}", "--end", f"{end:%Y-%m-%d}"],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def states(self) -> set[FeedState]:
+        return {status.state for status in feed_statuses(self.home).values()}
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[Market]:
+    home, log = tmp_path / "home", tmp_path / "collector.log"
+    home.mkdir()
+    ports = dict(zip((one.name for one in fields(SimulatorPorts)), free_ports(20), strict=False))
+    options = [
+        word
+        for name, port in ports.items()
+        for word in (f"--{name.replace('_', '-')}-port", str(port))
+    ]
+    environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
+    simulator = subprocess.Popen([SCRIPT, "simulate", *options], env=environment)
+    try:
+        _wait_for_answer(f"http://127.0.0.1:{ports['http']}/control/state")
+        with log.open("w") as output:
+            collector = subprocess.Popen(
+                [sys.executable, collector_process.__file__, PRICE, FREQUENCY],
+                env={
+                    **environment,
+                    "ENERGY_PLATFORM_ADDRESSES": addresses_file(home).read_text(),
+                    "ENERGY_PLATFORM_MARKET_CLOCK": str(clock_file(home)),
+                },
+                stderr=output,
+            )
+        try:
+            yield Market(home, ports["http"], environment, log)
+        finally:
+            collector.terminate()
+            assert collector.wait(30) == 0
+    finally:
+        simulator.terminate()
+        simulator.wait(30)
+
+
+def _wait_for_answer(url: str) -> None:
+    deadline = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            httpx.get(url).raise_for_status()
+        except httpx.TransportError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        else:
+            return
+
+
+def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
+    market: Market,
+) -> None:
+    seen: set[FeedState] = set()
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today - timedelta(days=180)
+    while market.states() != {FeedState.RUNNING}:
+        time.sleep(0.1)
+
+    def watch(process: subprocess.Popen[str], seconds: float) -> bool:
+        """Watch the collector until a process ends; say whether it did in time."""
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            seen.update(market.states())
+            time.sleep(0.2)
+        return process.poll() is not None
+
+    prices = market.backfill(PRICE, start, today)
+    frequency = market.backfill(FREQUENCY, today - timedelta(days=3), today)
+    assert not watch(prices, 12.0)
+    prices.send_signal(signal.SIGKILL)
+    prices.communicate()
+    assert watch(frequency, 60.0)
+    assert "3 of 3 chunks landed (0 by an earlier run" in frequency.communicate()[0]
+
+    again = market.backfill(PRICE, start, today)
+    assert watch(again, 120.0)
+    said, errors = again.communicate()
+    assert (again.returncode, errors) == (0, "")
+    summary = re.fullmatch(r"60 of 60 chunks landed \((\d+) by an earlier run, 0 empty\).*\n", said)
+    assert summary, said
+    assert 0 < int(summary[1]) < 60
+    finished = market.backfill(PRICE, start, today)
+    assert "finished before" in finished.communicate(timeout=60)[0]
+
+    # The collector went on undisturbed, and nobody was ever told to ask less.
+    assert seen == {FeedState.RUNNING}
+    log = market.log.read_text()
+    assert "another writer" not in log
+    assert "too many requests" not in log
+
+    httpx.post(f"http://127.0.0.1:{market.http_port}/control/freeze").raise_for_status()
+    settings = Settings(home=market.home)
+    journal = Journal(market.home / "simulator" / "journal")
+    zone = LandingZone.open(settings.landing_url)
+    _wait_for_rest(zone)
+    for source in (market_source(PRICE), market_source(FREQUENCY)):
+        _assert_all_is_there_once(source, settings, journal, zone)
+
+
+def _wait_for_rest(zone: LandingZone) -> None:
+    """Wait until the frequency, asked for each other second, has brought nothing for a while."""
+    end, since = -1, time.monotonic()
+    while time.monotonic() - since < 8.0:
+        time.sleep(0.5)
+        newest = zone.log(FREQUENCY).end_offset()
+        if newest != end:
+            end, since = newest, time.monotonic()
+
+
+def _assert_all_is_there_once(
+    source: MarketSource, settings: Settings, journal: Journal, zone: LandingZone
+) -> None:
+    batches = open_micro_batches(settings)
+    log = zone.log(source.name)
+    catch_up(batches, source, log.end_offset())
+    received = [message.received_at for message in log.read(0, log.end_offset())]
+    assert all(before <= after for before, after in pairwise(received))
+    stored = batches.warehouse.scan(market_table(source)).collect()
+    compared = compare(source, journal, stored)
+    assert compared.lost.is_empty()
+    assert compared.stale.is_empty()
+    assert compared.invented.is_empty()
+    assert compared.doubled == 0
+    assert compared.journalled > 150_000
+    assert json.loads(zone.writer(source.name).cursor or "{}")["reached"]
