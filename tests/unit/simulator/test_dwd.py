@@ -93,7 +93,7 @@ async def test_the_journal_says_what_the_files_do_over_a_restart(tmp_path: Path)
     rows = [row for one in later.journal.emissions(SOURCE) for row in one.rows]
     fresh = rows[len(first) :]
     assert len({(row["station_id"], row["observed_at"]) for row in first}) == len(first)
-    new = [row for row in fresh if row["observed_at"] > "2026-07-01T12:00"]
+    new = [row for row in fresh if row["observed_at"] > "2026-07-01T12:00:00+00:00"]
     assert len(new) == 3 * 20, "three times ten minutes of twenty stations"
     again = [row for row in fresh if row not in new]
     assert all(row["quality_level"] == 2 or row in first for row in again), "or a correction"
