@@ -11,7 +11,7 @@ from assets import market_assets
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_sources
 from resources import Platform
-from sensors import market_group_sensors, upkeep_schedules
+from sensors import alert_sensors, market_group_sensors, upkeep_schedules
 
 
 def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
@@ -19,7 +19,7 @@ def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
     known = list(sources)
     return Definitions(
         assets=market_assets(known),
-        sensors=market_group_sensors(known),
+        sensors=[*market_group_sensors(known), *alert_sensors()],
         schedules=upkeep_schedules(),
         resources={"platform": Platform()},
         # One process per run is the point of a warm worker; a process per step would undo it.

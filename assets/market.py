@@ -117,6 +117,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
     )
     def market_asset(platform: Platform) -> Iterator[MaterializeResult[None]]:
         report = platform.micro_batches.run(source)
+        platform.note(report)
         yield MaterializeResult(
             metadata=batch_metadata(report), check_results=list(check_results(report))
         )

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
+        alert_urls: Where alerts go: Apprise addresses, parted by commas or blanks; never printed.
+        alert_quarantine_percent: Which part of an hour's rows in quarantine is too much.
+        alert_quarantine_rows: How many it has to be at least.
+        alert_reminder_hours: After how long an incident that goes on is told again.
         log_level: What the processes log.
     """
 
@@ -62,6 +66,10 @@ class Settings(BaseSettings):
     linger_seconds: float = Field(default=0.2, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
+    alert_urls: SecretStr = SecretStr("")
+    alert_quarantine_percent: float = Field(default=5.0, ge=0, le=100)
+    alert_quarantine_rows: int = Field(default=20, ge=1)
+    alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

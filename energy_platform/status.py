@@ -1,19 +1,24 @@
-"""How every market source is doing: what landed, what was stored, how late it is."""
+"""How every market source is doing: what landed, what was stored, how late it is, what drifts."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from energy_platform.collector.service import feed_statuses
 from energy_platform.collector.source_task import FeedState, FeedStatus
-from energy_platform.market_rows import ForecastRows
+from energy_platform.lately import Lately, SourceLately
+from energy_platform.market_clock import MarketClock
 from energy_platform.market_session import missing_environment
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.tables import market_table, quarantine_table
-from energy_platform.warehouse.protocol import TableSummary
+from energy_platform.timeliness import Lateness, lateness, newest_moment
+
+_OWN_LAG: Final = timedelta(minutes=1)
+"""What a poll, a tick and a run take of the wall's time at most, when all is well."""
 
 
 class SourceState(StrEnum):
@@ -37,8 +42,15 @@ class SourceStatus:
         rows: Rows in the warehouse, every revision counted.
         last_event_at: The newest moment that the platform knows of: the newest row's event time,
             or when it was received, for forecasts and other rows about the future.
-        lag_seconds: How long ago that was.
+        lag_seconds: How long ago that was, in market time.
+        expected_lag_seconds: How long ago it may be, or how long after a publication's time.
+        is_daily: Whether values are due once a day.
+        late: Since when it is late and what is missing; None while it is on time.
         quarantined: Rows and messages in quarantine.
+        rows_lately: Rows and messages that were checked in the last hour.
+        refused_lately: Those of them that went to quarantine.
+        quarantine_rate: Their part; None where nothing was checked.
+        drift: How its newest batch differs from the accepted layout.
         needs: Environment variables that are missing.
         detail: The feed's last error in one line.
     """
@@ -51,7 +63,14 @@ class SourceStatus:
     rows: int
     last_event_at: datetime | None
     lag_seconds: float | None
+    expected_lag_seconds: float
+    is_daily: bool
+    late: Lateness | None
     quarantined: int
+    rows_lately: int
+    refused_lately: int
+    quarantine_rate: float | None
+    drift: tuple[str, ...]
     state: SourceState
     needs: list[str]
     detail: str
@@ -60,18 +79,47 @@ class SourceStatus:
 def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceStatus]:
     """Return every market source's status, in alphabetical order."""
     feeds = feed_statuses(settings.home)
+    lately = Lately(settings.home).by_source()
+    clock = market_clock(settings)
     return [
-        _status(source, settings, batches, feeds.get(source.name, FeedStatus()))
+        _status(
+            source,
+            settings,
+            batches,
+            clock=clock,
+            feed=feeds.get(source.name, FeedStatus()),
+            lately=lately.get(source.name, SourceLately()),
+        )
         for source in market_sources().values()
     ]
 
 
-def _status(
-    source: MarketSource, settings: Settings, batches: MicroBatches, feed: FeedStatus
+def market_clock(settings: Settings) -> MarketClock:
+    """Return the simulated market's clock, or the wall clock as one."""
+    if settings.market_clock is not None and settings.market_clock.exists():
+        return MarketClock.load(settings.market_clock)
+    now = datetime.now(UTC)
+    return MarketClock(origin=now, started_at=now)
+
+
+def _status(  # noqa: PLR0913 (a status is put together from all that is known)
+    source: MarketSource,
+    settings: Settings,
+    batches: MicroBatches,
+    *,
+    clock: MarketClock,
+    feed: FeedStatus,
+    lately: SourceLately,
 ) -> SourceStatus:
     summary = batches.warehouse.summary(market_table(source))
-    last_event_at = _last_event_at(source, summary)
-    lag = (datetime.now(UTC) - last_event_at).total_seconds() if last_event_at else None
+    # What was received, was by the wall clock; lag is counted on the market's.
+    received_at = summary.last_received_at and clock.at(summary.last_received_at)
+    newest = newest_moment(source, summary.last_event_at, received_at)
+    now = clock.now()
+    # In a market that runs faster, the platform's own minute still is one of the wall's.
+    late = lateness(
+        source, summary.last_event_at, received_at, now - _OWN_LAG * max(0.0, clock.speed - 1)
+    )
     needs = missing_environment(source, settings)
     return SourceStatus(
         name=source.name,
@@ -80,29 +128,29 @@ def _status(
         landed_offset=batches.landing.log(source.name).end_offset(),
         committed_offset=summary.committed_offset,
         rows=summary.rows,
-        last_event_at=last_event_at,
-        lag_seconds=lag,
+        last_event_at=newest,
+        lag_seconds=(now - newest).total_seconds() if newest else None,
+        expected_lag_seconds=source.expected_lag.total_seconds(),
+        is_daily=source.publication is not None,
+        late=late,
         quarantined=batches.warehouse.summary(quarantine_table(source)).rows,
-        state=_state(source, feed, needs, lag),
+        rows_lately=lately.rows,
+        refused_lately=lately.refused,
+        quarantine_rate=lately.refused / lately.rows if lately.rows else None,
+        drift=lately.drift,
+        state=_state(feed, needs, newest, late),
         needs=needs,
         detail=feed.detail,
     )
 
 
-def _last_event_at(source: MarketSource, summary: TableSummary) -> datetime | None:
-    if issubclass(source.rows, ForecastRows):
-        return summary.last_received_at
-    instants = [at for at in (summary.last_event_at, summary.last_received_at) if at is not None]
-    return min(instants, default=None)
-
-
 def _state(
-    source: MarketSource, feed: FeedStatus, needs: list[str], lag: float | None
+    feed: FeedStatus, needs: list[str], newest: datetime | None, late: Lateness | None
 ) -> SourceState:
     if needs:
         return SourceState.NEEDS
     if feed.state in (FeedState.BACKING_OFF, FeedState.FENCED):
         return SourceState(feed.state)
-    if lag is None:
+    if newest is None:
         return SourceState.WAITING
-    return SourceState.LATE if lag > source.expected_lag.total_seconds() else SourceState.FLOWING
+    return SourceState.LATE if late else SourceState.FLOWING

@@ -1,9 +1,16 @@
 """The platform's stores, handed to assets and sensors as one Dagster resource."""
 
+import logging
+import sqlite3
+
 from dagster import ConfigurableResource
 
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.lately import Lately
+from energy_platform.micro_batch import BatchReport, MicroBatches
+from energy_platform.settings import settings
 from energy_platform.stores import micro_batches
+
+_log = logging.getLogger(__name__)
 
 
 class Platform(ConfigurableResource[MicroBatches]):
@@ -17,3 +24,10 @@ class Platform(ConfigurableResource[MicroBatches]):
     def micro_batches(self) -> MicroBatches:
         """The way from the landing zone to both stores."""
         return micro_batches()
+
+    def note(self, report: BatchReport) -> None:
+        """Note what a batch said, for the status page and the alerts; they can do without it."""
+        try:
+            Lately(settings().home).add(report)
+        except sqlite3.Error as error:
+            _log.warning("what a batch of %s said was not noted: %s", report.source, error)

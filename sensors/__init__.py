@@ -1,6 +1,7 @@
-"""What starts runs: one sensor per market group, and the schedules of the platform's upkeep."""
+"""What starts runs, and what tells of trouble: sensors, and the schedules of the upkeep."""
 
+from sensors.alerts import alert_sensors
 from sensors.market_group import market_group_sensors
 from sensors.upkeep import upkeep_schedules
 
-__all__ = ["market_group_sensors", "upkeep_schedules"]
+__all__ = ["alert_sensors", "market_group_sensors", "upkeep_schedules"]

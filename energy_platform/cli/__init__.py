@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import backfill, market, platform, quarantine
+from energy_platform.cli import backfill, market, platform, quarantine, watch
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
@@ -29,6 +29,7 @@ platform.register(app)
 market.register(app)
 quarantine.register(app)
 backfill.register(app)
+watch.register(app)
 
 
 def main() -> None:

@@ -108,13 +108,17 @@ def down() -> None:
 
 
 def status(*, json: Json = False) -> None:
-    """Show each process and each market source with its lag."""
+    """Show each process and each market source: its lag, since when it is late, what drifts."""
+    from energy_platform.simulator.world import clock_file
     from energy_platform.status import source_statuses
     from energy_platform.stores import micro_batches
     from energy_platform.supervision.supervisor import Supervisor
 
-    processes = Supervisor(settings().home).statuses()
-    sources = source_statuses(settings(), micro_batches())
+    chosen = settings()
+    if chosen.markets is Markets.SIMULATED and chosen.market_clock is None:
+        chosen = chosen.model_copy(update={"market_clock": clock_file(chosen.home)})
+    processes = Supervisor(chosen.home).statuses()
+    sources = source_statuses(chosen, micro_batches())
     if json:
         print_json({"processes": processes, "sources": sources})
         return
@@ -125,19 +129,22 @@ def status(*, json: Json = False) -> None:
             [(one.name, str(one.pid or ""), one.state, one.restarts) for one in processes],
         )
     else:
-        console().print(f"Nothing runs from {settings().home}; `energy-platform up` starts it.\n")
+        console().print(f"Nothing runs from {chosen.home}; `energy-platform up` starts it.\n")
     print_table(
         "Sources",
         ["name", "protocol", "group", "landed", "committed", "rows", "last event", "lag",
-         "quarantined", "state"],
+         "quarantined", "last hour", "state", "since"],
         [_source_row(source) for source in sources],
     )  # fmt: skip
 
 
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:
-    state = " ".join([source.state, *source.needs]) + (
-        f": {source.detail}" if source.detail else ""
-    )
+    state = " ".join([source.state, *source.needs])
+    said = [
+        *([source.late.missing] if source.late else []),
+        *([source.detail] if source.detail else []),
+        *(["layout: " + "; ".join(source.drift)] if source.drift else []),
+    ]
     return (
         source.name,
         source.protocol,
@@ -148,7 +155,9 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
         source.last_event_at,
         None if source.lag_seconds is None else timedelta(seconds=source.lag_seconds),
         source.quarantined,
-        state,
+        "" if source.quarantine_rate is None else f"{source.quarantine_rate:.1%}",
+        ": ".join([state, *(["; ".join(said)] if said else [])]),
+        source.late.since if source.late else None,
     )
 
 

@@ -1,0 +1,185 @@
+"""What alerts remember over a restart: failed runs, open incidents, and lines not yet sent.
+
+One file of the home folder. Losing it loses no market data: incidents are told again. An address is
+known here by a digest only, for it is a secret.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from energy_platform.alerts.conditions import FailedRuns
+from energy_platform.alerts.incidents import Incident, News, Told
+from energy_platform.sqlite_file import SqliteFile
+
+LINES: Final = 500
+"""So many lines wait for one address at most; beyond, the oldest are given up, and logged."""
+
+_LATELY: Final = timedelta(minutes=15)
+"""For so long is a failed run something that is wrong now."""
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS failed_run (run_id TEXT PRIMARY KEY, job TEXT, at REAL, error TEXT);
+CREATE TABLE IF NOT EXISTS incident (
+    key TEXT PRIMARY KEY, text TEXT, over TEXT, opened_at REAL, seen_at REAL, told_at REAL
+);
+CREATE TABLE IF NOT EXISTS line (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT, told TEXT, text TEXT
+);
+CREATE TABLE IF NOT EXISTS address (digest TEXT PRIMARY KEY, failures INTEGER, not_before REAL);
+"""
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that waits to be sent."""
+
+    id: int
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How sending to an address has gone.
+
+    Attributes:
+        failures: Failures in a row.
+        not_before: When to try next.
+    """
+
+    failures: int = 0
+    not_before: datetime = _LONG_AGO
+
+
+class AlertBook:
+    """The alerts' memory in one home. Threads and processes may share it.
+
+    Args:
+        home: The home folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "alerts.sqlite"
+        self._file = SqliteFile(self._path, _SCHEMA)
+
+    def add_failed_run(self, run_id: str, job: str, at: datetime, error: str) -> None:
+        """Note a run that failed; a second time changes nothing."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO failed_run VALUES (?, ?, ?, ?)",
+                (run_id, job, at.timestamp(), error),
+            )
+
+    def failed_runs(self, now: datetime) -> list[FailedRuns]:
+        """Return which jobs' runs failed lately, and forget those before."""
+        with self._file.transaction() as connection:
+            before = (now - _LATELY).timestamp()
+            connection.execute("DELETE FROM failed_run WHERE at < ?", (before,))
+            # SQLite gives the other columns of the row that has the maximum.
+            found = connection.execute(
+                "SELECT job, COUNT(*), MAX(at), error FROM failed_run GROUP BY job ORDER BY job"
+            ).fetchall()
+        return [FailedRuns(job, count, _instant(at), error) for job, count, at, error in found]
+
+    def incidents(self) -> list[Incident]:
+        """Return the incidents that are open."""
+        if not self._path.exists():
+            return []
+        with self._file.transaction() as connection:
+            found = connection.execute("SELECT * FROM incident ORDER BY opened_at, key").fetchall()
+        return [
+            Incident(
+                key=key,
+                text=text,
+                over=over,
+                opened_at=_instant(opened_at),
+                seen_at=_instant(seen_at),
+                told_at=None if told_at is None else _instant(told_at),
+            )
+            for key, text, over, opened_at, seen_at, told_at in found
+        ]
+
+    def write(
+        self, incidents: Iterable[Incident], news: Sequence[News], addresses: Sequence[str]
+    ) -> None:
+        """Keep the open incidents and what to tell of them, in one step.
+
+        Args:
+            incidents: All that are open now.
+            news: What is to be told.
+            addresses: The digests of those to whom.
+        """
+        with self._file.transaction() as connection:
+            connection.execute("DELETE FROM incident")
+            connection.executemany(
+                "INSERT INTO incident VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        one.key,
+                        one.text,
+                        one.over,
+                        one.opened_at.timestamp(),
+                        one.seen_at.timestamp(),
+                        one.told_at and one.told_at.timestamp(),
+                    )
+                    for one in incidents
+                ],
+            )
+            connection.executemany(
+                "INSERT INTO line (address, told, text) VALUES (?, ?, ?)",
+                [(address, one.told, one.text) for address in addresses for one in news],
+            )
+            for address in addresses:
+                given_up = connection.execute(
+                    "DELETE FROM line WHERE address = ? AND id NOT IN"
+                    " (SELECT id FROM line WHERE address = ? ORDER BY id DESC LIMIT ?)",
+                    (address, address, LINES),
+                ).rowcount
+                if given_up:
+                    _log.error("%d alerts were never sent: more than %d wait", given_up, LINES)
+            # What waits for an address that is no longer set would wait for ever.
+            marks = ", ".join("?" * len(addresses))
+            connection.execute(f"DELETE FROM line WHERE address NOT IN ({marks})", addresses)  # noqa: S608 (only marks)
+
+    def waiting(self, address: str) -> list[Line]:
+        """Return the lines that wait for an address, in order."""
+        with self._file.transaction() as connection:
+            found = connection.execute(
+                "SELECT id, told, text FROM line WHERE address = ? ORDER BY id", (address,)
+            ).fetchall()
+        return [Line(number, News(Told(told), text)) for number, told, text in found]
+
+    def attempts(self, address: str) -> Attempts:
+        """Return how sending to an address has gone so far."""
+        with self._file.transaction() as connection:
+            found = connection.execute(
+                "SELECT failures, not_before FROM address WHERE digest = ?", (address,)
+            ).fetchone()
+        return Attempts(found[0], _instant(found[1])) if found else Attempts()
+
+    def sent(self, address: str, lines: Iterable[Line], *, not_before: datetime) -> None:
+        """Forget lines that have arrived."""
+        with self._file.transaction() as connection:
+            connection.executemany("DELETE FROM line WHERE id = ?", [(line.id,) for line in lines])
+            connection.execute(
+                "INSERT OR REPLACE INTO address VALUES (?, 0, ?)", (address, not_before.timestamp())
+            )
+
+    def not_sent(self, address: str, *, not_before: datetime) -> None:
+        """Note that an address could not be reached."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT INTO address VALUES (?, 1, ?) ON CONFLICT DO UPDATE"
+                " SET failures = failures + 1, not_before = excluded.not_before",
+                (address, not_before.timestamp()),
+            )
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,147 @@
+"""What is wrong at this moment, in the words of a message; what is news is decided elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from energy_platform.settings import Settings
+from energy_platform.status import SourceState, SourceStatus
+
+_BRIEF: Final = timedelta(minutes=1)
+_FOR_LONG: Final = timedelta(minutes=10)
+_ONE_DAY: Final = timedelta(days=1)
+
+
+class Trouble(StrEnum):
+    """What can be wrong."""
+
+    LATE = "late"
+    FEED = "feed"
+    SILENT = "silent"
+    QUARANTINE = "quarantine"
+    DRIFT = "drift"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One thing that is wrong now.
+
+    Attributes:
+        trouble: What is wrong.
+        subject: With which source or job.
+        text: What a message says of it, with what to do next.
+        over: What a message says once it is over.
+        patience: How long it has to last before anyone is told.
+    """
+
+    trouble: Trouble
+    subject: str
+    text: str
+    over: str
+    patience: timedelta = timedelta()
+
+    @property
+    def key(self) -> str:
+        """What tells it from others, also over a restart."""
+        return f"{self.trouble}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRuns:
+    """The runs of a job that failed lately."""
+
+    job: str
+    count: int
+    last_at: datetime
+    last_error: str
+
+
+def conditions(
+    statuses: Iterable[SourceStatus], failed: Iterable[FailedRuns], settings: Settings
+) -> list[Condition]:
+    """Return all that is wrong with these sources and runs."""
+    wrong = [one for status in statuses for one in _of_source(status, settings)]
+    return [*wrong, *(_of_runs(runs) for runs in failed)]
+
+
+def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
+    if status.needs:
+        return
+    name = status.name
+    lag = timedelta(seconds=status.expected_lag_seconds)
+    if status.late is not None:
+        yield Condition(
+            trouble=Trouble.LATE,
+            subject=name,
+            text=f"{name} is late since {_instant(status.late.since)}: {status.late.missing} not"
+            f" there (expected lag {_span(lag)}, last event {_instant(status.last_event_at)})."
+            " Next: energy-platform status",
+            over=f"{name} is on time again (last event {_instant(status.last_event_at)}).",
+            patience=_BRIEF,
+        )
+    if status.state in (SourceState.BACKING_OFF, SourceState.FENCED):
+        yield Condition(
+            trouble=Trouble.FEED,
+            subject=name,
+            text=f"{name}: its feed is {status.state} for {_span(_FOR_LONG)} or longer:"
+            f" {status.detail} (last event {_instant(status.last_event_at)})."
+            " Next: energy-platform status, and the collector's log",
+            over=f"{name}: its feed runs again.",
+            patience=_FOR_LONG,
+        )
+    if status.state is SourceState.WAITING:
+        yield Condition(
+            trouble=Trouble.SILENT,
+            subject=name,
+            text=f"{name} has never brought anything (expected lag {_span(lag)})."
+            " Next: energy-platform status, and the collector's log",
+            over=f"{name} flows.",
+            patience=max(lag, _FOR_LONG) + (_ONE_DAY if status.is_daily else timedelta()),
+        )
+    if _too_many_refused(status, settings):
+        yield Condition(
+            trouble=Trouble.QUARANTINE,
+            subject=name,
+            text=f"{name}: {status.refused_lately:,} of {status.rows_lately:,} rows of the last"
+            f" hour are in quarantine ({status.quarantine_rate:.0%})."
+            f" Next: energy-platform quarantine {name}",
+            over=f"{name}: its rows pass the checks again.",
+        )
+    if status.drift:
+        yield Condition(
+            trouble=Trouble.DRIFT,
+            subject=name,
+            text=f"{name}: its layout has drifted: {'; '.join(status.drift)}."
+            f" Next: energy-platform layout {name}",
+            over=f"{name} has its accepted layout.",
+        )
+
+
+def _too_many_refused(status: SourceStatus, settings: Settings) -> bool:
+    return (
+        status.refused_lately >= settings.alert_quarantine_rows
+        and (status.quarantine_rate or 0.0) * 100 > settings.alert_quarantine_percent
+    )
+
+
+def _of_runs(runs: FailedRuns) -> Condition:
+    times = "A run" if runs.count == 1 else f"{runs.count} runs"
+    return Condition(
+        trouble=Trouble.RUN,
+        subject=runs.job,
+        text=f"{times} of {runs.job} failed, the last at {_instant(runs.last_at)}:"
+        f" {runs.last_error}. Next: the run's page in the Dagster UI",
+        over=f"No run of {runs.job} has failed lately.",
+    )
+
+
+def _instant(instant: datetime | None) -> str:
+    return "never" if instant is None else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _span(span: timedelta) -> str:
+    minutes = span.total_seconds() / 60
+    return f"{minutes / 60:g} h" if minutes >= 120 else f"{minutes:g} min"  # noqa: PLR2004 (two hours)

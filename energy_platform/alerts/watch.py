@@ -1,0 +1,69 @@
+"""Looks at all sources and failed runs, keeps what is news, and has it sent beside the caller."""
+
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from energy_platform.alerts.book import AlertBook
+from energy_platform.alerts.conditions import conditions
+from energy_platform.alerts.delivery import Address, addresses, deliver
+from energy_platform.alerts.incidents import Incident, News, Told, advance
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.settings import Settings
+from energy_platform.status import source_statuses
+
+_log = logging.getLogger(__name__)
+_LEVELS: Final = {
+    Told.OPENED: logging.WARNING,
+    Told.REMINDED: logging.WARNING,
+    Told.OVER: logging.INFO,
+}
+_sending = threading.Lock()
+
+
+def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], list[News]]:
+    """Hold what is against what was told; return the open incidents and what is news.
+
+    The news is logged and kept for every address until it has been sent there, over restarts.
+
+    Raises:
+        UsageError: An alert address can't be used.
+    """
+    now = datetime.now(UTC)
+    book = AlertBook(settings.home)
+    to = addresses(settings.alert_urls.get_secret_value())
+    wrong = conditions(source_statuses(settings, batches), book.failed_runs(now), settings)
+    reminder = timedelta(hours=settings.alert_reminder_hours)
+    incidents, news = advance(book.incidents(), wrong, now, reminder=reminder)
+    book.write(incidents, news, [address.digest for address in to])
+    for one in news:
+        _log.log(_LEVELS[one.told], "%s: %s", one.told, one.text)
+    return incidents, news
+
+
+def start_delivery(settings: Settings) -> threading.Thread | None:
+    """Send what waits in a thread of its own; None where one is under way or nobody is told.
+
+    Whoever calls goes on at once: a webhook that hangs holds up nothing but its own message.
+    """
+    to = addresses(settings.alert_urls.get_secret_value())
+    if not to or not _sending.acquire(blocking=False):
+        return None
+    thread = threading.Thread(
+        target=_deliver_all, args=(AlertBook(settings.home), to), name="alerts", daemon=True
+    )
+    thread.start()
+    return thread
+
+
+def _deliver_all(book: AlertBook, to: list[Address]) -> None:
+    try:
+        for address in to:
+            try:
+                deliver(book, address)
+            except Exception as error:  # noqa: BLE001 (the next look tries again)
+                # No more than its kind: the text may hold the address.
+                _log.error("%s: sending failed: %s", address.name, type(error).__name__)
+    finally:
+        _sending.release()

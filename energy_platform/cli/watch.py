@@ -1,0 +1,106 @@
+"""Commands about what goes wrong: alerts, and layouts that drift."""
+
+from typing import Annotated, Final
+
+import typer
+
+from energy_platform.cli.market import SourceName
+from energy_platform.cli.output import console, count, print_json, print_table
+from energy_platform.cli.platform import Json
+from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.settings import settings
+
+_LOOKED_AT_BYTES: Final = 256 * 1024 * 1024
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (alerts, layout):
+        app.command()(command)
+
+
+def alerts(
+    *,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a trial message to every alert address.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List what is wrong at the moment; where it is told is ENERGY_PLATFORM_ALERT_URLS."""
+    from energy_platform.alerts.book import AlertBook
+
+    if test:
+        _try_addresses()
+        return
+    incidents = AlertBook(settings().home).incidents()
+    if json:
+        print_json(incidents)
+    elif not incidents:
+        console().print("Nothing is wrong.")
+    else:
+        print_table(
+            "Alerts",
+            ["since", "told", "what"],
+            [(one.opened_at, one.told_at, one.text) for one in incidents],
+        )
+
+
+def _try_addresses() -> None:
+    from apprise import NotifyType
+
+    from energy_platform.alerts.delivery import addresses, send
+
+    to = addresses(settings().alert_urls.get_secret_value())
+    if not to:
+        raise UsageError("ENERGY_PLATFORM_ALERT_URLS names no address")
+    failed = [
+        address.name
+        for address in to
+        if not send(address, "Energy Platform", "This is a trial of alerts.", NotifyType.INFO)
+    ]
+    if failed:
+        raise EnergyPlatformError(f"not reached: {', '.join(failed)}")
+    console().print(f"sent to {count(len(to), 'address').replace('addresss', 'addresses')}")
+
+
+def layout(
+    source_name: SourceName,
+    *,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Make the new layout the accepted one.")
+    ] = False,
+    messages: Annotated[
+        int, typer.Option(min=1, help="How many of the newest messages to look at.")
+    ] = 1_000,
+    json: Json = False,
+) -> None:
+    """Show how what a provider sends differs from the accepted layout; exits with 1 if it does.
+
+    With --accept the newest messages' layout is accepted, and the check passes from then on.
+    """
+    from energy_platform.lately import Lately
+    from energy_platform.layouts import watch
+    from energy_platform.registry import market_source
+    from energy_platform.stores import micro_batches
+    from energy_platform.tables import market_table
+
+    source, batches = market_source(source_name), micro_batches()
+    # What no batch has taken yet has been held against nothing.
+    stop = batches.warehouse.committed_offset(market_table(source))
+    newest = batches.landing.log(source.name).read(
+        max(0, stop - messages), stop, limit_bytes=_LOOKED_AT_BYTES
+    )
+    look = watch.accept if accept else watch.pending
+    differences = look(batches.landing.notes, source.name, newest)
+    if accept:
+        Lately(settings().home).forget_drift(source.name)
+    if json:
+        print_json({"differences": differences, "accepted": accept})
+    else:
+        for difference in differences:
+            console().print(difference)
+        looked_at = f"in {count(len(newest), 'message')}"
+        said = "Accepted" if accept else "Differs"
+        console().print(f"{said if differences else 'No difference'} {looked_at}.")
+    if differences and not accept:
+        raise typer.Exit(1)
