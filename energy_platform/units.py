@@ -8,6 +8,11 @@ from typing import Final
 UNITS: Final = {
     "_eur_per_mwh": "EUR/MWh",
     "_gbp_per_mwh": "GBP/MWh",
+    "_eur_per_mw": "EUR/MW",
+    "_eur_per_mw_per_h": "EUR/MW/h",
+    "_kwh_per_h": "kWh/h",
+    "_kwh_per_d": "kWh/d",
+    "_kwh_per_nm3": "kWh/Nm³",
     "_mwh": "MWh",
     "_mw": "MW",
     "_hz": "Hz",

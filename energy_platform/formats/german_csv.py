@@ -23,8 +23,8 @@ def text_table(body: bytes) -> pl.DataFrame:
     text = _decoded(body)
     lines = pl.Series(text.splitlines(), dtype=pl.String)
     fields = lines.filter(lines.str.strip_chars() != "").str.count_matches(";", literal=True) + 1
-    if fields.n_unique() > 1:
-        raise ParseError(f"lines have {fields.min()} to {fields.max()} fields")
+    if len(counts := fields.unique().sort().to_list()) > 1:
+        raise ParseError(f"lines have {counts[0]} to {counts[-1]} fields")
     try:
         table = pl.read_csv(
             text.encode(), separator=";", quote_char=None, infer_schema=False
