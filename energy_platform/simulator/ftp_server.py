@@ -104,7 +104,6 @@ class FtpSite:
 
 def put(target: Path, content: bytes, at: datetime) -> None:
     """Write a file beside its place and rename it, dated with market time, as a good publisher."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     unfinished.write_bytes(content)
     os.utime(unfinished, (at.timestamp(), at.timestamp()))
@@ -114,16 +113,11 @@ def put(target: Path, content: bytes, at: datetime) -> None:
 async def publish(world: World, source: str, target: Path, content: bytes, at: datetime) -> None:
     """Put a file in its place; or as a bad publisher does it, if a fault says so."""
     if half := world.faults.take(source, FaultKind.HALF_WRITTEN_FILE):
-        _write_half(target, content)
+        await asyncio.to_thread(target.write_bytes, content[: len(content) // 2])
         await asyncio.sleep(half.seconds)
     put(target, content, at)
     if world.faults.take(source, FaultKind.DUPLICATE):
         os.utime(target, (at.timestamp() + 1, at.timestamp() + 1))
-
-
-def _write_half(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content[: len(content) // 2])
 
 
 def certificate(world: World) -> Path:

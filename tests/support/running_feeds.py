@@ -27,6 +27,20 @@ async def run_until(
             await running
 
 
+async def listening(port: int) -> None:
+    """Wait until a server of this machine takes connections on a port."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
+
+
 async def failure(feed: Feed, session: MemorySession) -> FeedError:
     """Run a feed until it fails, and return how."""
     with pytest.raises(FeedError) as caught:

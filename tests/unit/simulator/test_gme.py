@@ -1,6 +1,8 @@
 """GME's simulated side, met by the real feed and the real parser by FTP with implicit TLS."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,7 @@ from energy_platform.sources.gme_day_ahead_price import GME_DAY_AHEAD_PRICE as S
 from energy_platform.sources.gme_day_ahead_price import is_current
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
-from tests.support.running_feeds import comes_true, run_until
+from tests.support.running_feeds import comes_true, listening, run_until
 
 assert isinstance(SOURCE.feed, FtpFeed)
 BEFORE_THE_AUCTION = datetime(2026, 3, 28, 11, 30, tzinfo=UTC)
@@ -31,6 +33,14 @@ def feed(world: World) -> FtpFeed:
     assert isinstance(SOURCE.feed, FtpFeed)
     quick = timedelta(seconds=0.2)
     return replace(SOURCE.feed, ca_file=certificate(world), settle=quick, answer_seconds=5.0)
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[None]:
+    """Run the server, from when it takes connections."""
+    async with running(world, [PROVIDER]):
+        await listening(world.ports.gme_ftps)
+        yield
 
 
 def checked(session: MemorySession) -> CheckedRows:
@@ -48,7 +58,7 @@ def assert_same(world: World, session: MemorySession) -> None:
 async def test_what_is_published_lands_and_is_the_journal_s(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION, speed=600.0)
     session = a_session(world, SOURCE.name)
-    async with running(world, [PROVIDER]):
+    async with served(world):
         running_feed = asyncio.create_task(feed(world).run(session))
         while not any("20260329" in one.context["url"] for one in session.landed):
             await asyncio.sleep(0.1)
@@ -67,10 +77,10 @@ async def test_what_is_published_lands_and_is_the_journal_s(tmp_path: Path) -> N
 async def test_a_restart_of_both_sides_loses_and_doubles_nothing(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION)
     session = a_session(world, SOURCE.name)
-    async with running(world, [PROVIDER]):
+    async with served(world):
         await run_until(feed(world), session, lambda: len(session.landed) >= 3)
     emitted = journalled_rows(SOURCE, world.journal).height
-    async with running(world, [PROVIDER]):
+    async with served(world):
         await asyncio.sleep(0.5)
         assert journalled_rows(SOURCE, world.journal).height == emitted
         with pytest.raises(TimeoutError):
@@ -82,8 +92,7 @@ async def test_a_wrong_password_is_said_without_it(tmp_path: Path) -> None:
     world = a_world(tmp_path)
     session = a_session(world, SOURCE.name)
     session.secrets["GME_FTP_PASSWORD"] = "hunter2"
-    async with running(world, [PROVIDER]):
-        await asyncio.sleep(0.3)
+    async with served(world):
         with pytest.raises(FeedError, match="530") as raised:
             await feed(world).run(session)
     assert "hunter2" not in str(raised.value)
@@ -96,7 +105,7 @@ async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION)
     session = a_session(world, SOURCE.name)
     world.faults.ask(SOURCE.name, Fault(kind, seconds=1.0))
-    async with running(world, [PROVIDER]):
+    async with served(world):
         patient = replace(feed(world), every=timedelta(seconds=0.2), patience=100)
         await run_until(patient, session, lambda: len(session.landed) >= 3)
         assert_same(world, session)
@@ -108,7 +117,7 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     session = a_session(world, SOURCE.name)
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW, count=4))  # every edition there is
-    async with running(world, [PROVIDER]):
+    async with served(world):
         eager = replace(feed(world), every=timedelta(seconds=0.2))
         await run_until(eager, session, lambda: checked(session).quarantined.height >= 4)
         await comes_true(lambda: assert_same(world, session))

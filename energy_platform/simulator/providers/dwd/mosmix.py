@@ -65,6 +65,11 @@ _ELEMENTS: Final = {
 """As DWD orders them; visibility is there so that a reader must choose."""
 
 
+def folders(stations: Sequence[str]) -> list[str]:
+    """Return where the files of these stations lie."""
+    return [f"{FOLDER}/{station}/kml" for station in stations]
+
+
 def newest_issue(now: datetime) -> datetime:
     """Return the time of the newest issue that has appeared."""
     appeared = now - _APPEARS_AFTER - _FIRST_ISSUE
@@ -104,7 +109,7 @@ def kmz(station: str, issued: datetime, shown: pl.DataFrame) -> bytes:
         f'                <dwd:Forecast dwd:elementName="{name}">\n'
         f"                    <dwd:value>{_values(shown[name])}</dwd:value>\n"
         "                </dwd:Forecast>\n"
-        for name in _ELEMENTS
+        for name in shown.columns[1:]
     )
     latitude, longitude, height = place(station)
     document = _DOCUMENT.format(

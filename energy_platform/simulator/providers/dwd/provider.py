@@ -44,6 +44,8 @@ class Dwd:
     async def run(self, world: World) -> None:
         """Serve the folders, and rewrite their files for ever."""
         root = world.folder / self.name / "ftp"
+        for folder in (wind.FOLDER, *mosmix.folders(self.forecast_stations)):
+            (root / folder).mkdir(parents=True, exist_ok=True)
         site = FtpSite(
             world=world,
             root=root,

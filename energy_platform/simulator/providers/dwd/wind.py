@@ -4,6 +4,9 @@ A third of the stations rewrite their files each ten minutes, so each does so tw
 values are missing, and some are corrected twenty minutes later with a higher quality level. What
 was measured is a function of the instant, so a restart goes on where it was. Rows are journalled
 just before the files that show them appear; a restart may journal the newest ones again.
+
+The `recent` files tell of some days before. They are not journalled: only who asks for the past
+sees them.
 """
 
 import asyncio
@@ -24,6 +27,7 @@ from energy_platform.simulator.world import World
 
 SOURCE: Final = "dwd_wind_observation"
 FOLDER: Final = "climate_environment/CDC/observations_germany/climate/10_minutes/wind/now"
+RECENT: Final = "climate_environment/CDC/observations_germany/climate/10_minutes/wind/recent"
 STATIONS: Final = tuple(
     f"{number:05d}"
     for number in (
@@ -34,6 +38,8 @@ STATIONS: Final = tuple(
 )
 """As many as DWD measures wind at; the numbers of most are made up."""
 
+_RECENT_DAYS: Final = 10
+"""DWD's own go back 500."""
 _EVERY: Final = timedelta(minutes=10)
 _GROUPS: Final = 3
 _CORRECTED_AFTER: Final = timedelta(minutes=20)
@@ -49,15 +55,15 @@ _ABSENT: Final = (
 )
 
 
-def measured(world: World, station: str, as_of: datetime) -> pl.DataFrame:
+def measured(world: World, station: str, as_of: datetime, *, days: int = 1) -> pl.DataFrame:
     """Return what a station's file shows at an instant, in the columns of the source's table.
 
-    One row for each ten minutes since yesterday's midnight (UTC), by their end; speed and
-    direction are null where nothing was measured.
+    One row for each ten minutes since the midnight (UTC) so many days before, by their end; speed
+    and direction are null where nothing was measured.
     """
     midnight = as_of.replace(hour=0, minute=0, second=0, microsecond=0)
     ends = pl.datetime_range(
-        midnight - timedelta(days=1), as_of, _EVERY, time_unit="us", eager=True
+        midnight - timedelta(days=days), as_of, _EVERY, time_unit="us", eager=True
     ).cast(INSTANT)
     seconds = ends.dt.epoch("s").to_numpy().astype(float)
     speeds = world.signal(f"wind {station}", mean=5.5, daily=1.0, noise=4.0).at(seconds)
@@ -97,7 +103,6 @@ def archive(station: str, shown: pl.DataFrame, more: str = "") -> bytes:
 async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
     """Rewrite the stations' files below `root`, all at first, then a third each ten minutes."""
     folder = root / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     if recorded := world.recorded(SOURCE):
         for number, file in enumerate(recorded):
             target = folder / _file_name(f"{number:05d}")
@@ -118,6 +123,22 @@ async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) ->
         due = [one for one in stations if known[one] <= at - _GROUPS * _EVERY or _group(one, at)]
 
 
+async def publish_recent_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
+    """Rewrite the stations' files of the last days below `root`, now and after each midnight."""
+    folder = root / RECENT
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        now = world.clock.now()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        for station in stations:
+            rows = measured(world, station, midnight - _EVERY, days=_RECENT_DAYS)
+            ftp_server.put(
+                folder / f"10minutenwerte_wind_{station}_akt.zip", archive(station, rows), now
+            )
+            await asyncio.sleep(0)
+        await world.clock.sleep_until(midnight + timedelta(days=1))
+
+
 async def _publish(
     world: World, folder: Path, due: Sequence[str], at: datetime, known: dict[str, datetime]
 ) -> None:
@@ -131,9 +152,8 @@ async def _publish(
             rows = rows.join(before, on=rows.columns, how="anti", nulls_equal=True)
         news.append(rows)
         await asyncio.sleep(0)
-    fresh = pl.concat(news)
-    if not fresh.is_empty():
-        world.journal.emit(SOURCE, at, fresh.to_dicts())
+    if fresh := [row for rows in news for row in rows.to_dicts()]:
+        world.journal.emit(SOURCE, at, fresh)
     for station, rows in shown.items():
         more = ""
         if world.faults.take(SOURCE, FaultKind.BAD_ROW):

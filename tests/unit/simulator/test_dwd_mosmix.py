@@ -1,0 +1,144 @@
+"""DWD's simulated forecasts, met by the real feed and the real parser by FTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from energy_platform.checks import CheckedRows, check_messages
+from energy_platform.feeds.ftp import FtpFeed
+from energy_platform.formats.dwd_mosmix import STATIONS
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.dwd.mosmix import kmz, newest_issue
+from energy_platform.simulator.providers.dwd.provider import Dwd
+from energy_platform.simulator.server import running
+from energy_platform.simulator.world import World
+from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST as SOURCE
+from tests.support.comparison import compare, journalled_rows
+from tests.support.feeds import MemorySession, a_session, a_world
+from tests.support.running_feeds import comes_true, listening, run_until
+
+assert isinstance(SOURCE.feed, FtpFeed)
+SOME = STATIONS[:4]
+PROVIDER = Dwd(wind_stations=(), forecast_stations=SOME)
+FEED = replace(
+    SOURCE.feed,
+    folders=tuple(f"{station}/kml/" for station in SOME),
+    settle=timedelta(seconds=0.2),
+    every=timedelta(seconds=0.2),
+    answer_seconds=5.0,
+)
+BEFORE_AN_ISSUE = datetime(2026, 3, 28, 22, 20, tzinfo=UTC)
+"""The issue of 21:00 appears at 22:30."""
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[None]:
+    """Run the server, from when it takes connections."""
+    async with running(world, [PROVIDER]):
+        await listening(world.ports.ftp)
+        yield
+
+
+def checked(session: MemorySession) -> CheckedRows:
+    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
+    return check_messages(SOURCE, landed)
+
+
+def assert_same(world: World, session: MemorySession) -> None:
+    found = compare(SOURCE, world.journal, checked(session).rows)
+    assert found.journalled > 0
+    assert found.lost.is_empty()
+    assert found.invented.is_empty()
+    assert found.doubled == 0
+
+
+async def test_each_issue_lands_and_is_the_journal_s(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE, speed=120.0)
+    session = a_session(world, SOURCE.name)
+    async with served(world):
+        await run_until(FEED, session, lambda: len(session.landed) >= 2 * len(SOME))
+        world.clock.freeze()
+        assert_same(world, session)
+    rows = checked(session).rows
+    assert rows["run_at"].unique().dt.hour().sort().to_list() == [15, 21]
+    assert rows.height == 2 * len(SOME) * 247
+    cells = rows.select(SOURCE.value_columns)
+    assert cells.null_count().sum_horizontal().item() == 2 * len(SOME), "radiation's first step"
+    assert rows["station_name"][0] == "MÜHLE 10015"
+
+
+async def test_a_restarted_simulator_writes_the_same_files(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
+    session = a_session(world, SOURCE.name)
+    async with served(world):
+        await run_until(FEED, session, lambda: len(session.landed) >= len(SOME))
+    emitted = journalled_rows(SOURCE, world.journal).height
+    async with served(world):
+        await asyncio.sleep(1.0)
+        assert journalled_rows(SOURCE, world.journal).height == emitted
+        with pytest.raises(TimeoutError):
+            await run_until(FEED, session, lambda: len(session.landed) > len(SOME), seconds=2.0)
+    assert_same(world, session)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.TRUNCATED, FaultKind.HALF_WRITTEN_FILE])
+async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
+    session = a_session(world, SOURCE.name)
+    world.faults.ask(SOURCE.name, Fault(kind, seconds=1.0))
+    async with served(world):
+        patient = replace(FEED, patience=100)
+        await run_until(patient, session, lambda: len(session.landed) >= len(SOME))
+    assert_same(world, session)
+
+
+async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
+    session = a_session(world, SOURCE.name)
+    world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
+    world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
+    async with served(world):
+        await run_until(FEED, session, lambda: checked(session).quarantined.height == 2)
+        await comes_true(lambda: assert_same(world, session))
+    reasons = checked(session).quarantined["reason"].to_list()
+    assert any("not a whole ZIP archive" in reason for reason in reasons)
+    assert any("wind_speed_m_per_s = 999.0" in reason for reason in reasons)
+
+
+async def test_a_station_without_a_folder_holds_no_other_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
+    session = a_session(world, SOURCE.name)
+    feed = replace(FEED, folders=("99999/kml/", *FEED.folders))
+    async with served(world):
+        await run_until(feed, session, lambda: len(session.landed) >= len(SOME))
+    assert "single_stations/99999/kml/ is not there" in caplog.text
+
+
+async def test_recorded_files_are_served_in_place_of_the_model(tmp_path: Path) -> None:
+    recorded = tmp_path / "replay" / SOURCE.name
+    recorded.mkdir(parents=True)
+    empty = pl.DataFrame(
+        {"valid_at": [datetime(2026, 1, 1, 4, tzinfo=UTC)], "TTT": [280.0]},
+        schema_overrides={"valid_at": pl.Datetime("us", "UTC")},
+    )
+    issued = datetime(2026, 1, 1, 3, tzinfo=UTC)
+    (recorded / f"{SOME[1]}.kmz").write_bytes(kmz(SOME[1], issued, empty))
+    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE, replay=tmp_path / "replay")
+    session = a_session(world, SOURCE.name)
+    async with served(world):
+        await run_until(FEED, session, lambda: len(session.landed) == 1)
+    assert_same(world, session)
+    assert checked(session).rows["temperature_deg_c"].to_list() == [6.85]
+
+
+def test_the_newest_issue() -> None:
+    assert newest_issue(datetime(2026, 3, 28, 22, 29, tzinfo=UTC)).hour == 15
+    assert newest_issue(datetime(2026, 3, 28, 22, 30, tzinfo=UTC)).hour == 21
