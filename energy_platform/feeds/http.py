@@ -5,6 +5,7 @@ from a whole one, a refusal is understood, and no message names a parameter's va
 """
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -49,7 +50,17 @@ class HttpReply:
 
 def http_client(limits: HttpLimits) -> httpx.AsyncClient:
     """Return a client that keeps its connections alive for as long as it is open."""
+    logging.getLogger("httpx").addFilter(_names_no_query)
     return httpx.AsyncClient(timeout=limits.timeout.total_seconds())
+
+
+def _names_no_query(record: logging.LogRecord) -> bool:
+    """Take the query, which may hold a token, out of what httpx logs of each request."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            place(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
+        )
+    return True
 
 
 async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)

@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ Marks = Mapping[str, str]
 """What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
 
 _HASH = "sha256"
+_LANDS_AFTER_SECONDS = 5.0
+"""A long round lands what it has so far, so that its first answers don't wait for its last."""
 
 
 class PollRequest(Protocol):
@@ -100,6 +104,9 @@ class PollingFeed(ABC, Generic[RequestT]):
         newest: The newest instant for which a body holds a value, if it holds any; windows then
             start there, so a provider that is slow to publish leaves no hole. Without it, windows
             start at the time of the last round.
+        following: The request that asks for the rest, where a body is only one page of an answer.
+        essence: What of a body tells it from one that says something else, where no two bodies are
+            the same; a body whose essence is that of the last one is not landed again.
         history_chunk: The longest window that one question about the past may ask for; None where
             the provider keeps no history.
         limits: What one exchange may cost.
@@ -112,6 +119,8 @@ class PollingFeed(ABC, Generic[RequestT]):
     overlap: timedelta = timedelta()
     ahead: timedelta = timedelta()
     newest: Callable[[bytes], datetime | None] | None = None
+    following: Callable[[RequestT, bytes], RequestT | None] | None = None
+    essence: Callable[[bytes], bytes] | None = None
     history_chunk: timedelta | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
 
@@ -169,9 +178,21 @@ class PollingFeed(ABC, Generic[RequestT]):
         self, session: FeedSession, ask: Ask[RequestT], request: RequestT
     ) -> Sequence[RawMessage]:
         """Put one question about the past, as if nothing had been asked before."""
-        await session.turn(self.provider)
-        answer = await ask(request, {})
-        return [] if answer.message is None else [answer.message]
+        messages: list[RawMessage] = []
+        page: RequestT | None = request
+        while page is not None:
+            await session.turn(self.provider)
+            answer = await ask(page, {})
+            if answer.message is not None:
+                messages.append(answer.message)
+            page = self._rest(page, answer)
+        return messages
+
+    def _rest(self, request: RequestT, answer: Answer) -> RequestT | None:
+        """Return the request for what follows an answer, if it was only a page."""
+        if self.following is None or answer.message is None:
+            return None
+        return self.following(request, answer.message.body)
 
     def window(self, reached: datetime | None, now: datetime) -> tuple[datetime, datetime]:
         """Return the window to ask for next, at most `span` long."""
@@ -181,7 +202,9 @@ class PollingFeed(ABC, Generic[RequestT]):
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
         """Ask for one window and land what it brings; say whether the feed has caught up with now.
 
-        One failing request holds back the window, not the others of its round.
+        One failing request holds back the window, not the others of its round. What lands on the
+        way lands without a cursor: after a restart the window is asked for again, and its repeats
+        add no row.
         """
         now = session.now()
         start, end = self.window(progress.reached, now)
@@ -194,7 +217,10 @@ class PollingFeed(ABC, Generic[RequestT]):
         messages: list[RawMessage] = []
         bodies: list[bytes | None] = []
         failures: list[FeedError] = []
-        for request in requests:
+        waiting = deque(requests)
+        landed_at = time.monotonic()
+        while waiting:
+            request = waiting.popleft()
             await session.turn(self.provider)
             known = marks.get(request.key, {})
             try:
@@ -204,13 +230,15 @@ class PollingFeed(ABC, Generic[RequestT]):
                 if error.retry_after_seconds is not None:
                     break
                 continue
-            marks[request.key] = answer.marks
+            remembered = marks[request.key] = self._remembered(answer)
             bodies.append(answer.message.body if answer.message else None)
-            if answer.message is not None:
-                digest = hashlib.sha256(answer.message.body).hexdigest()
-                marks[request.key] = {**answer.marks, _HASH: digest}
-                if digest != known.get(_HASH):
-                    messages.append(answer.message)
+            if answer.message is not None and remembered[_HASH] != known.get(_HASH):
+                messages.append(answer.message)
+            if (page := self._rest(request, answer)) is not None:
+                waiting.appendleft(page)
+            if messages and time.monotonic() - landed_at > _LANDS_AFTER_SECONDS:
+                await session.land(messages)
+                messages, landed_at = [], time.monotonic()
         progress.marks = marks
         if not failures:
             progress.reached = self._reached(progress.reached, end, now, bodies)
@@ -219,6 +247,14 @@ class PollingFeed(ABC, Generic[RequestT]):
         if failures:
             raise _together(failures)
         return end >= now
+
+    def _remembered(self, answer: Answer) -> Marks:
+        """Return what tells, next time, whether an answer says something new."""
+        if answer.message is None:
+            return answer.marks
+        body = answer.message.body
+        digest = hashlib.sha256(body if self.essence is None else self.essence(body)).hexdigest()
+        return {**answer.marks, _HASH: digest}
 
     def _reached(
         self,
