@@ -27,6 +27,7 @@ def read_xml(payload: bytes) -> etree._Element:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,  # between elements only; half of all nodes are such
     )
     try:
         root = etree.fromstring(payload, parser)
