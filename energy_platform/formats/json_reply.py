@@ -87,6 +87,15 @@ def number(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(stripped.cast(pl.Float64, strict=False), garbled)
 
 
+def numbers(values: Sequence[object]) -> pl.Series:
+    """Return JSON values as numbers: null stays, text is read as by `number`, all else is NaN."""
+    try:
+        return pl.Series(values, dtype=pl.Float64)
+    except (TypeError, OverflowError):
+        text = [value if value is None or type(value) is str else str(value) for value in values]
+        return pl.select(number(pl.lit(pl.Series(text, dtype=pl.String)))).to_series()
+
+
 def instant(text: pl.Expr) -> pl.Expr:
     """Return ISO 8601 text as UTC instants; null where it is none. Without an offset it is UTC."""
     return text.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)

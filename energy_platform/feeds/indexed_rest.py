@@ -1,0 +1,108 @@
+"""REST with a table of contents: files whose names only an index knows, asked for by instants.
+
+A question names an instant; which file holds it is looked up in the index just before. So questions
+stay a pure function of their window, as those of any polled feed, for live rounds and for history.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from energy_platform.errors import FeedError, ParseError
+from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.http import place
+from energy_platform.feeds.polling import Answer, Ask, Marks
+from energy_platform.feeds.rest import RestFeed, RestRequest
+
+_MIDWEEK = timedelta(days=3, hours=12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedRequest(RestRequest):
+    """A question for the file that holds an instant.
+
+    Attributes:
+        url: Where the file is, with `{name}` in the place of the name that the index has for it.
+        index_url: Where the index is.
+        holds: An instant that lies well inside the file.
+    """
+
+    index_url: str
+    holds: datetime
+
+    @property
+    def key(self) -> str:
+        """The file's place, and the instant that it holds."""
+        return f"{self.url}@{self.holds.isoformat()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexedRestFeed(RestFeed):
+    """Polls files that an index lists by the instants at which they begin.
+
+    The index may run behind the files or ahead of them: what it does not list, and what is listed
+    and absent, is not there yet.
+
+    Attributes:
+        index: Reads an index: each file's name, and the instant at which the file begins.
+        length: How long a file is at most; an instant that no listed file reaches is in none.
+    """
+
+    index: Callable[[bytes], Sequence[tuple[str, datetime]]]
+    length: timedelta
+
+    @asynccontextmanager
+    async def connection(self, session: FeedSession) -> AsyncIterator[Ask[RestRequest]]:
+        """Open a client that looks every file up first; an index is kept for half a round."""
+        indexes: dict[str, tuple[float, Sequence[tuple[str, datetime]]]] = {}
+        now = asyncio.get_running_loop().time
+
+        async with super().connection(session) as ask:
+
+            async def listed(url: str) -> Sequence[tuple[str, datetime]]:
+                fresh_until, files = indexes.get(url, (0.0, ()))
+                if now() >= fresh_until:
+                    answer = await ask(RestRequest(url=url), {})
+                    await session.turn(self.provider)
+                    files = self._files(answer, url)
+                    indexes[url] = (now() + session.wall_seconds(self.every / 2), files)
+                return files
+
+            async def ask_for_file(request: RestRequest, known: Marks) -> Answer:
+                if not isinstance(request, IndexedRequest):
+                    return await ask(request, known)
+                name = self._name(await listed(request.index_url), request.holds)
+                if name is None:
+                    return Answer(message=None)
+                return await ask(replace(request, url=request.url.format(name=name)), known)
+
+            yield ask_for_file
+
+    def _files(self, answer: Answer, url: str) -> Sequence[tuple[str, datetime]]:
+        """Read an index; one that is absent lists nothing."""
+        if answer.message is None:
+            return ()
+        try:
+            return self.index(answer.message.body)
+        except ParseError as error:
+            raise FeedError(f"{place(url)} is no index: {error}") from error
+
+    def _name(self, files: Sequence[tuple[str, datetime]], instant: datetime) -> str | None:
+        """Return the name of the last file that begins by an instant and reaches it, if any."""
+        begun = [(start, name) for name, start in files if start <= instant < start + self.length]
+        return max(begun)[1] if begun else None
+
+
+def weekly(
+    index_url: str, url: str, start: datetime, end: datetime, zone: str
+) -> Iterator[IndexedRequest]:
+    """Yield a question for the file of each local week, Monday to Sunday, that a window touches."""
+    first, last = (at.astimezone(ZoneInfo(zone)).date() for at in (start, end))
+    monday = first - timedelta(days=first.weekday())
+    while monday <= last:
+        midweek = datetime.combine(monday, time(), ZoneInfo(zone)) + _MIDWEEK
+        yield IndexedRequest(url=url, index_url=index_url, holds=midweek)
+        monday += timedelta(days=7)

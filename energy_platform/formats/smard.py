@@ -1,0 +1,131 @@
+"""SMARD's chart data: an index of files, and files of one local week of one series each, as JSON.
+
+A file says neither what its series is nor how long its slots are. The first is in its name, e.g.
+`4169_DE_quarterhour_1729461600000.json`; the second is the step from each slot to the next, which
+is the same all through, as the weeks of a clock change are 167 or 169 hours long.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
+
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.formats.json_reply import json_object, numbers
+from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider, Rate
+
+SMARD: Final = Provider(name="SMARD", rates=(Rate(5),))
+"""The Bundesnetzagentur states no limit; this is well below what its own pages ask for."""
+
+BASE_URL: Final = "https://www.smard.de/app/chart_data"
+ZONE: Final = "Europe/Berlin"
+LONGEST_FILE: Final = timedelta(days=7, hours=1)
+TERMS: Final = "CC BY 4.0, Bundesnetzagentur | SMARD.de"
+
+_RESOLUTIONS: Final = {"quarterhour": timedelta(minutes=15), "hour": timedelta(hours=1)}
+_FILE_NAME: Final = re.compile(r"(?P<filter>\d+)_(?P<region>[^_/]+)_(?P<resolution>[a-z]+)_\d+")
+_LAST_MILLISECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def urls(filter_: str, region: str, resolution: str) -> tuple[str, str]:
+    """Return where a series' index is, and its files with `{name}` for what it calls each."""
+    folder = f"{BASE_URL}/{filter_}/{region}"
+    return (
+        f"{folder}/index_{resolution}.json",
+        f"{folder}/{filter_}_{region}_{resolution}_{{name}}.json",
+    )
+
+
+def index(body: bytes) -> list[tuple[str, datetime]]:
+    """Return the files that an index lists: the name of each, and the instant at which it begins.
+
+    Raises:
+        ParseError: The body is no index.
+    """
+    listed = json_object(body).get("timestamps")
+    if not isinstance(listed, list) or not all(map(_is_milliseconds, listed)):
+        raise ParseError("the index has no array 'timestamps' of milliseconds")
+    return [(str(stamp), datetime.fromtimestamp(stamp / 1000, UTC)) for stamp in listed]
+
+
+def series_of(context: Mapping[str, str]) -> dict[str, str]:
+    """Return a message's `filter`, `region` and `resolution`: by a file's name, else as given.
+
+    Raises:
+        ParseError: Nothing says what the series is.
+    """
+    for name in ("url", "file_name"):
+        if found := _FILE_NAME.search(context.get(name, "")):
+            return found.groupdict()
+    if "filter" not in context:
+        raise ParseError("neither a file name nor the context says which filter this is")
+    return {name: context[name] for name in ("filter", "region", "resolution") if name in context}
+
+
+def slots(body: bytes, resolution: str | None = None) -> pl.DataFrame:
+    """Return a file as `delivery_start`, `delivery_end`, `value` and `published_at`, in order.
+
+    Nulls behind the last value are slots that lie ahead or are not published yet, and are left out.
+    A null before a value is one that is unknown, and stays.
+
+    Args:
+        body: The file.
+        resolution: What the slots are, if that is known: `quarterhour` or `hour`.
+
+    Raises:
+        ParseError: The body is not of this form, or its slots are not of one known length.
+    """
+    reply = json_object(body)
+    pairs = reply.get("series")
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        raise ParseError("the file has no array 'series' of pairs")
+    stamps = [pair[0] for pair in pairs]
+    if not all(map(_is_milliseconds, stamps)):
+        raise ParseError("a slot has no time that a calendar has")
+    starts = pl.Series(stamps, dtype=pl.Int64)
+    published = pl.col("value").is_not_null().reverse().cum_max().reverse()
+    start = pl.from_epoch("start", time_unit="ms").dt.replace_time_zone("UTC").cast(INSTANT)
+    return (
+        pl.DataFrame({"start": starts, "value": numbers([pair[1] for pair in pairs])})
+        .select(
+            delivery_start=start,
+            delivery_end=start + _length(starts, resolution),
+            value="value",
+            published_at=pl.lit(_created(reply), dtype=INSTANT),
+        )
+        .filter(published)
+    )
+
+
+def _length(starts: pl.Series, resolution: str | None) -> timedelta:
+    """Return how long each slot is: the smallest step, of which all others are multiples."""
+    steps = starts.diff().drop_nulls()
+    if steps.is_empty():
+        found = _RESOLUTIONS.get(resolution or "")
+    else:
+        found = timedelta(milliseconds=max(cast("int", steps.min()), 0))
+        if found not in _RESOLUTIONS.values() or (steps % cast("int", steps.min()) != 0).any():
+            raise ParseError(f"slots follow each other after {steps.unique().to_list()[:5]} ms")
+    if found is None or (resolution and _RESOLUTIONS.get(resolution) != found):
+        raise ParseError(f"slots of {found} are not those of a file by {resolution}")
+    return found
+
+
+def _created(reply: Mapping[str, Any]) -> datetime | None:
+    """Return when a file was last written, if it says so."""
+    about = reply.get("meta_data")
+    created = about.get("created") if isinstance(about, dict) else None
+    if created is None or not _is_milliseconds(created):
+        return None
+    return datetime.fromtimestamp(created / 1000, UTC)
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == len(("start", "value"))
+
+
+def _is_milliseconds(stamp: object) -> bool:
+    return type(stamp) is int and 0 <= stamp <= _LAST_MILLISECOND

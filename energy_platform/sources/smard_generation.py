@@ -1,0 +1,80 @@
+"""Generation in Germany by type of production, per quarter-hour, as SMARD publishes it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
+from energy_platform.formats import smard
+from energy_platform.market_rows import DeliveryRows, Instant
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_TYPES = {
+    "1223": "lignite", "1224": "nuclear", "1225": "wind offshore", "1226": "hydro",
+    "1227": "other conventional", "1228": "other renewable", "4066": "biomass",
+    "4067": "wind onshore", "4068": "photovoltaics", "4069": "hard coal",
+    "4070": "pumped storage", "4071": "gas",
+}  # fmt: skip
+
+
+class Generation(DeliveryRows):
+    """What one type of production fed in during one slot."""
+
+    region: str = pa.Field(description="Country or control area, as SMARD names it")
+    production_type: str = pa.Field(isin=[*_TYPES.values()], description="Type of production")
+    generation_mwh: float = pa.Field(
+        nullable=True, ge=-1e3, le=15e4, description="Energy fed in; null where SMARD has none"
+    )
+    published_at: Instant = pa.Field(nullable=True, description="When the week was last written")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[IndexedRequest]:
+    """Ask for the local weeks that the window touches, one file per type each."""
+    series = (smard.urls(filter_, "DE", "quarterhour") for filter_ in _TYPES)
+    return [request for urls in series for request in weekly(*urls, start, end, smard.ZONE)]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per slot; what it is of is in the name of the file."""
+    asked = smard.series_of(message.context)
+    if asked["filter"] not in _TYPES:
+        raise ParseError(f"filter {asked['filter']} is no type of production")
+    return smard.slots(message.body, asked.get("resolution")).select(
+        pl.exclude("value"),
+        region=pl.lit(asked["region"]),
+        production_type=pl.lit(_TYPES[asked["filter"]]),
+        generation_mwh="value",
+    )
+
+
+SMARD_GENERATION = MarketSource(
+    name="smard_generation",
+    provider=smard.SMARD,
+    group=MarketGroup.GRID,
+    description="Generation in Germany by type of production, in quarter-hours.",
+    feed=IndexedRestFeed(
+        provider=smard.SMARD,
+        requests=requests,
+        index=smard.index,
+        length=smard.LONGEST_FILE,
+        every=timedelta(minutes=5),
+        span=timedelta(days=9),
+        overlap=timedelta(days=7),
+        ahead=timedelta(days=1),
+        history_chunk=timedelta(days=7),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+    ),
+    parse=parse,
+    rows=Generation,
+    key=("region", "production_type", "delivery_start", "delivery_end"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=3),
+    terms=smard.TERMS,
+    context={"filter": "1223", "region": "DE"},
+)

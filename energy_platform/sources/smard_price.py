@@ -1,0 +1,80 @@
+"""Day-ahead prices of Germany and its neighbours, per quarter-hour, as SMARD publishes them."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from http import HTTPStatus
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
+from energy_platform.formats import smard
+from energy_platform.market_rows import DeliveryRows, Instant
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
+from energy_platform.raw_message import RawMessage
+
+_ZONES = {
+    "4169": "DE-LU", "4170": "AT", "4996": "BE", "4997": "NO2", "252": "DK1", "253": "DK2",
+    "254": "FR", "255": "IT-North", "256": "NL", "257": "PL", "259": "CH", "260": "SI",
+    "261": "CZ", "262": "HU",
+}  # fmt: skip
+"""The bidding zone of each filter. Left out is 5078, the mean of DE-LU's neighbours."""
+
+
+class DayAheadPrice(DeliveryRows):
+    """The price of one delivery period in one bidding zone."""
+
+    bidding_zone: str = pa.Field(isin=[*_ZONES.values()], description="Bidding zone")
+    price_eur_per_mwh: float = pa.Field(
+        nullable=True, ge=-500, le=5_000, description="Day-ahead price; null where SMARD has none"
+    )
+    published_at: Instant = pa.Field(nullable=True, description="When the week was last written")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[IndexedRequest]:
+    """Ask for the local weeks that the window touches, one file per bidding zone each."""
+    series = (smard.urls(filter_, "DE", "quarterhour") for filter_ in _ZONES)
+    return [request for urls in series for request in weekly(*urls, start, end, smard.ZONE)]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per slot; before October 2025 four quarter-hours repeat their hour's price."""
+    asked = smard.series_of(message.context)
+    if asked["filter"] not in _ZONES:
+        raise ParseError(f"filter {asked['filter']} is no bidding zone's price")
+    return smard.slots(message.body, asked.get("resolution")).select(
+        pl.exclude("value"),
+        bidding_zone=pl.lit(_ZONES[asked["filter"]]),
+        price_eur_per_mwh="value",
+    )
+
+
+SMARD_PRICE = MarketSource(
+    name="smard_price",
+    provider=smard.SMARD,
+    group=MarketGroup.AUCTIONS,
+    description="Day-ahead prices of Germany and its neighbours, in quarter-hours.",
+    feed=IndexedRestFeed(
+        provider=smard.SMARD,
+        requests=requests,
+        index=smard.index,
+        length=smard.LONGEST_FILE,
+        every=timedelta(minutes=5),
+        span=timedelta(days=9),
+        overlap=timedelta(days=7),
+        ahead=timedelta(days=1),
+        history_chunk=timedelta(days=7),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+    ),
+    parse=parse,
+    rows=DayAheadPrice,
+    key=("bidding_zone", "delivery_start", "delivery_end"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=2),
+    publication=DailyPublication(at=time(14), zone=smard.ZONE, days_ahead=1),
+    terms=smard.TERMS,
+    context={"filter": "4169", "region": "DE"},
+)
