@@ -6,13 +6,16 @@ from typing import Any, Final
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.ftp import FtpFeed
+from energy_platform.feeds.ftp import FtpArchive, FtpFeed
 from energy_platform.formats.dwd_cdc import DWD, Product, observations
 from energy_platform.formats.zip_archive import is_whole
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
 
+_FOLDER: Final = (
+    "ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/"
+)
 PRODUCTS: Final = (
     Product(
         name="10_minutes/wind",
@@ -63,9 +66,20 @@ DWD_WIND_OBSERVATION: Final = MarketSource(
     description="Ten-minute wind at DWD's stations in Germany, about half an hour after the fact.",
     feed=FtpFeed(
         provider=DWD,
-        url="ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/now/",
+        url=f"{_FOLDER}now/",
         pattern="10minutenwerte_wind_*_now.zip",
         is_complete=is_whole,
+        archives=(
+            FtpArchive(
+                url=f"{_FOLDER}recent/",
+                names=r"10minutenwerte_wind_\d{5}_akt\.zip",
+                reaches_back=timedelta(days=500),
+            ),
+            FtpArchive(
+                url=f"{_FOLDER}historical/",
+                names=r"10minutenwerte_wind_\d{5}_(?P<first>\d{8})_(?P<last>\d{8})_hist\.zip",
+            ),
+        ),
     ),
     parse=parse,
     rows=WindObservations,

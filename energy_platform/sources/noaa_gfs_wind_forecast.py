@@ -64,6 +64,7 @@ NOAA_GFS_WIND_FORECAST = MarketSource(
         bucket="noaa-gfs-bdp-pds",
         keys="gfs.*/atmos/gfs.t??z.pgrb2.0p25.f???",
         read=GribRanges(variables=("UGRD", "VGRD"), levels=LEVELS),
+        history_prefix="gfs.%Y%m%d/",
     ),
     parse=parse,
     rows=GfsWindRows,

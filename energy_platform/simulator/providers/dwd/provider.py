@@ -44,7 +44,7 @@ class Dwd:
     async def run(self, world: World) -> None:
         """Serve the folders, and rewrite their files for ever."""
         root = world.folder / self.name / "ftp"
-        for folder in (wind.FOLDER, *mosmix.folders(self.forecast_stations)):
+        for folder in (*wind.FOLDERS, *mosmix.folders(self.forecast_stations)):
             (root / folder).mkdir(parents=True, exist_ok=True)
         site = FtpSite(
             world=world,
@@ -58,6 +58,7 @@ class Dwd:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(site.serve())
             tasks.create_task(wind.publish_for_ever(world, root, self.wind_stations))
+            tasks.create_task(wind.publish_recent_for_ever(world, root, self.wind_stations))
             tasks.create_task(mosmix.publish_for_ever(world, root, self.forecast_stations))
 
 

@@ -28,6 +28,11 @@ from energy_platform.simulator.world import World
 SOURCE: Final = "dwd_wind_observation"
 FOLDER: Final = "climate_environment/CDC/observations_germany/climate/10_minutes/wind/now"
 RECENT: Final = "climate_environment/CDC/observations_germany/climate/10_minutes/wind/recent"
+HISTORICAL: Final = (
+    "climate_environment/CDC/observations_germany/climate/10_minutes/wind/historical"
+)
+"""Empty here."""
+FOLDERS: Final = (FOLDER, RECENT, HISTORICAL)
 STATIONS: Final = tuple(
     f"{number:05d}"
     for number in (
@@ -126,7 +131,6 @@ async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) ->
 async def publish_recent_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
     """Rewrite the stations' files of the last days below `root`, now and after each midnight."""
     folder = root / RECENT
-    folder.mkdir(parents=True, exist_ok=True)
     while True:
         now = world.clock.now()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
