@@ -58,3 +58,10 @@ def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.Boolean:
         return pl.col(name) == "true"
     return pl.col(name).cast(dtype)
+
+
+def payloads_of_good_cases(source_name: str) -> list[Path]:
+    """Return the payloads of a source's cases in which nothing is quarantined."""
+    cases = Path(__file__).parents[1] / "testcases" / source_name
+    payloads = sorted(cases.glob("*/payload*"))
+    return [file for file in payloads if not (file.parent / "quarantined.csv").exists()]
