@@ -43,8 +43,9 @@ def market_days(start: datetime, end: datetime) -> list[tuple[datetime, datetime
 def borders(body: bytes) -> pl.DataFrame:
     """Return one row per `border` and market time unit that has a `value`.
 
-    Beside them stand `delivery_start`, `delivery_end` and `published_at`. A null is no row. A reply doesn't say how long its market time units are: those of a market day
-    last its smallest step, so a gap stretches none. A lone one has no `delivery_end`.
+    Beside them stand `delivery_start`, `delivery_end` and `published_at`. A null is no row. A reply
+    doesn't say how long its market time units are: those of a market day last its smallest step, so
+    a gap stretches none. A lone one has no `delivery_end`.
 
     Raises:
         ParseError: The reply is a refusal, of another form, or not all of what was asked for.

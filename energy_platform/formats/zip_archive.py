@@ -64,6 +64,21 @@ def opened_member(
             yield member
 
 
+def members_like(archive: bytes, pattern: str, *, max_bytes: int) -> dict[str, bytes]:
+    """Return the content of every member whose name fits a shell pattern, by name.
+
+    Args:
+        archive: The archive.
+        pattern: The pattern.
+        max_bytes: How large all members together may be, inflated.
+
+    Raises:
+        ParseError: The bytes are no ZIP archive, or are broken or too large.
+    """
+    with _opened(archive, max_bytes) as opened:
+        return {name: opened.read(name) for name in fnmatch.filter(opened.namelist(), pattern)}
+
+
 def member_heads(archive: bytes, *, members: int, bytes_each: int) -> list[tuple[str, bytes, bool]]:
     """Return the first members' names, how their content begins, and whether that is all of it.
 

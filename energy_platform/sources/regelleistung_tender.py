@@ -1,0 +1,78 @@
+"""Bids for Germany's control reserve, as regelleistung.net publishes them without names."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.regelleistung import LISTS, REGELLEISTUNG, URL, bids, days
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
+from energy_platform.raw_message import RawMessage
+
+_PRICE: dict[str, Any] = {"in_range": {"min_value": -1e5, "max_value": 1e5}, "nullable": True}
+_CAPACITY: dict[str, Any] = {"in_range": {"min_value": 0, "max_value": 1e4}, "nullable": True}
+
+
+class Bid(DeliveryRows):
+    """One bid of a tender, and what became of it."""
+
+    market: str = pa.Field(isin=["CAPACITY", "ENERGY"], description="What is tendered")
+    reserve_type: str = pa.Field(isin=["FCR", "aFRR", "mFRR"], description="Kind of reserve")
+    product: str = pa.Field(description="Direction and local hours, or number of the quarter-hour")
+    bid_rank: int = pa.Field(ge=1, description="Place within the product, from the lowest price")
+    country: str = pa.Field(nullable=True, description="Where the bidder's plant is")
+    capacity_price_eur_per_mw: float = pa.Field(**_PRICE, description="For the whole period (FCR)")
+    capacity_price_eur_per_mw_per_h: float = pa.Field(**_PRICE, description="For each hour")
+    energy_price_eur_per_mwh: float = pa.Field(**_PRICE, description="As bid, whoever pays it")
+    payment_direction: str = pa.Field(nullable=True, description="Who pays the energy price")
+    offered_mw: float = pa.Field(**_CAPACITY, description="Capacity offered")
+    allocated_mw: float = pa.Field(**_CAPACITY, description="Capacity accepted")
+    note: str = pa.Field(nullable=True, description="The provider's remark")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for each list of bids on the days that the window touches."""
+    return [
+        RestRequest(url=URL, params={"date": f"{day}", "exportFormat": "xlsx", **one})
+        for day in days(start, end)
+        for one in LISTS
+    ]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per bid."""
+    asked = message.context
+    return bids(message.body, market=asked["market"], reserve_type=asked["productTypes"])
+
+
+REGELLEISTUNG_TENDER = MarketSource(
+    name="regelleistung_tender",
+    provider=REGELLEISTUNG,
+    group=MarketGroup.AUCTIONS,
+    description="Anonymous bids for FCR, aFRR and mFRR, for capacity and for energy.",
+    feed=RestFeed(
+        provider=REGELLEISTUNG,
+        requests=requests,
+        every=timedelta(minutes=15),
+        span=timedelta(days=3),
+        overlap=timedelta(days=1),
+        ahead=timedelta(days=1),
+        history_chunk=timedelta(days=1),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+    ),
+    parse=parse,
+    rows=Bid,
+    key=("market", "reserve_type", "product", "delivery_start", "bid_rank"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=2),
+    publication=DailyPublication(at=time(9, 30), zone="Europe/Berlin", days_ahead=1),
+    terms="Free to read; publishing needs the transmission system operators' consent",
+    context={"market": "CAPACITY", "productTypes": "FCR"},
+)
