@@ -10,7 +10,7 @@ their own.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -30,9 +30,8 @@ ENTSOE: Final = Provider(
     rates=(Rate(300, per=timedelta(minutes=1)),),  # of the 400 that a token may ask
     ban=timedelta(minutes=10),
 )
-URL: Final = "https://web-api.tp.entsoe.eu/api"
-TOKEN: Final = {"securityToken": "ENTSOE_SECURITY_TOKEN"}
-"""The secret parameter, and the environment variable that holds it."""
+POWER: Final = {"quantity_Measure_Unit.name": "MAW"}
+"""What series of powers say of their unit: MW."""
 TERMS: Final = "ENTSO-E Transparency Platform terms: free with attribution; some data CC BY 4.0"
 
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
@@ -66,7 +65,7 @@ class Document:
     type: str
     value: str
     units: Mapping[str, str]
-    processes: frozenset[str] = field(default_factory=frozenset)
+    processes: Collection[str] = ()
 
 
 def window(start: datetime, end: datetime) -> dict[str, str]:

@@ -1,0 +1,33 @@
+"""How the ENTSO-E sources ask: one interface, one token, one rate, whatever the document.
+
+What documents hold is read in `energy_platform.formats.entsoe`; what is asked for is each source's.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
+from energy_platform.formats.entsoe_codes import BIDDING_ZONES
+
+URL: Final = "https://web-api.tp.entsoe.eu/api"
+TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
+
+entsoe_feed = partial(
+    RestFeed,
+    provider=ENTSOE,
+    history_chunk=timedelta(days=31),  # a year is allowed, and may be more than one body holds
+    is_answer=is_answer,
+    essence=essence,
+    secret_params={"securityToken": TOKEN},
+)
+
+
+def each_zone(asked: Mapping[str, str], *domains: str) -> list[RestRequest]:
+    """Return one request per bidding zone, which is what the `domains` parameters say."""
+    return [
+        RestRequest(url=URL, params={**asked, **dict.fromkeys(domains, zone)})
+        for zone in BIDDING_ZONES.values()
+    ]

@@ -1,0 +1,71 @@
+"""Physical flows over Europe's borders, as ENTSO-E publishes them (12.1.G)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestRequest
+from energy_platform.formats import entsoe
+from energy_platform.formats.entsoe_codes import AREAS, BORDERS, area
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed
+
+_FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
+_COLUMNS = {"from": "out_Domain.mRID", "to": "in_Domain.mRID"}
+
+
+class CrossBorderFlow(DeliveryRows):
+    """The mean flow over one border in one direction; the other direction is a row of its own."""
+
+    from_zone: str = pa.Field(description="Area that the power leaves, as ENTSO-E names it")
+    to_zone: str = pa.Field(description="Area that the power enters")
+    resolution: str = pa.Field(description="Length of what the mean is taken over, e.g. PT60M")
+    flow_mw: float = pa.Field(ge=0, le=50_000, description="Mean physical flow, not netted")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the hours of the window, one request per border and direction."""
+    asked = {"documentType": "A11", **entsoe.window(start, end)}
+    directions = [way for border in BORDERS for way in (border, border[::-1])]
+    return [
+        RestRequest(
+            url=URL, params={**asked, "out_Domain": AREAS[out_of], "in_Domain": AREAS[into]}
+        )
+        for out_of, into in directions
+    ]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per market time unit."""
+    return entsoe.points(message.body, _FLOW, _COLUMNS).select(
+        *("delivery_start", "delivery_end", "resolution"),
+        from_zone=area("from"),
+        to_zone=area("to"),
+        flow_mw="value",
+    )
+
+
+ENTSOE_CROSS_BORDER_FLOW = MarketSource(
+    name="entsoe_cross_border_flow",
+    provider=entsoe.ENTSOE,
+    group=MarketGroup.GRID,
+    description="Physical flows over Europe's borders, each direction for itself.",
+    feed=entsoe_feed(
+        requests=requests,
+        every=timedelta(minutes=30),
+        span=timedelta(days=1),
+        overlap=timedelta(hours=12),
+    ),
+    parse=parse,
+    rows=CrossBorderFlow,
+    key=("from_zone", "to_zone", "resolution", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=4),
+    terms=entsoe.TERMS,
+    required_environment=(TOKEN,),
+)

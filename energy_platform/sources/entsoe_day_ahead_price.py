@@ -1,0 +1,77 @@
+"""Day-ahead prices of Europe's bidding zones, as ENTSO-E publishes them (12.1.D)."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.errors import ParseError
+from energy_platform.feeds.rest import RestRequest
+from energy_platform.formats import entsoe
+from energy_platform.formats.entsoe_codes import area
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
+from energy_platform.raw_message import RawMessage
+from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+
+_DAY_AHEAD = {"contract_MarketAgreement.type": "A01"}
+_UNITS = {**_DAY_AHEAD, "currency_Unit.name": "EUR", "price_Measure_Unit.name": "MWH"}
+_PRICES = entsoe.Document(type="A44", value="price.amount", units=_UNITS)
+_COLUMNS = {
+    "zone": "in_Domain.mRID",
+    "other_zone": "out_Domain.mRID",
+    "sequence": "classificationSequence_AttributeInstanceComponent.position",
+}
+
+
+class DayAheadPrice(DeliveryRows):
+    """The price of one market time unit in one auction of one bidding zone."""
+
+    bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
+    auction_sequence: int = pa.Field(ge=1, description="1: the coupled auction; 2: EXAA's")
+    resolution: str = pa.Field(description="Market time unit of the auction, e.g. PT15M")
+    price_eur_per_mwh: float = pa.Field(ge=-1_000, le=10_000, description="Auction price")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the market days that the window touches, one request per bidding zone."""
+    asked = {"documentType": "A44", **_DAY_AHEAD, **entsoe.market_days(start, end)}
+    return each_zone(asked, "in_Domain", "out_Domain")
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per market time unit and auction; a zone's only auction has no sequence."""
+    rows = entsoe.points(message.body, _PRICES, _COLUMNS, defaults={"sequence": "1"})
+    if rows.select(pl.col("zone").ne_missing(pl.col("other_zone")).any()).item():
+        raise ParseError("prices between two areas are not those of a bidding zone")
+    return rows.select(
+        *("delivery_start", "delivery_end", "resolution"),
+        bidding_zone=area("zone"),
+        auction_sequence=pl.col("sequence").cast(pl.Int64, strict=False),
+        price_eur_per_mwh="value",
+    )
+
+
+ENTSOE_DAY_AHEAD_PRICE = MarketSource(
+    name="entsoe_day_ahead_price",
+    provider=entsoe.ENTSOE,
+    group=MarketGroup.AUCTIONS,
+    description="Day-ahead prices of Europe's bidding zones, each auction for itself.",
+    feed=entsoe_feed(
+        requests=requests,
+        every=timedelta(minutes=5),
+        span=timedelta(days=2),
+        ahead=timedelta(days=1),
+    ),
+    parse=parse,
+    rows=DayAheadPrice,
+    key=("bidding_zone", "auction_sequence", "resolution", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=1),
+    publication=DailyPublication(at=time(12, 57), zone="Europe/Brussels"),
+    terms=entsoe.TERMS,
+    required_environment=(TOKEN,),
+)

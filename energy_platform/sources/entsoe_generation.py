@@ -1,0 +1,81 @@
+"""Generation per production type in Europe's bidding zones, as ENTSO-E publishes it (16.1.B&C)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestRequest
+from energy_platform.formats import entsoe
+from energy_platform.formats.entsoe_codes import area, production_type
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+
+_REALISED = "A16"
+_POWER = entsoe.Document(type="A75", processes={_REALISED}, value="quantity", units=entsoe.POWER)
+_COLUMNS = {
+    "generates": "inBiddingZone_Domain.mRID",
+    "consumes": "outBiddingZone_Domain.mRID",
+    "type": "MktPSRType/psrType",
+}
+
+
+class Generation(DeliveryRows):
+    """The mean power of one production type in one bidding zone over one market time unit."""
+
+    bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
+    production_type: str = pa.Field(description="Production type, as ENTSO-E names it")
+    direction: str = pa.Field(description="generation, or consumption (pumping, own use)")
+    resolution: str = pa.Field(description="Length of what the mean is taken over, e.g. PT15M")
+    power_mw: float = pa.Field(
+        ge=-10_000, le=200_000, description="Mean power, counted along the direction; rarely < 0"
+    )
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the hours of the window, one request per bidding zone."""
+    asked = {"documentType": "A75", "processType": _REALISED, **entsoe.window(start, end)}
+    return each_zone(asked, "in_Domain")
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per production type, direction and market time unit."""
+    only = {
+        "generation": pl.col("consumes").is_null(),
+        "consumption": pl.col("generates").is_null(),
+    }
+    # A series of both is neither: it has no direction, and fails the check.
+    direction = pl.coalesce(pl.when(holds).then(pl.lit(name)) for name, holds in only.items())
+    rows = entsoe.points(message.body, _POWER, _COLUMNS)
+    return rows.with_columns(zone=pl.coalesce("generates", "consumes")).select(
+        *("delivery_start", "delivery_end", "resolution"),
+        bidding_zone=area("zone"),
+        production_type=production_type("type"),
+        direction=direction,
+        power_mw="value",
+    )
+
+
+ENTSOE_GENERATION = MarketSource(
+    name="entsoe_generation",
+    provider=entsoe.ENTSOE,
+    group=MarketGroup.GRID,
+    description="Generation and pumping per production type, about an hour after it was.",
+    feed=entsoe_feed(
+        requests=requests,
+        every=timedelta(minutes=15),
+        span=timedelta(days=1),
+        overlap=timedelta(hours=12),
+    ),
+    parse=parse,
+    rows=Generation,
+    key=("bidding_zone", "production_type", "direction", "resolution", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=3),
+    terms=entsoe.TERMS,
+    required_environment=(TOKEN,),
+)

@@ -1,0 +1,66 @@
+"""Day-ahead forecast of the load of Europe's bidding zones, as ENTSO-E publishes it (6.1.B)."""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestRequest
+from energy_platform.formats import entsoe
+from energy_platform.formats.entsoe_codes import area
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
+from energy_platform.raw_message import RawMessage
+from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+
+_DAY_AHEAD = "A01"
+_LOAD = entsoe.Document(type="A65", processes={_DAY_AHEAD}, value="quantity", units=entsoe.POWER)
+
+
+class LoadForecast(DeliveryRows):
+    """The load that is expected of one bidding zone over one market time unit."""
+
+    bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
+    resolution: str = pa.Field(description="Length of what the mean is taken over, e.g. PT15M")
+    load_mw: float = pa.Field(ge=-10_000, le=200_000, description="Mean total load, as forecast")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for the market days that the window touches, one request per bidding zone."""
+    asked = {"documentType": "A65", "processType": _DAY_AHEAD, **entsoe.market_days(start, end)}
+    return each_zone(asked, "outBiddingZone_Domain")
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per market time unit."""
+    rows = entsoe.points(message.body, _LOAD, {"zone": "outBiddingZone_Domain.mRID"})
+    return rows.select(
+        *("delivery_start", "delivery_end", "resolution"),
+        bidding_zone=area("zone"),
+        load_mw="value",
+    )
+
+
+ENTSOE_LOAD_FORECAST = MarketSource(
+    name="entsoe_load_forecast",
+    provider=entsoe.ENTSOE,
+    group=MarketGroup.GRID,
+    description="Day-ahead forecast of the total load of Europe's bidding zones.",
+    feed=entsoe_feed(
+        requests=requests,
+        every=timedelta(minutes=30),
+        span=timedelta(days=2),
+        ahead=timedelta(days=1),
+    ),
+    parse=parse,
+    rows=LoadForecast,
+    key=("bidding_zone", "resolution", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=2),
+    publication=DailyPublication(at=time(10), zone="Europe/Brussels"),
+    terms=entsoe.TERMS,
+    required_environment=(TOKEN,),
+)
