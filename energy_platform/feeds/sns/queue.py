@@ -8,20 +8,18 @@ and a message is deleted only when what it announces has landed.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
-from functools import partial
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakValueDictionary
-
-import httpx
 
 from energy_platform.back_off import pause_seconds
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.feeds.sns.bucket_files import BucketFiles, FileReader
 from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
 from energy_platform.feeds.sns.fingerprints import Fingerprints
 from energy_platform.feeds.sns.s3_bucket import (
@@ -38,16 +36,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_SECONDS: Final = 900.0
-
-
-class FileReader(Protocol):
-    """How the wanted bytes of a file are read from a bucket."""
-
-    def file_of(self, key: str) -> str:
-        """Return the key of the file that an object belongs to."""
-
-    async def read(self, bucket: PublicBucket, key: str) -> FetchedFile:
-        """Return what is to land of the file `key`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +99,7 @@ class SnsQueueFeed:
                 region=self.topic_arn.split(":")[3],
                 wait_seconds=self.wait_seconds,
             ) as queue,
-            self._opened_bucket(session) as bucket,
+            self.files.opened(session) as bucket,
         ):
             await _Run(self, session, queue, bucket).carry()
 
@@ -120,63 +108,26 @@ class SnsQueueFeed:
         """Whether the bucket keeps older files."""
         return self.history_prefix is not None
 
-    @contextlib.asynccontextmanager
-    async def history(
+    @property
+    def files(self) -> BucketFiles:
+        """The files that the topic announces."""
+        return BucketFiles(
+            bucket=self.bucket,
+            keys=(self.keys,),
+            read=self.read,
+            file_seconds=self.file_seconds,
+            answer_seconds=self.answer_seconds,
+            history_prefix=self.history_prefix,
+        )
+
+    def history(
         self, session: FeedSession, start: datetime, end: datetime
-    ) -> AsyncIterator[Sequence[HistoryChunk]]:
-        """Open the files of the UTC days that [start, end) touches, as they are in the bucket now.
+    ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
+        """Open what the bucket keeps of the UTC days that [start, end) touches; without the queue.
 
-        The days are those in the files' keys: of a forecast, the days of its runs. No queue, and so
-        no account with Amazon, is needed. See `HistoricalFeed.history`.
+        See `BucketFiles.history`.
         """
-        async with self._opened_bucket(session) as bucket:
-            try:
-                listed = [
-                    listing
-                    for prefix in self._prefixes(start, end)
-                    async for listing in bucket.listing(prefix)
-                ]
-            except (BucketUnavailableError, ObjectUnreadableError) as error:
-                raise FeedError(str(error)) from None
-            yield [
-                HistoryChunk(key=f"{key} {etag}", fetch=partial(self._fetch, bucket, key))
-                for key, etag in listed
-                if self.read.file_of(key) == key and fnmatchcase(key, self.keys)
-            ]
-
-    def _prefixes(self, start: datetime, end: datetime) -> Iterator[str]:
-        day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        while self.history_prefix is not None and day < end:
-            yield day.strftime(self.history_prefix)
-            day += timedelta(days=1)
-
-    async def _fetch(self, bucket: PublicBucket, file: str) -> Sequence[RawMessage]:
-        try:
-            return [self.message(file, await self.read_file(bucket, file))]
-        except (BucketUnavailableError, ObjectUnreadableError) as error:
-            raise FeedError(str(error)) from None
-
-    @contextlib.asynccontextmanager
-    async def _opened_bucket(self, session: FeedSession) -> AsyncIterator[PublicBucket]:
-        async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
-            yield PublicBucket(
-                client=client,
-                url=session.address(f"https://{self.bucket}.s3.amazonaws.com"),
-                answer_seconds=self.answer_seconds,
-            )
-
-    async def read_file(self, bucket: PublicBucket, file: str) -> FetchedFile:
-        """Read a file, within the time that one may take."""
-        try:
-            async with asyncio.timeout(self.file_seconds):
-                return await self.read.read(bucket, file)
-        except TimeoutError:
-            raise BucketUnavailableError(f"{file} took too long to read") from None
-
-    def message(self, file: str, fetched: FetchedFile) -> RawMessage:
-        """Return what is to land of a file."""
-        context = {"bucket": self.bucket, "key": file, "etag": fetched.versions[file]}
-        return _now(fetched.body, context)
+        return self.files.history(session, start, end)
 
 
 class _Run:
@@ -234,8 +185,7 @@ class _Run:
         if not announced:
             _log.info("%s: an event announces no object, ignored", self._session.source_name)
         for created in announced:
-            file = self._feed.read.file_of(created.key)
-            if created.bucket == self._feed.bucket and fnmatchcase(file, self._feed.keys):
+            if file := self._feed.files.announced(created):
                 await self._carry_file(file, created)
 
     async def _carry_file(self, file: str, created: S3ObjectCreated) -> None:
@@ -247,7 +197,7 @@ class _Run:
         async with self._files.setdefault(file, asyncio.Lock()):
             if _version(created.key, created.etag) in self._landed:
                 return
-            await self._land(file, await self._feed.read_file(self._bucket, file))
+            await self._land(file, await self._feed.files.read_file(self._bucket, file))
 
     async def _land(self, file: str, fetched: FetchedFile) -> None:
         """Land what was read, unless these very bytes have landed, and remember it.
@@ -259,7 +209,9 @@ class _Run:
         async with self._landing:
             known = self._landed.adding([content, *versions])
             if content not in self._landed:
-                await self._session.land([self._feed.message(file, fetched)], cursor=known.dump())
+                await self._session.land(
+                    [self._feed.files.message(file, fetched)], cursor=known.dump()
+                )
                 _log.info("%s: %s landed", self._session.source_name, file)
             self._landed = known
 
