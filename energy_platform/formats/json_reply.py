@@ -62,13 +62,7 @@ def records(
     shape: pl.DataType = pl.List(pl.Struct(dict.fromkeys(fields, pl.String)))
     for name in reversed(path):
         shape = pl.Struct({name: shape})
-    if not body.strip():
-        raise ParseError("the reply is empty")
-    column = pl.Series("reply", [_text(body)]).str
-    try:
-        found = column.json_decode(shape)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
-        raise ParseError(f"no records of the known form: {_words(str(error))}") from error
+    found = decoded(body, shape)
     for name in path:
         found = found.struct.field(name)
     if found.has_nulls():
@@ -80,20 +74,27 @@ def records(
     )
 
 
+def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
+    """Return JSON of a known shape as a series of one value; what is not there is null.
+
+    Numbers become text where the shape says so, and fields that it does not name are left out.
+
+    Raises:
+        ParseError: The body is not JSON, or not of this shape.
+    """
+    if not body.strip():
+        raise ParseError("the reply is empty")
+    try:
+        return pl.Series("reply", [_text(body)]).str.json_decode(shape)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
+        raise ParseError(f"no records of the known form: {_words(str(error))}") from error
+
+
 def number(text: pl.Expr) -> pl.Expr:
     """Return text as numbers: null where it is null or empty, NaN where it is no number."""
     stripped = text.str.strip_chars()
     garbled = pl.when(stripped.str.len_chars() > 0).then(float("nan"))
     return pl.coalesce(stripped.cast(pl.Float64, strict=False), garbled)
-
-
-def numbers(values: Sequence[object]) -> pl.Series:
-    """Return JSON values as numbers: null stays, text is read as by `number`, all else is NaN."""
-    try:
-        return pl.Series(values, dtype=pl.Float64)
-    except (TypeError, OverflowError):
-        text = [value if value is None or type(value) is str else str(value) for value in values]
-        return pl.select(number(pl.lit(pl.Series(text, dtype=pl.String)))).to_series()
 
 
 def instant(text: pl.Expr) -> pl.Expr:
