@@ -8,12 +8,12 @@ is the same all through, as the weeks of a clock change are 167 or 169 hours lon
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import json_object, numbers
+from energy_platform.formats.json_reply import decoded, json_object, number
 from energy_platform.market_rows import INSTANT
 from energy_platform.provider import Provider, Rate
 
@@ -25,7 +25,15 @@ ZONE: Final = "Europe/Berlin"
 LONGEST_FILE: Final = timedelta(days=7, hours=1)
 TERMS: Final = "CC BY 4.0, Bundesnetzagentur | SMARD.de"
 
-_RESOLUTIONS: Final = {"quarterhour": timedelta(minutes=15), "hour": timedelta(hours=1)}
+_RESOLUTIONS: Final = {"quarterhour": 900_000, "hour": 3_600_000}
+"""How many milliseconds a slot lasts."""
+
+_FILE: Final = pl.Struct(
+    {
+        "meta_data": pl.Struct({"created": pl.String}),
+        "series": pl.List(pl.List(pl.String)),
+    }
+)
 _FILE_NAME: Final = re.compile(r"(?P<filter>\d+)_(?P<region>[^_/]+)_(?P<resolution>[a-z]+)_\d+")
 _LAST_MILLISECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -78,53 +86,42 @@ def slots(body: bytes, resolution: str | None = None) -> pl.DataFrame:
     Raises:
         ParseError: The body is not of this form, or its slots are not of one known length.
     """
-    reply = json_object(body)
-    pairs = reply.get("series")
-    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+    reply = decoded(body, _FILE).struct
+    pairs = reply.field("series").explode(empty_as_null=False)
+    if reply.field("series").has_nulls() or not (pairs.list.len() == 2).all():  # noqa: PLR2004 (a pair)
         raise ParseError("the file has no array 'series' of pairs")
-    stamps = [pair[0] for pair in pairs]
-    if not all(map(_is_milliseconds, stamps)):
+    starts = pairs.list.get(0).cast(pl.Int64, strict=False)
+    if not starts.is_between(0, _LAST_MILLISECOND).fill_null(value=False).all():
         raise ParseError("a slot has no time that a calendar has")
-    starts = pl.Series(stamps, dtype=pl.Int64)
+    created = reply.field("meta_data").struct.field("created").cast(pl.Int64, strict=False)
     published = pl.col("value").is_not_null().reverse().cum_max().reverse()
-    start = pl.from_epoch("start", time_unit="ms").dt.replace_time_zone("UTC").cast(INSTANT)
     return (
-        pl.DataFrame({"start": starts, "value": numbers([pair[1] for pair in pairs])})
+        pl.DataFrame({"start": starts, "value": pairs.list.get(1)})
+        .with_columns(number(pl.col("value")))
         .select(
-            delivery_start=start,
-            delivery_end=start + _length(starts, resolution),
+            delivery_start=_instant(pl.col("start")),
+            delivery_end=_instant(pl.col("start") + _slot_milliseconds(starts, resolution)),
             value="value",
-            published_at=pl.lit(_created(reply), dtype=INSTANT),
+            published_at=_instant(pl.lit(created.item(), dtype=pl.Int64)),
         )
         .filter(published)
     )
 
 
-def _length(starts: pl.Series, resolution: str | None) -> timedelta:
+def _slot_milliseconds(starts: pl.Series, resolution: str | None) -> int:
     """Return how long each slot is: the smallest step, of which all others are multiples."""
     steps = starts.diff().drop_nulls()
-    if steps.is_empty():
-        found = _RESOLUTIONS.get(resolution or "")
-    else:
-        found = timedelta(milliseconds=max(cast("int", steps.min()), 0))
-        if found not in _RESOLUTIONS.values() or (steps % cast("int", steps.min()) != 0).any():
-            raise ParseError(f"slots follow each other after {steps.unique().to_list()[:5]} ms")
-    if found is None or (resolution and _RESOLUTIONS.get(resolution) != found):
-        raise ParseError(f"slots of {found} are not those of a file by {resolution}")
-    return found
+    smallest = cast("int | None", steps.min())
+    step = smallest or _RESOLUTIONS.get(resolution or "", 0)
+    if step not in _RESOLUTIONS.values() or (steps % step != 0).any():
+        raise ParseError(f"slots follow each other after {steps.unique().to_list()[:5]} ms")
+    if resolution is not None and _RESOLUTIONS.get(resolution) != step:
+        raise ParseError(f"slots of {step} ms are not those of a file by {resolution}")
+    return step
 
 
-def _created(reply: Mapping[str, Any]) -> datetime | None:
-    """Return when a file was last written, if it says so."""
-    about = reply.get("meta_data")
-    created = about.get("created") if isinstance(about, dict) else None
-    if created is None or not _is_milliseconds(created):
-        return None
-    return datetime.fromtimestamp(created / 1000, UTC)
-
-
-def _is_pair(pair: object) -> bool:
-    return isinstance(pair, list) and len(pair) == len(("start", "value"))
+def _instant(milliseconds: pl.Expr) -> pl.Expr:
+    return pl.from_epoch(milliseconds, time_unit="ms").dt.replace_time_zone("UTC").cast(INSTANT)
 
 
 def _is_milliseconds(stamp: object) -> bool:
