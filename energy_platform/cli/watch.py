@@ -32,7 +32,8 @@ def alerts(
     if test:
         _try_addresses()
         return
-    incidents = AlertBook(settings().home).incidents()
+    # What may be over by itself has not been told, and is listed no sooner.
+    incidents = [one for one in AlertBook(settings().home).incidents() if one.told_at is not None]
     if json:
         print_json(incidents)
     elif not incidents:

@@ -16,7 +16,7 @@ from energy_platform.raw_message import RawMessage
 
 _LOOKED_AT: Final = 8
 """So many messages of a batch are looked at, whatever its size."""
-_LOOKED_AT_BYTES: Final = 512 * 1024
+_LOOKED_AT_BYTES: Final = 256 * 1024
 _HEAD_BYTES: Final = 96
 """By so much of their beginning are messages told apart, digits left out."""
 _DIGITS: Final = string.digits.encode()

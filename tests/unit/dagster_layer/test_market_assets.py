@@ -15,8 +15,10 @@ from dagster import (
 )
 
 from assets import market_assets
-from assets.market import BATCH_PARSED, ROWS_VALID
+from assets.market import BATCH_PARSED, LAYOUT_KNOWN, ROWS_VALID
+from energy_platform.lately import Lately
 from energy_platform.micro_batch import MicroBatches
+from energy_platform.settings import settings
 from resources import Platform
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 from tests.support.stores import hot, land, quarantined, stored
@@ -71,6 +73,7 @@ def test_a_good_batch(instance: DagsterInstance, platform_batches: MicroBatches)
     assert {name: check.passed for name, check in checks(result).items()} == {
         ROWS_VALID: True,
         BATCH_PARSED: True,
+        LAYOUT_KNOWN: True,
     }
     assert prices(stored(platform_batches)) == [1.0, 2.0]
     assert prices(hot(platform_batches)) == [1.0, 2.0]
@@ -122,6 +125,31 @@ def test_an_unparsed_message_is_an_error_with_samples(
     ]
     assert prices(stored(platform_batches)) == [1.0]
     assert quarantined(platform_batches).height == 1
+
+
+def test_a_drifted_layout_is_a_warning_that_names_the_difference(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    assert checks(run(instance))[LAYOUT_KNOWN].passed
+    drifted = b'[{"zone": "CZ", "quarter": 1, "price": 2.0, "price_forecast": 3}]'
+    land(platform_batches, [example_message(drifted)])
+    layout_known = checks(run(instance))[LAYOUT_KNOWN]
+    assert not layout_known.passed
+    assert layout_known.severity is AssetCheckSeverity.WARN
+    assert layout_known.description == "new field `price_forecast` (number)"
+    assert layout_known.metadata["differences"].value == ["new field `price_forecast` (number)"]
+    assert prices(stored(platform_batches)) == [1.0, 2.0], "nothing is lost"
+
+
+def test_what_a_batch_said_is_noted(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0), ("CZ", 1, 9_999.0)])])
+    land(platform_batches, [example_message(b"garbage")])
+    run(instance)
+    noted = Lately(settings().home).by_source()[EXAMPLE.name]
+    assert (noted.rows, noted.refused, noted.drift) == (3, 2, ())
 
 
 def test_one_run_takes_several_sources(

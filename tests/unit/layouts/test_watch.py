@@ -1,0 +1,124 @@
+"""What a batch's messages are held against, is kept beside the logs and shared by all workers."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from energy_platform.landing import LandingZone
+from energy_platform.layouts import watch
+from energy_platform.layouts.baseline import ALWAYS
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.raw_message import RawMessage
+from tests.support.sources import EXAMPLE, NOON, example_message, prices
+from tests.support.stores import batches_in, land, quarantined, run_all, stored
+
+
+@pytest.fixture
+def batches(tmp_path: Any) -> MicroBatches:
+    return batches_in(tmp_path)
+
+
+def message(**record: Any) -> RawMessage:
+    return RawMessage(body=json.dumps([record]).encode(), received_at=NOON)
+
+
+GOOD = {"zone": "CZ", "quarter": 0, "price": 1.0}
+
+
+def see(batches: MicroBatches, **record: Any) -> tuple[str, ...]:
+    land(batches, [message(**record)])
+    [report] = run_all(batches)
+    return report.drift
+
+
+def test_a_batch_names_what_drifts_and_loses_nothing(batches: MicroBatches) -> None:
+    for _ in range(ALWAYS):
+        assert see(batches, **GOOD) == ()
+    assert see(batches, **GOOD | {"price_forecast": 5}) == ("new field `price_forecast` (number)",)
+    assert see(batches, zone="CZ", quarter=1) == ("`price` is missing",)
+    assert see(batches, zone="CZ", quarter=2, price="9999") == ("`price` was number, is text",)
+    assert prices(stored(batches)) == [1.0, None], "what still parses goes through"
+    assert quarantined(batches).height == 1, "what doesn't is kept with its reason"
+    assert batches.landing.log(EXAMPLE.name).end_offset() == ALWAYS + 3
+
+
+def test_a_drift_goes_on_until_it_is_accepted(batches: MicroBatches) -> None:
+    notes = batches.landing.notes
+    see(batches, **GOOD)
+    drifted = GOOD | {"price_forecast": 5}
+    expected = ("new field `price_forecast` (number)",)
+    for _ in range(3):
+        assert see(batches, **drifted) == expected
+    assert watch.pending(notes, EXAMPLE.name, [message(**drifted)]) == expected
+    assert watch.accept(notes, EXAMPLE.name, [message(**drifted)]) == expected
+    assert see(batches, **drifted) == ()
+    assert watch.pending(notes, EXAMPLE.name, [message(**drifted)]) == ()
+
+
+def test_every_worker_goes_by_the_same_layout(batches: MicroBatches, tmp_path: Any) -> None:
+    other = LandingZone.open((tmp_path / "landing").as_uri())
+    assert watch.drift(other.notes, EXAMPLE.name, [message(**GOOD)]) == ()
+    assert see(batches, **GOOD | {"more": True}) == ("new field `more` (boolean)",)
+    watch.accept(batches.landing.notes, EXAMPLE.name, [message(**GOOD | {"more": True})])
+    assert watch.drift(other.notes, EXAMPLE.name, [message(**GOOD | {"more": True})]) == ()
+
+
+def test_of_two_writers_of_a_version_one_is_told(tmp_path: Any) -> None:
+    one, other = (LandingZone.open(tmp_path.as_uri()).notes for _ in range(2))
+    assert one.newest("layout/a") == (0, b"")
+    assert one.add("layout/a", 1, b"first")
+    assert not other.add("layout/a", 1, b"second")
+    assert other.newest("layout/a") == (1, b"first")
+    assert other.add("layout/a", 2, b"second")
+    assert one.newest("layout/a") == (2, b"second")
+    assert one.newest("layout/b") == (0, b"")
+
+
+def test_notes_are_no_part_of_a_log(batches: MicroBatches) -> None:
+    see(batches, **GOOD)
+    zone = batches.landing
+    assert zone.log(EXAMPLE.name).read(0, 1)[0].body == message(**GOOD).body
+    assert zone.writer(EXAMPLE.name).append([message(**GOOD)], None) == range(1, 2)
+
+
+def test_once_all_is_learned_nothing_more_is_written(batches: MicroBatches) -> None:
+    notes = batches.landing.notes
+    for _ in range(ALWAYS + 1):
+        see(batches, **GOOD)
+    version, _ = notes.newest(f"layout/{EXAMPLE.name}")
+    for _ in range(3):
+        see(batches, **GOOD)
+        see(batches, **GOOD | {"more": 1})
+    assert notes.newest(f"layout/{EXAMPLE.name}")[0] == version
+
+
+def test_a_layout_that_cannot_be_looked_at_fails_no_batch(
+    batches: MicroBatches, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no notes today")
+
+    monkeypatch.setattr(watch, "drift", broken)
+    assert see(batches, **GOOD) == ()
+    assert prices(stored(batches)) == [1.0]
+    assert "its layout could not be looked at" in caplog.text
+
+
+def test_one_of_each_kind_is_looked_at_however_many_there_are() -> None:
+    rows = [example_message([("CZ", number % 90, 1.0)], offset=number) for number in range(5_000)]
+    other = RawMessage(body=b"<Refused/>", received_at=NOON, landing_offset=5_000)
+    rare = RawMessage(body=b'{"error": 1}', received_at=NOON, landing_offset=5_001)
+    messages = [*rows[:100], rare, *rows[100:4_000], other, *rows[4_000:]]
+    chosen = watch.some_of_each(messages)
+    assert len(chosen) <= 8
+    assert rare in chosen
+    assert other in chosen
+    assert chosen == sorted(chosen, key=lambda one: one.landing_offset)
+
+
+def test_what_is_looked_at_is_bounded_in_bytes() -> None:
+    large = [replace(message(text="x" * 200_000, n=n), landing_offset=n) for n in range(50)]
+    assert len(watch.some_of_each(large)) == 1
+    assert watch.some_of_each([]) == []
