@@ -36,6 +36,7 @@ _FIRST_PUBLICATION: Final = time(12, 45)
 _PUBLICATION_SPREAD_SECONDS: Final = 15 * 60
 _BEAT: Final = timedelta(seconds=10)
 _CORRECTIONS_PER_BEAT: Final = 0.3
+_SECOND: Final = timedelta(seconds=1)
 _PRICE_HISTORY: Final = timedelta(days=3 * 366)
 _FREQUENCY_HISTORY: Final = timedelta(days=366)
 _FIRST_MINUTE: Final = timedelta(minutes=1)
@@ -118,14 +119,14 @@ class _Frequency:
     def __init__(self, world: World) -> None:
         self._world = world
         self._signal = world.signal(_FREQUENCY, mean=50.0, noise=0.12)
-        self._past: set[datetime] = set()
-        """Hours before `first` that somebody has asked for."""
+        self._past: list[tuple[datetime, datetime]] = []
+        """Seconds before `first` that somebody has been shown: first and last of each stretch."""
         self.first: datetime | None = None
         self.last: datetime | None = None
         for emission in world.journal.emissions(_FREQUENCY):
             instants = [with_instants(row)["observed_at"] for row in emission.rows]
             if instants[-1] < emission.market_at.replace(microsecond=0):
-                self._past.add(_hour_of(instants[0]))
+                self._past.append((instants[0], instants[-1]))
             else:
                 self.first = self.first or instants[0]
                 self.last = instants[-1]
@@ -142,20 +143,26 @@ class _Frequency:
     def visible(self, start: datetime, end: datetime) -> list[Row]:
         """Return the seconds from `start` to `end`, both included, as far as they are there.
 
-        Hours before the world began become visible when they are first asked for.
+        Seconds before the world began become visible when they are first asked for.
         """
         if self.first is None or self.last is None:
             return []
         now = self._world.clock.now()
-        start = max(start, now - _FREQUENCY_HISTORY)
-        hour = _hour_of(start)
-        while hour <= end and hour < self.first:
-            if hour not in self._past:
-                until = min(hour + timedelta(hours=1), self.first) - timedelta(seconds=1)
-                self._world.journal.emit(_FREQUENCY, now, self._rows(hour, until))
-                self._past.add(hour)
-            hour += timedelta(hours=1)
+        start = max(start, now - _FREQUENCY_HISTORY).replace(microsecond=0)
+        for stretch in self._never_shown(start, min(end, self.first - _SECOND)):
+            self._world.journal.emit(_FREQUENCY, now, self._rows(*stretch))
+            self._past.append(stretch)
         return self._rows(start, min(end, self.last))
+
+    def _never_shown(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+        """Return the stretches from `start` to `end`, both included, that nobody has seen yet."""
+        stretches = []
+        for first, last in sorted([*self._past, (end + _SECOND, end)]):
+            until = min(first - _SECOND, end)
+            if start <= until:
+                stretches.append((start, until))
+            start = max(start, last + _SECOND)
+        return stretches
 
     def _rows(self, start: datetime, end: datetime) -> list[Row]:
         epochs = np.arange(np.ceil(start.timestamp()), end.timestamp() + 0.5)
@@ -265,10 +272,6 @@ class EnergyCharts:
 
 
 PROVIDER = EnergyCharts()
-
-
-def _hour_of(instant: datetime) -> datetime:
-    return instant.replace(minute=0, second=0, microsecond=0)
 
 
 def _publication(zone: str, day: date) -> datetime:

@@ -51,7 +51,7 @@ class Provider:
     trouble: dict[str, list[BaseException]] = field(default_factory=dict)
     always: dict[str, BaseException] = field(default_factory=dict)
     answer: Callable[[str], Sequence[RawMessage]] = lambda key: [
-        example_message([(key, number, 1.0) for number in range(3)])
+        example_message([("CZ", 10 * CHUNKS.index(key) + number, 1.0) for number in range(3)])
     ]
 
     async def fetch(self, key: str) -> Sequence[RawMessage]:
@@ -283,15 +283,14 @@ async def test_rows_and_failures_are_counted_by_where_they_landed(
     run: Run, provider: Provider, batches: MicroBatches
 ) -> None:
     owner = batches.landing.writer(EXAMPLE.name)
-    owner.append([example_message([("other", 0, 1.0)])], "mine")
-    provider.answer = lambda key: [
-        example_message(b"garbage" if key == "c" else [(key, 0, 1.0), (key, 1, 2.0)])
-    ]
+    owner.append([example_message([("DE-LU", 0, 1.0)])], "mine")
+    answer = provider.answer
+    provider.answer = lambda key: [example_message(b"garbage")] if key == "c" else answer(key)
     report: BackfillReport = await run()
     assert report.stop == 6
     catch_up(batches, EXAMPLE, report.stop)
-    assert stored_rows(batches, EXAMPLE, report.offsets) == (8, 1)
-    assert (stored(batches).height, quarantined(batches).height) == (9, 1)
+    assert stored_rows(batches, EXAMPLE, report.offsets) == (12, 1)
+    assert (stored(batches).height, quarantined(batches).height) == (13, 1)
 
 
 async def test_rows_come_of_it_whoever_else_runs_micro_batches(

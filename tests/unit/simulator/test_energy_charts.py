@@ -132,7 +132,9 @@ async def test_a_restarted_provider_goes_on_without_a_hole(tmp_path: Path) -> No
 
 async def test_the_past_is_there_once_and_the_same_after_a_restart(tmp_path: Path) -> None:
     start = MORNING - timedelta(days=40)
-    window = {"start": str(int(start.timestamp())), "end": str(int(start.timestamp()) + 7_199)}
+    first = int(start.timestamp())
+    window = {"start": str(first), "end": str(first + 7_199)}
+    wider = {"start": str(first - 100), "end": str(first + 7_299)}
     days = {"bzn": "DE-LU", "start": "2025-03-30", "end": "2025-03-30"}
     answers = []
     for _ in range(2):
@@ -141,16 +143,19 @@ async def test_the_past_is_there_once_and_the_same_after_a_restart(tmp_path: Pat
             for _ in range(2):
                 frequency = (await client.get("/frequency", params=window)).json()
                 answers.append((frequency, (await client.get("/price", params=days)).json()))
+            around = (await client.get("/frequency", params=wider)).json()
     assert all(answer == answers[0] for answer in answers)
     frequency, price = answers[0]
     assert len(frequency["data"]) == 7_200
+    assert around["data"][100:-100] == frequency["data"]
     assert len(price["price"]) == 92  # the day on which clocks went forward
     journalled = [
         row["observed_at"]
         for emission in world.journal.emissions("energy_charts_frequency")
         for row in emission.rows
     ]
-    assert len(journalled) == len(set(journalled)) > 7_200
+    assert len(journalled) == len(set(journalled))
+    assert sum(at < MORNING.isoformat() for at in journalled) >= 7_400
 
 
 async def test_recorded_payloads_take_the_models_place(tmp_path: Path) -> None:
