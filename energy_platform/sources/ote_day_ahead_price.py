@@ -1,7 +1,7 @@
 """Day-ahead prices and volumes of the Czech market, as OTE publishes them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import pandera.polars as pa
 import polars as pl
@@ -10,6 +10,7 @@ from energy_platform.feeds.soap import SoapFeed, SoapRequest
 from energy_platform.formats.ote import OTE, SERVICE, items, market_days
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
 from energy_platform.raw_message import RawMessage
 
 _OPERATION = "GetDamPricePeriodE"
@@ -77,5 +78,6 @@ OTE_DAY_AHEAD_PRICE = MarketSource(
     key=("delivery_start",),
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
+    publication=DailyPublication(at=time(12, 57), zone="Europe/Prague"),
     terms="Own use; publishing needs OTE's written consent",
 )
