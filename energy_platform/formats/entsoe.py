@@ -68,6 +68,37 @@ class Document:
     processes: Collection[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How the positions of a Period, counted from 1, lie in time.
+
+    Attributes:
+        resolution: How long one is, as ENTSO-E writes it; minutes where it may write hours.
+        start: Start of the first (UTC).
+        length: How many there are.
+        step: How long one is; None for days and longer, which follow a calendar.
+        edges: For these, their starts and the last one's end (UTC).
+    """
+
+    resolution: str
+    start: datetime
+    length: int
+    step: timedelta | None = None
+    edges: list[datetime] | None = None
+
+    def columns(self) -> dict[str, object]:
+        """Return all of it by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def at(self, position: int) -> datetime | None:
+        """Return when a position starts; one behind the last is the end, any other is none."""
+        if not 1 <= position <= self.length + 1:
+            return None
+        if self.step is not None:
+            return self.start + (position - 1) * self.step
+        return self.edges[position - 1] if self.edges else None
+
+
 def window(start: datetime, end: datetime) -> dict[str, str]:
     """Return the parameters that ask for the whole hours from `start` to `end`."""
     first = start.replace(minute=0, second=0, microsecond=0)
@@ -231,12 +262,17 @@ def _periods(
             name: text_of(series, path) or defaults.get(name) for name, path in columns.items()
         }
         for period in children(series, "Period"):
-            timing = _timing(period)
+            when = timing(period)
             # Series are told apart by what is asked of them, not by their place in the document.
-            number = numbers.setdefault((*about.values(), timing["resolution"]), len(numbers))
-            many = int(_xpath(period, "count(n:Point)"))
+            number = numbers.setdefault((*about.values(), when.resolution), len(numbers))
             found.append(
-                {**about, **timing, "series": number, "holds": curve == "A03", "points": many}
+                {
+                    **about,
+                    **when.columns(),
+                    "series": number,
+                    "holds": curve == "A03",
+                    "points": int(_xpath(period, "count(n:Point)")),
+                }
             )
     if not found:
         raise ParseError(f"a document of type {document.type} without a period")
@@ -254,12 +290,15 @@ def _periods(
     return pl.DataFrame(found, schema=schema).with_row_index("period")
 
 
-def _timing(period: etree._Element) -> dict[str, object]:
-    """Return a Period's resolution, start, and its steps: how many, and how long or where.
+def timing(period: etree._Element) -> Timing:
+    """Return how a Period's positions lie in time.
 
-    Days and longer steps follow a calendar, so their edges are listed.
+    Raises:
+        ParseError: It has no interval, or one that its resolution doesn't divide.
     """
-    start, end = (_instant(period, f"timeInterval/{name}") for name in ("start", "end"))
+    start, end = (
+        as_instant(text_of(period, f"timeInterval/{edge}"), edge) for edge in ("start", "end")
+    )
     name = text_of(period, "resolution") or ""
     match = _RESOLUTION.fullmatch(name)
     if match is None or end <= start:
@@ -267,13 +306,11 @@ def _timing(period: etree._Element) -> dict[str, object]:
     count, unit, days, calendar_unit = match.groups()
     if unit is None:
         edges = _calendar_edges(start, end, f"{int(days)}{_CALENDAR_UNITS[calendar_unit]}")
-        length, step = len(edges) - 1, None
-    else:
-        edges, step = None, timedelta(minutes=int(count) * (60 if unit == "H" else 1))
-        if not step or (end - start) % step:
-            raise ParseError(f"a period from {start} to {end} is no multiple of {name}")
-        name, length = f"PT{step // timedelta(minutes=1)}M", (end - start) // step
-    return {"resolution": name, "start": start, "step": step, "edges": edges, "length": length}
+        return Timing(name, start, len(edges) - 1, edges=edges)
+    step = timedelta(minutes=int(count) * (60 if unit == "H" else 1))
+    if not step or (end - start) % step:
+        raise ParseError(f"a period from {start} to {end} is no multiple of {name}")
+    return Timing(f"PT{step // timedelta(minutes=1)}M", start, (end - start) // step, step=step)
 
 
 def _calendar_edges(start: datetime, end: datetime, interval: str) -> list[datetime]:
@@ -288,14 +325,18 @@ def _calendar_edges(start: datetime, end: datetime, interval: str) -> list[datet
     raise ParseError(f"a period from {start} to {end} is no multiple of {interval} in any zone")
 
 
-def _instant(element: etree._Element, path: str) -> datetime:
-    said = text_of(element, path)
+def as_instant(said: str | None, what: str) -> datetime:
+    """Return what a document says of an instant as one (UTC).
+
+    Raises:
+        ParseError: It is none, or has no zone.
+    """
     try:
         instant = datetime.fromisoformat(said or "")
     except ValueError:
-        raise ParseError(f"{path} is {said}, no instant") from None
+        raise ParseError(f"{what} is {said}, no instant") from None
     if instant.tzinfo is None:
-        raise ParseError(f"{path} is {said}, without a zone")
+        raise ParseError(f"{what} is {said}, without a zone")
     return instant.astimezone(UTC)
 
 

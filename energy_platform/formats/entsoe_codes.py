@@ -78,12 +78,11 @@ _OTHER_AREAS: Final = {
 
 AREAS: Final = {**BIDDING_ZONES, **_OTHER_AREAS}
 
-GERMAN_CONTROL_AREAS: Final = (
-    "DE(50Hertz)",
-    "DE(Amprion)",
-    "DE(TenneT GER)",
-    "DE(TransnetBW)",
+OUTAGE_AREAS: Final = (
+    *(zone for zone in BIDDING_ZONES if zone != "DE-LU"),
+    *("DE(50Hertz)", "DE(Amprion)", "DE(TenneT GER)", "DE(TransnetBW)", "LU"),
 )
+"""Where outages are asked for: the platform advises to ask for Germany's by control area."""
 
 _NEIGHBOURS: Final = {
     "AL": ("GR", "ME", "MK", "RS", "XK"),

@@ -4,13 +4,16 @@ What documents hold is read in `energy_platform.formats.entsoe`; what is asked f
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from energy_platform.errors import FeedError
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
 from energy_platform.formats.entsoe_codes import BIDDING_ZONES
+from energy_platform.formats.entsoe_outage import LAST_OFFSET, PAGE, document_count
 
 URL: Final = "https://web-api.tp.entsoe.eu/api"
 TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
@@ -31,3 +34,17 @@ def each_zone(asked: Mapping[str, str], *domains: str) -> list[RestRequest]:
         RestRequest(url=URL, params={**asked, **dict.fromkeys(domains, zone)})
         for zone in BIDDING_ZONES.values()
     ]
+
+
+def next_page(request: RestRequest, body: bytes) -> RestRequest | None:
+    """Ask for the documents behind a full page.
+
+    Raises:
+        FeedError: There are more than ENTSO-E lets anyone ask for.
+    """
+    if document_count(body) < PAGE:
+        return None
+    offset = int(request.params["offset"]) + PAGE
+    if offset > LAST_OFFSET:
+        raise FeedError(f"a window with more than {offset} outages")
+    return replace(request, params={**request.params, "offset": str(offset)})

@@ -44,18 +44,14 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per production type, direction and market time unit."""
-    only = {
-        "generation": pl.col("consumes").is_null(),
-        "consumption": pl.col("generates").is_null(),
-    }
-    # A series of both is neither: it has no direction, and fails the check.
-    direction = pl.coalesce(pl.when(holds).then(pl.lit(name)) for name, holds in only.items())
+    words = {"generation": "consumes", "consumption": "generates"}  # and a series of both has none
+    direction = [pl.when(pl.col(none).is_null()).then(pl.lit(word)) for word, none in words.items()]
     rows = entsoe.points(message.body, _POWER, _COLUMNS)
     return rows.with_columns(zone=pl.coalesce("generates", "consumes")).select(
         *("delivery_start", "delivery_end", "resolution"),
         bidding_zone=area("zone"),
         production_type=production_type("type"),
-        direction=direction,
+        direction=pl.coalesce(direction),
         power_mw="value",
     )
 

@@ -1,0 +1,199 @@
+"""ENTSO-E's unavailabilities: one document per outage and revision, many of them in a ZIP archive.
+
+An outage keeps its name (mRID) for life, and each change of it is a whole new document of a higher
+revision number. What is available during an outage is a step function: each value holds to the
+next position, or to the end of its period, whatever the curve type says.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from operator import itemgetter
+from typing import Final
+
+import polars as pl
+from lxml import etree
+
+from energy_platform.errors import ParseError
+from energy_platform.formats.entsoe import (
+    POWER,
+    as_instant,
+    children,
+    read_document,
+    text_of,
+    timing,
+)
+from energy_platform.formats.entsoe_codes import area, production_type
+from energy_platform.formats.json_reply import number
+from energy_platform.formats.zip_archive import member_heads, members_like
+from energy_platform.market_rows import INSTANT
+
+PAGE: Final = 200
+"""How many documents one reply holds at most."""
+LAST_OFFSET: Final = 4_800
+
+_ZIP: Final = b"PK"
+_INFLATED_BYTES: Final = 64 * 1024 * 1024
+_KINDS: Final = {"A77": "production unit", "A80": "generation unit"}
+_TYPES: Final = {"A53": "Planned maintenance", "A54": "Unplanned outage"}
+_STATUSES: Final = {"A05": "Active", "A09": "Cancelled", "A13": "Withdrawn"}
+_RESOURCE: Final = "production_RegisteredResource"
+_SYSTEM: Final = f"{_RESOURCE}.pSRType.powerSystemResources"
+_SCHEMA: Final = {
+    "delivery_start": INSTANT,
+    "delivery_end": INSTANT,
+    "outage_id": pl.String(),
+    "revision_number": pl.String(),
+    "time_series": pl.String(),
+    "unit_kind": pl.String(),
+    "status": pl.String(),
+    "outage_type": pl.String(),
+    "area": pl.String(),
+    "type": pl.String(),
+    "unit_eic": pl.String(),
+    "unit_name": pl.String(),
+    "location": pl.String(),
+    "nominal": pl.String(),
+    "available": pl.String(),
+    "reason_code": pl.String(),
+    "reason_text": pl.String(),
+    "published_at": INSTANT,
+}
+
+
+def document_count(body: bytes) -> int:
+    """Return how many documents a reply holds.
+
+    Raises:
+        ParseError: It is a broken archive.
+    """
+    if not body.startswith(_ZIP):
+        return 1
+    return len(member_heads(body, members=PAGE, bytes_each=0))
+
+
+def outages(body: bytes) -> pl.DataFrame:
+    """Return one row per stretch of each outage's series during which the same is available.
+
+    A member of an archive that can't be read gives a row of its name (`outage_id`) and what is
+    wrong with it (`reason_text`), and nothing else: it fails its checks, and its neighbours pass.
+
+    Raises:
+        ParseError: The reply is no outage and no archive of any, or an acknowledgement.
+    """
+    if body.startswith(_ZIP):
+        members = members_like(body, "*", max_bytes=_INFLATED_BYTES)
+        found = [row for name, member in members.items() for row in _member(name, member)]
+    else:
+        found = list(_document(body))
+    if not found:
+        raise ParseError("an archive without a document")
+    return pl.DataFrame(found, schema=_SCHEMA).select(
+        *("delivery_start", "delivery_end", "outage_id", "time_series", "unit_kind", "status"),
+        *("outage_type", "unit_eic", "unit_name", "location", "reason_code", "reason_text"),
+        "published_at",
+        revision_number=pl.col("revision_number").cast(pl.Int64, strict=False),
+        bidding_zone=area("area"),
+        production_type=production_type("type"),
+        nominal_mw=number(pl.col("nominal")),
+        available_mw=number(pl.col("available")),
+    )
+
+
+def _member(name: str, member: bytes) -> list[dict[str, object]]:
+    try:
+        return list(_document(member))
+    except ParseError as error:
+        return [{"outage_id": name, "reason_text": f"can't be read: {error}"}]
+
+
+def _document(body: bytes) -> Iterator[dict[str, object]]:
+    root = read_document(body)
+    kind = text_of(root, "type") or "none"
+    if kind not in _KINDS:
+        raise ParseError(f"document with type {kind}, not {' or '.join(_KINDS)}")
+    status = text_of(root, "docStatus/value") or "A05"
+    about = {
+        "outage_id": text_of(root, "mRID"),
+        "revision_number": text_of(root, "revisionNumber"),
+        "unit_kind": _KINDS[kind],
+        "status": _STATUSES.get(status, status),
+        "published_at": as_instant(text_of(root, "createdDateTime"), "createdDateTime"),
+        **_reason(root),
+    }
+    many = children(root, "TimeSeries")
+    if not many:
+        raise ParseError("an outage without a series")
+    for series in many:
+        yield from _series(series, about)
+
+
+def _series(series: etree._Element, about: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    for element, wanted in POWER.items():
+        if text_of(series, element) not in {wanted, None}:
+            raise ParseError(f"an outage with {element} {text_of(series, element)}, not {wanted}")
+    business = text_of(series, "businessType")
+    unit = {
+        **about,
+        "time_series": text_of(series, "mRID"),
+        "outage_type": _TYPES.get(business or "", business),
+        "area": text_of(series, "biddingZone_Domain.mRID"),
+        "type": text_of(series, f"{_RESOURCE}.pSRType.psrType"),
+        "unit_eic": text_of(series, f"{_SYSTEM}.mRID") or text_of(series, f"{_RESOURCE}.mRID"),
+        "unit_name": text_of(series, f"{_SYSTEM}.name") or text_of(series, f"{_RESOURCE}.name"),
+        "location": text_of(series, f"{_RESOURCE}.location.name"),
+        "nominal": text_of(series, f"{_SYSTEM}.nominalP"),
+        **{name: value for name, value in _reason(series).items() if value is not None},
+    }
+    starts: dict[datetime | None, str | None] = {}
+    for start, end, available in _stretches(series):
+        if start is not None and starts.setdefault(start, available) != available:
+            raise ParseError(f"{starts[start]} and {available} MW are both available at {start}")
+        yield {**unit, "delivery_start": start, "delivery_end": end, "available": available}
+
+
+def _stretches(
+    series: etree._Element,
+) -> Iterator[tuple[datetime | None, datetime | None, str | None]]:
+    """Yield start, end and available power of each stretch, in order.
+
+    A withdrawn outage may have none: then all of it is one, and what is available is not said.
+    """
+    periods = children(series, "Available_Period")
+    if not periods:
+        yield _moment(series, "start"), _moment(series, "end"), None
+    for period in periods:
+        when = timing(period)
+        listed = sorted(
+            ((_position(point), text_of(point, "quantity")) for point in children(period, "Point")),
+            key=itemgetter(0),
+        )
+        if not listed:
+            raise ParseError("an outage with a period without a point")
+        ends = [position for position, _ in listed[1:]] + [when.length + 1]
+        for (position, available), end in zip(listed, ends, strict=True):
+            exists = 1 <= position < min(end, when.length + 1)
+            yield (
+                when.at(position) if exists else None,
+                when.at(end) if exists else None,
+                available,
+            )
+
+
+def _position(point: etree._Element) -> int:
+    said = text_of(point, "position") or ""
+    if not said.strip().isdecimal():
+        raise ParseError(f"position {said or 'none'} of an outage is no number")
+    return int(said)
+
+
+def _moment(series: etree._Element, name: str) -> datetime:
+    date, time = (text_of(series, f"{name}_DateAndOrTime.{part}") for part in ("date", "time"))
+    return as_instant(f"{date}T{time}", f"{name}_DateAndOrTime")
+
+
+def _reason(element: etree._Element) -> dict[str, str | None]:
+    reasons = children(element, "Reason")
+    return {
+        f"reason_{part}": "; ".join(filter(None, (text_of(each, part) for each in reasons))) or None
+        for part in ("code", "text")
+    }

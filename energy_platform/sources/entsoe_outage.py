@@ -1,0 +1,75 @@
+"""Unavailabilities of Europe's power plants, as ENTSO-E publishes them (15.1.A to D)."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+
+from energy_platform.feeds.rest import RestRequest
+from energy_platform.formats import entsoe, entsoe_outage
+from energy_platform.formats.entsoe_codes import AREAS, OUTAGE_AREAS
+from energy_platform.market_rows import DeliveryRows, Instant
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
+
+# Withdrawn outages come only to those who ask for them.
+_ASKED = [
+    {"documentType": kind, **s} for kind in ("A77", "A80") for s in ({}, {"DocStatus": "A13"})
+]
+
+
+class Outage(DeliveryRows):
+    """One stretch of one revision of an outage; of an outage its highest revision counts."""
+
+    outage_id: str = pa.Field(description="Name (mRID) of the outage, the same in all revisions")
+    revision_number: int = pa.Field(ge=1, description="A higher one replaces the outage as a whole")
+    time_series: str = pa.Field(description="Number of the series within the document")
+    unit_kind: str = pa.Field(description="production unit (A77), or generation unit (A80)")
+    status: str = pa.Field(description="Active, Cancelled or Withdrawn")
+    outage_type: str = pa.Field(nullable=True, description="Planned maintenance, Unplanned outage")
+    bidding_zone: str = pa.Field(description="Bidding zone or control area")
+    production_type: str = pa.Field(nullable=True, description="Production type of the unit")
+    unit_eic: str = pa.Field(nullable=True, description="EIC code of the unit")
+    unit_name: str = pa.Field(nullable=True, description="Name of the unit")
+    location: str = pa.Field(nullable=True, description="Where the unit is")
+    nominal_mw: float = pa.Field(ge=0, le=20_000, nullable=True, description="Installed capacity")
+    available_mw: float = pa.Field(ge=0, le=20_000, nullable=True, description="What is left of it")
+    reason_code: str = pa.Field(nullable=True, description="Code of the reason, e.g. B19")
+    reason_text: str = pa.Field(nullable=True, description="Reason in words")
+    published_at: Instant = pa.Field(description="When this revision was made")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for what changed in the window, per area and kind; withdrawn ones apart."""
+    since, until = entsoe.window(start, end).values()
+    changed = {"PeriodStartUpdate": since, "PeriodEndUpdate": until, "offset": "0"}
+    return [
+        RestRequest(url=URL, params={**kind, "BiddingZone_Domain": AREAS[zone], **changed})
+        for kind in _ASKED
+        for zone in OUTAGE_AREAS
+    ]
+
+
+ENTSOE_OUTAGE = MarketSource(
+    name="entsoe_outage",
+    provider=entsoe.ENTSOE,
+    group=MarketGroup.GRID,
+    description="Unavailabilities of power plants: each revision of each outage, by stretches.",
+    feed=entsoe_feed(
+        requests=requests,
+        following=next_page,
+        essence=None,  # an outage's name and time of making are its own
+        every=timedelta(minutes=15),
+        span=timedelta(days=2),
+        overlap=timedelta(hours=1),
+        history_chunk=timedelta(days=1),
+    ),
+    parse=each_message(lambda message: entsoe_outage.outages(message.body)),
+    rows=Outage,
+    key=("outage_id", "revision_number", "time_series", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=12),
+    terms=entsoe.TERMS,
+    hot_tags=("outage_id",),
+    required_environment=(TOKEN,),
+)
