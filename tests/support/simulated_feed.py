@@ -23,16 +23,21 @@ from tests.support.feeds import MemorySession
 
 @asynccontextmanager
 async def polled(
-    world: World, provider: SimulatedProvider, source: MarketSource, session: MemorySession
+    world: World,
+    provider: SimulatedProvider,
+    source: MarketSource,
+    session: MemorySession,
+    *,
+    every: float = 0.1,
 ) -> AsyncIterator[None]:
-    """Run a provider, and a source's feed that asks it without a pause, for the context's length.
+    """Run a provider, and a source's feed that asks it every few seconds, for the context's length.
 
     The feed is begun anew, from its cursor, whenever it fails.
     """
     assert isinstance(source.feed, PollingFeed)
     limits = HttpLimits(timeout=timedelta(seconds=20))
-    every = timedelta(seconds=0.1 * world.clock.speed)
-    feed = replace(source.feed, every=every, limits=limits)
+    market_time = timedelta(seconds=every * world.clock.speed)
+    feed = replace(source.feed, every=market_time, limits=limits)
 
     async def again_and_again() -> None:
         while True:

@@ -1,0 +1,75 @@
+"""Weather forecast for the wind and the sun of Central Europe, as Open-Meteo publishes it.
+
+A reply doesn't name its model run: what a fetch changes is a revision, known from `received_at` on.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.open_meteo import FORECAST, OPEN_METEO, QUESTION, hourly, is_answer
+from energy_platform.formats.open_meteo_sites import SITES
+from energy_platform.market_rows import Instant, MarketRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_AHEAD = timedelta(days=3)
+
+
+class WeatherForecast(MarketRows):
+    """What is expected at one place at one hour; sums and means are of the hour before."""
+
+    site: str = pa.Field(description="Place, by our name or the coordinates of the model's cell")
+    valid_at: Instant = pa.Field(description="Instant that the forecast is for")
+    temperature_deg_c: float = pa.Field(ge=-90, le=60, nullable=True, description="At 2 m")
+    relative_humidity_pct: float = pa.Field(ge=0, le=100, nullable=True, description="At 2 m")
+    cloud_cover_pct: float = pa.Field(ge=0, le=100, nullable=True, description="Of the sky")
+    precipitation_mm: float = pa.Field(ge=0, le=500, nullable=True, description="Rain and snow")
+    wind_speed_10m_m_per_s: float = pa.Field(ge=0, le=150, nullable=True, description="At 10 m")
+    wind_speed_80m_m_per_s: float = pa.Field(ge=0, le=150, nullable=True, description="At 80 m")
+    wind_speed_120m_m_per_s: float = pa.Field(ge=0, le=150, nullable=True, description="At 120 m")
+    wind_gusts_10m_m_per_s: float = pa.Field(ge=0, le=150, nullable=True, description="At 10 m")
+    wind_direction_80m_deg: float = pa.Field(ge=0, le=360, nullable=True, description="Blows from")
+    shortwave_radiation_w_per_m2: float = pa.Field(ge=-5, le=1600, nullable=True, description="All")
+    direct_radiation_w_per_m2: float = pa.Field(ge=-5, le=1600, nullable=True, description="Beam")
+    diffuse_radiation_w_per_m2: float = pa.Field(ge=-5, le=1600, nullable=True, description="Sky's")
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask for whole days, from the one that the window begins in to three beyond its end."""
+    latitudes, longitudes = (",".join(map(str, each)) for each in zip(*SITES.values(), strict=True))
+    days = {"start_date": f"{start:%Y-%m-%d}", "end_date": f"{end + _AHEAD:%Y-%m-%d}"}
+    params = {"latitude": latitudes, "longitude": longitudes, **days, **QUESTION}
+    return [RestRequest(url=FORECAST, params=params, context={"site": ",".join(SITES)})]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per place and hour of which something is known."""
+    return hourly(message.body, message.context.get("site"))
+
+
+OPEN_METEO_FORECAST = MarketSource(
+    name="open_meteo_forecast",
+    provider=OPEN_METEO,
+    group=MarketGroup.WEATHER,
+    description="Hourly weather forecast for a hundred places, rewritten by each model run.",
+    feed=RestFeed(
+        provider=OPEN_METEO,
+        requests=requests,
+        every=timedelta(minutes=30),
+        span=timedelta(hours=6),
+        overlap=timedelta(hours=2),
+        history_chunk=timedelta(days=14),
+        is_answer=is_answer,
+    ),
+    parse=parse,
+    rows=WeatherForecast,
+    key=("site", "valid_at"),
+    event_time="valid_at",
+    expected_lag=timedelta(hours=5),
+    terms="CC BY 4.0; free for non-commercial use only",
+)
