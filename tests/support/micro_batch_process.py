@@ -1,19 +1,27 @@
-"""A process that runs micro-batches of the example source, to be raced and killed."""
+"""A process that works on the example source, to be raced and killed."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.sources import EXAMPLE
+from energy_platform.redrive import redrive
+from tests.support.sources import EXAMPLE, MENDED
 from tests.support.stores import batches_in
 
 PROJECT = Path(__file__).parents[2]
 
 
-def start(folder: Path, *, batch_messages: int) -> subprocess.Popen[str]:
-    """Start a process that waits, ready to run, until `go`."""
+def start(folder: Path, *, batch_messages: int, work: str = "run") -> subprocess.Popen[str]:
+    """Start a process that waits, ready to work, until `go`.
+
+    Args:
+        folder: Where the stores are.
+        batch_messages: How many messages it takes at once.
+        work: `run` runs micro-batches, `run mended` with the mended parser, `redrive` redrives
+            with it.
+    """
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, str(folder), str(batch_messages)],
+        [sys.executable, "-m", __name__, str(folder), str(batch_messages), work],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -30,15 +38,19 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def _main(folder: Path, batch_messages: int) -> None:
+def _main(folder: Path, batch_messages: int, work: str) -> None:
     batches = batches_in(folder, batch_messages=batch_messages)
     print("ready", flush=True)  # noqa: T201 (`go` reads it)
     sys.stdin.readline()
-    while batches.is_behind(EXAMPLE):
-        batches.run(EXAMPLE)
+    if work == "redrive":
+        redrive(batches, MENDED)
+        return
+    source = MENDED if work == "run mended" else EXAMPLE
+    while batches.is_behind(source):
+        batches.run(source)
     # The other process of a race may have stored the last batch and not yet its hot points.
-    batches.run(EXAMPLE)
+    batches.run(source)
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), int(sys.argv[2]))
+    _main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -90,3 +91,42 @@ def example_message(
 def prices(frame: pl.DataFrame) -> Sequence[float | None]:
     """Return the prices of a frame of example rows, in order."""
     return frame["price_eur_per_mwh"].to_list()
+
+
+GARBAGE = b"<html>"
+BAD_ROW = ("CZ", 7, 9_999.0)
+
+
+def an_eventful_log(messages: int) -> list[RawMessage]:
+    """Return revisions, repetitions, bad rows and garbage, the same ones each time."""
+    chance = random.Random(7)
+    return [
+        example_message(GARBAGE)
+        if chance.random() < 0.15
+        else example_message(
+            [
+                BAD_ROW
+                if chance.random() < 0.1
+                else (chance.choice(["CZ", "DE-LU"]), chance.randrange(4), chance.randrange(3))
+                for _ in range(chance.randrange(6))
+            ]
+        )
+        for _ in range(messages)
+    ]
+
+
+def parse_mended(messages: Sequence[RawMessage]) -> pl.DataFrame:
+    """Read the example's messages after a fix: garbage is a price, and a price too high is lower."""
+    read = [
+        replace(message, body=b'[{"zone": "CZ", "quarter": 0, "price": 0}]')
+        if message.body == GARBAGE
+        else message
+        for message in messages
+    ]
+    price = pl.col("price_eur_per_mwh")
+    lower = pl.when(price > 5000).then(price - 5000).otherwise(price)
+    return parse_example(read).with_columns(lower)
+
+
+MENDED = replace(EXAMPLE, parse=parse_mended)
+"""The example source after a fix of its parser, under which nothing fails any more."""

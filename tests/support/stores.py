@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.testing import assert_frame_equal
 
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
@@ -61,6 +62,16 @@ def quarantined(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.Dat
 def hot(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
     """Return every point of the hot copy."""
     return batches.hot_store.read(measurement(source))
+
+
+def assert_same(batches: MicroBatches, other: MicroBatches) -> None:
+    """Hold all that two homes say of the example source against each other."""
+    for said in (stored, quarantined, hot):
+        assert_frame_equal(said(batches), said(other))
+    table, hot_table = market_table(EXAMPLE), measurement(EXAMPLE)
+    offsets = {each.warehouse.committed_offset(table) for each in (batches, other)}
+    offsets |= {each.hot_store.committed_offset(hot_table) for each in (batches, other)}
+    assert len(offsets) == 1
 
 
 class KilledError(BaseException):

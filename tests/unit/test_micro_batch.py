@@ -27,9 +27,12 @@ from energy_platform.tables import market_table, measurement, quarantine_table
 from energy_platform.warehouse.protocol import Warehouse
 from tests.support import micro_batch_process
 from tests.support.sources import (
+    BAD_ROW,
     EXAMPLE,
+    GARBAGE,
     NOON,
     ExampleRows,
+    an_eventful_log,
     example_message,
     parse_example,
     prices,
@@ -37,6 +40,7 @@ from tests.support.sources import (
 from tests.support.stores import (
     Dying,
     KilledError,
+    assert_same,
     batches_in,
     hot,
     land,
@@ -46,9 +50,6 @@ from tests.support.stores import (
 )
 
 Quotes = list[tuple[str, int, float | None]]
-
-GARBAGE = b"<html>"
-BAD_ROW = ("CZ", 7, 9_999.0)
 
 
 @pytest.fixture
@@ -229,24 +230,6 @@ def test_a_replay_lets_running_batches_go_first(batches: MicroBatches) -> None:
     assert quarantined(batches).height == 1
 
 
-def an_eventful_log(messages: int) -> list[RawMessage]:
-    """Return revisions, repetitions, bad rows and garbage, the same ones each time."""
-    chance = random.Random(7)
-    return [
-        example_message(GARBAGE)
-        if chance.random() < 0.15
-        else example_message(
-            [
-                BAD_ROW
-                if chance.random() < 0.1
-                else (chance.choice(["CZ", "DE-LU"]), chance.randrange(4), chance.randrange(3))
-                for _ in range(chance.randrange(6))
-            ]
-        )
-        for _ in range(messages)
-    ]
-
-
 def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
     batches, undisturbed = batches_in(tmp_path / "killed"), batches_in(tmp_path / "undisturbed")
     for each in (batches, undisturbed):
@@ -281,16 +264,6 @@ def test_two_processes_on_one_source_lose_and_double_nothing(tmp_path: Path) -> 
 def _result(process: subprocess.Popen[str]) -> int:
     process.communicate()
     return process.returncode
-
-
-def assert_same(batches: MicroBatches, other: MicroBatches) -> None:
-    """Hold all that two homes say of the example source against each other."""
-    for said in (stored, quarantined, hot):
-        assert_frame_equal(said(batches), said(other))
-    table, hot_table = market_table(EXAMPLE), measurement(EXAMPLE)
-    offsets = {each.warehouse.committed_offset(table) for each in (batches, other)}
-    offsets |= {each.hot_store.committed_offset(hot_table) for each in (batches, other)}
-    assert len(offsets) == 1
 
 
 messages = st.one_of(
