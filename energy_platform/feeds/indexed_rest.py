@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
 from energy_platform.errors import FeedError, ParseError
@@ -47,10 +48,12 @@ class IndexedRestFeed(RestFeed):
     and absent, is not there yet.
 
     Attributes:
+        absent: Statuses of an index or file that is not there.
         index: Reads an index: each file's name, and the instant at which the file begins.
         length: How long a file is at most; an instant that no listed file reaches is in none.
     """
 
+    absent: frozenset[HTTPStatus] = frozenset({HTTPStatus.NOT_FOUND})
     index: Callable[[bytes], Sequence[tuple[str, datetime]]]
     length: timedelta
 

@@ -4,17 +4,30 @@ What a column means, and which zone or region it is for, is the business of the 
 does not name it.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import json_object
+from energy_platform.formats.json_reply import decoded, json_object, number
 from energy_platform.market_rows import INSTANT
 from energy_platform.provider import Provider, Rate
 
 ENERGY_CHARTS: Final = Provider(name="Energy-Charts", rates=(Rate(2),))
+
+COUNTRIES: Final = (
+    "al", "at", "ba", "be", "bg", "ch", "cy", "cz", "de", "dk", "ee", "es", "eu", "fi", "fr", "ge",
+    "gr", "hr", "hu", "ie", "it", "lt", "lu", "lv", "md", "me", "mk", "mt", "nie", "nl", "no", "pl",
+    "pt", "ro", "rs", "se", "si", "sk", "tr", "ua", "uk", "xk",
+)  # fmt: skip
+"""The codes of countries of which there is public power, some of them hardly ever."""
+
+_MARKET_ZONE: Final = "Europe/Berlin"
+_PERIODS: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60))
+_PUBLISHED: Final = pl.col("value").is_not_null().reverse().cum_max().reverse()
+"""Whether a value, or one behind it, is there; in order of time."""
 
 _LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
@@ -39,21 +52,51 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
     )
     if len(seconds) != len(values):
         raise ParseError(f"{len(seconds)} unix_seconds stand beside {len(values)} of {column}")
-    if seconds.has_nulls() or not seconds.is_sorted() or seconds.n_unique() < len(seconds):
-        raise ParseError("unix_seconds do not increase")
-    if not seconds.is_between(0, _LAST_SECOND).all():
-        raise ParseError("unix_seconds lie outside of any calendar")
-    published = pl.col("value").is_not_null().reverse().cum_max().reverse()
-    return (
-        pl.DataFrame(
-            {
-                "instant": pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC"),
-                "value": values,
-            }
-        )
-        .select(pl.col("instant").cast(INSTANT), "value")
-        .filter(published)
+    return pl.DataFrame({"instant": _instants(seconds), "value": values}).filter(_PUBLISHED)
+
+
+def named_series(body: bytes, array: str) -> pl.DataFrame:
+    """Return the columns of a reply that has many, each with its name, below one another.
+
+    Columns: `instant` (UTC), `period_end` as by `period_end`, `name` and `value`; in order of the
+    reply's series, then of time. Nulls behind a series' last value are left out; a null before it
+    stays, for it is unknown. A number that is none becomes NaN.
+
+    Raises:
+        ParseError: The reply is not of this form, or its times do not increase.
+    """
+    column = pl.Struct({"name": pl.String, "data": pl.List(pl.String)})
+    shape = pl.Struct({"unix_seconds": pl.List(pl.String), array: pl.List(column)})
+    reply = decoded(body, shape).struct.unnest()
+    if reply["unix_seconds"].has_nulls() or reply[array].has_nulls():
+        raise ParseError(f"the reply has no arrays 'unix_seconds' and {array!r}")
+    columns = reply[array].explode(empty_as_null=False).struct.unnest()
+    seconds = reply["unix_seconds"].explode(empty_as_null=False).cast(pl.Int64, strict=False)
+    uneven = columns.filter(pl.col("data").list.len().ne_missing(len(seconds)))["name"].to_list()
+    if uneven or columns["name"].has_nulls() or columns["name"].is_duplicated().any():
+        raise ParseError(f"not every series has a name of its own and a value per time: {uneven}")
+    times = pl.DataFrame({"instant": _instants(seconds)}).with_columns(
+        period_end=period_end(pl.col("instant"), _PERIODS)
     )
+    values = columns.explode("data", empty_as_null=False)
+    return (
+        columns.select("name")
+        .join(times, how="cross", maintain_order="left_right")
+        .with_columns(values.select(value=number(pl.col("data"))))
+        .filter(_PUBLISHED.over("name"))
+    )
+
+
+def period_end(start: pl.Expr, lengths: Collection[timedelta]) -> pl.Expr:
+    """Return the ends of periods, given their starts in order; a reply doesn't say their length.
+
+    Those of a market day last its smallest step, if that is one of `lengths`, so a gap stretches
+    none; a lone row takes the length of the day before. Without either the end is null.
+    """
+    step = start.diff().shift(-1)
+    known_step = pl.when(step.is_in(lengths)).then(step)
+    day = start.dt.convert_time_zone(_MARKET_ZONE).dt.date()
+    return start + known_step.min().over(day).forward_fill()
 
 
 def newest_instant(body: bytes, column: str) -> datetime | None:
@@ -62,6 +105,14 @@ def newest_instant(body: bytes, column: str) -> datetime | None:
         return cast("datetime | None", series(body, column)["instant"].max())
     except ParseError:
         return None
+
+
+def _instants(seconds: pl.Series) -> pl.Series:
+    if seconds.has_nulls() or not seconds.is_sorted() or seconds.n_unique() < len(seconds):
+        raise ParseError("unix_seconds do not increase")
+    if not seconds.is_between(0, _LAST_SECOND).all():
+        raise ParseError("unix_seconds lie outside of any calendar")
+    return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC").cast(INSTANT)
 
 
 def _numbers(reply: dict[str, Any], name: str, dtype: type[pl.DataType]) -> pl.Series:

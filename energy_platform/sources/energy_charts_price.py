@@ -1,7 +1,7 @@
 """Day-ahead prices of European bidding zones, as Energy-Charts publishes them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
@@ -9,9 +9,10 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import ENERGY_CHARTS, series
+from energy_platform.formats.energy_charts import ENERGY_CHARTS, period_end, series
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.publication import DailyPublication
 from energy_platform.raw_message import RawMessage
 
 _URL = "https://api.energy-charts.info/price"
@@ -39,18 +40,10 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per delivery period; the bidding zone is the one that was asked for.
-
-    A reply doesn't say how long its periods are: those of a market day last its smallest step, so
-    a gap stretches none; a lone row takes the day before's. Without either it is refused.
-    """
-    step = pl.col("instant").diff().shift(-1)
-    known_step = pl.when(step.is_in(_MARKET_TIME_UNITS)).then(step)
-    day = pl.col("instant").dt.convert_time_zone(_MARKET_ZONE).dt.date()
-    resolution = known_step.min().over(day).forward_fill()
+    """Return one row per delivery period; the bidding zone is the one that was asked for."""
     return series(message.body, "price", unit="EUR / MWh").select(
         delivery_start="instant",
-        delivery_end=pl.col("instant") + resolution,
+        delivery_end=period_end(pl.col("instant"), _MARKET_TIME_UNITS),
         bidding_zone=pl.lit(message.context["bzn"]),
         price_eur_per_mwh="value",
     )
@@ -75,6 +68,7 @@ ENERGY_CHARTS_PRICE = MarketSource(
     key=("bidding_zone", "delivery_start"),
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
+    publication=DailyPublication(at=time(12, 57), zone="Europe/Berlin"),
     terms="DE-LU and other SMARD.de zones CC BY 4.0; the rest for private and internal use only",
     context={"bzn": "DE-LU"},
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
-from http import HTTPStatus
 
 import pandera.polars as pa
 import polars as pl
@@ -62,12 +61,12 @@ SMARD_PRICE = MarketSource(
         requests=requests,
         index=smard.index,
         length=smard.LONGEST_FILE,
+        essence=smard.essence,
         every=timedelta(minutes=5),
         span=timedelta(days=9),
         overlap=timedelta(days=7),
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=7),
-        absent=frozenset({HTTPStatus.NOT_FOUND}),
     ),
     parse=parse,
     rows=DayAheadPrice,

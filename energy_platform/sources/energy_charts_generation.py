@@ -1,0 +1,78 @@
+"""Generation and load of Europe's countries, as Energy-Charts publishes them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+import pandera.polars as pa
+import polars as pl
+
+from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.formats.energy_charts import COUNTRIES, ENERGY_CHARTS, named_series
+from energy_platform.market_rows import DeliveryRows
+from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.raw_message import RawMessage
+
+_URL = "https://api.energy-charts.info/public_power"
+_QUARTER_DAY_SECONDS = 6 * 3600
+
+
+class PublicPower(DeliveryRows):
+    """What one series of a country was in one period: a power, or a share where it is called so."""
+
+    country: str = pa.Field(description="Country, as Energy-Charts codes it; eu is all of the EU")
+    production_type: str = pa.Field(description="Type of production, load, or share, as named")
+    power_mw: float = pa.Field(
+        nullable=True, ge=-1e6, le=1e6, description="Mean power; negative where consumed"
+    )
+    share_pct: float = pa.Field(
+        nullable=True, ge=-1e3, le=1e4, description="Renewable share of generation or load"
+    )
+
+
+def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
+    """Ask each country for the quarters of days that the window touches: never one period alone."""
+    first, last = int(start.timestamp()), int(end.timestamp())
+    window = {
+        "start": str(first - first % _QUARTER_DAY_SECONDS),
+        "end": str(last + -last % _QUARTER_DAY_SECONDS),
+    }
+    return [RestRequest(url=_URL, params={"country": country, **window}) for country in COUNTRIES]
+
+
+@each_message
+def parse(message: RawMessage) -> pl.DataFrame:
+    """Return one row per series and period; one that is null in both values is unknown."""
+    is_share = pl.col("name").str.contains("(?i)share")
+    return named_series(message.body, "production_types").select(
+        delivery_start="instant",
+        delivery_end="period_end",
+        country=pl.lit(message.context["country"]),
+        production_type="name",
+        power_mw=pl.when(~is_share).then("value"),
+        share_pct=pl.when(is_share).then("value"),
+    )
+
+
+ENERGY_CHARTS_GENERATION = MarketSource(
+    name="energy_charts_generation",
+    provider=ENERGY_CHARTS,
+    group=MarketGroup.GRID,
+    description="Generation by type of production, load and renewable shares of 42 countries.",
+    feed=RestFeed(
+        provider=ENERGY_CHARTS,
+        requests=requests,
+        every=timedelta(minutes=15),
+        span=timedelta(hours=18),
+        overlap=timedelta(hours=12),
+        history_chunk=timedelta(days=7),
+        absent=frozenset({HTTPStatus.NOT_FOUND}),
+    ),
+    parse=parse,
+    rows=PublicPower,
+    key=("country", "production_type", "delivery_start"),
+    event_time="delivery_start",
+    expected_lag=timedelta(hours=3),
+    terms="CC BY 4.0, Fraunhofer ISE, Energy-Charts",
+    context={"country": "de"},
+)
