@@ -332,7 +332,7 @@ class FtpFeed:
         try:
             listing = await client.list(folder, raw_command=command)
         except StatusCodeError as error:
-            if not folder or not error.received_codes[-1].matches("550"):
+            if not folder or not error.received_codes[-1].matches("5xx"):
                 raise
             _log.warning("%s%s is not there", self.url, folder)
             return {}

@@ -1,7 +1,8 @@
 """SNS topics that push: a small HTTP endpoint that lands what Amazon signed, and nothing else.
 
 Amazon reaches it through whatever stands before it and ends TLS; it listens on the loopback
-interface unless told otherwise. Raw delivery carries no signature, so it is refused.
+interface unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. Raw delivery carries no
+signature, so it is refused. What a notification announces is fetched by `announced_files`.
 """
 
 import asyncio
@@ -9,8 +10,9 @@ import contextlib
 import logging
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar, Final
@@ -24,8 +26,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.feeds.sns.fingerprints import Fingerprints
+from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.feeds.sns.announced_files import ANNOUNCES, AnnouncedFiles, FollowUp
+from energy_platform.feeds.sns.bucket_files import BucketFiles
+from energy_platform.feeds.sns.ledger import Ledger
 from energy_platform.feeds.sns.signature import (
     NOTIFICATION,
     SUBSCRIPTION,
@@ -47,6 +51,10 @@ _CONNECTIONS: Final = 64
 class SnsEndpointFeed:
     """Notifications that SNS topics push to this machine; each lands as the envelope it came in.
 
+    Where they announce `files`, those land too, each as one message (context: `bucket`, `key`,
+    `etag`), and the envelope of an announcement says so in its context (`announces`). Announcements
+    of other files are acknowledged and do not land.
+
     Attributes:
         topic_arns: The topics that may push; all others are refused.
         listen: Where to listen, e.g. `http://127.0.0.1:8472/sns`; Amazon's subscription names the
@@ -55,7 +63,9 @@ class SnsEndpointFeed:
         max_body_bytes: How large a request may be; SNS sends 256 KiB of payload at most.
         body_seconds: How long a request's body may take to arrive.
         answer_seconds: How long SNS may take to hand out a certificate or confirm a subscription.
-        remembered: How many messages are remembered as landed.
+        remembered: How many messages and files are remembered as landed.
+        files: The wanted files, if the notifications announce files.
+        follow_up: How they are fetched.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.SNS
@@ -67,6 +77,24 @@ class SnsEndpointFeed:
     body_seconds: float = 10.0
     answer_seconds: float = 10.0
     remembered: int = 512
+    files: BucketFiles | None = None
+    follow_up: FollowUp = field(default_factory=FollowUp)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the files' bucket keeps older ones."""
+        return self.files is not None and self.files.history_prefix is not None
+
+    def history(
+        self, session: FeedSession, start: datetime, end: datetime
+    ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
+        """Open what the bucket keeps of the UTC days that [start, end) touches.
+
+        See `BucketFiles.history`.
+        """
+        if self.files is None:
+            raise FeedError("notifications can't be had again")
+        return self.files.history(session, start, end)
 
     async def run(self, session: FeedSession) -> None:
         """Serve until cancelled.
@@ -80,7 +108,8 @@ class SnsEndpointFeed:
             async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
                 endpoint = _Endpoint(self, session, client)
                 routes = [Route(where.path or "/", endpoint.receive, methods=["POST"])]
-                await _serve(Starlette(routes=routes), listener, endpoint.failed)
+                async with endpoint.following_up():
+                    await _serve(Starlette(routes=routes), listener, endpoint.failed)
 
 
 @contextlib.contextmanager
@@ -147,10 +176,35 @@ class _Endpoint:
         self._session = session
         self._client = client
         self._checker = SignatureChecker(session, client, feed.answer_seconds)
-        self._landed = Fingerprints.load(session.cursor, capacity=feed.remembered)
-        self._landing = asyncio.Lock()
+        self._ledger = Ledger(session, remembered=feed.remembered)
+        self._announced = (
+            None
+            if feed.files is None
+            else AnnouncedFiles(feed.files, feed.follow_up, session, self._ledger)
+        )
         self._counts: Counter[str] = Counter()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @contextlib.asynccontextmanager
+    async def following_up(self) -> AsyncIterator[None]:
+        """Fetch announced files, if any are wanted, for as long as the context lasts."""
+        if self._announced is None:
+            yield
+            return
+        fetching = asyncio.create_task(self._announced.run())
+        fetching.add_done_callback(self._note_failure)
+        try:
+            yield
+        finally:
+            fetching.cancel()
+            await asyncio.wait([fetching])
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
 
     async def receive(self, request: Request) -> Response:
         """Answer a request: 200 once what it brings has landed, 4xx to refuse, 5xx to ask again."""
@@ -228,25 +282,35 @@ class _Endpoint:
         return "unsubscribed"
 
     async def _land(self, message: Mapping[str, str], body: bytes) -> str:
-        """Land a notification once; one at a time, so that a cursor claims no more than landed."""
+        """Land a notification once, and see to the files that it announces."""
         identity = message["MessageId"].encode()
         context = {
             "content_type": "application/json",
             "topic_arn": message["TopicArn"],
             "message_id": message["MessageId"],
         }
-        async with self._landing:
-            if identity in self._landed:
+        async with self._ledger.turn:
+            if identity in self._ledger.landed:
                 return "repeated"
-            known = self._landed.adding([identity])
+            files: Mapping[str, str] = {}
+            if self._announced is not None:
+                try:
+                    files = self._announced.wanted(message["Message"])
+                except ParseError as error:
+                    context["unreadable"] = str(error)
+                else:
+                    if not files:
+                        return "of no wanted file"
+                    context[ANNOUNCES] = " ".join(files)
             raw = RawMessage(body=body, received_at=datetime.now(UTC), context=context)
             try:
-                await self._session.land([raw], cursor=known.dump())
+                await self._ledger.land([raw], landed=[identity], waiting=files)
             except Exception as error:
                 if not self.failed.done():
                     self.failed.set_exception(error)
                 raise FeedError(f"landing failed: {error}") from error
-            self._landed = known
+        if self._announced is not None:
+            self._announced.follow(files)
         return "landed"
 
     async def _confirm(self, message: Mapping[str, str]) -> str:

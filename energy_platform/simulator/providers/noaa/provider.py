@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _SOURCE: Final = "noaa_gfs_wind_forecast"
 _BUCKET: Final = "noaa-gfs-bdp-pds"
 _TOPIC: Final = "NewGFSObject"
-_QUEUE: Final = "simulated"
-"""The queue's name: what every variable holds in a simulated market."""
+_QUEUE: Final = "gfs-forecasts"
 
 _FILE_EVERY: Final = timedelta(seconds=20)
 _AT_LEAST_WALL_SECONDS: Final = 5.0
@@ -39,8 +38,9 @@ class _Noaa:
     name = "noaa"
 
     def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
-        """Map the addresses of the bucket and of SQS."""
+        """Map the addresses of the bucket and of SQS, and name the queue."""
         return {
+            "NOAA_GFS_QUEUE_URL": _QUEUE,
             f"https://{_BUCKET}.s3.amazonaws.com": f"http://127.0.0.1:{ports.aws}/{_BUCKET}",
             "https://sqs.us-east-1.amazonaws.com": f"http://127.0.0.1:{ports.aws}",
         }
@@ -52,6 +52,7 @@ class _Noaa:
     async def run(self, world: World) -> None:
         """Serve S3, SNS and SQS, and publish files, until cancelled."""
         # moto and eccodes take two seconds to import; only the running simulator should pay.
+        from energy_platform.simulator.amazon import WIRE_FAULTS  # noqa: PLC0415
         from energy_platform.simulator.providers.noaa import aws  # noqa: PLC0415
 
         async with aws.running(
@@ -59,7 +60,7 @@ class _Noaa:
             bucket=_BUCKET,
             topic=_TOPIC,
             queue=_QUEUE,
-            next_fault=lambda: world.faults.take(_SOURCE, *aws.WIRE_FAULTS),
+            next_fault=lambda: world.faults.take(_SOURCE, *WIRE_FAULTS),
         ) as cloud:
             await _Publisher(world, cloud).run()
 

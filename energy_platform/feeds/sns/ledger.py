@@ -1,0 +1,66 @@
+"""What a feed has landed, and which announced files it has yet to fetch; it travels in the cursor.
+
+An announcement is noted here together with the landing of what announced it, so it may be
+acknowledged before its file is there: a restarted feed goes on with the files that wait.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+from energy_platform.errors import FeedError
+from energy_platform.feeds.base import FeedSession
+from energy_platform.feeds.sns.fingerprints import Fingerprints
+from energy_platform.raw_message import RawMessage
+
+_LANDED: Final = "landed"
+_WAITING: Final = "waiting"
+
+
+class Ledger:
+    """One feed's ledger; `turn` is held by whoever looks at it and then lands.
+
+    Attributes:
+        landed: What has landed, by whatever the feed tells it by.
+        waiting: The entity tag that was announced last of each file that is yet to be fetched.
+        turn: One at a time, so that a cursor claims no more than what has landed.
+    """
+
+    def __init__(self, session: FeedSession, *, remembered: int) -> None:
+        self._session = session
+        self.turn = asyncio.Lock()
+        kept = _read(session.cursor)
+        self.landed = Fingerprints.load(json.dumps(kept[_LANDED]), capacity=remembered)
+        self.waiting: Mapping[str, str] = dict(kept[_WAITING])
+
+    async def land(
+        self,
+        messages: Sequence[RawMessage],
+        *,
+        landed: Iterable[bytes],
+        waiting: Mapping[str, str] | None = None,
+        done: Collection[str] = (),
+    ) -> None:
+        """Land messages and note it, all or nothing.
+
+        Args:
+            messages: The messages; none, if there is only something to note.
+            landed: What is to be known as landed.
+            waiting: Files that are to be fetched from now on, with their entity tags.
+            done: Files that need no longer be fetched.
+        """
+        known = self.landed.adding(landed)
+        left = {file: etag for file, etag in self.waiting.items() if file not in done}
+        left |= waiting or {}
+        cursor = json.dumps({_LANDED: list(known.digests), _WAITING: left}, separators=(",", ":"))
+        await self._session.land(messages, cursor=cursor)
+        self.landed, self.waiting = known, left
+
+
+def _read(cursor: str | None) -> dict[str, dict[str, str]]:
+    try:
+        kept = json.loads(cursor or "{}")
+        return {_LANDED: kept.get(_LANDED, []), _WAITING: dict(kept.get(_WAITING, {}))}
+    except (ValueError, TypeError, AttributeError):
+        raise FeedError(f"the cursor {cursor!r:.80} is not a ledger") from None

@@ -1,0 +1,230 @@
+"""The Met Office's model files: NetCDF 4 (HDF5), one parameter at one instant over a whole grid.
+
+A file has a variable on latitude and longitude, told by its CF standard name, and single values for
+the instant (`time`), the run (`forecast_reference_time`) and, above the surface, the `height`.
+They are read by pyfive, which is Python alone: a broken file raises, and can't crash the process.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyfive
+from numpy.typing import NDArray
+
+from energy_platform.errors import ParseError
+from energy_platform.formats.grib import Area
+from energy_platform.market_rows import INSTANT
+from energy_platform.provider import Provider
+
+MET_OFFICE: Final = Provider(name="Met Office")
+
+_LARGEST_GRID_POINTS: Final = 20_000_000
+_DECIMALS: Final = 3
+_COORDINATE_DECIMALS: Final = 5
+_LARGEST_VALUE: Final = 9e36
+_SINCE: Final = re.compile(
+    r"(?P<unit>second|minute|hour|day)s? since (?P<epoch>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)Z?"
+)
+_STANDARD_CALENDARS: Final = {"standard", "gregorian", "proleptic_gregorian"}
+
+
+class Parameter(NamedTuple):
+    """The column that a CF standard name becomes, and how to convert each unit that it may have."""
+
+    column: str
+    units: Mapping[str, Callable[[pl.Expr], pl.Expr]]
+
+
+def _as_is(value: pl.Expr) -> pl.Expr:
+    return value
+
+
+_METRES_PER_SECOND: Final = {"m s-1": _as_is, "m/s": _as_is}
+_WATTS_PER_SQUARE_METRE: Final = {"W m-2": _as_is}
+
+PARAMETERS: Final = {
+    "wind_speed": Parameter("wind_speed_m_per_s", _METRES_PER_SECOND),
+    "wind_speed_of_gust": Parameter("gust_speed_m_per_s", _METRES_PER_SECOND),
+    "wind_from_direction": Parameter(
+        "wind_direction_deg",
+        {"degrees": _as_is, "degree": _as_is, "rad": lambda radians: radians.degrees()},
+    ),
+    "air_temperature": Parameter(
+        "temperature_deg_c", {"K": lambda kelvin: kelvin - 273.15, "degC": _as_is}
+    ),
+    "surface_downwelling_shortwave_flux_in_air": Parameter(
+        "shortwave_radiation_w_per_m2", _WATTS_PER_SQUARE_METRE
+    ),
+}
+
+
+class _Field(NamedTuple):
+    """One parameter on the part of the grid that is kept."""
+
+    name: str
+    units: str
+    run_at: datetime
+    valid_at: datetime
+    height_m: float
+    latitudes: NDArray[np.float64]
+    longitudes: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+NO_POINTS: Final = pl.DataFrame(
+    schema={
+        "run_at": INSTANT,
+        "valid_at": INSTANT,
+        "latitude": pl.Float64,
+        "longitude": pl.Float64,
+        "height_m": pl.Float64,
+        "parameter": pl.String,
+        **{parameter.column: pl.Float64 for parameter in PARAMETERS.values()},
+    }
+)
+"""What `points` returns, without a row."""
+
+
+def points(payload: bytes, area: Area, spacing_degrees: float) -> pl.DataFrame:
+    """Return a file's values at the grid points next to each multiple of a spacing in an area.
+
+    Columns: `run_at`, `valid_at`, `latitude`, `longitude` (degrees, the grid's own; -180 to 180),
+    `height_m` (0 where the file names none: at the surface), `parameter` (the CF standard name) and
+    a column for each of `PARAMETERS`, of which the parameter's own has values; null where there is
+    none.
+
+    Raises:
+        ParseError: It is no NetCDF 4 file of one of the parameters in a unit that is known, or none
+            of the points lies in its grid.
+    """
+    try:
+        field = _read(payload, area, spacing_degrees)
+    except ParseError:
+        raise
+    except Exception as error:  # whatever a file does to its reader, it is broken
+        raise ParseError(f"not a NetCDF 4 file: {type(error).__name__} {error}") from error
+    parameter = PARAMETERS[field.name]
+    if field.units not in parameter.units:
+        raise ParseError(f"{field.name} in {field.units!r}, which is none of its known units")
+    value = parameter.units[field.units](pl.col("value")).round(_DECIMALS)
+    absent = pl.lit(None, dtype=pl.Float64)
+    return pl.DataFrame(
+        {
+            "latitude": np.repeat(field.latitudes, field.longitudes.size),
+            "longitude": np.tile(field.longitudes, field.latitudes.size),
+            "value": field.values.ravel(),
+        }
+    ).select(
+        run_at=pl.lit(field.run_at, INSTANT),
+        valid_at=pl.lit(field.valid_at, INSTANT),
+        latitude="latitude",
+        longitude="longitude",
+        height_m=pl.lit(field.height_m),
+        parameter=pl.lit(field.name),
+        **{
+            one.column: value.fill_nan(None) if one is parameter else absent
+            for one in PARAMETERS.values()
+        },
+    )
+
+
+def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:
+    with pyfive.File(io.BytesIO(payload)) as file:
+        latitudes, longitudes = _axis(file, "latitude"), _axis(file, "longitude")
+        name, variable = _variable(file, (latitudes.size, longitudes.size))
+        longitudes = (longitudes + 180) % 360 - 180
+        rows = _nearest(latitudes, _multiples(area.south, area.north, spacing_degrees))
+        columns = _nearest(longitudes, _multiples(area.west, area.east, spacing_degrees))
+        if not (rows.size and columns.size):
+            raise ParseError(f"no grid point in the area {'/'.join(map(str, area))}")
+        # Only the blocks of the file that hold these points are inflated.
+        window = variable[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        values = _unpacked(window[np.ix_(rows - rows.min(), columns - columns.min())], variable)
+        return _Field(
+            name=name,
+            units=_text(variable.attrs.get("units")),
+            run_at=_instant(file, "forecast_reference_time"),
+            valid_at=_instant(file, "time"),
+            height_m=_scalar(file, "height") if "height" in file else 0.0,
+            latitudes=latitudes[rows].round(_COORDINATE_DECIMALS),
+            longitudes=longitudes[columns].round(_COORDINATE_DECIMALS),
+            values=values,
+        )
+
+
+def _variable(file: Any, shape: tuple[int, int]) -> tuple[str, Any]:  # noqa: ANN401 (no types)
+    """Return the one variable on the grid that is a known parameter, and its CF standard name."""
+    named = {
+        _text(file[key].attrs.get("standard_name")) or key: file[key]
+        for key in file
+        if isinstance(file[key], pyfive.Dataset) and file[key].shape == shape
+    }
+    known = sorted(PARAMETERS.keys() & named.keys())
+    if len(known) != 1:
+        raise ParseError(f"{', '.join(named) or 'nothing'} on the grid where one parameter should")
+    return known[0], named[known[0]]
+
+
+def _axis(file: Any, name: str) -> NDArray[np.float64]:  # noqa: ANN401
+    axis = file[name]
+    if math.prod(axis.shape) > _LARGEST_GRID_POINTS or len(axis.shape) != 1:
+        raise ParseError(f"{name} is no axis: {axis.shape}")
+    return np.asarray(axis[:], dtype=np.float64)
+
+
+def _multiples(lowest: float, highest: float, spacing: float) -> NDArray[np.float64]:
+    numbers = range(math.ceil(lowest / spacing), math.floor(highest / spacing) + 1)
+    return np.array(numbers, dtype=np.float64) * spacing
+
+
+def _nearest(axis: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the places on an axis that are next to the wanted coordinates and within a step."""
+    step = float(np.median(np.abs(np.diff(axis)))) if axis.size > 1 else 0.0
+    distances = np.abs(axis[None, :] - wanted[:, None])
+    places = distances.argmin(axis=1)
+    within = distances[np.arange(wanted.size), places] <= step
+    return np.unique(places[within])
+
+
+def _unpacked(values: NDArray[Any], variable: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    """Return numbers as they are meant; NaN where there is none."""
+    numbers = np.asarray(values, dtype=np.float64)
+    fill = _number(variable.attrs.get("_FillValue"), math.nan)
+    absent = np.isclose(numbers, fill, rtol=1e-6) | (np.abs(numbers) > _LARGEST_VALUE)
+    scale = _number(variable.attrs.get("scale_factor"), 1.0)
+    offset = _number(variable.attrs.get("add_offset"), 0.0)
+    return np.where(absent, np.nan, numbers * scale + offset)
+
+
+def _instant(file: Any, name: str) -> datetime:  # noqa: ANN401
+    """Return the one instant in a variable, whose units say since when it counts what."""
+    attributes = file[name].attrs
+    said = _SINCE.fullmatch(_text(attributes.get("units")).removesuffix(" UTC"))
+    calendar = _text(attributes.get("calendar")) or "standard"
+    if said is None or calendar not in _STANDARD_CALENDARS:
+        raise ParseError(f"{name} in {_text(attributes.get('units'))!r} ({calendar}) is no instant")
+    epoch = datetime.fromisoformat(said["epoch"]).replace(tzinfo=UTC)
+    return epoch + timedelta(**{f"{said['unit']}s": _scalar(file, name)})
+
+
+def _scalar(file: Any, name: str) -> float:  # noqa: ANN401
+    values = np.asarray(file[name][()]).ravel()
+    if values.size != 1:
+        raise ParseError(f"{name} has {values.size} values where one should be")
+    return float(values[0])
+
+
+def _number(attribute: object, default: float) -> float:
+    return default if attribute is None else float(np.asarray(attribute).ravel()[0])
+
+
+def _text(attribute: object) -> str:
+    if attribute is None:
+        return ""
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
