@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from dagster import Definitions, in_process_executor
 
-from assets import market_assets
+from assets import backfill_job, market_assets
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_sources
 from resources import Platform
@@ -19,6 +19,7 @@ def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
     known = list(sources)
     return Definitions(
         assets=market_assets(known),
+        jobs=[backfill_job],
         sensors=[*market_group_sensors(known), *alert_sensors()],
         schedules=upkeep_schedules(),
         resources={"platform": Platform()},

@@ -1,8 +1,10 @@
 """The assets: each market source's table, with what lies upstream and downstream of it.
 
-Thin: an asset runs one micro-batch of the library and tells Dagster what came of it.
+Thin: an asset runs one micro-batch of the library and tells Dagster what came of it. Beside them is
+the job that asks for their past.
 """
 
+from assets.backfill import backfill_job
 from assets.market import market_assets
 
-__all__ = ["market_assets"]
+__all__ = ["backfill_job", "market_assets"]

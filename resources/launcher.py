@@ -1,11 +1,22 @@
 """Launches runs on warm Celery workers, and knows a dead worker from a slow one."""
 
+from functools import cached_property
+from typing import Final
+
 from dagster import DagsterRun
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import deserialize_value
 from dagster_celery.launcher import CeleryRunLauncher
 from redis import RedisError
 
 from resources import heartbeat
+
+OWN_PROCESS: Final = {"energy_platform/own_process": "true"}
+"""The tag of a job whose runs last for minutes or hours, and would keep a warm worker from the
+markets; the seconds that a fresh process costs are nothing to it."""
 
 
 class WarmCeleryRunLauncher(CeleryRunLauncher):
@@ -14,14 +25,61 @@ class WarmCeleryRunLauncher(CeleryRunLauncher):
     Celery goes on calling a task STARTED after its worker was killed, so a run would hold its
     market group for good. Dagster's run monitoring asks here every few seconds and fails the run
     of a worker that no longer beats; the group's next tick takes over where it stopped.
+
+    A run tagged `OWN_PROCESS` is left to Dagster's own launcher: the code server starts a process
+    for it, and the UI can end it.
     """
 
+    @cached_property
+    def _own_process(self) -> DefaultRunLauncher:
+        launcher = DefaultRunLauncher()
+        launcher.register_instance(self._instance)
+        return launcher
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start a run, on a warm worker or in a process of its own."""
+        if has_own_process(context.dagster_run):
+            self._own_process.launch_run(context)
+        else:
+            super().launch_run(context)
+
+    def terminate(self, run_id: str) -> bool:
+        """End a run; return whether there was one to end."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is not None and has_own_process(run):
+            return bool(self._own_process.terminate(run_id))  # type: ignore[no-untyped-call] # no types
+        return super().terminate(run_id)
+
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return RUNNING while the worker beats, or while the broker can't be asked."""
+        """Return RUNNING while the worker lives, or while nobody can be asked."""
         try:
-            alive = heartbeat.is_alive(run.run_id)
-        except RedisError:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "The broker does not answer.")
+            alive = self._process_lives(run) if has_own_process(run) else is_beating(run)
+        except (RedisError, DagsterUserCodeUnreachableError):
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "Nobody there who would know.")
         if alive:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "The run's worker has died.")
+
+    def _process_lives(self, run: DagsterRun) -> bool:
+        """Ask the code server whether it has the run's process."""
+        # Dagster offers no other way to the server that started a run.
+        own = self._own_process
+        client = own._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call] # noqa: SLF001
+        if client is None:
+            return False
+        answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
+        return deserialize_value(answer, CanCancelExecutionResult).can_cancel
+
+
+def has_own_process(run: DagsterRun) -> bool:
+    """Say whether a run is one that no warm worker takes."""
+    return OWN_PROCESS.items() <= run.tags.items()
+
+
+def is_beating(run: DagsterRun) -> bool:
+    """Say whether a warm worker has lately beaten for a run.
+
+    Raises:
+        redis.RedisError: The broker does not answer.
+    """
+    return heartbeat.is_alive(run.run_id)

@@ -9,8 +9,8 @@ import typer
 
 from energy_platform.cli.market import SourceName
 from energy_platform.cli.output import complain, console, count
-from energy_platform.cli.platform import parse_instant
 from energy_platform.errors import UsageError
+from energy_platform.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:

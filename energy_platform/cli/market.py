@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Optional
 import typer
 
 from energy_platform.cli.output import complain, console, count, print_json, print_table
-from energy_platform.cli.platform import Json, parse_instant
+from energy_platform.cli.platform import Json
 from energy_platform.errors import UsageError
+from energy_platform.instants import parse_instant
 from energy_platform.raw_message import RawMessage
 
 if TYPE_CHECKING:

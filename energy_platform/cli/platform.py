@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Optional
 
@@ -14,6 +14,7 @@ import typer
 
 from energy_platform.cli.output import console, print_json, print_table
 from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
@@ -250,16 +251,3 @@ def simulate(  # noqa: PLR0913 (one option per port)
         journal=Journal(folder / "journal"),
     )
     asyncio.run(serve(world))
-
-
-def parse_instant(text: str) -> datetime:
-    """Read an instant from ISO 8601 text; without an offset it is UTC.
-
-    Raises:
-        UsageError: It is not an instant.
-    """
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)

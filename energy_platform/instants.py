@@ -1,0 +1,21 @@
+"""Instants as people write them."""
+
+from datetime import UTC, datetime
+
+from energy_platform.errors import UsageError
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an instant from ISO 8601 text; without an offset it is UTC, and a date is its midnight.
+
+    >>> parse_instant("2026-03-29").isoformat()
+    '2026-03-29T00:00:00+00:00'
+
+    Raises:
+        UsageError: It is not an instant.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
+    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
