@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from energy_platform.market_rows import INSTANT
 from energy_platform.simulator.board import beats
+from energy_platform.simulator.journal import Row
 from energy_platform.simulator.signal import Signal, at_each
 from energy_platform.simulator.world import World
 
@@ -71,6 +72,8 @@ class Timeline:
         schedule: When a slot's value is stated, and stated anew.
         reach: A slot's statements lie within so long of its start, before or after.
         corrections: What is corrected beside the schedule.
+        first_slot: The earliest slot that the journal tells of, given when the world began: the
+            earliest that the source's feed then asks for. Without it `history` and `reach` say it.
         history: How far back there are statements in the journal when a world begins; as far as
             the source's feed asks at its start.
         rows: From statements to rows of the source's table, for the journal; see `stated`.
@@ -86,14 +89,11 @@ class Timeline:
     history: timedelta
     rows: Callable[[pl.DataFrame], pl.DataFrame]
     corrections: Corrections | None = None
+    first_slot: Callable[[datetime], datetime] | None = None
 
     async def run(self) -> None:
         """Journal every statement just before it becomes visible, those of a break included."""
-        reached = self._reached.last
-        every = _BEAT * max(1.0, self.world.clock.speed)
-        async for beat in beats(self.world.clock, every, reached):
-            self._journal(reached or beat - self.history - self.reach, beat)
-            reached = self._reached.last = beat
+        await run_together([self])
 
     @property
     def reached(self) -> datetime:
@@ -220,6 +220,11 @@ class Timeline:
     def _reached(self) -> "_Reached":
         return _Reached(self.world.journal.last_market_at(self.source))
 
+    def _began(self, beat: datetime) -> datetime:
+        """Return when the world began: at its first entry in the journal, or at this beat."""
+        entries = self.world.journal.emissions(self.source)
+        return next((entry.market_at for entry in entries), beat)
+
     @cached_property
     def _shapes(self) -> list[Mapping[str, Values]]:
         return [self.values(columns) for columns in self.series]
@@ -239,15 +244,44 @@ class Timeline:
             for name in self._shapes[0]
         }
 
-    def _journal(self, after: datetime, until: datetime) -> None:
-        """Note the statements that became visible in (after, until]."""
-        fresh = self._statements(after - self.reach, until + self.reach, {}).filter(
+    def news(self, after: datetime, until: datetime) -> Sequence[Row]:
+        """Return the journal's rows for the statements that became visible in (after, until]."""
+        first = after - self.reach
+        if self.first_slot is not None:
+            first = max(first, self.first_slot(self._began(until)))
+        fresh = self._statements(first, until + self.reach, {}).filter(
             pl.col("stated_at").is_between(after, until, closed="right")
         )
         statements = self._with_values(fresh)
-        if not statements.is_empty():
-            rows = self.rows(statements.sort("stated_at", maintain_order=True))
-            self.world.journal.emit(self.source, until, rows.to_dicts())
+        if statements.is_empty():
+            return []
+        return self.rows(statements.sort("stated_at", maintain_order=True)).to_dicts()
+
+    def journalled(self, until: datetime) -> None:
+        """Let clients see what was stated by an instant: it is in the journal."""
+        self._reached.last = until
+
+
+async def run_together(timelines: Sequence[Timeline]) -> None:
+    """Journal the statements of a source that has several timelines, all of a beat as one.
+
+    Where one source's series differ in resolution or schedule, each kind is a timeline; an entry
+    of the journal holds all of a beat or nothing, so that a restart leaves none behind.
+    """
+    world, source = timelines[0].world, timelines[0].source
+    reached = world.journal.last_market_at(source)
+    every = _BEAT * max(1.0, world.clock.speed)
+    async for beat in beats(world.clock, every, reached):
+        news = [
+            row
+            for timeline in timelines
+            for row in timeline.news(reached or beat - timeline.history - timeline.reach, beat)
+        ]
+        if news:
+            world.journal.emit(source, beat, news)
+        for timeline in timelines:
+            timeline.journalled(beat)
+        reached = beat
 
 
 @dataclass(slots=True)
