@@ -116,7 +116,7 @@ def an_eventful_log(messages: int) -> list[RawMessage]:
 
 
 def parse_mended(messages: Sequence[RawMessage]) -> pl.DataFrame:
-    """Read the example's messages after a fix: garbage is a price, and a price too high is lower."""
+    """Read the example's messages after a fix: garbage is a price, high prices are lower."""
     read = [
         replace(message, body=b'[{"zone": "CZ", "quarter": 0, "price": 0}]')
         if message.body == GARBAGE

@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from energy_platform.errors import ReplayOvertakenError
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
+from energy_platform.raw_message import RawMessage
 from energy_platform.redrive import redrive
 from energy_platform.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
@@ -251,6 +253,22 @@ def test_a_batch_under_way_when_a_replay_ends_is_made_again(
     run_all(batches, MENDED)
     run_all(undisturbed, MENDED)
     assert_same(batches, undisturbed)
+
+
+def test_a_failure_that_was_known_is_not_lost_with_what_made_it_known(tmp_path: Path) -> None:
+    """A batch under way left a bad row out, for it was in quarantine; a redrive takes it away."""
+    batches, other = batches_in(tmp_path), batches_in(tmp_path)
+    land(batches, [example_message([BAD_ROW])])
+    batches.run(EXAMPLE)
+    land(batches, [example_message([BAD_ROW, ("XX", 0, 1.0)])])
+
+    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
+        return EXAMPLE.parse(messages).filter(pl.col("landing_offset") > 0)
+
+    mended = replace(EXAMPLE, parse=parse)
+    interrupted(batches, 1, lambda: redrive(other, mended), done=False).run(mended)
+    run_all(batches, mended)
+    assert quarantined(batches)["landing_offset"].to_list() == [1, 1]
 
 
 def test_of_two_replays_the_later_one_goes_on(
