@@ -33,8 +33,10 @@ _log = logging.getLogger(__name__)
 _tried_again = stamina.retry(on=CommitConflictError, attempts=5, wait_initial=0.05, wait_max=1.0)
 """Another writer of a table goes first; what it stored is read before the next try."""
 
-_BATCH_BYTES: Final = 128 * 1024 * 1024
-"""What one batch reads of the landing zone at most, so that large files don't fill the memory."""
+_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""What one batch reads of the landing zone at most, so that large files don't fill the memory: an
+archive of observations is 17 times its size as rows.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
