@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 _TRIES: Final = 5
 _LEFT_IN_A_ROW: Final = 3
 """After so many chunks left one after the other, the provider is taken to be away."""
+_OPENING: Final = ""
+"""In the place of a chunk, where the history could not even be opened."""
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _CONFLICT_PAUSE_SECONDS: Final = 0.5
@@ -157,6 +159,7 @@ class Backfiller:
             except _ChunkFailedError as failed:
                 left_in_a_row = 0 if len(self._landed) > landed_before else left_in_a_row
                 failures[failed.chunk] += 1
+                failures[_OPENING] = 0
                 if failures[failed.chunk] >= _TRIES:
                     _log.error("%s: %s is left: %s", session.source_name, failed.chunk, failed)
                     self._left[failed.chunk] = str(failed)
@@ -164,10 +167,10 @@ class Backfiller:
                 else:
                     await self._pause(failures[failed.chunk], failed.error)
             except FeedError as error:
-                failures[""] += 1
-                if failures[""] >= _TRIES:
+                failures[_OPENING] += 1
+                if failures[_OPENING] >= _TRIES:
                     raise
-                await self._pause(failures[""], error)
+                await self._pause(failures[_OPENING], error)
             else:
                 return
 
