@@ -21,7 +21,7 @@ UNITS: Final = {
     "_deg_c": "°C",
     "_m": "m",
     "_pct": "%",
-    "_gwh_per_day": "GWh/d",
+    "_gwh_per_d": "GWh/d",
     "_twh": "TWh",
     "_mm": "mm",
     "_s": "s",

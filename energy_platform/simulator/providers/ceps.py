@@ -228,6 +228,7 @@ def _load(world: World) -> Timeline:
         schedule=after_each(timedelta(minutes=8), timedelta(minutes=17)),
         reach=timedelta(hours=2),
         history=timedelta(days=1, hours=6),
+        first_slot=lambda began: _asked_first(began - timedelta(days=1)),
         rows=rows,
         corrections=Corrections(share=0.03, after=timedelta(minutes=30)),
     )
@@ -246,6 +247,7 @@ def _generation(world: World) -> Timeline:
         schedule=after_each(timedelta(minutes=18)),
         reach=timedelta(hours=2),
         history=timedelta(days=1, hours=6),
+        first_slot=lambda began: _asked_first(began - timedelta(days=1)),
         rows=lambda statements: _periods(statements, _QUARTER).with_columns(
             production_type=statements["production_type"],
             generation_mw=statements["generation_mw"],
@@ -264,11 +266,19 @@ def _imbalance(world: World) -> Timeline:
         schedule=after_each(timedelta(minutes=2)),
         reach=timedelta(hours=1),
         history=timedelta(hours=12),
+        first_slot=lambda began: _asked_first(began - timedelta(hours=6)),
         rows=lambda statements: _periods(statements, _MINUTE).with_columns(
             system_imbalance_mw=statements["system_imbalance_mw"]
         ),
         corrections=Corrections(share=0.02, after=timedelta(minutes=10)),
     )
+
+
+def _asked_first(instant: datetime) -> datetime:
+    """Return the start of the three local hours that an instant is in: as the feed asks."""
+    local = instant.astimezone(ZoneInfo(_MARKET_TIME))
+    whole = local.replace(hour=local.hour // 3 * 3, minute=0, second=0, microsecond=0)
+    return whole.astimezone(UTC)
 
 
 def _periods(statements: pl.DataFrame, length: timedelta) -> pl.DataFrame:

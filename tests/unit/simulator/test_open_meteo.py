@@ -23,7 +23,7 @@ from tests.support.feeds import a_world
 from tests.support.running_feeds import failure
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
-EVENING = datetime(2026, 3, 28, 22, 30, tzinfo=UTC)
+EVENING = datetime(2026, 3, 28, 22, 20, tzinfo=UTC)
 HAMBURG = {"latitude": "53.55", "longitude": "9.99", "hourly": "temperature_2m,wind_speed_10m"}
 
 
@@ -46,7 +46,7 @@ async def forecast(client: httpx.AsyncClient, **params: str) -> Any:
 
 
 async def test_runs_that_rewrite_the_future_arrive_as_revisions(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=EVENING, speed=900)
+    world = a_world(tmp_path, origin=EVENING, speed=300)
     source = OPEN_METEO_FORECAST
     session = new_session(world, PROVIDER, source)
     async with polled(world, PROVIDER, source, session, every=0.5):
