@@ -63,7 +63,7 @@ ENERGY_CHARTS_GENERATION = MarketSource(
         provider=ENERGY_CHARTS,
         requests=requests,
         every=timedelta(minutes=15),
-        span=timedelta(hours=18),
+        span=timedelta(hours=14),
         overlap=timedelta(hours=12),
         history_chunk=timedelta(days=7),
         absent=frozenset({HTTPStatus.NOT_FOUND}),

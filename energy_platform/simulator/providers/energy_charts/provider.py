@@ -1,4 +1,4 @@
-"""Energy-Charts as it is met on the wire: day-ahead prices and the grid's frequency by REST.
+"""The REST interface of Energy-Charts: day-ahead prices, the grid's frequency, public power.
 
 The world's data rate has no hold here: a grid has one frequency a second, a zone one auction a day.
 """
@@ -17,16 +17,19 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from energy_platform.formats.energy_charts import COUNTRIES
 from energy_platform.simulator.board import Board, beats, with_instants
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from energy_platform.simulator.journal import Row
 from energy_platform.simulator.market_days import day_start, eve, period_starts
+from energy_platform.simulator.providers.energy_charts import public_power
 from energy_platform.simulator.recordings import Recordings
 from energy_platform.simulator.world import SimulatorPorts, World
 
 _PRICE: Final = "energy_charts_price"
 _FREQUENCY: Final = "energy_charts_frequency"
+_POWER: Final = public_power.SOURCE
 _REGION: Final = "DE-Freiburg"
 _MARKET_TIME: Final = ZoneInfo("Europe/Berlin")
 _HOURLY_ZONES: Final = ("CH",)
@@ -43,6 +46,7 @@ _FIRST_MINUTE: Final = timedelta(minutes=1)
 """How much frequency there is to see when a world begins, before anybody asks for more."""
 _BAD_PRICE: Final = 99_999.0
 _BAD_FREQUENCY: Final = 5.0
+_BAD_POWER: Final = 9e9
 
 
 class _Prices:
@@ -183,15 +187,27 @@ class _Service:
         self._world = world
         self.prices = _Prices(world)
         self.frequency = _Frequency(world)
-        self._recorded = {name: Recordings(world, name) for name in (_PRICE, _FREQUENCY)}
+        self.power = public_power.public_power(world)
+        self._power_asked = asyncio.Event()
+        self._recorded = {name: Recordings(world, name) for name in (_PRICE, _FREQUENCY, _POWER)}
         self._gate = RequestGate(2.0, burst=20, speed=world.clock.speed)
 
     async def run(self) -> None:
-        """Move prices and frequency on, except where a recording stands in for them."""
+        """Move the markets on, except where a recording stands in for one."""
+        markets = {
+            _PRICE: self.prices.run,
+            _FREQUENCY: self.frequency.run,
+            _POWER: self._run_power,
+        }
         async with asyncio.TaskGroup() as tasks:
-            for source, market in ((_PRICE, self.prices), (_FREQUENCY, self.frequency)):
+            for source, run in markets.items():
                 if not self._recorded[source]:
-                    tasks.create_task(market.run())
+                    tasks.create_task(run())
+
+    async def _run_power(self) -> None:
+        """Move public power on once somebody looks: its journal is by far the longest."""
+        await self._power_asked.wait()
+        await self.power.run()
 
     async def price(self, request: Request) -> Response:
         zone = request.query_params.get("bzn", "DE-LU")
@@ -234,6 +250,26 @@ class _Service:
         times = [row["observed_at"] for row in rows]
         return await self._struck(_FREQUENCY, JSONResponse(_columns(times, "data", values)))
 
+    async def public_power(self, request: Request) -> Response:
+        country = request.query_params.get("country", "de")
+        if refusal := self._gate.refusal(self._world.faults, _POWER):
+            return refusal
+        if country not in COUNTRIES:
+            return _detail(HTTPStatus.UNPROCESSABLE_ENTITY, f"Unknown country {country}.")
+        if self._recorded[_POWER]:
+            return await self._recording(_POWER, f"_{country}", {"country": country})
+        try:
+            start, end = _window(request.query_params, self._world.clock.now())
+        except ValueError as error:
+            return _detail(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        self._power_asked.set()
+        reply = public_power.columns(self.power, country, start, end)
+        if not reply["unix_seconds"]:
+            return _detail(HTTPStatus.NOT_FOUND, "No content available for this period.")
+        if self._world.faults.take(_POWER, FaultKind.BAD_ROW):
+            reply["production_types"][-1]["data"][-1] = _BAD_POWER
+        return await self._struck(_POWER, JSONResponse(reply))
+
     async def _recording(self, source: str, name: str, context: Mapping[str, str]) -> Response:
         body = self._recorded[source].answer(name, context)
         if body is None:
@@ -262,12 +298,16 @@ class EnergyCharts:
         return {"https://api.energy-charts.info": f"http://127.0.0.1:{ports.http}/{self.name}"}
 
     def routes(self, world: World) -> Sequence[BaseRoute]:
-        """Return `/price` and `/frequency`."""
+        """Return `/price`, `/frequency` and `/public_power`."""
         service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/price", service.price), Route("/frequency", service.frequencies)]
+        return [
+            Route("/price", service.price),
+            Route("/frequency", service.frequencies),
+            Route("/public_power", service.public_power),
+        ]
 
     async def run(self, world: World) -> None:
-        """Move prices and frequency on."""
+        """Move the markets on."""
         await self._services[str(world.folder)].run()
 
 
