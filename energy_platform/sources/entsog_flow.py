@@ -64,9 +64,9 @@ ENTSOG_FLOW = MarketSource(
     feed=RestFeed(
         provider=entsog.ENTSOG,
         requests=requests,
-        every=timedelta(minutes=30),
-        span=timedelta(days=2),
-        overlap=timedelta(days=1),
+        every=timedelta(hours=1),
+        span=timedelta(hours=25),
+        overlap=timedelta(hours=24),
         history_chunk=timedelta(days=7),
         is_answer=entsog.is_answer,
         limits=HttpLimits(timeout=timedelta(seconds=90), max_body_bytes=1 << 26),
