@@ -31,6 +31,10 @@ _LARGEST_VALUE: Final = 9e36
 _SINCE: Final = re.compile(
     r"(?P<unit>second|minute|hour|day)s? since (?P<epoch>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)Z?"
 )
+_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+_FIRST_BLOCK_BYTES: Final = 52
+_END_AT: Final = {0: 40, 1: 44, 2: 28, 3: 28}
+"""Where the end of the file is noted, by the version of the first block."""
 _STANDARD_CALENDARS: Final = {"standard", "gregorian", "proleptic_gregorian"}
 
 
@@ -132,6 +136,16 @@ def points(payload: bytes, area: Area, spacing_degrees: float) -> pl.DataFrame:
             for one in PARAMETERS.values()
         },
     )
+
+
+def is_whole(payload: bytes) -> bool:
+    """Say whether a file is as long as the first block of an HDF5 file says that it is."""
+    if not payload.startswith(_SIGNATURE) or len(payload) < _FIRST_BLOCK_BYTES:
+        return False
+    end_at = _END_AT.get(payload[len(_SIGNATURE)])
+    if end_at is None:
+        return False
+    return int.from_bytes(payload[end_at : end_at + 8], "little") <= len(payload)
 
 
 def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:

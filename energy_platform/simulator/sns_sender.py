@@ -7,6 +7,7 @@ provider's business.
 
 import asyncio
 import base64
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,6 @@ _HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
 _SIGNED: Final = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token")
 _SIGNED_LAST: Final = ("TopicArn", "Type")
 _KEY_BITS: Final = 2048
-_PEM_NAME: Final = "SimpleNotificationService-simulated.pem"
 
 
 @dataclass(kw_only=True)
@@ -57,6 +57,9 @@ class SnsSender:
     def __post_init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65_537, key_size=_KEY_BITS)
         self._certificate = self_signed(self._key)
+        # Another key, another name: whoever keeps certificates by their address keeps this one.
+        digest = hashlib.md5(self._certificate, usedforsecurity=False).hexdigest()
+        self._pem_name = f"SimpleNotificationService-{digest}.pem"
         self._token = uuid.uuid4().hex
 
     @property
@@ -82,7 +85,7 @@ class SnsSender:
             self.confirmed.set()
             return PlainTextResponse("<ConfirmSubscriptionResponse/>", media_type="text/xml")
 
-        return [Route(f"/{_PEM_NAME}", certificate), Route("/", action)]
+        return [Route(f"/{self._pem_name}", certificate), Route("/", action)]
 
     async def subscribe(self) -> int:
         """Ask the endpoint to confirm; return the status that it answered."""
@@ -114,7 +117,7 @@ class SnsSender:
             "TopicArn": self.topic_arn,
             "Timestamp": now,
             "SignatureVersion": self.signature_version,
-            "SigningCertURL": f"{self.host}/{_PEM_NAME}",
+            "SigningCertURL": f"{self.host}/{self._pem_name}",
             **fields,
         }
         names = [name for name in (*_SIGNED, *_SIGNED_LAST) if name in envelope]

@@ -65,7 +65,7 @@ MET_OFFICE_FORECAST: Final = MarketSource(
             bucket=BUCKET,
             region="eu-west-2",
             keys=tuple(f"global-deterministic-10km/*/*H00M-{name}.nc" for name in FILES),
-            read=WholeFile(max_bytes=64 << 20),
+            read=WholeFile(max_bytes=64 << 20, is_complete=met_office.is_whole),
             history_prefix="global-deterministic-10km/%Y%m%d",
         ),
         remembered=1_024,

@@ -5,7 +5,7 @@ How an announcement arrives is the business of the feeds.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -42,17 +42,26 @@ class WholeFile:
 
     Attributes:
         max_bytes: A larger file is not read.
+        is_complete: Says whether a file's bytes have the end that their format demands.
     """
 
     max_bytes: int
+    is_complete: Callable[[bytes], bool]
 
     def file_of(self, key: str) -> str:
         """Return the key itself."""
         return key
 
     async def read(self, bucket: PublicBucket, key: str) -> FetchedFile:
-        """Return the file; see `PublicBucket.get` for what it raises."""
+        """Return the file.
+
+        Raises:
+            ObjectUnreadableError: It is missing, too large, or its end is.
+            BucketUnavailableError: As for `PublicBucket.get`.
+        """
         got = await bucket.get(key, max_bytes=self.max_bytes)
+        if not self.is_complete(got.body):
+            raise ObjectUnreadableError(f"{key} has no end after {len(got.body)} bytes")
         return FetchedFile(got.body, {key: got.etag})
 
 

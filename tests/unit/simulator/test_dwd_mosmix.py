@@ -20,7 +20,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST as SOURCE
 from tests.support.comparison import compare, journalled_rows
-from tests.support.feeds import MemorySession, a_session, a_world
+from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, listening, run_until
 
 assert isinstance(SOURCE.feed, FtpFeed)
@@ -45,6 +45,11 @@ async def served(world: World) -> AsyncIterator[None]:
         yield
 
 
+def a_client(world: World) -> MemorySession:
+    addresses = dict(PROVIDER.addresses(world.ports))
+    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+
+
 def checked(session: MemorySession) -> CheckedRows:
     landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
     return check_messages(SOURCE, landed)
@@ -60,7 +65,7 @@ def assert_same(world: World, session: MemorySession) -> None:
 
 async def test_each_issue_lands_and_is_the_journal_s(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE, speed=120.0)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     async with served(world):
         await run_until(FEED, session, lambda: len(session.landed) >= 2 * len(SOME))
         world.clock.freeze()
@@ -75,7 +80,7 @@ async def test_each_issue_lands_and_is_the_journal_s(tmp_path: Path) -> None:
 
 async def test_a_restarted_simulator_writes_the_same_files(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     async with served(world):
         await run_until(FEED, session, lambda: len(session.landed) >= len(SOME))
     emitted = journalled_rows(SOURCE, world.journal).height
@@ -90,7 +95,7 @@ async def test_a_restarted_simulator_writes_the_same_files(tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATED, FaultKind.HALF_WRITTEN_FILE])
 async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(kind, seconds=1.0))
     async with served(world):
         patient = replace(FEED, patience=100)
@@ -100,7 +105,7 @@ async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
 
 async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
     async with served(world):
@@ -115,7 +120,7 @@ async def test_a_station_without_a_folder_holds_no_other_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     feed = replace(FEED, folders=("99999/kml/", *FEED.folders))
     async with served(world):
         await run_until(feed, session, lambda: len(session.landed) >= len(SOME))
@@ -132,7 +137,7 @@ async def test_recorded_files_are_served_in_place_of_the_model(tmp_path: Path) -
     issued = datetime(2026, 1, 1, 3, tzinfo=UTC)
     (recorded / f"{SOME[1]}.kmz").write_bytes(kmz(SOME[1], issued, empty))
     world = a_world(tmp_path, origin=BEFORE_AN_ISSUE, replay=tmp_path / "replay")
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     async with served(world):
         await run_until(FEED, session, lambda: len(session.landed) == 1)
     assert_same(world, session)

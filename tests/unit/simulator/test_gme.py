@@ -21,7 +21,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.gme_day_ahead_price import GME_DAY_AHEAD_PRICE as SOURCE
 from energy_platform.sources.gme_day_ahead_price import is_current
 from tests.support.comparison import compare, journalled_rows
-from tests.support.feeds import MemorySession, a_session, a_world
+from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, listening, run_until
 
 assert isinstance(SOURCE.feed, FtpFeed)
@@ -43,6 +43,11 @@ async def served(world: World) -> AsyncIterator[None]:
         yield
 
 
+def a_client(world: World) -> MemorySession:
+    addresses = dict(PROVIDER.addresses(world.ports))
+    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+
+
 def checked(session: MemorySession) -> CheckedRows:
     landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
     return check_messages(SOURCE, landed)
@@ -57,7 +62,7 @@ def assert_same(world: World, session: MemorySession) -> None:
 
 async def test_what_is_published_lands_and_is_the_journal_s(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION, speed=600.0)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     async with served(world):
         running_feed = asyncio.create_task(feed(world).run(session))
         while not any("20260329" in one.context["url"] for one in session.landed):
@@ -76,7 +81,7 @@ async def test_what_is_published_lands_and_is_the_journal_s(tmp_path: Path) -> N
 
 async def test_a_restart_of_both_sides_loses_and_doubles_nothing(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     async with served(world):
         await run_until(feed(world), session, lambda: len(session.landed) >= 3)
     emitted = journalled_rows(SOURCE, world.journal).height
@@ -90,7 +95,7 @@ async def test_a_restart_of_both_sides_loses_and_doubles_nothing(tmp_path: Path)
 
 async def test_a_wrong_password_is_said_without_it(tmp_path: Path) -> None:
     world = a_world(tmp_path)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     session.secrets["GME_FTP_PASSWORD"] = "hunter2"
     async with served(world):
         with pytest.raises(FeedError, match="530") as raised:
@@ -103,7 +108,7 @@ async def test_a_wrong_password_is_said_without_it(tmp_path: Path) -> None:
 )
 async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(kind, seconds=1.0))
     async with served(world):
         patient = replace(feed(world), every=timedelta(seconds=0.2), patience=100)
@@ -114,7 +119,7 @@ async def test_a_fault_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
 
 async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_AUCTION)
-    session = a_session(world, SOURCE.name)
+    session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW, count=4))  # every edition there is
     async with served(world):

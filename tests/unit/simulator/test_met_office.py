@@ -1,0 +1,256 @@
+"""The Met Office's simulated side: it pushes to the real feed, which fetches from the bucket."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from energy_platform.checks import CheckedRows, check_messages
+from energy_platform.errors import FeedError
+from energy_platform.feeds.sns.announced_files import FollowUp
+from energy_platform.feeds.sns.bucket_files import BucketFiles
+from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
+from energy_platform.simulator import server
+from energy_platform.simulator.faults import Fault, FaultKind
+from energy_platform.simulator.providers.met_office import PROVIDER, model_files
+from energy_platform.simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
+from energy_platform.simulator.world import World
+from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as SOURCE
+from tests.support.comparison import compare, journalled_rows
+from tests.support.feeds import MemorySession, a_world
+from tests.support.running_feeds import comes_true
+
+assert isinstance(SOURCE.feed, SnsEndpointFeed)
+assert isinstance(SOURCE.feed.files, BucketFiles)
+FAST = replace(
+    SOURCE.feed,
+    files=replace(SOURCE.feed.files, answer_seconds=3.0, file_seconds=10.0),
+    follow_up=FollowUp(retry_seconds=0.5),
+)
+ORIGIN = datetime(2026, 3, 28, 22, tzinfo=UTC)
+POINTS = 18 * 21
+
+
+def a_fast_world(folder: Path, **settings: Any) -> World:
+    return a_world(folder, origin=ORIGIN, speed=60.0, **settings)
+
+
+@contextlib.asynccontextmanager
+async def carrying(session: MemorySession) -> AsyncIterator[None]:
+    """Run the feed, again after a failure as the collector would."""
+
+    async def collect() -> None:
+        while True:
+            with contextlib.suppress(FeedError):
+                await FAST.run(session)
+            await asyncio.sleep(0.2)
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield
+    finally:
+        crashed = collecting.done()
+        collecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await collecting
+        assert not crashed
+
+
+def a_client(world: World) -> MemorySession:
+    addresses = dict(PROVIDER.addresses(world.ports))
+    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+
+
+def checked(session: MemorySession) -> CheckedRows:
+    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
+    return check_messages(SOURCE, landed)
+
+
+def files(session: MemorySession) -> list[str]:
+    return [one.context["key"] for one in session.landed if "key" in one.context]
+
+
+def assert_same(world: World, session: MemorySession) -> None:
+    found = compare(SOURCE, world.journal, checked(session).rows)
+    assert found.journalled > 0
+    assert found.lost.is_empty()
+    assert found.invented.is_empty()
+    assert found.doubled == 0
+
+
+async def until(condition: Any, *, seconds: float = 60.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def settled(world: World, session: MemorySession) -> None:
+    """Stop the market and wait until all that it published has landed."""
+    world.clock.freeze()
+    await comes_true(lambda: assert_same(world, session))
+
+
+async def test_every_published_row_lands_once(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(files(session)) >= 8)
+        await settled(world, session)
+    keys = files(session)
+    assert len(keys) == len(set(keys))
+    announced = [one.context["announces"] for one in session.landed if "key" not in one.context]
+    assert sorted(announced) == sorted(keys)
+    rows = checked(session).rows
+    assert rows.height == len(keys) * POINTS
+    assert rows["run_at"].unique().to_list() == [datetime(2026, 3, 28, 18, tzinfo=UTC)]
+    assert set(rows["height_m"]) <= {0.0, 1.5, 10.0}
+    assert json.loads(session.cursor or "")["waiting"] == {}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.SERVER_ERROR,
+        FaultKind.TRUNCATED,
+        FaultKind.CUT,
+        FaultKind.HANG,
+        FaultKind.DUPLICATE,
+        FaultKind.REORDERED,
+    ],
+)
+async def test_a_fault_on_the_wire_loses_nothing(tmp_path: Path, kind: FaultKind) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    world.faults.ask(SOURCE.name, Fault(kind, count=2, seconds=4.0))
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: not world.faults.pending(SOURCE.name) and len(files(session)) >= 8)
+        await settled(world, session)
+
+
+async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: flawed(session) == 1)
+        world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
+        await until(lambda: flawed(session) == 2)
+        await settled(world, session)
+    reasons = checked(session).quarantined["reason"].to_list()
+    assert len(reasons) == 2
+    assert reasons[0].startswith("not a NetCDF 4 file")
+    assert "wind_speed_m_per_s = 999.0" in reasons[1]
+
+
+def flawed(session: MemorySession) -> int:
+    return sum(f"PT{STEP_WITHOUT_A_FILE:04}H" in file for file in files(session))
+
+
+async def test_restarts_of_either_side_lose_nothing(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    async with server.running(world, [PROVIDER]):
+        async with carrying(session):
+            await until(lambda: len(files(session)) >= 3)
+        await asyncio.sleep(3.0)  # pushes find nobody, and are tried again
+        missed = emitted_files(world)
+        assert missed > len(files(session))
+        async with carrying(session):
+            await until(lambda: len(files(session)) >= missed)
+        await asyncio.sleep(2.0)  # these die with the simulator
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await settled(world, session)
+    assert len(files(session)) == len(set(files(session)))
+
+
+def emitted_files(world: World) -> int:
+    return sum(1 for _ in world.journal.emissions(SOURCE.name))
+
+
+async def test_files_that_waited_are_fetched_after_a_restart_of_the_feed(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    world.faults.ask(SOURCE.name, Fault(FaultKind.SERVER_ERROR, count=1_000))
+    async with server.running(world, [PROVIDER]):
+        async with carrying(session):
+            await until(lambda: len(session.landed) >= 5)
+        assert files(session) == []
+        assert len(json.loads(session.cursor or "")["waiting"]) == len(session.landed)
+        while world.faults.take(SOURCE.name, FaultKind.SERVER_ERROR):
+            pass
+        async with carrying(session):
+            await settled(world, session)
+
+
+async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path) -> None:
+    recorded = tmp_path / "replay" / SOURCE.name
+    recorded.mkdir(parents=True)
+    issue = next(issues(ORIGIN, ORIGIN + timedelta(hours=1)))
+    grid = model_files.values(a_fast_world(tmp_path / "model"), issue)
+    payload = model_files.model_file(issue, grid)
+    (recorded / f"{issue.parameter}.nc").write_bytes(payload)
+    world = a_fast_world(tmp_path / "world", replay=tmp_path / "replay")
+    session = a_client(world)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: files(session))
+        await settled(world, session)
+    assert session.landed[-1].body == payload
+
+
+async def test_other_files_of_the_topic_are_left_alone(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(files(session)) >= 1)
+        landed = len(session.landed)
+        world.clock.freeze()
+        sender = PROVIDER._senders[str(world.folder)]
+        key = "uk-deterministic-2km/20260329T0000Z/20260329T0000Z-PT0000H00M-wind_speed_at_10m.nc"
+        record = {
+            "eventVersion": "2.1",
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "bucket": {"name": "met-office-atmospheric-model-data"},
+                "object": {"key": key, "eTag": "e"},
+            },
+        }
+        assert await sender.publish(json.dumps({"Records": [record]})) == 200
+        assert await sender.publish(json.dumps({"Event": "s3:TestEvent"})) == 200
+        assert await sender.publish("not an event") == 200
+        await settled(world, session)
+    assert key not in files(session)
+    assert len(session.landed) >= landed
+    refused = checked(session).quarantined
+    assert refused["reason"].to_list() == [refused["reason"][0]]
+    assert refused["reason"][0].startswith("what was announced could not be read")
+
+
+def test_a_market_day_of_the_schedule() -> None:
+    day = list(issues(ORIGIN, ORIGIN + timedelta(days=1)))
+    assert len(day) == 2 * (89 + 59) * 5
+    assert len({issue.key for issue in day}) == len(day)
+    halves = [
+        *issues(ORIGIN, ORIGIN + timedelta(hours=7)),
+        *issues(ORIGIN + timedelta(hours=7), ORIGIN + timedelta(days=1)),
+    ]
+    assert halves == day
+    assert all(issue.at - issue.run_at <= timedelta(hours=9) for issue in day)
+
+
+async def test_a_day_has_more_than_a_hundred_thousand_points(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    async with server.running(world, [PROVIDER]), carrying(session):
+        await until(lambda: len(files(session)) >= 2)
+        await settled(world, session)
+    emitted = journalled_rows(SOURCE, world.journal)
+    cells = emitted.select(pl.sum_horizontal(pl.col(SOURCE.value_columns).is_not_null())).sum()
+    per_file = cells.item() / emitted.group_by("valid_at", "parameter").len().height
+    assert per_file * 2 * (89 + 59) * 5 > 500_000
