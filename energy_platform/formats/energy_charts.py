@@ -73,8 +73,10 @@ def named_series(body: bytes, array: str) -> pl.DataFrame:
     columns = reply[array].explode(empty_as_null=False).struct.unnest()
     seconds = reply["unix_seconds"].explode(empty_as_null=False).cast(pl.Int64, strict=False)
     uneven = columns.filter(pl.col("data").list.len().ne_missing(len(seconds)))["name"].to_list()
-    if uneven or columns["name"].has_nulls() or columns["name"].is_duplicated().any():
-        raise ParseError(f"not every series has a name of its own and a value per time: {uneven}")
+    if uneven:
+        raise ParseError(f"no value per time is in {uneven}")
+    if columns["name"].has_nulls() or columns["name"].is_duplicated().any():
+        raise ParseError("not every series has a name of its own")
     times = pl.DataFrame({"instant": _instants(seconds)}).with_columns(
         period_end=period_end(pl.col("instant"), _PERIODS)
     )
