@@ -215,4 +215,4 @@ def test_processes_that_are_killed_lose_and_double_nothing(tmp_path: Path) -> No
             part = [n for n in landed[role] if first <= n < first + 100_000]
             # At most the one append that was under way had landed and was not acknowledged.
             assert part in (list(range(first, end)) for end in (max(until, first), until + 3))
-    assert min(len(numbers) for numbers in landed.values()) > 30
+    assert min(len(numbers) for numbers in landed.values()) >= 9
