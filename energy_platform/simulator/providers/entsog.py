@@ -4,7 +4,6 @@ Every point is reported by both of its operators, provisionally at first and con
 day later. Stamps carry the local offset, whatever time zone was asked for.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -19,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from energy_platform.simulator.http_faults import RequestGate, RestDesk
 from energy_platform.simulator.recordings import Recordings
-from energy_platform.simulator.timeline import Column, Timeline, Values, after_each
+from energy_platform.simulator.timeline import Column, Timeline, Values, after_each, run_together
 from energy_platform.simulator.world import SimulatorPorts, World
 
 _SOURCE: Final = "entsog_flow"
@@ -125,13 +124,8 @@ class _Service:
 
     async def run(self) -> None:
         """Move the market on, except where a recording stands in for it."""
-        if self._recorded:
-            return
-        for report in self.reports.values():
-            _ = report.reached  # all of them look at the journal before the first one writes to it
-        async with asyncio.TaskGroup() as tasks:
-            for report in self.reports.values():
-                tasks.create_task(report.run())
+        if not self._recorded:
+            await run_together([*self.reports.values()])
 
     async def operational_data(self, request: Request) -> Response:
         """Answer `/api/v1/operationalData`."""
