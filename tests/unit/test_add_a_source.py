@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 from energy_platform import registry, sources
+from energy_platform.simulator.providers import recorded
+from energy_platform.simulator.server import running
+from tests.support.feeds import a_world
+from tests.support.running_feeds import run_until
+from tests.support.simulated_feed import checked, new_session
 from tests.support.testcases import assert_case_holds
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "add_a_source.md"
+NAME = "energi_data_service_generation"
 LONGEST_MODULE_LINES = 80
 
 
@@ -32,12 +38,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry.market_sources.cache_clear()
     yield tmp_path
     registry.market_sources.cache_clear()
-    sys.modules.pop("energy_platform.sources.elexon_frequency", None)
+    sys.modules.pop(f"energy_platform.sources.{NAME}", None)
 
 
 def test_the_documents_source_is_found_and_its_case_holds(checkout: Path) -> None:
-    source = registry.market_source("elexon_frequency")
-    [case] = (checkout / "tests" / "testcases" / "elexon_frequency").iterdir()
+    source = registry.market_source(NAME)
+    [case] = (checkout / "tests" / "testcases" / NAME).iterdir()
     assert_case_holds(source, case)
 
 
@@ -46,15 +52,13 @@ def test_the_documents_source_is_one_short_file(checkout: Path) -> None:
     assert len(module.read_text().splitlines()) <= LONGEST_MODULE_LINES
 
 
-def test_the_documents_source_reads_a_recorded_reply(checkout: Path) -> None:
-    recorded = DOCUMENT.parents[1].parent / "shared" / "payloads" / "elexon" / "t_freq_2rows.json"
-    if not recorded.exists():
-        pytest.skip("the folder of recorded payloads is not there")
-    assert checkout.exists()
-    case = checkout / "recorded"
-    case.mkdir()
-    (case / "payload.json").write_bytes(recorded.read_bytes())
-    (case / "expected.csv").write_text(
-        "observed_at,frequency_hz\n2026-05-08T00:00:00Z,49.97\n2026-05-07T23:59:45Z,50.017\n"
-    )
-    assert_case_holds(registry.market_source("elexon_frequency"), case)
+async def test_the_documents_source_flows_from_its_case(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "_TESTCASES", checkout / "tests" / "testcases")
+    source, world = registry.market_source(NAME), a_world(tmp_path / "world")
+    session = new_session(world, recorded.PROVIDER, source)
+    async with running(world, [recorded.PROVIDER]):
+        await run_until(source.feed, session, lambda: bool(session.landed))
+    rows = checked(source, session).rows
+    assert rows["onshore_wind_mw"].to_list() == [1804.5]
