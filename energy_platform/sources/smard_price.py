@@ -62,7 +62,7 @@ SMARD_PRICE = MarketSource(
         index=smard.index,
         length=smard.LONGEST_FILE,
         essence=smard.essence,
-        every=timedelta(minutes=5),
+        every=timedelta(minutes=10),
         span=timedelta(days=9),
         overlap=timedelta(days=7),
         ahead=timedelta(days=1),
