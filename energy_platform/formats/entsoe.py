@@ -100,18 +100,22 @@ class Timing:
 
 
 def window(start: datetime, end: datetime) -> dict[str, str]:
-    """Return the parameters that ask for the whole hours from `start` to `end`."""
-    first = start.replace(minute=0, second=0, microsecond=0)
+    """Return the parameters that ask for `start` to `end`.
+
+    The window begins with a quarter of a day (UTC) and ends with an hour, so that the same question
+    is asked for a while, and values that come late are met again.
+    """
+    first = start.replace(hour=start.hour // 6 * 6, minute=0, second=0, microsecond=0)
     last = (end + timedelta(hours=1, microseconds=-1)).replace(minute=0, second=0, microsecond=0)
     return {"periodStart": stamp(first), "periodEnd": stamp(last)}
 
 
 def market_days(start: datetime, end: datetime) -> dict[str, str]:
-    """Return the parameters that ask for the market days from `start` to `end`, both included."""
+    """Return the parameters that ask for the market days of `start` to the day after `end`'s."""
     first, last = (at.astimezone(_MARKET_TIME).date() for at in (start, end))
     midnights = (
         datetime(day.year, day.month, day.day, tzinfo=_MARKET_TIME)
-        for day in (first, last + timedelta(days=1))
+        for day in (first, last + timedelta(days=2))
     )
     return dict(zip(("periodStart", "periodEnd"), map(stamp, midnights), strict=True))
 

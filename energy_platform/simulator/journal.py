@@ -17,6 +17,9 @@ Row = Mapping[str, Any]
 """One row in the columns of its source's table, without provenance; instants as datetimes."""
 
 _SUFFIX: Final = ".ndjson"
+_ROWS: Final = ', "rows": '
+_END: Final = "]}\n"
+"""How a line ends that no crash has cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,23 @@ class Journal:
                     kept["rows"],
                 )
 
+    def market_times(self, source: str) -> tuple[datetime, datetime] | None:
+        """Return the market times of the oldest and the newest emission; None without any.
+
+        Reads no rows: a provider asks at its start, when its journal may be long.
+        """
+        file = self._folder / f"{source}{_SUFFIX}"
+        if not file.exists():
+            return None
+        with file.open() as lines:
+            heads = [line.partition(_ROWS)[0] for line in lines if line.endswith(_END)]
+        times = [datetime.fromisoformat(json.loads(head + "}")["market_at"]) for head in heads]
+        return (min(times), max(times)) if times else None
+
     def last_market_at(self, source: str) -> datetime | None:
         """Return the market time of the newest emission: where a restarted provider goes on."""
-        return max((emission.market_at for emission in self.emissions(source)), default=None)
+        times = self.market_times(source)
+        return times[1] if times else None
 
 
 def _is_cut_off(file: BinaryIO) -> bool:

@@ -115,8 +115,7 @@ class Timeline:
         """
         instant = now or self.reached
         seen = self._statements(start, end, wanted).filter(pl.col("stated_at") <= instant)
-        last = pl.col("revision") == pl.col("revision").max().over("series", "slot")
-        return self._with_values(seen).filter(last)
+        return last_statements(self._with_values(seen))
 
     def stated(self, start: datetime, end: datetime, **wanted: Column) -> pl.DataFrame:
         """Return every statement ever made of the slots that start in [start, end).
@@ -173,9 +172,7 @@ class Timeline:
         """Add one more statement to the share of slots that are corrected."""
         if self.corrections is None:
             return statements
-        last = statements.filter(
-            pl.col("revision") == pl.col("revision").max().over("series", "slot")
-        )
+        last = last_statements(statements)
         corrected = last.filter(
             self._chance("series", "slot", of="correction") < self.corrections.share
         ).with_columns(
@@ -218,12 +215,8 @@ class Timeline:
 
     @cached_property
     def _reached(self) -> "_Reached":
-        return _Reached(self.world.journal.last_market_at(self.source))
-
-    def _began(self, beat: datetime) -> datetime:
-        """Return when the world began: at its first entry in the journal, or at this beat."""
-        entries = self.world.journal.emissions(self.source)
-        return next((entry.market_at for entry in entries), beat)
+        began, last = self.world.journal.market_times(self.source) or (None, None)
+        return _Reached(began, last)
 
     @cached_property
     def _shapes(self) -> list[Mapping[str, Values]]:
@@ -244,11 +237,13 @@ class Timeline:
             for name in self._shapes[0]
         }
 
-    def news(self, after: datetime, until: datetime) -> Sequence[Row]:
-        """Return the journal's rows for the statements that became visible in (after, until]."""
+    def news(self, until: datetime) -> Sequence[Row]:
+        """Return the journal's rows for what became visible since it was written last."""
+        reached = self._reached
+        after = reached.last or until - self.history - self.reach
         first = after - self.reach
         if self.first_slot is not None:
-            first = max(first, self.first_slot(self._began(until)))
+            first = max(first, self.first_slot(reached.began or until))
         fresh = self._statements(first, until + self.reach, {}).filter(
             pl.col("stated_at").is_between(after, until, closed="right")
         )
@@ -259,6 +254,7 @@ class Timeline:
 
     def journalled(self, until: datetime) -> None:
         """Let clients see what was stated by an instant: it is in the journal."""
+        self._reached.began = self._reached.began or until
         self._reached.last = until
 
 
@@ -269,26 +265,27 @@ async def run_together(timelines: Sequence[Timeline]) -> None:
     of the journal holds all of a beat or nothing, so that a restart leaves none behind.
     """
     world, source = timelines[0].world, timelines[0].source
-    reached = world.journal.last_market_at(source)
     every = _BEAT * max(1.0, world.clock.speed)
-    async for beat in beats(world.clock, every, reached):
-        news = [
-            row
-            for timeline in timelines
-            for row in timeline.news(reached or beat - timeline.history - timeline.reach, beat)
-        ]
+    async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
+        news = [row for timeline in timelines for row in timeline.news(beat)]
         if news:
             world.journal.emit(source, beat, news)
         for timeline in timelines:
             timeline.journalled(beat)
-        reached = beat
 
 
 @dataclass(slots=True)
 class _Reached:
-    """Up to when statements are in the journal."""
+    """From when to when the world's statements are in the journal; None before there are any."""
 
+    began: datetime | None
     last: datetime | None
+
+
+def last_statements(statements: pl.DataFrame) -> pl.DataFrame:
+    """Return of each slot of each series the last statement that is there."""
+    last = pl.col("revision").max().over("series", "slot")
+    return statements.filter(pl.col("revision") == last)
 
 
 def after_each(*delays: timedelta) -> Schedule:

@@ -36,7 +36,7 @@ class DayAheadPrice(DeliveryRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the market days that the window touches, one request per bidding zone."""
+    """Ask for the market days of the window and the one after it, one request per bidding zone."""
     asked = {"documentType": "A44", **_DAY_AHEAD, **entsoe.market_days(start, end)}
     return each_zone(asked, "in_Domain", "out_Domain")
 
@@ -64,7 +64,6 @@ ENTSOE_DAY_AHEAD_PRICE = MarketSource(
         requests=requests,
         every=timedelta(minutes=5),
         span=timedelta(days=2),
-        ahead=timedelta(days=1),
     ),
     parse=parse,
     rows=DayAheadPrice,

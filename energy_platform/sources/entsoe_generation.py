@@ -64,8 +64,8 @@ ENTSOE_GENERATION = MarketSource(
     feed=entsoe_feed(
         requests=requests,
         every=timedelta(minutes=15),
-        span=timedelta(days=1),
-        overlap=timedelta(hours=12),
+        span=timedelta(hours=12),
+        overlap=timedelta(hours=9),
     ),
     parse=parse,
     rows=Generation,

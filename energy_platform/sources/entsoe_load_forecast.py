@@ -28,7 +28,7 @@ class LoadForecast(DeliveryRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the market days that the window touches, one request per bidding zone."""
+    """Ask for the market days of the window and the one after it, one request per bidding zone."""
     asked = {"documentType": "A65", "processType": _DAY_AHEAD, **entsoe.market_days(start, end)}
     return each_zone(asked, "outBiddingZone_Domain")
 
@@ -53,7 +53,6 @@ ENTSOE_LOAD_FORECAST = MarketSource(
         requests=requests,
         every=timedelta(minutes=30),
         span=timedelta(days=2),
-        ahead=timedelta(days=1),
     ),
     parse=parse,
     rows=LoadForecast,

@@ -32,7 +32,7 @@ class WindSolarForecast(DeliveryRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the market days that the window touches, per bidding zone and process."""
+    """Ask for the market days of the window and the one after it, per bidding zone and process."""
     asked = {"documentType": "A69", **entsoe.market_days(start, end)}
     return [
         request
@@ -61,8 +61,7 @@ ENTSOE_WIND_SOLAR_FORECAST = MarketSource(
     feed=entsoe_feed(
         requests=requests,
         every=timedelta(minutes=30),
-        span=timedelta(days=2),
-        ahead=timedelta(days=1),
+        span=timedelta(hours=12),
     ),
     parse=parse,
     rows=WindSolarForecast,
