@@ -12,6 +12,8 @@ import pytest
 import energy_platform as ep
 from energy_platform.errors import UnknownSourceError, UsageError
 from energy_platform.micro_batch import MicroBatches
+from energy_platform.raw_message import RawMessage
+from energy_platform.registry import market_source
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
 from tests.support.stores import land, run_all
 
@@ -72,6 +74,28 @@ def test_as_of_knows_nothing_of_later(minutes: int, expected: list[float | None]
 
 
 @pytest.mark.usefixtures("_some_history")
+@pytest.mark.parametrize(
+    ("as_of", "expected"),
+    [
+        # The first message is received at noon, the revisions of 12:15 at 12:10 and at 12:20.
+        (timedelta(0), [0.0, 10.0, 2.0, 3.0]),
+        (timedelta(minutes=5), [10.0, 2.0, 3.0]),
+        (timedelta(minutes=6), [1.0, 2.0, 3.0]),
+        (timedelta(minutes=15), [1.0, 2.0, 3.0]),
+        (timedelta(minutes=45), [3.0]),
+        (-timedelta(minutes=5), [0.0, None, 2.0, 3.0]),
+        ("D-0 13:05 Europe/Prague", [0.0, 1.0, 2.0, 3.0]),
+        ("D-0 12:59 Europe/Prague", []),
+        ("D-1 23:59 Europe/Prague", []),
+    ],
+)
+def test_what_was_known_before_each_delivery(
+    as_of: timedelta | str, expected: list[float | None]
+) -> None:
+    assert prices(ep.load(NAME, as_of=as_of)) == expected
+
+
+@pytest.mark.usefixtures("_some_history")
 def test_start_is_included_and_end_is_not() -> None:
     asked = ep.load(NAME, start=NOON + QUARTER_HOUR, end=NOON + 3 * QUARTER_HOUR)
     assert prices(asked) == [None, 2.0]
@@ -101,6 +125,46 @@ def test_an_instant_without_a_zone_is_refused(argument: str) -> None:
     naive = datetime(2026, 3, 1)  # noqa: DTZ001 (this is what must be refused)
     with pytest.raises(UsageError, match=f"{argument} needs a time zone"):
         ep.load(NAME, **{argument: naive})
+
+
+def test_nonsense_is_refused_with_an_example() -> None:
+    with pytest.raises(UsageError, match="D-1 12:00 Europe/Berlin"):
+        ep.scan(NAME, as_of="yesterday noon")
+
+
+def test_what_is_no_forecast_has_no_runs() -> None:
+    for ask in (
+        lambda: ep.runs(NAME),
+        lambda: ep.scan(NAME, run="latest"),
+        lambda: ep.load(NAME, run=NOON),
+    ):
+        with pytest.raises(UsageError, match="example_price is no forecast"):
+            ask()
+
+
+def test_a_run_is_an_instant_or_the_latest() -> None:
+    with pytest.raises(UsageError, match="run needs a time zone"):
+        ep.scan("noaa_gfs_wind_forecast", run=datetime(2026, 3, 1))  # noqa: DTZ001 (this is what must be refused)
+    with pytest.raises(UsageError, match="a reference time or"):
+        ep.scan("noaa_gfs_wind_forecast", run="newest")  # type: ignore[arg-type]  # what must be refused
+
+
+def test_runs_say_when_they_were_known(platform_batches: MicroBatches) -> None:
+    case = Path(__file__).parents[1] / "testcases" / "noaa_gfs_wind_forecast" / "two_heights"
+    source = market_source("noaa_gfs_wind_forecast")
+    body = (case / "payload.grib2").read_bytes()
+    message = RawMessage(body=body, received_at=NOON, context=dict(source.context))
+    land(platform_batches, [message], source=source)
+    run_all(platform_batches, source)
+    [run] = ep.runs(source.name).to_dicts()
+    assert run["first_received_at"] == run["last_received_at"] == NOON
+    assert run["run_at"] <= run["first_valid_at"] <= run["last_valid_at"]
+    rows = ep.load(source.name)
+    assert run["rows"] == rows.height > 0
+    assert ep.load(source.name, run=run["run_at"]).equals(rows)
+    assert ep.load(source.name, run="latest").equals(rows)
+    assert ep.load(source.name, run=run["run_at"] + timedelta(hours=6)).is_empty()
+    assert ep.load(source.name, run="latest", as_of=NOON - timedelta(seconds=1)).is_empty()
 
 
 def test_an_unknown_source_is_told_what_is_near() -> None:

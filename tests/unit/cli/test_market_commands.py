@@ -107,6 +107,14 @@ def test_catalog_for_people(command: Command) -> None:
     ]  # fmt: skip
 
 
+def test_catalog_finds_what_is_searched_for(command: Command) -> None:
+    answer = command("catalog", "example", "price", "--json")
+    assert [entry["name"] for entry in json.loads(answer.out)] == [NAME]
+    answer = command("catalog", "zzz", "DE")
+    assert (answer.code, answer.out) == (0, "No market source has all of: zzz DE\n")
+    assert json.loads(command("catalog", "zzz", "--json").out) == []
+
+
 def test_catalog_loads_nothing_that_runs_the_platform() -> None:
     code = (
         "import sys; from energy_platform.cli import app; app(['catalog'], standalone_mode=False);"

@@ -1,0 +1,105 @@
+"""What is in quarantine as a user or a script meets it, before and after a fix."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from energy_platform import cli, redrive
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.redrive import redrive as run_again
+from tests.support.sources import BAD_ROW, EXAMPLE, GARBAGE, MENDED, example_message, prices
+from tests.support.stores import land, quarantined, run_all, stored
+
+pytestmark = pytest.mark.usefixtures("example_known")
+
+NAME = EXAMPLE.name
+
+
+class Answer(NamedTuple):
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command in this process as its script does."""
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["energy-platform", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        return Answer(code if isinstance(code, int) else 0, capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def _failures(platform_batches: MicroBatches) -> None:
+    control = b"<html>\x1b[31m"
+    land(platform_batches, [example_message(body) for body in ([BAD_ROW], GARBAGE, control)])
+    run_all(platform_batches)
+
+
+def test_nothing_is_in_quarantine(command: Command, home: object) -> None:
+    for arguments in (["quarantine"], ["quarantine", NAME], ["redrive", NAME]):
+        assert command(*arguments) == (0, "Nothing is in quarantine.\n")
+    assert json.loads(command("quarantine", "--json").out) == {"reasons": []}
+
+
+@pytest.mark.usefixtures("_failures")
+def test_reasons_for_people(command: Command) -> None:
+    answer = command("quarantine")
+    assert answer.code == 0
+    assert "less_than_or_equal_to(5000)" in answer.out
+    assert answer.out.count(NAME) == 2
+    assert "context" not in answer.out
+
+
+@pytest.mark.usefixtures("_failures")
+def test_samples_for_people(command: Command) -> None:
+    answer = command("quarantine", NAME)
+    assert '     row  {"delivery_start":"2026-03-01T13:45:00+00:00"' in answer.out
+    assert "  begins  <html> [31m" in answer.out
+    assert "\x1b" not in answer.out
+    assert command("quarantine", NAME, "--limit", 1).out.count(" message  ") == 1
+
+
+@pytest.mark.usefixtures("_failures")
+def test_reasons_and_samples_as_json(command: Command) -> None:
+    told = json.loads(command("quarantine", NAME, "--json").out)
+    assert {reason["lines"] for reason in told["reasons"]} == {1, 2}
+    [row] = [sample for sample in told["samples"] if sample["row"]]
+    assert json.loads(row["row"])["price_eur_per_mwh"] == 9_999.0
+    assert row["landing_offset"] == 0
+    assert set(row) == {
+        "check", "reason", "times", "landing_offset", "received_at", "row", "beginning", "context",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("_failures")
+def test_redrive_says_what_it_did(
+    command: Command, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = command("redrive", NAME)
+    assert answer == (0, "3 lines in quarantine, failing as before; nothing was changed\n")
+    monkeypatch.setattr(redrive, "redrive", lambda batches, _: run_again(batches, MENDED))
+    answer = command("redrive", NAME)
+    assert answer.out == (
+        "3 lines in quarantine before, 1 after; 3 messages replayed, 2 rows stored\n"
+    )
+    assert prices(stored(platform_batches)) == [4_999.0, 0.0]
+    assert quarantined(platform_batches)["landing_offset"].to_list() == [2]
+    assert command("redrive", NAME).out.startswith("1 line in quarantine, failing as before")
+
+
+def test_an_unknown_source_is_refused(command: Command) -> None:
+    assert command("quarantine", "zzz").code == command("redrive", "zzz").code == 2
