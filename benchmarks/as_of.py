@@ -4,7 +4,7 @@
 
 Makes a table of day-ahead prices with corrections in a folder of its own, through the warehouse,
 and asks it for all rows and for one month: the latest, what was known at an instant, an hour
-before each delivery, and at the day-ahead gate. Each question is asked in a process of its own,
+before each delivery, and at two in the afternoon of the day before it. Each question is asked in a process of its own,
 of `scan`, of polars as one writes it first (read, filter, sort, keep the last), and of DuckDB
 over the same files (`QUALIFY row_number()`). All answers must be the same.
 """
@@ -43,15 +43,15 @@ QUESTIONS: Final[dict[str, AsOf | None]] = {
     "latest": None,
     "instant": datetime(2021, 1, 1, tzinfo=UTC),
     "lead time": timedelta(hours=1),
-    "day-ahead gate": "D-1 12:00 Europe/Berlin",
+    "day before": "D-1 14:00 Europe/Berlin",
 }
 KNOWN_BY_SQL: Final = {
     "latest": "TRUE",
     "instant": "received_at <= TIMESTAMPTZ '2021-01-01 00:00:00+00'",
     "lead time": "received_at <= delivery_start - INTERVAL 1 HOUR",
-    "day-ahead gate": (
+    "day before": (
         "received_at <= (CAST(delivery_start AT TIME ZONE 'Europe/Berlin' AS DATE) "
-        "- INTERVAL 1 DAY + INTERVAL 12 HOUR) AT TIME ZONE 'Europe/Berlin'"
+        "- INTERVAL 1 DAY + INTERVAL 14 HOUR) AT TIME ZONE 'Europe/Berlin'"
     ),
 }
 WAYS: Final = ("scan", "polars", "duckdb")

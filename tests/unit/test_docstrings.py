@@ -1,7 +1,8 @@
-"""Every example in a docstring does what it says."""
+"""Every example in a docstring, and in the guide to history, does what it says."""
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def test_there_are_examples() -> None:
 def test_the_examples_of_a_module(name: str) -> None:
     module = importlib.import_module(name.removesuffix(".__init__"))
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_the_examples_of_the_guide_to_history() -> None:
+    guide = (PACKAGE.parent / "docs" / "history.md").read_text()
+    examples = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 2
+    exec("\n".join(examples), {})
