@@ -8,6 +8,7 @@ They are read by pyfive, which is Python alone: a broken file raises, and can't 
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -104,15 +105,19 @@ def points(payload: bytes, area: Area, spacing_degrees: float) -> pl.DataFrame:
     none.
 
     Raises:
-        ParseError: It is no NetCDF 4 file of one of the parameters in a unit that is known, or none
-            of the points lies in its grid.
+        ParseError: It is no whole NetCDF 4 file of one of the parameters in a unit that is known,
+            or none of the points lies in its grid.
     """
+    if not is_whole(payload):
+        raise ParseError(f"no NetCDF 4 file, or not whole after {len(payload)} bytes")
     try:
-        field = _read(payload, area, spacing_degrees)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of attributes that can't be read, and nobody asks for
+            field = _read(payload, area, spacing_degrees)
     except ParseError:
         raise
     except Exception as error:  # whatever a file does to its reader, it is broken
-        raise ParseError(f"not a NetCDF 4 file: {type(error).__name__} {error}") from error
+        raise ParseError(f"a broken NetCDF 4 file: {type(error).__name__} {error}") from error
     parameter = PARAMETERS[field.name]
     if field.units not in parameter.units:
         raise ParseError(f"{field.name} in {field.units!r}, which is none of its known units")
@@ -151,6 +156,8 @@ def is_whole(payload: bytes) -> bool:
 def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:
     with pyfive.File(io.BytesIO(payload)) as file:
         latitudes, longitudes = _axis(file, "latitude"), _axis(file, "longitude")
+        if latitudes.size * longitudes.size > _LARGEST_GRID_POINTS:
+            raise ParseError(f"a grid of {latitudes.size} by {longitudes.size} points is too large")
         name, variable = _variable(file, (latitudes.size, longitudes.size))
         longitudes = (longitudes + 180) % 360 - 180
         rows = _nearest(latitudes, _multiples(area.south, area.north, spacing_degrees))
@@ -162,7 +169,7 @@ def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:
         values = _unpacked(window[np.ix_(rows - rows.min(), columns - columns.min())], variable)
         return _Field(
             name=name,
-            units=_text(variable.attrs.get("units")),
+            units=_text(_attribute(variable, "units")),
             run_at=_instant(file, "forecast_reference_time"),
             valid_at=_instant(file, "time"),
             height_m=_scalar(file, "height") if "height" in file else 0.0,
@@ -175,7 +182,7 @@ def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:
 def _variable(file: Any, shape: tuple[int, int]) -> tuple[str, Any]:  # noqa: ANN401 (no types)
     """Return the one variable on the grid that is a known parameter, and its CF standard name."""
     named = {
-        _text(file[key].attrs.get("standard_name")) or key: file[key]
+        _text(_attribute(file[key], "standard_name")) or key: file[key]
         for key in file
         if isinstance(file[key], pyfive.Dataset) and file[key].shape == shape
     }
@@ -209,20 +216,20 @@ def _nearest(axis: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[
 def _unpacked(values: NDArray[Any], variable: Any) -> NDArray[np.float64]:  # noqa: ANN401
     """Return numbers as they are meant; NaN where there is none."""
     numbers = np.asarray(values, dtype=np.float64)
-    fill = _number(variable.attrs.get("_FillValue"), math.nan)
+    fill = _number(_attribute(variable, "_FillValue"), math.nan)
     absent = np.isclose(numbers, fill, rtol=1e-6) | (np.abs(numbers) > _LARGEST_VALUE)
-    scale = _number(variable.attrs.get("scale_factor"), 1.0)
-    offset = _number(variable.attrs.get("add_offset"), 0.0)
+    scale = _number(_attribute(variable, "scale_factor"), 1.0)
+    offset = _number(_attribute(variable, "add_offset"), 0.0)
     return np.where(absent, np.nan, numbers * scale + offset)
 
 
 def _instant(file: Any, name: str) -> datetime:  # noqa: ANN401
     """Return the one instant in a variable, whose units say since when it counts what."""
-    attributes = file[name].attrs
-    said = _SINCE.fullmatch(_text(attributes.get("units")).removesuffix(" UTC"))
-    calendar = _text(attributes.get("calendar")) or "standard"
+    units = _text(_attribute(file[name], "units"))
+    calendar = _text(_attribute(file[name], "calendar")) or "standard"
+    said = _SINCE.fullmatch(units.removesuffix(" UTC"))
     if said is None or calendar not in _STANDARD_CALENDARS:
-        raise ParseError(f"{name} in {_text(attributes.get('units'))!r} ({calendar}) is no instant")
+        raise ParseError(f"{name} in {units!r} ({calendar}) is no instant")
     epoch = datetime.fromisoformat(said["epoch"]).replace(tzinfo=UTC)
     return epoch + timedelta(**{f"{said['unit']}s": _scalar(file, name)})
 
@@ -232,6 +239,14 @@ def _scalar(file: Any, name: str) -> float:  # noqa: ANN401
     if values.size != 1:
         raise ParseError(f"{name} has {values.size} values where one should be")
     return float(values[0])
+
+
+def _attribute(variable: Any, name: str) -> object:  # noqa: ANN401
+    """Return an attribute, or None where there is none; one that pyfive can't read is an error."""
+    found = variable.attrs.get(name)
+    if found is None and name in variable.attrs:
+        raise ParseError(f"the attribute {name} can't be read")
+    return found
 
 
 def _number(attribute: object, default: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from energy_platform.errors import ParseError
 from energy_platform.formats import zip_archive
-from energy_platform.formats.zip_archive import is_whole, only_member
+from energy_platform.formats.zip_archive import is_whole, only_member, opened_member
 
 
 def archive(**members: bytes) -> bytes:
@@ -75,3 +75,14 @@ def test_whatever_is_broken_is_said_not_raised(packing: int) -> None:
         broken = bytearray(whole)
         broken[random.randrange(len(whole))] ^= random.randrange(1, 256)
         is_whole(bytes(broken))
+
+
+def test_a_member_is_read_piece_by_piece_within_a_bound_of_its_own() -> None:
+    large = archive(document=b"0" * 10_000)
+    with opened_member(large, "doc*", max_bytes=10_000) as member:
+        assert member.read(4) == b"0000"
+    with (
+        pytest.raises(ParseError, match="too large"),
+        opened_member(large, "doc*", max_bytes=9_999),
+    ):
+        pytest.fail("it must not be opened")

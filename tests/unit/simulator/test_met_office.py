@@ -145,7 +145,7 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
         await settled(world, session)
     reasons = checked(session).quarantined["reason"].to_list()
     assert len(reasons) == 2
-    assert reasons[0].startswith("not a NetCDF 4 file")
+    assert reasons[0].startswith("a broken NetCDF 4 file")
     assert "wind_speed_m_per_s = 999.0" in reasons[1]
 
 

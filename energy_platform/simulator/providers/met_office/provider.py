@@ -123,7 +123,7 @@ class _Publisher:
             await asyncio.Event().wait()
         last = self._world.journal.last_market_at(SOURCE)
         if last is not None:
-            for issue in issues(last - _KEPT_FOR, last):
+            for issue in reversed(list(issues(last - _KEPT_FOR, last))):
                 await self._publish(issue, journalled=True)
         while True:
             now = self._world.clock.now()
