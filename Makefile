@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 READY := $(VENV)/.ready-$(VERSION)
 
-.PHONY: up test quick check format bench lock clean
+.PHONY: up test quick nightly check format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -16,6 +16,9 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 
 quick: $(READY) ## The tests that start no platform
 	$(BIN)/pytest -m "not end_to_end" --numprocesses 2 --dist worksteal
+
+nightly: $(READY) ## Ten thousand mutated payloads for every parser: an hour or two
+	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
 
 check: $(READY) ## Format, lint, types, and which way imports point
 	$(BIN)/ruff format --check .

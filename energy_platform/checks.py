@@ -115,6 +115,8 @@ def _reason(error: BaseException) -> str:
 
 def _split(source: MarketSource, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows that pass every check, and those that don't with `check`, `reason`, `row`."""
+    if rows.is_empty():
+        return rows, pl.DataFrame(schema=QUARANTINE_DTYPES)
     try:
         source.schema.validate(rows, lazy=True)
     except SchemaErrors as errors:

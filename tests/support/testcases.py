@@ -15,7 +15,7 @@ from energy_platform.raw_message import RawMessage
 
 def assert_case_holds(source: MarketSource, case: Path) -> None:
     """Parse and check a case's payloads; compare rows and failures with what is expected."""
-    messages = _messages(case, source)
+    messages = case_messages(source, case)
     assert messages, f"{case} has no payload"
     checked = check_messages(source, messages)
     assert_frame_equal(checked.rows.drop(PROVENANCE_COLUMNS), _expected(case, source))
@@ -27,7 +27,7 @@ def assert_case_holds(source: MarketSource, case: Path) -> None:
         assert failures.is_empty(), failures["reason"].to_list()
 
 
-def _messages(case: Path, source: MarketSource) -> list[RawMessage]:
+def case_messages(source: MarketSource, case: Path) -> list[RawMessage]:
     file = case / "case.toml"
     about = tomllib.loads(file.read_text()) if file.exists() else {}
     received_at = about.get("received_at", datetime(2026, 1, 1, tzinfo=UTC)).astimezone(UTC)

@@ -1,0 +1,189 @@
+"""Every parser survives payloads gone wrong: rows, quarantine or a clear error, and nothing else.
+
+The payloads are those of the test cases, so a new source is covered as soon as it has some. Of each
+outcome it is asked that nothing was raised, that it came in time, that rows pass their schema and
+come out the same again, and that nothing was dropped in silence.
+
+In an ordinary run each source has a few hundred cases, fewer where a parser is slow; `make nightly`
+asks for as many as `MUTATED_PAYLOADS` says. Each test prints how many there were.
+"""
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import hypothesis
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from energy_platform.checks import UNPARSED, CheckedRows, check_messages
+from energy_platform.market_source import MarketSource
+from energy_platform.raw_message import RawMessage
+from energy_platform.registry import market_sources
+from tests.support.mutations import Mutation, data_lines, field_paths, mutated
+from tests.support.testcases import case_messages
+
+TESTCASES: Final = Path(__file__).parent.parent / "testcases"
+ASKED: Final = int(os.environ.get("MUTATED_PAYLOADS", "0"))
+"""How many cases of each source, whatever it takes; 0 for an ordinary run."""
+QUICK_CASES: Final = 300
+FEWEST_CASES: Final = 40
+QUICK_SECONDS: Final = 3.0
+"""Of this process's CPU, which no neighbour takes away; and ten times as long at most."""
+LONGEST_SECONDS: Final = 20.0
+"""How long one payload may keep a parser, on a machine that does much else beside."""
+NIGHTLY_SECONDS: Final = 4 * 3600
+
+
+def spent() -> tuple[float, float]:
+    """Return the seconds of CPU that this process has used, and those of the clock on the wall."""
+    return time.process_time(), time.monotonic()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of the mutated payloads of a source."""
+
+    cases: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    refused: int = 0
+    empty: int = 0
+    failed: bool = False
+    began: tuple[float, float] = field(default_factory=spent)
+
+    def is_over(self) -> bool:
+        """Say whether an ordinary run has spent its time; never while a failure is looked into."""
+        used, passed = (now - then for now, then in zip(spent(), self.began, strict=True))
+        is_spent = used > QUICK_SECONDS or passed > 10 * QUICK_SECONDS
+        return is_spent and self.cases >= FEWEST_CASES and not ASKED and not self.failed
+
+    def add(self, checked: CheckedRows) -> None:
+        self.cases += 1
+        self.rows += checked.rows.height
+        self.quarantined += checked.quarantined.height
+        self.refused += checked.unparsed
+        self.empty += checked.rows.is_empty() and checked.quarantined.is_empty()
+
+
+@dataclass(frozen=True)
+class Seed:
+    """The payloads of a test case, and what they hold when nothing is wrong with them."""
+
+    case: str
+    messages: list[RawMessage] = field(repr=False)
+    outcome: CheckedRows = field(repr=False)
+
+    @property
+    def is_declared_empty(self) -> bool:
+        return self.outcome.rows.is_empty() and self.outcome.quarantined.is_empty()
+
+
+@cache
+def seeds(name: str) -> list[Seed]:
+    source = market_sources()[name]
+    found = []
+    for case in sorted((TESTCASES / name).iterdir()):
+        messages = case_messages(source, case)
+        found.append(Seed(case.name, messages, check_messages(source, messages)))
+    return found
+
+
+@pytest.mark.timeout(NIGHTLY_SECONDS if ASKED else 300)
+@pytest.mark.parametrize("name", market_sources())
+def test_a_mutated_payload_gives_rows_or_quarantine_or_a_clear_error(name: str) -> None:
+    source, tally = market_sources()[name], Tally()
+
+    @hypothesis.settings(
+        max_examples=ASKED or QUICK_CASES,
+        derandomize=not ASKED,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.sampled_from(seeds(name)), st.randoms(use_true_random=False))
+    def survives(seed: Seed, random: Random) -> None:
+        number = random.randrange(len(seed.messages))
+        change = mutated(seed.messages[number].body, random)
+        if tally.is_over():
+            return
+        hypothesis.note(f"{seed.case}, payload {number}, {change.what}: {change.body[:2000]!r}")
+        tally.failed = True
+        tally.add(outcome_of(source, seed, number, change))
+        tally.failed = False
+
+    survives()
+    print(  # noqa: T201 (the report of a nightly run)
+        f"{name}: {tally.cases} mutated payloads gave {tally.rows} rows, {tally.quarantined} "
+        f"quarantined, of which {tally.refused} payloads refused; {tally.empty} were empty"
+    )
+    assert tally.cases >= (ASKED or FEWEST_CASES)
+    assert tally.refused, "none was refused: were they mutated at all?"
+
+
+def outcome_of(source: MarketSource, seed: Seed, number: int, change: Mutation) -> CheckedRows:
+    """Parse a case of which one payload has gone wrong, and hold what comes of it to account."""
+    messages = list(seed.messages)
+    messages[number] = replace(messages[number], body=change.body)
+    began = time.monotonic()
+    checked = check_messages(source, messages)
+    seconds = time.monotonic() - began
+    assert seconds < LONGEST_SECONDS, f"it took {seconds:.1f} s"
+    assert dict(checked.rows.schema) == source.dtypes
+    if not checked.rows.is_empty():
+        source.schema.validate(checked.rows, lazy=True)
+    assert checked.quarantined["reason"].str.len_chars().min() != 0, "a reason is missing"
+    assert_nothing_vanished(source, seed, number, change, checked)
+    if len(change.body) % 4 == 0:
+        again = check_messages(source, messages)
+        assert_frame_equal(again.rows, checked.rows)
+        assert_frame_equal(again.quarantined, checked.quarantined)
+    return checked
+
+
+def assert_nothing_vanished(
+    source: MarketSource, seed: Seed, number: int, change: Mutation, checked: CheckedRows
+) -> None:
+    """Refuse an outcome that says less than the payload does, without a word why."""
+    came = checked.rows.height + checked.quarantined.height
+    expected = seed.outcome.rows.height + seed.outcome.quarantined.height
+    refused = checked.unparsed > seed.outcome.unparsed
+    if change.garbled and not refused:
+        assert came >= expected, f"of {expected} records {came} are left, none garbled"
+    if records_of(seed.outcome, number) and not outcomes_of(checked, number):
+        assert may_be_empty(source.name, change.body), "all that the payload held has vanished"
+
+
+def outcomes_of(checked: CheckedRows, number: int) -> int:
+    """Return how many rows and failures came of one payload."""
+    return sum(
+        frame.filter(landing_offset=number).height for frame in (checked.rows, checked.quarantined)
+    )
+
+
+def records_of(checked: CheckedRows, number: int) -> int:
+    """Return how many rows, good and bad, were read from one payload."""
+    refusals = checked.quarantined.filter(pl.col("check") == UNPARSED, landing_offset=number)
+    return outcomes_of(checked, number) - refusals.height
+
+
+def may_be_empty(name: str, body: bytes) -> bool:
+    """Say whether a payload says nothing more than one that a test case declares to be empty.
+
+    A document may then have no field that such a one does not have; a table no more lines.
+    """
+    empties = [
+        message.body for seed in seeds(name) if seed.is_declared_empty for message in seed.messages
+    ]
+    paths = field_paths(body)
+    if paths is None:
+        return any(data_lines(body) <= data_lines(empty) for empty in empties)
+    return any(paths <= (field_paths(empty) or frozenset()) for empty in empties)
