@@ -33,7 +33,10 @@ def test_sensors_jobs_and_schedules(snapshot: SnapshotAssertion) -> None:
     repository = defs.get_repository_def()
     assert {
         "sensors": {
-            sensor.name: (sensor.job_name, sensor.default_status is DefaultSensorStatus.RUNNING)
+            sensor.name: (
+                [target.job_name for target in sensor.targets],
+                sensor.default_status is DefaultSensorStatus.RUNNING,
+            )
             for sensor in repository.sensor_defs
             if not sensor.name.startswith("default_")
         },
