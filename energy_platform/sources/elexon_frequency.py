@@ -48,7 +48,7 @@ ELEXON_FREQUENCY = MarketSource(
         requests=requests,
         every=timedelta(seconds=30),
         span=timedelta(hours=1),
-        overlap=timedelta(minutes=2),
+        overlap=timedelta(minutes=10),
         history_chunk=timedelta(days=1),
         newest=partial(elexon.newest_instant, name="FREQ", field="measurementTime"),
         is_answer=elexon.is_answer,

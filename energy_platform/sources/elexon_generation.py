@@ -56,7 +56,7 @@ ELEXON_GENERATION = MarketSource(
         requests=requests,
         every=timedelta(minutes=1),
         span=timedelta(hours=6),
-        overlap=timedelta(minutes=5),
+        overlap=timedelta(minutes=30),
         history_chunk=timedelta(
             hours=23
         ),  # and half an hour at most: a day is all that one may ask for

@@ -118,7 +118,7 @@ def _prices(world: World) -> Timeline:
         resolution=_SETTLEMENT_PERIOD,
         schedule=after_each(timedelta(minutes=45), timedelta(hours=24, minutes=45)),
         reach=timedelta(hours=26),
-        history=timedelta(days=5),
+        history=timedelta(days=10),
         rows=lambda stated: _settled(stated).select(
             "settlement_date",
             "settlement_period",

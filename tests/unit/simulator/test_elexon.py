@@ -148,6 +148,8 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
         while world.faults.pending(source.name):
             await asyncio.sleep(0.05)
         world.faults.ask(source.name, Fault(FaultKind.BAD_ROW))
+        while len(checked(source, session).quarantined) < len(("truncated", "bad row")):
+            await asyncio.sleep(0.1)
         while world.clock.now() < SUMMER + timedelta(minutes=10):
             await asyncio.sleep(0.05)
         comparison = await settles(source, world, session)

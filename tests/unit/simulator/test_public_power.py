@@ -91,6 +91,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 async def test_a_day_gives_a_hundred_thousand_points(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
     market = public_power.public_power(world)
-    world.journal.emit(market.source, NOON, market.news(NOON - timedelta(days=1), NOON))
+    market.journalled(NOON - timedelta(days=1))
+    world.journal.emit(market.source, NOON, market.news(NOON))
     rows = journalled_rows(ENERGY_CHARTS_GENERATION, world.journal)
     assert rows["power_mw"].count() + rows["share_pct"].count() > EXPECTED_POINTS
