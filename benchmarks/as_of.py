@@ -4,9 +4,10 @@
 
 Makes a table of day-ahead prices with corrections in a folder of its own, through the warehouse,
 and asks it for all rows and for one month: the latest, what was known at an instant, an hour
-before each delivery, and at two in the afternoon of the day before it. Each question is asked in a process of its own,
-of `scan`, of polars as one writes it first (read, filter, sort, keep the last), and of DuckDB
-over the same files (`QUALIFY row_number()`). All answers must be the same.
+before each delivery, and at two in the afternoon of the day before. Each question is asked in a
+process of its own: of `scan`, of polars as one writes it first (read, filter, sort, keep the
+last), and of DuckDB over the same files (`QUALIFY row_number()`). All answers must be the same.
+Given are seconds, seconds of CPU (which say more on a busy machine) and the peak memory.
 """
 
 import argparse
@@ -70,7 +71,11 @@ def main() -> None:
         began = time.monotonic()
         rows, size = make_table(Path(folder), arguments.rows)
         print(f"{rows:,} rows, {size / 2**20:,.0f} MB, made in {time.monotonic() - began:.0f} s")
-        print(f"{'':24}" + "".join(f"{way + ' s':>12}{'MB':>8}" for way in WAYS) + f"{'rows':>14}")
+        print(
+            f"{'':24}"
+            + "".join(f"{way + ' s':>10}{'CPU':>6}{'MB':>7}" for way in WAYS)
+            + f"{'rows':>14}"
+        )
         for window in WINDOWS:
             for question in QUESTIONS:
                 answers = [in_a_process(folder, way, question, window) for way in WAYS]
@@ -78,7 +83,10 @@ def main() -> None:
                     raise SystemExit(f"{question}, {window}: the answers differ: {answers}")
                 print(
                     f"{question + ', ' + window:24}"
-                    + "".join(f"{one['seconds']:12.2f}{one['memory_mb']:8,.0f}" for one in answers)
+                    + "".join(
+                        f"{one['seconds']:10.2f}{one['cpu_seconds']:6.2f}{one['memory_mb']:7,.0f}"
+                        for one in answers
+                    )
                     + f"{answers[0]['rows']:14,}"
                 )
 
@@ -134,13 +142,17 @@ def in_a_process(folder: str, way: str, question: str, window: str) -> dict[str,
 
 def ask(folder: str, way: str, question: str, window: str) -> dict[str, Any]:
     """Return how long one answer took, the peak memory, and what tells answers apart."""
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     rows, total = {"scan": by_scan, "polars": by_polars, "duckdb": by_duckdb}[way](
         Path(folder) / "warehouse" / SOURCE.name, question, window
     )
-    seconds = time.monotonic() - began
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"rows": rows, "sum": total, "seconds": seconds, "memory_mb": memory}
+    return {
+        "rows": rows,
+        "sum": total,
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def by_scan(table: Path, question: str, window: str) -> tuple[int, float]:
