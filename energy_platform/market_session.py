@@ -79,6 +79,11 @@ class MarketSession:
         clock = self._market_clock()
         return clock.now() if clock else datetime.now(UTC)
 
+    @property
+    def ca_file(self) -> Path | None:
+        """Certificates to trust beside the system's."""
+        return self.settings.ca_file
+
     def address(self, url: str) -> str:
         """Return where `url` is really reached.
 

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
         market_clock: The file that a simulated market keeps its clock in, if it is one.
         addresses: Addresses (URL prefixes) and what to reach, or listen on, instead, as a JSON
             object; in a simulated market also variables and what they stand for.
+        ca_file: Certificates that feeds trust beside the system's, e.g. of a company's proxy.
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
         default_factory=dict
     )
+    ca_file: Path | None = None
     linger_seconds: float = Field(default=0.2, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)

@@ -52,6 +52,10 @@ class FeedSession(Protocol):
         The wall clock's on real markets; when a message was received is always wall time.
         """
 
+    @property
+    def ca_file(self) -> Path | None:
+        """Certificates to trust beside the system's, if there are any."""
+
     def address(self, url: str) -> str:
         """Return where `url` is really reached: itself, or the simulator's stand-in."""
 

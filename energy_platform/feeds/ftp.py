@@ -145,7 +145,6 @@ class FtpFeed:
         answer_seconds: How long the server may say nothing, on either connection.
         transfer_seconds: How long one listing or one file may take.
         file_bytes: A larger file is not taken, and said in the log.
-        ca_file: Certificates to trust in place of the system's.
         archives: Where the provider keeps what is older. Of two that tell of the same time, the
             later one's files are taken later, and so count.
     """
@@ -166,7 +165,6 @@ class FtpFeed:
     answer_seconds: float = 30.0
     transfer_seconds: float = 300.0
     file_bytes: int = 64 * 1024 * 1024
-    ca_file: Path | None = None
     archives: tuple[FtpArchive, ...] = ()
 
     async def run(self, session: FeedSession) -> None:
@@ -240,7 +238,7 @@ class FtpFeed:
         url = urlsplit(session.address(self.url))
         if url.scheme not in _PORTS or url.hostname is None:
             raise FeedError(f"{self.url} is no address of an FTP server")
-        context = None if url.scheme == "ftp" else ssl.create_default_context(cafile=self.ca_file)
+        context = None if url.scheme == "ftp" else _trusting(session.ca_file)
         client = _Client(
             socket_timeout=self.answer_seconds,
             connection_timeout=self.answer_seconds,
@@ -396,6 +394,14 @@ def _raw_message(url: str, revision: Revision, body: bytes) -> RawMessage:
         received_at=datetime.now(UTC),
         context={"url": url, "modified": revision.modified},
     )
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what TLS goes by: the system's certificates, and those of a file."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 def _heed_cancellation() -> None:

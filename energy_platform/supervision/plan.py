@@ -88,7 +88,7 @@ def _simulated_environment(home: Path) -> Mapping[str, str]:
     clock = clock_file(home)
     return {
         "ENERGY_PLATFORM_MARKET_CLOCK": str(clock),
-        "SSL_CERT_FILE": str(certificate_file(clock.parent)),  # OpenSSL's own variable
+        "ENERGY_PLATFORM_CA_FILE": str(certificate_file(clock.parent)),
     }
 
 

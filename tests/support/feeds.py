@@ -29,6 +29,7 @@ class MemorySession:
     cursor: str | None = None
     landed: list[RawMessage] = field(default_factory=list)
     bans: dict[str, float] = field(default_factory=dict)
+    ca_file: Path | None = None
 
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         self.landed.extend(messages)

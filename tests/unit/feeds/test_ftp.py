@@ -74,8 +74,9 @@ def names(session: MemorySession) -> list[str]:
 @pytest.mark.parametrize("scheme", ["ftp", "ftpes", "ftps"])
 async def test_every_file_is_taken_once_plain_or_with_tls(world: World, scheme: str) -> None:
     session = a_client(world)
+    session.ca_file = certificate(world)
     url = FEED.url.replace("ftp:", f"{scheme}:")
-    feed = replace(FEED, url=url, ca_file=certificate(world))
+    feed = replace(FEED, url=url)
     await run_until(feed, session, lambda: len(session.landed) >= STATIONS)
     with pytest.raises(TimeoutError):
         await run_until(feed, session, lambda: len(session.landed) > STATIONS, seconds=1.0)

@@ -32,7 +32,7 @@ BEFORE_THE_AUCTION = datetime(2026, 3, 28, 11, 30, tzinfo=UTC)
 def feed(world: World) -> FtpFeed:
     assert isinstance(SOURCE.feed, FtpFeed)
     quick = timedelta(seconds=0.2)
-    return replace(SOURCE.feed, ca_file=certificate(world), settle=quick, answer_seconds=5.0)
+    return replace(SOURCE.feed, settle=quick, answer_seconds=5.0)
 
 
 @asynccontextmanager
@@ -45,7 +45,13 @@ async def served(world: World) -> AsyncIterator[None]:
 
 def a_client(world: World) -> MemorySession:
     addresses = dict(PROVIDER.addresses(world.ports))
-    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+    return MemorySession(
+        SOURCE.name,
+        world.folder,
+        addresses=addresses,
+        clock=world.clock,
+        ca_file=certificate(world),
+    )
 
 
 def checked(session: MemorySession) -> CheckedRows:
