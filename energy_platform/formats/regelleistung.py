@@ -54,7 +54,6 @@ _CAPACITIES: Final = {
     "offered_mw": ("OFFEREDCAPACITY MW",),
     "allocated_mw": ("ALLOCATEDCAPACITY MW",),
 }
-_BID: Final = [*_PRICES, *_CAPACITIES, "country", "payment_direction", "note"]
 
 
 def days(start: datetime, end: datetime) -> list[date]:
@@ -64,11 +63,10 @@ def days(start: datetime, end: datetime) -> list[date]:
 
 
 def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
-    """Return one row per bid, ranked within its product from the lowest price up.
+    """Return one row per bid; bids have no names, so `bid_rank` is the place within the product.
 
-    Bids have no names of their own, so the rank is made of what they say, and not of the order in
-    which a workbook happens to list them. A date or product that makes no delivery period gives a
-    null `delivery_start`; a number that is none is NaN.
+    A date or product that makes no delivery period gives a null `delivery_start`; a number that is
+    none is NaN, and leaves the bids beside it at their places.
 
     Args:
         body: The workbook.
@@ -95,7 +93,6 @@ def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
             market=_market(market),
             reserve_type=pl.col("reserve_type").fill_null(reserve_type),
         )
-        .sort([*product, *_BID], nulls_last=True)
         .with_columns(bid_rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(product))
         .drop("date", "last_date")
     )

@@ -25,7 +25,7 @@ class Bid(DeliveryRows):
     market: str = pa.Field(isin=["CAPACITY", "ENERGY"], description="What is tendered")
     reserve_type: str = pa.Field(isin=["FCR", "aFRR", "mFRR"], description="Kind of reserve")
     product: str = pa.Field(description="Direction and local hours, or number of the quarter-hour")
-    bid_rank: int = pa.Field(ge=1, description="Place within the product, from the lowest price")
+    bid_rank: int = pa.Field(ge=1, description="Place in the product's list of bids")
     country: str = pa.Field(nullable=True, description="Where the bidder's plant is")
     capacity_price_eur_per_mw: float = pa.Field(**_PRICE, description="For the whole period (FCR)")
     capacity_price_eur_per_mw_per_h: float = pa.Field(**_PRICE, description="For each hour")
@@ -61,7 +61,7 @@ REGELLEISTUNG_TENDER = MarketSource(
         provider=REGELLEISTUNG,
         requests=requests,
         every=timedelta(minutes=15),
-        span=timedelta(days=3),
+        span=timedelta(days=2, hours=1),
         overlap=timedelta(days=1),
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=1),

@@ -215,7 +215,7 @@ class _Service:
         """Answer `/api/v1/data/{product}/{start}/{end}`."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or self._tokens.get(token, 0.0) < time.time():
-            return Response(status_code=HTTPStatus.UNAUTHORIZED)
+            return _refusal(HTTPStatus.UNAUTHORIZED)
         asked = [request.path_params[name] for name in ("product", "start", "end")]
         return await self._desk.answer(_SOURCE, partial(self._good, *asked))
 
@@ -225,16 +225,16 @@ class _Service:
             return _csv(recorded)
         product = _PRODUCTS.get(path)
         if product is None:
-            return Response(status_code=HTTPStatus.NOT_FOUND)
+            return _refusal(HTTPStatus.NOT_FOUND)
         try:
             start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in window)
         except ValueError:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)
+            return _refusal(HTTPStatus.BAD_REQUEST)
         if end - start > _LONGEST_WINDOW:
-            return Response(status_code=HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
         seen = self._timelines[product.is_assured].visible(start, end, product=path)
         if seen.is_empty():
-            return Response(status_code=HTTPStatus.NOT_FOUND)
+            return _refusal(HTTPStatus.NOT_FOUND)
         return _csv(_lines(product, seen, spoiled=self._desk.bad_row(_SOURCE)).encode())
 
 
@@ -298,6 +298,10 @@ PROVIDER = Netztransparenz()
 
 def _oauth_error(error: str) -> Response:
     return JSONResponse({"error": error}, HTTPStatus.BAD_REQUEST)
+
+
+def _refusal(status: HTTPStatus) -> Response:
+    return PlainTextResponse(status_code=status)
 
 
 def _csv(body: bytes) -> Response:
