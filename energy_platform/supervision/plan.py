@@ -73,6 +73,8 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         **os.environ,
         "PYTHONPATH": str(PROJECT),
         "DAGSTER_HOME": str(home / "dagster"),
+        # A run in a process of its own is waited for until that has imported the definitions.
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": "120",
         "ENERGY_PLATFORM_HOME": str(home),
         "ENERGY_PLATFORM_MARKETS": settings.markets,
         "ENERGY_PLATFORM_BROKER_URL": f"redis://{HOST}:{ports.broker}/0",
