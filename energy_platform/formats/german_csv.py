@@ -20,14 +20,14 @@ def text_table(body: bytes) -> pl.DataFrame:
     Raises:
         ParseError: The body is no such table, or a line has not as many fields as the first.
     """
-    text = _decoded(body)
-    lines = pl.Series(text.splitlines(), dtype=pl.String)
-    fields = lines.filter(lines.str.strip_chars() != "").str.count_matches(";", literal=True) + 1
+    lines = pl.Series(_decoded(body).replace("\r\n", "\n").split("\n"), dtype=pl.String)
+    filled = lines.filter(lines.str.strip_chars() != "")
+    fields = filled.str.count_matches(";", literal=True) + 1
     if len(counts := fields.unique().sort().to_list()) > 1:
         raise ParseError(f"lines have {counts[0]} to {counts[-1]} fields")
     try:
         table = pl.read_csv(
-            text.encode(), separator=";", quote_char=None, infer_schema=False
+            "\n".join(filled).encode(), separator=";", quote_char=None, infer_schema=False
         ).with_columns(pl.all().fill_null(""))
     except pl.exceptions.PolarsError as error:
         raise ParseError(f"not a table: {' '.join(str(error).split())}") from error
