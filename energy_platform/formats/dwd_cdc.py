@@ -41,6 +41,25 @@ class Product:
     values: Mapping[str, str]
 
 
+WIND_PRODUCTS: Final = (
+    Product(
+        name="10_minutes/wind",
+        values={"FF_10": "wind_speed_m_per_s", "DD_10": "wind_direction_deg"},
+    ),
+    Product(name="hourly/wind", values={"F": "wind_speed_m_per_s", "D": "wind_direction_deg"}),
+    Product(
+        name="10_minutes/extreme_wind",
+        values={
+            "FX_10": "gust_speed_m_per_s",
+            "FNX_10": "lowest_mean_speed_m_per_s",
+            "FMX_10": "highest_mean_speed_m_per_s",
+            "DX_10": "gust_direction_deg",
+        },
+    ),
+)
+"""What DWD measures of the wind: means over ten minutes and an hour, and ten minutes' extremes."""
+
+
 def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
     """Read one archive: a row per station and time, with the value columns of all `products`.
 

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.ftp import FtpArchive, FtpFeed
-from energy_platform.formats.dwd_cdc import DWD, Product, observations
+from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, observations
 from energy_platform.formats.zip_archive import is_whole
 from energy_platform.market_rows import InstantRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
@@ -16,27 +16,8 @@ from energy_platform.raw_message import RawMessage
 _FOLDER: Final = (
     "ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/"
 )
-PRODUCTS: Final = (
-    Product(
-        name="10_minutes/wind",
-        values={"FF_10": "wind_speed_m_per_s", "DD_10": "wind_direction_deg"},
-    ),
-    Product(name="hourly/wind", values={"F": "wind_speed_m_per_s", "D": "wind_direction_deg"}),
-    Product(
-        name="10_minutes/extreme_wind",
-        values={
-            "FX_10": "gust_speed_m_per_s",
-            "FNX_10": "lowest_mean_speed_m_per_s",
-            "FMX_10": "highest_mean_speed_m_per_s",
-            "DX_10": "gust_direction_deg",
-        },
-    ),
-)
 _SPEED: Final[dict[str, Any]] = {"nullable": True, "in_range": {"min_value": 0, "max_value": 110}}
-_DIRECTION: Final[dict[str, Any]] = {
-    "nullable": True,
-    "in_range": {"min_value": 0, "max_value": 360},
-}
+_BEARING: Final[dict[str, Any]] = {"nullable": True, "in_range": {"min_value": 0, "max_value": 360}}
 
 
 class WindObservations(InstantRows):
@@ -46,17 +27,17 @@ class WindObservations(InstantRows):
     product: str = pa.Field(description="Resolution and kind, as DWD's folders are named")
     quality_level: int = pa.Field(ge=0, description="QN: 1 as received, up to 10 fully checked")
     wind_speed_m_per_s: float = pa.Field(**_SPEED, description="Mean wind speed")
-    wind_direction_deg: float = pa.Field(**_DIRECTION, description="Where the wind comes from")
+    wind_direction_deg: float = pa.Field(**_BEARING, description="Where the wind comes from")
     gust_speed_m_per_s: float = pa.Field(**_SPEED, description="Highest gust")
     lowest_mean_speed_m_per_s: float = pa.Field(**_SPEED, description="Lowest mean wind speed")
     highest_mean_speed_m_per_s: float = pa.Field(**_SPEED, description="Highest mean wind speed")
-    gust_direction_deg: float = pa.Field(**_DIRECTION, description="Direction of the gust")
+    gust_direction_deg: float = pa.Field(**_BEARING, description="Direction of the gust")
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Read one archive; a later file's values supersede an earlier one's."""
-    return observations(message.body, PRODUCTS)
+    return observations(message.body, WIND_PRODUCTS)
 
 
 DWD_WIND_OBSERVATION: Final = MarketSource(
@@ -69,6 +50,7 @@ DWD_WIND_OBSERVATION: Final = MarketSource(
         url=f"{_FOLDER}now/",
         pattern="10minutenwerte_wind_*_now.zip",
         is_complete=is_whole,
+        every=timedelta(seconds=30),
         archives=(
             FtpArchive(
                 url=f"{_FOLDER}recent/",

@@ -9,9 +9,9 @@ import pytest
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import ParseError
-from energy_platform.formats.dwd_cdc import Product, observations
+from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, Product, observations
 from energy_platform.raw_message import RawMessage
-from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION, PRODUCTS
+from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 
 RECORDED = Path(__file__).parents[4] / "shared/payloads/dwd"
 WIND = "STATIONS_ID;MESS_DATUM;  QN;FF_10;DD_10;eor\r\n"
@@ -47,7 +47,7 @@ def checked(body: bytes) -> tuple[int, list[str]]:
 
 def test_padding_missing_values_and_latin_1() -> None:
     text = WIND + row("202607011210") + row("202607011220", "  -999")
-    rows = observations(an_archive(text), PRODUCTS).rows(named=True)
+    rows = observations(an_archive(text), WIND_PRODUCTS).rows(named=True)
     assert rows[0] | {"wind_speed_m_per_s": 4.2, "wind_direction_deg": 230.0} == rows[0]
     assert (rows[0]["station_id"], rows[0]["product"]) == ("00003", "10_minutes/wind")
     assert rows[0]["observed_at"] == datetime(2026, 7, 1, 12, 10, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_padding_missing_values_and_latin_1() -> None:
 
 def test_ten_minutes_before_2000_are_cet_and_hours_are_not() -> None:
     def first(text: str) -> object:
-        return observations(an_archive(text), PRODUCTS)["observed_at"][0]
+        return observations(an_archive(text), WIND_PRODUCTS)["observed_at"][0]
 
     hours = "STATIONS_ID;MESS_DATUM;QN_3;   F;   D;eor\r\n"
     assert first(WIND + row("199912312350")) == datetime(1999, 12, 31, 22, 50, tzinfo=UTC)
@@ -71,7 +71,7 @@ def test_ten_minutes_before_2000_are_cet_and_hours_are_not() -> None:
 )
 def test_days_of_a_clock_change_have_144_instants(day: datetime) -> None:
     labels = [f"{day + number * timedelta(minutes=10):%Y%m%d%H%M}" for number in range(144)]
-    times = observations(an_archive(WIND + "".join(map(row, labels))), PRODUCTS)["observed_at"]
+    times = observations(an_archive(WIND + "".join(map(row, labels))), WIND_PRODUCTS)["observed_at"]
     assert times.n_unique() == 144
     assert times.diff().drop_nulls().unique().to_list() == [timedelta(minutes=10)]
 
@@ -96,7 +96,7 @@ def test_what_is_no_number_fails_its_row_alone() -> None:
 )
 def test_what_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ParseError, match=reason):
-        observations(an_archive(text), PRODUCTS)
+        observations(an_archive(text), WIND_PRODUCTS)
 
 
 def test_a_new_product_is_a_value() -> None:

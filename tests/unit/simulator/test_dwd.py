@@ -11,14 +11,13 @@ from pathlib import Path
 import aioftp
 import pytest
 
-from energy_platform.formats.dwd_cdc import observations
+from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, observations
 from energy_platform.formats.zip_archive import is_whole
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.dwd.provider import Dwd
 from energy_platform.simulator.providers.dwd.wind import FOLDER, SOURCE, STATIONS, measured
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
-from energy_platform.sources.dwd_wind_observation import PRODUCTS
 from tests.support.feeds import a_world
 
 PROVIDER = Dwd(wind_stations=STATIONS[:20], forecast_stations=())
@@ -53,7 +52,7 @@ async def test_a_session_as_a_client_has_it(tmp_path: Path) -> None:
         async with client.download_stream(f"/{FOLDER}/10minutenwerte_wind_00003_now.zip") as stream:
             body = await stream.read()
     assert len(body) == int(one["size"])
-    rows = observations(body, PRODUCTS)
+    rows = observations(body, WIND_PRODUCTS)
     assert rows["observed_at"].max() == datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert rows["observed_at"].min() == datetime(2026, 6, 30, tzinfo=UTC)
     assert rows["station_id"].unique().to_list() == ["00003"]
@@ -144,7 +143,7 @@ async def test_faults_of_files(tmp_path: Path) -> None:
     by_name = {file.name: file for file in files(world)}
     with zipfile.ZipFile(by_name["10minutenwerte_wind_99999_now.zip"]) as malformed:
         assert malformed.namelist() == ["produkt_zehn_now_ff_x.txt"]
-    spoilt = observations(by_name["10minutenwerte_wind_00003_now.zip"].read_bytes(), PRODUCTS)
+    spoilt = observations(by_name["10minutenwerte_wind_00003_now.zip"].read_bytes(), WIND_PRODUCTS)
     assert spoilt["wind_speed_m_per_s"].max() == 999.9
     journalled = [row for one in world.journal.emissions(SOURCE) for row in one.rows]
     assert 999.9 not in {row["wind_speed_m_per_s"] for row in journalled}

@@ -157,30 +157,40 @@ def place_name(station: str) -> str:
     return f"MÜHLE {station}"
 
 
-async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
-    """Write the files of the newest issue below `root`, and those of each one to come."""
+async def publish(world: World, root: Path, stations: Sequence[str]) -> datetime:
+    """Write the files of the newest issue below `root`, and return its time.
+
+    Where there are recorded files, those.
+    """
+    issued = newest_issue(world.clock.now())
     folder = root / FOLDER
     if recordings := Recordings(world, SOURCE):
         for station in stations:
             if (payload := recordings.answer(station, {})) is not None:
                 ftp_server.put(_file(folder, station), payload, world.clock.now())
-        return
+        return issued
+    appeared = issued + _APPEARS_AFTER
+    files, rows = await asyncio.to_thread(_issue, world, stations, issued)
     last = world.journal.last_market_at(SOURCE)
-    while stations:
-        issued = newest_issue(world.clock.now())
-        appeared = issued + _APPEARS_AFTER
-        files, rows = await asyncio.to_thread(_issue, world, stations, issued)
-        if last is None or last < appeared:
-            world.journal.emit(SOURCE, appeared, rows.to_dicts())
-            last = appeared
-        for station, content in files.items():
-            await ftp_server.publish(world, SOURCE, _file(folder, station), content, appeared)
-        await _until_next(world, folder / stations[0] / "kml", appeared)
+    if stations and (last is None or last < appeared):
+        world.journal.emit(SOURCE, appeared, rows.to_dicts())
+    for station, content in files.items():
+        await ftp_server.publish(world, SOURCE, _file(folder, station), content, appeared)
+    return issued
 
 
-async def _until_next(world: World, folder: Path, appeared: datetime) -> None:
+async def publish_for_ever(
+    world: World, root: Path, stations: Sequence[str], issued: datetime
+) -> None:
+    """Write the files of each issue after the one that was published at last."""
+    while stations and not world.recorded(SOURCE):
+        await _until_next(world, root / FOLDER / stations[0] / "kml", issued)
+        issued = await publish(world, root, stations)
+
+
+async def _until_next(world: World, folder: Path, issued: datetime) -> None:
     """Wait for the next issue; what is no forecast may appear meanwhile."""
-    due = appeared + _ISSUED_EVERY
+    due = issued + _ISSUED_EVERY + _APPEARS_AFTER
     while (now := world.clock.now()) < due or world.clock.frozen_at is not None:
         if world.faults.take(SOURCE, FaultKind.MALFORMED):
             ftp_server.put(folder / f"MOSMIX_L_LATEST_{_NEVER_A_STATION}.kmz", b"no KMZ", now)
@@ -201,7 +211,7 @@ def _issue(
             shown, good = shown.with_columns(bad), shown.filter(~last)
         files[station] = kmz(station, issued, shown)
         rows.append(table_rows(station, issued, good))
-    return files, pl.concat(rows)
+    return files, pl.concat(rows) if rows else pl.DataFrame()
 
 
 def _file(folder: Path, station: str) -> Path:

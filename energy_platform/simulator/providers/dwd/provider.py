@@ -55,11 +55,13 @@ class Dwd:
             users={"simulated": "simulated"},
             anonymous=True,
         )
+        # Nobody has ever seen this server without a forecast, and who asks is back in ten minutes.
+        issued = await mosmix.publish(world, root, self.forecast_stations)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(site.serve())
             tasks.create_task(wind.publish_for_ever(world, root, self.wind_stations))
             tasks.create_task(wind.publish_recent_for_ever(world, root, self.wind_stations))
-            tasks.create_task(mosmix.publish_for_ever(world, root, self.forecast_stations))
+            tasks.create_task(mosmix.publish_for_ever(world, root, self.forecast_stations, issued))
 
 
 def _source_of(file: str) -> str:
