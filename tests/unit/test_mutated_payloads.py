@@ -116,9 +116,11 @@ def test_a_mutated_payload_gives_rows_or_quarantine_or_a_clear_error(name: str) 
         if tally.is_over():
             return
         hypothesis.note(f"{seed.case}, payload {number}, {change.what}: {change.body[:2000]!r}")
-        tally.failed = True
-        tally.add(outcome_of(source, seed, number, change))
-        tally.failed = False
+        try:
+            tally.add(outcome_of(source, seed, number, change))
+        except BaseException:
+            tally.failed = True
+            raise
 
     survives()
     print(  # noqa: T201 (the report of a nightly run)
