@@ -1,4 +1,4 @@
-"""Recorded replies of Open-Meteo, where they are at hand: an archive's, and a forecast's defaults."""
+"""Recorded replies of Open-Meteo, where they are at hand: archives, and a forecast's defaults."""
 
 import json
 from datetime import UTC, datetime, timedelta
