@@ -139,6 +139,8 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
     )
     not_values = start.columns | end.columns | {*_ABOUT.values()}
     values = [name for name in table.columns if name not in not_values and not _FLAG.search(name)]
+    if not values:
+        raise ParseError(f"no column holds values: {', '.join(table.columns)[:120]}")
     placed = table.select(
         *values,
         *(_about(table, name) for name in _ABOUT),

@@ -15,9 +15,13 @@ from energy_platform.formats.zip_archive import members_like
 
 _MOST_BYTES: Final = 128 * 1024 * 1024
 _FAR_CELL: Final = re.compile(
-    rb"""\br\s*=\s*["'](?:[A-Z]{3}|[B-Z][A-Z]\d|[A-Z]*(?:\d{7}|[3-9]\d{5}))"""
+    rb"""(?<![:\w])r\s*=(?!\s*["'](?:A?[A-Z])?[12]?\d{1,5}["'])""", re.IGNORECASE
 )
-"""A cell beyond column AZ or row 300,000: the reader makes room for all that lies before it."""
+"""A cell or row beyond column AZ or row 299,999, or at no place at all.
+
+The reader makes room for all that lies before a cell, and takes its place for granted: an unlikely
+one costs terabytes, which ends the process.
+"""
 
 
 def sheets(body: bytes) -> list[pl.DataFrame]:
@@ -26,8 +30,8 @@ def sheets(body: bytes) -> list[pl.DataFrame]:
     Raises:
         ParseError: The body is no workbook, or is too large.
     """
-    for name, sheet in members_like(body, "xl/worksheets/*.xml", max_bytes=_MOST_BYTES).items():
-        if _FAR_CELL.search(sheet):
+    for name, part in members_like(body, "*", max_bytes=_MOST_BYTES).items():
+        if _FAR_CELL.search(part):
             raise ParseError(f"{name} reaches too far to the right or down")
     try:
         workbook = fastexcel.read_excel(body)

@@ -52,6 +52,16 @@ def test_a_far_cell_is_refused_before_room_is_made(row: int, column: int) -> Non
         workbook.sheets(a_workbook((row, column, 1)))
 
 
+@pytest.mark.parametrize("place", [b"zzzzzzA2", b"A99999999", b"", b"A", b"-1", b"A1A1"])
+def test_a_cell_at_no_place_is_refused(place: bytes) -> None:
+    name = "xl/worksheets/sheet1.xml"
+    good = a_workbook((1, 0, 1))
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        sheet = archive.read(name).replace(b'r="A2"', b'r="' + place + b'"')
+    with pytest.raises(ParseError, match="too far to the right or down"):
+        workbook.sheets(with_member(good, name, sheet))
+
+
 def test_a_wide_sheet_is_no_far_one() -> None:
     (sheet,) = workbook.sheets(a_workbook((299_998, 0, 1), (1, 51, 2)))
     assert sheet.shape == (299_998, 52)
