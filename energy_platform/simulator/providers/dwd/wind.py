@@ -13,7 +13,7 @@ import asyncio
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ import polars as pl
 from energy_platform.market_rows import INSTANT
 from energy_platform.simulator import ftp_server
 from energy_platform.simulator.faults import FaultKind
+from energy_platform.simulator.journal import Row
 from energy_platform.simulator.world import World
 
 SOURCE: Final = "dwd_wind_observation"
@@ -130,33 +131,27 @@ async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) ->
 
 async def publish_recent_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
     """Rewrite the stations' files of the last days below `root`, now and after each midnight."""
-    folder = root / RECENT
     while True:
         now = world.clock.now()
+        await asyncio.to_thread(_publish_recent, world, root / RECENT, stations, now)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        for station in stations:
-            rows = measured(world, station, midnight - _EVERY, days=_RECENT_DAYS)
-            ftp_server.put(
-                folder / f"10minutenwerte_wind_{station}_akt.zip", archive(station, rows), now
-            )
-            await asyncio.sleep(0)
         await world.clock.sleep_until(midnight + timedelta(days=1))
 
 
+def _publish_recent(world: World, folder: Path, stations: Sequence[str], now: datetime) -> None:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    for station in stations:
+        rows = measured(world, station, midnight - _EVERY, days=_RECENT_DAYS)
+        target = folder / f"10minutenwerte_wind_{station}_akt.zip"
+        ftp_server.put(target, archive(station, rows), now)
+
+
 async def _publish(
-    world: World, folder: Path, due: Sequence[str], at: datetime, known: dict[str, datetime]
+    world: World, folder: Path, due: Sequence[str], at: datetime, known: Mapping[str, datetime]
 ) -> None:
     """Journal what is new in the files that are due, in one piece, then put them in place."""
-    shown = {}
-    news = []
-    for station in due:
-        shown[station] = rows = measured(world, station, at)
-        if station in known:
-            before = measured(world, station, known[station])
-            rows = rows.join(before, on=rows.columns, how="anti", nulls_equal=True)
-        news.append(rows)
-        await asyncio.sleep(0)
-    if fresh := [row for rows in news for row in rows.to_dicts()]:
+    shown, fresh = await asyncio.to_thread(_measured_by, world, due, at, known)
+    if fresh:
         world.journal.emit(SOURCE, at, fresh)
     for station, rows in shown.items():
         more = ""
@@ -164,6 +159,21 @@ async def _publish(
             more = f"{int(station):11d};{at + _EVERY:%Y%m%d%H%M};    1; 999.9; 200;eor\r\n"
         content = archive(station, rows, more)
         await ftp_server.publish(world, SOURCE, folder / _file_name(station), content, at)
+
+
+def _measured_by(
+    world: World, stations: Sequence[str], at: datetime, known: Mapping[str, datetime]
+) -> tuple[dict[str, pl.DataFrame], list[Row]]:
+    """Return what each station's file shows now, and what of it was not shown when it was known."""
+    shown: dict[str, pl.DataFrame] = {}
+    fresh: list[Row] = []
+    for station in stations:
+        shown[station] = rows = measured(world, station, at)
+        if station in known:
+            before = measured(world, station, known[station])
+            rows = rows.join(before, on=rows.columns, how="anti", nulls_equal=True)
+        fresh += rows.to_dicts()
+    return shown, fresh
 
 
 def _group(station: str, at: datetime) -> bool:
