@@ -5,7 +5,6 @@ time at which it became visible to a client. Tests and benchmarks compare agains
 never reads it.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import orjson
+
 Row = Mapping[str, Any]
 """One row in the columns of its source's table, without provenance; instants as datetimes."""
 
 _SUFFIX: Final = ".ndjson"
-_ROWS: Final = ', "rows": '
+_ROWS: Final = ',"rows":'
 _END: Final = "]}\n"
 """How a line ends that no crash has cut off."""
 
@@ -46,15 +47,10 @@ class Journal:
 
     def emit(self, source: str, market_at: datetime, rows: Iterable[Row]) -> None:
         """Note that `rows` become visible now. Call it just before they do."""
-        line = {
-            "emitted_at": datetime.now(UTC).isoformat(),
-            "market_at": market_at.isoformat(),
-            "rows": list(rows),
-        }
-        text = json.dumps(line, default=_as_text) + "\n"
+        line = {"emitted_at": datetime.now(UTC), "market_at": market_at, "rows": list(rows)}
         with (self._folder / f"{source}{_SUFFIX}").open("a+b") as file:
             # A line that a crash cut off ends here, so that it spoils no other.
-            file.write((b"\n" if _is_cut_off(file) else b"") + text.encode())
+            file.write((b"\n" if _is_cut_off(file) else b"") + orjson.dumps(line) + b"\n")
 
     def emissions(self, source: str) -> Iterator[Emission]:
         """Yield what `source` emitted, oldest first; a line cut off by a crash is left out."""
@@ -64,8 +60,8 @@ class Journal:
         with file.open() as lines:
             for line in lines:
                 try:
-                    kept = json.loads(line)
-                except json.JSONDecodeError:
+                    kept = orjson.loads(line)
+                except orjson.JSONDecodeError:
                     continue
                 yield Emission(
                     datetime.fromisoformat(kept["emitted_at"]),
@@ -83,7 +79,7 @@ class Journal:
             return None
         with file.open() as lines:
             heads = [line.partition(_ROWS)[0] for line in lines if line.endswith(_END)]
-        times = [datetime.fromisoformat(json.loads(head + "}")["market_at"]) for head in heads]
+        times = [datetime.fromisoformat(orjson.loads(head + "}")["market_at"]) for head in heads]
         return (min(times), max(times)) if times else None
 
     def last_market_at(self, source: str) -> datetime | None:
@@ -98,9 +94,3 @@ def _is_cut_off(file: BinaryIO) -> bool:
         return False
     file.seek(-1, os.SEEK_END)
     return file.read(1) != b"\n"
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no place in the journal")
