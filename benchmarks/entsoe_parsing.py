@@ -80,7 +80,7 @@ def main() -> None:
 def _measure(contest: Contest, runs: int) -> float:
     text = contest.body.decode()
     pairs = [(_seconds(contest.ours), _seconds(lambda: contest.theirs(text))) for _ in range(runs)]
-    ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ours, theirs = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratios = sorted(slow / quick for quick, slow in pairs)
     print(
         f"{contest.name}: {contest.points} points, {len(contest.body) / 1e6:.1f} MB; "
