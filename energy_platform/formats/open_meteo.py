@@ -5,6 +5,7 @@ and wind converted. It does not say which model run it comes from, nor the place
 (its coordinates are those of the model's nearest cell), so the question's context names the places.
 """
 
+import re
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -41,6 +42,7 @@ QUESTION: Final = {
 }
 """What to ask for beside place and time; unless asked, wind is in km/h, and times are texts."""
 
+_MAKING: Final = re.compile(rb'"generationtime_ms": ?[0-9.eE+-]+,?')
 _WEIGHT: Final = 120
 """What a question for a hundred places and twelve variables counts as, in calls: each place is one,
 and a tenth more for every variable beyond ten."""
@@ -79,6 +81,11 @@ def is_answer(status: int, body: bytes) -> bool:
             reason = error
         raise FeedError(f"refused: {reason}")
     return True
+
+
+def essence(body: bytes) -> bytes:
+    """Return a reply without how long it took to make, in which no two are the same."""
+    return _MAKING.sub(b"", body)
 
 
 def hourly(body: bytes, sites: str | None) -> pl.DataFrame:

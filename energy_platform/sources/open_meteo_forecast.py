@@ -10,7 +10,14 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.open_meteo import FORECAST, OPEN_METEO, QUESTION, hourly, is_answer
+from energy_platform.formats.open_meteo import (
+    FORECAST,
+    OPEN_METEO,
+    QUESTION,
+    essence,
+    hourly,
+    is_answer,
+)
 from energy_platform.formats.open_meteo_sites import SITES
 from energy_platform.market_rows import Instant, MarketRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
@@ -65,6 +72,7 @@ OPEN_METEO_FORECAST = MarketSource(
         overlap=timedelta(hours=2),
         history_chunk=timedelta(days=14),
         is_answer=is_answer,
+        essence=essence,
     ),
     parse=parse,
     rows=WeatherForecast,
