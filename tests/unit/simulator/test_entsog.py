@@ -97,6 +97,8 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
             world.faults.ask(ENTSOG_FLOW.name, Fault(kind))
             while world.faults.pending(ENTSOG_FLOW.name):
                 await asyncio.sleep(0.05)
+        while checked(ENTSOG_FLOW, session).quarantined.is_empty():
+            await asyncio.sleep(0.2)
         comparison = await settles(ENTSOG_FLOW, world, session)
     assert comparison.invented.is_empty()
     assert comparison.doubled == 0

@@ -82,6 +82,8 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
             world.faults.ask(JAO_MAX_EXCHANGE.name, Fault(kind))
             while world.faults.pending(JAO_MAX_EXCHANGE.name):
                 await asyncio.sleep(0.05)
+        while checked(JAO_MAX_EXCHANGE, session).quarantined.is_empty():
+            await asyncio.sleep(0.2)
         while world.clock.now() < MORNING + timedelta(hours=4):
             await asyncio.sleep(0.05)
         comparison = await settles(JAO_MAX_EXCHANGE, world, session)

@@ -115,6 +115,8 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
             world.faults.ask(SOURCE.name, Fault(kind))
             while world.faults.pending(SOURCE.name):
                 await asyncio.sleep(0.05)
+        while checked(SOURCE, session).quarantined.is_empty():
+            await asyncio.sleep(0.2)
         while world.clock.now() < NOON:
             await asyncio.sleep(0.05)
         comparison = await settles(SOURCE, world, session)
