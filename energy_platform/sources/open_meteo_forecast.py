@@ -10,14 +10,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.open_meteo import (
-    FORECAST,
-    OPEN_METEO,
-    QUESTION,
-    essence,
-    hourly,
-    is_answer,
-)
+from energy_platform.formats import open_meteo
 from energy_platform.formats.open_meteo_sites import SITES
 from energy_platform.market_rows import Instant, MarketRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
@@ -49,30 +42,30 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for whole days, from the one that the window begins in to three beyond its end."""
     latitudes, longitudes = (",".join(map(str, each)) for each in zip(*SITES.values(), strict=True))
     days = {"start_date": f"{start:%Y-%m-%d}", "end_date": f"{end + _AHEAD:%Y-%m-%d}"}
-    params = {"latitude": latitudes, "longitude": longitudes, **days, **QUESTION}
-    return [RestRequest(url=FORECAST, params=params, context={"site": ",".join(SITES)})]
+    params = {"latitude": latitudes, "longitude": longitudes, **days, **open_meteo.QUESTION}
+    return [RestRequest(url=open_meteo.FORECAST, params=params, context={"site": ",".join(SITES)})]
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per place and hour of which something is known."""
-    return hourly(message.body, message.context.get("site"))
+    return open_meteo.hourly(message.body, message.context.get("site"))
 
 
 OPEN_METEO_FORECAST = MarketSource(
     name="open_meteo_forecast",
-    provider=OPEN_METEO,
+    provider=open_meteo.OPEN_METEO,
     group=MarketGroup.WEATHER,
     description="Hourly weather forecast for a hundred places, rewritten by each model run.",
     feed=RestFeed(
-        provider=OPEN_METEO,
+        provider=open_meteo.OPEN_METEO,
         requests=requests,
         every=timedelta(minutes=30),
         span=timedelta(hours=6),
         overlap=timedelta(hours=2),
         history_chunk=timedelta(days=14),
-        is_answer=is_answer,
-        essence=essence,
+        is_answer=open_meteo.is_answer,
+        essence=open_meteo.essence,
     ),
     parse=parse,
     rows=WeatherForecast,
