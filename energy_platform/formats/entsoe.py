@@ -164,14 +164,13 @@ def read_document(body: bytes) -> etree._Element:
 
 def text_of(element: etree._Element, path: str) -> str | None:
     """Return the text at a path of local names below an element; None if it has none."""
-    namespace = etree.QName(element).namespace
-    return element.findtext("/".join(_tag(name, namespace) for name in path.split("/"))) or None
+    return element.findtext(_qualified(path, _namespace(element))) or None
 
 
 def children(element: etree._Element, *names: str) -> list[etree._Element]:
     """Return an element's children with one of these local names, in order."""
-    namespace = etree.QName(element).namespace
-    return list(element.iterchildren(*(_tag(name, namespace) for name in names)))
+    namespace = _namespace(element)
+    return list(element.iterchildren(*(namespace + name for name in names)))
 
 
 def points(
@@ -232,20 +231,26 @@ def _expect(where: str, element: str, found: str | None, wanted: Collection[str]
         raise ParseError(f"{where} with {element} {found}, not {' or '.join(sorted(wanted))}")
 
 
-def _tag(name: str, namespace: str | None) -> str:
-    return name if namespace is None else f"{{{namespace}}}{name}"
+def _namespace(element: etree._Element) -> str:
+    """Return the namespace that an element is in, in its braces; empty if it is in none."""
+    return element.tag[: element.tag.rfind("}") + 1]
+
+
+@lru_cache(maxsize=256)
+def _qualified(path: str, namespace: str) -> str:
+    return "/".join(namespace + name for name in path.split("/"))
 
 
 def _xpath(element: etree._Element, path: str) -> Any:  # noqa: ANN401 (a number, or elements)
     """Evaluate an XPath in which `n:` stands for the element's namespace."""
-    return _compiled(path, etree.QName(element).namespace)(element)
+    return _compiled(path, _namespace(element))(element)
 
 
 @lru_cache(maxsize=64)
-def _compiled(path: str, namespace: str | None) -> etree.XPath:
-    if namespace is None:
+def _compiled(path: str, namespace: str) -> etree.XPath:
+    if not namespace:
         return etree.XPath(path.replace("n:", ""))
-    return etree.XPath(path, namespaces={"n": namespace})
+    return etree.XPath(path, namespaces={"n": namespace[1:-1]})
 
 
 def _periods(
@@ -258,12 +263,16 @@ def _periods(
     found = []
     numbers: dict[tuple[object, ...], int] = {}
     for series in children(root, "TimeSeries"):
+        namespace = _namespace(series)
+        said = {child.tag: child.text for child in series.iterchildren()}
         for unit, wanted in document.units.items():
-            _expect("a series", unit, text_of(series, unit), {wanted})
-        curve = text_of(series, "curveType") or "A01"
+            _expect("a series", unit, said.get(namespace + unit), {wanted})
+        curve = said.get(f"{namespace}curveType") or "A01"
         _expect("a series", "curveType", curve, {"A01", "A03"})
         about = {
-            name: text_of(series, path) or defaults.get(name) for name, path in columns.items()
+            name: (text_of(series, path) if "/" in path else said.get(namespace + path))
+            or defaults.get(name)
+            for name, path in columns.items()
         }
         for period in children(series, "Period"):
             when = timing(period)
@@ -366,7 +375,7 @@ def _texts(root: etree._Element, name: str, total: int) -> list[str | None]:
 
     No more is done per point than this list; what follows is done in columns.
     """
-    tag = _tag(name, etree.QName(root).namespace)
+    tag = _namespace(root) + name
     if _xpath(root, f"count(//n:Point/n:{name}[1])") < total:
         for point in _xpath(root, f"//n:Point[not(n:{name})]"):
             etree.SubElement(point, tag)
