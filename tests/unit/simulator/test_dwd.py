@@ -87,8 +87,9 @@ async def test_the_journal_says_what_the_files_do_over_a_restart(tmp_path: Path)
         pass
     first = [row for one in world.journal.emissions(SOURCE) for row in one.rows]
     later = a_world(tmp_path, origin=NOON + timedelta(minutes=30))
-    async with opened(later):
-        await asyncio.sleep(0.5)
+    async with opened(later), asyncio.timeout(60):
+        while len(list(later.journal.emissions(SOURCE))) < 2:
+            await asyncio.sleep(0.05)
     rows = [row for one in later.journal.emissions(SOURCE) for row in one.rows]
     fresh = rows[len(first) :]
     assert len({(row["station_id"], row["observed_at"]) for row in first}) == len(first)
