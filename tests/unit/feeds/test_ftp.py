@@ -29,7 +29,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 from tests.support.feeds import MemorySession, a_world, free_ports
-from tests.support.running_feeds import comes_true, run_until
+from tests.support.running_feeds import comes_true, listening, run_until
 
 STATIONS = 20
 PROVIDER = Dwd(wind_stations=ALL_STATIONS[:STATIONS], forecast_stations=())
@@ -59,6 +59,7 @@ async def published(world: World) -> None:
     async with asyncio.timeout(60):
         while len(list(folder.glob("10*.zip"))) < STATIONS:
             await asyncio.sleep(0.02)
+    await listening(world.ports.ftp)
 
 
 def a_client(world: World) -> MemorySession:
@@ -112,6 +113,7 @@ async def test_a_restart_goes_on_after_the_cursor(tmp_path: Path) -> None:
     session.landed.clear()
     later = replace(world, clock=a_world(tmp_path, origin=NOON + timedelta(minutes=10)).clock)
     async with running(later, [PROVIDER]):
+        await listening(later.ports.ftp)
         await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert len(set(names(session))) == STATIONS
     modified = {message.context["modified"] for message in session.landed}
@@ -123,6 +125,7 @@ async def test_the_rows_are_the_journal_s(tmp_path: Path) -> None:
     session = a_client(world)
     feed = replace(FEED, settle=timedelta(seconds=0.1), every=timedelta(seconds=0.1))
     async with running(world, [PROVIDER]):
+        await listening(world.ports.ftp)
         task = asyncio.create_task(feed.run(session))
         async with asyncio.timeout(60):
             while not any(len(said) > 1 for said in journalled(world).values()):
@@ -173,6 +176,7 @@ async def test_a_half_written_file_is_taken_when_it_is_whole(tmp_path: Path) -> 
     world.faults.ask(SOURCE, Fault(FaultKind.HALF_WRITTEN_FILE, seconds=2.0))
     session = a_client(world)
     async with running(world, [PROVIDER]):
+        await listening(world.ports.ftp)
         await run_until(
             replace(FEED, patience=100), session, lambda: len(session.landed) >= STATIONS
         )
