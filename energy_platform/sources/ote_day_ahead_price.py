@@ -33,11 +33,7 @@ def requests(start: datetime, end: datetime) -> Sequence[SoapRequest]:
     return [
         SoapRequest(
             operation=_OPERATION,
-            parameters={
-                "StartDate": first.isoformat(),
-                "EndDate": last.isoformat(),
-                "PeriodResolution": "PT15M",
-            },
+            parameters={"StartDate": f"{first}", "EndDate": f"{last}", "PeriodResolution": "PT15M"},
         )
         for first, last in market_days(start, end)
     ]
