@@ -105,7 +105,7 @@ class MarketSession:
             FeedError: It is not set.
         """
         if self.settings.markets is Markets.SIMULATED:
-            return SIMULATED_SECRET
+            return self.settings.addresses.get(variable, SIMULATED_SECRET)
         value = os.environ.get(variable)
         if not value:
             raise FeedError(f"needs {variable}")

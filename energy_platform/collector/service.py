@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from energy_platform.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+_THREADS: Final = 64
+"""More than there are sources: a thread that waits for one provider keeps no other waiting."""
 _REPORT_SECONDS: Final = 1.0
 
 
@@ -35,6 +38,7 @@ async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
     jobs = [SourceTask(source, settings, zone, limits) for source in sources]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     # A task that breaks ends the process, which is started anew; left alone, its source would

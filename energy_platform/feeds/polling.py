@@ -200,7 +200,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         return start, min(start + self.span, now + self.ahead)
 
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
-        """Ask for one window and land what it brings; say whether the feed has caught up with now.
+        """Ask for one window and land what it brings; say whether the feed has caught up.
 
         One failing request holds back the window, not the others of its round. What lands on the
         way lands without a cursor: after a restart the window is asked for again, and its repeats
@@ -246,7 +246,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             await session.land(messages, cursor=progress.cursor())
         if failures:
             raise _together(failures)
-        return end >= now
+        return end >= now + self.ahead
 
     def _remembered(self, answer: Answer) -> Marks:
         """Return what tells, next time, whether an answer says something new."""

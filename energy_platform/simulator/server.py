@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,6 +20,7 @@ from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.world import SimulatedProvider, World, providers
 
 HOST = "127.0.0.1"
+_THREADS = 32
 
 
 def control_routes(world: World) -> list[Route]:
@@ -63,6 +65,8 @@ async def running(
 ) -> AsyncIterator[asyncio.TaskGroup]:
     """Run a world (all its providers unless some are named) for as long as the context lasts."""
     served = list(providers()) if served is None else served
+    # Each server that is no coroutine keeps a thread for as long as it serves.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = uvicorn.Server(
         uvicorn.Config(
             application(world, served),

@@ -383,7 +383,9 @@ async def test_prices_of_every_zone_arrive(tmp_path: Path) -> None:
     world.faults.ask(source.name, Fault(FaultKind.SERVER_ERROR))
     async with running(world, [PROVIDER]):
         errors = await survive(quick(source), session, lambda: len(session.landed) >= 10)
-    assert errors == ["api.energy-charts.info/price answered 500"]
+    # The session of a test waits for no turn, so the provider may tell it off.
+    assert errors[0] == "api.energy-charts.info/price answered 500"
+    assert all("too many requests" in error for error in errors[1:])
     zones = {message.context["bzn"] for message in session.landed}
     assert len(zones) == 10
     assert landed(session, source).items() <= journalled(world, source).items()

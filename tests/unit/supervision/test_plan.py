@@ -83,7 +83,8 @@ def test_processes_find_each_other(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert said["ENERGY_PLATFORM_BROKER_URL"] == "redis://127.0.0.1:3003/0"
     assert said["ENERGY_PLATFORM_CODE_SERVER_PORT"] == "3002"
     assert said["NORD_POOL_PASSWORD"] == "hunter2"
-    addresses = json.loads(said["ENERGY_PLATFORM_ADDRESSES"])
+    stand_ins = json.loads(said["ENERGY_PLATFORM_ADDRESSES"])
+    addresses = {real: stand_in for real, stand_in in stand_ins.items() if "://" in real}
     assert addresses.pop("https://api.energy-charts.info") == "http://mine"
     assert len(addresses) >= 4
     assert all(re.match(r"\w+://127\.0\.0\.1:300\d", stand_in) for stand_in in addresses.values())
@@ -98,7 +99,8 @@ def test_an_installed_library_is_no_platform(
 
 
 def test_ports_are_free_and_differ() -> None:
-    chosen = [getattr(Ports.free(), name) for name in Ports.__slots__]
+    free = Ports.free()
+    chosen = [getattr(free, name) for name in Ports.__slots__]
     assert len(set(chosen)) == len(chosen)
     assert all(1024 <= port < 65536 for port in chosen)
 
