@@ -74,6 +74,7 @@ class MarketSource:
         hot_tags: Columns that name a series in the hot store; by default the key without times.
         hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
         context: What a parser needs when a payload is read by hand, with sensible defaults.
+        layouts_by: What of a message's context tells which of several layouts it has.
         required_environment: Environment variables without which the live feed cannot run.
     """
 
@@ -94,6 +95,7 @@ class MarketSource:
     hot_tags: tuple[str, ...] | None = None
     hot_fields: tuple[str, ...] | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    layouts_by: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
 
     @cached_property

@@ -170,7 +170,7 @@ class MicroBatches:
         if not messages:
             return ()
         try:
-            return layouts.drift(self.landing.notes, source.name, messages)
+            return layouts.drift(self.landing.notes, source, messages)
         except Exception:  # noqa: BLE001 (the rows are stored; what is said of them comes second)
             _log.exception("%s: its layout could not be looked at", source.name)
             return ()

@@ -92,7 +92,7 @@ def layout(
         max(0, stop - messages), stop, limit_bytes=_LOOKED_AT_BYTES
     )
     look = watch.accept if accept else watch.pending
-    differences = look(batches.landing.notes, source.name, newest)
+    differences = look(batches.landing.notes, source, newest)
     if accept:
         Lately(settings().home).forget_drift(source.name)
     if json:

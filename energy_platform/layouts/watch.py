@@ -6,12 +6,14 @@ worker goes by the same one and what was accepted when can be read there.
 
 import string
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from energy_platform.landing.notes import Notes
 from energy_platform.layouts.baseline import Baseline
 from energy_platform.layouts.layout import Layout
 from energy_platform.layouts.reading import layouts_of
+from energy_platform.market_source import MarketSource
 from energy_platform.raw_message import RawMessage
 
 _LOOKED_AT: Final = 8
@@ -23,35 +25,35 @@ _DIGITS: Final = string.digits.encode()
 _TRIES: Final = 5
 
 
-def drift(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+def drift(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
     """Say how a batch's messages differ from the accepted layout; learn what is no difference."""
-    layouts = _layouts(some_of_each(messages))
-    version, baseline, text = _accepted(notes, source_name)
+    layouts = _layouts(source, some_of_each(messages))
+    version, baseline, text = _accepted(notes, source)
     differences = baseline.differences(layouts)
     baseline.learn(layouts)
     learned = baseline.to_json()
     if learned != text:
         # Whoever was quicker has learned from other messages; these are not the last ones.
-        notes.add(_note(source_name), version + 1, learned)
+        notes.add(_note(source), version + 1, learned)
     return tuple(differences)
 
 
-def pending(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+def pending(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
     """Say what accepting these messages would change."""
-    _, baseline, _ = _accepted(notes, source_name)
-    return tuple(baseline.differences(_layouts(messages)))
+    _, baseline, _ = _accepted(notes, source)
+    return tuple(baseline.differences(_layouts(source, messages)))
 
 
-def accept(notes: Notes, source_name: str, messages: Sequence[RawMessage]) -> tuple[str, ...]:
+def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
     """Make what these messages hold part of the accepted layout; return what that changed."""
-    layouts = _layouts(messages)
+    layouts = _layouts(source, messages)
     for _ in range(_TRIES):
-        version, baseline, _ = _accepted(notes, source_name)
+        version, baseline, _ = _accepted(notes, source)
         differences = tuple(baseline.differences(layouts))
         baseline.accept(layouts)
-        if notes.add(_note(source_name), version + 1, baseline.to_json()):
+        if notes.add(_note(source), version + 1, baseline.to_json()):
             return differences
-    raise TimeoutError(f"the layout of {source_name} is being written by others, again and again")
+    raise TimeoutError(f"the layout of {source.name} is being written by others, again and again")
 
 
 def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
@@ -81,14 +83,23 @@ def _spread(positions: Sequence[int]) -> Sequence[int]:
     return positions[::step]
 
 
-def _layouts(messages: Iterable[RawMessage]) -> list[Layout]:
-    return [layout for message in messages for layout in layouts_of(message.body)]
+def _layouts(source: MarketSource, messages: Iterable[RawMessage]) -> list[Layout]:
+    """Return the layouts of messages, each told from the source's others by its context."""
+    return [
+        replace(layout, form=" ".join([layout.form, *_asked(source, message)]))
+        for message in messages
+        for layout in layouts_of(message.body)
+    ]
 
 
-def _accepted(notes: Notes, source_name: str) -> tuple[int, Baseline, bytes]:
-    version, text = notes.newest(_note(source_name))
+def _asked(source: MarketSource, message: RawMessage) -> list[str]:
+    return [message.context.get(name, "") for name in source.layouts_by]
+
+
+def _accepted(notes: Notes, source: MarketSource) -> tuple[int, Baseline, bytes]:
+    version, text = notes.newest(_note(source))
     return version, Baseline.from_json(text) if text else Baseline(), text
 
 
-def _note(source_name: str) -> str:
-    return f"layout/{source_name}"
+def _note(source: MarketSource) -> str:
+    return f"layout/{source.name}"

@@ -75,4 +75,5 @@ REGELLEISTUNG_TENDER = MarketSource(
     publication=DailyPublication(at=time(9, 30), zone="Europe/Berlin", days_ahead=1),
     terms="Free to read; publishing needs the transmission system operators' consent",
     context={"market": "CAPACITY", "productTypes": "FCR"},
+    layouts_by=("market", "productTypes"),
 )

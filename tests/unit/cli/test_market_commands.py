@@ -236,7 +236,7 @@ def test_status_for_people(command: Command, payload: Path, home: Path) -> None:
     answer = command("status")
     assert f"Nothing runs from {home}" in answer.out.replace("\n", "")
     [line] = [one for one in answer.out.splitlines() if NAME in one]
-    assert "late" in line.split()
+    assert "late: values after 2026-03-01" in line
     assert "2026-03-01 12:15:00" in line
 
 

@@ -51,18 +51,18 @@ def test_a_drift_goes_on_until_it_is_accepted(batches: MicroBatches) -> None:
     expected = ("new field `price_forecast` (number)",)
     for _ in range(3):
         assert see(batches, **drifted) == expected
-    assert watch.pending(notes, EXAMPLE.name, [message(**drifted)]) == expected
-    assert watch.accept(notes, EXAMPLE.name, [message(**drifted)]) == expected
+    assert watch.pending(notes, EXAMPLE, [message(**drifted)]) == expected
+    assert watch.accept(notes, EXAMPLE, [message(**drifted)]) == expected
     assert see(batches, **drifted) == ()
-    assert watch.pending(notes, EXAMPLE.name, [message(**drifted)]) == ()
+    assert watch.pending(notes, EXAMPLE, [message(**drifted)]) == ()
 
 
 def test_every_worker_goes_by_the_same_layout(batches: MicroBatches, tmp_path: Any) -> None:
     other = LandingZone.open((tmp_path / "landing").as_uri())
-    assert watch.drift(other.notes, EXAMPLE.name, [message(**GOOD)]) == ()
+    assert watch.drift(other.notes, EXAMPLE, [message(**GOOD)]) == ()
     assert see(batches, **GOOD | {"more": True}) == ("new field `more` (boolean)",)
-    watch.accept(batches.landing.notes, EXAMPLE.name, [message(**GOOD | {"more": True})])
-    assert watch.drift(other.notes, EXAMPLE.name, [message(**GOOD | {"more": True})]) == ()
+    watch.accept(batches.landing.notes, EXAMPLE, [message(**GOOD | {"more": True})])
+    assert watch.drift(other.notes, EXAMPLE, [message(**GOOD | {"more": True})]) == ()
 
 
 def test_of_two_writers_of_a_version_one_is_told(tmp_path: Any) -> None:
