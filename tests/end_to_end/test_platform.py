@@ -192,7 +192,7 @@ def test_dagster_shows_groups_lineage_and_metadata(platform: Platform) -> None:
         assert {"dagster/row_count", "lag_seconds", "landing_offsets"} <= labels
 
 
-def test_both_checks_of_every_source_turn_green(platform: Platform) -> None:
+def test_all_checks_of_every_source_turn_green(platform: Platform) -> None:
     green: set[tuple[str, str]] = set()
 
     def all_green() -> bool:
@@ -208,7 +208,9 @@ def test_both_checks_of_every_source_turn_green(platform: Platform) -> None:
                 assert status in {"SUCCEEDED", "IN_PROGRESS", "NONE"}, (node["assetKey"], check)
                 if status == "SUCCEEDED":
                     green.add((node["assetKey"]["path"][0], check["name"]))
-        return green >= {(n, check) for n in SOURCES for check in ("rows_valid", "batch_parsed")}
+        return green >= {
+            (n, check) for n in SOURCES for check in ("rows_valid", "batch_parsed", "layout_known")
+        }
 
     _wait_for("green checks", all_green, RECOVERY_SECONDS)
 

@@ -157,8 +157,10 @@ def assert_nothing_vanished(
     """Refuse an outcome that says less than the payload does, without a word why."""
     lost = seed.outcome.rows.height - checked.rows.height
     more_words = checked.quarantined.height - seed.outcome.quarantined.height
-    # A document that is refused as a whole says so once for all of its records.
-    assert not change.garbled or lost <= 0 or more_words > 0, f"{lost} rows are gone, none garbled"
+    # A document that is refused as a whole says so once for all of its records, the bad included.
+    whole = checked.unparsed > seed.outcome.unparsed
+    said = lost <= 0 or more_words > 0 or whole
+    assert not change.garbled or said, f"{lost} rows are gone, none garbled"
     if records_of(seed.outcome, number) and not outcomes_of(checked, number):
         assert may_be_empty(source.name, change.body), "all that the payload held has vanished"
 
