@@ -15,9 +15,10 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end" --numprocesses 4 --dist worksteal
+	$(BIN)/pytest -m "not end_to_end and not nightly" --numprocesses 4 --dist worksteal
 
-nightly: $(READY) ## Ten thousand mutated payloads for every parser: an hour or two
+nightly: $(READY) ## A backfill beside a collector, and ten thousand mutated payloads for every parser: an hour or two
+	$(BIN)/pytest -m nightly
 	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
 
 check: $(READY) ## Format, lint, types, and which way imports point

@@ -34,7 +34,7 @@ from tests.support import collector_process
 from tests.support.comparison import Comparison, compare
 from tests.support.feeds import free_ports
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 PRICE, FREQUENCY = "energy_charts_price", "energy_charts_frequency"
 SCRIPT = str(Path(sys.executable).parent / "energy-platform")

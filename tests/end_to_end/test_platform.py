@@ -231,12 +231,17 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(platform: 
     _wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
 
 
-@pytest.mark.parametrize("name", PROCESSES[:-2])
-def test_a_killed_process_comes_back_and_data_flows_on(platform: Platform, name: str) -> None:
-    pid = platform.pid(name)
-    os.kill(pid, signal.SIGKILL)
-    _wait_for(f"new {name}", lambda: platform.pid(name) not in {0, pid}, RECOVERY_SECONDS)
-    assert platform.processes()[name].restarts == 1
+@pytest.mark.parametrize("names", [PROCESSES[:2], PROCESSES[2:4], PROCESSES[4:6]], ids="+".join)
+def test_killed_processes_come_back_and_data_flows_on(platform: Platform, names: list[str]) -> None:
+    pids = {name: platform.pid(name) for name in names}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def all_are_new() -> bool:
+        return all(platform.pid(name) not in {0, pid} for name, pid in pids.items())
+
+    _wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
+    assert {platform.processes()[name].restarts for name in names} == {1}
     _wait_until_everything_fast_has_moved(platform)
 
 
