@@ -40,11 +40,13 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
     def missing(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
         return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
 
+    # What was there before the first window that a feed asked for, nobody was to bring.
+    asked_for = emitted.filter(pl.col(source.event_time) >= stored[source.event_time].min())
     return Comparison(
         journalled=emitted.height,
         stored=stored.height,
-        lost=missing(emitted, stored),
-        stale=missing(_latest(source, emitted), _latest(source, stored)),
+        lost=missing(asked_for, stored),
+        stale=missing(_latest(source, asked_for), _latest(source, stored)),
         invented=missing(stored, emitted),
         doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
     )
