@@ -121,9 +121,11 @@ class _Publisher:
                 if (payload := recordings.answer(name, {})) is not None:
                     await self._put(f"global-deterministic-10km/recorded/0H00M-{name}.nc", payload)
             await asyncio.Event().wait()
-        last = self._world.journal.last_market_at(SOURCE)
-        if last is not None:
-            for issue in reversed(list(issues(last - _KEPT_FOR, last))):
+        first, last = self._world.journal.market_times(SOURCE) or (None, None)
+        if first is not None and last is not None:
+            # What was there before this world began was never announced, and is not now.
+            since = max(last - _KEPT_FOR, first - timedelta(microseconds=1))
+            for issue in reversed(list(issues(since, last))):
                 await self._publish(issue, journalled=True)
         while True:
             now = self._world.clock.now()
