@@ -35,7 +35,7 @@ ASKED: Final = int(os.environ.get("MUTATED_PAYLOADS", "0"))
 """How many cases of each source, whatever it takes; 0 for an ordinary run."""
 QUICK_CASES: Final = 300
 FEWEST_CASES: Final = 40
-QUICK_SECONDS: Final = 2.0
+QUICK_SECONDS: Final = 1.0
 """Of this process's CPU, which no neighbour takes away; and ten times as long at most."""
 LONGEST_SECONDS: Final = 20.0
 """How long one payload may keep a parser, on a machine that does much else beside."""
