@@ -40,8 +40,12 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
     def missing(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
         return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
 
-    # What was there before the first window that a feed asked for, nobody was to bring.
-    asked_for = emitted.filter(pl.col(source.event_time) >= stored[source.event_time].min())
+    # What was there before the first window that a feed asked for, nobody was to bring; a feed
+    # that stored nothing yet was to bring everything.
+    earliest = stored[source.event_time].min()
+    asked_for = (
+        emitted if earliest is None else emitted.filter(pl.col(source.event_time) >= earliest)
+    )
     return Comparison(
         journalled=emitted.height,
         stored=stored.height,
