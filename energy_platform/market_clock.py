@@ -5,11 +5,12 @@ feeds, which ask for windows of market time, go by the same clock.
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
+
+from pydantic import TypeAdapter
 
 _NAP_SECONDS: Final = 0.05
 
@@ -30,18 +31,19 @@ class MarketClock:
     speed: float = 1.0
     frozen_at: datetime | None = None
 
-    @classmethod
-    def load(cls, file: Path) -> Self:
+    @staticmethod
+    def load(file: Path) -> "MarketClock":
         """Return the clock that is kept in `file`."""
-        kept = json.loads(file.read_text())
-        return cls(
-            origin=datetime.fromisoformat(kept["origin"]),
-            started_at=datetime.fromisoformat(kept["started_at"]),
-            speed=kept["speed"],
-        )
+        return _KEPT.validate_json(file.read_bytes())
+
+    def save(self, file: Path) -> None:
+        """Keep this clock in `file`, so that others go by it and a restart goes on with it."""
+        fresh = file.with_suffix(".new")
+        fresh.write_bytes(_KEPT.dump_json(self))
+        fresh.replace(file)
 
     @classmethod
-    def resume(cls, file: Path, *, origin: datetime | None, speed: float) -> Self:
+    def resume(cls, file: Path, *, origin: datetime | None, speed: float) -> "MarketClock":
         """Go on with the clock kept in `file`, so that a restart does not turn time back.
 
         A file of another speed, or of another `origin` where one is given, is replaced.
@@ -52,13 +54,7 @@ class MarketClock:
             if clock.speed == speed and origin in (None, clock.origin):
                 return clock
         clock = cls(origin=origin or now, started_at=now, speed=speed)
-        fresh = file.with_suffix(".new")
-        fresh.write_text(
-            json.dumps(
-                {"origin": clock.origin.isoformat(), "started_at": now.isoformat(), "speed": speed}
-            )
-        )
-        fresh.replace(file)
+        clock.save(file)
         return clock
 
     def now(self) -> datetime:
@@ -83,3 +79,6 @@ class MarketClock:
         """Wait until market time has reached `instant`; for ever once the clock is frozen."""
         while (missing := (instant - self.now()).total_seconds()) > 0 or self.frozen_at is not None:
             await asyncio.sleep(_NAP_SECONDS if self.frozen_at else min(missing / self.speed, 1.0))
+
+
+_KEPT: Final = TypeAdapter(MarketClock)

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.world import SimulatedProvider, World, providers
+from energy_platform.simulator.world import CLOCK_NAME, SimulatedProvider, World, providers
 
 HOST = "127.0.0.1"
 _THREADS = 32
@@ -41,6 +41,8 @@ def control_routes(world: World) -> list[Route]:
 
     async def freeze(_request: Request) -> Response:
         world.clock.freeze()
+        # Feeds go by the same clock: they stop asking for windows that will never come.
+        world.clock.save(world.folder / CLOCK_NAME)
         return JSONResponse({"market_time": world.clock.now().isoformat()})
 
     async def state(_request: Request) -> Response:

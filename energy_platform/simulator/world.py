@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.routing import BaseRoute
 
@@ -20,9 +20,13 @@ from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.signal import Signal
 
 
+CLOCK_NAME: Final = "clock.json"
+"""The file in a world's folder that keeps its clock."""
+
+
 def clock_file(home: Path) -> Path:
     """Return where the simulator of a home folder keeps its clock."""
-    return home / "simulator" / "clock.json"
+    return home / "simulator" / CLOCK_NAME
 
 
 def addresses_file(home: Path) -> Path:

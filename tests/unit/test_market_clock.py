@@ -5,11 +5,14 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
+
 from energy_platform.market_clock import MarketClock
 from energy_platform.raw_message import RawMessage
 from energy_platform.registry import market_source
 from energy_platform.simulator.providers import energy_charts
 from energy_platform.simulator.server import running
+from energy_platform.simulator.world import CLOCK_NAME
 from tests.support.feeds import a_session, a_world
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -32,6 +35,22 @@ def test_a_restart_does_not_turn_time_back(tmp_path: Path) -> None:
     first = MarketClock.resume(file, origin=NOON, speed=60.0)
     again = MarketClock.resume(file, origin=NOON, speed=60.0)
     assert again == first == MarketClock.load(file)
+
+
+def test_a_restart_does_not_set_a_frozen_clock_going(tmp_path: Path) -> None:
+    file = tmp_path / "clock.json"
+    clock = MarketClock.resume(file, origin=NOON, speed=60.0)
+    clock.freeze()
+    clock.save(file)
+    assert MarketClock.resume(file, origin=NOON, speed=60.0).now() == clock.now()
+
+
+async def test_feeds_go_by_the_clock_that_was_frozen(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOON, speed=60.0)
+    async with running(world, [energy_charts.PROVIDER]), httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{world.ports.http}/control/freeze"
+        frozen = (await client.post(url)).raise_for_status().json()["market_time"]
+    assert MarketClock.load(world.folder / CLOCK_NAME).now().isoformat() == frozen
 
 
 def test_another_world_has_another_clock(tmp_path: Path) -> None:
