@@ -36,7 +36,8 @@ bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launch
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra platform --extra simulator --extra dev --output-file requirements.lock pyproject.toml
+		--no-emit-index-url --no-header --extra platform --extra bigquery --extra influxdb --extra dbt --extra grafana \
+		--extra simulator --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .energy_platform

@@ -1,16 +1,17 @@
 """Every setting of the platform, read from the environment in this one place.
 
-Secrets are read from the environment by name at the moment they are used, and are kept out of
-this object, so that printing it can't leak one.
+Providers' secrets are read from the environment by name at the moment they are used, and are kept
+out of this object; those of the stores are in it, masked, so that printing it can't leak one.
 """
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -22,6 +23,27 @@ class Markets(StrEnum):
 
     SIMULATED = "simulated"
     LIVE = "live"
+
+
+class WarehouseKind(StrEnum):
+    """Which system keeps every revision of every row."""
+
+    DELTA = "delta"
+    BIGQUERY = "bigquery"
+
+
+class HotStoreKind(StrEnum):
+    """Which system keeps the hot copy."""
+
+    SQLITE = "sqlite"
+    INFLUXDB = "influxdb"
+
+
+class InfluxApi(StrEnum):
+    """Which of InfluxDB's two write paths a server has."""
+
+    V1 = "v1"
+    V2 = "v2"
 
 
 def _from_json(value: object) -> object:
@@ -39,6 +61,20 @@ class Settings(BaseSettings):
         home: The one folder that holds all state.
         markets: The simulator, or the real markets.
         landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
+        warehouse: Delta Lake below `home`, or BigQuery.
+        bigquery_project: The Google Cloud project that is billed and holds the dataset.
+        bigquery_dataset: The dataset; it is made if it isn't there.
+        bigquery_location: Where it is made.
+        bigquery_emulator: An emulator's REST address, asked without credentials, if it is one.
+        bigquery_emulator_grpc: The same emulator's Storage API, as host:port.
+        hot_store: A SQLite file below `home`, or InfluxDB.
+        influxdb_url: The server's address.
+        influxdb_api: `v2` for 2.x and 3.x, `v1` for 1.8 and older.
+        influxdb_org: The organisation; 2.x only.
+        influxdb_bucket: The bucket, or for `v1` the database; it is made if it isn't there.
+        influxdb_token: A token, for `v2`.
+        influxdb_user: A user, for `v1` with authentication.
+        influxdb_password: That user's password.
         broker_url: Address of the Celery broker.
         market_clock: The file that a simulated market keeps its clock in, if it is one.
         addresses: Addresses (URL prefixes) and what to reach, or listen on, instead, as a JSON
@@ -59,6 +95,20 @@ class Settings(BaseSettings):
     home: Path = Path(".energy_platform")
     markets: Markets = Markets.SIMULATED
     landing: str | None = None
+    warehouse: WarehouseKind = WarehouseKind.DELTA
+    bigquery_project: str | None = None
+    bigquery_dataset: str = Field(default="energy", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,1000}$")
+    bigquery_location: str = "EU"
+    bigquery_emulator: str | None = None
+    bigquery_emulator_grpc: str | None = None
+    hot_store: HotStoreKind = HotStoreKind.SQLITE
+    influxdb_url: str | None = None
+    influxdb_api: InfluxApi = InfluxApi.V2
+    influxdb_org: str | None = None
+    influxdb_bucket: str = Field(default="energy", min_length=1)
+    influxdb_token: SecretStr | None = None
+    influxdb_user: str | None = None
+    influxdb_password: SecretStr | None = None
     broker_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     market_clock: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
@@ -74,6 +124,31 @@ class Settings(BaseSettings):
     alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    @model_validator(mode="after")
+    def _stores_are_wholly_described(self) -> Self:
+        """Refuse, at the start, a store that is chosen or described by half."""
+        needed = {
+            WarehouseKind.BIGQUERY: ["bigquery_project"],
+            HotStoreKind.INFLUXDB: ["influxdb_url"],
+        }
+        for chosen in (self.warehouse, self.hot_store):
+            self._require(needed.get(chosen, []), f"{chosen.value} is chosen")
+        if self.hot_store is HotStoreKind.INFLUXDB and self.influxdb_api is InfluxApi.V2:
+            self._require(["influxdb_token"], "influxdb is asked by its v2 API")
+        for one, other in (
+            ("bigquery_emulator", "bigquery_emulator_grpc"),
+            ("influxdb_user", "influxdb_password"),
+        ):
+            for given, lacking in ((one, other), (other, one)):
+                if getattr(self, given) is not None:
+                    self._require([lacking], f"{variable(given)} is set")
+        return self
+
+    def _require(self, fields: Sequence[str], why: str) -> None:
+        missing = [variable(field) for field in fields if not getattr(self, field)]
+        if missing:
+            raise PydanticCustomError("missing", f"{' and '.join(missing)} is needed, as {why}")
+
     @property
     def landing_url(self) -> str:
         """The landing zone's address: a URL that object stores understand."""
@@ -81,6 +156,11 @@ class Settings(BaseSettings):
             return self.landing
         folder = Path(self.landing) if self.landing is not None else self.home / "landing"
         return folder.absolute().as_uri()
+
+
+def variable(field: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"ENERGY_PLATFORM_{field}".upper()
 
 
 @cache
@@ -94,6 +174,7 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field, *within = first["loc"]
-        words = [f"ENERGY_PLATFORM_{field}".upper(), *(str(part) for part in within), first["msg"]]
-        raise UsageError(": ".join(words)) from None
+        where = (
+            [variable(str(first["loc"][0])), *map(str, first["loc"][1:])] if first["loc"] else []
+        )
+        raise UsageError(": ".join([*where, first["msg"]])) from None

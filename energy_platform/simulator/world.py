@@ -19,7 +19,6 @@ from energy_platform.simulator.faults import FaultPlan
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.signal import Signal
 
-
 CLOCK_NAME: Final = "clock.json"
 """The file in a world's folder that keeps its clock."""
 

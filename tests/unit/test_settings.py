@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from energy_platform.errors import UsageError
-from energy_platform.settings import Markets, Settings, settings
+from energy_platform.settings import HotStoreKind, InfluxApi, Markets, Settings, settings
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -91,3 +91,35 @@ def test_the_brokers_password_is_not_printed() -> None:
     chosen = Settings(broker_url="rediss://:hunter2@broker.example:6379/0")
     assert "hunter2" not in repr(chosen)
     assert "hunter2" not in str(chosen)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"WAREHOUSE": "bigquery"}, "ENERGY_PLATFORM_BIGQUERY_PROJECT"),
+        ({"BIGQUERY_EMULATOR": "http://127.0.0.1:1"}, "ENERGY_PLATFORM_BIGQUERY_EMULATOR_GRPC"),
+        ({"BIGQUERY_EMULATOR_GRPC": "127.0.0.1:1"}, "ENERGY_PLATFORM_BIGQUERY_EMULATOR"),
+        ({"HOT_STORE": "influxdb", "INFLUXDB_TOKEN": "t"}, "ENERGY_PLATFORM_INFLUXDB_URL"),
+        ({"HOT_STORE": "influxdb", "INFLUXDB_URL": "http://i"}, "ENERGY_PLATFORM_INFLUXDB_TOKEN"),
+        ({"INFLUXDB_USER": "desk"}, "ENERGY_PLATFORM_INFLUXDB_PASSWORD"),
+    ],
+)
+def test_a_store_that_is_described_by_half_is_refused_with_what_is_missing(
+    given: dict[str, str], missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"ENERGY_PLATFORM_{name}", value)
+    with pytest.raises(UsageError, match=f"{missing} is needed"):
+        settings()
+
+
+def test_the_stores_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_INFLUXDB_TOKEN", "hunter2")
+    assert "hunter2" not in repr(settings())
+
+
+def test_an_old_influxdb_needs_no_token() -> None:
+    chosen = Settings(
+        hot_store=HotStoreKind.INFLUXDB, influxdb_url="http://i", influxdb_api=InfluxApi.V1
+    )
+    assert chosen.influxdb_bucket == "energy"
