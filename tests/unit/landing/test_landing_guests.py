@@ -4,6 +4,7 @@ import random
 import subprocess
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -173,10 +174,20 @@ def kill(process: subprocess.Popen[str]) -> int:
     return int((said.split() or ["0"])[-1])
 
 
-def test_processes_that_are_killed_lose_and_double_nothing(tmp_path: Path) -> None:
+def end(processes: Iterable[subprocess.Popen[str]]) -> None:
+    """Leave no process behind a test that failed."""
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_processes_that_are_killed_lose_and_double_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """An owner and two guests write at once, each killed and started again at odd moments."""
     moments = random.Random(7)
     running = {role: start(tmp_path, role) for role in ("owner", "one", "two")}
+    request.addfinalizer(lambda: end(running.values()))
     acknowledged: dict[str, list[int]] = defaultdict(list)
     starts: dict[str, list[int]] = {role: [0] for role in running}
     for role in ["one", "owner", "two", "owner", "one", "two"]:
