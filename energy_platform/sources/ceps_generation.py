@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ceps import CEPS, MOST_DAYS, SERVICE, SPELLINGS, WSDL, series, window
+from energy_platform.feeds.soap import SoapRequest
+from energy_platform.formats.ceps import CEPS, series, window
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
+from energy_platform.sources._ceps import TERMS, ceps_feed
 
 _OPERATION = "Generation"
 _HOW = {"agregation": "QH", "function": "AVG", "version": "RT", "para1": "all"}
@@ -59,21 +60,15 @@ CEPS_GENERATION = MarketSource(
     provider=CEPS,
     group=MarketGroup.GRID,
     description="Generation of the Czech grid by type of plant, per quarter of an hour.",
-    feed=SoapFeed(
-        provider=CEPS,
-        url=SERVICE,
-        wsdl=WSDL,
+    feed=ceps_feed(
         requests=requests,
-        spellings=SPELLINGS,
-        every=timedelta(minutes=1),
         span=timedelta(days=1),
         overlap=timedelta(hours=3),
-        history_chunk=MOST_DAYS,
     ),
     parse=parse,
     rows=Generation,
     key=("production_type", "delivery_start"),
     event_time="delivery_start",
     expected_lag=timedelta(minutes=45),
-    terms="Unclear: ČEPS publishes the service without terms of use; own use",
+    terms=TERMS,
 )

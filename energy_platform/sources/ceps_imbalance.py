@@ -6,20 +6,12 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.soap import SoapFeed, SoapRequest, SoapVersion
-from energy_platform.formats.ceps import (
-    CEPS,
-    MOST_DAYS,
-    SERVICE,
-    SPELLINGS,
-    WSDL,
-    columns,
-    series,
-    window,
-)
+from energy_platform.feeds.soap import SoapRequest, SoapVersion
+from energy_platform.formats.ceps import CEPS, columns, series, window
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
+from energy_platform.sources._ceps import TERMS, ceps_feed
 
 _OPERATION = "AktualniSystemovaOdchylkaCR"
 _HOW = {"agregation": "MI", "function": "AVG", "version": "RT"}
@@ -59,22 +51,16 @@ CEPS_IMBALANCE = MarketSource(
     provider=CEPS,
     group=MarketGroup.GRID,
     description="Imbalance of the Czech grid, per minute.",
-    feed=SoapFeed(
-        provider=CEPS,
-        url=SERVICE,
-        wsdl=WSDL,
+    feed=ceps_feed(
         version=SoapVersion.V1_2,
         requests=requests,
-        spellings=SPELLINGS,
-        every=timedelta(minutes=1),
         span=timedelta(hours=6),
         overlap=timedelta(minutes=30),
-        history_chunk=MOST_DAYS,
     ),
     parse=parse,
     rows=SystemImbalance,
     key=("delivery_start",),
     event_time="delivery_start",
     expected_lag=timedelta(minutes=15),
-    terms="Unclear: ČEPS publishes the service without terms of use; own use",
+    terms=TERMS,
 )

@@ -6,20 +6,12 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ceps import (
-    CEPS,
-    MOST_DAYS,
-    SERVICE,
-    SPELLINGS,
-    WSDL,
-    columns,
-    series,
-    window,
-)
+from energy_platform.feeds.soap import SoapRequest
+from energy_platform.formats.ceps import CEPS, columns, series, window
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
+from energy_platform.sources._ceps import TERMS, ceps_feed
 
 _OPERATION = "Load"
 _HOW = {"agregation": "QH", "function": "AVG", "version": "RT"}
@@ -58,21 +50,15 @@ CEPS_LOAD = MarketSource(
     provider=CEPS,
     group=MarketGroup.GRID,
     description="Load of the Czech grid with and without pumping, per quarter of an hour.",
-    feed=SoapFeed(
-        provider=CEPS,
-        url=SERVICE,
-        wsdl=WSDL,
+    feed=ceps_feed(
         requests=requests,
-        spellings=SPELLINGS,
-        every=timedelta(minutes=1),
         span=timedelta(days=1),
         overlap=timedelta(hours=3),
-        history_chunk=MOST_DAYS,
     ),
     parse=parse,
     rows=Load,
     key=("delivery_start",),
     event_time="delivery_start",
     expected_lag=timedelta(minutes=45),
-    terms="Unclear: ČEPS publishes the service without terms of use; own use",
+    terms=TERMS,
 )

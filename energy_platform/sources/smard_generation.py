@@ -1,17 +1,17 @@
 """Generation in Germany by type of production, per quarter-hour, as SMARD publishes it."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 import pandera.polars as pa
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
 from energy_platform.formats import smard
 from energy_platform.market_rows import DeliveryRows, Instant
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
+from energy_platform.sources._smard import smard_feed, weeks
 
 _TYPES = {
     "1223": "lignite", "1224": "nuclear", "1225": "wind offshore", "1226": "hydro",
@@ -30,12 +30,6 @@ class Generation(DeliveryRows):
         nullable=True, ge=-1e3, le=15e4, description="Energy fed in; null where SMARD has none"
     )
     published_at: Instant = pa.Field(nullable=True, description="When the week was last written")
-
-
-def requests(start: datetime, end: datetime) -> Sequence[IndexedRequest]:
-    """Ask for the local weeks that the window touches, one file per type each."""
-    series = (smard.urls(filter_, "DE", "quarterhour") for filter_ in _TYPES)
-    return [request for urls in series for request in weekly(*urls, start, end, smard.ZONE)]
 
 
 @each_message
@@ -57,18 +51,7 @@ SMARD_GENERATION = MarketSource(
     provider=smard.SMARD,
     group=MarketGroup.GRID,
     description="Generation in Germany by type of production, in quarter-hours.",
-    feed=IndexedRestFeed(
-        provider=smard.SMARD,
-        requests=requests,
-        index=smard.index,
-        length=smard.LONGEST_FILE,
-        essence=smard.essence,
-        every=timedelta(minutes=10),
-        span=timedelta(days=9),
-        overlap=timedelta(days=7),
-        ahead=timedelta(days=1),
-        history_chunk=timedelta(days=7),
-    ),
+    feed=smard_feed(requests=partial(weeks, _TYPES)),
     parse=parse,
     rows=Generation,
     key=("region", "production_type", "delivery_start", "delivery_end"),

@@ -1,18 +1,18 @@
 """Day-ahead prices of Germany and its neighbours, per quarter-hour, as SMARD publishes them."""
 
-from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
+from functools import partial
 
 import pandera.polars as pa
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
 from energy_platform.formats import smard
 from energy_platform.market_rows import DeliveryRows, Instant
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.publication import DailyPublication
 from energy_platform.raw_message import RawMessage
+from energy_platform.sources._smard import smard_feed, weeks
 
 _ZONES = {
     "4169": "DE-LU", "4170": "AT", "4996": "BE", "4997": "NO2", "252": "DK1", "253": "DK2",
@@ -30,12 +30,6 @@ class DayAheadPrice(DeliveryRows):
         nullable=True, ge=-500, le=5_000, description="Day-ahead price; null where SMARD has none"
     )
     published_at: Instant = pa.Field(nullable=True, description="When the week was last written")
-
-
-def requests(start: datetime, end: datetime) -> Sequence[IndexedRequest]:
-    """Ask for the local weeks that the window touches, one file per bidding zone each."""
-    series = (smard.urls(filter_, "DE", "quarterhour") for filter_ in _ZONES)
-    return [request for urls in series for request in weekly(*urls, start, end, smard.ZONE)]
 
 
 @each_message
@@ -56,18 +50,7 @@ SMARD_PRICE = MarketSource(
     provider=smard.SMARD,
     group=MarketGroup.AUCTIONS,
     description="Day-ahead prices of Germany and its neighbours, in quarter-hours.",
-    feed=IndexedRestFeed(
-        provider=smard.SMARD,
-        requests=requests,
-        index=smard.index,
-        length=smard.LONGEST_FILE,
-        essence=smard.essence,
-        every=timedelta(minutes=10),
-        span=timedelta(days=9),
-        overlap=timedelta(days=7),
-        ahead=timedelta(days=1),
-        history_chunk=timedelta(days=7),
-    ),
+    feed=smard_feed(requests=partial(weeks, _ZONES)),
     parse=parse,
     rows=DayAheadPrice,
     key=("bidding_zone", "delivery_start", "delivery_end"),
