@@ -41,5 +41,9 @@ class CommitConflictError(EnergyPlatformError):
     """Another writer committed to this table first; read its state again before the next try."""
 
 
+class IncompatibleTableError(EnergyPlatformError):
+    """A column's type isn't the one that the table was made with, or none that it can hold."""
+
+
 class ReplayOvertakenError(EnergyPlatformError):
     """Another replay of the same table has begun; what is left to do is left to it."""

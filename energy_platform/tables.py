@@ -9,7 +9,7 @@ import polars as pl
 
 from energy_platform.hot_store.protocol import Measurement
 from energy_platform.market_rows import INSTANT
-from energy_platform.market_source import MarketSource
+from energy_platform.market_source import ColumnInfo, MarketGroup, MarketSource
 from energy_platform.warehouse.protocol import Table
 
 QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
@@ -21,17 +21,56 @@ QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
 }
 """One line per row that failed (as JSON), or per message that could not be parsed (`row` null)."""
 
+_QUARANTINE_DESCRIPTIONS: Final = {
+    "landing_offset": "Address of the message in the landing log",
+    "received_at": "When the platform received the message",
+    "check": "The check that failed",
+    "reason": "Why",
+    "row": "The row as JSON; null where the message could not be parsed",
+}
+
+_LARGE_GROUPS: Final = {MarketGroup.INTRADAY, MarketGroup.WEATHER}
+"""Order books and model runs: millions of rows a day."""
+
 
 def market_table(source: MarketSource) -> Table:
     """Return the warehouse table of a source: every revision of every row."""
-    return Table(name=source.name, dtypes=source.dtypes, event_time=source.event_time)
+    return Table(
+        name=source.name,
+        dtypes=source.dtypes,
+        event_time=source.event_time,
+        key=source.key,
+        description=source.description,
+        descriptions={column.name: _described(column) for column in source.columns},
+        labels=_labels(source),
+        is_large=source.group in _LARGE_GROUPS,
+    )
 
 
 def quarantine_table(source: MarketSource) -> Table:
     """Return the table of what a source's checks refused."""
     return Table(
-        name=f"quarantine/{source.name}", dtypes=QUARANTINE_DTYPES, event_time="received_at"
+        name=f"quarantine/{source.name}",
+        dtypes=QUARANTINE_DTYPES,
+        event_time="received_at",
+        key=("check",),
+        description=f"What the checks of {source.name} refused, and why.",
+        descriptions=_QUARANTINE_DESCRIPTIONS,
+        labels=_labels(source),
     )
+
+
+def _described(column: ColumnInfo) -> str:
+    unit = f"[{column.unit}]" if column.unit else ""
+    return " ".join(part for part in (column.description, unit) if part)
+
+
+def _labels(source: MarketSource) -> dict[str, str]:
+    return {
+        "provider": source.provider.name,
+        "market_group": source.group,
+        "protocol": source.feed.protocol,
+    }
 
 
 def measurement(source: MarketSource) -> Measurement:

@@ -30,7 +30,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from energy_platform.errors import CommitConflictError, EnergyPlatformError, UsageError
+from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.warehouse.protocol import Position, Table, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 50
@@ -58,10 +58,6 @@ _NOTHING_STALE: Final = -1
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
 _log = logging.getLogger(__name__)
-
-
-class IncompatibleTableError(EnergyPlatformError):
-    """A column's type isn't the one that the table was made with, or none that it can hold."""
 
 
 class DeltaWarehouse:

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from energy_platform.errors import CommitConflictError, UsageError
+from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.market_rows import INSTANT
 from energy_platform.warehouse import delta
-from energy_platform.warehouse.delta import DeltaWarehouse, IncompatibleTableError
+from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.protocol import Position, Table
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)

@@ -1,0 +1,136 @@
+"""The ways to BigQuery: REST for tables and jobs, gRPC for Storage Write and Storage Read.
+
+One place knows which errors are worth another try, and how an emulator is reached. What is
+written or read is the business of the modules beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self, TypeVar
+
+import grpc
+import requests
+import stamina
+from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.cloud.bigquery_storage_v1 import BigQueryReadClient, BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+    BigQueryReadGrpcTransport,
+)
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
+    BigQueryWriteGrpcTransport,
+)
+
+CALL_SECONDS: Final = 30.0
+"""How long one call may take before it counts as failed."""
+
+_CHANNEL_OPTIONS: Final = [
+    ("grpc.max_send_message_length", 64 * 2**20),
+    ("grpc.max_receive_message_length", 128 * 2**20),
+]
+
+_PASSING: Final = (
+    exceptions.Aborted,
+    exceptions.BadGateway,
+    exceptions.DeadlineExceeded,
+    exceptions.GatewayTimeout,
+    exceptions.InternalServerError,
+    exceptions.ResourceExhausted,
+    exceptions.ServiceUnavailable,
+    exceptions.TooManyRequests,
+    requests.ConnectionError,
+    requests.Timeout,
+)
+"""The service or the way to it is down, or too much was asked at once."""
+
+_QUOTA_REASONS: Final = {"rateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded"}
+"""The reasons why a REST call answers 403 where gRPC says RESOURCE_EXHAUSTED."""
+
+_Answer = TypeVar("_Answer")
+
+_try = stamina.RetryingCaller(attempts=None, timeout=60.0, wait_initial=0.1, wait_max=10.0)
+
+
+def passes(error: Exception) -> bool:
+    """Say whether an error passes by itself, so that the same call may succeed later."""
+    if isinstance(error, exceptions.Forbidden):
+        reasons = {each.get("reason") for each in error.errors if isinstance(each, dict)}
+        return bool(reasons & _QUOTA_REASONS)
+    return isinstance(error, _PASSING)
+
+
+def patiently(call: Callable[..., _Answer], *args: object, **kwargs: object) -> _Answer:
+    """Make a call of one of the clients, again and later where its error passes by itself.
+
+    Only for calls that may be made twice. Each may take `CALL_SECONDS`, all of them a minute.
+    """
+    return _try(passes, call, *args, **{"retry": None, "timeout": CALL_SECONDS, **kwargs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clients:
+    """BigQuery's three clients, and the dataset that they work in.
+
+    Attributes:
+        dataset: `project.dataset`.
+        location: Where the dataset is, or is made.
+        rest: Tables, load jobs and queries; its project is the one that is billed.
+        writer: Storage Write API.
+        reader: Storage Read API.
+    """
+
+    dataset: bigquery.DatasetReference
+    location: str
+    rest: bigquery.Client
+    writer: BigQueryWriteClient
+    reader: BigQueryReadClient
+
+    @classmethod
+    def of_google(cls, rest: bigquery.Client, *, dataset: str, location: str) -> Self:
+        """Reach BigQuery itself with the credentials that `rest` was made with."""
+        return cls(
+            dataset=bigquery.DatasetReference(rest.project, dataset),
+            location=location,
+            rest=rest,
+            writer=BigQueryWriteClient(credentials=rest._credentials),  # noqa: SLF001 (it offers them no other way)
+            reader=BigQueryReadClient(credentials=rest._credentials),  # noqa: SLF001
+        )
+
+    @classmethod
+    def of_emulator(
+        cls, rest: bigquery.Client, *, dataset: str, location: str, grpc_address: str
+    ) -> Self:
+        """Reach an emulator, without credentials and without encryption."""
+
+        def channel() -> grpc.Channel:
+            return grpc.insecure_channel(grpc_address, options=_CHANNEL_OPTIONS)
+
+        return cls(
+            dataset=bigquery.DatasetReference(rest.project, dataset),
+            location=location,
+            rest=rest,
+            writer=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel())),
+            reader=BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel())),
+        )
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.rest.close()
+        self.writer.transport.close()
+        self.reader.transport.close()
+
+
+def emulator_client(project: str, address: str) -> bigquery.Client:
+    """Return the REST client of an emulator.
+
+    Args:
+        project: Any project's name.
+        address: The emulator's address, e.g. `http://127.0.0.1:9050`.
+    """
+    return bigquery.Client(
+        project=project,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=address),
+    )

@@ -1,0 +1,164 @@
+"""What a table looks like in BigQuery: its name, its columns and types, its partitions.
+
+Tables are made and widened here; rows are the business of `appends` and `loads`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from energy_platform.errors import IncompatibleTableError, UsageError
+from energy_platform.market_rows import INSTANT
+from energy_platform.warehouse.bigquery.client import Clients, patiently
+from energy_platform.warehouse.protocol import Table
+
+PLACE: Final = "landing_place"
+"""A row's place among the rows of its message. BigQuery keeps no order, and the order of revisions
+rests on it: every read sorts by `landing_offset` and this, and leaves this out of what it returns.
+"""
+
+_TYPES: Final[dict[pl.DataType, tuple[str, pa.DataType]]] = {
+    INSTANT: ("TIMESTAMP", pa.timestamp("us", "UTC")),
+    pl.Int64(): ("INT64", pa.int64()),
+    pl.Float64(): ("FLOAT64", pa.float64()),
+    pl.String(): ("STRING", pa.string()),
+    pl.Boolean(): ("BOOL", pa.bool_()),
+}
+"""The types that come back from BigQuery as they were; in its own terms and in Arrow's."""
+
+_STANDARD_NAMES: Final = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+"""The service answers in its older terms."""
+
+_MOST_CLUSTERING_COLUMNS: Final = 4
+_NAME: Final = re.compile(r"(?!.*__)[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
+_NO_LABEL: Final = re.compile(r"[^a-z0-9_-]+")
+
+
+def table_id(name: str) -> str:
+    """Return a table's name in its dataset; two tables never share one.
+
+    >>> table_id("quarantine/ote_day_ahead_price")
+    'quarantine__ote_day_ahead_price'
+
+    Raises:
+        UsageError: It can't name a table.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} can't name a table")
+    return name.replace("/", "__")
+
+
+def reference(clients: Clients, table: Table) -> bigquery.TableReference:
+    """Return where a table is."""
+    return clients.dataset.table(table_id(table.name))
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the columns in which rows travel to BigQuery, `PLACE` the last."""
+    dtypes = {**table.dtypes, PLACE: pl.Int64()}
+    return pa.schema([(name, _type(table, name, dtype)[1]) for name, dtype in dtypes.items()])
+
+
+def fields(table: Table) -> list[bigquery.SchemaField]:
+    """Return a table's columns in BigQuery's terms, with their descriptions.
+
+    Raises:
+        IncompatibleTableError: A column has a type that would not come back as it was.
+    """
+    described = {**table.descriptions, PLACE: "The row's place among those of its message"}
+    return [
+        bigquery.SchemaField(
+            name, _type(table, name, dtype)[0], description=described.get(name) or None
+        )
+        for name, dtype in {**table.dtypes, PLACE: pl.Int64()}.items()
+    ]
+
+
+def ensure(clients: Clients, table: Table) -> None:
+    """Make the table if there is none, and add the columns that it lacks.
+
+    Raises:
+        IncompatibleTableError: A column has another type than the one that the table has.
+    """
+    wanted = fields(table)
+    stored = _stored(clients, table) or _create(clients, table, wanted)
+    while missing := _missing(table, wanted, stored.schema):
+        stored.schema = [*stored.schema, *missing]
+        try:
+            # The table's etag goes with it: who changed it meanwhile isn't overwritten.
+            stored = patiently(clients.rest.update_table, stored, ["schema"])
+        except exceptions.PreconditionFailed:
+            stored = patiently(clients.rest.get_table, stored.reference)
+
+
+def _stored(clients: Clients, table: Table) -> bigquery.Table | None:
+    try:
+        return patiently(clients.rest.get_table, reference(clients, table))
+    except exceptions.NotFound:
+        return None
+
+
+def _create(clients: Clients, table: Table, wanted: list[bigquery.SchemaField]) -> bigquery.Table:
+    ensure_dataset(clients)
+    made = bigquery.Table(reference(clients, table), schema=wanted)
+    made.description = table.description or None
+    made.labels = _labels(table.labels)
+    made.time_partitioning = bigquery.TimePartitioning(
+        type_=bigquery.TimePartitioningType.DAY, field=table.event_time
+    )
+    made.clustering_fields = _clustering(table) or None
+    made.require_partition_filter = table.is_large
+    # Another process may be faster; then it is that one's.
+    return patiently(clients.rest.create_table, made, exists_ok=True)
+
+
+def ensure_dataset(clients: Clients) -> None:
+    """Make the dataset where it isn't there."""
+    dataset = bigquery.Dataset(clients.dataset)
+    dataset.location = clients.location
+    patiently(clients.rest.create_dataset, dataset, exists_ok=True)
+
+
+def _missing(
+    table: Table,
+    wanted: list[bigquery.SchemaField],
+    stored: list[bigquery.SchemaField],
+) -> list[bigquery.SchemaField]:
+    types = {field.name: _standard(field.field_type) for field in stored}
+    for field in wanted:
+        if types.get(field.name, field.field_type) != field.field_type:
+            raise IncompatibleTableError(
+                f"column {field.name} of {table.name} is {field.field_type}, "
+                f"its table has {types[field.name]}"
+            )
+    return [field for field in wanted if field.name not in types]
+
+
+def _standard(field_type: str) -> str:
+    return _STANDARD_NAMES.get(field_type, field_type)
+
+
+def _type(table: Table, name: str, dtype: pl.DataType) -> tuple[str, pa.DataType]:
+    if dtype not in _TYPES:
+        raise IncompatibleTableError(
+            f"column {name} of {table.name} is {dtype}, which BigQuery would not give back as it is"
+        )
+    return _TYPES[dtype]
+
+
+def _clustering(table: Table) -> list[str]:
+    """Return the key's first columns that can be clustered by, times last: days are partitions."""
+    able = [name for name in table.key if not table.dtypes[name].is_float()]
+    return sorted(able, key=lambda name: table.dtypes[name].is_temporal())[
+        :_MOST_CLUSTERING_COLUMNS
+    ]
+
+
+def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Write values as labels must be: lower case, at most 63 of few characters."""
+    return {name: _NO_LABEL.sub("-", value.lower())[:63] for name, value in labels.items()}
