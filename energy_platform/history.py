@@ -9,23 +9,60 @@ every store keeps the rows of one message in their order.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 import polars as pl
 
 from energy_platform.knowledge_time import KnowledgeTime
 from energy_platform.market_source import MarketSource
+from energy_platform.warehouse.question import Question
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
 
 
-def latest_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+class Revised(Protocol):
+    """What must be known of rows to read their history; sources have it, and questions."""
+
+    @property
+    def key(self) -> Sequence[str]:
+        """Columns that tell one fact from another."""
+
+    @property
+    def revision(self) -> str | None:
+        """The column in which the provider numbers revisions, if there is one."""
+
+    @property
+    def event_time(self) -> str:
+        """The column that says when a fact holds."""
+
+
+def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
+    """Return the one row per key that is asked for.
+
+    Args:
+        rows: Every revision of the question's table.
+        question: Which of them are asked for.
+    """
+    window = _window(question)
+    rows = rows if question.facts_move else rows.filter(window)
+    if isinstance(question.run, datetime):
+        rows = rows.filter(pl.col(RUN) == question.run)
+    if question.known is None:
+        known = latest_revision(rows, question)
+    else:
+        known = as_of(rows, question, question.known)
+    known = known.filter(window) if question.facts_move else known
+    return latest_run(known, question) if question.run == "latest" else known
+
+
+def latest_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     """Return the last row of each key."""
     return _last_of_each(rows, source, source.key)
 
 
-def latest_of_each_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+def latest_of_each_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     """Return the last row of each key and revision number: what `new_revisions` has to know.
 
     Where the provider doesn't number revisions it is the last row of each key.
@@ -33,7 +70,7 @@ def latest_of_each_revision(rows: pl.LazyFrame, source: MarketSource) -> pl.Lazy
     return _last_of_each(rows, source, _statement(source))
 
 
-def as_of(rows: pl.LazyFrame, source: MarketSource, moment: KnowledgeTime) -> pl.LazyFrame:
+def as_of(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.LazyFrame:
     """Return what was known at a moment: the last row of each key received by then.
 
     The moment may depend on each row's event time; it is included.
@@ -42,7 +79,7 @@ def as_of(rows: pl.LazyFrame, source: MarketSource, moment: KnowledgeTime) -> pl
     return latest_revision(rows.filter(pl.col("received_at") <= known_by), source)
 
 
-def latest_run(rows: pl.LazyFrame, source: MarketSource) -> pl.LazyFrame:
+def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     """Return the row of the latest run for each series and valid time.
 
     Args:
@@ -82,10 +119,20 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
     return batch.filter(said.select(is_new=is_new).to_series().slice(known.height))
 
 
-def _statement(source: MarketSource) -> list[str]:
+def _window(question: Question) -> pl.Expr:
+    """Say of a row whether its event time is asked for."""
+    event_time, window = pl.col(question.event_time), pl.lit(value=True)
+    if question.start is not None:
+        window &= event_time >= question.start
+    if question.end is not None:
+        window &= event_time < question.end
+    return window
+
+
+def _statement(source: Revised) -> list[str]:
     return [*source.key, *([source.revision] if source.revision else [])]
 
 
-def _last_of_each(rows: pl.LazyFrame, source: MarketSource, columns: Sequence[str]) -> pl.LazyFrame:
+def _last_of_each(rows: pl.LazyFrame, source: Revised, columns: Sequence[str]) -> pl.LazyFrame:
     order = [*([source.revision] if source.revision else []), "landing_offset"]
     return rows.sort(order, nulls_last=False, maintain_order=True).unique(columns, keep="last")

@@ -5,22 +5,18 @@ Dagster need not be installed, and nothing need be running; the tables are read 
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Literal
 
 import polars as pl
 
 from energy_platform.catalogue import catalogue
 from energy_platform.errors import UsageError
-from energy_platform.history import RUN, latest_revision, latest_run
-from energy_platform.history import as_of as known_at
+from energy_platform.history import RUN
 from energy_platform.knowledge_time import AsOf, knowledge_time
 from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source
 from energy_platform.stores import micro_batches
 from energy_platform.tables import market_table
-
-Run = datetime | Literal["latest"]
-"""A forecast's run by its reference time, or for each valid time the latest that is known."""
+from energy_platform.warehouse.question import Question, Run
 
 
 def catalog(search: str = "") -> pl.DataFrame:
@@ -84,19 +80,15 @@ def scan(
     _require_zones(start=start, end=end)
     if run is not None:
         _require_run(source, run)
-    rows = micro_batches().warehouse.scan(market_table(source))
-    window = _window(start, end, pl.col(source.event_time))
-    # Where a revision may move a row to another time, what it replaces must be seen beside it.
-    moves = source.event_time not in source.key
-    rows = rows if moves else rows.filter(window)
-    if isinstance(run, datetime):
-        rows = rows.filter(pl.col(RUN) == run)
-    if as_of is None:
-        known = latest_revision(rows, source)
-    else:
-        known = known_at(rows, source, knowledge_time(as_of))
-    known = known.filter(window) if moves else known
-    return latest_run(known, source) if run == "latest" else known
+    question = Question(
+        table=market_table(source),
+        revision=source.revision,
+        start=start,
+        end=end,
+        known=None if as_of is None else knowledge_time(as_of),
+        run=run,
+    )
+    return micro_batches().warehouse.answer(question)
 
 
 def load(
@@ -144,16 +136,6 @@ def runs(name: str) -> pl.DataFrame:
         .sort(RUN)
         .collect()
     )
-
-
-def _window(start: datetime | None, end: datetime | None, event_time: pl.Expr) -> pl.Expr:
-    """Say of an event time whether it is asked for."""
-    window = pl.lit(value=True)
-    if start is not None:
-        window &= event_time >= start
-    if end is not None:
-        window &= event_time < end
-    return window
 
 
 def _require_run(source: MarketSource, run: Run) -> None:

@@ -31,7 +31,9 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
+from energy_platform.history import answer
 from energy_platform.warehouse.protocol import Position, Table, TableSummary
+from energy_platform.warehouse.question import Question
 
 CHECKPOINT_INTERVAL: Final = 50
 """Commits between two checkpoints: what opening a table reads at most beside one of them."""
@@ -165,6 +167,10 @@ class DeltaWarehouse:
         return stored.with_columns(
             pl.lit(None, dtype=table.dtypes[name]).alias(name) for name in sorted(missing)
         ).select(*table.dtypes)
+
+    def answer(self, question: Question) -> pl.LazyFrame:
+        """Return the one row per key that is asked for, lazily, of the table of this moment."""
+        return answer(self.scan(question.table), question)
 
     def summary(self, table: Table) -> TableSummary:
         """Return the table's size and reach from its log; times are cut to milliseconds."""

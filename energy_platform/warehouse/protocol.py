@@ -7,9 +7,12 @@ idempotent by the landing offset at which it stops.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from energy_platform.warehouse.question import Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,9 @@ class Warehouse(Protocol):
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
+
+    def answer(self, question: "Question") -> pl.LazyFrame:
+        """Return the one row per key that is asked for, lazily; in no order."""
 
     def summary(self, table: Table) -> TableSummary:
         """Return the table's size and reach, from metadata alone where possible."""
