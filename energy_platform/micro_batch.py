@@ -119,9 +119,14 @@ class MicroBatches:
     hot_days: int
 
     def is_behind(self, source: MarketSource) -> bool:
-        """Say whether messages of a source have landed that no batch has taken."""
+        """Say whether messages have landed that no batch has taken, or whose points are missing.
+
+        A worker may have died between the two stores, and of some sources nothing more comes
+        for hours.
+        """
         landed = self.landing.log(source.name).end_offset()
-        return landed > self.warehouse.committed_offset(market_table(source))
+        stored = self.warehouse.committed_offset(market_table(source))
+        return landed > stored or stored > self.hot_store.committed_offset(measurement(source))
 
     @_tried_again
     def run(self, source: MarketSource) -> BatchReport:

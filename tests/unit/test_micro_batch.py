@@ -313,6 +313,16 @@ def test_a_hot_store_that_was_away_catches_up(batches: MicroBatches) -> None:
     assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 7
 
 
+def test_points_that_a_dead_worker_left_out_need_no_news_to_come(batches: MicroBatches) -> None:
+    land(batches, [quote(1.0)])
+    with pytest.raises(KilledError):
+        dying(batches, "hot points", done=False).run(EXAMPLE)
+    assert batches.is_behind(EXAMPLE)
+    batches.run(EXAMPLE)
+    assert prices(hot(batches)) == [1.0]
+    assert not batches.is_behind(EXAMPLE)
+
+
 def test_a_hot_store_that_was_emptied_is_filled_by_an_empty_batch(batches: MicroBatches) -> None:
     land(batches, [quote(1.0), quote(2.0), quote(3.0, quarter=1)])
     batches.run(EXAMPLE)
