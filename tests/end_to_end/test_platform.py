@@ -3,18 +3,12 @@
 One test after another on one running platform, in the order of this file.
 """
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import httpx
 import polars as pl
@@ -24,26 +18,26 @@ from polars.testing import assert_frame_equal
 from redis import Redis
 
 from energy_platform.formats.nord_pool_intraday import standing_orders
-from energy_platform.hot_store.sqlite import SqliteHotStore
-from energy_platform.market_source import MarketSource
 from energy_platform.registry import market_source, market_sources
 from energy_platform.settings import Settings
-from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.providers.nord_pool.market import open_contracts
-from energy_platform.status import SourceStatus, source_statuses
-from energy_platform.stores import open_micro_batches
-from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
-from energy_platform.tables import market_table, measurement
-from energy_platform.warehouse.delta import DeltaWarehouse
+from energy_platform.status import SourceStatus
+from energy_platform.tables import measurement
 from tests.support.comparison import compare, journalled_rows
+from tests.support.running_platform import (
+    RECOVERY_SECONDS,
+    RunningPlatform,
+    family,
+    started,
+    wait_for,
+    wait_until_everything_fast_has_moved,
+    wait_until_flowing,
+    wait_until_quiet,
+)
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
 
-START_SECONDS = 240.0
-RECOVERY_SECONDS = 120.0
 FREED_SECONDS = 20.0
-QUIET_SECONDS = 40.0
-"""How long nothing may land before the platform counts as at rest."""
 
 SOURCES = sorted(market_sources())
 """Every source there is, by name."""
@@ -59,111 +53,18 @@ PROCESSES = [
 ]  # fmt: skip
 
 
-@dataclass
-class Platform:
-    """A platform that was started by `energy-platform up`."""
-
-    home: Path
-    process: subprocess.Popen[str]
-    environment: dict[str, str]
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [_script(), *arguments], env=self.environment, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
-
-    def sources(self) -> dict[str, SourceStatus]:
-        settings = Settings(home=self.home)
-        statuses = source_statuses(settings, open_micro_batches(settings))
-        return {one.name: one for one in statuses}
-
-    def processes(self) -> dict[str, ProcessStatus]:
-        return {one.name: one for one in Supervisor(self.home).statuses()}
-
-    def pid(self, name: str) -> int:
-        return self.processes()[name].pid
-
-    def option(self, process: str, option: str) -> str:
-        command = psutil.Process(self.pid(process)).cmdline()
-        return command[command.index(option) + 1]
-
-    def freeze(self) -> datetime:
-        """Stop market time; return it."""
-        port = self.option("simulator", "--http-port")
-        answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze").raise_for_status()
-        return datetime.fromisoformat(answer.json()["market_time"])
-
-    def query(self, graphql: str) -> Any:
-        """Ask Dagster's UI server, once it is there."""
-        url = f"http://127.0.0.1:{self.option('webserver', '--port')}/graphql"
-        answers: list[Any] = []
-
-        def answered() -> bool:
-            with contextlib.suppress(httpx.TransportError):
-                answers.append(httpx.post(url, json={"query": graphql}, timeout=30).json())
-            return bool(answers)
-
-        _wait_for("answer of the UI", answered, RECOVERY_SECONDS)
-        assert "errors" not in answers[0], answers[0]
-        return answers[0]["data"]
-
-    def stored(self, source: MarketSource) -> pl.DataFrame:
-        return DeltaWarehouse(self.home / "warehouse").scan(market_table(source)).collect()
-
-    def journal(self) -> Journal:
-        return Journal(self.home / "simulator" / "journal")
-
-
-def _script() -> str:
-    return str(Path(sys.executable).parent / "energy-platform")
-
-
-def _wait_for(what: str, condition: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
-        time.sleep(0.5)
-
-
-def _family(home: Path) -> list[psutil.Process]:
-    """Return every process that runs on this home."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("ENERGY_PLATFORM_HOME") == str(home):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    home = tmp_path_factory.mktemp("home")
-    environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
-    with (home / "up.log").open("w") as output:
-        process = subprocess.Popen(
-            [_script(), "up"], env=environment, stdout=output, stderr=output, text=True
-        )
-    try:
-        yield Platform(home, process, environment)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    with started(tmp_path_factory.mktemp("home")) as running:
+        yield running
 
 
-def test_every_source_flows_soon_after_the_start(platform: Platform) -> None:
-    log = platform.home / "up.log"
-    _wait_for("word of the UI", lambda: "Dagster UI: http://127.0.0.1" in log.read_text(),
-              START_SECONDS)  # fmt: skip
-    _wait_for("rows of every source", lambda: all(one.rows for one in platform.sources().values()),
-              START_SECONDS)  # fmt: skip
+def test_every_source_flows_soon_after_the_start(platform: RunningPlatform) -> None:
+    wait_until_flowing(platform)
     assert sorted(platform.sources()) == SOURCES
 
 
-def test_the_command_line_shows_processes_and_sources(platform: Platform) -> None:
+def test_the_command_line_shows_processes_and_sources(platform: RunningPlatform) -> None:
     answer = platform.command("status", "--json")
     assert answer.returncode == 0, answer.stderr
     status = json.loads(answer.stdout)
@@ -174,15 +75,14 @@ def test_the_command_line_shows_processes_and_sources(platform: Platform) -> Non
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_source_reaches_both_stores(platform: Platform, name: str) -> None:
+def test_every_source_reaches_both_stores(platform: RunningPlatform, name: str) -> None:
     source = market_source(name)
     assert platform.stored(source).height > 0
-    hot = SqliteHotStore(platform.home / "hot.sqlite")
-    _wait_for("hot points", lambda: hot.read(measurement(source)).height, RECOVERY_SECONDS)
-    assert hot.latest(measurement(source)).height > 0
+    wait_for("hot points", lambda: platform.hot(source).height, RECOVERY_SECONDS)
+    assert platform.batches.hot_store.latest(measurement(source)).height > 0
 
 
-def test_dagster_shows_groups_lineage_and_metadata(platform: Platform) -> None:
+def test_dagster_shows_groups_lineage_and_metadata(platform: RunningPlatform) -> None:
     nodes = platform.query(
         """{ assetNodes { assetKey { path } groupName dependencyKeys { path }
              assetMaterializations(limit: 1) { metadataEntries { label } } } }"""
@@ -198,7 +98,7 @@ def test_dagster_shows_groups_lineage_and_metadata(platform: Platform) -> None:
         assert {"dagster/row_count", "lag_seconds", "landing_offsets"} <= labels
 
 
-def test_all_checks_of_every_source_turn_green(platform: Platform) -> None:
+def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> None:
     green: set[tuple[str, str]] = set()
 
     def all_green() -> bool:
@@ -218,10 +118,12 @@ def test_all_checks_of_every_source_turn_green(platform: Platform) -> None:
             (n, check) for n in SOURCES for check in ("rows_valid", "batch_parsed", "layout_known")
         }
 
-    _wait_for("green checks", all_green, RECOVERY_SECONDS)
+    wait_for("green checks", all_green, RECOVERY_SECONDS)
 
 
-def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(platform: Platform) -> None:
+def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
+    platform: RunningPlatform,
+) -> None:
     port = platform.option("simulator", "--http-port")
     for kind in ("bad_row", "malformed"):
         httpx.post(
@@ -232,13 +134,15 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(platform: 
     def trades() -> SourceStatus:
         return platform.sources()["nord_pool_intraday_trade"]
 
-    _wait_for("quarantine", lambda: trades().quarantined >= 2, RECOVERY_SECONDS)
+    wait_for("quarantine", lambda: trades().quarantined >= 2, RECOVERY_SECONDS)
     before = trades().rows
-    _wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
+    wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
 
 
 @pytest.mark.parametrize("names", [PROCESSES[:3], PROCESSES[3:6]], ids="+".join)
-def test_killed_processes_come_back_and_data_flows_on(platform: Platform, names: list[str]) -> None:
+def test_killed_processes_come_back_and_data_flows_on(
+    platform: RunningPlatform, names: list[str]
+) -> None:
     pids = {name: platform.pid(name) for name in names}
     for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
@@ -246,12 +150,14 @@ def test_killed_processes_come_back_and_data_flows_on(platform: Platform, names:
     def all_are_new() -> bool:
         return all(platform.pid(name) not in {0, pid} for name, pid in pids.items())
 
-    _wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
+    wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
     assert {platform.processes()[name].restarts for name in names} == {1}
-    _wait_until_everything_fast_has_moved(platform)
+    wait_until_everything_fast_has_moved(platform)
 
 
-def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Platform) -> None:
+def test_workers_killed_in_mid_run_free_their_group_within_seconds(
+    platform: RunningPlatform,
+) -> None:
     # Valkey's command line says where it listens, e.g. `valkey-server 127.0.0.1:41081`.
     address = psutil.Process(platform.pid("broker")).cmdline()[0]
     broker = Redis(port=int(address.rpartition(":")[2]), decode_responses=True)
@@ -279,16 +185,16 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(platform: Pla
     for _ in range(10):
         if caught := kill_in_mid_run():
             break
-        _wait_until_everything_fast_has_moved(platform)
+        wait_until_everything_fast_has_moved(platform)
     assert caught
-    _wait_for("end", lambda: all(status(run_id) == "FAILURE" for run_id in caught), FREED_SECONDS)
-    _wait_until_everything_fast_has_moved(platform)
+    wait_for("end", lambda: all(status(run_id) == "FAILURE" for run_id in caught), FREED_SECONDS)
+    wait_until_everything_fast_has_moved(platform)
 
 
-def test_nothing_was_lost_and_nothing_stored_twice(platform: Platform) -> None:
+def test_nothing_was_lost_and_nothing_stored_twice(platform: RunningPlatform) -> None:
     market_time = platform.freeze()
     frozen_at = datetime.now(UTC)
-    _wait_until_quiet(platform)
+    wait_until_quiet(platform)
     journal = platform.journal()
     for name in SOURCES:
         source = market_source(name)
@@ -313,39 +219,22 @@ def test_nothing_was_lost_and_nothing_stored_twice(platform: Platform) -> None:
         assert found.stored > 0
 
 
-def test_the_hot_copy_agrees_with_the_warehouse(platform: Platform) -> None:
-    hot = SqliteHotStore(platform.home / "hot.sqlite")
+def test_the_hot_copy_agrees_with_the_warehouse(platform: RunningPlatform) -> None:
     # A day less than the hot store's days: the oldest are on their way out.
     since = datetime.now(UTC) - timedelta(days=Settings().hot_days - 1)
     for source in market_sources().values():
         recent = pl.col(source.event_time) >= since
-        points = hot.read(measurement(source)).filter(recent)
+        points = platform.hot(source).filter(recent)
         series = [*source.tags, source.event_time]
         stored = platform.stored(source).filter(recent).select(series).unique()
         assert points.height == stored.height, source.name
 
 
-def test_ctrl_c_leaves_no_process_behind(platform: Platform) -> None:
-    assert len(_family(platform.home)) > len(PROCESSES)
+def test_ctrl_c_leaves_no_process_behind(platform: RunningPlatform) -> None:
+    assert len(family(platform.home)) > len(PROCESSES)
     platform.process.send_signal(signal.SIGINT)
     assert platform.process.wait(60) == 0
-    assert _family(platform.home) == []
-
-
-def _wait_until_everything_fast_has_moved(platform: Platform) -> None:
-    """Wait until streams and seconds have been landed and stored anew."""
-    fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
-
-    def committed() -> dict[str, int]:
-        sources = platform.sources()
-        return {name: sources[name].committed_offset for name in fast}
-
-    before = committed()
-    _wait_for(
-        "new data",
-        lambda: all(now > before[name] for name, now in committed().items()),
-        RECOVERY_SECONDS,
-    )
+    assert family(platform.home) == []
 
 
 def _book(events: pl.DataFrame, market_time: datetime) -> pl.DataFrame:
@@ -354,18 +243,3 @@ def _book(events: pl.DataFrame, market_time: datetime) -> pl.DataFrame:
     still_open = pl.col("contract_id").is_in(open_contracts(market_time))
     standing = standing_orders(events.lazy()).filter(still_open).select(*columns, "volume_mw")
     return standing.collect().sort(columns)
-
-
-def _wait_until_quiet(platform: Platform) -> None:
-    """Wait until all that landed is stored, and nothing has landed for a while."""
-    seen: dict[str, int] = {}
-    since = time.monotonic()
-    deadline = since + 300
-    while time.monotonic() - since < QUIET_SECONDS:
-        assert time.monotonic() < deadline, "the platform does not come to rest"
-        time.sleep(1)
-        sources = platform.sources().values()
-        landed = {one.name: one.landed_offset for one in sources}
-        behind = [one for one in sources if one.committed_offset < one.landed_offset]
-        if landed != seen or behind:
-            seen, since = landed, time.monotonic()

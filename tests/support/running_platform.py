@@ -1,0 +1,197 @@
+"""A platform that `energy-platform up` runs, on whatever stores; how tests look at it and wait.
+
+What a test holds it to is the test's business; `platform_run` starts one without its command line.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import psutil
+
+from energy_platform.market_source import MarketSource
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.registry import market_sources
+from energy_platform.settings import Settings
+from energy_platform.simulator.journal import Journal
+from energy_platform.status import SourceStatus, source_statuses
+from energy_platform.stores import open_micro_batches
+from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
+from energy_platform.tables import market_table, measurement
+
+START_SECONDS = 240.0
+RECOVERY_SECONDS = 120.0
+QUIET_SECONDS = 20.0
+"""How long nothing may land before the platform counts as at rest."""
+
+
+@dataclass
+class RunningPlatform:
+    """A platform that was started by `energy-platform up`.
+
+    Attributes:
+        home: Its folder.
+        process: The command.
+        environment: What it was started with.
+        batches: The same stores, opened by the test.
+    """
+
+    home: Path
+    process: subprocess.Popen[str]
+    environment: Mapping[str, str]
+    batches: MicroBatches = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batches = open_micro_batches(self.settings)
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings, as its environment says them."""
+        prefix = "ENERGY_PLATFORM_"
+        said = {n.removeprefix(prefix).lower(): v for n, v in self.environment.items()
+                if n.startswith(prefix)}  # fmt: skip
+        return Settings.model_validate(
+            {n: v for n, v in said.items() if n in Settings.model_fields}
+        )
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [script(), *arguments], env=self.environment, capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+
+    def sources(self) -> dict[str, SourceStatus]:
+        return {one.name: one for one in source_statuses(self.settings, self.batches)}
+
+    def processes(self) -> dict[str, ProcessStatus]:
+        return {one.name: one for one in Supervisor(self.home).statuses()}
+
+    def pid(self, name: str) -> int:
+        return self.processes()[name].pid
+
+    def option(self, process: str, option: str) -> str:
+        command = psutil.Process(self.pid(process)).cmdline()
+        return command[command.index(option) + 1]
+
+    def freeze(self) -> datetime:
+        """Stop market time; return it."""
+        port = self.option("simulator", "--http-port")
+        answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze").raise_for_status()
+        return datetime.fromisoformat(answer.json()["market_time"])
+
+    def query(self, graphql: str) -> Any:
+        """Ask Dagster's UI server, once it is there."""
+        url = f"http://127.0.0.1:{self.option('webserver', '--port')}/graphql"
+        answers: list[Any] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                answers.append(httpx.post(url, json={"query": graphql}, timeout=30).json())
+            return bool(answers)
+
+        wait_for("answer of the UI", answered, RECOVERY_SECONDS)
+        assert "errors" not in answers[0], answers[0]
+        return answers[0]["data"]
+
+    def stored(self, source: MarketSource) -> pl.DataFrame:
+        return self.batches.warehouse.scan(market_table(source)).collect()
+
+    def hot(self, source: MarketSource) -> pl.DataFrame:
+        return self.batches.hot_store.read(measurement(source))
+
+    def journal(self) -> Journal:
+        return Journal(self.home / "simulator" / "journal")
+
+
+def script() -> str:
+    return str(Path(sys.executable).parent / "energy-platform")
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {seconds:.0f} s"
+        time.sleep(0.5)
+
+
+def family(home: Path) -> list[psutil.Process]:
+    """Return every process that runs on this home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("ENERGY_PLATFORM_HOME") == str(home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@contextmanager
+def started(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[RunningPlatform]:
+    """Run `energy-platform up` for as long as the context lasts.
+
+    Args:
+        home: An empty folder.
+        settings: Variables beside those of this process.
+    """
+    environment = {**os.environ, **(settings or {}), "ENERGY_PLATFORM_HOME": str(home)}
+    with (home / "up.log").open("w") as output:
+        process = subprocess.Popen(
+            [script(), "up"], env=environment, stdout=output, stderr=output, text=True
+        )
+    try:
+        yield RunningPlatform(home, process, environment)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def wait_until_flowing(platform: RunningPlatform) -> None:
+    """Wait until the start is told of and every source has rows."""
+    log = platform.home / "up.log"
+    wait_for("word of the UI", lambda: "Dagster UI: http://127.0.0.1" in log.read_text(),
+             START_SECONDS)  # fmt: skip
+    wait_for("rows of every source", lambda: all(one.rows for one in platform.sources().values()),
+             START_SECONDS)  # fmt: skip
+
+
+def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
+    """Wait until streams and seconds have been landed and stored anew."""
+    fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
+
+    def committed() -> dict[str, int]:
+        sources = platform.sources()
+        return {name: sources[name].committed_offset for name in fast}
+
+    before = committed()
+    wait_for(
+        "new data",
+        lambda: all(now > before[name] for name, now in committed().items()),
+        RECOVERY_SECONDS,
+    )
+
+
+def wait_until_quiet(platform: RunningPlatform) -> None:
+    """Wait until all that landed is in both stores, and nothing has landed for a while."""
+    landing, sources = platform.batches.landing, market_sources().values()
+    seen: dict[str, int] = {}
+    since = time.monotonic()
+    deadline = since + 300
+    while time.monotonic() - since < QUIET_SECONDS:
+        assert time.monotonic() < deadline, "the platform does not come to rest"
+        time.sleep(1)
+        landed = {source.name: landing.log(source.name).end_offset() for source in sources}
+        if landed != seen or any(platform.batches.is_behind(source) for source in sources):
+            seen, since = landed, time.monotonic()
