@@ -1,0 +1,9 @@
+{# Written by `energy-platform dbt-sources`; not to be edited. #}
+
+select
+    delivery_start,
+    delivery_end,
+    system_imbalance_mw,
+    received_at,
+    landing_offset
+from {{ latest_revision('ceps_imbalance') }} as latest

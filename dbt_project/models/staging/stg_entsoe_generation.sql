@@ -1,0 +1,13 @@
+{# Written by `energy-platform dbt-sources`; not to be edited. #}
+
+select
+    delivery_start,
+    delivery_end,
+    bidding_zone,
+    production_type,
+    direction,
+    resolution,
+    power_mw,
+    received_at,
+    landing_offset
+from {{ latest_revision('entsoe_generation') }} as latest

@@ -1,0 +1,11 @@
+{# Written by `energy-platform dbt-sources`; not to be edited. #}
+
+select
+    delivery_start,
+    delivery_end,
+    price_eur_per_mwh,
+    volume_mwh,
+    emergency_state,
+    received_at,
+    landing_offset
+from {{ latest_revision('ote_intraday_price') }} as latest

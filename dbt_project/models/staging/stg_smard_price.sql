@@ -1,0 +1,11 @@
+{# Written by `energy-platform dbt-sources`; not to be edited. #}
+
+select
+    delivery_start,
+    delivery_end,
+    bidding_zone,
+    price_eur_per_mwh,
+    published_at,
+    received_at,
+    landing_offset
+from {{ latest_revision('smard_price') }} as latest

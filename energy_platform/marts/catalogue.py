@@ -1,0 +1,122 @@
+"""What marts there are: read from the YAML beside their SQL, which dbt reads too."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import polars as pl
+import yaml
+
+import energy_platform
+from energy_platform.market_rows import INSTANT
+from energy_platform.market_source import ColumnInfo
+from energy_platform.units import unit_of
+from energy_platform.warehouse.protocol import Table
+
+_TYPES: Final[Mapping[str, pl.DataType]] = {
+    "timestamp": INSTANT,
+    "date": pl.Date(),
+    "string": pl.String(),
+    "integer": pl.Int64(),
+    "float": pl.Float64(),
+    "boolean": pl.Boolean(),
+}
+"""Types as the YAML names them, for both engines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MartTest:
+    """A test that dbt holds a mart against after it has built it.
+
+    Attributes:
+        name: Its name in dbt and in Dagster.
+        blocks: Whether the mart is wrong where it fails, or only worth a look.
+    """
+
+    name: str
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mart:
+    """One mart.
+
+    Attributes:
+        name: Its name in the catalogue, in dbt and in Dagster.
+        description: What it holds.
+        key: Columns that tell one row from another.
+        event_time: The instant by whose UTC day it is rebuilt and read.
+        columns: Its columns with units and descriptions, in order.
+        dtypes: Their polars types.
+        upstream: The market sources that it is made of, and which days of it a source's day has a
+            say in: 0 the same, 1 the next.
+        tests: What it is held against.
+    """
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    event_time: str
+    columns: tuple[ColumnInfo, ...]
+    dtypes: Mapping[str, pl.DataType]
+    upstream: Mapping[str, Sequence[int]]
+    tests: tuple[MartTest, ...]
+
+    @property
+    def table(self) -> Table:
+        """The warehouse's table of the mart."""
+        return Table(
+            name=f"marts/{self.name}", dtypes=dict(self.dtypes), event_time=self.event_time
+        )
+
+
+def project_folder() -> Path:
+    """Return the dbt project: in a checkout beside the library, in an installed library inside."""
+    package = Path(energy_platform.__file__).resolve().parent
+    beside = package.parent / "dbt_project"
+    return beside if beside.is_dir() else package / "dbt_project"
+
+
+@cache
+def marts() -> Mapping[str, Mart]:
+    """Return every mart by name, in alphabetical order."""
+    files = sorted((project_folder() / "models" / "marts").glob("*.yml"))
+    found = [
+        _mart(model)
+        for file in files
+        for model in yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader).get("models", ())
+    ]
+    return MappingProxyType({mart.name: mart for mart in found})
+
+
+def _mart(model: Mapping[str, Any]) -> Mart:
+    about, columns = model["config"]["meta"], model["columns"]
+    dtypes = {column["name"]: _TYPES[column["data_type"]] for column in columns}
+    tests = [*model.get("data_tests", ())]
+    tests += [test for column in columns for test in column.get("data_tests", ())]
+    return Mart(
+        name=model["name"],
+        description=" ".join(model["description"].split()),
+        key=tuple(about["key"]),
+        event_time=about["event_time"],
+        columns=tuple(
+            ColumnInfo(
+                name=column["name"],
+                type=str(dtypes[column["name"]]),
+                unit=unit_of(column["name"]),
+                description=column["description"],
+                nullable=column["name"] not in about["key"],
+            )
+            for column in columns
+        ),
+        dtypes=MappingProxyType(dtypes),
+        upstream=MappingProxyType({**about["upstream"]}),
+        tests=tuple(_test(said) for test in tests for said in test.values()),
+    )
+
+
+def _test(said: Mapping[str, Any]) -> MartTest:
+    return MartTest(name=said["name"], blocks=said.get("config", {}).get("severity") != "warn")

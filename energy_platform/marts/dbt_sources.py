@@ -1,0 +1,187 @@
+"""The part of the dbt project that follows from the market sources: written, never edited.
+
+`sources.yml` with each source's columns, units and freshness; one staging view per source; and the
+macro that knows their keys. `energy-platform dbt-sources` writes them, and a test says when they
+drift.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from energy_platform.formats.entsoe_codes import BORDERS
+from energy_platform.market_rows import PROVENANCE_COLUMNS
+from energy_platform.market_source import ColumnInfo, MarketSource
+
+_WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
+_WEEK_DAYS: Final = 7
+_DAY: Final = timedelta(days=1)
+
+
+def generated_files(sources: Iterable[MarketSource]) -> dict[Path, str]:
+    """Return what the generated files have to hold, by their paths inside the project."""
+    known = list(sources)
+    staging = Path("models/staging")
+    return {
+        staging / "sources.yml": _yaml({"sources": [_sources(known)]}),
+        staging / "staging.yml": _yaml({"models": [_staging_model(source) for source in known]}),
+        Path("macros/contracts.sql"): _contracts(known),
+        Path("models/border.sql"): _borders(),
+        **{staging / f"stg_{source.name}.sql": _staging_view(source) for source in known},
+    }
+
+
+def differing_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
+    """Return the generated files that are missing, left over, or not as they have to be."""
+    wanted = generated_files(sources)
+    there = {file.relative_to(project) for file in (project / "models/staging").iterdir()}
+    return sorted(
+        path
+        for path in wanted.keys() | there
+        if path not in wanted
+        or not (project / path).is_file()
+        or (project / path).read_text("utf-8") != wanted[path]
+    )
+
+
+def write_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
+    """Bring the generated files up to date; return those that were not."""
+    known = list(sources)
+    wanted, differing = generated_files(known), differing_files(project, known)
+    for path in differing:
+        file = project / path
+        if path in wanted:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(wanted[path], "utf-8")
+        else:
+            file.unlink()
+    return differing
+
+
+def _sources(sources: Iterable[MarketSource]) -> dict[str, Any]:
+    on_bigquery = "target.type == 'bigquery'"
+    return {
+        "name": "sources",
+        "description": "Every revision of every row that the market sources have brought.",
+        "schema": f"{{{{ target.schema if {on_bigquery} else 'sources' }}}}",
+        "tables": [_source(source) for source in sources],
+    }
+
+
+def _source(source: MarketSource) -> dict[str, Any]:
+    late = _minutes(_longest_silence(source))
+    return {
+        "name": source.name,
+        "description": f"{source.description} {source.provider.name}; terms: {source.terms}.",
+        "config": {
+            "meta": {"key": [*source.key], "event_time": source.event_time},
+            "loaded_at_field": "received_at",
+            "freshness": {
+                "warn_after": {"count": late, "period": "minute"},
+                # BigQuery wants a bound on the partitions, and this one leaves none out.
+                "filter": f"{source.event_time} >= timestamp '1800-01-01 00:00:00+00:00'",
+            },
+        },
+        "columns": [_column(column) for column in source.columns],
+    }
+
+
+def _longest_silence(source: MarketSource) -> timedelta:
+    """Return how long a source that is on time may bring nothing."""
+    if source.publication is None:
+        return source.expected_lag
+    days = sorted(source.publication.weekdays)
+    gaps = [
+        (after - day) % _WEEK_DAYS or _WEEK_DAYS
+        for day, after in zip(days, [*days[1:], days[0]], strict=True)
+    ]
+    return max(gaps) * _DAY + source.expected_lag
+
+
+def _minutes(span: timedelta) -> int:
+    return max(1, round(span / timedelta(minutes=1)))
+
+
+def _staging_model(source: MarketSource) -> dict[str, Any]:
+    return {
+        "name": f"stg_{source.name}",
+        "description": f"{source.description} The latest revision of each key.",
+        "config": {"meta": {"key": [*source.key], "event_time": source.event_time}},
+        "columns": [_column(column) for column in source.columns],
+        "data_tests": [
+            {
+                "unique_key": {
+                    "name": f"stg_{source.name}_has_one_row_per_key",
+                    "arguments": {"key": [*source.key]},
+                    "config": {"tags": ["staging"]},
+                }
+            }
+        ],
+    }
+
+
+def _column(column: ColumnInfo) -> dict[str, Any]:
+    described = f"{column.description} [{column.unit}]" if column.unit else column.description
+    return {
+        "name": column.name,
+        "description": described,
+        **({"config": {"meta": {"unit": column.unit}}} if column.unit else {}),
+    }
+
+
+def _staging_view(source: MarketSource) -> str:
+    columns = ",\n    ".join(
+        [name for name in source.dtypes if name not in PROVENANCE_COLUMNS] + [*PROVENANCE_COLUMNS]
+    )
+    return (
+        f"{{# {_WRITTEN} #}}\n\nselect\n    {columns}\n"
+        f"from {{{{ latest_revision('{source.name}') }}}} as latest\n"
+    )
+
+
+def _contracts(sources: Iterable[MarketSource]) -> str:
+    return "\n".join(
+        [
+            f"{{# What tells rows of each source apart and orders them. {_WRITTEN} #}}",
+            "{% macro contract(source_name) %}",
+            "    {%- set contracts = {",
+            *(f"        {line}," for line in _contract_lines(sources)),
+            "    } -%}",
+            "    {{- return(contracts[source_name]) -}}",
+            "{% endmacro %}\n",
+        ]
+    )
+
+
+def _contract_lines(sources: Iterable[MarketSource]) -> Iterator[str]:
+    for source in sources:
+        about: Mapping[str, object] = {
+            "key": [*source.key],
+            "event_time": source.event_time,
+            "revision": source.revision or "",
+        }
+        yield f"'{source.name}': {about!r}"
+
+
+def _borders() -> str:
+    pairs = [
+        f"select '{one}' as from_zone, '{other}' as to_zone"
+        for pair in BORDERS
+        for one, other in (pair, pair[::-1])
+    ]
+    config = "{{ config(materialized='ephemeral') }}"
+    return f"{{# {_WRITTEN} #}}\n{config}\n\n" + "\nunion all ".join(pairs) + "\n"
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    text = yaml.dump(
+        {"version": 2, **content},
+        Dumper=yaml.CSafeDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+    )
+    return f"# {_WRITTEN}\n{text}"

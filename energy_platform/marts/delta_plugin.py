@@ -1,0 +1,150 @@
+"""dbt-duckdb's door to Delta tables: sources and marts as views, and marts written back.
+
+A view reads the files of one version of a table by DuckDB's own Parquet scan, so filters and
+column choices reach the row groups, and all models of a run see the same rows. `_place` is where a
+row stands in its file; it tells apart two rows of one message that speak of the same key.
+
+A mart is one Delta commit: readers see the table before it or after it. The database itself is in
+memory, and nothing of it is kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.adapters.duckdb.utils import TargetConfig
+from deltalake import DeltaTable, WriterProperties, write_deltalake
+from duckdb import DuckDBPyConnection
+
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.registry import market_sources
+from energy_platform.settings import settings
+from energy_platform.tables import market_table
+from energy_platform.warehouse.protocol import Table
+
+SOURCES: Final = "sources"
+"""The schema of the market sources' views."""
+
+_TYPES: Final[Mapping[pl.DataType, str]] = {
+    pl.Datetime("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
+    pl.Date(): "DATE",
+    pl.String(): "VARCHAR",
+    pl.Int64(): "BIGINT",
+    pl.Float64(): "DOUBLE",
+    pl.Boolean(): "BOOLEAN",
+}
+_CONFIGURATION: Final = {
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 1 day",
+    # How long a reader may go on with the files that it began with.
+    "delta.deletedFileRetentionDuration": "interval 6 hours",
+}
+_WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
+
+
+class MartError(EnergyPlatformError):
+    """A model's columns are not those that its YAML says."""
+
+
+class Plugin(BasePlugin):
+    """Shows Delta tables to dbt-duckdb, and keeps its marts in such."""
+
+    def configure_connection(self, conn: DuckDBPyConnection) -> None:
+        """Make a view of every market source, and of every mart that is there."""
+        self._connection = conn
+        conn.execute("set global TimeZone = 'UTC'")
+        conn.execute(f'create schema "{SOURCES}"')
+        for source in market_sources().values():
+            conn.execute(_view(SOURCES, source.name, market_table(source), place=", _place"))
+        schema = self.creds.schema
+        conn.execute(f'create schema if not exists "{schema}"')
+        for mart in marts().values():
+            if _files(mart.table):
+                conn.execute(_view(schema, mart.name, mart.table))
+
+    def store(self, target_config: TargetConfig) -> None:
+        """Commit what a model has made, and show the whole mart in its place.
+
+        The model's table is named by the location; `days` of the configuration are those that it
+        holds, or None where it holds all.
+        """
+        relation, made = target_config.relation, target_config.location.path
+        mart = marts()[relation.identifier]
+        with self._connection.cursor() as cursor:
+            _write(cursor, made, mart, target_config.config["days"])
+            cursor.execute(f"drop table {made}")
+            cursor.execute(_view(relation.schema, mart.name, mart.table))
+
+
+def _write(
+    cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str] | None
+) -> None:
+    """Commit a table of the database as the whole mart, or in the place of some days of it."""
+    columns = cursor.execute(f"describe {made}").fetchall()
+    found = {name: dtype for name, dtype, *_ in columns}
+    wanted = {name: _TYPES[dtype] for name, dtype in mart.dtypes.items()}
+    if found != wanted:
+        wrong = sorted(found.items() ^ wanted.items())
+        raise MartError(f"{mart.name} and its YAML differ in {wrong}")
+    rows = cursor.sql(f"select {', '.join(mart.dtypes)} from {made} order by {mart.event_time}")
+    folder = _folder(mart.table)
+    if days is None or not DeltaTable.is_deltatable(str(folder)):
+        write_deltalake(
+            folder,
+            rows,
+            mode="overwrite",
+            schema_mode="overwrite",
+            configuration=_CONFIGURATION,
+            writer_properties=_WRITER,
+        )
+    elif days:
+        write_deltalake(
+            folder,
+            rows,
+            mode="overwrite",
+            predicate=" OR ".join(_ranges(mart.event_time, days)),
+            writer_properties=_WRITER,
+        )
+
+
+def _ranges(event_time: str, days: Sequence[str]) -> Iterator[str]:
+    """Yield a condition for each run of days that follow one another."""
+    ordered = sorted({date.fromisoformat(day) for day in days})
+    firsts = [day for day in ordered if day - timedelta(days=1) not in ordered]
+    lasts = [day for day in ordered if day + timedelta(days=1) not in ordered]
+    for first, last in zip(firsts, lasts, strict=True):
+        until = last + timedelta(days=1)
+        yield (
+            f"({event_time} >= '{first}T00:00:00Z' AND {event_time} < '{until}T00:00:00Z')"
+        )
+
+
+def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
+    """Return the statement that shows a Delta table; one that isn't there has no rows."""
+    files = _files(table)
+    if files:
+        listed = ", ".join("'{}'".format(file.replace("'", "''")) for file in files)
+        there = set(DeltaTable(_folder(table)).schema().to_arrow().names)
+        rows = f"from read_parquet([{listed}], union_by_name=true, file_row_number=true)"
+    else:
+        there, rows = set(), "from (select 0 as file_row_number) where false"
+    columns = ", ".join(
+        f'"{column}"' if column in there else f'cast(null as {_TYPES[dtype]}) as "{column}"'
+        for column, dtype in table.dtypes.items()
+    )
+    shown = columns + place.replace("_place", "file_row_number as _place")
+    return f'create or replace view "{schema}"."{name}" as select {shown} {rows}'
+
+
+def _files(table: Table) -> list[str]:
+    """Return the files of a table's newest version; none while there is no table."""
+    folder = _folder(table)
+    return DeltaTable(folder).file_uris() if DeltaTable.is_deltatable(str(folder)) else []
+
+
+def _folder(table: Table) -> Path:
+    return settings().home.absolute() / "warehouse" / table.name
