@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # Another Python makes another environment; a changed lock brings the one that is there up to date.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 READY := $(VENV)/.ready-$(VERSION)
+# The BigQuery emulator that tests run against needs a Python 3.13 of its own; without one they are skipped.
+EMULATOR_PYTHON := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) $(shell command -v python3.13))
+EMULATOR := $(if $(EMULATOR_PYTHON),.venv-emulator/.ready)
 
 .PHONY: up test quick nightly check format bench lock clean
 
@@ -14,10 +17,10 @@ up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 test: quick ## Set up, then run every test, those that start the whole platform last
 	$(BIN)/pytest -m end_to_end
 
-quick: $(READY) ## The tests that start no platform
+quick: $(READY) $(EMULATOR) ## The tests that start no platform
 	$(BIN)/pytest -m "not end_to_end and not nightly" --numprocesses 4 --dist worksteal
 
-nightly: $(READY) ## A backfill beside a collector, and ten thousand mutated payloads for every parser: an hour or two
+nightly: $(READY) $(EMULATOR) ## A backfill beside a collector, and ten thousand mutated payloads for every parser: an hour or two
 	$(BIN)/pytest -m nightly
 	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
 
@@ -38,9 +41,12 @@ lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --extra platform --extra bigquery --extra influxdb --extra dbt --extra grafana \
 		--extra simulator --extra dev --output-file requirements.lock pyproject.toml
+	echo "duckdb==1.5.5" | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+		--no-emit-index-url --no-header --override /dev/stdin \
+		--output-file requirements-emulator.lock requirements-emulator.in
 
 clean:
-	rm -rf $(VENV) .energy_platform
+	rm -rf $(VENV) .venv-emulator .energy_platform
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -49,3 +55,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $(READY)
+
+# The emulator asks for a newer DuckDB than the one that its extensions come with as wheels.
+.venv-emulator/.ready: requirements-emulator.lock
+	$(EMULATOR_PYTHON) -m venv --clear .venv-emulator
+	.venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-emulator.lock
+	.venv-emulator/bin/python -c 'from duckdb_extensions import import_extension as add; [add(name) for name in ("ducklake", "icu", "spatial")]'
+	touch .venv-emulator/.ready

@@ -1,0 +1,100 @@
+"""A BigQuery emulator in a process of its own: local-bigquery, in its own Python environment."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+from urllib.error import URLError
+
+from tests.support.feeds import free_ports
+
+ENVIRONMENT = Path(__file__).parents[2] / ".venv-emulator"
+PROJECT = "emulated"
+
+MISSING = "no BigQuery emulator: Python 3.13 is needed, then `make .venv-emulator/.ready`"
+
+
+def is_installed() -> bool:
+    """Say whether `make .venv-emulator/.ready` has been run, where there is a Python 3.13."""
+    return (ENVIRONMENT / ".ready").exists()
+
+
+@dataclass
+class BigQueryServer:
+    """The emulator; what it has stored outlives its process, its write streams don't.
+
+    Attributes:
+        folder: Where it keeps its data.
+        address: Its REST address.
+        grpc_address: Its Storage API, as host:port.
+    """
+
+    folder: Path
+    _ports: tuple[int, int] = field(
+        default_factory=lambda: cast("tuple[int, int]", tuple(free_ports(2)))
+    )
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._ports[0]}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"127.0.0.1:{self._ports[1]}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    ENVIRONMENT / "bin" / "local-bigquery",
+                    *("--host", "127.0.0.1", "--port", str(self._ports[0])),
+                    *("--grpc-port", str(self._ports[1]), "--project", PROJECT),
+                    *("--data-dir", self.folder / "data"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        give_up_at = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > give_up_at:
+                self.kill()
+                raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it and its children at once, as a lost machine would."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(timeout=30)
+        self._process = None
+
+    def _answers(self) -> bool:
+        url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"
+        try:
+            with urllib.request.urlopen(url, timeout=1) as reply:
+                return reply.status == 200
+        except (URLError, OSError):
+            return False
+
+
+@contextlib.contextmanager
+def bigquery_server(folder: Path) -> Iterator[BigQueryServer]:
+    """Run the emulator on free ports, with its data below a folder, until the context ends."""
+    server = BigQueryServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
