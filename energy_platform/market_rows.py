@@ -22,8 +22,8 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
 """Columns that say where a row came from; they are no part of what the market said."""
 
-
-_OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+"""Between these two is every instant that a market table holds."""
 
 
 class MarketRows(pa.DataFrameModel):
@@ -53,7 +53,7 @@ class MarketRows(pa.DataFrameModel):
     @classmethod
     def instants_are_of_our_time(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """A unit mistaken for another makes years that no calendar has and no store reads back."""
-        instants = selectors.datetime().is_between(*_OUR_TIME).fill_null(value=True)
+        instants = selectors.datetime().is_between(*OUR_TIME).fill_null(value=True)
         return data.lazyframe.select(pl.all_horizontal(pl.lit(value=True), instants))
 
 

@@ -1,50 +1,197 @@
-"""The way out: every revision of a table's rows, by the Storage Read API."""
+"""The way out: lazy frames whose rows are read once they are collected, and no earlier.
+
+A frame is the table of the moment at which it is collected, as one snapshot: all that had been
+committed by then is in it, nothing of what came later. So it is never older than the `scan` that
+made it, and collected twice it may be newer the second time. (Delta's is the table of the moment of
+the `scan`. An instant of one machine's clock can't name such a moment to another: a table read as
+of our own "now" could lack what we have just committed.)
+
+Filters and column choices that follow are told to BigQuery, where they can be; all of a predicate
+is applied once more to what comes back.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 from google.api_core import exceptions
 from google.cloud.bigquery_storage_v1 import types
+from polars.io.plugins import register_io_source
 
+from energy_platform.warehouse.bigquery import queries
 from energy_platform.warehouse.bigquery.client import Clients, patiently
+from energy_platform.warehouse.bigquery.filters import Filter, filters
+from energy_platform.warehouse.bigquery.history_sql import Asked, bounds, question_sql
+from energy_platform.warehouse.bigquery.queries import ReadBudget
 from energy_platform.warehouse.bigquery.schema import PLACE, reference
 from energy_platform.warehouse.protocol import Table
+from energy_platform.warehouse.question import Question
+
+STREAM_SECONDS: Final = 300.0
+"""How long a stream may be silent, or at all; one that moved is then taken up again."""
+
+_LANDING_ORDER: Final = ("landing_offset", PLACE)
 
 
 def scan(clients: Clients, table: Table) -> pl.LazyFrame:
-    """Return every revision in landing order; nothing where there is no table yet."""
-    where = reference(clients, table)
+    """Return every revision in landing order, lazily, by the Storage Read API.
+
+    Filters on event time prune partitions. Where a table wants such a filter, an unfiltered scan
+    names the bounds of all that the checks let pass, and so reads the whole table.
+    """
+    dtypes = {**table.dtypes, PLACE: pl.Int64()}
+
+    def read(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size  # BigQuery's own are of some thousand rows
+        columns = with_columns or list(dtypes)
+        told = _told(predicate, n_rows, dtypes)
+        batches = _stored_rows(clients, table, columns, told)
+        yield from _frames(batches, columns, dtypes, predicate, n_rows)
+
+    frame = register_io_source(read, schema=dtypes)
+    return frame.sort(_LANDING_ORDER).select(*table.dtypes)
+
+
+def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
+    """Return the one row per key that is asked for, lazily, by a query.
+
+    Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
+    """
+    table = question.table
+
+    def read(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size
+        columns = with_columns or list(table.dtypes)
+        asked = Asked(columns=columns, filters=_told(predicate, n_rows, table.dtypes), limit=n_rows)
+        batches = _answers(clients, question, asked, budget)
+        yield from _frames(batches, columns, table.dtypes, predicate, n_rows)
+
+    return register_io_source(read, schema=table.dtypes)
+
+
+def _told(
+    predicate: pl.Expr | None, n_rows: int | None, dtypes: Mapping[str, pl.DataType]
+) -> Sequence[Filter]:
+    """Return what BigQuery is told of a predicate; nothing, where a number of rows comes first."""
+    return [] if predicate is None or n_rows is not None else filters(predicate, dtypes)
+
+
+def _answers(
+    clients: Clients, question: Question, asked: Asked, budget: ReadBudget
+) -> Iterator[pa.RecordBatch]:
+    where = reference(clients, question.table)
+    stored = _stored_columns(clients, question.table)
+    if stored is None:
+        return
+    sql = question_sql(question, asked, table_id=str(where), stored=stored)
+    yield from queries.run(clients, sql, what=question.table.name, budget=budget)
+
+
+def _stored_rows(
+    clients: Clients, table: Table, columns: Collection[str], told: Sequence[Filter]
+) -> Iterator[pa.RecordBatch]:
     try:
-        stored = {field.name for field in patiently(clients.rest.get_table, where).schema}
-    except exceptions.NotFound:
-        return pl.LazyFrame(schema=table.dtypes)
-    session = patiently(
+        session = _session(clients, table, columns, told)
+    except (exceptions.NotFound, exceptions.InvalidArgument):
+        # There is no table yet, or it lacks a column.
+        stored = _stored_columns(clients, table)
+        if stored is None:
+            return
+        there = [name for name in columns if name in stored]
+        told = [each for each in told if each.columns <= stored]
+        session = _session(clients, table, there or [PLACE], told)
+    for stream in session.streams:
+        yield from _pages(clients, session, stream.name)
+
+
+def _session(
+    clients: Clients, table: Table, columns: Collection[str], told: Sequence[Filter]
+) -> types.ReadSession:
+    where = reference(clients, table)
+    conditions = [each.sql for each in told]
+    if table.is_large:
+        conditions.append(bounds(table))
+    session: types.ReadSession = patiently(
         clients.reader.create_read_session,
         parent=f"projects/{clients.rest.project}",
         read_session=types.ReadSession(
             table=f"projects/{where.project}/datasets/{where.dataset_id}/tables/{where.table_id}",
             data_format=types.DataFormat.ARROW,
             read_options=types.ReadSession.TableReadOptions(
-                selected_fields=[*(name for name in table.dtypes if name in stored), PLACE]
+                selected_fields=columns, row_restriction=" AND ".join(conditions)
             ),
         ),
         max_stream_count=1,
     )
-    batches: list[pa.RecordBatch] = []
-    for stream in session.streams:
-        rows = clients.reader.read_rows(stream.name).rows(session)
-        batches += [page.to_arrow() for page in rows.pages]
-    dtypes = {**table.dtypes, PLACE: pl.Int64()}
-    frame = (
-        pl.DataFrame(pl.from_arrow(pa.Table.from_batches(batches)))
-        if batches
-        else pl.DataFrame(schema=dtypes)
-    )
-    return (
-        frame.lazy()
-        .with_columns(
-            pl.lit(None, dtype=dtypes[n]).alias(n) for n in dtypes if n not in frame.columns
-        )
-        .cast(dtypes)
-        .sort("landing_offset", PLACE)
-        .select(*table.dtypes)
+    return session
+
+
+def _pages(clients: Clients, session: types.ReadSession, stream: str) -> Iterator[pa.RecordBatch]:
+    """Yield a stream's batches; one that ends before its last row is taken up where it ended."""
+    reached = began = 0
+    while True:
+        # The client library resumes a broken stream by itself; a deadline it leaves to us.
+        rows = clients.reader.read_rows(stream, reached, timeout=STREAM_SECONDS)
+        try:
+            for page in rows.rows(session).pages:
+                reached += page.num_items
+                yield page.to_arrow()
+        except exceptions.DeadlineExceeded:
+            if reached == began:
+                raise
+            began = reached
+        else:
+            return
+
+
+def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:
+    """Return the columns that a table has; None where there is no table yet."""
+    try:
+        stored = patiently(clients.rest.get_table, reference(clients, table))
+    except exceptions.NotFound:
+        return None
+    return frozenset(field.name for field in stored.schema)
+
+
+def _frames(
+    batches: Iterator[pa.RecordBatch],
+    columns: Sequence[str],
+    dtypes: Mapping[str, pl.DataType],
+    predicate: pl.Expr | None,
+    n_rows: int | None,
+) -> Iterator[pl.DataFrame]:
+    """Yield batches as the frames that polars asks for, and one at least.
+
+    The number of rows is that of before the predicate, as polars means it.
+    """
+    wanted = {name: dtypes[name] for name in columns}
+    left = n_rows
+    yield pl.DataFrame(schema=wanted)
+    for batch in batches:
+        frame = _typed(batch, wanted)
+        if left is not None:
+            frame = frame.head(left)
+            left -= frame.height
+        yield frame if predicate is None else frame.filter(predicate)
+        if left == 0:
+            return
+
+
+def _typed(batch: pa.RecordBatch, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return a batch with these columns; null where the table has no such column yet."""
+    frame = pl.DataFrame(pl.from_arrow(batch))
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in wanted.items()
     )

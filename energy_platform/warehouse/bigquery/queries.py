@@ -1,0 +1,114 @@
+"""Queries: what one will cost is known before it runs, and one that costs too much doesn't run."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
+
+from energy_platform.errors import UsageError
+from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
+
+QUERY_SECONDS: Final = 600.0
+"""How long a query may run; BigQuery ends it then."""
+
+USD_PER_TIB_QUERIED: Final = 6.25
+"""On-demand price in most regions, without what is free each month."""
+
+_TIB: Final = 2**40
+_TRIED_SECONDS: Final = 60.0
+_MOST_WAITING: Final = 8
+"""Batches that wait to be taken; a slow reader holds the download back."""
+
+_log = logging.getLogger(__name__)
+
+
+class ReadTooLargeError(UsageError):
+    """A read would scan more than is allowed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBudget:
+    """What one read may scan.
+
+    Attributes:
+        warn_bytes: A read that scans more is logged with its bytes and price before it runs.
+        most_bytes: One that would scan more is refused; none is, if None.
+    """
+
+    warn_bytes: int
+    most_bytes: int | None = None
+
+    def check(self, scanned_bytes: int, what: str, usd_per_tib: float) -> None:
+        """Say what a read will scan, or refuse it.
+
+        Raises:
+            ReadTooLargeError: It would scan too much; the message has the bytes and the price.
+        """
+        said = (
+            f"{what} scans {_readable(scanned_bytes)}, "
+            f"about {scanned_bytes / _TIB * usd_per_tib:.2f} USD on demand"
+        )
+        if self.most_bytes is not None and scanned_bytes > self.most_bytes:
+            raise ReadTooLargeError(
+                f"{said}, and more than {_readable(self.most_bytes)} is refused: "
+                "ask for fewer days or columns, or raise ENERGY_PLATFORM_BIGQUERY_MOST_BYTES"
+            )
+        if scanned_bytes > self.warn_bytes:
+            _log.warning("%s", said)
+
+
+def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterator[pa.RecordBatch]:
+    """Run a query and yield its rows, read by the Storage Read API.
+
+    Args:
+        clients: The ways to BigQuery.
+        sql: The query.
+        what: What it reads, for people.
+        budget: What it may scan. BigQuery holds it to the same, should the table grow meanwhile.
+
+    Raises:
+        ReadTooLargeError: It would scan too much; it has not run.
+        GoogleAPICallError: BigQuery refuses it, or didn't answer in time.
+    """
+    budget.check(dry_run_bytes(clients, sql), what, USD_PER_TIB_QUERIED)
+    job = clients.rest.query(
+        sql,
+        job_config=_job_config(budget),
+        location=clients.location,
+        timeout=CALL_SECONDS,
+        retry=DEFAULT_RETRY.with_timeout(_TRIED_SECONDS),
+        job_retry=DEFAULT_JOB_RETRY.with_timeout(QUERY_SECONDS),
+    )
+    rows = job.result(timeout=QUERY_SECONDS)
+    yield from rows.to_arrow_iterable(
+        bqstorage_client=clients.reader, max_queue_size=_MOST_WAITING, timeout=QUERY_SECONDS
+    )
+
+
+def dry_run_bytes(clients: Clients, sql: str) -> int:
+    """Return how many bytes a query would scan, which costs nothing to ask."""
+    job = patiently(
+        clients.rest.query,
+        sql,
+        job_config=bigquery.QueryJobConfig(dry_run=True, use_query_cache=False),
+        location=clients.location,
+        job_retry=None,
+    )
+    return int(job.total_bytes_processed or 0)
+
+
+def _job_config(budget: ReadBudget) -> bigquery.QueryJobConfig:
+    config = bigquery.QueryJobConfig(
+        job_timeout_ms=int(QUERY_SECONDS * 1000), labels={"reader": "energy-platform"}
+    )
+    if budget.most_bytes is not None:
+        config.maximum_bytes_billed = budget.most_bytes
+    return config
+
+
+def _readable(count: int) -> str:
+    return f"{count / 2**30:,.2f} GiB" if count >= 2**28 else f"{count / 2**20:,.1f} MiB"
