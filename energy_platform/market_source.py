@@ -14,6 +14,7 @@ from functools import cached_property, wraps
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.column_info import ColumnInfo
 from energy_platform.feeds.base import Feed
 from energy_platform.market_rows import PROVENANCE_COLUMNS, MarketRows
 from energy_platform.provider import Provider
@@ -37,17 +38,6 @@ class MarketGroup(StrEnum):
     GRID = "grid"
     GAS = "gas"
     WEATHER = "weather"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnInfo:
-    """One column of a source's table, as the catalogue and the stores describe it."""
-
-    name: str
-    type: str
-    unit: str | None
-    description: str | None
-    nullable: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,10 +44,15 @@
     cross join unnest(generate_timestamp_array({{ start }}, {{ stop }} - interval 1 second, interval 15 minute)) as {{ name }}
 {%- endmacro %}
 
-{# Which of two rows of one message came later; BigQuery keeps no order, so there neither did. #}
+{# The column that says which of two rows of one message came later. #}
 {% macro place() %}{{ return(adapter.dispatch('place')()) }}{% endmacro %}
 {% macro duckdb__place() %}_place{% endmacro %}
-{% macro bigquery__place() %}landing_offset{% endmacro %}
+{% macro bigquery__place() %}landing_place{% endmacro %}
+
+{# What tells apart the numbers of a column in a key; BigQuery doesn't group by FLOAT64. #}
+{% macro groupable(number) %}{{ return(adapter.dispatch('groupable')(number)) }}{% endmacro %}
+{% macro duckdb__groupable(number) %}{{ number }}{% endmacro %}
+{% macro bigquery__groupable(number) %}format('%.17g', if({{ number }} = 0.0, 0.0, {{ number }})){% endmacro %}
 
 {# Day of the week of a date or wall-clock time: Monday 1 to Sunday 7. #}
 {% macro weekday(day) %}{{ return(adapter.dispatch('weekday')(day)) }}{% endmacro %}

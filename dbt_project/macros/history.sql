@@ -48,13 +48,17 @@
 {% macro _last_of_each_key(source_name, condition) %}
     {%- set about = contract(source_name) -%}
     {%- set order = ([about.revision ~ ' desc nulls last'] if about.revision else []) + ['landing_offset desc', place() ~ ' desc'] -%}
+    {%- set alike = [] -%}
+    {%- for name in about.key -%}
+        {%- do alike.append(groupable(name) if name in about.floats else name) -%}
+    {%- endfor -%}
     {%- set rows %}(
         select *
         from {{ source('sources', source_name) }}
         where {{ about.event_time }} >= {{ instant('1800-01-01 00:00:00+00:00') }}
           and {{ condition }}
         qualify row_number() over (
-            partition by {{ about.key | join(', ') }} order by {{ order | join(', ') }}
+            partition by {{ alike | join(', ') }} order by {{ order | join(', ') }}
         ) = 1
     ){% endset -%}
     {{- return(rows) -}}

@@ -1,4 +1,7 @@
-"""What marts there are: read from the YAML beside their SQL, which dbt reads too."""
+"""What marts there are: read from the YAML beside their SQL, which dbt reads too.
+
+Light: the processes that dbt starts read it, and need neither the sources nor their feeds.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +14,12 @@ import polars as pl
 import yaml
 
 import energy_platform
-from energy_platform.market_rows import INSTANT
-from energy_platform.market_source import ColumnInfo
+from energy_platform.column_info import ColumnInfo
 from energy_platform.units import unit_of
 from energy_platform.warehouse.protocol import Table
 
-_TYPES: Final[Mapping[str, pl.DataType]] = {
-    "timestamp": INSTANT,
-    "date": pl.Date(),
+TYPES: Final[Mapping[str, pl.DataType]] = {
+    "timestamp": pl.Datetime("us", "UTC"),
     "string": pl.String(),
     "integer": pl.Int64(),
     "float": pl.Float64(),
@@ -69,7 +70,10 @@ class Mart:
     def table(self) -> Table:
         """The warehouse's table of the mart."""
         return Table(
-            name=f"marts/{self.name}", dtypes=dict(self.dtypes), event_time=self.event_time
+            name=f"marts/{self.name}",
+            dtypes=dict(self.dtypes),
+            event_time=self.event_time,
+            key=self.key,
         )
 
 
@@ -84,17 +88,34 @@ def project_folder() -> Path:
 def marts() -> Mapping[str, Mart]:
     """Return every mart by name, in alphabetical order."""
     files = sorted((project_folder() / "models" / "marts").glob("*.yml"))
-    found = [
-        _mart(model)
-        for file in files
-        for model in yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader).get("models", ())
-    ]
+    found = [_mart(model) for file in files for model in _read(file)["models"]]
     return MappingProxyType({mart.name: mart for mart in found})
+
+
+@cache
+def source_tables() -> Mapping[str, Table]:
+    """Return the warehouse's tables of the market sources, as the project's `sources.yml` says."""
+    (sources,) = _read(project_folder() / "models" / "staging" / "sources.yml")["sources"]
+    return MappingProxyType({source["name"]: _source_table(source) for source in sources["tables"]})
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = yaml.load(file.read_bytes(), Loader=yaml.CSafeLoader)
+    return content
+
+
+def _source_table(source: Mapping[str, Any]) -> Table:
+    return Table(
+        name=source["name"],
+        dtypes={column["name"]: TYPES[column["data_type"]] for column in source["columns"]},
+        event_time=source["config"]["meta"]["event_time"],
+        key=tuple(source["config"]["meta"]["key"]),
+    )
 
 
 def _mart(model: Mapping[str, Any]) -> Mart:
     about, columns = model["config"]["meta"], model["columns"]
-    dtypes = {column["name"]: _TYPES[column["data_type"]] for column in columns}
+    dtypes = {column["name"]: TYPES[column["data_type"]] for column in columns}
     tests = [*model.get("data_tests", ())]
     tests += [test for column in columns for test in column.get("data_tests", ())]
     return Mart(

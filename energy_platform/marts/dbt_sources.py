@@ -14,9 +14,11 @@ import yaml
 
 from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market_rows import PROVENANCE_COLUMNS
+from energy_platform.marts.catalogue import TYPES
 from energy_platform.market_source import ColumnInfo, MarketSource
 
 _WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
+_TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}
 _WEEK_DAYS: Final = 7
 _DAY: Final = timedelta(days=1)
 
@@ -85,7 +87,10 @@ def _source(source: MarketSource) -> dict[str, Any]:
                 "filter": f"{source.event_time} >= timestamp '1800-01-01 00:00:00+00:00'",
             },
         },
-        "columns": [_column(column) for column in source.columns],
+        "columns": [
+            {**_column(column), "data_type": _TYPE_NAMES[source.dtypes[column.name]]}
+            for column in source.columns
+        ],
     }
 
 
@@ -162,6 +167,7 @@ def _contract_lines(sources: Iterable[MarketSource]) -> Iterator[str]:
             "key": [*source.key],
             "event_time": source.event_time,
             "revision": source.revision or "",
+            "floats": [name for name in source.key if source.dtypes[name].is_float()],
         }
         yield f"'{source.name}': {about!r}"
 

@@ -20,10 +20,8 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from duckdb import DuckDBPyConnection
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.marts.catalogue import Mart, marts
-from energy_platform.registry import market_sources
+from energy_platform.marts.catalogue import Mart, marts, source_tables
 from energy_platform.settings import settings
-from energy_platform.tables import market_table
 from energy_platform.warehouse.protocol import Table
 
 SOURCES: Final = "sources"
@@ -31,7 +29,6 @@ SOURCES: Final = "sources"
 
 _TYPES: Final[Mapping[pl.DataType, str]] = {
     pl.Datetime("us", "UTC"): "TIMESTAMP WITH TIME ZONE",
-    pl.Date(): "DATE",
     pl.String(): "VARCHAR",
     pl.Int64(): "BIGINT",
     pl.Float64(): "DOUBLE",
@@ -58,8 +55,8 @@ class Plugin(BasePlugin):
         self._connection = conn
         conn.execute("set global TimeZone = 'UTC'")
         conn.execute(f'create schema "{SOURCES}"')
-        for source in market_sources().values():
-            conn.execute(_view(SOURCES, source.name, market_table(source), place=", _place"))
+        for name, table in source_tables().items():
+            conn.execute(_view(SOURCES, name, table, place=", file_row_number as _place"))
         schema = self.creds.schema
         conn.execute(f'create schema if not exists "{schema}"')
         for mart in marts().values():
@@ -80,9 +77,7 @@ class Plugin(BasePlugin):
             cursor.execute(_view(relation.schema, mart.name, mart.table))
 
 
-def _write(
-    cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str] | None
-) -> None:
+def _write(cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str] | None) -> None:
     """Commit a table of the database as the whole mart, or in the place of some days of it."""
     columns = cursor.execute(f"describe {made}").fetchall()
     found = {name: dtype for name, dtype, *_ in columns}
@@ -118,9 +113,7 @@ def _ranges(event_time: str, days: Sequence[str]) -> Iterator[str]:
     lasts = [day for day in ordered if day + timedelta(days=1) not in ordered]
     for first, last in zip(firsts, lasts, strict=True):
         until = last + timedelta(days=1)
-        yield (
-            f"({event_time} >= '{first}T00:00:00Z' AND {event_time} < '{until}T00:00:00Z')"
-        )
+        yield (f"({event_time} >= '{first}T00:00:00Z' AND {event_time} < '{until}T00:00:00Z')")
 
 
 def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
@@ -136,8 +129,7 @@ def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
         f'"{column}"' if column in there else f'cast(null as {_TYPES[dtype]}) as "{column}"'
         for column, dtype in table.dtypes.items()
     )
-    shown = columns + place.replace("_place", "file_row_number as _place")
-    return f'create or replace view "{schema}"."{name}" as select {shown} {rows}'
+    return f'create or replace view "{schema}"."{name}" as select {columns}{place} {rows}'
 
 
 def _files(table: Table) -> list[str]:

@@ -1,0 +1,14 @@
+"""One column of a table, as the catalogue and the stores describe it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnInfo:
+    """One column of a table: of a market source, or of a mart."""
+
+    name: str
+    type: str
+    unit: str | None
+    description: str | None
+    nullable: bool
