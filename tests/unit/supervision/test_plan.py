@@ -12,7 +12,7 @@ from energy_platform.errors import UsageError
 from energy_platform.settings import Markets, Settings
 from energy_platform.supervision import plan
 from energy_platform.supervision.plan import Process, environment, processes
-from energy_platform.supervision.ports import HOST, WEBSERVER_PORT, Ports
+from energy_platform.supervision.ports import HOST, USUAL, Ports
 
 PORTS = Ports(
     webserver=3001,
@@ -24,6 +24,7 @@ PORTS = Ports(
     simulator_aws=3007,
     simulator_gme_ftps=3008,
     sns_endpoint=3009,
+    metrics=3010,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
@@ -36,7 +37,7 @@ def planned(home: Path) -> dict[str, Process]:
 def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
     assert list(planned) == [
         "simulator", "broker", "collector", "code-server", "worker-1", "worker-2", "daemon",
-        "webserver",
+        "webserver", "metrics",
     ]  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if word.endswith("port")
     ]
-    assert sorted(given) == [str(port) for port in range(3001, 3010)]
+    assert sorted(given) == [str(port) for port in range(3001, 3011)]
 
 
 def test_every_program_is_there(planned: dict[str, Process]) -> None:
@@ -105,9 +106,10 @@ def test_ports_are_free_and_differ() -> None:
     assert all(1024 <= port < 65536 for port in chosen)
 
 
-def test_the_ui_takes_another_port_where_its_own_is_taken() -> None:
+@pytest.mark.parametrize("name", USUAL)
+def test_another_port_is_taken_where_the_usual_one_is(name: str) -> None:
     with socket.socket() as taken:
         # Where somebody else has it already, that does as well.
         with contextlib.suppress(OSError):
-            taken.bind((HOST, WEBSERVER_PORT))
-        assert Ports.free().webserver != WEBSERVER_PORT
+            taken.bind((HOST, USUAL[name]))
+        assert getattr(Ports.free(), name) != USUAL[name]

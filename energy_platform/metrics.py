@@ -1,0 +1,166 @@
+"""The platform's own metrics, as Prometheus reads them: how each source and each process is.
+
+What is said here is what `energy-platform status` says, taken anew for each scrape. No market
+data: they are in the stores.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from energy_platform.status import SourceState, SourceStatus
+from energy_platform.supervision.supervisor import ProcessStatus
+
+_KEPT_SECONDS: Final = 5.0
+"""Several that scrape at once are told the same; looking costs the stores a question a source."""
+
+_RUNNING: Final = "RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceGauge:
+    """A number that every source has; None leaves it out."""
+
+    name: str
+    says: str
+    of: Callable[[SourceStatus], float | None]
+
+
+SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
+    SourceGauge(
+        "energy_platform_source_lag_seconds",
+        "How long ago, in market time, the newest moment was that the platform knows of.",
+        lambda status: status.lag_seconds,
+    ),
+    SourceGauge(
+        "energy_platform_source_expected_lag_seconds",
+        "How long ago it may be, or how long after its time a publication may come.",
+        lambda status: status.expected_lag_seconds,
+    ),
+    SourceGauge(
+        "energy_platform_source_late",
+        "1 where the source is late by its own file.",
+        lambda status: float(status.late is not None),
+    ),
+    SourceGauge(
+        "energy_platform_source_flowing",
+        "1 where the feed runs and nothing is late.",
+        lambda status: float(status.state is SourceState.FLOWING),
+    ),
+    SourceGauge(
+        "energy_platform_source_rows",
+        "Rows in the warehouse, every revision counted.",
+        lambda status: status.rows,
+    ),
+    SourceGauge(
+        "energy_platform_source_quarantined_rows",
+        "Rows and messages in quarantine.",
+        lambda status: status.quarantined,
+    ),
+    SourceGauge(
+        "energy_platform_source_quarantine_ratio",
+        "Which part of what was checked in the last hour went to quarantine.",
+        lambda status: status.quarantine_rate,
+    ),
+    SourceGauge(
+        "energy_platform_source_backlog_messages",
+        "Messages that have landed and are not in the warehouse.",
+        lambda status: status.landed_offset - status.committed_offset,
+    ),
+    SourceGauge(
+        "energy_platform_source_drifted",
+        "1 where the newest batch differs from the accepted layout.",
+        lambda status: float(bool(status.drift)),
+    ),
+)
+
+
+class PlatformMetrics(Collector):
+    """Answers a scrape.
+
+    Args:
+        sources: How every source is.
+        processes: How every supervised process is.
+    """
+
+    def __init__(
+        self,
+        sources: Callable[[], Sequence[SourceStatus]],
+        processes: Callable[[], Sequence[ProcessStatus]],
+    ) -> None:
+        self._sources = sources
+        self._processes = processes
+        self._lock = threading.Lock()
+        self._kept: tuple[float, list[Metric]] | None = None
+
+    def registry(self) -> CollectorRegistry:
+        """Return a registry of nothing else."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return registry
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that registering asks no store."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics, at most a few seconds old."""
+        with self._lock:
+            now = time.monotonic()
+            if self._kept is None or now - self._kept[0] > _KEPT_SECONDS:
+                metrics = [*_of_sources(self._sources()), *_of_processes(self._processes())]
+                self._kept = (now, metrics)
+            return self._kept[1]
+
+
+def _of_sources(statuses: Sequence[SourceStatus]) -> Iterable[Metric]:
+    for gauge in SOURCE_GAUGES:
+        family = GaugeMetricFamily(gauge.name, gauge.says, labels=["source", "group", "protocol"])
+        for status in statuses:
+            value = gauge.of(status)
+            if value is not None:
+                family.add_metric([status.name, status.group, status.protocol], value)
+        yield family
+
+
+def _of_processes(statuses: Sequence[ProcessStatus]) -> Iterable[Metric]:
+    up = GaugeMetricFamily(
+        "energy_platform_process_up", "1 where the process runs.", labels=["process"]
+    )
+    restarts = CounterMetricFamily(
+        "energy_platform_process_restarts", "How often it was started again.", labels=["process"]
+    )
+    cpu = CounterMetricFamily(
+        "energy_platform_process_cpu_seconds", "CPU time, its children's too.", labels=["process"]
+    )
+    memory = GaugeMetricFamily(
+        "energy_platform_process_memory_bytes", "Resident memory, its children's too.",
+        labels=["process"],
+    )  # fmt: skip
+    for status in statuses:
+        up.add_metric([status.name], float(status.state == _RUNNING))
+        restarts.add_metric([status.name], status.restarts)
+        used = _used(status.pid)
+        if used is not None:
+            cpu.add_metric([status.name], used[0])
+            memory.add_metric([status.name], used[1])
+    yield from (up, restarts, cpu, memory)
+
+
+def _used(pid: int) -> tuple[float, float] | None:
+    """Return a process family's CPU seconds and resident bytes; None where it has just ended."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        times = [one.cpu_times() for one in family]
+        memory = sum(one.memory_info().rss for one in family)
+    except psutil.Error:
+        return None
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times), memory

@@ -1,0 +1,101 @@
+"""A scrape is told what `status` says, over a real socket, and asks the stores once for several."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from prometheus_client import start_http_server
+from prometheus_client.parser import text_string_to_metric_families
+
+from energy_platform.metrics import SOURCE_GAUGES, PlatformMetrics
+from energy_platform.status import SourceState, SourceStatus
+from energy_platform.supervision.supervisor import ProcessStatus
+from energy_platform.timeliness import Lateness
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def status(name: str, *, late: bool = False, lag_seconds: float | None = 3.0) -> SourceStatus:
+    return SourceStatus(
+        name=name, protocol="REST", group="auctions", landed_offset=12, committed_offset=10,
+        rows=100, last_event_at=NOON, lag_seconds=lag_seconds, expected_lag_seconds=60.0,
+        is_daily=False, late=Lateness(since=NOON, missing="everything is") if late else None,
+        quarantined=4, rows_lately=50, refused_lately=5, quarantine_rate=0.1, drift=("a column",),
+        state=SourceState.LATE if late else SourceState.FLOWING, needs=[], detail="",
+    )  # fmt: skip
+
+
+class Looks:
+    """Statuses, and how often they were asked for."""
+
+    count = 0
+
+    def __call__(self) -> list[SourceStatus]:
+        self.count += 1
+        return [status("smard_price"), status("ceps_load", late=True, lag_seconds=None)]
+
+
+@pytest.fixture
+def looks() -> Looks:
+    return Looks()
+
+
+@pytest.fixture
+def address(looks: Looks) -> Iterator[str]:
+    def processes() -> list[ProcessStatus]:
+        return [
+            ProcessStatus("collector", os.getpid(), "RUNNING", 2),
+            ProcessStatus("daemon", 0, "BACKOFF", 7),
+        ]
+
+    registry = PlatformMetrics(looks, processes).registry()
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    yield f"http://127.0.0.1:{server.server_port}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def scraped(address: str) -> dict[tuple[str, str], float]:
+    """Return every sample by its name and what it is of."""
+    text = httpx.get(address).raise_for_status().text
+    return {
+        (sample.name, sample.labels.get("source") or sample.labels["process"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_sources_are_told_as_numbers(address: str) -> None:
+    told = scraped(address)
+    prefix = "energy_platform_source_"
+    assert told[f"{prefix}lag_seconds", "smard_price"] == 3.0
+    assert told[f"{prefix}backlog_messages", "smard_price"] == 2.0
+    assert told[f"{prefix}quarantine_ratio", "smard_price"] == 0.1
+    assert told[f"{prefix}drifted", "smard_price"] == 1.0
+    for name, late in (("smard_price", 0.0), ("ceps_load", 1.0)):
+        assert told[f"{prefix}late", name] == late
+        assert told[f"{prefix}flowing", name] == 1.0 - late
+
+
+def test_what_is_not_known_is_left_out(address: str) -> None:
+    told = scraped(address)
+    assert ("energy_platform_source_lag_seconds", "ceps_load") not in told
+    assert {gauge.name for gauge in SOURCE_GAUGES} <= {name for name, _ in told}
+
+
+def test_processes_are_told_with_what_they_use(address: str) -> None:
+    told = scraped(address)
+    prefix = "energy_platform_process_"
+    assert (told[f"{prefix}up", "collector"], told[f"{prefix}up", "daemon"]) == (1.0, 0.0)
+    assert told[f"{prefix}restarts_total", "daemon"] == 7.0
+    assert told[f"{prefix}memory_bytes", "collector"] > 10e6
+    assert told[f"{prefix}cpu_seconds_total", "collector"] > 0
+    assert (f"{prefix}memory_bytes", "daemon") not in told
+
+
+def test_scrapes_at_once_look_once(address: str, looks: Looks) -> None:
+    assert scraped(address) == scraped(address)
+    assert looks.count == 1
