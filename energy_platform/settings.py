@@ -65,6 +65,8 @@ class Settings(BaseSettings):
         bigquery_project: The Google Cloud project that is billed and holds the dataset.
         bigquery_dataset: The dataset; it is made if it isn't there.
         bigquery_location: Where it is made.
+        bigquery_warn_bytes: A notebook's question that scans more is logged with its price.
+        bigquery_max_bytes: One that would scan more is refused; 0 refuses none.
         bigquery_emulator: An emulator's REST address, asked without credentials, if it is one.
         bigquery_emulator_grpc: The same emulator's Storage API, as host:port.
         hot_store: A SQLite file below `home`, or InfluxDB.
@@ -99,6 +101,8 @@ class Settings(BaseSettings):
     bigquery_project: str | None = None
     bigquery_dataset: str = Field(default="energy", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,1000}$")
     bigquery_location: str = "EU"
+    bigquery_warn_bytes: int = Field(default=10 * 2**30, ge=0)
+    bigquery_max_bytes: int = Field(default=2**40, ge=0)
     bigquery_emulator: str | None = None
     bigquery_emulator_grpc: str | None = None
     hot_store: HotStoreKind = HotStoreKind.SQLITE

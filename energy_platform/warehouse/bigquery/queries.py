@@ -36,11 +36,11 @@ class ReadBudget:
 
     Attributes:
         warn_bytes: A read that scans more is logged with its bytes and price before it runs.
-        most_bytes: One that would scan more is refused; none is, if None.
+        max_bytes: One that would scan more is refused; 0 refuses none.
     """
 
-    warn_bytes: int
-    most_bytes: int | None = None
+    warn_bytes: int = 10 * 2**30
+    max_bytes: int = 2**40
 
     def check(self, scanned_bytes: int, what: str, usd_per_tib: float) -> None:
         """Say what a read will scan, or refuse it.
@@ -52,13 +52,16 @@ class ReadBudget:
             f"{what} scans {_readable(scanned_bytes)}, "
             f"about {scanned_bytes / _TIB * usd_per_tib:.2f} USD on demand"
         )
-        if self.most_bytes is not None and scanned_bytes > self.most_bytes:
+        if 0 < self.max_bytes < scanned_bytes:
             raise ReadTooLargeError(
-                f"{said}, and more than {_readable(self.most_bytes)} is refused: "
-                "ask for fewer days or columns, or raise ENERGY_PLATFORM_BIGQUERY_MOST_BYTES"
+                f"{said}, and more than {_readable(self.max_bytes)} is refused: "
+                "ask for fewer days or columns, or raise ENERGY_PLATFORM_BIGQUERY_MAX_BYTES"
             )
         if scanned_bytes > self.warn_bytes:
             _log.warning("%s", said)
+
+
+DEFAULT_BUDGET: Final = ReadBudget()
 
 
 def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterator[pa.RecordBatch]:
@@ -105,8 +108,8 @@ def _job_config(budget: ReadBudget) -> bigquery.QueryJobConfig:
     config = bigquery.QueryJobConfig(
         job_timeout_ms=int(QUERY_SECONDS * 1000), labels={"reader": "energy-platform"}
     )
-    if budget.most_bytes is not None:
-        config.maximum_bytes_billed = budget.most_bytes
+    if budget.max_bytes > 0:
+        config.maximum_bytes_billed = budget.max_bytes
     return config
 
 
