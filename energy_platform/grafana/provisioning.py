@@ -12,8 +12,10 @@ from typing import Any, Final
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from energy_platform.grafana.alert_rules import alert_rules
 from energy_platform.grafana.dashboards import market_dashboards
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
+from energy_platform.grafana.platform_dashboard import platform_dashboard
 from energy_platform.registry import market_sources
 
 _GENERATED: Final = "# Made by `energy-platform grafana`; change energy_platform/grafana instead.\n"
@@ -65,10 +67,16 @@ _DASHBOARDS: Final[Mapping[str, Any]] = {
 
 def files() -> dict[PurePosixPath, str]:
     """Return every file's text by its place below `deploy/grafana`."""
-    dashboards = market_dashboards(market_sources().values())
+    dashboards = {
+        "platform": platform_dashboard(),
+        **market_dashboards(market_sources().values()),
+    }
     return {
         PurePosixPath("provisioning/datasources/energy_platform.yaml"): _yaml(_DATA_SOURCE),
         PurePosixPath("provisioning/dashboards/energy_platform.yaml"): _yaml(_DASHBOARDS),
+        PurePosixPath("provisioning/alerting/energy_platform.yaml"): _escaped(
+            _yaml(alert_rules(_FOLDER))
+        ),
         **{
             PurePosixPath(f"dashboards/{name}.json"): _json(made)
             for name, made in dashboards.items()
@@ -77,7 +85,13 @@ def files() -> dict[PurePosixPath, str]:
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-    return _GENERATED + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    plain = json.loads(json.dumps(content, cls=JSONEncoder))
+    return _GENERATED + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+
+
+def _escaped(text: str) -> str:
+    """Keep Grafana from filling variables of its environment in where a rule's own are meant."""
+    return text.replace("$", "$$")
 
 
 def _json(content: object) -> str:

@@ -1,0 +1,72 @@
+"""The dashboard of the platform itself: what `status` says, over time, as Telegraf brought it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard, timeseries
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from energy_platform.grafana.dashboards import line_panel, new_dashboard
+from energy_platform.grafana.influxql import InfluxQuery
+
+METRICS: Final = "energy_platform"
+"""The measurement that deploy/telegraf writes; a metric is a field of it."""
+
+_SOURCE: Final = "source"
+_PROCESS: Final = "process"
+
+
+def platform_dashboard() -> Dashboard:
+    """Return the dashboard that engineers watch."""
+    whole = new_dashboard("platform", "Energy Platform", ("now-6h", "now"))
+    whole = whole.with_row(dashboard.Row("Sources"))
+    for panel in _source_panels():
+        whole = whole.with_panel(panel)
+    whole = whole.with_row(dashboard.Row("Processes"))
+    for panel in _process_panels():
+        whole = whole.with_panel(panel)
+    return whole.build()
+
+
+def newest(field: str, tag: str) -> str:
+    """Ask for the newest value of a metric in each interval, a line per value of a tag."""
+    return _metric(f'last("{field}")', tag)
+
+
+def _metric(selected: str, tag: str) -> str:
+    return " ".join(
+        [
+            f"SELECT {selected}",
+            f'FROM "{METRICS}"',
+            f"WHERE $timeFilter AND \"{tag}\" != ''",
+            f'GROUP BY time($__interval), "{tag}" fill(none)',
+        ]
+    )
+
+
+def _panel(title: str, unit: str | None, query: str, tag: str) -> timeseries.Panel:
+    return line_panel(title, unit, [InfluxQuery(ref_id="A", query=query, alias=f"$tag_{tag}")])
+
+
+def _source_panels() -> Iterable[timeseries.Panel]:
+    prefix = "energy_platform_source_"
+    for title, unit, metric in (
+        ("Lag", "s", "lag_seconds"),
+        ("Late", None, "late"),
+        ("Landed and not stored", "messages", "backlog_messages"),
+        ("Part of the last hour in quarantine", None, "quarantine_ratio"),
+        ("In quarantine", "rows", "quarantined_rows"),
+        ("Layout drifted", None, "drifted"),
+    ):
+        yield _panel(title, unit, newest(f"{prefix}{metric}", _SOURCE), _SOURCE)
+    rate = f'non_negative_derivative(last("{prefix}rows"), 1m)'
+    yield _panel("New rows", "rows/min", _metric(rate, _SOURCE), _SOURCE)
+
+
+def _process_panels() -> Iterable[timeseries.Panel]:
+    prefix = "energy_platform_process_"
+    cores = f'non_negative_derivative(last("{prefix}cpu_seconds_total"), 1s)'
+    yield _panel("CPU", "cores", _metric(cores, _PROCESS), _PROCESS)
+    yield _panel("Memory", "B", newest(f"{prefix}memory_bytes", _PROCESS), _PROCESS)
+    yield _panel("Restarts", None, newest(f"{prefix}restarts_total", _PROCESS), _PROCESS)
+    yield _panel("Up", None, newest(f"{prefix}up", _PROCESS), _PROCESS)
