@@ -22,6 +22,7 @@ UNITS: Final = {
     "_m": "m",
     "_pct": "%",
     "_gwh_per_d": "GWh/d",
+    "_gwh": "GWh",
     "_twh": "TWh",
     "_mm": "mm",
     "_s": "s",

@@ -9,9 +9,14 @@
 
    `t` is an instant ('2026-03-01T11:00:00Z'), a lead time before each event ('1 hour', '90 minutes',
    '-2 days': two days after it), or a daily moment before its local day ('D-1 12:00 Europe/Berlin').
+   With `hours_later` the moment is that of an event so many hours after the row's own: what was
+   known of yesterday when today's auction closed.
 #}
-{% macro as_of(source_name, t, condition='true') %}
+{% macro as_of(source_name, t, condition='true', hours_later=0) %}
     {%- set event_time = contract(source_name).event_time -%}
+    {%- if hours_later -%}
+        {%- set event_time = '(' ~ event_time ~ ' + interval ' ~ (hours_later * 60) ~ ' minute)' -%}
+    {%- endif -%}
     {{- return(_last_of_each_key(source_name, '(' ~ condition ~ ') and received_at <= ' ~ known_by(event_time, t))) -}}
 {% endmacro %}
 

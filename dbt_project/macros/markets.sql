@@ -4,3 +4,40 @@
 {% macro contract_delivery_start(contract_name) %}
     {{- parsed_instant('substr(' ~ contract_name ~ ', 4)', '%Y%m%d-%H%M') -}}
 {% endmacro %}
+
+{# The rows of a relation once for each quarter-hour of their delivery period, `period_start` beside
+   the quarter-hour's own `delivery_start`. Where periods of several lengths hold, the shortest does. #}
+{% macro by_quarter_hour(relation, key, values, condition='true') %}
+    {%- set rows %}(
+        select
+            {% for name in key %}{{ name }}, {% endfor -%}
+            quarter_start as delivery_start,
+            {% for value in values %}{{ value }}, {% endfor -%}
+            received_at
+        from (
+            select *, delivery_start as period_start
+            from {{ relation }} as whole
+            where {{ in_changed_days('delivery_start', margin=1) }} and {{ condition }}
+        ) as periods
+        {{ each_quarter_hour('period_start', 'delivery_end', 'quarter_start') }}
+        where {{ in_changed_days('quarter_start') }}
+        qualify row_number() over (
+            partition by {% for name in key %}{{ name }}, {% endfor %}quarter_start
+            order by {{ seconds_between('period_start', 'delivery_end') }}, period_start
+        ) = 1
+    ){% endset -%}
+    {{- return(rows) -}}
+{% endmacro %}
+
+{# The bidding zone that a provider's name means, as ENTSO-E writes it. #}
+{% macro bidding_zone_of_gme(name) -%}
+    case {{ name }}
+        when 'NORD' then 'IT-North' when 'CNOR' then 'IT-Centre-North'
+        when 'CSUD' then 'IT-Centre-South' when 'SUD' then 'IT-South' when 'CALA' then 'IT-Calabria'
+        when 'SICI' then 'IT-Sicily' when 'SARD' then 'IT-Sardinia' when 'PUN' then 'IT-PUN'
+    end
+{%- endmacro %}
+
+{% macro bidding_zone_of_jao(name) -%}
+    case {{ name }} when 'DE' then 'DE-LU' else {{ name }} end
+{%- endmacro %}

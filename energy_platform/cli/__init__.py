@@ -12,7 +12,7 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import backfill, generate, market, platform, quarantine, watch
+from energy_platform.cli import backfill, generate, market, marts, platform, quarantine, watch
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
@@ -41,6 +41,7 @@ market.register(app)
 quarantine.register(app)
 backfill.register(app)
 watch.register(app)
+marts.register(app)
 generate.register(app)
 
 

@@ -14,8 +14,8 @@ import yaml
 
 from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.marts.catalogue import TYPES
 from energy_platform.market_source import ColumnInfo, MarketSource
+from energy_platform.marts.catalogue import TYPES
 
 _WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
 _TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}

@@ -1,0 +1,71 @@
+"""Commands that make the marts, and the part of the dbt project that follows from the sources."""
+
+from typing import Annotated
+
+import typer
+
+from energy_platform.cli.output import complain, console, print_json, print_table
+from energy_platform.cli.platform import Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(marts)
+    app.command("dbt-sources")(dbt_sources)
+
+
+def marts(
+    *,
+    wholly: Annotated[
+        bool, typer.Option("--wholly", help="Make every mart anew, not only what has changed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring the marts up to date: the days of which the sources have said something new.
+
+    Exits with 1 if a mart could not be made.
+    """
+    from energy_platform.marts.dbt_run import build_marts
+    from energy_platform.settings import settings
+    from energy_platform.stores import micro_batches
+
+    built = build_marts(settings(), micro_batches().warehouse, wholly=wholly)
+    if json:
+        print_json(built)
+    elif not built:
+        console().print("Every mart is up to date.")
+    else:
+        print_table(
+            "Marts",
+            ["name", "days", "seconds", "tests that failed"],
+            [
+                (one.name, "all" if one.days is None else one.days, one.seconds,
+                 ", ".join(one.failed_tests))
+                for one in built
+                if one.error is None
+            ],
+        )  # fmt: skip
+    failed = [one for one in built if one.error is not None]
+    for one in failed:
+        complain(f"{one.name}: {one.error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def dbt_sources(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where something differs.")
+    ] = False,
+) -> None:
+    """Write the part of the dbt project that follows from the market sources."""
+    from energy_platform.marts.catalogue import project_folder
+    from energy_platform.marts.dbt_sources import differing_files, write_files
+    from energy_platform.registry import market_sources
+
+    act = differing_files if check else write_files
+    differing = act(project_folder(), market_sources().values())
+    for path in differing:
+        console().print(f"{path} {'differs' if check else 'written'}")
+    if check and differing:
+        raise typer.Exit(1)

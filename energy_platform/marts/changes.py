@@ -1,0 +1,190 @@
+"""Which days of which marts are out of date: what the sources' tables have had since each was made.
+
+A mart remembers, of each source that it is made of, up to which landing offset it has seen the
+table. Rows behind it are new whatever they speak of: today, or a day that a backfill or a late
+revision changes; and a mart's day is made of the same rows whenever it is made. So the days of the
+new rows, made anew, leave the mart as if all of it had been. After a replay offsets say nothing,
+and it is.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
+from energy_platform.settings import Settings, WarehouseKind
+from energy_platform.sqlite_file import SqliteFile
+from energy_platform.warehouse.protocol import Position, Table, Warehouse
+
+MOST_DAYS: Final = 200
+"""With more days than these a mart is made anew as a whole."""
+
+MOVES_AT_MOST: Final = timedelta(days=3)
+"""How far a revision moves a fact whose key doesn't hold its time, such as a trade."""
+
+_LAYOUT: Final = """
+    CREATE TABLE IF NOT EXISTS seen (
+        mart TEXT, warehouse TEXT, source TEXT, model TEXT, landing_offset INTEGER,
+        replacements INTEGER, PRIMARY KEY (mart, warehouse, source)
+    );
+"""
+
+Positions = Mapping[str, Position]
+"""Where the tables of some sources stand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """A mart that is out of date.
+
+    Attributes:
+        mart: Which.
+        days: The UTC days to make anew; None for all.
+        positions: Where its sources' tables stood when this was found out.
+    """
+
+    mart: Mart
+    days: tuple[date, ...] | None
+    positions: Positions
+
+
+class Progress:
+    """What the marts of one warehouse have seen.
+
+    Args:
+        settings: The home, and which warehouse.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._file = SqliteFile(settings.home / "marts" / "progress.sqlite", _LAYOUT)
+        self._warehouse = warehouse_name(settings)
+
+    def seen(self, mart: Mart) -> Positions | None:
+        """Return what a mart has seen; None where that was nothing, or its model has changed."""
+        with self._file.transaction("DEFERRED") as connection:
+            rows = connection.execute(
+                "SELECT source, landing_offset, replacements FROM seen"
+                " WHERE mart = ? AND warehouse = ? AND model = ?",
+                [mart.name, self._warehouse, models_digest()],
+            ).fetchall()
+        return {source: Position(*position) for source, *position in rows} or None
+
+    def note(self, mart: Mart, positions: Positions) -> None:
+        """Note that a mart has been made of what its sources' tables had at these positions."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "DELETE FROM seen WHERE mart = ? AND warehouse = ?", [mart.name, self._warehouse]
+            )
+            connection.executemany(
+                "INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        mart.name,
+                        self._warehouse,
+                        source,
+                        models_digest(),
+                        at.offset,
+                        at.replacements,
+                    )
+                    for source, at in positions.items()
+                ],
+            )
+
+
+def stale_marts(warehouse: Warehouse, progress: Progress, *, wholly: bool = False) -> list[Stale]:
+    """Return the marts that are out of date, and which days of each.
+
+    Args:
+        warehouse: Where the sources' tables are.
+        progress: What the marts have seen.
+        wholly: Take each mart for out of date as a whole.
+    """
+    now = _positions(warehouse, marts().values())
+    found = []
+    for mart in marts().values():
+        positions = {source: now[source] for source in mart.upstream}
+        seen = None if wholly else progress.seen(mart)
+        days = _changed_days(warehouse, mart, seen, positions)
+        if days is None or days:
+            found.append(Stale(mart=mart, days=days, positions=positions))
+    return found
+
+
+def are_behind(warehouse: Warehouse, progress: Progress) -> bool:
+    """Say whether a source of any mart has had rows that the mart hasn't seen."""
+    now = _positions(warehouse, marts().values())
+    return any(
+        (progress.seen(mart) or {}).get(source) != _comparable(now[source])
+        for mart in marts().values()
+        for source in mart.upstream
+    )
+
+
+def warehouse_name(settings: Settings) -> str:
+    """Return what tells the warehouses of one home apart."""
+    if settings.warehouse is WarehouseKind.BIGQUERY:
+        return f"bigquery {settings.bigquery_project} {settings.bigquery_dataset}"
+    return str(settings.warehouse)
+
+
+@cache
+def models_digest() -> str:
+    """Return what changes with the models: a mart made by other models is made anew."""
+    digest = hashlib.sha256()
+    folder = project_folder()
+    for file in sorted(_model_files(folder)):
+        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _model_files(folder: Path) -> Iterable[Path]:
+    for part in ("models", "macros"):
+        yield from (file for file in (folder / part).rglob("*") if file.suffix in {".sql", ".yml"})
+
+
+def _positions(warehouse: Warehouse, of: Iterable[Mart]) -> Positions:
+    tables, sources = source_tables(), {source for mart in of for source in mart.upstream}
+    return {source: _comparable(warehouse.position(tables[source])) for source in sorted(sources)}
+
+
+def _comparable(position: Position) -> Position:
+    """Leave out what says nothing of the rows."""
+    return Position(offset=position.offset, replacements=position.replacements)
+
+
+def _changed_days(
+    warehouse: Warehouse, mart: Mart, seen: Positions | None, positions: Positions
+) -> tuple[date, ...] | None:
+    """Return the days of a mart in which rows that it hasn't seen have a say; None for all."""
+    if seen is None or seen.keys() != positions.keys():
+        return None
+    if any(seen[source].replacements != at.replacements for source, at in positions.items()):
+        return None
+    days: set[date] = set()
+    for source, at in positions.items():
+        if seen[source].offset < at.offset:
+            spoken_of = _days_of_new_rows(warehouse, source_tables()[source], seen[source].offset)
+            days |= {
+                day + timedelta(days=later) for day in spoken_of for later in mart.upstream[source]
+            }
+    return tuple(sorted(days)) if len(days) <= MOST_DAYS else None
+
+
+def _days_of_new_rows(warehouse: Warehouse, table: Table, since: int) -> list[date]:
+    """Return the UTC days of the facts that rows from a landing offset on speak of."""
+    rows, event = warehouse.scan(table), pl.col(table.event_time)
+    new = rows.filter(pl.col("landing_offset") >= since)
+    days = new.select(event.dt.date().unique()).collect().to_series().to_list()
+    if table.event_time in table.key or not days:
+        return days
+    # Where a fact was before is a day that changes too.
+    nearby = event.dt.date().is_between(min(days) - MOVES_AT_MOST, max(days) + MOVES_AT_MOST)
+    facts = new.select(table.key).unique()
+    all_of_them = rows.filter(nearby).join(facts, on=table.key, how="semi", nulls_equal=True)
+    return all_of_them.select(event.dt.date().unique()).collect().to_series().to_list()

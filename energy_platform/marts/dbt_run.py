@@ -1,0 +1,241 @@
+"""Runs dbt over the days of the marts that are out of date, and notes what came of it.
+
+A run is described first (`MartRun`), so that whoever starts the process, the command line or
+Dagster, starts the same one. One run at a time; a run that was killed leaves each mart as it was
+or as it should be, and the next one makes good the rest.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.marts.catalogue import marts, project_folder
+from energy_platform.marts.changes import Progress, Stale, stale_marts
+from energy_platform.settings import Settings, WarehouseKind
+from energy_platform.warehouse.protocol import Warehouse
+
+LONGEST_RUN: Final = timedelta(minutes=30)
+_DAYS: Final = "ENERGY_PLATFORM_MART_DAYS"
+_TOLD_CHARACTERS: Final = 2_000
+
+
+class DbtError(EnergyPlatformError):
+    """dbt failed; the message ends with what it said last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What came of one mart.
+
+    Attributes:
+        name: Which.
+        days: How many days were made anew; None for all.
+        seconds: How long it took.
+        error: Why it was not made, if it wasn't.
+        failed_tests: Its tests that failed, those that only warn among them.
+    """
+
+    name: str
+    days: int | None
+    seconds: float
+    error: str | None
+    failed_tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MartRun:
+    """One run of dbt over the marts that are out of date; there may be none.
+
+    Attributes:
+        settings: The home, and which warehouse.
+        stale: The marts to make, and which days.
+    """
+
+    settings: Settings
+    stale: Sequence[Stale]
+
+    @property
+    def arguments(self) -> list[str]:
+        """What dbt is called with."""
+        chosen = [
+            selected
+            for each in self.stale
+            for selected in (each.mart.name, f"+{each.mart.name},path:models/staging")
+        ]
+        return [
+            "build", "--select", *chosen, "--exclude-resource-type", "unit_test",
+            "--exclude", "tag:staging", *common_arguments(self.settings),
+        ]  # fmt: skip
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the process's environment has to say beside its own."""
+        days = {
+            each.mart.name: [day.isoformat() for day in each.days]
+            for each in self.stale
+            if each.days is not None
+        }
+        return {**dbt_environment(self.settings), _DAYS: json.dumps(days)}
+
+    def note(self) -> list[Built]:
+        """Read what dbt has done, and note the marts that were made.
+
+        Raises:
+            DbtError: It left no word of it.
+        """
+        file = target_folder(self.settings) / "run_results.json"
+        try:
+            results: Sequence[Mapping[str, Any]] = json.loads(file.read_bytes())["results"]
+        except (OSError, ValueError, KeyError) as error:
+            raise DbtError(f"dbt has left no results: {error}") from error
+        by_node = {result["unique_id"].split(".")[2]: result for result in results}
+        progress = Progress(self.settings)
+        built = [_built(each, by_node) for each in self.stale]
+        for each, done in zip(self.stale, built, strict=True):
+            if done.error is None:
+                progress.note(each.mart, each.positions)
+        return built
+
+
+@contextmanager
+def mart_run(
+    settings: Settings, warehouse: Warehouse, *, wholly: bool = False
+) -> Iterator[MartRun]:
+    """Find out what is to be done, and keep other runs out until it is.
+
+    Raises:
+        UsageError: A run is under way.
+    """
+    folder = settings.home / "marts"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("the marts are being made already") from None
+        (target_folder(settings) / "run_results.json").unlink(missing_ok=True)
+        yield MartRun(
+            settings=settings,
+            stale=stale_marts(warehouse, Progress(settings), wholly=wholly),
+        )
+        warehouse.maintain([mart.table for mart in marts().values()])
+
+
+def build_marts(settings: Settings, warehouse: Warehouse, *, wholly: bool = False) -> list[Built]:
+    """Bring the marts up to date; return what came of each that was out of date.
+
+    Raises:
+        DbtError: dbt did not come to making any.
+        UsageError: A run is under way.
+    """
+    with mart_run(settings, warehouse, wholly=wholly) as run:
+        if not run.stale:
+            return []
+        said = call_dbt(run.arguments, run.environment)
+        try:
+            return run.note()
+        except DbtError as error:
+            raise DbtError(said[-_TOLD_CHARACTERS:] or str(error)) from error
+
+
+def prepare(settings: Settings) -> Path:
+    """Read the project once, so that later runs needn't; return the manifest.
+
+    Raises:
+        DbtError: The project can't be read.
+    """
+    said = call_dbt(["parse", *common_arguments(settings)], dbt_environment(settings))
+    manifest = target_folder(settings) / "manifest.json"
+    if not manifest.exists():
+        raise DbtError(said[-_TOLD_CHARACTERS:])
+    return manifest
+
+
+def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run dbt to its end; return what it said.
+
+    Raises:
+        DbtError: It took longer than any run may.
+        UsageError: It isn't installed.
+    """
+    program = Path(sys.executable).parent / "dbt"
+    if not program.exists():
+        raise UsageError("dbt is not installed: this needs the `dbt` extra")
+    try:
+        done = subprocess.run(  # noqa: S603 (our own program and words)
+            [program, *arguments],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_RUN.total_seconds(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DbtError(f"dbt was ended after {LONGEST_RUN}") from error
+    return done.stdout + done.stderr
+
+
+def common_arguments(settings: Settings) -> list[str]:
+    """Return what every call of dbt says: the project, the engine, and where its files go."""
+    return [
+        "--project-dir", str(project_folder()),
+        "--profiles-dir", str(project_folder()),
+        "--target", _target(settings),
+        "--target-path", str(target_folder(settings)),
+        "--log-path", str(settings.home.absolute() / "marts"),
+    ]  # fmt: skip
+
+
+def dbt_environment(settings: Settings) -> Mapping[str, str]:
+    """Return what dbt and its plugin need to know, whatever the process's own environment says."""
+    named = {
+        "HOME": str(settings.home.absolute()),
+        "WAREHOUSE": settings.warehouse,
+        "BIGQUERY_PROJECT": settings.bigquery_project,
+        "BIGQUERY_DATASET": settings.bigquery_dataset,
+        "BIGQUERY_LOCATION": settings.bigquery_location,
+        "BIGQUERY_EMULATOR": settings.bigquery_emulator,
+        "BIGQUERY_EMULATOR_GRPC": settings.bigquery_emulator_grpc,
+    }
+    return {
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        **{f"ENERGY_PLATFORM_{name}": value for name, value in named.items() if value is not None},
+    }
+
+
+def target_folder(settings: Settings) -> Path:
+    """Return where dbt keeps what it makes of the project, apart for each engine."""
+    return settings.home.absolute() / "marts" / "target" / _target(settings)
+
+
+def _target(settings: Settings) -> str:
+    if settings.warehouse is WarehouseKind.BIGQUERY and settings.bigquery_emulator:
+        return "bigquery_emulator"
+    return str(settings.warehouse)
+
+
+def _built(stale: Stale, results: Mapping[str, Mapping[str, Any]]) -> Built:
+    mart = stale.mart
+    result = results.get(mart.name, {"status": "missing", "message": "dbt did not come to it"})
+    tests = [results.get(test.name, {}) for test in mart.tests]
+    return Built(
+        name=mart.name,
+        days=None if stale.days is None else len(stale.days),
+        seconds=float(result.get("execution_time", 0.0)),
+        error=None if result["status"] == "success" else str(result["message"]),
+        failed_tests=tuple(
+            test.name
+            for test, done in zip(mart.tests, tests, strict=True)
+            if done.get("status") in {"fail", "warn", "error"}
+        ),
+    )
