@@ -45,5 +45,9 @@ class IncompatibleTableError(EnergyPlatformError):
     """A column's type isn't the one that the table was made with, or none that it can hold."""
 
 
+class HotStoreUnavailableError(EnergyPlatformError):
+    """The hot store does not answer, or not as one that works; it can be asked again later."""
+
+
 class ReplayOvertakenError(EnergyPlatformError):
     """Another replay of the same table has begun; what is left to do is left to it."""

@@ -8,7 +8,7 @@ alone.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -17,15 +17,24 @@ import polars as pl
 import stamina
 
 from energy_platform.checks import check_messages
-from energy_platform.errors import CommitConflictError, ReplayOvertakenError
+from energy_platform.errors import (
+    CommitConflictError,
+    HotStoreUnavailableError,
+    ReplayOvertakenError,
+)
 from energy_platform.history import latest_of_each_revision, latest_revision, new_revisions
-from energy_platform.hot_store.protocol import HotStore
+from energy_platform.hot_store.protocol import REASON, HotStore
 from energy_platform.landing import LandingZone
 from energy_platform.layouts import watch as layouts
 from energy_platform.market_source import MarketSource
 from energy_platform.quarantine import new_failures
 from energy_platform.raw_message import RawMessage
-from energy_platform.tables import market_table, measurement, quarantine_table
+from energy_platform.tables import (
+    QUARANTINE_DTYPES,
+    market_table,
+    measurement,
+    quarantine_table,
+)
 from energy_platform.warehouse.protocol import Position, Table, Warehouse
 
 _log = logging.getLogger(__name__)
@@ -38,6 +47,32 @@ _BATCH_BYTES: Final = 16 * 1024 * 1024
 archive of observations is 17 times its size as rows.
 """
 
+_CATCH_UP_ROWS: Final = 200_000
+"""How many rows at once come to a hot copy that is behind; a message's rows stay together."""
+
+_CATCH_UP: Final = timedelta(seconds=10)
+"""How long a batch brings up a hot copy before it leaves the rest to the next one: the group's
+other sources wait meanwhile.
+"""
+
+HOT_STORE: Final = "hot_store"
+"""The check that a point fails which the hot store refuses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotCopyReport:
+    """What one micro-batch did to the hot copy.
+
+    Attributes:
+        refused: The points that the hot store refused, as in `CheckedRows.quarantined`.
+        too_old: How many points were left out, being older than the hot store's days.
+        behind: Why the copy does not reach to where the warehouse does; empty where it does.
+    """
+
+    refused: pl.DataFrame
+    too_old: int
+    behind: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
@@ -49,10 +84,13 @@ class BatchReport:
         stop: Offset after the last.
         rows_parsed: Rows that passed every check.
         rows_new: Those that said something new and were stored.
-        quarantined: What failed, as in `CheckedRows.quarantined`.
+        quarantined: What failed, as in `CheckedRows.quarantined`; points that the hot store
+            refused are in it too, though their rows are stored.
         unparsed: How many messages could not be parsed.
         last_received_at: When the newest message was received.
         drift: How the messages' layout differs from the accepted one, a line per difference.
+        hot_points_too_old: How many points were left out of the hot copy for their age.
+        hot_copy_behind: Why the hot copy lacks rows of the warehouse; empty where it lacks none.
         seconds: How long it took.
     """
 
@@ -65,6 +103,8 @@ class BatchReport:
     unparsed: int
     last_received_at: datetime | None
     drift: tuple[str, ...]
+    hot_points_too_old: int = 0
+    hot_copy_behind: str = ""
     seconds: float
 
     @property
@@ -122,15 +162,31 @@ class MicroBatches:
         """Say whether messages have landed that no batch has taken, or whose points are missing.
 
         A worker may have died between the two stores, and of some sources nothing more comes
-        for hours.
+        for hours. While the hot store is away, there is nothing to be done for it.
         """
         landed = self.landing.log(source.name).end_offset()
         stored = self.warehouse.committed_offset(market_table(source))
-        return landed > stored or stored > self.hot_store.committed_offset(measurement(source))
+        if landed > stored:
+            return True
+        try:
+            return stored > self.hot_store.committed_offset(measurement(source))
+        except HotStoreUnavailableError:
+            return False
+
+    def hot_copy_behind(self, source: MarketSource) -> str:
+        """Say why the hot copy lacks rows that the warehouse has; nothing where it has them all."""
+        stored = self.warehouse.committed_offset(market_table(source))
+        try:
+            reached = self.hot_store.committed_offset(measurement(source))
+        except HotStoreUnavailableError as error:
+            return str(error)
+        return _behind(reached, stored)
 
     @_tried_again
     def run(self, source: MarketSource) -> BatchReport:
         """Process the next micro-batch of a source; an empty one only brings the hot store up.
+
+        A hot store that is away fails no batch: the report says so, and a later one catches up.
 
         Raises:
             CommitConflictError: Others kept committing to the same table at the same time.
@@ -150,17 +206,19 @@ class MicroBatches:
             self.warehouse.commit(
                 table, fresh, start=start, stop=stop, replacements=before.replacements
             )
-        self._bring_up_hot_copy(source, fresh, known, start=start, stop=stop)
+        hot = self._bring_up_hot_copy(source, fresh, known, start=start, stop=stop)
         return BatchReport(
             source=source.name,
             start=start,
             stop=stop,
             rows_parsed=checked.rows.height,
             rows_new=fresh.height,
-            quarantined=checked.quarantined,
+            quarantined=pl.concat([checked.quarantined, hot.refused]),
             unparsed=checked.unparsed,
             last_received_at=messages[-1].received_at if messages else None,
             drift=self._drift(source, messages),
+            hot_points_too_old=hot.too_old,
+            hot_copy_behind=hot.behind,
             seconds=time.monotonic() - began,
         )
 
@@ -224,23 +282,74 @@ class MicroBatches:
         *,
         start: int,
         stop: int,
-    ) -> None:
+    ) -> HotCopyReport:
         """Write the points of this batch, and of every batch that the hot store missed before."""
-        reached = self.hot_store.committed_offset(measurement(source))
-        if reached >= stop:
-            return
-        if reached < start:
-            self._catch_up_hot_copy(source, reached, stop)
-        else:
-            points = _changed_points(source, fresh, known)
-            self.hot_store.write(measurement(source), points, stop=stop)
+        hot = _HotWriter(self, source)
+        try:
+            reached = self.hot_store.committed_offset(measurement(source))
+            if reached < start:
+                reached = self._catch_up_hot_copy(hot, reached, stop, within=_CATCH_UP)
+            elif reached < stop:
+                hot.write(_changed_points(source, fresh, known), stop=stop)
+                reached = hot.reach(stop)
+            behind = _behind(reached, stop)
+        except HotStoreUnavailableError as error:
+            _log.warning("%s: its hot copy is behind: %s", source.name, error)
+            behind = str(error)
+        return hot.report(behind)
 
-    def _catch_up_hot_copy(self, source: MarketSource, reached: int, stop: int) -> None:
-        """Write the points of all rows that were stored from offset `reached` on."""
-        stored = self.warehouse.scan(market_table(source))
-        fresh = stored.filter(pl.col("landing_offset") >= reached).collect()
-        points = _changed_points(source, fresh, self._known(source, fresh))
-        self.hot_store.write(measurement(source), points, stop=stop)
+    def _catch_up_hot_copy(
+        self, hot: "_HotWriter", reached: int, stop: int, *, within: timedelta | None = None
+    ) -> int:
+        """Write the points of all rows that were stored from offset `reached` on, in pieces.
+
+        Returns where the copy has come to: `stop`, or less where the time was too short.
+        """
+        source, began = hot.source, time.monotonic()
+        for piece in self._pieces(source, reached, stop):
+            if within is not None and time.monotonic() - began > within.total_seconds():
+                break
+            fresh = self._recent(source, piece).collect()
+            hot.write(_changed_points(source, fresh, self._known(source, fresh)), stop=stop)
+            reached = hot.reach(piece.stop)
+        return reached
+
+    def _pieces(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
+        """Cut landing offsets so that each piece has about as many rows as fit the memory."""
+        rows = (
+            self._recent(source, range(start, stop)).group_by("landing_offset").agg(rows=pl.len())
+        )
+        ends = (
+            rows.sort("landing_offset")
+            .group_by(piece=pl.col("rows").cum_sum() // _CATCH_UP_ROWS, maintain_order=True)
+            .agg(end=pl.col("landing_offset").last() + 1)
+            .collect()["end"]
+            .to_list()
+        )
+        for end in [*ends[:-1], stop]:
+            yield range(start, end)
+            start = end
+
+    def _recent(self, source: MarketSource, offsets: range) -> pl.LazyFrame:
+        """Return the rows of these landing offsets that are within the hot store's days."""
+        offset = pl.col("landing_offset")
+        return self.warehouse.scan(market_table(source)).filter(
+            (offset >= offsets.start) & (offset < offsets.stop),
+            pl.col(source.event_time) >= self.hot_since(),
+        )
+
+    def hot_since(self) -> datetime:
+        """Return from when on points are in the hot store."""
+        return datetime.now(UTC) - timedelta(days=self.hot_days)
+
+    @_tried_again
+    def quarantine_points(self, source: MarketSource, refused: pl.DataFrame) -> None:
+        """Put points that the hot store refused beside what else is in quarantine, once each."""
+        table = quarantine_table(source)
+        before = self.warehouse.position(table)
+        unseen = new_failures(refused, self.warehouse.scan(table).collect())
+        if not unseen.is_empty():
+            self.warehouse.replace(table, unseen, range(0), before=before, after=before.replaced())
 
     def replay(self, source: MarketSource, *, start: int) -> ReplayReport:
         """Make the rows from landing offset `start` on again, and the whole hot copy after them.
@@ -351,21 +460,71 @@ class MicroBatches:
         self.warehouse.replace(table, nothing, range(0), before=before, after=after)
 
     def rebuild_hot_copy(self, source: MarketSource) -> None:
-        """Empty a source's hot copy and fill it from the warehouse."""
-        hot, table = measurement(source), market_table(source)
-        stop = self.warehouse.committed_offset(table)
-        since = datetime.now(UTC) - timedelta(days=self.hot_days)
-        recent = self.warehouse.scan(table).filter(pl.col(source.event_time) >= since).collect()
-        self.hot_store.clear(hot)
-        self.hot_store.write(hot, hot_points(source, recent), stop=stop)
+        """Empty a source's hot copy and fill it from the warehouse.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+        """
+        table, hot = market_table(source), _HotWriter(self, source)
+        self.hot_store.clear(measurement(source))
+        reached = 0
         # A batch that ended meanwhile may have written its newer points just before these.
-        if (now := self.warehouse.committed_offset(table)) > stop:
-            self._catch_up_hot_copy(source, stop, now)
+        while (stop := self.warehouse.committed_offset(table)) > reached:
+            reached = self._catch_up_hot_copy(hot, reached, stop)
 
     def expire_hot_points(self, sources: Iterable[MarketSource]) -> int:
-        """Remove hot points older than the hot store's days; return how many."""
-        before = datetime.now(UTC) - timedelta(days=self.hot_days)
+        """Remove hot points of days that are no longer the hot store's; return how many."""
+        before = self.hot_since().replace(hour=0, minute=0, second=0, microsecond=0)
         return sum(self.hot_store.expire(measurement(source), before=before) for source in sources)
+
+
+class _HotWriter:
+    """Writes points of one source to its hot copy, and gathers what became of them.
+
+    What the hot store refuses is in quarantine before the offset says that all is written.
+    """
+
+    def __init__(self, batches: MicroBatches, source: MarketSource) -> None:
+        self.source = source
+        self._batches = batches
+        self._measurement = measurement(source)
+        self._refused: list[pl.DataFrame] = [pl.DataFrame(schema=QUARANTINE_DTYPES)]
+        self._too_old = 0
+
+    def write(self, points: pl.DataFrame, *, stop: int) -> None:
+        """Write points that show the state of things at landing offset `stop`."""
+        recent = points.filter(pl.col(self.source.event_time) >= self._batches.hot_since())
+        self._too_old += points.height - recent.height
+        refused = self._batches.hot_store.write(self._measurement, recent, stop=stop)
+        if not refused.is_empty():
+            lines = _refused_points(self.source, refused)
+            self._batches.quarantine_points(self.source, lines)
+            self._refused.append(lines)
+
+    def reach(self, stop: int) -> int:
+        """Note and return the landing offset up to which all is written."""
+        self._batches.hot_store.commit_offset(self._measurement, stop=stop)
+        return stop
+
+    def report(self, behind: str) -> HotCopyReport:
+        """Say what was done."""
+        return HotCopyReport(refused=pl.concat(self._refused), too_old=self._too_old, behind=behind)
+
+
+def _behind(reached: int, stored: int) -> str:
+    return f"{stored - reached} messages behind the warehouse" if reached < stored else ""
+
+
+def _refused_points(source: MarketSource, refused: pl.DataFrame) -> pl.DataFrame:
+    """Return refused points as lines of the quarantine."""
+    said = [*source.tags, source.event_time, *source.fields]
+    return refused.select(
+        "landing_offset",
+        "received_at",
+        check=pl.lit(HOT_STORE),
+        reason=REASON,
+        row=pl.struct(*said).struct.json_encode(),
+    )
 
 
 def _changed_points(source: MarketSource, fresh: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -381,6 +540,8 @@ def _changed_points(source: MarketSource, fresh: pl.DataFrame, known: pl.DataFra
 def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the one row per series and time that a dashboard shows: time, tags and fields.
 
+    Where the row came from is told beside them.
+
     Where the key tells more facts apart than the series does (a forecast's runs, an order's
     revisions), the greatest key wins, then the latest revision.
     """
@@ -390,6 +551,6 @@ def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
     return (
         latest.sort([*finer, "landing_offset"], maintain_order=True, nulls_last=False)
         .unique(series, keep="last", maintain_order=True)
-        .select(*series, *source.fields)
+        .select(*series, *source.fields, "landing_offset", "received_at")
         .collect()
     )

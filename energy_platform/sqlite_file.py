@@ -46,6 +46,13 @@ class SqliteFile:
                 raise
             connection.commit()
 
+    def close(self) -> None:
+        """Close the file; the next transaction opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

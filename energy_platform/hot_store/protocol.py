@@ -6,9 +6,12 @@ made again from the warehouse. Writing the same points twice changes nothing.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import polars as pl
+
+REASON: Final = "refused_because"
+"""The column that says why a point was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +32,41 @@ class Measurement:
 
 
 class HotStore(Protocol):
-    """A store of points, overwritten by (measurement, tags, time)."""
+    """A store of points, overwritten by (measurement, tags, time).
+
+    Points come first and the offset that they reach to afterwards: what dies in between writes
+    the same points again. Every call but `close` may raise `HotStoreUnavailableError` where the
+    system is one that can be away.
+    """
 
     def committed_offset(self, measurement: Measurement) -> int:
-        """Return the landing offset up to which points have been written; 0 at first."""
+        """Return the landing offset up to which points have been written; 0 at first.
 
-    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> None:
-        """Write points (the time column, tags, fields) and note the landing offset they reach."""
+        It is 0 too when tags or fields have changed since, for then the points must be made again.
+        """
+
+    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
+        """Write points and return those that the store refuses for good.
+
+        A point takes the place of the one with the same tags and time as a whole, its null fields
+        included, unless that one was written with a greater `stop`. Of several in `points` the
+        last one counts. A null tag becomes the empty string, a number that isn't finite null.
+
+        Args:
+            measurement: What to write to; where its tags or fields have changed it is emptied.
+            points: The time column, tags and fields; other columns are not stored.
+            stop: The landing offset whose state of things the points are.
+
+        Returns:
+            The refused points with all their columns, and why in `REASON`; the others are
+            written.
+
+        Raises:
+            ValueError: A point has no time, or the measurement can't be held.
+        """
+
+    def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
+        """Note that all points before this landing offset are written; it never goes back."""
 
     def read(
         self,
@@ -44,13 +75,22 @@ class HotStore(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> pl.DataFrame:
-        """Return points with start <= time < end, ordered by tags and time."""
+        """Return points with start <= time < end, ordered by tags and time.
+
+        A point whose fields are all null is not among them.
+        """
 
     def latest(self, measurement: Measurement) -> pl.DataFrame:
-        """Return the newest point of each series."""
+        """Return the newest point of each series that has a value, ordered by tags."""
+
+    def empty_points(self, measurement: Measurement) -> int:
+        """Return how many points have no value in any field, and so aren't read back."""
 
     def clear(self, measurement: Measurement) -> None:
         """Remove every point of the measurement and forget its offset."""
 
     def expire(self, measurement: Measurement, *, before: datetime) -> int:
         """Remove points older than `before`; return how many."""
+
+    def close(self) -> None:
+        """Let go of files and connections; the next call opens them again."""

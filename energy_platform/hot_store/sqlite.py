@@ -15,23 +15,23 @@ takes the place of an older one, but it is not read back; `empty_points` counts 
 
 import sqlite3
 import time
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from threading import RLock
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import polars as pl
 
-from energy_platform.hot_store.protocol import Measurement
+from energy_platform.hot_store import points as hot_points
+from energy_platform.hot_store.points import FieldKind, field_kind, microseconds
+from energy_platform.hot_store.protocol import REASON, Measurement
 from energy_platform.market_rows import INSTANT
-
-BUSY_SECONDS: Final = 30.0
-"""How long a writer waits for its turn; a write takes milliseconds."""
+from energy_platform.sqlite_file import SqliteFile
 
 _OFFSETS: Final = '"committed.offsets"'
+_SCHEMA: Final = (
+    f"CREATE TABLE IF NOT EXISTS {_OFFSETS} "
+    "(measurement TEXT PRIMARY KEY, stop INTEGER NOT NULL) WITHOUT ROWID"
+)
 
 
 class SqliteHotStore:
@@ -42,9 +42,7 @@ class SqliteHotStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._lock = RLock()
+        self._file = SqliteFile(path, _SCHEMA)
 
     def __enter__(self) -> Self:
         return self
@@ -54,17 +52,11 @@ class SqliteHotStore:
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        self._file.close()
 
     def committed_offset(self, measurement: Measurement) -> int:
-        """Return the landing offset up to which points have been written; 0 at first.
-
-        It is 0 too when tags or fields have changed since, for then the points must be made again.
-        """
-        with self._transaction("DEFERRED") as connection:
+        """Return the landing offset up to which points have been written; 0 at first."""
+        with self._file.transaction("DEFERRED") as connection:
             if not _Layout(measurement).is_held_by(connection):
                 return 0
             [stop] = connection.execute(
@@ -73,21 +65,25 @@ class SqliteHotStore:
             ).fetchone()
             return int(stop)
 
-    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> None:
-        """Write points and note the landing offset they reach to, in one transaction.
-
-        A point takes the place of the one with the same tags and time as a whole, its null fields
-        included. Of several in `points` the last one counts. A null tag becomes the empty string.
-        """
+    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
+        """Write points in one transaction; none is ever refused."""
         layout = _Layout(measurement)
         rows = layout.to_storage(points, stop=stop)
         series = rows.select(measurement.tags).unique().rows() if measurement.tags else [()]
-        with self._transaction("IMMEDIATE") as connection:
+        with self._file.transaction() as connection:
             if not layout.is_held_by(connection):
                 layout.create(connection)
             connection.executemany(layout.upsert, rows.iter_rows())
             connection.executemany(layout.forget_latest, series)
             connection.executemany(layout.find_latest, series)
+        return points.clear().with_columns(pl.lit(None, dtype=pl.String).alias(REASON))
+
+    def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
+        """Note that all points before this landing offset are written; it never goes back."""
+        layout = _Layout(measurement)
+        with self._file.transaction() as connection:
+            if not layout.is_held_by(connection):
+                layout.create(connection)
             connection.execute(
                 f"INSERT INTO {_OFFSETS} VALUES (?, ?) "
                 "ON CONFLICT DO UPDATE SET stop = MAX(stop, excluded.stop)",
@@ -104,7 +100,7 @@ class SqliteHotStore:
         """Return points with start <= time < end, ordered by tags and time."""
         layout = _Layout(measurement)
         bounds = {
-            f"{layout.time} {comparison} ?": _microseconds(bound)
+            f"{layout.time} {comparison} ?": microseconds(bound)
             for comparison, bound in ((">=", start), ("<", end))
             if bound is not None
         }
@@ -117,25 +113,25 @@ class SqliteHotStore:
 
     def clear(self, measurement: Measurement) -> None:
         """Remove every point of the measurement and forget its offset."""
-        with self._transaction("IMMEDIATE") as connection:
+        with self._file.transaction() as connection:
             _Layout(measurement).create(connection)
 
     def expire(self, measurement: Measurement, *, before: datetime) -> int:
         """Remove points older than `before`; return how many."""
         layout = _Layout(measurement)
         removed = 0
-        with self._transaction("IMMEDIATE") as connection:
+        with self._file.transaction() as connection:
             if layout.is_held_by(connection):
                 for table in (layout.latest, layout.points):
                     removed = connection.execute(
-                        f"DELETE FROM {table} WHERE {layout.time} < ?", [_microseconds(before)]
+                        f"DELETE FROM {table} WHERE {layout.time} < ?", [microseconds(before)]
                     ).rowcount
         return removed
 
     def empty_points(self, measurement: Measurement) -> int:
         """Return how many points have no value in any field, and so aren't read back."""
         layout = _Layout(measurement)
-        with self._transaction("DEFERRED") as connection:
+        with self._file.transaction("DEFERRED") as connection:
             if not layout.is_held_by(connection):
                 return 0
             [count] = connection.execute(
@@ -144,40 +140,10 @@ class SqliteHotStore:
             return int(count)
 
     def _points(self, layout: "_Layout", query: str, values: list[int]) -> pl.DataFrame:
-        with self._transaction("DEFERRED") as connection:
+        with self._file.transaction("DEFERRED") as connection:
             held = layout.is_held_by(connection)
             rows = connection.execute(query, values).fetchall() if held else []
         return layout.from_storage(rows)
-
-    @contextmanager
-    def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
-        """Begin a transaction; one that will write says so at once, and waits for its turn."""
-        with self._lock:
-            connection = self._open()
-            connection.execute(f"BEGIN {kind}")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A power cut may cost the last points, never the file; they are made again.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_OFFSETS} "
-                "(measurement TEXT PRIMARY KEY, stop INTEGER NOT NULL) WITHOUT ROWID"
-            )
-            weakref.finalize(self, connection.close)  # for a store that is dropped, not closed
-            self._connection = connection
-        return self._connection
 
 
 class _Layout:
@@ -256,13 +222,16 @@ class _Layout:
     def to_storage(self, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
         """Return points as rows of the table, one per series and time."""
         measurement = self._measurement
-        return points.select(
-            pl.col(measurement.tags).cast(pl.String).fill_null(""),
-            pl.col(measurement.time).cast(INSTANT).to_physical(),
-            *(_to_storage(name, dtype) for name, dtype in measurement.fields.items()),
+        return hot_points.tidy(measurement, points).select(
+            *measurement.tags,
+            pl.col(measurement.time).to_physical(),
+            *(
+                hot_points.physical(name, dtype).cast(_stored(dtype))
+                for name, dtype in measurement.fields.items()
+            ),
             written_at=pl.lit(time.time_ns() // 1000),
             written_stop=pl.lit(stop),
-        ).unique([*measurement.tags, measurement.time], keep="last", maintain_order=True)
+        )
 
     def from_storage(self, rows: list[tuple[object, ...]]) -> pl.DataFrame:
         """Return rows of the table as points."""
@@ -270,52 +239,31 @@ class _Layout:
         schema: dict[str, pl.DataType] = {
             **dict.fromkeys(measurement.tags, pl.String()),
             measurement.time: pl.Int64(),
-            **{name: _PHYSICAL[_storage_type(dtype)] for name, dtype in measurement.fields.items()},
+            **{name: _stored(dtype) for name, dtype in measurement.fields.items()},
         }
         return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
             pl.col(measurement.time).cast(INSTANT),
-            *(_from_storage(name, dtype) for name, dtype in measurement.fields.items()),
+            *(hot_points.logical(name, dtype) for name, dtype in measurement.fields.items()),
         )
 
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _WRITTEN_STOP: Final = "written_stop"
 _WRITTEN: Final = ("written_at", _WRITTEN_STOP)
-_PHYSICAL: Final[dict[str, pl.DataType]] = {
-    "REAL": pl.Float64(),
-    "INTEGER": pl.Int64(),
-    "TEXT": pl.String(),
-}
 
 
 def _storage_type(dtype: pl.DataType) -> str:
-    if dtype.is_float():
-        return "REAL"
-    if dtype.is_integer() or dtype in (pl.Boolean, pl.Datetime):
-        return "INTEGER"
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
-        return "TEXT"
-    raise ValueError(f"a hot field can't be {dtype}")
+    match field_kind(dtype):
+        case FieldKind.FLOAT:
+            return "REAL"
+        case FieldKind.TEXT:
+            return "TEXT"
+        case _:
+            return "INTEGER"
 
 
-def _to_storage(name: str, dtype: pl.DataType) -> pl.Expr:
-    value = pl.col(name).cast(dtype)
-    if dtype.is_float():
-        return pl.when(value.is_finite()).then(value).cast(pl.Float64).alias(name)
-    if isinstance(dtype, pl.Datetime):
-        return value.dt.epoch("us")
-    return value.cast(_PHYSICAL[_storage_type(dtype)])
-
-
-def _from_storage(name: str, dtype: pl.DataType) -> pl.Expr:
-    if isinstance(dtype, pl.Datetime):
-        return pl.col(name).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
-    return pl.col(name).cast(dtype)
-
-
-def _microseconds(instant: datetime) -> int:
-    """Return an instant as it is stored; exact, which a timestamp in floating point is not."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+def _stored(dtype: pl.DataType) -> pl.DataType:
+    """Return the type of a field in a row; SQLite's booleans are integers."""
+    return pl.Int64() if dtype == pl.Boolean else hot_points.physical_type(dtype)
 
 
 def _quoted(name: str) -> str:

@@ -18,11 +18,15 @@ EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
 
 @contextmanager
 def home_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Let `folder` be the platform's home, whatever this machine's environment says."""
+    """Let `folder` be the platform's home, whatever this machine's environment says.
+
+    Its hot store keeps points for good, so that it holds the fixed instants of any test.
+    """
     for variable in os.environ:
         if variable.startswith("ENERGY_PLATFORM_"):
             monkeypatch.delenv(variable)
     monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(folder))
+    monkeypatch.setenv("ENERGY_PLATFORM_HOT_DAYS", "36500")
     forget_cached()
     yield folder
     forget_cached()

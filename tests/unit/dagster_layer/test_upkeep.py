@@ -19,6 +19,7 @@ from energy_platform.tables import measurement
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from sensors.upkeep import forget_finished_runs, table_upkeep
+from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, example_message, prices
 from tests.support.stores import hot, land, run_all, stored
 
@@ -118,11 +119,13 @@ def test_the_instance_is_what_its_file_says(instance: DagsterInstance) -> None:
 
 
 def test_tables_are_maintained_and_hot_points_expire(
-    instance: DagsterInstance, platform_batches: MicroBatches
+    instance: DagsterInstance, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land(platform_batches, [example_message([("CZ", 0, 1.0)])])
     run_all(platform_batches)
     assert prices(hot(platform_batches)) == [1.0]
+    monkeypatch.setenv("ENERGY_PLATFORM_HOT_DAYS", "1")
+    forget_cached()
     result = table_upkeep.execute_in_process(instance=instance, resources={"platform": Platform()})
     assert result.success
     assert hot(platform_batches).is_empty()

@@ -1,0 +1,141 @@
+"""Points as lines of InfluxDB's line protocol, column by column. Pure: no network here.
+
+Beside a point's own fields each line carries two more. `null_fields` names the fields that are
+null, parted by commas: a field can't be taken back, so an older value stays under a point that
+was written again without it, and only this says that it no longer counts. `written_stop` is the
+landing offset whose state of things the point is.
+
+https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from energy_platform.hot_store.points import FieldKind, field_kind, physical
+from energy_platform.hot_store.protocol import Measurement
+
+NULL_FIELDS: Final = "null_fields"
+WRITTEN_STOP: Final = "written_stop"
+
+_RESERVED: Final = {"time", NULL_FIELDS, WRITTEN_STOP}
+_NO_NAME: Final = r"[\x00-\x1f\x7f,\\]"
+_UNWRITABLE_TAG: Final = r"[\x00-\x1f\x7f]|\\$"
+"""The protocol has no way to write a line break, or a backslash at the end, into a tag."""
+
+
+def check_names(measurement: Measurement) -> None:
+    """Refuse a measurement that can't be written, before anything of it is.
+
+    Raises:
+        ValueError: Two columns share a name, a name can't be written, or a field can't be held.
+    """
+    columns = [*measurement.tags, *measurement.fields]
+    if len({*columns, measurement.time}) < len(columns) + 1:
+        raise ValueError(f"{measurement.name}: two columns share a name")
+    names = pl.Series([measurement.name, *columns])
+    impossible = names.filter(
+        (names == "") | names.str.contains(_NO_NAME) | names.str.starts_with("_")
+    ).to_list()
+    impossible += sorted(_RESERVED & set(columns))
+    if impossible:
+        raise ValueError(f"{impossible[0]!r} can't name a measurement, a tag or a field")
+    for dtype in measurement.fields.values():
+        field_kind(dtype)
+
+
+def layout_of(measurement: Measurement) -> str:
+    """Return what tells one layout of a measurement from another."""
+    kinds = {name: field_kind(dtype).value for name, dtype in measurement.fields.items()}
+    return json.dumps({"tags": measurement.tags, "time": measurement.time, "fields": kinds})
+
+
+def unwritable(measurement: Measurement) -> pl.Expr:
+    """Return why a point has no line at all; null where it has one."""
+    return (
+        pl.coalesce(
+            pl.when(pl.col(tag).str.contains(_UNWRITABLE_TAG)).then(
+                pl.lit(f"{tag} holds a control character, or ends in a backslash")
+            )
+            for tag in measurement.tags
+        )
+        if measurement.tags
+        else pl.lit(None, dtype=pl.String)
+    )
+
+
+def lines(measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.Series:
+    """Return a line for each point; times are in microseconds.
+
+    Args:
+        measurement: What the points are of.
+        points: As `points.tidy` returns them, none of them `unwritable`.
+        stop: What `written_stop` is to say.
+    """
+    series = [pl.lit(_key(measurement.name)), *(_tag(tag) for tag in sorted(measurement.tags))]
+    fields = [_field(name, dtype) for name, dtype in measurement.fields.items()]
+    nulls = pl.format('{}="{}"', pl.lit(NULL_FIELDS), _escaped(null_fields(measurement)))
+    written = pl.lit(f"{WRITTEN_STOP}={stop}i")
+    return points.select(
+        line=pl.format(
+            "{} {} {}",
+            pl.concat_str(series),
+            pl.concat_str([*fields, nulls, written], separator=",", ignore_nulls=True),
+            pl.col(measurement.time).to_physical(),
+        )
+    ).to_series()
+
+
+def null_fields(measurement: Measurement) -> pl.Expr:
+    """Return the names of a point's null fields, parted by commas."""
+    names = [pl.when(pl.col(name).is_null()).then(pl.lit(name)) for name in measurement.fields]
+    return pl.concat_str([*names, pl.lit(None, dtype=pl.String)], separator=",", ignore_nulls=True)
+
+
+def cut(lines: pl.Series, *, most_lines: int, most_bytes: int) -> Iterator[slice]:
+    """Cut lines into requests of a bounded size; one that is larger alone goes alone."""
+    ends = (lines.str.len_bytes() + 1).cum_sum()
+    start, before = 0, 0
+    while start < len(lines):
+        fitting = int(ends.search_sorted(before + most_bytes, side="right"))
+        stop = min(max(fitting, start + 1), start + most_lines, len(lines))
+        yield slice(start, stop)
+        start, before = stop, int(ends[stop - 1])
+
+
+def _tag(name: str) -> pl.Expr:
+    """Return `,key=value`, or nothing for the empty string: InfluxDB has no empty tag."""
+    value = pl.col(name)
+    escaped = value.str.replace_all(r"([,= ])", r"\$1")
+    return (
+        pl.when(value != "")
+        .then(pl.format(",{}={}", pl.lit(_key(name)), escaped))
+        .otherwise(pl.lit(""))
+    )
+
+
+def _field(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return `key=value`; null where the value is."""
+    value = physical(name, dtype).cast(pl.String)
+    match field_kind(dtype):
+        case FieldKind.INTEGER | FieldKind.INSTANT:
+            value = value + "i"
+        case FieldKind.TEXT:
+            value = '"' + _escaped(value) + '"'
+        case FieldKind.FLOAT | FieldKind.BOOLEAN:
+            pass
+    return pl.format("{}={}", pl.lit(_key(name)), value)
+
+
+def _escaped(text: pl.Expr) -> pl.Expr:
+    """Return what stands between the quotes of a string."""
+    return text.str.replace_all(r'(["\\])', r"\$1")
+
+
+def _key(name: str) -> str:
+    """Return a measurement's, tag's or field's name with what would end it escaped."""
+    for character in ",= ":
+        name = name.replace(character, "\\" + character)
+    return name

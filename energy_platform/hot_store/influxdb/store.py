@@ -1,0 +1,363 @@
+"""Keeps the hot store's promises in InfluxDB, which itself knows neither transactions nor nulls.
+
+A measurement holds a source's points; one more, `hot_copy_offsets`, says of each how far it has
+come. Its points are dated by the hour at which they were written, so that the retention that
+removes old points never removes the newest of them while anything is written. Should it do so
+after all, the offset is 0 again and the copy is made anew.
+
+Of two writers of one measurement one waits for the other, by a lock on a file. That holds for all
+processes of one machine; on several, only a worker that went on after it was taken for dead could
+put an older point over a newer one, until the next revision.
+"""
+
+# ruff: noqa: S608 (InfluxQL is built from names and texts that are quoted, and numbers)
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from energy_platform.errors import HotStoreUnavailableError
+from energy_platform.hot_store import points as hot_points
+from energy_platform.hot_store.influxdb.influxql import identifier, string
+from energy_platform.hot_store.influxdb.line_protocol import (
+    NULL_FIELDS,
+    WRITTEN_STOP,
+    check_names,
+    cut,
+    layout_of,
+    lines,
+    unwritable,
+)
+from energy_platform.hot_store.influxdb.server import InfluxServer, LinesRefusedError
+from energy_platform.hot_store.points import microseconds
+from energy_platform.hot_store.protocol import REASON, Measurement
+from energy_platform.market_rows import INSTANT
+
+_log = logging.getLogger(__name__)
+
+OFFSETS: Final = "hot_copy_offsets"
+"""The measurement that says how far the others have come."""
+
+_TURN_SECONDS: Final = 60.0
+"""How long a writer waits for its turn."""
+
+_REQUEST_LINES: Final = 5_000
+_REQUEST_BYTES: Final = 4 * 1024 * 1024
+_EVER: Final = ("1678-01-01T00:00:00Z", "2262-01-01T00:00:00Z")
+"""Without an end, a server may take the present for it; forecasts are beyond."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """What is noted of a measurement.
+
+    Attributes:
+        layout: The layout of its points.
+        stop: Up to which landing offset they are written.
+        begun: The greatest `stop` that a write was begun with.
+        noted_at: The time of the point that says so, in microseconds.
+    """
+
+    layout: str = ""
+    stop: int = 0
+    begun: int = 0
+    noted_at: int = 0
+
+
+_STATE: Final = Measurement(
+    name=OFFSETS,
+    tags=("measurement",),
+    fields={"layout": pl.String(), "stop": pl.Int64(), "begun": pl.Int64()},
+    time="noted_at",
+)
+
+
+class InfluxHotStore:
+    """A `HotStore` in one bucket. Threads and processes may share it; writers take turns.
+
+    Args:
+        server: The server that has the bucket.
+        locks: A folder for the locks of this machine's writers; made where it is missing.
+    """
+
+    def __init__(self, server: InfluxServer, *, locks: Path) -> None:
+        self._server = server
+        self._locks = locks
+
+    def close(self) -> None:
+        """Close every connection; the next call opens them again."""
+        self._server.close()
+
+    def committed_offset(self, measurement: Measurement) -> int:
+        """Return the landing offset up to which points have been written; 0 at first."""
+        state = self._state(measurement)
+        return state.stop if state.layout == layout_of(measurement) else 0
+
+    def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
+        """Write points, and return those that the server, or the line protocol, refuses.
+
+        A tag with a control character, or that ends in a backslash, has no line. The server
+        refuses what is older than its retention, and a field whose type is another there.
+        """
+        check_names(measurement)
+        tidied = hot_points.tidy(measurement, points).with_columns(
+            unwritable(measurement).alias(REASON)
+        )
+        impossible = tidied.filter(pl.col(REASON).is_not_null())
+        possible = tidied.filter(pl.col(REASON).is_null()).drop(REASON)
+        with self._turn(measurement):
+            state = self._state(measurement)
+            if state.layout != layout_of(measurement):
+                state = self._empty(measurement, state)
+            if state.begun < stop:
+                self._note(measurement, replace(state, begun=stop))
+            elif state.begun > stop:
+                possible = self._without_newer(measurement, possible, stop)
+            refused = self._post(measurement, possible.sort(measurement.time), stop)
+        return pl.concat([impossible, refused])
+
+    def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
+        """Note that all points before this landing offset are written; it never goes back."""
+        check_names(measurement)
+        with self._turn(measurement):
+            state = self._state(measurement)
+            if state.layout != layout_of(measurement):
+                state = self._empty(measurement, state)
+            self._note(
+                measurement,
+                replace(state, stop=max(state.stop, stop), begun=max(state.begun, stop)),
+            )
+
+    def read(
+        self,
+        measurement: Measurement,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return points with start <= time < end, ordered by tags and time."""
+        if not self._holds(measurement):
+            return self._nothing(measurement)
+        return self._points(measurement, f"WHERE {_within(start, end)}")
+
+    def latest(self, measurement: Measurement) -> pl.DataFrame:
+        """Return the newest point of each series that has a value, ordered by tags."""
+        if not self._holds(measurement):
+            return self._nothing(measurement)
+        series = ", ".join(identifier(tag) for tag in measurement.tags)
+        return self._points(
+            measurement,
+            f"WHERE {_within()} AND {identifier(NULL_FIELDS)} != {_all_null(measurement)}"
+            f"{f' GROUP BY {series}' if series else ''} ORDER BY time DESC LIMIT 1",
+        )
+
+    def empty_points(self, measurement: Measurement) -> int:
+        """Return how many points have no value in any field, and so aren't read back."""
+        return self._count(
+            measurement, f"{_within()} AND {identifier(NULL_FIELDS)} = {_all_null(measurement)}"
+        )
+
+    def clear(self, measurement: Measurement) -> None:
+        """Remove every point of the measurement and forget its offset."""
+        check_names(measurement)
+        with self._turn(measurement):
+            self._empty(measurement, self._state(measurement))
+
+    def expire(self, measurement: Measurement, *, before: datetime) -> int:
+        """Remove points older than `before`; return how many."""
+        removed = self._count(measurement, _within(end=before))
+        if removed:
+            self._server.delete(measurement.name, before=before)
+        return removed
+
+    @contextmanager
+    def _turn(self, measurement: Measurement) -> Iterator[None]:
+        """Wait until no other writes to the measurement, and keep others from it."""
+        self._locks.mkdir(parents=True, exist_ok=True)
+        file = self._locks / f"{quote(measurement.name, safe='')}.lock"
+        lock = FileLock(file, timeout=_TURN_SECONDS)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise HotStoreUnavailableError(
+                f"{measurement.name}: another writer has had the hot copy for {_TURN_SECONDS:g} s"
+            ) from None
+
+    def _holds(self, measurement: Measurement) -> bool:
+        check_names(measurement)
+        return self._state(measurement).layout == layout_of(measurement)
+
+    def _state(self, measurement: Measurement) -> _State:
+        columns = ", ".join(identifier(name) for name in _STATE.fields)
+        found = self._server.query(
+            f"SELECT {columns} FROM {identifier(OFFSETS)}"
+            f" WHERE {identifier('measurement')} = {string(measurement.name)} AND {_within()}"
+            " ORDER BY time DESC LIMIT 1",
+            {**_STATE.fields, "time": pl.Int64()},
+        )
+        if found.is_empty():
+            return _State()
+        [(layout, stop, begun, noted_at)] = found.rows()
+        return _State(layout=layout, stop=stop, begun=begun, noted_at=noted_at)
+
+    def _note(self, measurement: Measurement, state: _State) -> None:
+        """Note a state over the one of this hour, or after it; a clock that went back says less."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        point = pl.DataFrame(
+            {
+                "measurement": [measurement.name],
+                "layout": [state.layout],
+                "stop": [state.stop],
+                "begun": [state.begun],
+                "noted_at": [max(microseconds(hour), state.noted_at)],
+            }
+        ).with_columns(pl.col("noted_at").cast(INSTANT))
+        try:
+            self._server.write(_body(lines(_STATE, point, stop=state.stop)))
+        except LinesRefusedError as error:
+            raise HotStoreUnavailableError(
+                f"InfluxDB does not take the offset of {measurement.name}: {error}"
+            ) from None
+
+    def _empty(self, measurement: Measurement, state: _State) -> _State:
+        """Remove all points, and note the layout that they will have."""
+        self._server.delete(measurement.name)
+        empty = _State(layout=layout_of(measurement), noted_at=state.noted_at)
+        self._note(measurement, empty)
+        return empty
+
+    def _without_newer(
+        self, measurement: Measurement, points: pl.DataFrame, stop: int
+    ) -> pl.DataFrame:
+        """Leave out the points in whose place there is one of a greater `stop`."""
+        if points.is_empty():
+            return points
+        [(first, last)] = points.select(
+            first=pl.col(measurement.time).to_physical().min(),
+            last=pl.col(measurement.time).to_physical().max(),
+        ).rows()
+        there = self._server.query(
+            f"SELECT {_columns(measurement, WRITTEN_STOP)} FROM {identifier(measurement.name)}"
+            f" WHERE time >= {first}u AND time <= {last}u",
+            _schema(measurement, {WRITTEN_STOP: pl.Int64()}),
+        )
+        newer = _dated(measurement, there).filter(pl.col(WRITTEN_STOP) > stop)
+        return points.join(
+            newer, on=[*measurement.tags, measurement.time], how="anti", maintain_order="left"
+        )
+
+    def _post(self, measurement: Measurement, points: pl.DataFrame, stop: int) -> pl.DataFrame:
+        """Write points, ordered by time, in requests of a bounded size; return those refused."""
+        written = lines(measurement, points, stop=stop)
+        reasons: dict[int, str] = {}
+        for part in cut(written, most_lines=_REQUEST_LINES, most_bytes=_REQUEST_BYTES):
+            reasons |= self._post_around_refusals(written, part)
+        refused = points[sorted(reasons)]
+        reason = pl.Series(REASON, [reasons[at] for at in sorted(reasons)], dtype=pl.String)
+        return refused.with_columns(reason)
+
+    def _post_around_refusals(self, written: pl.Series, part: slice) -> dict[int, str]:
+        """Write lines, and halve them where some are refused, until each of those stands alone.
+
+        A server says how many it refused at least, and of one cause; all others are stored by
+        then, and are so again by the next try. What is refused for its age, or for a field's type
+        in one day's shard, is next to each other in order of time, so that few tries are needed.
+        """
+        try:
+            self._server.write(_body(written[part]))
+        except LinesRefusedError as error:
+            count = part.stop - part.start
+            if count in (1, error.dropped):
+                return dict.fromkeys(range(part.start, part.stop), str(error))
+        else:
+            return {}
+        middle = (part.start + part.stop) // 2
+        return {
+            **self._post_around_refusals(written, slice(part.start, middle)),
+            **self._post_around_refusals(written, slice(middle, part.stop)),
+        }
+
+    def _count(self, measurement: Measurement, condition: str) -> int:
+        if not self._holds(measurement):
+            return 0
+        found = self._server.query(
+            f"SELECT COUNT({identifier(NULL_FIELDS)}) AS points"
+            f" FROM {identifier(measurement.name)} WHERE {condition}",
+            {"points": pl.Int64()},
+        )
+        return int(found["points"].sum())
+
+    def _points(self, measurement: Measurement, clauses: str) -> pl.DataFrame:
+        """Return the points that a query finds, but for those without a value."""
+        fields = {
+            name: hot_points.physical_type(dtype) for name, dtype in measurement.fields.items()
+        }
+        found = self._server.query(
+            f"SELECT {_columns(measurement, *fields, NULL_FIELDS)}"
+            f" FROM {identifier(measurement.name)} {clauses}",
+            _schema(measurement, {**fields, NULL_FIELDS: pl.String()}),
+        )
+        nulls = pl.col(NULL_FIELDS).fill_null("").str.split(",")
+        held = found.with_columns(
+            pl.when(~nulls.list.contains(name)).then(pl.col(name)) for name in fields
+        )
+        return (
+            _dated(measurement, held)
+            .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in fields))
+            .select(
+                *measurement.tags,
+                measurement.time,
+                *(hot_points.logical(name, dtype) for name, dtype in measurement.fields.items()),
+            )
+            .sort(*measurement.tags, measurement.time)
+        )
+
+    def _nothing(self, measurement: Measurement) -> pl.DataFrame:
+        return pl.DataFrame(
+            schema={
+                **dict.fromkeys(measurement.tags, pl.String()),
+                measurement.time: INSTANT,
+                **measurement.fields,
+            }
+        )
+
+
+def _columns(measurement: Measurement, *fields: str) -> str:
+    return ", ".join(identifier(name) for name in (*measurement.tags, *fields))
+
+
+def _schema(measurement: Measurement, fields: dict[str, pl.DataType]) -> dict[str, pl.DataType]:
+    return {**dict.fromkeys(measurement.tags, pl.String()), "time": pl.Int64(), **fields}
+
+
+def _dated(measurement: Measurement, found: pl.DataFrame) -> pl.DataFrame:
+    """Return an answer's rows with the tags and the time as points have them."""
+    return found.with_columns(
+        pl.col(measurement.tags).fill_null(""), pl.col("time").cast(INSTANT)
+    ).rename({"time": measurement.time})
+
+
+def _within(start: datetime | None = None, end: datetime | None = None) -> str:
+    bounds = [
+        f"time >= {microseconds(start)}u" if start is not None else f"time >= '{_EVER[0]}'",
+        f"time < {microseconds(end)}u" if end is not None else f"time < '{_EVER[1]}'",
+    ]
+    return " AND ".join(bounds)
+
+
+def _all_null(measurement: Measurement) -> str:
+    return string(",".join(measurement.fields))
+
+
+def _body(written: pl.Series) -> bytes:
+    text: str = written.str.join("\n").item()
+    return text.encode()

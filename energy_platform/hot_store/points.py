@@ -1,0 +1,100 @@
+"""What a point is before any store holds it: its columns in order, and the kinds of its fields.
+
+How a kind is laid out belongs to each store.
+"""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+from energy_platform.hot_store.protocol import Measurement
+from energy_platform.market_rows import INSTANT
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FieldKind(StrEnum):
+    """What a field holds."""
+
+    FLOAT = "float"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    INSTANT = "instant"
+    TEXT = "text"
+
+
+def field_kind(dtype: pl.DataType) -> FieldKind:
+    """Return the kind of a column.
+
+    Raises:
+        ValueError: No hot store holds such a column.
+    """
+    if dtype.is_float():
+        return FieldKind.FLOAT
+    if dtype.is_integer():
+        return FieldKind.INTEGER
+    if dtype == pl.Boolean:
+        return FieldKind.BOOLEAN
+    if isinstance(dtype, pl.Datetime):
+        return FieldKind.INSTANT
+    if dtype in (pl.String, pl.Categorical, pl.Enum):
+        return FieldKind.TEXT
+    raise ValueError(f"a hot field can't be {dtype}")
+
+
+def tidy(measurement: Measurement, points: pl.DataFrame) -> pl.DataFrame:
+    """Return the points as every store takes them, one per series and time, the last one.
+
+    Tags are strings without nulls, and numbers that are not finite are null: nothing can be drawn
+    of them, and no hot store holds one. Columns beside those of the measurement are kept.
+
+    Raises:
+        ValueError: A point has no time.
+    """
+    tidied = points.with_columns(
+        pl.col(measurement.tags).cast(pl.String).fill_null(""),
+        pl.col(measurement.time).cast(INSTANT),
+        *(_finite(name, dtype) for name, dtype in measurement.fields.items()),
+    ).unique([*measurement.tags, measurement.time], keep="last", maintain_order=True)
+    if tidied[measurement.time].has_nulls():
+        raise ValueError(f"{measurement.name}: a point has no {measurement.time}")
+    return tidied
+
+
+def physical(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a field as it is stored: instants as integers of microseconds."""
+    if isinstance(dtype, pl.Datetime):
+        return pl.col(name).dt.epoch("us")
+    return pl.col(name).cast(physical_type(dtype))
+
+
+def physical_type(dtype: pl.DataType) -> pl.DataType:
+    """Return the type that a field is stored in: the one of its kind."""
+    match field_kind(dtype):
+        case FieldKind.FLOAT:
+            return pl.Float64()
+        case FieldKind.INTEGER | FieldKind.INSTANT:
+            return pl.Int64()
+        case FieldKind.BOOLEAN:
+            return pl.Boolean()
+        case FieldKind.TEXT:
+            return pl.String()
+
+
+def logical(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a field in its own type again, from what `physical` gave."""
+    if isinstance(dtype, pl.Datetime):
+        return pl.col(name).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
+    return pl.col(name).cast(dtype)
+
+
+def microseconds(instant: datetime) -> int:
+    """Return an instant as stores keep it; exact, which a timestamp in floating point is not."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _finite(name: str, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(name).cast(dtype)
+    return pl.when(value.is_finite()).then(value).alias(name) if dtype.is_float() else value
