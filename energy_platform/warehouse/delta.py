@@ -32,6 +32,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.history import answer
+from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.warehouse.protocol import Position, Table, TableSummary
 from energy_platform.warehouse.question import Question
 
@@ -101,20 +102,12 @@ class DeltaWarehouse:
             IncompatibleTableError: A column's type isn't the one that the table was made with.
             ValueError: The rows are not those of `table`, or not of these offsets.
         """
-        if start == stop:
-            raise ValueError(f"a batch for {table.name} has rows of no offset")
-        _check_rows(table, rows, start, stop)
+        check_batch(table, rows, start, stop)
         with self._lock:
             delta = self._current(table) or self._create(table)
             found = _position(delta, table)
-            if found.offset >= stop:
+            if is_stored(table, found, start=start, stop=stop, replacements=replacements):
                 return
-            if found.offset != start:
-                raise CommitConflictError(
-                    f"{table.name} stands at offset {found.offset}, not at {start}"
-                )
-            if found.replacements != replacements:
-                raise CommitConflictError(f"rows of {table.name} have been replaced")
             try:
                 _write(delta, table, rows, [Transaction(table.name, stop)])
             except CommitFailedError as error:
@@ -138,7 +131,7 @@ class DeltaWarehouse:
             IncompatibleTableError: A column's type isn't the one that the table was made with.
             ValueError: The rows are not those of `table`, or not of these offsets.
         """
-        _check_rows(table, rows, offsets.start, offsets.stop)
+        check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
             delta = self._current(table) or self._create(table)
             if _position(delta, table) != before:
@@ -293,15 +286,6 @@ def _transactions(table: Table, position: Position) -> list[Transaction]:
 
 def _conflict(table: Table) -> CommitConflictError:
     return CommitConflictError(f"another writer has committed to {table.name}")
-
-
-def _check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
-    if dict(rows.schema) != table.dtypes:
-        raise ValueError(f"rows are not of {table.name}: {dict(rows.schema)} for {table.dtypes}")
-    if not 0 <= start <= stop or not rows.get_column("landing_offset").is_between(
-        start, stop, closed="left"
-    ).all(ignore_nulls=False):
-        raise ValueError(f"rows for {table.name} are not all of offsets [{start}, {stop})")
 
 
 def _delta_schema(table: Table) -> Schema:

@@ -6,16 +6,17 @@ written or read is the business of the modules beside it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Final, ParamSpec, Self, TypeVar
 
 import grpc
+import polars as pl
 import requests
 import stamina
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from google.cloud.bigquery_storage_v1 import BigQueryReadClient, BigQueryWriteClient
+from google.cloud.bigquery_storage_v1 import BigQueryReadClient, BigQueryWriteClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
     BigQueryReadGrpcTransport,
 )
@@ -48,6 +49,7 @@ _PASSING: Final = (
 _QUOTA_REASONS: Final = {"rateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded"}
 """The reasons why a REST call answers 403 where gRPC says RESOURCE_EXHAUSTED."""
 
+_Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 _try = stamina.RetryingCaller(attempts=None, timeout=60.0, wait_initial=0.1, wait_max=10.0)
@@ -61,12 +63,19 @@ def passes(error: Exception) -> bool:
     return isinstance(error, _PASSING)
 
 
-def patiently(call: Callable[..., _Answer], *args: object, **kwargs: object) -> _Answer:
-    """Make a call of one of the clients, again and later where its error passes by itself.
+def again(
+    call: Callable[_Arguments, _Answer], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+) -> _Answer:
+    """Make a call that may be made twice, again and later where its error passes by itself.
 
-    Only for calls that may be made twice. Each may take `CALL_SECONDS`, all of them a minute.
+    It is given up after a minute.
     """
-    return _try(passes, call, *args, **{"retry": None, "timeout": CALL_SECONDS, **kwargs})
+    return _try(passes, call, *args, **kwargs)
+
+
+def patiently(call: Callable[..., _Answer], *args: object, **kwargs: object) -> _Answer:
+    """Make a call of one of the clients `again`, each time for at most `CALL_SECONDS`."""
+    return again(call, *args, retry=None, timeout=CALL_SECONDS, **kwargs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,3 +143,31 @@ def emulator_client(project: str, address: str) -> bigquery.Client:
         credentials=AnonymousCredentials(),
         client_options=ClientOptions(api_endpoint=address),
     )
+
+
+def read_rows(
+    clients: Clients, table: bigquery.TableReference, columns: list[str], restriction: str
+) -> pl.DataFrame:
+    """Read some columns of the rows that a condition in SQL lets through, in no order.
+
+    It reads a snapshot that has all that was acknowledged before.
+    """
+    session = patiently(
+        clients.reader.create_read_session,
+        parent=f"projects/{clients.rest.project}",
+        read_session=types.ReadSession(
+            table=f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}",
+            data_format=types.DataFormat.ARROW,
+            read_options=types.ReadSession.TableReadOptions(
+                selected_fields=columns, row_restriction=restriction
+            ),
+        ),
+        max_stream_count=1,
+    )
+    rows = [again(_of_stream, clients.reader, stream.name, session) for stream in session.streams]
+    return pl.concat(rows) if rows else pl.DataFrame(schema=columns)
+
+
+def _of_stream(reader: BigQueryReadClient, stream: str, session: types.ReadSession) -> pl.DataFrame:
+    answers = reader.read_rows(stream, timeout=CALL_SECONDS)
+    return pl.DataFrame(pl.from_arrow(answers.to_arrow(session)))

@@ -36,7 +36,7 @@ _STANDARD_NAMES: Final = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BO
 
 _MOST_CLUSTERING_COLUMNS: Final = 4
 _NAME: Final = re.compile(r"(?!.*__)[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
-_NO_LABEL: Final = re.compile(r"[^a-z0-9_-]+")
+_NO_LABEL: Final = re.compile(r"[^\w-]+")
 
 
 def table_id(name: str) -> str:
@@ -60,8 +60,7 @@ def reference(clients: Clients, table: Table) -> bigquery.TableReference:
 
 def arrow_schema(table: Table) -> pa.Schema:
     """Return the columns in which rows travel to BigQuery, `PLACE` the last."""
-    dtypes = {**table.dtypes, PLACE: pl.Int64()}
-    return pa.schema([(name, _type(table, name, dtype)[1]) for name, dtype in dtypes.items()])
+    return arrow_fields({**table.dtypes, PLACE: pl.Int64()}, of=table.name)
 
 
 def fields(table: Table) -> list[bigquery.SchemaField]:
@@ -71,11 +70,22 @@ def fields(table: Table) -> list[bigquery.SchemaField]:
         IncompatibleTableError: A column has a type that would not come back as it was.
     """
     described = {**table.descriptions, PLACE: "The row's place among those of its message"}
+    return bigquery_fields({**table.dtypes, PLACE: pl.Int64()}, described, of=table.name)
+
+
+def arrow_fields(dtypes: Mapping[str, pl.DataType], *, of: str) -> pa.Schema:
+    """Return columns in Arrow's terms; `of` is whose they are, for an error's message."""
+    return pa.schema([(name, _type(name, dtype, of)[1]) for name, dtype in dtypes.items()])
+
+
+def bigquery_fields(
+    dtypes: Mapping[str, pl.DataType], descriptions: Mapping[str, str] | None = None, *, of: str
+) -> list[bigquery.SchemaField]:
+    """Return columns in BigQuery's terms; `of` is whose they are, for an error's message."""
+    described = descriptions or {}
     return [
-        bigquery.SchemaField(
-            name, _type(table, name, dtype)[0], description=described.get(name) or None
-        )
-        for name, dtype in {**table.dtypes, PLACE: pl.Int64()}.items()
+        bigquery.SchemaField(name, _type(name, dtype, of)[0], description=described.get(name, ""))
+        for name, dtype in dtypes.items()
     ]
 
 
@@ -85,68 +95,70 @@ def ensure(clients: Clients, table: Table) -> None:
     Raises:
         IncompatibleTableError: A column has another type than the one that the table has.
     """
-    wanted = fields(table)
-    stored = _stored(clients, table) or _create(clients, table, wanted)
-    while missing := _missing(table, wanted, stored.schema):
+    wanted = bigquery.Table(reference(clients, table), schema=fields(table))
+    wanted.description = table.description or None
+    wanted.labels = _labels(table.labels)
+    wanted.time_partitioning = bigquery.TimePartitioning(
+        type_=bigquery.TimePartitioningType.DAY, field=table.event_time
+    )
+    wanted.clustering_fields = _clustering(table) or None
+    wanted.require_partition_filter = table.is_large
+    ensure_table(clients, wanted)
+
+
+def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
+    """Make a table, and its dataset, if there is none, or add the columns that it lacks.
+
+    Raises:
+        IncompatibleTableError: A column has another type than the one that the table has.
+    """
+    stored = _stored(clients, wanted.reference) or _create(clients, wanted)
+    while missing := _missing(wanted, stored.schema):
         stored.schema = [*stored.schema, *missing]
         try:
             # The table's etag goes with it: who changed it meanwhile isn't overwritten.
             stored = patiently(clients.rest.update_table, stored, ["schema"])
         except exceptions.PreconditionFailed:
             stored = patiently(clients.rest.get_table, stored.reference)
+    return stored
 
 
-def _stored(clients: Clients, table: Table) -> bigquery.Table | None:
+def _stored(clients: Clients, table: bigquery.TableReference) -> bigquery.Table | None:
     try:
-        return patiently(clients.rest.get_table, reference(clients, table))
+        return patiently(clients.rest.get_table, table)
     except exceptions.NotFound:
         return None
 
 
-def _create(clients: Clients, table: Table, wanted: list[bigquery.SchemaField]) -> bigquery.Table:
-    ensure_dataset(clients)
-    made = bigquery.Table(reference(clients, table), schema=wanted)
-    made.description = table.description or None
-    made.labels = _labels(table.labels)
-    made.time_partitioning = bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.DAY, field=table.event_time
-    )
-    made.clustering_fields = _clustering(table) or None
-    made.require_partition_filter = table.is_large
-    # Another process may be faster; then it is that one's.
-    return patiently(clients.rest.create_table, made, exists_ok=True)
-
-
-def ensure_dataset(clients: Clients) -> None:
-    """Make the dataset where it isn't there."""
+def _create(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
     dataset = bigquery.Dataset(clients.dataset)
     dataset.location = clients.location
     patiently(clients.rest.create_dataset, dataset, exists_ok=True)
+    # Another process may be faster; then it is that one's.
+    return patiently(clients.rest.create_table, wanted, exists_ok=True)
 
 
 def _missing(
-    table: Table,
-    wanted: list[bigquery.SchemaField],
-    stored: list[bigquery.SchemaField],
+    wanted: bigquery.Table, stored: list[bigquery.SchemaField]
 ) -> list[bigquery.SchemaField]:
     types = {field.name: _standard(field.field_type) for field in stored}
-    for field in wanted:
+    for field in wanted.schema:
         if types.get(field.name, field.field_type) != field.field_type:
             raise IncompatibleTableError(
-                f"column {field.name} of {table.name} is {field.field_type}, "
+                f"column {field.name} of {wanted.table_id} is {field.field_type}, "
                 f"its table has {types[field.name]}"
             )
-    return [field for field in wanted if field.name not in types]
+    return [field for field in wanted.schema if field.name not in types]
 
 
 def _standard(field_type: str) -> str:
     return _STANDARD_NAMES.get(field_type, field_type)
 
 
-def _type(table: Table, name: str, dtype: pl.DataType) -> tuple[str, pa.DataType]:
+def _type(name: str, dtype: pl.DataType, of: str) -> tuple[str, pa.DataType]:
     if dtype not in _TYPES:
         raise IncompatibleTableError(
-            f"column {name} of {table.name} is {dtype}, which BigQuery would not give back as it is"
+            f"column {name} of {of} is {dtype}, which BigQuery would not give back as it is"
         )
     return _TYPES[dtype]
 
@@ -160,5 +172,7 @@ def _clustering(table: Table) -> list[str]:
 
 
 def _labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Write values as labels must be: lower case, at most 63 of few characters."""
-    return {name: _NO_LABEL.sub("-", value.lower())[:63] for name, value in labels.items()}
+    """Write values as labels must be: letters in lower case, digits, dashes, 63 at most."""
+    return {
+        name: _NO_LABEL.sub("-", value.lower()).strip("-")[:63] for name, value in labels.items()
+    }

@@ -1,12 +1,50 @@
-"""The BigQuery warehouse as the platform opens it."""
+"""The BigQuery warehouse: what the parts beside it come to when they are put together.
+
+A batch is stored between two records of the ledger, so that each landing offset's rows are there
+once, whoever dies in between: the intent, then the rows, then what became of it. Rows are appended
+at the offset that the intent names of a stream of the table. Those that no stream takes are loaded
+by a job whose id the intent names; rows are replaced by such a job too.
+
+A writer that finds an intent without an outcome, and whose writer seems to have died, first makes
+sure that it can't be carried out later: it closes the stream for every writer, or takes the job's
+id. What the service answers to that says whether the rows are there.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import RLock
+from typing import cast
 
 import polars as pl
 
-from energy_platform.warehouse.bigquery import reads
-from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.errors import CommitConflictError
+from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.warehouse.bigquery import loads, reads
+from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError, is_streamable
+from energy_platform.warehouse.bigquery.client import (
+    CALL_SECONDS,
+    Clients,
+    again,
+    patiently,
+    read_rows,
+)
+from energy_platform.warehouse.bigquery.history_sql import bounds
+from energy_platform.warehouse.bigquery.ledger import Kind, Ledger, Record, Standing
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
-from energy_platform.warehouse.protocol import Table
+from energy_platform.warehouse.bigquery.schema import (
+    PLACE,
+    arrow_schema,
+    ensure,
+    fields,
+    reference,
+)
+from energy_platform.warehouse.protocol import Position, Table, TableSummary
 from energy_platform.warehouse.question import Question
+
+_log = logging.getLogger(__name__)
 
 
 class BigQueryWarehouse:
@@ -15,11 +53,107 @@ class BigQueryWarehouse:
     Args:
         clients: The ways to BigQuery.
         budget: What an answer may scan.
+        ledger_age_seconds: How old a table's position may be when it is asked for. Writes upon
+            one that is no longer so are refused, whatever this is.
+        patience_seconds: How long another writer's intent is left to it.
     """
 
-    def __init__(self, clients: Clients, budget: ReadBudget = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        budget: ReadBudget = DEFAULT_BUDGET,
+        *,
+        ledger_age_seconds: float = 1.0,
+        patience_seconds: float = 5.0,
+    ) -> None:
         self._clients = clients
         self._budget = budget
+        self._patience = timedelta(seconds=patience_seconds)
+        self._appends = Appends(clients)
+        self._ledger = Ledger(clients, self._appends, age_seconds=ledger_age_seconds)
+        self._ensured: dict[str, dict[str, pl.DataType]] = {}
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._appends.close()
+        self._clients.close()
+
+    def committed_offset(self, table: Table) -> int:
+        """Return the landing offset before which every message has been processed; 0 at first."""
+        return self.position(table).offset
+
+    def position(self, table: Table) -> Position:
+        """Return where a table stands; at the start of all while there is none."""
+        with self._lock:
+            return self._ledger.standing(table).settled.position
+
+    def commit(
+        self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
+    ) -> None:
+        """Append the rows of landing offsets [start, stop), and move the table to `stop`.
+
+        A batch that is already there, from this process or another, is left alone. Columns that
+        the table lacks are added to it.
+
+        Raises:
+            CommitConflictError: The table stands at neither `start` nor `stop` or beyond, rows of
+                it have been replaced since, or another writer is at work on it.
+            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            JobFailedError: BigQuery refuses the rows.
+            ValueError: The rows are not those of `table`, or not of these offsets.
+        """
+        check_batch(table, rows, start, stop)
+        with self._lock:
+            self._ensure(table)
+            standing = self._settled(table)
+            found = standing.settled.position
+            if is_stored(table, found, start=start, stop=stop, replacements=replacements):
+                return
+            done = replace(_with(standing.settled, table, rows, start), landed=stop)
+            if rows.is_empty():
+                self._ledger.append(standing, done)
+            else:
+                self._store(table, standing, done, rows)
+
+    def replace(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        offsets: range,
+        *,
+        before: Position,
+        after: Position,
+    ) -> None:
+        """Put `rows` in the place of all rows with these landing offsets, atomically.
+
+        Raises:
+            CommitConflictError: The table does not stand at `before`, or was written to
+                meanwhile; nothing was replaced.
+            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            JobFailedError: BigQuery refuses the rows; nothing was replaced.
+            ValueError: The rows are not those of `table`, or not of these offsets.
+        """
+        check_rows(table, rows, offsets.start, offsets.stop)
+        with self._lock:
+            self._ensure(table)
+            standing = self._settled(table)
+            if standing.settled.position != before:
+                raise CommitConflictError(f"another writer has committed to {table.name}")
+            done = replace(
+                standing.settled,
+                start=offsets.start,
+                landed=after.offset,
+                replacements=after.replacements,
+                stale_from=after.stale_from,
+                kind=Kind.DONE,
+                job=None,
+                batch_rows=0,
+            )
+            if not offsets:
+                self._ledger.append(standing, done)
+            else:
+                self._replace(table, standing, done, rows, offsets)
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
@@ -31,3 +165,198 @@ class BigQueryWarehouse:
         Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
         """
         return reads.answer(self._clients, question, self._budget)
+
+    def summary(self, table: Table) -> TableSummary:
+        """Return the table's size and reach from the ledger; no row is read."""
+        with self._lock:
+            settled = self._ledger.standing(table).settled
+        return TableSummary(
+            rows=settled.table_rows,
+            last_event_at=settled.table_last_event_at,
+            last_received_at=settled.table_last_received_at,
+            committed_offset=settled.landed,
+        )
+
+    def maintain(self, tables: Sequence[Table]) -> None:
+        """Delete what is history in the ledger; the service looks after the tables itself."""
+        del tables
+        with self._lock:
+            self._ledger.trim()
+
+    def _ensure(self, table: Table) -> None:
+        if self._ensured.get(table.name) != table.dtypes:
+            ensure(self._clients, table)
+            self._ensured[table.name] = table.dtypes
+
+    def _store(self, table: Table, standing: Standing, done: Record, rows: pl.DataFrame) -> None:
+        """Append rows to the table's stream, or load them where no stream takes them."""
+        placed = _placed(rows)
+        [batch] = placed.to_arrow().cast(arrow_schema(table)).combine_chunks().to_batches()
+        if is_streamable(rows, table.event_time, batch):
+            stream, reached = done.stream, done.stream_rows
+            if stream is None:
+                stream, reached = self._appends.new_stream(reference(self._clients, table)), 0
+            done = replace(done, stream=stream, stream_rows=reached + rows.height)
+            standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
+            try:
+                self._appends.append(stream, reached, batch)
+            except StreamRefusedError as error:
+                _log.warning("%s: its stream takes no rows, a job does: %s", table.name, error)
+                standing = self._settle(table, standing)
+                if standing.settled.landed == done.landed:
+                    return
+            else:
+                self._conclude(standing, done)
+                return
+        done = replace(done, job=self._new_job(table), stream=None, stream_rows=0)
+        standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
+        loads.load(
+            self._clients,
+            placed,
+            reference(self._clients, table),
+            fields(table),
+            job_id=cast("str", done.job),
+        )
+        self._conclude(standing, done)
+
+    def _replace(
+        self,
+        table: Table,
+        standing: Standing,
+        done: Record,
+        rows: pl.DataFrame,
+        offsets: range,
+    ) -> None:
+        job = self._new_job(table)
+        stored = reference(self._clients, table)
+        staging = self._clients.dataset.table(f"staging__{uuid.uuid4().hex}")
+        if not rows.is_empty():
+            loads.stage(self._clients, _placed(rows), staging, fields(table), job_id=f"{job}-stage")
+        done = replace(done, job=job)
+        standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
+        columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
+        insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`;"  # noqa: S608 (names of ours)
+        script = f"""
+            BEGIN TRANSACTION;
+            DELETE FROM `{stored}`
+            WHERE landing_offset >= {offsets.start} AND landing_offset < {offsets.stop}
+            AND {bounds(table)};
+            {"" if rows.is_empty() else insert}
+            COMMIT TRANSACTION;
+        """  # noqa: S608 (names of ours)
+        loads.run(self._clients, script, job_id=job)
+        self._conclude(standing, self._counted(table, done))
+        patiently(self._clients.rest.delete_table, staging, not_found_ok=True)
+
+    def _conclude(self, standing: Standing, done: Record) -> None:
+        """Say that the rows are there, unless who took this writer for dead has said it before."""
+        try:
+            self._ledger.append(standing, done)
+        except CommitConflictError:
+            settled = self._ledger.anew(done.table_name).settled
+            if settled.position != done.position:
+                raise
+
+    def _settled(self, table: Table) -> Standing:
+        """Return where a table stands once every intent has its outcome.
+
+        Raises:
+            CommitConflictError: A writer that may be alive is at work on it.
+        """
+        standing = self._ledger.standing(table)
+        if (intent := standing.pending) is None:
+            return standing
+        age = datetime.now(UTC) - intent.written_at
+        if intent.writer != self._ledger.writer and age < self._patience:
+            raise CommitConflictError(f"{intent.writer} is at work on {table.name}")
+        return self._settle(table, standing)
+
+    def _settle(self, table: Table, standing: Standing) -> Standing:
+        """Find out what became of an intent, once nothing can become of it any more."""
+        intent = cast("Record", standing.pending)
+        if intent.job is not None:
+            is_done = loads.settle(self._clients, intent.job) is not None
+        else:
+            is_done = self._is_appended(table, intent)
+        _log.warning(
+            "%s: rows of landing offsets [%d, %d) that %s left without an outcome are %s",
+            table.name,
+            intent.start,
+            intent.landed,
+            intent.writer,
+            "there" if is_done else "not there, and are made again",
+        )
+        if not is_done:
+            outcome = replace(standing.settled, kind=Kind.VOID)
+        elif intent.job is not None and intent.replacements != standing.settled.replacements:
+            outcome = self._counted(table, replace(intent, kind=Kind.DONE))
+        else:
+            outcome = replace(intent, kind=Kind.DONE)
+        return self._ledger.append(standing, replace(outcome, stream=None, stream_rows=0))
+
+    def _is_appended(self, table: Table, intent: Record) -> bool:
+        """Say whether a stream has taken an intent's rows, and close it."""
+        stream = cast("str", intent.stream)
+        taken = self._appends.finalize(stream)
+        if taken is not None:
+            return taken >= intent.stream_rows
+        _log.warning("%s: BigQuery knows its stream no more, its rows are asked", table.name)
+        found = read_rows(
+            self._clients,
+            reference(self._clients, table),
+            ["landing_offset"],
+            f"landing_offset >= {intent.start} AND landing_offset < {intent.landed} "
+            f"AND {table.event_time} >= TIMESTAMP '{intent.first_event_at}' "
+            f"AND {table.event_time} <= TIMESTAMP '{intent.last_event_at}'",
+        )
+        return not found.is_empty()
+
+    def _counted(self, table: Table, done: Record) -> Record:
+        """Return a record with the table's size and reach as they are now."""
+        event_time = f"`{table.event_time}`"
+        [(rows, last_event_at, last_received_at)] = again(
+            self._clients.rest.query_and_wait,
+            f"SELECT COUNT(*), MAX({event_time}), MAX(received_at) "  # noqa: S608 (names of ours)
+            f"FROM `{reference(self._clients, table)}` WHERE {bounds(table)}",
+            location=self._clients.location,
+            api_timeout=CALL_SECONDS,
+        )
+        return replace(
+            done,
+            table_rows=rows,
+            table_last_event_at=last_event_at,
+            table_last_received_at=last_received_at,
+        )
+
+    def _new_job(self, table: Table) -> str:
+        name = reference(self._clients, table).table_id
+        return f"{self._clients.dataset.dataset_id}-{name}-{uuid.uuid4().hex}"
+
+
+def _with(settled: Record, table: Table, rows: pl.DataFrame, start: int) -> Record:
+    """Return how a table will stand once rows were added to it."""
+    times = rows.get_column(table.event_time)
+    first, last = cast("tuple[datetime | None, datetime | None]", (times.min(), times.max()))
+    received = cast("datetime | None", rows.get_column("received_at").max())
+    return replace(
+        settled,
+        kind=Kind.DONE,
+        start=start,
+        job=None,
+        batch_rows=rows.height,
+        first_event_at=first,
+        last_event_at=last,
+        table_rows=settled.table_rows + rows.height,
+        table_last_event_at=_later(settled.table_last_event_at, last),
+        table_last_received_at=_later(settled.table_last_received_at, received),
+    )
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((each for each in (one, other) if each is not None), default=None)
+
+
+def _placed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Note each row's place among those of its message."""
+    place = pl.int_range(pl.len()).over("landing_offset")
+    return rows.with_columns(place.cast(pl.Int64).alias(PLACE))

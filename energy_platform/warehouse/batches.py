@@ -1,0 +1,53 @@
+"""What every warehouse asks of a batch before it stores it."""
+
+import polars as pl
+
+from energy_platform.errors import CommitConflictError
+from energy_platform.warehouse.protocol import Position, Table
+
+
+def check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
+    """Refuse rows that are not those of a table, or not of landing offsets [start, stop).
+
+    Raises:
+        ValueError: They aren't.
+    """
+    if dict(rows.schema) != table.dtypes:
+        raise ValueError(f"rows are not of {table.name}: {dict(rows.schema)} for {table.dtypes}")
+    if not 0 <= start <= stop or not rows.get_column("landing_offset").is_between(
+        start, stop, closed="left"
+    ).all(ignore_nulls=False):
+        raise ValueError(f"rows for {table.name} are not all of offsets [{start}, {stop})")
+
+
+def check_batch(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
+    """Refuse a batch of no messages, or of other rows than its own.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if start == stop:
+        raise ValueError(f"a batch for {table.name} has rows of no offset")
+    check_rows(table, rows, start, stop)
+
+
+def is_stored(table: Table, found: Position, *, start: int, stop: int, replacements: int) -> bool:
+    """Say whether a batch is there already; if it isn't, it is the next one.
+
+    Args:
+        table: For which it is.
+        found: Where the table stands.
+        start: The batch's first landing offset.
+        stop: The one after its last.
+        replacements: The table's replacements when its rows were made.
+
+    Raises:
+        CommitConflictError: It isn't the next one, or rows were replaced since it was made.
+    """
+    if found.offset >= stop:
+        return True
+    if found.offset != start:
+        raise CommitConflictError(f"{table.name} stands at offset {found.offset}, not at {start}")
+    if found.replacements != replacements:
+        raise CommitConflictError(f"rows of {table.name} have been replaced")
+    return False
