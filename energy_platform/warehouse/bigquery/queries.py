@@ -10,6 +10,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
 
 from energy_platform.errors import UsageError
+from energy_platform.warehouse.bigquery import storage_read
 from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
 QUERY_SECONDS: Final = 600.0
@@ -20,8 +21,6 @@ USD_PER_TIB_QUERIED: Final = 6.25
 
 _TIB: Final = 2**40
 _TRIED_SECONDS: Final = 60.0
-_MOST_WAITING: Final = 8
-"""Batches that wait to be taken; a slow reader holds the download back."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,10 +85,8 @@ def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterato
         retry=DEFAULT_RETRY.with_timeout(_TRIED_SECONDS),
         job_retry=DEFAULT_JOB_RETRY.with_timeout(QUERY_SECONDS),
     )
-    rows = job.result(timeout=QUERY_SECONDS)
-    yield from rows.to_arrow_iterable(
-        bqstorage_client=clients.reader, max_queue_size=_MOST_WAITING, timeout=QUERY_SECONDS
-    )
+    job.result(timeout=QUERY_SECONDS, max_results=0)
+    yield from storage_read.batches(clients, job.destination)
 
 
 def dry_run_bytes(clients: Clients, sql: str) -> int:

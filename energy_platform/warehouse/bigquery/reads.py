@@ -16,10 +16,9 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 from google.api_core import exceptions
-from google.cloud.bigquery_storage_v1 import types
 from polars.io.plugins import register_io_source
 
-from energy_platform.warehouse.bigquery import queries
+from energy_platform.warehouse.bigquery import queries, storage_read
 from energy_platform.warehouse.bigquery.client import Clients, patiently
 from energy_platform.warehouse.bigquery.filters import Filter, filters
 from energy_platform.warehouse.bigquery.history_sql import Asked, bounds, question_sql
@@ -27,9 +26,6 @@ from energy_platform.warehouse.bigquery.queries import ReadBudget
 from energy_platform.warehouse.bigquery.schema import PLACE, reference
 from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
-
-STREAM_SECONDS: Final = 300.0
-"""How long a stream may be silent, or at all; one that moved is then taken up again."""
 
 _LANDING_ORDER: Final = ("landing_offset", PLACE)
 
@@ -40,7 +36,9 @@ def scan(clients: Clients, table: Table) -> pl.LazyFrame:
     Filters on event time prune partitions. Where a table wants such a filter, an unfiltered scan
     names the bounds of all that the checks let pass, and so reads the whole table.
     """
-    dtypes = {**table.dtypes, PLACE: pl.Int64()}
+    # A mart's rows are of no message, and in no order.
+    is_landed = "landing_offset" in table.dtypes
+    dtypes = {**table.dtypes, **({PLACE: pl.Int64()} if is_landed else {})}
 
     def read(
         with_columns: list[str] | None,
@@ -55,7 +53,7 @@ def scan(clients: Clients, table: Table) -> pl.LazyFrame:
         yield from _frames(batches, columns, dtypes, predicate, n_rows)
 
     frame = register_io_source(read, schema=dtypes)
-    return frame.sort(_LANDING_ORDER).select(*table.dtypes)
+    return frame.sort(_LANDING_ORDER).select(*table.dtypes) if is_landed else frame
 
 
 def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
@@ -101,58 +99,27 @@ def _answers(
 def _stored_rows(
     clients: Clients, table: Table, columns: Collection[str], told: Sequence[Filter]
 ) -> Iterator[pa.RecordBatch]:
+    where = reference(clients, table)
     try:
-        session = _session(clients, table, columns, told)
+        yield from storage_read.batches(
+            clients, where, columns=columns, restriction=_restriction(table, told)
+        )
     except (exceptions.NotFound, exceptions.InvalidArgument):
-        # There is no table yet, or it lacks a column.
+        # Either is said before the first row: there is no table yet, or it lacks a column.
         stored = _stored_columns(clients, table)
         if stored is None:
             return
-        there = [name for name in columns if name in stored]
-        told = [each for each in told if each.columns <= stored]
-        session = _session(clients, table, there or [PLACE], told)
-    for stream in session.streams:
-        yield from _pages(clients, session, stream.name)
+        yield from storage_read.batches(
+            clients,
+            where,
+            columns=[name for name in columns if name in stored] or [PLACE],
+            restriction=_restriction(table, [each for each in told if each.columns <= stored]),
+        )
 
 
-def _session(
-    clients: Clients, table: Table, columns: Collection[str], told: Sequence[Filter]
-) -> types.ReadSession:
-    where = reference(clients, table)
+def _restriction(table: Table, told: Sequence[Filter]) -> str:
     conditions = [each.sql for each in told]
-    if table.is_large:
-        conditions.append(bounds(table))
-    session: types.ReadSession = patiently(
-        clients.reader.create_read_session,
-        parent=f"projects/{clients.rest.project}",
-        read_session=types.ReadSession(
-            table=f"projects/{where.project}/datasets/{where.dataset_id}/tables/{where.table_id}",
-            data_format=types.DataFormat.ARROW,
-            read_options=types.ReadSession.TableReadOptions(
-                selected_fields=columns, row_restriction=" AND ".join(conditions)
-            ),
-        ),
-        max_stream_count=1,
-    )
-    return session
-
-
-def _pages(clients: Clients, session: types.ReadSession, stream: str) -> Iterator[pa.RecordBatch]:
-    """Yield a stream's batches; one that ends before its last row is taken up where it ended."""
-    reached = began = 0
-    while True:
-        # The client library resumes a broken stream by itself; a deadline it leaves to us.
-        rows = clients.reader.read_rows(stream, reached, timeout=STREAM_SECONDS)
-        try:
-            for page in rows.rows(session).pages:
-                reached += page.num_items
-                yield page.to_arrow()
-        except exceptions.DeadlineExceeded:
-            if reached == began:
-                raise
-            began = reached
-        else:
-            return
+    return " AND ".join([*conditions, *([bounds(table)] if table.is_large else [])])
 
 
 def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:

@@ -1,0 +1,29 @@
+"""BigQuery tables that a test fills by itself, rather than by micro-batches."""
+
+import io
+
+import polars as pl
+from google.cloud import bigquery
+
+from energy_platform.warehouse.bigquery import schema
+from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.warehouse.protocol import Table
+
+
+def fill(clients: Clients, table: Table, rows: pl.DataFrame) -> None:
+    """Make the table and append rows, by one load job; `rows` are in landing order."""
+    schema.ensure(clients, table)
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset").alias(schema.PLACE)
+    # Stored in another order than they landed in, as BigQuery has none.
+    shuffled = rows.with_columns(place).sample(fraction=1.0, shuffle=True, seed=7)
+    file = io.BytesIO()
+    shuffled.write_parquet(file)
+    file.seek(0)
+    config = bigquery.LoadJobConfig(
+        source_format=bigquery.SourceFormat.PARQUET,
+        schema=[field for field in schema.fields(table) if field.name in shuffled.columns],
+        write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+    )
+    clients.rest.load_table_from_file(
+        file, schema.reference(clients, table), job_config=config
+    ).result(timeout=60)

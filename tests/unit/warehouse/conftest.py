@@ -1,0 +1,37 @@
+"""One BigQuery emulator for all tests of a process, and a dataset in it for each of them."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from energy_platform.warehouse.bigquery.client import Clients, emulator_client
+from tests.support.bigquery_server import (
+    MISSING,
+    PROJECT,
+    BigQueryServer,
+    bigquery_server,
+    is_installed,
+)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServer]:
+    """The emulator of this process."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    with bigquery_server(tmp_path_factory.mktemp("bigquery")) as server:
+        yield server
+
+
+@pytest.fixture
+def clients(emulator: BigQueryServer) -> Iterator[Clients]:
+    """The ways to the emulator, and a dataset of the test's own."""
+    opened = Clients.of_emulator(
+        emulator_client(PROJECT, emulator.address),
+        dataset=f"energy_{uuid4().hex}",
+        location="EU",
+        grpc_address=emulator.grpc_address,
+    )
+    yield opened
+    opened.close()
