@@ -1,8 +1,6 @@
 """A scrape is told what `status` says, over a real socket, and asks the stores once for several."""
 
-import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -10,21 +8,8 @@ from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from energy_platform.metrics import SOURCE_GAUGES, PlatformMetrics
-from energy_platform.status import SourceState, SourceStatus
-from energy_platform.supervision.supervisor import ProcessStatus
-from energy_platform.timeliness import Lateness
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def status(name: str, *, late: bool = False, lag_seconds: float | None = 3.0) -> SourceStatus:
-    return SourceStatus(
-        name=name, protocol="REST", group="auctions", landed_offset=12, committed_offset=10,
-        rows=100, last_event_at=NOON, lag_seconds=lag_seconds, expected_lag_seconds=60.0,
-        is_daily=False, late=Lateness(since=NOON, missing="everything is") if late else None,
-        quarantined=4, rows_lately=50, refused_lately=5, quarantine_rate=0.1, drift=("a column",),
-        state=SourceState.LATE if late else SourceState.FLOWING, needs=[], detail="",
-    )  # fmt: skip
+from energy_platform.status import SourceStatus
+from tests.support.platform_state import PROCESSES, source_status
 
 
 class Looks:
@@ -34,7 +19,10 @@ class Looks:
 
     def __call__(self) -> list[SourceStatus]:
         self.count += 1
-        return [status("smard_price"), status("ceps_load", late=True, lag_seconds=None)]
+        return [
+            source_status("smard_price"),
+            source_status("ceps_load", late=True, lag_seconds=None),
+        ]
 
 
 @pytest.fixture
@@ -44,13 +32,7 @@ def looks() -> Looks:
 
 @pytest.fixture
 def address(looks: Looks) -> Iterator[str]:
-    def processes() -> list[ProcessStatus]:
-        return [
-            ProcessStatus("collector", os.getpid(), "RUNNING", 2),
-            ProcessStatus("daemon", 0, "BACKOFF", 7),
-        ]
-
-    registry = PlatformMetrics(looks, processes).registry()
+    registry = PlatformMetrics(looks, lambda: PROCESSES).registry()
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     yield f"http://127.0.0.1:{server.server_port}/metrics"
     server.shutdown()

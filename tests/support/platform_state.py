@@ -1,0 +1,29 @@
+"""What a running platform says of itself, put together by hand."""
+
+import os
+from datetime import UTC, datetime
+
+from energy_platform.status import SourceState, SourceStatus
+from energy_platform.supervision.supervisor import ProcessStatus
+from energy_platform.timeliness import Lateness
+
+_NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+PROCESSES = [
+    ProcessStatus("collector", os.getpid(), "RUNNING", 2),
+    ProcessStatus("daemon", 0, "BACKOFF", 7),
+]
+"""One process that runs, and one that does not."""
+
+
+def source_status(
+    name: str, *, late: bool = False, lag_seconds: float | None = 3.0
+) -> SourceStatus:
+    """Return the status of a source that has done something of everything."""
+    return SourceStatus(
+        name=name, protocol="REST", group="auctions", landed_offset=12, committed_offset=10,
+        rows=100, last_event_at=_NOON, lag_seconds=lag_seconds, expected_lag_seconds=60.0,
+        is_daily=False, late=Lateness(since=_NOON, missing="everything is") if late else None,
+        quarantined=4, rows_lately=50, refused_lately=5, quarantine_rate=0.1, drift=("a column",),
+        state=SourceState.LATE if late else SourceState.FLOWING, needs=[], detail="",
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""Grafana's files are what the catalogue makes of them, and each question is one that InfluxDB
+answers.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
+
+from energy_platform.checks import check_messages
+from energy_platform.cli import app
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.grafana import files
+from energy_platform.grafana.influxql import DATA_SOURCE_UID
+from energy_platform.market_source import MarketSource
+from energy_platform.metrics import PlatformMetrics
+from energy_platform.micro_batch import hot_points
+from energy_platform.registry import market_sources
+from energy_platform.tables import measurement
+from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed
+from tests.support.platform_state import PROCESSES, source_status
+from tests.support.testcases import case_messages
+
+ROOT = Path(__file__).parents[3]
+WRITTEN = ROOT / "deploy" / "grafana"
+CASES = ROOT / "tests" / "testcases"
+SOURCES = sorted(market_sources())
+LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+needs_influxdb = pytest.mark.skipif(not is_installed(), reason=MISSING)
+
+
+def dashboards() -> dict[str, Any]:
+    made = {path: json.loads(text) for path, text in files().items() if path.suffix == ".json"}
+    return {path.stem: content for path, content in made.items()}
+
+
+def targets(dashboard: Any) -> Iterator[tuple[str, str]]:
+    """Yield the title of each panel with each of its queries."""
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["query"]
+
+
+def test_the_checkout_holds_what_the_catalogue_makes() -> None:
+    written = {
+        path.relative_to(WRITTEN).as_posix(): path.read_text()
+        for path in WRITTEN.rglob("*")
+        if path.is_file() and path.suffix != ".md"
+    }
+    made = {str(path): text for path, text in files().items()}
+    assert written == made, "run `energy-platform grafana`"
+
+
+def test_a_file_that_drifted_is_told_and_mended(tmp_path: Path) -> None:
+    folder = tmp_path / "grafana"
+    shutil.copytree(WRITTEN, folder)
+    (folder / "dashboards" / "gas.json").write_text("{}")
+    (folder / "dashboards" / "left_over.json").write_text("{}")
+    run = partial(CliRunner().invoke, app)
+    refused = run(["grafana", str(folder), "--check"])
+    assert isinstance(refused.exception, EnergyPlatformError)
+    assert "2 of" in str(refused.exception)
+    assert run(["grafana", str(folder)]).exit_code == 0
+    assert run(["grafana", str(folder), "--check"]).exit_code == 0
+    assert not (folder / "dashboards" / "left_over.json").exists()
+
+
+def test_every_source_has_panels_for_all_its_fields() -> None:
+    asked = [query for one in dashboards().values() for _, query in targets(one)]
+    for source in market_sources().values():
+        for field in source.fields:
+            wanted = f'SELECT last("{field}") FROM "{source.name}" '
+            assert [query for query in asked if query.startswith(wanted)], wanted
+
+
+def test_every_choice_that_a_query_names_is_there() -> None:
+    for dashboard in dashboards().values():
+        offered = {one["name"] for one in dashboard.get("templating", {}).get("list", [])}
+        named = {
+            name for _, query in targets(dashboard) for name in re.findall(r"\${(\w+):", query)
+        }
+        assert named == offered
+
+
+def test_all_that_asks_asks_our_data_source() -> None:
+    [provisioned] = yaml.safe_load(
+        (WRITTEN / "provisioning/datasources/energy_platform.yaml").read_text()
+    )["datasources"]
+    assert provisioned["uid"] == DATA_SOURCE_UID
+    for dashboard in dashboards().values():
+        for panel in dashboard["panels"]:
+            for asking in [panel, *panel["targets"]] if panel["type"] != "row" else []:
+                assert asking["datasource"]["uid"] == DATA_SOURCE_UID
+        for choice in dashboard.get("templating", {}).get("list", []):
+            assert choice["datasource"]["uid"] == DATA_SOURCE_UID
+
+
+def test_no_address_and_no_secret_is_in_a_file() -> None:
+    for text in files().values():
+        assert "http" not in re.sub(r"httpMode|httpHeader\w+", "", text)
+        for secret in re.findall(r"(?:password|Token|httpHeaderValue1): *(\S.*)", text):
+            assert "$ENERGY_PLATFORM_" in secret
+
+
+# Every question, put to a real server that holds what the sources' test cases give.
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxProcess]:
+    folder = tmp_path_factory.mktemp("influx")
+    with influx_process(folder) as process:
+        store = process.store("energy", locks=folder)
+        for source in market_sources().values():
+            store.write(measurement(source), points_of(source), stop=1)
+        write_metrics(process)
+        yield process
+
+
+@cache
+def points_of(source: MarketSource) -> pl.DataFrame:
+    """Return the points of all rows that a source's test cases hold."""
+    cases = sorted((CASES / source.name).iterdir())
+    rows = [check_messages(source, case_messages(source, case)).rows for case in cases]
+    return hot_points(source, pl.concat(rows))
+
+
+def write_metrics(process: InfluxProcess) -> None:
+    """Write a scrape as deploy/telegraf has it written: labels as tags, one measurement."""
+    statuses = [source_status(name) for name in ("smard_price", "ceps_load")]
+    registry = PlatformMetrics(lambda: statuses, lambda: PROCESSES).registry()
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            tags = "".join(f",{name}={value}" for name, value in sample.labels.items())
+            for seconds in (1_800_000_000, 1_800_000_060):
+                line = f"energy_platform{tags} {sample.name}={sample.value} {seconds}"
+                answer = httpx.post(
+                    f"{process.url}/write", params={"db": "energy", "precision": "s"}, content=line
+                )
+                assert answer.status_code == 204, answer.text
+
+
+def series(process: InfluxProcess, query: str) -> list[Any]:
+    """Return the series that a query finds once Grafana has filled it in."""
+    between = f"time >= '{LONG_AGO:%Y-%m-%dT%H:%M:%SZ}' AND time < '{FAR_AHEAD:%Y-%m-%dT%H:%M:%SZ}'"
+    filled = query.replace("$timeFilter", between).replace("$__interval", "1d")
+    filled = re.sub(r"\${\w+:regex}", ".*", filled)
+    assert not re.search(r"\$[\w{]", filled)
+    answer = httpx.post(
+        f"{process.url}/query", params={"db": "energy"}, data={"q": filled}, timeout=60
+    )
+    [result] = answer.raise_for_status().json()["results"]
+    assert "error" not in result, (filled, result)
+    return list(result.get("series", []))
+
+
+@needs_influxdb
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_panels_of_a_source_show_what_the_server_holds(
+    influx: InfluxProcess, name: str
+) -> None:
+    source = market_sources()[name]
+    points = points_of(source)
+    drawn = 0
+    for _, query in targets(dashboards()[source.group]):
+        field, asked_of = re.findall(r'"(\w+)"', query)[:2]
+        if asked_of != name:
+            continue
+        found = series(influx, query)
+        drawn += len(found)
+        assert bool(found) == (points[field].count() > 0), query
+    assert drawn > 0
+
+
+@needs_influxdb
+def test_every_choice_offers_what_the_server_holds(influx: InfluxProcess) -> None:
+    for dashboard in dashboards().values():
+        for choice in dashboard.get("templating", {}).get("list", []):
+            assert series(influx, choice["query"]), choice["query"]
+
+
+@needs_influxdb
+def test_the_platforms_own_panels_show_its_metrics(influx: InfluxProcess) -> None:
+    asked = list(targets(dashboards()["platform"]))
+    assert len(asked) > 8
+    for title, query in asked:
+        # A rate needs two intervals; the metrics of this test are all of one day.
+        found = series(influx, query.replace("$__interval", "1m"))
+        assert found, (title, query)
+
+
+@needs_influxdb
+def test_every_alert_rule_asks_what_there_is(influx: InfluxProcess) -> None:
+    text = (WRITTEN / "provisioning/alerting/energy_platform.yaml").read_text()
+    rules = yaml.safe_load(text.replace("$$", "$"))["groups"][0]["rules"]
+    assert {"A source is late", "Much of a source is in quarantine"} <= {
+        rule["title"] for rule in rules
+    }
+    for rule in rules:
+        asked, reduced, beyond = (query["model"] for query in rule["data"])
+        assert (reduced["expression"], beyond["expression"]) == (asked["refId"], reduced["refId"])
+        assert rule["condition"] == beyond["refId"]
+        assert series(influx, asked["query"]), asked["query"]
