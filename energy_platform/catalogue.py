@@ -1,30 +1,38 @@
-"""What there is: every market source as a reader meets it, without its machinery."""
+"""What there is: every market source and every mart as a reader meets it, without its machinery."""
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from energy_platform.catalogue_search import search as search_text
-from energy_platform.market_source import ColumnInfo
-from energy_platform.registry import market_sources
+from energy_platform.column_info import ColumnInfo
+from energy_platform.market_source import MarketSource
+from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.registry import market_source, market_sources
+
+_MARTS: Final = "marts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueEntry:
-    """One market source.
+    """One market source, or one mart.
 
     Attributes:
         name: What to ask `scan` and `load` for.
-        provider: Who publishes it.
+        kind: A table as a provider brings it, or one that is made of others.
+        provider: Who publishes it; of a mart, who publishes what it is made of.
         protocol: How it arrives.
-        group: Its market group.
+        group: Its market group; `marts` for a mart.
         description: What it is.
         key: The columns that tell one fact from another.
         columns: The table's columns with types and units.
         expected_lag_seconds: How old its newest data may be before it is late.
         terms: Terms of use, in short.
         needs: Environment variables without which the live feed cannot run.
+        upstream: The market sources that a mart is made of.
     """
 
     name: str
+    kind: Literal["source", "mart"]
     provider: str
     protocol: str
     group: str
@@ -34,23 +42,45 @@ class CatalogueEntry:
     expected_lag_seconds: float
     terms: str
     needs: tuple[str, ...]
+    upstream: tuple[str, ...] = ()
 
 
 def catalogue(search: str = "") -> list[CatalogueEntry]:
-    """Return every market source in alphabetical order; with `search` those found, best first."""
-    entries = [
-        CatalogueEntry(
-            name=source.name,
-            provider=source.provider.name,
-            protocol=source.feed.protocol,
-            group=source.group,
-            description=source.description,
-            key=source.key,
-            columns=source.columns,
-            expected_lag_seconds=source.expected_lag.total_seconds(),
-            terms=source.terms,
-            needs=source.required_environment,
-        )
-        for source in market_sources().values()
-    ]
-    return search_text(entries, search)
+    """Return what there is in alphabetical order; with `search` what is found, the best first."""
+    sources = [_source_entry(source) for source in market_sources().values()]
+    entries = [*sources, *(_mart_entry(mart) for mart in marts().values())]
+    return search_text(sorted(entries, key=lambda entry: entry.name), search)
+
+
+def _source_entry(source: MarketSource) -> CatalogueEntry:
+    return CatalogueEntry(
+        name=source.name,
+        kind="source",
+        provider=source.provider.name,
+        protocol=source.feed.protocol,
+        group=source.group,
+        description=source.description,
+        key=source.key,
+        columns=source.columns,
+        expected_lag_seconds=source.expected_lag.total_seconds(),
+        terms=source.terms,
+        needs=source.required_environment,
+    )
+
+
+def _mart_entry(mart: Mart) -> CatalogueEntry:
+    upstream = [market_source(name) for name in sorted(mart.upstream)]
+    return CatalogueEntry(
+        name=mart.name,
+        kind="mart",
+        provider=", ".join(sorted({source.provider.name for source in upstream})),
+        protocol="dbt",
+        group=_MARTS,
+        description=mart.description,
+        key=mart.key,
+        columns=mart.columns,
+        expected_lag_seconds=max(source.expected_lag.total_seconds() for source in upstream),
+        terms="Those of what it is made of",
+        needs=(),
+        upstream=tuple(mart.upstream),
+    )

@@ -77,7 +77,9 @@ def search(entries: Sequence["CatalogueEntry"], text: str) -> list["CatalogueEnt
             f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (our own numbers)
             [" AND ".join(map(_condition, words))],
         )
-        return [entries[rowid - 1] for (rowid,) in found]
+        ranked = [entries[rowid - 1] for (rowid,) in found]
+    # Who gives a whole name means that one, and none that only holds it.
+    return sorted(ranked, key=lambda entry: entry.name != "_".join(words).casefold())
 
 
 def _document(entry: "CatalogueEntry") -> tuple[str, ...]:

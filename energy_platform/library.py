@@ -13,6 +13,7 @@ from energy_platform.errors import UsageError
 from energy_platform.history import RUN
 from energy_platform.knowledge_time import AsOf, knowledge_time
 from energy_platform.market_source import MarketSource
+from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.registry import market_source
 from energy_platform.stores import micro_batches
 from energy_platform.tables import market_table
@@ -20,10 +21,10 @@ from energy_platform.warehouse.question import Question, Run
 
 
 def catalog(search: str = "") -> pl.DataFrame:
-    """Return one row per market source: name, provider, group, key, columns with units, terms.
+    """Return one row per source and mart: name, kind, provider, group, key, columns, terms.
 
     Args:
-        search: Only sources in whose name, provider, description, columns or terms every word
+        search: Only those in whose name, provider, description, columns or terms every word
             is found, the best first. Words may be begun; case and accents don't matter; a
             country may be named by its code.
 
@@ -43,10 +44,10 @@ def scan(
     as_of: AsOf | None = None,
     run: Run | None = None,
 ) -> pl.LazyFrame:
-    """Return a market source's rows, lazily: one per key, in its latest revision.
+    """Return the rows of a market source or a mart, lazily: one per key, in its latest revision.
 
     Args:
-        name: A source's name, as `catalog` lists it.
+        name: A name, as `catalog` lists it.
         start: Only rows whose event time (delivery start, observation, valid time) is not before.
         end: Only rows whose event time is before.
         as_of: What was known by then; later rows and revisions don't exist for it, so that a
@@ -58,9 +59,9 @@ def scan(
             the latest run known by `as_of`. Every run, unless given.
 
     Raises:
-        UnknownSourceError: There is no source of this name.
+        UnknownSourceError: There is no source or mart of this name.
         UsageError: An instant lacks its time zone, `as_of` is none of these, or the source has
-            no runs.
+            no runs; or a mart, which is made of what is known now, is asked of the past.
 
     The frame has the source's columns (units in their names), and `received_at` and
     `landing_offset`, which say when a row was known and where it came from. Instants are UTC.
@@ -76,8 +77,10 @@ def scan(
     >>> at_the_gate.collect_schema()["price_eur_per_mwh"]
     Float64
     """
-    source = market_source(name)
     _require_zones(start=start, end=end)
+    if name in marts():
+        return _scan_mart(marts()[name], start, end, of_the_past=as_of is not None or run is not None)
+    source = market_source(name)
     if run is not None:
         _require_run(source, run)
     question = Question(
@@ -100,9 +103,9 @@ def load(
     run: Run | None = None,
 ) -> pl.DataFrame:
     """Return what `scan` finds, in order of event time and key."""
-    source = market_source(name)
     rows = scan(name, start=start, end=end, as_of=as_of, run=run)
-    return rows.sort(source.event_time, *source.key).collect()
+    about = marts()[name] if name in marts() else market_source(name)
+    return rows.sort(about.event_time, *about.key).collect()
 
 
 def runs(name: str) -> pl.DataFrame:
@@ -136,6 +139,18 @@ def runs(name: str) -> pl.DataFrame:
         .sort(RUN)
         .collect()
     )
+
+
+def _scan_mart(
+    mart: Mart, start: datetime | None, end: datetime | None, *, of_the_past: bool
+) -> pl.LazyFrame:
+    """Return a mart's rows: the table as it was left by the newest run that is over."""
+    if of_the_past:
+        raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
+    rows, event_time = micro_batches().warehouse.scan(mart.table), pl.col(mart.event_time)
+    if start is not None:
+        rows = rows.filter(event_time >= start)
+    return rows if end is None else rows.filter(event_time < end)
 
 
 def _require_run(source: MarketSource, run: Run) -> None:

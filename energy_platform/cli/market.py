@@ -46,7 +46,7 @@ def catalog(
     *,
     json: Json = False,
 ) -> None:
-    """List market sources with their key, columns, units and terms; all, or those found."""
+    """List market sources and marts with key, columns, units and terms; all, or those found."""
     from energy_platform.catalogue import catalogue
 
     search = " ".join(words or ())
@@ -55,13 +55,13 @@ def catalog(
         print_json(entries)
         return
     if not entries:
-        console().print(f"No market source has all of: {search}")
+        console().print(f"Nothing has all of: {search}")
         return
     print_table(
-        "Market sources",
-        ["name", "provider", "protocol", "group", "key", "expected lag", "needs"],
+        "Market sources and marts",
+        ["name", "kind", "provider", "protocol", "group", "key", "expected lag", "needs"],
         [
-            (e.name, e.provider, e.protocol, e.group, ", ".join(e.key),
+            (e.name, e.kind, e.provider, e.protocol, e.group, ", ".join(e.key),
              timedelta(seconds=e.expected_lag_seconds), ", ".join(e.needs))
             for e in entries
         ],
