@@ -1,11 +1,15 @@
-"""Opens the stores that the settings name. The only place that knows which systems there are."""
+"""Opens the stores that the settings name. The only place that knows which systems there are.
+
+A system's client is imported where it is chosen: who uses another needs not have it.
+"""
 
 from functools import cache
 
+from energy_platform.hot_store.protocol import HotStore
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.settings import Settings, settings
+from energy_platform.settings import HotStoreKind, InfluxApi, Settings, settings
 from energy_platform.warehouse.delta import DeltaWarehouse
 
 
@@ -14,7 +18,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
     return MicroBatches(
         landing=LandingZone.open(chosen.landing_url),
         warehouse=DeltaWarehouse(chosen.home / "warehouse"),
-        hot_store=SqliteHotStore(chosen.home / "hot.sqlite"),
+        hot_store=_hot_store(chosen),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
     )
@@ -24,3 +28,35 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
 def micro_batches() -> MicroBatches:
     """Return this process's own, opened once."""
     return open_micro_batches(settings())
+
+
+def _hot_store(chosen: Settings) -> HotStore:
+    match chosen.hot_store:
+        case HotStoreKind.SQLITE:
+            return SqliteHotStore(chosen.home / "hot.sqlite")
+        case HotStoreKind.INFLUXDB:
+            return _influxdb(chosen)
+
+
+def _influxdb(chosen: Settings) -> HotStore:
+    from energy_platform.hot_store.influxdb.server import InfluxServer, Login
+    from energy_platform.hot_store.influxdb.store import InfluxHotStore
+
+    login = Login(
+        url=chosen.influxdb_url or "",
+        api=chosen.influxdb_api,
+        bucket=chosen.influxdb_bucket,
+        organisation=chosen.influxdb_org,
+        token=_influxdb_token(chosen),
+        ca_file=chosen.ca_file,
+    )
+    # A point at the edge of the days is not to be refused for a difference of clocks.
+    server = InfluxServer(login, days=chosen.hot_days + 1)
+    return InfluxHotStore(server, locks=chosen.home / "hot_locks")
+
+
+def _influxdb_token(chosen: Settings) -> str | None:
+    """Return the token; a v1 server's is its user and password."""
+    if chosen.influxdb_api is InfluxApi.V1 and chosen.influxdb_password is not None:
+        return f"{chosen.influxdb_user}:{chosen.influxdb_password.get_secret_value()}"
+    return chosen.influxdb_token.get_secret_value() if chosen.influxdb_token else None

@@ -13,7 +13,7 @@ put an older point over a newer one, until the next revision.
 # ruff: noqa: S608 (InfluxQL is built from names and texts that are quoted, and numbers)
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -246,7 +246,8 @@ class InfluxHotStore:
             last=pl.col(measurement.time).to_physical().max(),
         ).rows()
         there = self._server.query(
-            f"SELECT {_columns(measurement, WRITTEN_STOP)} FROM {identifier(measurement.name)}"
+            f"SELECT {_columns(measurement, {WRITTEN_STOP: pl.Int64()})}"
+            f" FROM {identifier(measurement.name)}"
             f" WHERE time >= {first}u AND time <= {last}u",
             _schema(measurement, {WRITTEN_STOP: pl.Int64()}),
         )
@@ -302,7 +303,7 @@ class InfluxHotStore:
             name: hot_points.physical_type(dtype) for name, dtype in measurement.fields.items()
         }
         found = self._server.query(
-            f"SELECT {_columns(measurement, *fields, NULL_FIELDS)}"
+            f"SELECT {_columns(measurement, fields)}, {identifier(NULL_FIELDS)}"
             f" FROM {identifier(measurement.name)} {clauses}",
             _schema(measurement, {**fields, NULL_FIELDS: pl.String()}),
         )
@@ -331,8 +332,15 @@ class InfluxHotStore:
         )
 
 
-def _columns(measurement: Measurement, *fields: str) -> str:
-    return ", ".join(identifier(name) for name in (*measurement.tags, *fields))
+def _columns(measurement: Measurement, fields: Mapping[str, pl.DataType]) -> str:
+    """Return what to select; of a field that others wrote as another type, there is no value."""
+    types = {pl.Float64: "float", pl.Int64: "integer", pl.Boolean: "boolean", pl.String: "string"}
+    return ", ".join(
+        [
+            *(f"{identifier(tag)}::tag" for tag in measurement.tags),
+            *(f"{identifier(name)}::{types[type(dtype)]}" for name, dtype in fields.items()),
+        ]
+    )
 
 
 def _schema(measurement: Measurement, fields: dict[str, pl.DataType]) -> dict[str, pl.DataType]:
