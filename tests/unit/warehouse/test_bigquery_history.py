@@ -1,0 +1,211 @@
+"""What BigQuery answers of the past, against polars and against the model of every row."""
+
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from syrupy.assertion import SnapshotAssertion
+
+from energy_platform import history
+from energy_platform.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
+from energy_platform.market_source import MarketSource
+from energy_platform.tables import market_table
+from energy_platform.warehouse.bigquery import queries, schema
+from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.warehouse.bigquery.filters import filters
+from energy_platform.warehouse.bigquery.history_sql import Asked, question_sql
+from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
+from energy_platform.warehouse.protocol import Table
+from energy_platform.warehouse.question import Question
+from tests.support.bigquery_tables import fill
+from tests.support.stores import batches_in, land, run_all
+from tests.unit.test_as_of import (
+    EVENTS,
+    FIRST,
+    HOUR,
+    NUMBERED,
+    PRICES,
+    WIND,
+    Ask,
+    asks,
+    everything,
+    messages,
+    model,
+    raw,
+    sayings,
+)
+
+MOVING = replace(PRICES, key=("bidding_zone",))
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+TABLE_ID = "project.energy.a_table"
+
+
+def question_of(source: MarketSource, **asked: Any) -> Question:
+    return Question(table=market_table(source), revision=source.revision, **asked)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param(question_of(PRICES), id="latest"),
+        pytest.param(question_of(NUMBERED, start=MARCH, known=KnownAt(MARCH)), id="at an instant"),
+        pytest.param(question_of(PRICES, end=MARCH, known=LeadTime(HOUR)), id="an hour ahead"),
+        pytest.param(
+            question_of(WIND, known=DailyMoment(1, time(12), "Europe/Berlin"), run="latest"),
+            id="latest run at the gate",
+        ),
+        pytest.param(question_of(WIND, start=MARCH, run=MARCH), id="one run"),
+        pytest.param(question_of(MOVING, start=MARCH), id="facts that move"),
+        pytest.param(
+            Question(table=replace(market_table(PRICES), is_large=True)), id="a large table"
+        ),
+    ],
+)
+def test_the_text_of_a_question(question: Question, snapshot: SnapshotAssertion) -> None:
+    """After a wanted change: `pytest tests/unit/warehouse --snapshot-update`."""
+    table = question.table
+    asked = Asked(columns=list(table.dtypes))
+    sql = question_sql(question, asked, table_id=TABLE_ID, stored=table.dtypes)
+    assert sql == snapshot
+
+
+def test_filters_on_the_key_come_first_and_others_last() -> None:
+    question = question_of(WIND, run="latest")
+    predicate = (
+        (pl.col("area") == "CZ")
+        & (pl.col("run_at") < MARCH)
+        & (pl.col("wind_speed_m_per_s") < 3.0)
+        & ((pl.col("valid_at") < MARCH) | (pl.col("wind_speed_m_per_s") < 1.0))
+    )
+    told = filters(predicate, question.table.dtypes)
+    asked = Asked(columns=["area"], filters=told, limit=3)
+    sql = question_sql(question, asked, table_id=TABLE_ID, stored=question.table.dtypes)
+    known, _, rest = sql.partition("QUALIFY")
+    last = rest.rpartition("SELECT")[2]
+    first_told, *later_told = (each.sql for each in told)
+    assert first_told in known
+    assert all(each in last and each not in known for each in later_told)
+    assert last.startswith(" `area`\nFROM of_latest_run\nWHERE")
+    assert last.endswith("LIMIT 3")
+    every_run = question_sql(
+        question_of(WIND), asked, table_id=TABLE_ID, stored=question.table.dtypes
+    )
+    assert all(each in every_run.partition("QUALIFY")[0] for each in (told[0].sql, told[1].sql))
+
+
+def ask(clients: Clients, table: Table, questions: list[Question]) -> list[pl.DataFrame]:
+    """Return the answer to each question, by one query for all."""
+    asked = Asked(columns=list(table.dtypes))
+    where = str(schema.reference(clients, table))
+    said = [question_sql(each, asked, table_id=where, stored=table.dtypes) for each in questions]
+    sql = "\nUNION ALL\n".join(
+        f"SELECT *, {n} AS question FROM (\n{each}\n)" for n, each in enumerate(said)
+    )
+    batches = list(queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET))
+    got = pl.DataFrame(pl.from_arrow(batches)) if batches else None
+    return [
+        pl.DataFrame(schema=table.dtypes)
+        if got is None
+        else got.filter(question=n).select(*table.dtypes)
+        for n in range(len(questions))
+    ]
+
+
+def assert_same_rows(got: pl.DataFrame, wanted: pl.DataFrame) -> None:
+    assert_frame_equal(got.sort(got.columns), wanted.sort(wanted.columns), check_exact=True)
+
+
+runs = st.sampled_from([None, "latest", *(EVENTS[0] - number * 6 * HOUR for number in range(3))])
+windows = st.sampled_from([(-50, 50), (0, 24), (24, 50)])
+
+
+# Not shrunk: each try asks the emulator for seconds.
+@settings(
+    max_examples=3,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    source=st.sampled_from([PRICES, NUMBERED, WIND, MOVING]),
+    said=messages,
+    asked=st.lists(st.tuples(asks, windows, runs), min_size=10, max_size=10),
+)
+def test_sql_and_polars_and_the_model_agree(
+    clients: Clients,
+    source: MarketSource,
+    said: list[tuple[int, list[dict[str, Any]] | None]],
+    asked: list[tuple[Ask, tuple[int, int], Any]],
+) -> None:
+    """Late, repeated, reordered and corrected rows, on the days around a change of clocks."""
+    landed = raw(said)
+    with tempfile.TemporaryDirectory() as folder:
+        batches = batches_in(Path(folder))
+        land(batches, landed, source=source)
+        run_all(batches, source)
+        stored = batches.warehouse.scan(market_table(source)).collect()
+    table = replace(market_table(source), name=f"history_{uuid4().hex}", is_large=True)
+    fill(clients, table, stored)
+    questions = [
+        Question(
+            table=table,
+            revision=source.revision,
+            start=FIRST + start * HOUR,
+            end=FIRST + end * HOUR,
+            known=None if how.as_of is None else knowledge_time(how.as_of),
+            run=run if source is WIND else None,
+        )
+        for how, (start, end), run in asked
+    ]
+    arrived = everything(source, landed)
+    answers = ask(clients, table, questions)
+    for question, got, (how, (start, end), _) in zip(questions, answers, asked, strict=True):
+        assert_same_rows(got, history.answer(stored.lazy(), question).collect())
+        if question.run is None and source is not MOVING:
+            known = model(source, arrived, how, (FIRST + start * HOUR, FIRST + end * HOUR))
+            assert sayings(got.to_dicts(), source) == sayings(list(known.values()), source)
+
+
+def test_a_daily_moment_on_the_days_that_clocks_are_changed(clients: Clients) -> None:
+    """Each quarter-hour around three changes, asked at times that are skipped and shown twice."""
+    quarter = timedelta(minutes=15)
+    around = [datetime(2026, month, day, tzinfo=UTC) for month, day in [(3, 29), (10, 25), (4, 5)]]
+    events = [start + n * quarter for start in around for n in range(-130, 230)]
+    rows = pl.DataFrame(
+        {
+            "delivery_start": events,
+            "delivery_end": [event + quarter for event in events],
+            "bidding_zone": "CZ",
+            "price_eur_per_mwh": 1.0,
+            "landing_offset": range(len(events)),
+        }
+    )
+    moments = [
+        DailyMoment(days, time(hour, minute), zone)
+        for zone in ("Europe/Berlin", "Australia/Lord_Howe", "UTC")
+        for days, hour, minute in [(0, 2, 30), (1, 2, 0), (1, 1, 45), (2, 12, 0)]
+    ]
+    table = market_table(PRICES)
+    # Received at that very moment, or just after it: an hour's mistake is seen either way.
+    late = (pl.int_range(pl.len()) % 2) * timedelta(microseconds=1)
+    stored = pl.concat(
+        rows.with_columns(
+            received_at=moment.known_by(pl.col("delivery_start")) + late,
+            bidding_zone=pl.lit(str(n)),
+        )
+        for n, moment in enumerate(moments)
+    ).select(pl.col(name).cast(dtype) for name, dtype in table.dtypes.items())
+    fill(clients, table, stored)
+    questions = [Question(table=table, known=moment) for moment in moments]
+    for n, (question, got) in enumerate(
+        zip(questions, ask(clients, table, questions), strict=True)
+    ):
+        assert got.filter(bidding_zone=str(n)).height == len(events) // 2
+        assert_same_rows(got, history.answer(stored.lazy(), question).collect())
