@@ -3,11 +3,11 @@
 {# The days that this run rebuilds of a model, as ISO dates; none where it rebuilds them all, as it
    does unless told which have changed. `energy-platform marts` tells it. #}
 {% macro changed_days() %}
-    {%- if not execute or flags.FULL_REFRESH or load_cached_relation(this) is none -%}
+    {%- set days = fromjson(env_var('ENERGY_PLATFORM_MART_DAYS', '{}')).get(model.name) if execute -%}
+    {%- if not days is iterable or flags.FULL_REFRESH or load_cached_relation(this) is none -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set days = fromjson(env_var('ENERGY_PLATFORM_MART_DAYS', '{}')) -%}
-    {{ return(days.get(model.name)) }}
+    {{ return(days) }}
 {% endmacro %}
 
 {# True of the event times that this run rebuilds, give or take `margin` days; the bounds prune. #}
