@@ -307,11 +307,11 @@ class MicroBatches:
         """
         source, began = hot.source, time.monotonic()
         for piece in self._pieces(source, reached, stop):
-            if within is not None and time.monotonic() - began > within.total_seconds():
-                break
             fresh = self._recent(source, piece).collect()
             hot.write(_changed_points(source, fresh, self._known(source, fresh)), stop=stop)
             reached = hot.reach(piece.stop)
+            if within is not None and time.monotonic() - began > within.total_seconds():
+                break
         return reached
 
     def _pieces(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
@@ -345,11 +345,22 @@ class MicroBatches:
     @_tried_again
     def quarantine_points(self, source: MarketSource, refused: pl.DataFrame) -> None:
         """Put points that the hot store refused beside what else is in quarantine, once each."""
-        table = quarantine_table(source)
+        table, offset = quarantine_table(source), pl.col("landing_offset")
         before = self.warehouse.position(table)
-        unseen = new_failures(refused, self.warehouse.scan(table).collect())
-        if not unseen.is_empty():
-            self.warehouse.replace(table, unseen, range(0), before=before, after=before.replaced())
+        stored = self.warehouse.scan(table).collect()
+        unseen = new_failures(refused, stored)
+        if unseen.is_empty():
+            return
+        # Their offsets may have been committed before, so they come in the place of what is there.
+        first, last = unseen.select(first=offset.min(), last=offset.max()).row(0)
+        there = stored.filter(offset.is_between(first, last))
+        self.warehouse.replace(
+            table,
+            pl.concat([there, unseen]).sort("landing_offset", maintain_order=True),
+            range(first, last + 1),
+            before=before,
+            after=before.replaced(),
+        )
 
     def replay(self, source: MarketSource, *, start: int) -> ReplayReport:
         """Make the rows from landing offset `start` on again, and the whole hot copy after them.

@@ -50,11 +50,7 @@ _LINES_REFUSED: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-_NO_SUCH_REQUEST: Final = {
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.NOT_IMPLEMENTED,
-}
+_NO_SUCH_REQUEST: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _REASON_CHARACTERS: Final = 300
@@ -331,7 +327,6 @@ class InfluxServer:
             found = _AnswerError(status, _reason(error))
             if status < HTTPStatus.BAD_REQUEST or status >= HTTPStatus.TOO_MANY_REQUESTS:
                 raise self._unavailable(str(found)) from None
-            self._failures = 0
             raise found from None
         except (HTTPError, OSError, json.JSONDecodeError) as error:
             raise self._unavailable(f"does not answer: {type(error).__name__}") from error

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import polars as pl
@@ -35,7 +36,7 @@ def store(server: InfluxServer, tmp_path: Path) -> InfluxHotStore:
     return InfluxHotStore(server, locks=tmp_path / "locks")
 
 
-def lately(minutes: int = 0, **fields: object) -> dict[str, object]:
+def lately(minutes: int = 0, **fields: Any) -> dict[str, object]:
     """Return a point of yesterday, which every retention holds."""
     yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
     return {**point(**fields), "delivery_start": yesterday + timedelta(minutes=minutes)}
@@ -44,7 +45,7 @@ def lately(minutes: int = 0, **fields: object) -> dict[str, object]:
 def test_points_beyond_the_retention_are_told_and_the_others_are_written(
     store: InfluxHotStore,
 ) -> None:
-    old = [point(n, trades=n) for n in range(5)]
+    old = [lately(n - 400 * 24 * 60, trades=n) for n in range(5)]
     new = [lately(n, trades=n) for n in range(5)]
     refused = store.write(PRICES, points(*old, *new), stop=1)
     assert refused.drop(REASON).equals(points(*old))
