@@ -136,7 +136,8 @@ class _Frequency:
                 self.last = instants[-1]
 
     async def run(self) -> None:
-        async for beat in beats(self._world.clock, timedelta(seconds=1), self.last):
+        every = timedelta(seconds=max(1.0, self._world.clock.speed))
+        async for beat in beats(self._world.clock, every, self.last):
             second = beat.replace(microsecond=0)
             since = (
                 second - _FIRST_MINUTE if self.last is None else self.last + timedelta(seconds=1)
