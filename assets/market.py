@@ -28,11 +28,15 @@ from dagster import (
 
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import BatchReport
+from energy_platform.settings import WarehouseKind, settings
 from resources import Platform
 
 ROWS_VALID: Final = "rows_valid"
 BATCH_PARSED: Final = "batch_parsed"
 LAYOUT_KNOWN: Final = "layout_known"
+
+_WAREHOUSE_KINDS: Final = {WarehouseKind.DELTA: "deltalake", WarehouseKind.BIGQUERY: "bigquery"}
+"""What Dagster calls them, and has an icon for."""
 
 _SAMPLES: Final = 10
 _SHORTEST_FRESHNESS: Final = timedelta(minutes=2)
@@ -80,7 +84,7 @@ def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
         deps=[AssetKey(source.name)],
         description="The latest value per series and time, for dashboards.",
         group_name=source.group.value,
-        kinds={"sqlite"},
+        kinds={settings().hot_store.value},
         owners=[source.owner],
     )
 
@@ -92,7 +96,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
         group_name=source.group.value,
         description=source.description,
         owners=[source.owner],
-        kinds={"polars", "deltalake", source.feed.protocol.lower()},
+        kinds={"polars", _WAREHOUSE_KINDS[settings().warehouse], source.feed.protocol.lower()},
         metadata={
             "dagster/column_schema": column_schema(source),
             "provider": source.provider.name,
@@ -185,6 +189,10 @@ def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
         "landing_offsets": MetadataValue.text(f"[{report.start}, {report.stop})"),
         "batch_seconds": MetadataValue.float(round(report.seconds, 4)),
     }
+    if report.hot_copy_behind:
+        metadata["hot_copy_behind"] = MetadataValue.text(report.hot_copy_behind)
+    if report.hot_points_too_old:
+        metadata["hot_points_too_old"] = MetadataValue.int(report.hot_points_too_old)
     if report.last_received_at is not None:
         lag = datetime.now(UTC) - report.last_received_at
         metadata["lag_seconds"] = MetadataValue.float(round(lag.total_seconds(), 3))

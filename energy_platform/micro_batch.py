@@ -173,9 +173,13 @@ class MicroBatches:
         except HotStoreUnavailableError:
             return False
 
-    def hot_copy_behind(self, source: MarketSource) -> str:
-        """Say why the hot copy lacks rows that the warehouse has; nothing where it has them all."""
-        stored = self.warehouse.committed_offset(market_table(source))
+    def hot_copy_behind(self, source: MarketSource, stored: int) -> str:
+        """Say why the hot copy does not reach to where the warehouse does; empty where it does.
+
+        Args:
+            source: Whose hot copy.
+            stored: The landing offset that the warehouse reaches to.
+        """
         try:
             reached = self.hot_store.committed_offset(measurement(source))
         except HotStoreUnavailableError as error:

@@ -53,6 +53,7 @@ class SourceStatus:
         drift: How its newest batch differs from the accepted layout.
         needs: Environment variables that are missing.
         detail: The feed's last error in one line.
+        hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty where it has all.
     """
 
     name: str
@@ -74,6 +75,7 @@ class SourceStatus:
     state: SourceState
     needs: list[str]
     detail: str
+    hot_copy_behind: str
 
 
 def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceStatus]:
@@ -141,6 +143,7 @@ def _status(  # noqa: PLR0913 (a status is put together from all that is known)
         state=_state(feed, needs, newest, late),
         needs=needs,
         detail=feed.detail,
+        hot_copy_behind=batches.hot_copy_behind(source, summary.committed_offset),
     )
 
 

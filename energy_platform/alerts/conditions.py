@@ -10,6 +10,7 @@ from energy_platform.settings import Settings
 from energy_platform.status import SourceState, SourceStatus
 
 _BRIEF: Final = timedelta(minutes=1)
+_A_FEW_BATCHES: Final = timedelta(minutes=2)
 _FOR_LONG: Final = timedelta(minutes=10)
 _ONE_DAY: Final = timedelta(days=1)
 
@@ -22,6 +23,7 @@ class Trouble(StrEnum):
     SILENT = "silent"
     QUARANTINE = "quarantine"
     DRIFT = "drift"
+    HOT_COPY = "hot_copy"
     RUN = "run"
 
 
@@ -63,8 +65,9 @@ def conditions(
     statuses: Iterable[SourceStatus], failed: Iterable[FailedRuns], settings: Settings
 ) -> list[Condition]:
     """Return all that is wrong with these sources and runs."""
-    wrong = [one for status in statuses for one in _of_source(status, settings)]
-    return [*wrong, *(_of_runs(runs) for runs in failed)]
+    known = list(statuses)
+    wrong = [one for status in known for one in _of_source(status, settings)]
+    return [*wrong, *_of_hot_copy(known), *(_of_runs(runs) for runs in failed)]
 
 
 def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
@@ -124,6 +127,24 @@ def _too_many_refused(status: SourceStatus, settings: Settings) -> bool:
     return (
         status.refused_lately >= settings.alert_quarantine_rows
         and (status.quarantine_rate or 0.0) * 100 > settings.alert_quarantine_percent
+    )
+
+
+def _of_hot_copy(statuses: Iterable[SourceStatus]) -> Iterator[Condition]:
+    """Tell of all sources at once: what they have in common is the store."""
+    behind = [status for status in statuses if status.hot_copy_behind]
+    if not behind:
+        return
+    first = behind[0]
+    sources = "source" if len(behind) == 1 else "sources"
+    yield Condition(
+        trouble=Trouble.HOT_COPY,
+        subject="hot_store",
+        text=f"The hot copy of {len(behind)} {sources} is behind for {_span(_A_FEW_BATCHES)} or"
+        f" longer, so that dashboards are ({first.name}: {first.hot_copy_behind}). No row is lost,"
+        " and it catches up by itself. Next: energy-platform status, and the hot store's own log",
+        over="The hot copies have caught up.",
+        patience=_A_FEW_BATCHES,
     )
 
 

@@ -145,6 +145,7 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),
         *(["layout: " + "; ".join(source.drift)] if source.drift else []),
+        *([f"hot copy: {source.hot_copy_behind}"] if source.hot_copy_behind else []),
     ]
     return (
         source.name,

@@ -31,6 +31,7 @@ WELL = SourceStatus(
     state=SourceState.FLOWING,
     needs=[],
     detail="",
+    hot_copy_behind="",
 )
 
 
@@ -114,3 +115,18 @@ def test_failed_runs_of_a_job_are_one_thing() -> None:
     assert found[0].text.startswith(
         "7 runs of grid_micro_batch failed, the last at 2026-03-01 12:00 UTC: in ceps_load."
     )
+
+
+def test_a_hot_store_that_is_away_is_told_once_for_all_sources() -> None:
+    away = [
+        replace(WELL, name=name, hot_copy_behind="InfluxDB at http://i does not answer")
+        for name in ("example_price", "other_price")
+    ]
+    [one] = conditions([*away, replace(WELL, name="third")], [], Settings())
+    assert one.key == "hot_copy:hot_store"
+    assert one.text == (
+        "The hot copy of 2 sources is behind for 2 min or longer, so that dashboards are"
+        " (example_price: InfluxDB at http://i does not answer). No row is lost, and it catches up"
+        " by itself. Next: energy-platform status, and the hot store's own log"
+    )
+    assert one.patience == timedelta(minutes=2)
