@@ -85,8 +85,8 @@ class LandingZone:
         """Open the landing zone at `file:///folder` (made where it's missing) or `gs://bucket/prefix`.
 
         Cloud Storage takes its credentials from the environment as Google's own tools do, and its
-        objects are durable once written. That road is the same code as a folder's down to
-        `objects.create`, but only folders and memory are covered by tests.
+        objects are durable once written. `GOOGLE_SERVICE_ACCOUNT_KEY` points it to an emulator:
+        a key with a `gcs_base_url` and `"disable_oauth": true`.
 
         Raises:
             UsageError: No landing zone can be at this address.

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from energy_platform.landing import LandingZone
 from energy_platform.raw_message import RawMessage
@@ -12,21 +11,21 @@ from energy_platform.raw_message import RawMessage
 SOURCE = "ote_day_ahead_price"
 
 
-def start(folder: Path, role: str, first: int = 0) -> subprocess.Popen[str]:
+def start(url: str, role: str, first: int = 0) -> subprocess.Popen[str]:
     """Start a process that appends `role:number`, from `first` on, until it is killed.
 
     It prints the next number for each append that was acknowledged. The owner's cursor is that
     number.
     """
     return subprocess.Popen(
-        [sys.executable, __file__, str(folder), role, str(first)],
+        [sys.executable, __file__, url, role, str(first)],
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
-def _append_for_ever(folder: Path, role: str, number: int) -> None:
-    zone = LandingZone.open(folder.as_uri())
+def _append_for_ever(url: str, role: str, number: int) -> None:
+    zone = LandingZone.open(url)
     owner = zone.writer(SOURCE) if role == "owner" else None
     guest = zone.guest(SOURCE)
     if owner is not None and owner.cursor is not None:
@@ -46,4 +45,4 @@ def _append_for_ever(folder: Path, role: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    _append_for_ever(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    _append_for_ever(sys.argv[1], sys.argv[2], int(sys.argv[3]))

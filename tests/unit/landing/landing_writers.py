@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from energy_platform.landing import LandingZone
 from energy_platform.raw_message import RawMessage
@@ -21,21 +20,21 @@ def message(number: int, *, body: bytes | None = None) -> RawMessage:
     )
 
 
-def start_writer(folder: Path) -> subprocess.Popen[str]:
+def start_writer(url: str) -> subprocess.Popen[str]:
     """Start a process that appends to `SOURCE` until it is fenced or killed.
 
     For each append it prints, once acknowledged, the offset after the last message.
     """
     return subprocess.Popen(
-        [sys.executable, __file__, str(folder)],
+        [sys.executable, __file__, url],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
 
 
-def _append_for_ever(folder: Path) -> None:
-    writer = LandingZone.open(folder.as_uri()).writer(SOURCE)
+def _append_for_ever(url: str) -> None:
+    writer = LandingZone.open(url).writer(SOURCE)
     while True:
         first = writer.end_offset
         # Large enough that a kill often falls inside the write.
@@ -45,4 +44,4 @@ def _append_for_ever(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _append_for_ever(Path(sys.argv[1]))
+    _append_for_ever(sys.argv[1])

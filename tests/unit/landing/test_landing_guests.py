@@ -12,23 +12,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from obstore.store import LocalStore, MemoryStore, ObjectStore
+from obstore.store import LocalStore, MemoryStore
 
 from energy_platform.errors import FencedError
 from energy_platform.landing import LandingZone, log, segment
 from energy_platform.raw_message import RawMessage
 from tests.unit.landing.landing_guests import start
 from tests.unit.landing.landing_writers import SOURCE, message
-
-
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return LocalStore(tmp_path) if request.param == "folder" else MemoryStore()
-
-
-@pytest.fixture
-def zone(store: ObjectStore) -> LandingZone:
-    return LandingZone(store)
 
 
 def bodies(messages: list[RawMessage]) -> list[bytes]:
@@ -181,12 +171,15 @@ def end(processes: Iterable[subprocess.Popen[str]]) -> None:
         process.wait()
 
 
+@pytest.mark.parametrize(
+    "url", ["folder", pytest.param("cloud storage", marks=pytest.mark.nightly)], indirect=True
+)
 def test_processes_that_are_killed_lose_and_double_nothing(
-    tmp_path: Path, request: pytest.FixtureRequest
+    url: str, request: pytest.FixtureRequest
 ) -> None:
     """An owner and two guests write at once, each killed and started again at odd moments."""
     moments = random.Random(7)
-    running = {role: start(tmp_path, role) for role in ("owner", "one", "two")}
+    running = {role: start(url, role) for role in ("owner", "one", "two")}
     request.addfinalizer(lambda: end(running.values()))
     acknowledged: dict[str, list[int]] = defaultdict(list)
     starts: dict[str, list[int]] = {role: [0] for role in running}
@@ -201,12 +194,12 @@ def test_processes_that_are_killed_lose_and_double_nothing(
         # A guest's numbers start anew far above, so that what an append under way landed is seen.
         first = 100_000 * len(starts[role])
         starts[role].append(first)
-        running[role] = start(tmp_path, role, first)
+        running[role] = start(url, role, first)
     for role, process in running.items():
         assert process.poll() is None
         acknowledged[role].append(kill(process))
 
-    zone = LandingZone.open(tmp_path.as_uri())
+    zone = LandingZone.open(url)
     whole = zone.log(SOURCE)
     messages = whole.read(0, whole.end_offset())
     assert all(a.received_at <= b.received_at for a, b in pairwise(messages))
