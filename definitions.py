@@ -7,21 +7,24 @@ from collections.abc import Iterable
 
 from dagster import Definitions, in_process_executor
 
-from assets import backfill_job, market_assets
+from assets import backfill_job, market_assets, mart_assets
 from energy_platform.market_source import MarketSource
+from energy_platform.marts.catalogue import marts
 from energy_platform.registry import market_sources
 from resources import Platform
-from sensors import alert_sensors, market_group_sensors, upkeep_schedules
+from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules
 
 
 def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
     """Return the code location for these market sources."""
     known = list(sources)
+    made_of_them = list(marts().values())
+    mart_sensors, mart_schedules = mart_automation(made_of_them)
     return Definitions(
-        assets=market_assets(known),
+        assets=[*market_assets(known), mart_assets(made_of_them)],
         jobs=[backfill_job],
-        sensors=[*market_group_sensors(known), *alert_sensors()],
-        schedules=upkeep_schedules(),
+        sensors=[*market_group_sensors(known), *alert_sensors(), *mart_sensors],
+        schedules=[*upkeep_schedules(), *mart_schedules],
         resources={"platform": Platform()},
         # One process per run is the point of a warm worker; a process per step would undo it.
         executor=in_process_executor,

@@ -79,7 +79,9 @@ def scan(
     """
     _require_zones(start=start, end=end)
     if name in marts():
-        return _scan_mart(marts()[name], start, end, of_the_past=as_of is not None or run is not None)
+        return _scan_mart(
+            marts()[name], start, end, of_the_past=as_of is not None or run is not None
+        )
     source = market_source(name)
     if run is not None:
         _require_run(source, run)

@@ -15,6 +15,7 @@ from energy_platform.market_source import MarketSource
 from energy_platform.publication import DailyPublication
 
 _ONE_DAY: Final = timedelta(days=1)
+_WEEK_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,18 @@ def lateness(
         day = published_on + ahead * _ONE_DAY
         missing = f"the forecast of {day}" if of_runs else f"values of {day}"
     return Lateness(since, missing) if since < now else None
+
+
+def longest_silence(source: MarketSource) -> timedelta:
+    """Return how long a source that is on time may bring nothing."""
+    if source.publication is None:
+        return source.expected_lag
+    days = sorted(source.publication.weekdays)
+    gaps = [
+        (following - day) % _WEEK_DAYS or _WEEK_DAYS
+        for day, following in zip(days, [*days[1:], days[0]], strict=True)
+    ]
+    return max(gaps) * _ONE_DAY + source.expected_lag
 
 
 def next_publication(publication: DailyPublication, newest: datetime, *, days_ahead: int) -> date:

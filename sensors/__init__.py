@@ -2,6 +2,7 @@
 
 from sensors.alerts import alert_sensors
 from sensors.market_group import market_group_sensors
+from sensors.marts import mart_automation
 from sensors.upkeep import upkeep_schedules
 
-__all__ = ["alert_sensors", "market_group_sensors", "upkeep_schedules"]
+__all__ = ["alert_sensors", "market_group_sensors", "mart_automation", "upkeep_schedules"]

@@ -22,6 +22,7 @@ from dagster import (
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from energy_platform.marts.catalogue import marts
 from energy_platform.registry import market_sources
 from energy_platform.tables import market_table, quarantine_table
 from resources import Platform
@@ -39,7 +40,7 @@ def forget_finished_runs(instance: DagsterInstance, *, now: datetime, keep: time
     A run that holds an asset's newest materialization stays: a market that speaks once a day must
     not look as if it had never spoken. Returns how many runs were deleted.
     """
-    needed = _newest_runs(instance, [AssetKey(name) for name in market_sources()])
+    needed = _newest_runs(instance, [AssetKey(name) for name in (*market_sources(), *marts())])
     forgotten = 0
     for statuses, age in (([DagsterRunStatus.SUCCESS], keep), (_FINISHED, 10 * keep)):
         old = RunsFilter(statuses=statuses, created_before=now - age)

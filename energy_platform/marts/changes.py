@@ -40,8 +40,8 @@ Positions = Mapping[str, Position]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stale:
-    """A mart that is out of date.
+class Changes:
+    """What of a mart is out of date.
 
     Attributes:
         mart: Which.
@@ -52,6 +52,11 @@ class Stale:
     mart: Mart
     days: tuple[date, ...] | None
     positions: Positions
+
+    @property
+    def are_none(self) -> bool:
+        """Whether all of the mart is as it should be."""
+        return self.days == ()
 
 
 class Progress:
@@ -97,22 +102,25 @@ class Progress:
             )
 
 
-def stale_marts(warehouse: Warehouse, progress: Progress, *, wholly: bool = False) -> list[Stale]:
-    """Return the marts that are out of date, and which days of each.
+def find_changes(
+    warehouse: Warehouse, progress: Progress, of: Iterable[Mart], *, wholly: bool = False
+) -> list[Changes]:
+    """Return what of each mart is out of date.
 
     Args:
         warehouse: Where the sources' tables are.
         progress: What the marts have seen.
-        wholly: Take each mart for out of date as a whole.
+        of: The marts.
+        wholly: Take each for out of date as a whole.
     """
-    now = _positions(warehouse, marts().values())
+    known = list(of)
+    now = _positions(warehouse, known)
     found = []
-    for mart in marts().values():
+    for mart in known:
         positions = {source: now[source] for source in mart.upstream}
         seen = None if wholly else progress.seen(mart)
         days = _changed_days(warehouse, mart, seen, positions)
-        if days is None or days:
-            found.append(Stale(mart=mart, days=days, positions=positions))
+        found.append(Changes(mart=mart, days=days, positions=positions))
     return found
 
 

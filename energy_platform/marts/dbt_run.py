@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,10 +19,11 @@ from typing import Any, Final
 
 from energy_platform.errors import EnergyPlatformError, UsageError
 from energy_platform.marts.catalogue import marts, project_folder
-from energy_platform.marts.changes import Progress, Stale, stale_marts
+from energy_platform.marts.changes import Changes, Progress, find_changes
 from energy_platform.settings import Settings, WarehouseKind
 from energy_platform.warehouse.protocol import Warehouse
 
+DBT: Final = Path(sys.executable).parent / "dbt"
 LONGEST_RUN: Final = timedelta(minutes=30)
 _DAYS: Final = "ENERGY_PLATFORM_MART_DAYS"
 _TOLD_CHARACTERS: Final = 2_000
@@ -61,7 +62,7 @@ class MartRun:
     """
 
     settings: Settings
-    stale: Sequence[Stale]
+    stale: Sequence[Changes]
 
     @property
     def arguments(self) -> list[str]:
@@ -108,9 +109,19 @@ class MartRun:
 
 @contextmanager
 def mart_run(
-    settings: Settings, warehouse: Warehouse, *, wholly: bool = False
+    settings: Settings,
+    warehouse: Warehouse,
+    *,
+    wholly: bool = False,
+    only: Collection[str] | None = None,
 ) -> Iterator[MartRun]:
     """Find out what is to be done, and keep other runs out until it is.
+
+    Args:
+        settings: The home, and which warehouse.
+        warehouse: The warehouse.
+        wholly: Make each mart anew, whatever has changed.
+        only: The marts to look at; all, unless given.
 
     Raises:
         UsageError: A run is under way.
@@ -123,10 +134,13 @@ def mart_run(
         except BlockingIOError:
             raise UsageError("the marts are being made already") from None
         (target_folder(settings) / "run_results.json").unlink(missing_ok=True)
-        yield MartRun(
-            settings=settings,
-            stale=stale_marts(warehouse, Progress(settings), wholly=wholly),
-        )
+        progress = Progress(settings)
+        asked = [mart for mart in marts().values() if only is None or mart.name in only]
+        changes = find_changes(warehouse, progress, asked, wholly=wholly)
+        for each in changes:
+            if each.are_none:
+                progress.note(each.mart, each.positions)
+        yield MartRun(settings=settings, stale=[each for each in changes if not each.are_none])
         warehouse.maintain([mart.table for mart in marts().values()])
 
 
@@ -147,19 +161,6 @@ def build_marts(settings: Settings, warehouse: Warehouse, *, wholly: bool = Fals
             raise DbtError(said[-_TOLD_CHARACTERS:] or str(error)) from error
 
 
-def prepare(settings: Settings) -> Path:
-    """Read the project once, so that later runs needn't; return the manifest.
-
-    Raises:
-        DbtError: The project can't be read.
-    """
-    said = call_dbt(["parse", *common_arguments(settings)], dbt_environment(settings))
-    manifest = target_folder(settings) / "manifest.json"
-    if not manifest.exists():
-        raise DbtError(said[-_TOLD_CHARACTERS:])
-    return manifest
-
-
 def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     """Run dbt to its end; return what it said.
 
@@ -167,12 +168,11 @@ def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         DbtError: It took longer than any run may.
         UsageError: It isn't installed.
     """
-    program = Path(sys.executable).parent / "dbt"
-    if not program.exists():
+    if not DBT.exists():
         raise UsageError("dbt is not installed: this needs the `dbt` extra")
     try:
         done = subprocess.run(  # noqa: S603 (our own program and words)
-            [program, *arguments],
+            [DBT, *arguments],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -224,7 +224,7 @@ def _target(settings: Settings) -> str:
     return str(settings.warehouse)
 
 
-def _built(stale: Stale, results: Mapping[str, Mapping[str, Any]]) -> Built:
+def _built(stale: Changes, results: Mapping[str, Mapping[str, Any]]) -> Built:
     mart = stale.mart
     result = results.get(mart.name, {"status": "missing", "message": "dbt did not come to it"})
     tests = [results.get(test.name, {}) for test in mart.tests]

@@ -16,11 +16,10 @@ from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market_rows import PROVENANCE_COLUMNS
 from energy_platform.market_source import ColumnInfo, MarketSource
 from energy_platform.marts.catalogue import TYPES
+from energy_platform.timeliness import longest_silence
 
 _WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
 _TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}
-_WEEK_DAYS: Final = 7
-_DAY: Final = timedelta(days=1)
 
 
 def generated_files(sources: Iterable[MarketSource]) -> dict[Path, str]:
@@ -74,7 +73,7 @@ def _sources(sources: Iterable[MarketSource]) -> dict[str, Any]:
 
 
 def _source(source: MarketSource) -> dict[str, Any]:
-    late = _minutes(_longest_silence(source))
+    late = _minutes(longest_silence(source))
     return {
         "name": source.name,
         "description": f"{source.description} {source.provider.name}; terms: {source.terms}.",
@@ -92,18 +91,6 @@ def _source(source: MarketSource) -> dict[str, Any]:
             for column in source.columns
         ],
     }
-
-
-def _longest_silence(source: MarketSource) -> timedelta:
-    """Return how long a source that is on time may bring nothing."""
-    if source.publication is None:
-        return source.expected_lag
-    days = sorted(source.publication.weekdays)
-    gaps = [
-        (after - day) % _WEEK_DAYS or _WEEK_DAYS
-        for day, after in zip(days, [*days[1:], days[0]], strict=True)
-    ]
-    return max(gaps) * _DAY + source.expected_lag
 
 
 def _minutes(span: timedelta) -> int:

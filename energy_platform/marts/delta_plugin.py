@@ -53,10 +53,7 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """Make a view of every market source, and of every mart that is there."""
         self._connection = conn
-        conn.execute("set global TimeZone = 'UTC'")
-        conn.execute(f'create schema "{SOURCES}"')
-        for name, table in source_tables().items():
-            conn.execute(_view(SOURCES, name, table, place=", file_row_number as _place"))
+        show_sources(conn)
         schema = self.creds.schema
         conn.execute(f'create schema if not exists "{schema}"')
         for mart in marts().values():
@@ -77,6 +74,14 @@ class Plugin(BasePlugin):
             cursor.execute(_view(relation.schema, mart.name, mart.table))
 
 
+def show_sources(connection: DuckDBPyConnection) -> None:
+    """Make a view of every market source, in a database that goes by UTC."""
+    connection.execute("set global TimeZone = 'UTC'")
+    connection.execute(f'create schema "{SOURCES}"')
+    for name, table in source_tables().items():
+        connection.execute(_view(SOURCES, name, table, place=", file_row_number as _place"))
+
+
 def _write(cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str] | None) -> None:
     """Commit a table of the database as the whole mart, or in the place of some days of it."""
     columns = cursor.execute(f"describe {made}").fetchall()
@@ -85,7 +90,7 @@ def _write(cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str
     if found != wanted:
         wrong = sorted(found.items() ^ wanted.items())
         raise MartError(f"{mart.name} and its YAML differ in {wrong}")
-    rows = cursor.sql(f"select {', '.join(mart.dtypes)} from {made} order by {mart.event_time}")
+    rows = cursor.table(made).select(*mart.dtypes).order(mart.event_time)
     folder = _folder(mart.table)
     if days is None or not DeltaTable.is_deltatable(str(folder)):
         write_deltalake(

@@ -153,8 +153,9 @@ def _prices() -> Iterator[Landing]:
         yield Landing(
             "gme_day_ahead_price",
             noon + timedelta(minutes=4),
-            of_hours.join(pl.DataFrame({"bidding_zone": ["PUN", "NORD", "AUST"]}), how="cross")
-            .with_columns(market=pl.lit("MGP"), market_time_unit=pl.lit("PT60M")),
+            of_hours.join(
+                pl.DataFrame({"bidding_zone": ["PUN", "NORD", "AUST"]}), how="cross"
+            ).with_columns(market=pl.lit("MGP"), market_time_unit=pl.lit("PT60M")),
         )
         yield Landing(
             "smard_price",
@@ -252,7 +253,9 @@ def _trades() -> Iterator[Landing]:
     for part, rows in enumerate(legs.iter_slices(400)):
         received_at = rows["observed_at"].to_list()[-1] + timedelta(seconds=1)
         # The other leg of some trades is in another market, and is not shown.
-        shown = rows.filter((pl.col("side") == "SELL") | (pl.col("trade_id") != str(part * 200 + 4)))
+        shown = rows.filter(
+            (pl.col("side") == "SELL") | (pl.col("trade_id") != str(part * 200 + 4))
+        )
         yield Landing("nord_pool_intraday_trade", received_at, shown)
     yield Landing(
         "ote_intraday_price",
