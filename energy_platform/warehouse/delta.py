@@ -90,11 +90,11 @@ class DeltaWarehouse:
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
-    ) -> None:
+    ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
-        A batch that is already there, from this process or another, is left alone. Columns that
-        the table lacks are added to it.
+        A batch that is already there, from this process or another, is left alone, and the answer
+        is False. Columns that the table lacks are added to it.
 
         Raises:
             CommitConflictError: The table stands at neither `start` nor `stop` or beyond, or rows
@@ -107,12 +107,14 @@ class DeltaWarehouse:
             delta = self._current(table) or self._create(table)
             found = _position(delta, table)
             if is_stored(table, found, start=start, stop=stop, replacements=replacements):
-                return
+                return False
             try:
                 _write(delta, table, rows, [Transaction(table.name, stop)])
             except CommitFailedError as error:
                 if self.committed_offset(table) < stop:
                     raise _conflict(table) from error
+                return False
+            return True
 
     def replace(
         self,
@@ -160,6 +162,11 @@ class DeltaWarehouse:
         return stored.with_columns(
             pl.lit(None, dtype=table.dtypes[name]).alias(name) for name in sorted(missing)
         ).select(*table.dtypes)
+
+    def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
+        """Return, lazily, the rows of a position from an event time on."""
+        in_time = pl.col(table.event_time) >= since
+        return self.scan(table).filter(in_time, pl.col("landing_offset") < position.offset)
 
     def answer(self, question: Question) -> pl.LazyFrame:
         """Return the one row per key that is asked for, lazily, of the table of this moment."""
@@ -292,8 +299,9 @@ def _delta_schema(table: Table) -> Schema:
     try:
         schema = Schema.from_arrow(pl.Schema(table.dtypes))
     except Exception as error:  # delta-rs raises a bare Exception for a type it doesn't know
+        first_line = str(error).partition("\n")[0]  # a trace of delta-rs's own follows
         raise IncompatibleTableError(
-            f"{table.name} has a type that Delta lacks: {error}"
+            f"{table.name} has a type that Delta lacks: {first_line}"
         ) from error
     _check_types(table, pl.Schema(schema.to_arrow()))
     return schema

@@ -54,7 +54,8 @@ class BigQueryServer:
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    ENVIRONMENT / "bin" / "local-bigquery",
+                    ENVIRONMENT / "bin" / "python",
+                    Path(__file__).with_name("bigquery_emulator.py"),
                     *("--host", "127.0.0.1", "--port", str(self._ports[0])),
                     *("--grpc-port", str(self._ports[1]), "--project", PROJECT),
                     *("--data-dir", self.folder / "data"),
@@ -64,7 +65,7 @@ class BigQueryServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + 100
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 self.kill()
@@ -84,7 +85,7 @@ class BigQueryServer:
         url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"
         try:
             with urllib.request.urlopen(url, timeout=1) as reply:
-                return reply.status == 200
+                return bool(reply.status == 200)
         except (URLError, OSError):
             return False
 

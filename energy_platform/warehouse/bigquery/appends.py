@@ -19,9 +19,6 @@ from google.cloud.bigquery_storage_v1 import types
 
 from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
-_MOST_BYTES: Final = 8 * 2**20
-"""What one request takes; the service refuses more than 10 MB."""
-
 _STREAMABLE: Final = (timedelta(days=-5 * 365), timedelta(days=364))
 """How far from now a day's partition may be that rows are streamed into."""
 
@@ -103,13 +100,11 @@ class Appends:
             connection.close()
 
 
-def is_streamable(rows: pl.DataFrame, event_time: str, batch: pa.RecordBatch) -> bool:
-    """Say whether one request takes these rows, and their days' partitions take a stream."""
-    if batch.nbytes > _MOST_BYTES:
-        return False
+def is_streamed(times: pl.Series) -> bool:
+    """Say whether rows of these event times go to partitions that a stream may write to."""
     now = datetime.now(UTC)
     earliest, latest = (now + distance for distance in _STREAMABLE)
-    return bool(rows.get_column(event_time).is_between(earliest, latest).all(ignore_nulls=False))
+    return bool(times.is_between(earliest, latest).all(ignore_nulls=False))
 
 
 class _Connection:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Final, ParamSpec, Self, TypeVar
 
 import grpc
-import polars as pl
 import requests
 import stamina
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from google.cloud.bigquery_storage_v1 import BigQueryReadClient, BigQueryWriteClient, types
+from google.cloud.bigquery_storage_v1 import BigQueryReadClient, BigQueryWriteClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
     BigQueryReadGrpcTransport,
 )
@@ -26,6 +25,12 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
 
 CALL_SECONDS: Final = 30.0
 """How long one call may take before it counts as failed."""
+
+_APPEND_BYTES: Final = 9 * 2**20
+"""The service takes 10 MB, what comes around the rows included."""
+
+_EMULATOR_APPEND_BYTES: Final = 3 * 2**20
+"""An emulator's server takes gRPC's usual 4 MiB."""
 
 _CHANNEL_OPTIONS: Final = [
     ("grpc.max_send_message_length", 64 * 2**20),
@@ -88,6 +93,7 @@ class Clients:
         rest: Tables, load jobs and queries; its project is the one that is billed.
         writer: Storage Write API.
         reader: Storage Read API.
+        append_bytes: How large a request to append rows may be.
     """
 
     dataset: bigquery.DatasetReference
@@ -95,6 +101,7 @@ class Clients:
     rest: bigquery.Client
     writer: BigQueryWriteClient
     reader: BigQueryReadClient
+    append_bytes: int
 
     @classmethod
     def of_google(cls, rest: bigquery.Client, *, dataset: str, location: str) -> Self:
@@ -105,6 +112,7 @@ class Clients:
             rest=rest,
             writer=BigQueryWriteClient(credentials=rest._credentials),  # noqa: SLF001 (it offers them no other way)
             reader=BigQueryReadClient(credentials=rest._credentials),  # noqa: SLF001
+            append_bytes=_APPEND_BYTES,
         )
 
     @classmethod
@@ -122,6 +130,7 @@ class Clients:
             rest=rest,
             writer=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel())),
             reader=BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel())),
+            append_bytes=_EMULATOR_APPEND_BYTES,
         )
 
     def close(self) -> None:
@@ -143,31 +152,3 @@ def emulator_client(project: str, address: str) -> bigquery.Client:
         credentials=AnonymousCredentials(),
         client_options=ClientOptions(api_endpoint=address),
     )
-
-
-def read_rows(
-    clients: Clients, table: bigquery.TableReference, columns: list[str], restriction: str
-) -> pl.DataFrame:
-    """Read some columns of the rows that a condition in SQL lets through, in no order.
-
-    It reads a snapshot that has all that was acknowledged before.
-    """
-    session = patiently(
-        clients.reader.create_read_session,
-        parent=f"projects/{clients.rest.project}",
-        read_session=types.ReadSession(
-            table=f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}",
-            data_format=types.DataFormat.ARROW,
-            read_options=types.ReadSession.TableReadOptions(
-                selected_fields=columns, row_restriction=restriction
-            ),
-        ),
-        max_stream_count=1,
-    )
-    rows = [again(_of_stream, clients.reader, stream.name, session) for stream in session.streams]
-    return pl.concat(rows) if rows else pl.DataFrame(schema=columns)
-
-
-def _of_stream(reader: BigQueryReadClient, stream: str, session: types.ReadSession) -> pl.DataFrame:
-    answers = reader.read_rows(stream, timeout=CALL_SECONDS)
-    return pl.DataFrame(pl.from_arrow(answers.to_arrow(session)))

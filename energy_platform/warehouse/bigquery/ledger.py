@@ -30,13 +30,14 @@ from energy_platform.errors import CommitConflictError
 from energy_platform.market_rows import INSTANT
 from energy_platform.warehouse.bigquery import loads
 from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError
-from energy_platform.warehouse.bigquery.client import Clients, read_rows
+from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.schema import (
     arrow_fields,
     bigquery_fields,
     ensure_table,
     table_id,
 )
+from energy_platform.warehouse.bigquery.storage_read import batches
 from energy_platform.warehouse.protocol import Position, Table
 
 LEDGER: Final = table_id("platform/ledger")
@@ -311,11 +312,13 @@ class Ledger:
         self._read_at = began_at
 
     def _read(self, restriction: str) -> pl.DataFrame:
+        read = batches(self._clients, self._table, columns=list(_DTYPES), restriction=restriction)
         try:
-            rows = read_rows(self._clients, self._table, list(_DTYPES), restriction)
+            frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in read]
         except exceptions.NotFound:
-            return pl.DataFrame(schema=_DTYPES)
-        return rows.cast(pl.Schema(_DTYPES)).select(*_DTYPES)
+            frames = []  # there is no ledger yet
+        nothing = pl.DataFrame(schema=_DTYPES)
+        return pl.concat([nothing, *(f.select(*_DTYPES).cast(pl.Schema(_DTYPES)) for f in frames)])
 
     def _ensure(self) -> int:
         """Make the ledger if there is none; return when it was made, in milliseconds."""

@@ -23,13 +23,12 @@ import polars as pl
 from energy_platform.errors import CommitConflictError
 from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.warehouse.bigquery import loads, reads
-from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError, is_streamable
+from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError, is_streamed
 from energy_platform.warehouse.bigquery.client import (
     CALL_SECONDS,
     Clients,
     again,
     patiently,
-    read_rows,
 )
 from energy_platform.warehouse.bigquery.history_sql import bounds
 from energy_platform.warehouse.bigquery.ledger import Kind, Ledger, Record, Standing
@@ -41,6 +40,7 @@ from energy_platform.warehouse.bigquery.schema import (
     fields,
     reference,
 )
+from energy_platform.warehouse.bigquery.storage_read import batches
 from energy_platform.warehouse.protocol import Position, Table, TableSummary
 from energy_platform.warehouse.question import Question
 
@@ -90,11 +90,11 @@ class BigQueryWarehouse:
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
-    ) -> None:
+    ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
-        A batch that is already there, from this process or another, is left alone. Columns that
-        the table lacks are added to it.
+        A batch that is already there, from this process or another, is left alone, and the answer
+        is False. Columns that the table lacks are added to it.
 
         Raises:
             CommitConflictError: The table stands at neither `start` nor `stop` or beyond, rows of
@@ -109,12 +109,13 @@ class BigQueryWarehouse:
             standing = self._settled(table)
             found = standing.settled.position
             if is_stored(table, found, start=start, stop=stop, replacements=replacements):
-                return
+                return False
             done = replace(_with(standing.settled, table, rows, start), landed=stop)
             if rows.is_empty():
                 self._ledger.append(standing, done)
             else:
                 self._store(table, standing, done, rows)
+            return True
 
     def replace(
         self,
@@ -159,6 +160,14 @@ class BigQueryWarehouse:
         """Return every revision, lazily; filters and column choices are pushed down."""
         return reads.scan(self._clients, table)
 
+    def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
+        """Return, lazily, the rows of a position from an event time on.
+
+        Rows of a writer that died before it said so are stored, but not of the position yet.
+        """
+        in_time = pl.col(table.event_time) >= since
+        return self.scan(table).filter(in_time, pl.col("landing_offset") < position.offset)
+
     def answer(self, question: Question) -> pl.LazyFrame:
         """Return the one row per key that is asked for, lazily, found by a query.
 
@@ -190,9 +199,10 @@ class BigQueryWarehouse:
 
     def _store(self, table: Table, standing: Standing, done: Record, rows: pl.DataFrame) -> None:
         """Append rows to the table's stream, or load them where no stream takes them."""
-        placed = _placed(rows)
+        placed = _placed(table, rows)
         [batch] = placed.to_arrow().cast(arrow_schema(table)).combine_chunks().to_batches()
-        if is_streamable(rows, table.event_time, batch):
+        fits = batch.nbytes <= self._clients.append_bytes
+        if fits and is_streamed(rows.get_column(table.event_time)):
             stream, reached = done.stream, done.stream_rows
             if stream is None:
                 stream, reached = self._appends.new_stream(reference(self._clients, table)), 0
@@ -231,7 +241,9 @@ class BigQueryWarehouse:
         stored = reference(self._clients, table)
         staging = self._clients.dataset.table(f"staging__{uuid.uuid4().hex}")
         if not rows.is_empty():
-            loads.stage(self._clients, _placed(rows), staging, fields(table), job_id=f"{job}-stage")
+            loads.stage(
+                self._clients, _placed(table, rows), staging, fields(table), job_id=f"{job}-stage"
+            )
         done = replace(done, job=job)
         standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
         columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
@@ -301,15 +313,15 @@ class BigQueryWarehouse:
         if taken is not None:
             return taken >= intent.stream_rows
         _log.warning("%s: BigQuery knows its stream no more, its rows are asked", table.name)
-        found = read_rows(
+        found = batches(
             self._clients,
             reference(self._clients, table),
-            ["landing_offset"],
-            f"landing_offset >= {intent.start} AND landing_offset < {intent.landed} "
+            columns=["landing_offset"],
+            restriction=f"landing_offset >= {intent.start} AND landing_offset < {intent.landed} "
             f"AND {table.event_time} >= TIMESTAMP '{intent.first_event_at}' "
             f"AND {table.event_time} <= TIMESTAMP '{intent.last_event_at}'",
         )
-        return not found.is_empty()
+        return any(batch.num_rows for batch in found)
 
     def _counted(self, table: Table, done: Record) -> Record:
         """Return a record with the table's size and reach as they are now."""
@@ -356,7 +368,7 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
     return max((each for each in (one, other) if each is not None), default=None)
 
 
-def _placed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Note each row's place among those of its message."""
-    place = pl.int_range(pl.len()).over("landing_offset")
-    return rows.with_columns(place.cast(pl.Int64).alias(PLACE))
+def _placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a table's columns, and each row's place among those of its message."""
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset")
+    return rows.select(*table.dtypes, place.alias(PLACE))
