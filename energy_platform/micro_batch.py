@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import polars as pl
 import stamina
@@ -202,7 +202,7 @@ class MicroBatches:
         messages = self.read_batch(source, start, self.landing.log(source.name).end_offset())
         stop = start + len(messages)
         checked = check_messages(source, messages)
-        known = self._known(source, checked.rows)
+        known = self._known(source, checked.rows, at=before)
         fresh = new_revisions(checked.rows, known, source)
         if messages:
             # Quarantine first: the rows' offset is the mark that the whole batch is done.
@@ -261,19 +261,28 @@ class MicroBatches:
             )
 
     def _known(
-        self, source: MarketSource, rows: pl.DataFrame, *, before: int | None = None
+        self,
+        source: MarketSource,
+        rows: pl.DataFrame,
+        *,
+        at: Position | None = None,
+        before: int | None = None,
     ) -> pl.DataFrame:
         """Return what is stored of every key that shares a series and time with `rows`.
 
-        With `before`, only what was stored from messages before that landing offset counts.
+        With `at`, only what a table at that position has; with `before`, only what was stored from
+        messages before that landing offset.
         """
         if rows.is_empty():
             return rows
         points = rows.select(*source.tags, source.event_time).unique()
-        stored = self.warehouse.scan(market_table(source))
+        table, times = market_table(source), rows[source.event_time]
+        if at is None:
+            stored = self.warehouse.scan(table)
+        else:
+            stored = self.warehouse.rows_at(table, at, since=cast("datetime", times.min()))
         if before is not None:
             stored = stored.filter(pl.col("landing_offset") < before)
-        times = rows[source.event_time]
         nearby = stored.filter(pl.col(source.event_time).is_between(times.min(), times.max()))
         same = nearby.join(points.lazy(), on=points.columns, how="semi", nulls_equal=True)
         return latest_of_each_revision(same, source).collect()

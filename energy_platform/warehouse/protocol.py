@@ -86,11 +86,11 @@ class Warehouse(Protocol):
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
-    ) -> None:
+    ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
         One atomic step, also when `rows` is empty. A batch whose `stop` is not beyond the
-        committed offset is already there, and is left alone.
+        committed offset is already there, and is left alone; then the answer is False.
 
         Args:
             table: What to append to.
@@ -122,6 +122,13 @@ class Warehouse(Protocol):
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
+
+    def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
+        """Return, lazily, the rows that a table at this position has from an event time on.
+
+        A row of an earlier event time may be among them; one of a message that the position
+        doesn't include is not, though it may be stored already.
+        """
 
     def answer(self, question: "Question") -> pl.LazyFrame:
         """Return the one row per key that is asked for, lazily; in no order."""

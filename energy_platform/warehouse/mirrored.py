@@ -1,0 +1,153 @@
+"""A warehouse that is far away, with the rows of the last days kept beside the home.
+
+Each micro-batch is compared with what is stored of the same series and times. Where that is asked
+of a service it takes the greater part of a second and is paid for by the byte, each few seconds;
+beside the home it takes milliseconds. Nothing else is asked of the copy, and it is no truth: it
+counts only while it stands at the very position at which the warehouse stands, and is made again
+from the warehouse otherwise. It may be deleted at any time.
+"""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from energy_platform.errors import CommitConflictError
+from energy_platform.warehouse.delta import DeltaWarehouse
+from energy_platform.warehouse.protocol import Position, Table, TableSummary, Warehouse
+from energy_platform.warehouse.question import Question
+
+_log = logging.getLogger(__name__)
+
+
+class MirroredWarehouse:
+    """A `Warehouse` and a copy of its recent rows. Threads and processes may share both.
+
+    Args:
+        warehouse: Where every row is.
+        folder: Where the copy is: a folder for each day, with the rows whose event time is not
+            before `days` whole days earlier. So each day begins with a copy made anew.
+        days: How far back the copy goes.
+    """
+
+    def __init__(self, warehouse: Warehouse, folder: Path, *, days: int) -> None:
+        self._warehouse = warehouse
+        self._folder = folder
+        self._kept = timedelta(days=days)
+        self._copy_of = (date.min, DeltaWarehouse(folder))
+
+    def committed_offset(self, table: Table) -> int:
+        """Return the landing offset before which every message has been processed; 0 at first."""
+        return self._warehouse.committed_offset(table)
+
+    def position(self, table: Table) -> Position:
+        """Return where a table stands; at the start of all while there is none."""
+        return self._warehouse.position(table)
+
+    def commit(
+        self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
+    ) -> bool:
+        """Append rows to the warehouse, and then to the copy where that stands at `start` too.
+
+        Rows that are there already aren't copied: another writer's may be others than these.
+
+        Raises:
+            CommitConflictError: The table stands elsewhere; read it again.
+        """
+        stored = self._warehouse.commit(
+            table, rows, start=start, stop=stop, replacements=replacements
+        )
+        if stored:
+            _, copy = self._copy()
+            # A copy that stands elsewhere is made again when next it is asked.
+            with suppress(CommitConflictError):
+                copy.commit(table, rows, start=start, stop=stop, replacements=replacements)
+        return stored
+
+    def replace(
+        self,
+        table: Table,
+        rows: pl.DataFrame,
+        offsets: range,
+        *,
+        before: Position,
+        after: Position,
+    ) -> None:
+        """Put `rows` in the place of all rows with these landing offsets, in the warehouse.
+
+        Raises:
+            CommitConflictError: The table does not stand at `before`; nothing was replaced.
+        """
+        self._warehouse.replace(table, rows, offsets, before=before, after=after)
+
+    def scan(self, table: Table) -> pl.LazyFrame:
+        """Return every revision, lazily, from the warehouse."""
+        return self._warehouse.scan(table)
+
+    def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
+        """Return the rows of a position, of event times from `since` on, from the copy if it can.
+
+        A copy that stands elsewhere is made again first.
+        """
+        first, copy = self._copy()
+        if since >= first and (
+            copy.position(table) == position or self._made_again(table, position, first, copy)
+        ):
+            return copy.rows_at(table, position, since=since)
+        return self._warehouse.rows_at(table, position, since=since)
+
+    def answer(self, question: Question) -> pl.LazyFrame:
+        """Return the one row per key that is asked for, lazily, from the warehouse."""
+        return self._warehouse.answer(question)
+
+    def summary(self, table: Table) -> TableSummary:
+        """Return the table's size and reach in the warehouse."""
+        return self._warehouse.summary(table)
+
+    def maintain(self, tables: Sequence[Table]) -> None:
+        """Maintain the warehouse and the copy, and delete the copies of days long gone."""
+        self._warehouse.maintain(tables)
+        first, copy = self._copy()
+        copy.maintain(tables)
+        # Yesterday's may still be read by a batch that began before midnight.
+        needed = first.date() - timedelta(days=1)
+        for folder in self._folder.iterdir() if self._folder.exists() else ():
+            if date.fromisoformat(folder.name) < needed:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _copy(self) -> tuple[datetime, DeltaWarehouse]:
+        """Return today's copy, and the first event time of which it has all rows."""
+        day = (datetime.now(UTC) - self._kept).date()
+        if self._copy_of[0] != day:
+            self._copy_of = (day, DeltaWarehouse(self._folder / day.isoformat()))
+        return datetime(day.year, day.month, day.day, tzinfo=UTC), self._copy_of[1]
+
+    def _made_again(
+        self, table: Table, position: Position, first: datetime, copy: DeltaWarehouse
+    ) -> bool:
+        """Make the copy again as of a position; say whether that could be done.
+
+        It can't where the table has moved on meanwhile: what was read may be of either position.
+        Who asked will find the same when it commits.
+        """
+        before = copy.position(table)
+        rows = (
+            self._warehouse.rows_at(table, position, since=first)
+            .filter(pl.col(table.event_time) >= first)
+            .collect()
+        )
+        if self._warehouse.position(table) != position:
+            return False
+        offsets = range(max(position.offset, before.offset))
+        try:
+            copy.replace(table, rows, offsets, before=before, after=position)
+        except CommitConflictError:
+            return copy.position(table) == position
+        _log.info(
+            "%s: %d recent rows copied at offset %d", table.name, rows.height, position.offset
+        )
+        return True
