@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from energy_platform.warehouse.bigquery.client import Clients, emulator_client
+from energy_platform.warehouse.bigquery.client import Clients
 from tests.support.bigquery_server import (
     MISSING,
     PROJECT,
@@ -27,11 +27,12 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServe
 @pytest.fixture
 def clients(emulator: BigQueryServer) -> Iterator[Clients]:
     """The ways to the emulator, and a dataset of the test's own."""
-    opened = Clients.of_emulator(
-        emulator_client(PROJECT, emulator.address),
+    opened = Clients.open(
+        project=PROJECT,
         dataset=f"energy_{uuid4().hex}",
         location="EU",
-        grpc_address=emulator.grpc_address,
+        emulator=emulator.address,
+        emulator_grpc=emulator.grpc_address,
     )
     yield opened
     opened.close()

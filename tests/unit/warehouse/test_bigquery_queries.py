@@ -11,9 +11,12 @@ from typing import Any, cast
 
 import pytest
 from google.api_core import exceptions
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 
 from energy_platform.warehouse.bigquery import queries
-from energy_platform.warehouse.bigquery.client import Clients, emulator_client
+from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.queries import ReadBudget, ReadTooLargeError
 
 GIB = 2**30
@@ -78,7 +81,11 @@ def clients(service: Service) -> Iterator[Clients]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        rest = emulator_client("a-project", f"http://127.0.0.1:{server.server_port}")
+        rest = bigquery.Client(
+            project="a-project",
+            credentials=AnonymousCredentials(),
+            client_options=ClientOptions(api_endpoint=f"http://127.0.0.1:{server.server_port}"),
+        )
         yield cast("Clients", SimpleNamespace(rest=rest, location="EU"))
         rest.close()
         server.shutdown()
