@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 from influxdb_client.client.write.dataframe_serializer import data_frame_to_list_of_points
@@ -32,6 +32,9 @@ from energy_platform.hot_store.protocol import HotStore, Measurement
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market_rows import INSTANT
 from tests.support.influx_server import FOR_GOOD_DAYS, InfluxProcess, influx_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REQUEST_LINES: Final = 5_000
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -118,7 +121,7 @@ def measure(influx: InfluxProcess, folder: Path, points: pl.DataFrame, rounds: i
     }
     sqlite = SqliteHotStore(folder / "hot.sqlite")
     hot_store = InfluxHotStore(servers["hot_store"], locks=folder / "locks")
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "SQLite": partial(into_store, sqlite, points),
         "InfluxDB, lines by polars": partial(into_store, hot_store, points),
         "InfluxDB, influxdb-client Point": partial(as_points, servers["points"], points),

@@ -12,6 +12,8 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
+from energy_platform.hot_store.influxdb.line_protocol import not_null
+
 DATA_SOURCE_UID: Final = "energy-platform-influxdb"
 DATA_SOURCE: Final = DataSourceRef(type_val="influxdb", uid=DATA_SOURCE_UID)
 
@@ -65,6 +67,8 @@ class TargetBuilder(Builder[Dataquery]):
 def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
     """Ask for a field over time: a line per series, the values of each tag those chosen above.
 
+    Values that were withdrawn are left out.
+
     >>> print(lines("smard_price", "price_eur_per_mwh", ["bidding_zone"]).partition(" FROM ")[0])
     SELECT last("price_eur_per_mwh")
     """
@@ -74,7 +78,7 @@ def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
         [
             f'SELECT last("{field}")',
             f'FROM "{measurement}"',
-            f"WHERE $timeFilter{chosen}",
+            f"WHERE $timeFilter AND {not_null(field)}{chosen}",
             f"GROUP BY time($__interval){series} fill(none)",
             f"SLIMIT {MOST_SERIES}",
         ]

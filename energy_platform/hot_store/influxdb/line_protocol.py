@@ -9,6 +9,7 @@ https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -92,6 +93,15 @@ def null_fields(measurement: Measurement) -> pl.Expr:
     """Return the names of a point's null fields, parted by commas."""
     names = [pl.when(pl.col(name).is_null()).then(pl.lit(name)) for name in measurement.fields]
     return pl.concat_str([*names, pl.lit(None, dtype=pl.String)], separator=",", ignore_nulls=True)
+
+
+def not_null(field: str) -> str:
+    """Return InfluxQL's condition that a field's value still counts.
+
+    >>> print(not_null("price_eur_per_mwh"))
+    "null_fields" !~ /(^|,)price_eur_per_mwh(,|$)/
+    """
+    return f'"{NULL_FIELDS}" !~ /(^|,){re.escape(field)}(,|$)/'
 
 
 def cut(lines: pl.Series, *, most_lines: int, most_bytes: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from energy_platform.errors import HotStoreUnavailableError, UsageError
-from energy_platform.hot_store.influxdb.line_protocol import cut
+from energy_platform.hot_store.influxdb.line_protocol import cut, not_null
 from energy_platform.hot_store.influxdb.server import InfluxServer, Login, Patience
 from energy_platform.hot_store.influxdb.store import OFFSETS, InfluxHotStore
 from energy_platform.hot_store.protocol import REASON
@@ -109,6 +109,17 @@ def test_the_database_has_the_retention_of_the_hot_days(
     longer = InfluxServer(server._login, days=30, patience=QUICK)
     put(InfluxHotStore(longer, locks=tmp_path), PRICES, points(lately(1)), stop=2)
     assert retention() == ["720h0m0s"]
+
+
+def test_a_dashboard_can_leave_out_what_was_withdrawn(
+    store: InfluxHotStore, server: InfluxServer
+) -> None:
+    put(store, PRICES, points(lately(trades=1), lately(1, trades=2)), stop=1)
+    put(store, PRICES, points(lately(1, is_final=True)), stop=2)
+    seen = server.query(
+        f'SELECT "trades" FROM "{PRICES.name}" WHERE {not_null("trades")}', {"trades": pl.Int64()}
+    )
+    assert seen["trades"].to_list() == [1]
 
 
 def test_a_database_that_was_there_before_keeps_its_own_policy(
