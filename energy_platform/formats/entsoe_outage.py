@@ -24,7 +24,7 @@ from energy_platform.formats.entsoe import (
 )
 from energy_platform.formats.entsoe_codes import area, production_type
 from energy_platform.formats.json_reply import number
-from energy_platform.formats.zip_archive import member_heads, members_like
+from energy_platform.formats.zip_archive import directory, member_heads, members_like
 from energy_platform.market_rows import INSTANT
 
 PAGE: Final = 200
@@ -69,6 +69,20 @@ def document_count(body: bytes) -> int:
     if not body.startswith(_ZIP):
         return 1
     return len(member_heads(body, members=PAGE, bytes_each=0))
+
+
+def essence(body: bytes) -> bytes:
+    """Return what of a reply tells it from one that says something else.
+
+    An archive is packed anew for each answer, so its members count and not when they were packed;
+    a document's name and time of making are the outage's own.
+    """
+    if not body.startswith(_ZIP):
+        return body
+    try:
+        return repr(directory(body)).encode()
+    except ParseError:
+        return body
 
 
 def outages(body: bytes) -> pl.DataFrame:

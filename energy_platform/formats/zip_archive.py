@@ -96,6 +96,16 @@ def member_heads(archive: bytes, *, members: int, bytes_each: int) -> list[tuple
     return heads
 
 
+def directory(archive: bytes) -> list[tuple[str, int, int]]:
+    """Return each member's name, checksum and size: what is in an archive, whenever it was packed.
+
+    Raises:
+        ParseError: The bytes are no ZIP archive, or are broken.
+    """
+    with _opened(archive, sys.maxsize) as opened:
+        return [(member.filename, member.CRC, member.file_size) for member in opened.infolist()]
+
+
 def is_whole(archive: bytes) -> bool:
     """Say whether these bytes are a ZIP archive of which nothing is missing or broken."""
     try:

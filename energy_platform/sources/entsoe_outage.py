@@ -58,7 +58,7 @@ ENTSOE_OUTAGE = MarketSource(
     feed=entsoe_feed(
         requests=requests,
         following=next_page,
-        essence=None,  # an outage's name and time of making are its own
+        essence=entsoe_outage.essence,
         every=timedelta(minutes=15),
         span=timedelta(days=2),
         overlap=timedelta(hours=1),
