@@ -23,7 +23,7 @@
 {# The start of the quarter-hour that an instant is in. #}
 {% macro quarter_hour(at) %}{{ return(adapter.dispatch('quarter_hour')(at)) }}{% endmacro %}
 {% macro duckdb__quarter_hour(at) %}time_bucket(interval 15 minute, {{ at }}){% endmacro %}
-{% macro bigquery__quarter_hour(at) %}timestamp_seconds(900 * div(unix_seconds({{ at }}), 900)){% endmacro %}
+{% macro bigquery__quarter_hour(at) %}timestamp_sub(timestamp_trunc({{ at }}, minute), interval mod(extract(minute from {{ at }}), 15) minute){% endmacro %}
 
 {# The instant that text means, UTC; null where it means none. #}
 {% macro parsed_instant(text, form) %}{{ return(adapter.dispatch('parsed_instant')(text, form)) }}{% endmacro %}

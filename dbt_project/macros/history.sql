@@ -30,7 +30,7 @@
         {{- return(from_wall_clock('(' ~ day ~ ' + interval ' ~ (hours | int * 60 + minutes | int) ~ ' minute)', zone)) -}}
     {%- elif lead -%}
         {%- set minutes = lead.group(1) | int * {'minute': 1, 'hour': 60, 'day': 1440}[lead.group(2)] -%}
-        {{- return('(' ~ event_time ~ ' - interval ' ~ minutes ~ ' minute)') -}}
+        {{- return('(' ~ event_time ~ (' - ' if minutes >= 0 else ' + ') ~ 'interval ' ~ minutes | abs ~ ' minute)') -}}
     {%- elif modules.re.fullmatch('\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)', t) -%}
         {{- return(instant(t | replace('T', ' ') | replace('Z', '+00:00'))) -}}
     {%- else -%}

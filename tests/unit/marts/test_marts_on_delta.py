@@ -54,9 +54,10 @@ def test_marts_follow_late_revisions_as_if_they_had_been_made_after_them(home: S
     made = everything()
     assert all(frame.height > 0 for frame in made.values())
     # The day of 25 hours has 100 quarter-hours, the others 96.
-    assert made["features_de_lu"]["delivery_start"].to_list() == pl.datetime_range(
-        FIRST, LAST, "15m", closed="left", eager=True
-    ).to_list()
+    assert (
+        made["features_de_lu"]["delivery_start"].to_list()
+        == pl.datetime_range(FIRST, LAST, "15m", closed="left", eager=True).to_list()
+    )
     assert bring_up_to_date(home, batches) == {}
 
     land(batches, late_revisions())
