@@ -4,20 +4,34 @@ A system's client is imported where it is chosen: who uses another needs not hav
 """
 
 from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from energy_platform.hot_store.protocol import HotStore
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.settings import HotStoreKind, InfluxApi, Settings, settings
+from energy_platform.settings import (
+    HotStoreKind,
+    InfluxApi,
+    Settings,
+    WarehouseKind,
+    settings,
+    variable,
+)
 from energy_platform.warehouse.delta import DeltaWarehouse
+from energy_platform.warehouse.protocol import Warehouse
+
+
+_RECENT_DAYS: Final = 2
+"""How far back rows of a far warehouse are kept beside the home, for batches to be compared with.
+"""
 
 
 def open_micro_batches(chosen: Settings) -> MicroBatches:
     """Open the way from the landing zone to both stores that these settings name."""
     return MicroBatches(
         landing=LandingZone.open(chosen.landing_url),
-        warehouse=DeltaWarehouse(chosen.home / "warehouse"),
+        warehouse=_warehouse(chosen),
         hot_store=_hot_store(chosen),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
@@ -28,6 +42,22 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
 def micro_batches() -> MicroBatches:
     """Return this process's own, opened once."""
     return open_micro_batches(settings())
+
+
+def _warehouse(chosen: Settings) -> Warehouse:
+    match chosen.warehouse:
+        case WarehouseKind.DELTA:
+            return DeltaWarehouse(chosen.home / "warehouse")
+        case WarehouseKind.BIGQUERY:
+            from energy_platform.warehouse.bigquery.queries import ReadBudget
+            from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
+            from energy_platform.warehouse.mirrored import MirroredWarehouse
+
+            budget = ReadBudget(
+                warn_bytes=chosen.bigquery_warn_bytes, max_bytes=chosen.bigquery_max_bytes
+            )
+            far = BigQueryWarehouse(bigquery_clients(chosen), budget)
+            return MirroredWarehouse(far, chosen.home / "recent", days=_RECENT_DAYS)
 
 
 def _hot_store(chosen: Settings) -> HotStore:

@@ -14,7 +14,7 @@ import polars as pl
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.market_rows import INSTANT
-from energy_platform.warehouse.bigquery.client import Clients, emulator_client
+from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.protocol import Table, Warehouse
@@ -97,11 +97,12 @@ class Place:
         if self.kind == "delta":
             yield DeltaWarehouse(Path(self.where))
             return
-        clients = Clients.of_emulator(
-            emulator_client(PROJECT, self.where),
+        clients = Clients.open(
+            project=PROJECT,
             dataset=self.dataset,
             location="EU",
-            grpc_address=self.grpc_address,
+            emulator=self.where,
+            emulator_grpc=self.grpc_address,
         )
         warehouse = BigQueryWarehouse(
             clients, ledger_age_seconds=0, patience_seconds=PATIENCE_SECONDS

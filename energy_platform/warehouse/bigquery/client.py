@@ -104,33 +104,42 @@ class Clients:
     append_bytes: int
 
     @classmethod
-    def of_google(cls, rest: bigquery.Client, *, dataset: str, location: str) -> Self:
-        """Reach BigQuery itself with the credentials that `rest` was made with."""
-        return cls(
-            dataset=bigquery.DatasetReference(rest.project, dataset),
-            location=location,
-            rest=rest,
-            writer=BigQueryWriteClient(credentials=rest._credentials),  # noqa: SLF001 (it offers them no other way)
-            reader=BigQueryReadClient(credentials=rest._credentials),  # noqa: SLF001
-            append_bytes=_APPEND_BYTES,
-        )
-
-    @classmethod
-    def of_emulator(
-        cls, rest: bigquery.Client, *, dataset: str, location: str, grpc_address: str
+    def open(
+        cls,
+        *,
+        project: str,
+        dataset: str,
+        location: str,
+        emulator: str | None = None,
+        emulator_grpc: str | None = None,
     ) -> Self:
-        """Reach an emulator, without credentials and without encryption."""
+        """Open the ways to a project, with the credentials that the environment has.
 
-        def channel() -> grpc.Channel:
-            return grpc.insecure_channel(grpc_address, options=_CHANNEL_OPTIONS)
-
+        Args:
+            project: Who is billed, and has the dataset.
+            dataset: The dataset.
+            location: Where it is, or is made.
+            emulator: Address of an emulator to ask instead, e.g. `http://127.0.0.1:9050`. It is
+                asked without credentials.
+            emulator_grpc: Its Storage API, as host:port.
+        """
+        if emulator is None or emulator_grpc is None:
+            rest = bigquery.Client(project=project, location=location)
+            writer, reader = BigQueryWriteClient(), BigQueryReadClient()
+        else:
+            rest = emulator_client(project, emulator)
+            to_write, to_read = (
+                grpc.insecure_channel(emulator_grpc, options=_CHANNEL_OPTIONS) for _ in range(2)
+            )
+            writer = BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=to_write))
+            reader = BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=to_read))
         return cls(
-            dataset=bigquery.DatasetReference(rest.project, dataset),
+            dataset=bigquery.DatasetReference(project, dataset),
             location=location,
             rest=rest,
-            writer=BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel())),
-            reader=BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel())),
-            append_bytes=_EMULATOR_APPEND_BYTES,
+            writer=writer,
+            reader=reader,
+            append_bytes=_APPEND_BYTES if emulator is None else _EMULATOR_APPEND_BYTES,
         )
 
     def close(self) -> None:
