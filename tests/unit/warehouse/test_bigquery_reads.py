@@ -1,7 +1,7 @@
 """Lazy frames over a real emulator: what is told to it, what comes back, and of which moment."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -187,14 +187,14 @@ def test_what_follows_an_answer_is_told_where_that_is_right(clients: Clients) ->
     wanted = history.answer(stored.lazy(), question)
     got = reads.answer(clients, question, DEFAULT_BUDGET)
     price, zone = pl.col("price_eur_per_mwh"), pl.col("zone")
-    for step in (
+    steps: list[Callable[[pl.LazyFrame], pl.LazyFrame]] = [
         lambda frame: frame.filter(price >= 0.0),
         lambda frame: frame.filter(zone == "Z1", price.is_not_null()),
         lambda frame: frame.filter((zone == "Z2") | (price < 0.0)).select("delivery_start"),
         lambda frame: frame.group_by("zone").agg(price.sum()),
-    ):
-        one, other = (step(each).collect() for each in (got, wanted))
-        assert_frame_equal(one, other, check_row_order=False)
+    ]
+    for step in steps:
+        assert_frame_equal(step(got).collect(), step(wanted).collect(), check_row_order=False)
 
 
 @pytest.mark.parametrize(

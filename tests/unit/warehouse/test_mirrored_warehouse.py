@@ -2,6 +2,7 @@
 
 import tempfile
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
@@ -17,6 +18,8 @@ from polars.testing import assert_frame_equal
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.tables import market_table, measurement
+from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.mirrored import MirroredWarehouse
 from energy_platform.warehouse.protocol import Position, Table
@@ -33,7 +36,7 @@ TABLE = market_table(EXAMPLE)
 class Counted:
     """A warehouse that counts what it is asked."""
 
-    def __init__(self, warehouse: DeltaWarehouse) -> None:
+    def __init__(self, warehouse: DeltaWarehouse | BigQueryWarehouse) -> None:
         self.warehouse = warehouse
         self.calls: Counter[str] = Counter()
 
@@ -196,6 +199,27 @@ def test_rows_beyond_the_position_do_not_make_a_batch_old(tmp_path: Path) -> Non
     assert report.rows_new == 1
     assert hot(batches).height == 1
     assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
+
+
+def test_batches_over_bigquery(tmp_path: Path, clients: Clients) -> None:
+    plain = batches_in(tmp_path / "plain")
+    with closing(BigQueryWarehouse(clients)) as bigquery:
+        far = Counted(bigquery)
+        batches = batches_over(tmp_path / "far", mirrored(tmp_path, far))
+        for n, price in enumerate([1.0, 2.0, 2.0, 1.0]):
+            for each in (plain, batches):
+                land(each, [example_message([("CZ", 0, price), ("AT", 0, 0.0)], minutes=n)])
+                run_all(each)
+        assert far.calls["rows_at"] == 0
+        assert_frame_equal(stored(batches), stored(plain))
+        assert_frame_equal(hot(batches), hot(plain))
+        # A worker on another machine copies what is there, and goes on.
+        other = batches_over(tmp_path / "far", mirrored(tmp_path, far, copy="other"))
+        for each in (plain, other):
+            land(each, [example_message([("CZ", 0, 1.0), ("AT", 0, 5.0)], minutes=9)])
+            run_all(each)
+        assert far.calls["rows_at"] == 1
+        assert_frame_equal(stored(other), stored(plain))
 
 
 @pytest.fixture
