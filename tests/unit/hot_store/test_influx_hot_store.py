@@ -36,10 +36,12 @@ def store(server: InfluxServer, tmp_path: Path) -> InfluxHotStore:
     return InfluxHotStore(server, locks=tmp_path / "locks")
 
 
-def lately(minutes: int = 0, **fields: Any) -> dict[str, object]:
+YESTERDAY = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+
+
+def lately(minutes: int = 0, **fields: Any) -> dict[str, Any]:
     """Return a point of yesterday, which every retention holds."""
-    yesterday = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
-    return {**point(**fields), "delivery_start": yesterday + timedelta(minutes=minutes)}
+    return {**point(**fields), "delivery_start": YESTERDAY + timedelta(minutes=minutes)}
 
 
 def test_points_beyond_the_retention_are_told_and_the_others_are_written(
