@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import yaml
 
+from energy_platform.column_info import ColumnInfo
 from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.market_source import ColumnInfo, MarketSource
+from energy_platform.market_source import MarketSource
 from energy_platform.marts.catalogue import TYPES
 from energy_platform.timeliness import longest_silence
 

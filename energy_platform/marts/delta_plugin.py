@@ -54,7 +54,7 @@ class Plugin(BasePlugin):
         """Make a view of every market source, and of every mart that is there."""
         self._connection = conn
         show_sources(conn)
-        schema = self.creds.schema
+        schema = self._schema
         conn.execute(f'create schema if not exists "{schema}"')
         for mart in marts().values():
             if _files(mart.table):
@@ -66,12 +66,18 @@ class Plugin(BasePlugin):
         The model's table is named by the location; `days` of the configuration are those that it
         holds, or None where it holds all.
         """
-        relation, made = target_config.relation, target_config.location.path
-        mart = marts()[relation.identifier]
+        assert target_config.location is not None, "the materialization names the table"
+        mart, made = marts()[str(target_config.relation.identifier)], target_config.location.path
         with self._connection.cursor() as cursor:
             _write(cursor, made, mart, target_config.config["days"])
             cursor.execute(f"drop table {made}")
-            cursor.execute(_view(relation.schema, mart.name, mart.table))
+            cursor.execute(_view(self._schema, mart.name, mart.table))
+
+    @property
+    def _schema(self) -> str:
+        """The schema that the profile gives to the marts."""
+        assert self.creds is not None, "dbt-duckdb hands a plugin its profile"
+        return self.creds.schema
 
 
 def show_sources(connection: DuckDBPyConnection) -> None:

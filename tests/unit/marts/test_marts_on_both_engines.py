@@ -15,7 +15,7 @@ from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.tables import market_table
 from energy_platform.warehouse.bigquery import reads, schema
-from energy_platform.warehouse.bigquery.client import Clients, emulator_client
+from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.delta import DeltaWarehouse
 from tests.support import bigquery_server
 from tests.support.landed_market import land, late_revisions, the_market
@@ -46,11 +46,12 @@ def test_marts_of_both_engines_agree(tmp_path: Path) -> None:
                 "bigquery_emulator_grpc": server.grpc_address,
             }
         )
-        clients = Clients.of_emulator(
-            emulator_client(bigquery_server.PROJECT, server.address),
+        clients = Clients.open(
+            project=bigquery_server.PROJECT,
             dataset=chosen.bigquery_dataset,
-            location="US",
-            grpc_address=server.grpc_address,
+            location=chosen.bigquery_location,
+            emulator=server.address,
+            emulator_grpc=server.grpc_address,
         )
         _load(DeltaWarehouse(tmp_path / "warehouse"), clients)
         said = call_dbt(

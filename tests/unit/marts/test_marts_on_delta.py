@@ -46,7 +46,7 @@ def bring_up_to_date(home: Settings, batches: MicroBatches) -> dict[str, int | N
     return {one.name: one.days for one in built}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_marts_follow_late_revisions_as_if_they_had_been_made_after_them(home: Settings) -> None:
     batches = micro_batches()
     land(batches, the_market())
