@@ -10,17 +10,12 @@ from energy_platform.hot_store.protocol import HotStore
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.settings import (
-    HotStoreKind,
-    InfluxApi,
-    Settings,
-    WarehouseKind,
-    settings,
-    variable,
-)
+from energy_platform.settings import HotStoreKind, InfluxApi, Settings, WarehouseKind, settings
 from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.protocol import Warehouse
 
+if TYPE_CHECKING:
+    from energy_platform.warehouse.bigquery.client import Clients
 
 _RECENT_DAYS: Final = 2
 """How far back rows of a far warehouse are kept beside the home, for batches to be compared with.
@@ -58,6 +53,32 @@ def _warehouse(chosen: Settings) -> Warehouse:
             )
             far = BigQueryWarehouse(bigquery_clients(chosen), budget)
             return MirroredWarehouse(far, chosen.home / "recent", days=_RECENT_DAYS)
+
+
+def bigquery_clients(chosen: Settings) -> "Clients":
+    """Return this process's ways to the BigQuery that these settings name, opened once."""
+    return _bigquery_clients(
+        chosen.bigquery_project or "",
+        chosen.bigquery_dataset,
+        chosen.bigquery_location,
+        chosen.bigquery_emulator,
+        chosen.bigquery_emulator_grpc,
+    )
+
+
+@cache
+def _bigquery_clients(
+    project: str, dataset: str, location: str, emulator: str | None, emulator_grpc: str | None
+) -> "Clients":
+    from energy_platform.warehouse.bigquery.client import Clients
+
+    return Clients.open(
+        project=project,
+        dataset=dataset,
+        location=location,
+        emulator=emulator,
+        emulator_grpc=emulator_grpc,
+    )
 
 
 def _hot_store(chosen: Settings) -> HotStore:

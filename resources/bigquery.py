@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dagster_gcp import BigQueryResource
 from google.cloud import bigquery
 
-from energy_platform.errors import UsageError
-from energy_platform.stores import micro_batches
-from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
+from energy_platform.settings import settings
+from energy_platform.stores import bigquery_clients
 
 
 class WarehouseBigQuery(BigQueryResource):
@@ -17,7 +16,4 @@ class WarehouseBigQuery(BigQueryResource):
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
         """Lend the client that this process's warehouse uses; it stays open, as the stores do."""
-        warehouse = micro_batches().warehouse
-        if not isinstance(warehouse, BigQueryWarehouse):
-            raise UsageError("BigQuery is not the warehouse that the settings name")
-        yield warehouse.client
+        yield bigquery_clients(settings()).rest

@@ -19,7 +19,6 @@ from threading import RLock
 from typing import cast
 
 import polars as pl
-from google.cloud import bigquery
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
@@ -74,11 +73,6 @@ class BigQueryWarehouse:
         self._ledger = Ledger(clients, self._appends, age_seconds=ledger_age_seconds)
         self._ensured: dict[str, dict[str, pl.DataType]] = {}
         self._lock = RLock()
-
-    @property
-    def client(self) -> bigquery.Client:
-        """The client of tables and jobs, for who asks BigQuery by itself."""
-        return self._clients.rest
 
     def close(self) -> None:
         """Close every connection."""

@@ -28,17 +28,14 @@ from tests.support.sources import EXAMPLE
 from tests.support.stores import KilledError
 from tests.support.warehouses import STEP, Place, go, prices, rows
 
-PATIENCE_SECONDS = 0.3
 TABLE = prices()
 LONG_AGO = pl.lit("1999-01-01T00:00:00Z").str.to_datetime("%+", time_unit="us", time_zone="UTC")
 
 
 @pytest.fixture
 def open_one(clients: Clients) -> Callable[[], BigQueryWarehouse]:
-    """Open the warehouse as another process does."""
-    return lambda: BigQueryWarehouse(
-        clients, ledger_age_seconds=0, patience_seconds=PATIENCE_SECONDS
-    )
+    """Open the warehouse as another process does, that takes any other for dead."""
+    return lambda: BigQueryWarehouse(clients, ledger_age_seconds=0, patience_seconds=0)
 
 
 @pytest.fixture
@@ -76,6 +73,7 @@ def die_at(
 def test_who_dies_at_any_append_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures)
     ours: BigQueryWarehouse,
     open_one: Callable[[], BigQueryWarehouse],
+    clients: Clients,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     *,
@@ -90,9 +88,9 @@ def test_who_dies_at_any_append_loses_and_doubles_nothing(  # noqa: PLR0913 (fix
     assert heir.committed_offset(TABLE) == (9 if moved else 5)
     left = call in (2, 3) or done
     if left and not moved:
+        patient = BigQueryWarehouse(clients, ledger_age_seconds=0, patience_seconds=3_600)
         with pytest.raises(CommitConflictError, match="at work"):
-            heir.commit(TABLE, rows(TABLE, 5, 12), start=5, stop=12)
-        time.sleep(PATIENCE_SECONDS)
+            patient.commit(TABLE, rows(TABLE, 5, 12), start=5, stop=12)
     # The heir takes a larger batch: the dead writer's rows count if they are there.
     is_there = (call, done) >= (2, True)
     if is_there and not moved:
@@ -120,13 +118,12 @@ def test_who_dies_at_a_job_loses_and_doubles_nothing(
     frame = rows(TABLE, 5, 9).with_columns(delivery_start=LONG_AGO)
     before = ours.position(TABLE)
     nothing, after = rows(TABLE, 0, 0), before.replaced()
-    write = {
+    write: dict[str, Callable[[], object]] = {
         "load": lambda: ours.commit(TABLE, frame, start=5, stop=9),
         "run": lambda: ours.replace(TABLE, nothing, range(2), before=before, after=after),
     }
     with pytest.raises(KilledError):
         write[name]()
-    time.sleep(PATIENCE_SECONDS)
     heir = open_one()
     after, wanted = Position(offset=9), pl.concat([rows(TABLE, 0, 5), frame])
     if name == "run" and done:
@@ -151,7 +148,6 @@ def test_who_was_taken_for_dead_can_append_no_more(
     def sleep_before_the_rows(self: Appends, *args: Any) -> bool:
         if next(calls) == 1:
             monkeypatch.setattr(Appends, "append", append)
-            time.sleep(PATIENCE_SECONDS)
             heir = open_one()
             heir.commit(TABLE, rows(TABLE, 5, 12, price=1.0), start=5, stop=12)
         return append(self, *args)
@@ -175,7 +171,6 @@ def test_whose_job_was_taken_over_never_runs_it(
 
     def sleep_before(*args: Any, **kwargs: Any) -> Any:
         monkeypatch.setattr(loads, "load", load)
-        time.sleep(PATIENCE_SECONDS)
         open_one().commit(TABLE, rows(TABLE, 5, 6), start=5, stop=6)
         return load(*args, **kwargs)
 
