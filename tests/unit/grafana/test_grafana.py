@@ -129,10 +129,15 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxProcess]:
         yield process
 
 
-@cache
 def points_of(source: MarketSource) -> pl.DataFrame:
     """Return the points of all rows that a source's test cases hold."""
-    cases = sorted((CASES / source.name).iterdir())
+    return points_named(source.name)
+
+
+@cache
+def points_named(name: str) -> pl.DataFrame:
+    source = market_sources()[name]
+    cases = sorted((CASES / name).iterdir())
     rows = [check_messages(source, case_messages(source, case)).rows for case in cases]
     return hot_points(source, pl.concat(rows))
 
