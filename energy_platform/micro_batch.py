@@ -284,7 +284,13 @@ class MicroBatches:
         if before is not None:
             stored = stored.filter(pl.col("landing_offset") < before)
         nearby = stored.filter(pl.col(source.event_time).is_between(times.min(), times.max()))
-        same = nearby.join(points.lazy(), on=points.columns, how="semi", nulls_equal=True)
+        same = nearby.join(
+            points.lazy(),
+            on=points.columns,
+            how="semi",
+            nulls_equal=True,
+            maintain_order="left",  # of a message that says a key often, the last row counts
+        )
         return latest_of_each_revision(same, source).collect()
 
     def _bring_up_hot_copy(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,14 +16,19 @@ from google.cloud.bigquery_storage_v1 import types
 from polars.testing import assert_frame_equal
 
 from energy_platform import history
+from energy_platform.checks import check_messages
 from energy_platform.knowledge_time import LeadTime
 from energy_platform.market_rows import INSTANT
+from energy_platform.tables import market_table
 from energy_platform.warehouse.bigquery import reads, storage_read
 from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
+from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
 from tests.support.bigquery_tables import fill
+from tests.support.sources import EXAMPLE, example_message
+from tests.support.stores import batches_in
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 TABLE = Table(
@@ -195,6 +201,20 @@ def test_what_follows_an_answer_is_told_where_that_is_right(clients: Clients) ->
     ]
     for step in steps:
         assert_frame_equal(step(got).collect(), step(wanted).collect(), check_row_order=False)
+
+
+def test_of_a_message_that_says_a_key_often_the_last_row_is_known(
+    clients: Clients, tmp_path: Path
+) -> None:
+    """Whatever is asked of a scan: the place of a row counts, which BigQuery doesn't keep."""
+    said = example_message([("CZ", 0, float(n)) for n in range(300)])
+    batches = replace(batches_in(tmp_path), warehouse=cast("Any", BigQueryWarehouse(clients)))
+    checked = check_messages(EXAMPLE, [replace(said, landing_offset=0)]).rows
+    fill(clients, market_table(EXAMPLE), checked)
+    known = batches._known(EXAMPLE, checked.tail(1))
+    assert known["price_eur_per_mwh"].to_list() == [299.0]
+    latest = history.latest_revision(reads.scan(clients, market_table(EXAMPLE)), EXAMPLE)
+    assert latest.collect()["price_eur_per_mwh"].to_list() == [299.0]
 
 
 @pytest.mark.parametrize(
