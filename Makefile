@@ -9,6 +9,14 @@ READY := $(VENV)/.ready-$(VERSION)
 EMULATOR_PYTHON := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) $(shell command -v python3.13))
 EMULATOR := $(if $(EMULATOR_PYTHON),.venv-emulator/.ready)
 
+# uv, itself as the lock has it, downloads side by side; where only pip knows the way to an index, pip does it.
+PIP := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement
+define install
+sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(1)/uv.lock
+$(1)/bin/python $(PIP) $(1)/uv.lock
+$(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --require-hashes --requirement $(2) || $(1)/bin/python $(PIP) $(2)
+endef
+
 .PHONY: up test quick nightly check format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
@@ -51,7 +59,7 @@ clean:
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	test -x $(BIN)/python$(VERSION) || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
+	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	touch $(READY)
@@ -59,6 +67,6 @@ $(READY): requirements.lock pyproject.toml
 # The emulator asks for a newer DuckDB than the one that its extensions come with as wheels.
 .venv-emulator/.ready: requirements-emulator.lock
 	$(EMULATOR_PYTHON) -m venv --clear .venv-emulator
-	.venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-emulator.lock
+	$(call install,.venv-emulator,requirements-emulator.lock)
 	.venv-emulator/bin/python -c 'from duckdb_extensions import import_extension as add; [add(name) for name in ("ducklake", "icu", "spatial")]'
 	touch .venv-emulator/.ready
