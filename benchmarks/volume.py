@@ -42,6 +42,7 @@ DAY = timedelta(days=1)
 QUIET_SECONDS = 60.0
 """How long nothing may land before the platform counts as at rest."""
 CATCHING_UP_SECONDS = 900.0
+UNDER_WAY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ def main() -> None:
             ended, after = clock.now(), cpu_seconds(supervisor)
             elapsed = time.monotonic() - started
             freeze(supervisor)
+            # What a stream has under way to a killed collector is gone, on the real market too.
+            time.sleep(UNDER_WAY_SECONDS)
             # A collector that starts asks every provider at once, also those asked by the hour.
             os.kill(pid_of(supervisor, "collector"), signal.SIGKILL)
             frozen = time.monotonic()

@@ -40,12 +40,7 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
     def missing(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
         return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
 
-    # What was there before the first window that a feed asked for, nobody was to bring; a feed
-    # that stored nothing yet was to bring everything.
-    earliest = stored[source.event_time].min()
-    asked_for = (
-        emitted if earliest is None else emitted.filter(pl.col(source.event_time) >= earliest)
-    )
+    asked_for = _since_the_first_window(source, emitted, stored)
     return Comparison(
         journalled=emitted.height,
         stored=stored.height,
@@ -54,6 +49,21 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
         invented=missing(stored, emitted),
         doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
     )
+
+
+def _since_the_first_window(
+    source: MarketSource, emitted: pl.DataFrame, stored: pl.DataFrame
+) -> pl.DataFrame:
+    """Leave out what was there before the first window that a feed asked for: nobody was to bring
+    it. A feed that stored nothing yet was to bring everything.
+
+    A correction that was published in that window may be of a value from before it.
+    """
+    for told in (source.event_time, "published_at"):
+        earliest = stored[told].min() if told in stored.columns else None
+        if earliest is not None:
+            emitted = emitted.filter((pl.col(told) >= earliest) | pl.col(told).is_null())
+    return emitted
 
 
 def journalled_rows(source: MarketSource, journal: Journal) -> pl.DataFrame:
