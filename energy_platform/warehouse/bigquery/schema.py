@@ -5,6 +5,7 @@ Tables are made and widened here; rows are the business of `appends` and `loads`
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -131,11 +132,16 @@ def _stored(clients: Clients, table: bigquery.TableReference) -> bigquery.Table 
 
 
 def _create(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
-    dataset = bigquery.Dataset(clients.dataset)
-    dataset.location = clients.location
-    patiently(clients.rest.create_dataset, dataset, exists_ok=True)
     # Another process may be faster; then it is that one's.
-    return patiently(clients.rest.create_table, wanted, exists_ok=True)
+    make = partial(patiently, clients.rest.create_table, wanted, exists_ok=True)
+    try:
+        return make()
+    except exceptions.NotFound:
+        # Only here: who may write to a dataset need not be let make one.
+        dataset = bigquery.Dataset(clients.dataset)
+        dataset.location = clients.location
+        patiently(clients.rest.create_dataset, dataset, exists_ok=True)
+        return make()
 
 
 def _missing(
