@@ -40,6 +40,8 @@ _CONFIGURATION: Final = {
     # How long a reader may go on with the files that it began with.
     "delta.deletedFileRetentionDuration": "interval 6 hours",
 }
+_MEMORY: Final = "2GB"
+"""What a run may use of the machine that the platform runs on."""
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
 
@@ -53,6 +55,9 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """Make a view of every market source, and of every mart that is there."""
         self._connection = conn
+        # What doesn't fit is put beside the marts, not wherever dbt was called.
+        conn.execute(f"set temp_directory = {_quoted(_home() / 'marts' / 'spill')}")
+        conn.execute(f"set memory_limit = '{_MEMORY}'")
         show_sources(conn)
         schema = self._schema
         conn.execute(f'create schema if not exists "{schema}"')
@@ -131,7 +136,7 @@ def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
     """Return the statement that shows a Delta table; one that isn't there has no rows."""
     files = _files(table)
     if files:
-        listed = ", ".join("'{}'".format(file.replace("'", "''")) for file in files)
+        listed = ", ".join(map(_quoted, files))
         there = set(DeltaTable(_folder(table)).schema().to_arrow().names)
         rows = f"from read_parquet([{listed}], union_by_name=true, file_row_number=true)"
     else:
@@ -150,4 +155,13 @@ def _files(table: Table) -> list[str]:
 
 
 def _folder(table: Table) -> Path:
-    return settings().home.absolute() / "warehouse" / table.name
+    return _home() / "warehouse" / table.name
+
+
+def _home() -> Path:
+    return settings().home.absolute()
+
+
+def _quoted(text: object) -> str:
+    """Return text as SQL writes it."""
+    return "'{}'".format(str(text).replace("'", "''"))

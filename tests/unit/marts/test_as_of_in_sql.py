@@ -23,7 +23,7 @@ QUESTIONS: list[tuple[str, str, AsOf]] = [
     ("nord_pool_intraday_trade", "2026-10-25T12:30:00Z", _SUNDAY_NOON),
     ("entsoe_load_forecast", "2026-10-24T10:00:00+02:00", datetime(2026, 10, 24, 8, tzinfo=UTC)),
     ("entsoe_wind_solar_forecast", "6 hours", timedelta(hours=6)),
-    ("entsoe_load", "-90 minutes", timedelta(minutes=-90)),
+    ("entsoe_load", "-1 day", timedelta(days=-1)),
     ("energy_charts_price", "D-1 12:00 Europe/Berlin", "D-1 12:00 Europe/Berlin"),
     ("energy_charts_price", "D-1 14:59 Europe/London", "D-1 14:59 Europe/London"),
     ("entsoe_load_forecast", "D-0 02:30 Europe/Berlin", "D-0 02:30 Europe/Berlin"),

@@ -64,11 +64,11 @@ def test_marts_follow_late_revisions_as_if_they_had_been_made_after_them(home: S
     days = bring_up_to_date(home, batches)
     assert days == {
         "day_ahead_price": 1,
-        "features_de_lu": 5,
+        "features_de_lu": 4,
         "gas_balance": 1,
         "imbalance": 1,
         "intraday_bar": 2,
-        "intraday_spread": 5,
+        "intraday_spread": 4,
         "residual_load": 2,
         "wind_solar_forecast_error": 1,
         "zone_spread": 1,
