@@ -188,22 +188,38 @@ class InfluxServer:
             if _says_no_bucket(str(error)):
                 return pl.DataFrame(schema=schema)
             raise self._unavailable(f"answers: {error}") from None
+        except _AnswerError as error:
+            raise self._unavailable(str(error)) from None
 
     def delete(self, measurement: str, *, before: datetime | None = None) -> None:
         """Remove the points of a measurement, all of them or those older than an instant.
 
-        InfluxDB 3 can't; there they stay until the retention ends them.
+        A v1 login that is no administrator's leaves the types of fields behind. InfluxDB 3 can't
+        remove points; there they stay until the retention ends them.
 
         Raises:
             HotStoreUnavailableError: No answer, or not that of a server that removes.
         """
         if self._login.api is InfluxApi.V1:
-            name = influxql.identifier(measurement)
-            older = None if before is None else f"time < {microseconds(before)}u"
-            self.query(
-                f"DELETE FROM {name} WHERE {older}" if older else f"DROP MEASUREMENT {name}", {}
-            )
+            self._delete_v1(influxql.identifier(measurement), before)
+        else:
+            self._delete_v2(measurement, before)
+
+    def _delete_v1(self, name: str, before: datetime | None) -> None:
+        if before is not None:
+            self.query(f"DELETE FROM {name} WHERE time < {microseconds(before)}u", {})
             return
+        try:
+            self._query(f"DROP MEASUREMENT {name}", {})
+        except _AnswerError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise self._unavailable(str(error)) from None
+            self.query(f"DROP SERIES FROM {name}", {})
+        except influxql.StatementError as error:
+            if not _says_no_bucket(str(error)):
+                raise self._unavailable(f"answers: {error}") from None
+
+    def _delete_v2(self, measurement: str, before: datetime | None) -> None:
         quoted = measurement.replace("\\", r"\\").replace('"', r"\"")
         stop = _LATEST if before is None else before - timedelta(microseconds=1)
 
@@ -264,10 +280,7 @@ class InfluxServer:
             with closing(response):
                 return influxql.rows(response, schema)
 
-        try:
-            return self._exchange(post)
-        except _AnswerError as error:
-            raise self._unavailable(str(error)) from None
+        return self._exchange(post)
 
     def _make_bucket(self) -> None:
         """Make the bucket and its retention, where they are missing and we are allowed to."""

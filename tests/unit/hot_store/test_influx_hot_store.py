@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,37 @@ def test_a_password_that_is_wrong_is_told_and_not_shown(
     for text in (caplog.text, str(told.value), repr(good), repr(bad), repr(bad._login)):
         assert "hunter" not in text
         assert "aHVudGVy" not in text
+
+
+def test_a_user_of_one_database_is_enough(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    with influx_process(
+        tmp_path_factory.mktemp("closed"), {"INFLUXDB_HTTP_AUTH_ENABLED": "true"}
+    ) as process:
+        first = InfluxServer(process.login("energy"), days=14, patience=QUICK)
+        first.query("CREATE USER admin WITH PASSWORD 'a' WITH ALL PRIVILEGES", {})
+        admin = InfluxServer(process.login("energy", token="admin:a"), days=14, patience=QUICK)
+        for statement in (
+            'CREATE DATABASE "energy" WITH DURATION 15d SHARD DURATION 1d NAME "hot"',
+            "CREATE USER platform WITH PASSWORD 'p'",
+            'GRANT ALL ON "energy" TO "platform"',
+        ):
+            admin.query(statement, {})
+        login = process.login("energy", token="platform:p")
+        store = InfluxHotStore(InfluxServer(login, days=14, patience=QUICK), locks=tmp_path)
+        put(store, PRICES, points(lately(trades=1), lately(1, trades=2)), stop=1)
+        fewer = replace(PRICES, fields={"trades": pl.Int32()})
+        put(store, fewer, points(lately(trades=3)), stop=2)
+        assert store.read(fewer)["trades"].to_list() == [3]
+        assert store.expire(fewer, before=datetime.now(UTC)) == 1
+        store.clear(fewer)
+        assert store.committed_offset(fewer) == 0
+        # Only an administrator can have a type forgotten; until the retention does, it is told.
+        changed = replace(PRICES, fields={"trades": pl.String()})
+        refused = store.write(changed, points(lately(trades=1)), stop=3)
+        assert refused[REASON].str.contains("field type conflict").all()
+        assert refused.height == 1
 
 
 @pytest.mark.parametrize(
