@@ -8,6 +8,7 @@ on as it is, but a write as the same write of the other API, its precondition wi
 
 import contextlib
 import json
+import shutil
 import socket
 import subprocess
 import threading
@@ -65,6 +66,7 @@ def cloud_storage_server(folder: Path) -> Iterator[CloudStorageServer]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [
+                *_dying_with_us(),
                 *(str(binary), "-scheme", "http", "-backend", "memory"),
                 *("-host", "127.0.0.1", "-port", str(port), "-log-level", "warn"),
                 *("-public-host", f"127.0.0.1:{port}"),
@@ -81,6 +83,12 @@ def cloud_storage_server(folder: Path) -> Iterator[CloudStorageServer]:
         finally:
             process.kill()
             process.wait(timeout=30)
+
+
+def _dying_with_us() -> list[str]:
+    """Return what has the kernel end the server when a test run is killed, where it can be had."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _free_port() -> int:
