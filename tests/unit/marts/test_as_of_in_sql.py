@@ -32,7 +32,7 @@ QUESTIONS: list[tuple[str, str, AsOf]] = [
 """The zones' clocks go back in these days, and forward in the days of the last landing."""
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_as_of_gives_the_rows_of_the_notebook(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
