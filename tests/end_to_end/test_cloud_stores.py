@@ -1,0 +1,122 @@
+"""The whole platform with BigQuery's emulator and InfluxDB as its stores, each killed in mid-flow.
+
+The emulator is slow and forgets its write streams with each restart, which real BigQuery does not;
+so this is a test of minutes, for the night, and of the adapters more than of BigQuery.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from energy_platform.micro_batch import hot_points
+from energy_platform.registry import market_sources
+from tests.support import bigquery_server, influx_server
+from tests.support.bigquery_server import BigQueryServer
+from tests.support.comparison import compare, journalled_rows
+from tests.support.influx_server import InfluxProcess
+from tests.support.running_platform import (
+    RECOVERY_SECONDS,
+    RunningPlatform,
+    started,
+    wait_for,
+    wait_until_everything_fast_has_moved,
+    wait_until_flowing,
+    wait_until_quiet,
+)
+
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(not influx_server.is_installed(), reason=influx_server.MISSING),
+    pytest.mark.skipif(not bigquery_server.is_installed(), reason=bigquery_server.MISSING),
+]
+
+
+@dataclass
+class Cloud:
+    """A platform and its stores' servers."""
+
+    platform: RunningPlatform
+    bigquery: BigQueryServer
+    influx: InfluxProcess
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("home", "bigquery", "influx")}
+    with (
+        bigquery_server.bigquery_server(folders["bigquery"]) as bigquery,
+        influx_server.influx_process(folders["influx"]) as influx,
+    ):
+        settings = {
+            "WAREHOUSE": "bigquery",
+            "BIGQUERY_PROJECT": bigquery_server.PROJECT,
+            "BIGQUERY_EMULATOR": bigquery.address,
+            "BIGQUERY_EMULATOR_GRPC": bigquery.grpc_address,
+            "HOT_STORE": "influxdb",
+            "INFLUXDB_API": "v1",
+            "INFLUXDB_URL": influx.url,
+        }
+        chosen = {f"ENERGY_PLATFORM_{name}": value for name, value in settings.items()}
+        with started(folders["home"], chosen) as platform:
+            yield Cloud(platform, bigquery, influx)
+
+
+def test_every_source_flows(cloud: Cloud) -> None:
+    wait_until_flowing(cloud.platform)
+
+
+@pytest.mark.parametrize("killed", ["bigquery", "influx"])
+def test_a_store_that_is_killed_and_comes_back_is_caught_up_with(cloud: Cloud, killed: str) -> None:
+    server: BigQueryServer | InfluxProcess = getattr(cloud, killed)
+    server.kill()
+    server.start()
+    wait_until_everything_fast_has_moved(cloud.platform)
+
+
+def test_killed_workers_are_replaced(cloud: Cloud) -> None:
+    pids = {name: cloud.platform.pid(name) for name in ("worker-1", "worker-2")}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(
+        "new workers",
+        lambda: all(cloud.platform.pid(name) not in {0, pid} for name, pid in pids.items()),
+        RECOVERY_SECONDS,
+    )
+    wait_until_everything_fast_has_moved(cloud.platform)
+
+
+def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
+    platform = cloud.platform
+    platform.freeze()
+    frozen_at = datetime.now(UTC)
+    wait_until_quiet(platform)
+    journal = platform.journal()
+    for source in market_sources().values():
+        found = compare(source, journal, platform.stored(source))
+        assert found.stored > 0, source.name
+        assert found.doubled == 0, source.name
+        assert found.invented.is_empty(), (source.name, found.invented)
+        # What a provider said since it was asked last is not there yet.
+        every = getattr(source.feed, "every", timedelta())
+        news = journalled_rows(source, journal).filter(
+            pl.col("received_at") > frozen_at - every - timedelta(seconds=RECOVERY_SECONDS)
+        )
+        stale = found.stale.join(news, on=source.key, how="anti", nulls_equal=True)
+        assert stale.is_empty(), (source.name, stale)
+
+
+def test_the_hot_copy_agrees_with_the_warehouse(cloud: Cloud) -> None:
+    platform = cloud.platform
+    since = datetime.now(UTC) - timedelta(days=platform.settings.hot_days - 1)
+    for source in market_sources().values():
+        recent = pl.col(source.event_time) >= since
+        has_value = pl.any_horizontal(pl.col(source.fields).is_not_null())
+        shown = hot_points(source, platform.stored(source)).filter(recent & has_value)
+        points = platform.hot(source).filter(recent)
+        assert points.height == shown.height, source.name
