@@ -269,7 +269,7 @@ def test_an_emulator_that_is_killed_again_and_again(tmp_path: Path, kills: int) 
         wait_until_beyond(warehouse, reached)
         assert writer.poll() is None, "the writer has lived through it"
         writer.kill()
-        writer.wait()
+        writer.communicate(timeout=60)
         committed = wait_until_settled(warehouse)
         assert_frame_equal(warehouse.scan(TABLE).collect(), rows(TABLE, 0, committed))
 
