@@ -58,9 +58,7 @@ def mart_automation(
         context: SensorEvaluationContext, platform: Platform
     ) -> RunRequest | SkipReason:
         if context.last_tick_completion_time is None:
-            return SkipReason(
-                "a platform that has only just begun has the cores to itself"
-            )
+            return SkipReason("a platform that has only just begun has the cores to itself")
         if context.instance.get_runs_count(RunsFilter(job_name=job.name, statuses=UNFINISHED)):
             return SkipReason("a run is under way")
         if not are_behind(platform.micro_batches.warehouse, Progress(settings())):
