@@ -24,7 +24,7 @@ QUESTIONS: list[tuple[str, str, AsOf]] = [
     ("entsoe_load_forecast", "2026-10-24T10:00:00+02:00", datetime(2026, 10, 24, 8, tzinfo=UTC)),
     ("entsoe_wind_solar_forecast", "6 hours", timedelta(hours=6)),
     ("entsoe_load", "-1 day", timedelta(days=-1)),
-    ("energy_charts_price", "D-1 12:00 Europe/Berlin", "D-1 12:00 Europe/Berlin"),
+    ("energy_charts_price", "D-1 13:00 Europe/Berlin", "D-1 13:00 Europe/Berlin"),
     ("energy_charts_price", "D-1 14:59 Europe/London", "D-1 14:59 Europe/London"),
     ("entsoe_load_forecast", "D-0 02:30 Europe/Berlin", "D-0 02:30 Europe/Berlin"),
     ("dwd_mosmix_forecast", "D-2 06:00 Europe/Berlin", "D-2 06:00 Europe/Berlin"),
