@@ -30,7 +30,8 @@ from resources.launcher import OWN_PROCESS
 from sensors.market_group import UNFINISHED
 
 GROUP: Final = "marts"
-"""The job's name, and that of the op that makes them."""
+"""The name of the op that makes them."""
+JOB: Final = "make_marts"
 LOOK_SECONDS: Final = 300
 _EVERY_NIGHT: Final = "15 2 * * *"
 _LONGEST: Final = {"dagster/max_runtime": "3600"}
@@ -41,7 +42,7 @@ def mart_automation(
 ) -> tuple[list[SensorDefinition], list[ScheduleDefinition]]:
     """Return the sensor and the schedule that make the marts, on by default."""
     job = define_asset_job(
-        GROUP,
+        JOB,
         selection=AssetSelection.assets(*(AssetKey(mart.name) for mart in marts)),
         description="The days of the marts of which the sources have said something new.",
         tags={**OWN_PROCESS, **_LONGEST},
