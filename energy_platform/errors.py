@@ -45,6 +45,13 @@ class IncompatibleTableError(EnergyPlatformError):
     """A column's type isn't the one that the table was made with, or none that it can hold."""
 
 
+class WarehouseUnavailableError(EnergyPlatformError):
+    """The warehouse's service, or the way to it, is down, or too much was asked at once.
+
+    It may answer later; what was asked for is not done, or is found to be done by the next try.
+    """
+
+
 class HotStoreUnavailableError(EnergyPlatformError):
     """The hot store does not answer, or not as one that works; it can be asked again later."""
 

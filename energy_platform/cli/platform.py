@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Optional
 import typer
 
 from energy_platform.cli.output import console, print_json, print_table
-from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.errors import EnergyPlatformError, UsageError, WarehouseUnavailableError
 from energy_platform.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
@@ -80,7 +80,14 @@ def _wait_until_flowing(
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
     while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
-        sources = source_statuses(chosen, micro_batches())
+        if supervisord.poll() is not None:
+            raise EnergyPlatformError(f"supervisord did not start; see {supervisor.logs}")
+        try:
+            sources = source_statuses(chosen, micro_batches())
+        except WarehouseUnavailableError as error:
+            # The platform rides it out, and so does who waits for it.
+            console().print(f"  {error}")
+            continue
         ready = {source.name for source in sources if source.rows > 0}
         for source in sources:
             if source.name in ready - told:
@@ -90,8 +97,6 @@ def _wait_until_flowing(
         waiting = [s for s in sources if s.name not in ready and s.state is not SourceState.NEEDS]
         if not waiting:
             return
-        if supervisord.poll() is not None:
-            raise EnergyPlatformError(f"supervisord did not start; see {supervisor.logs}")
         stopped.wait(_LOOK_SECONDS)
     for source in [] if stopped.is_set() else waiting:
         console().print(f"  {source.name}: {source.state} {source.detail}")

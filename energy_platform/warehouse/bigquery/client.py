@@ -23,6 +23,8 @@ from google.cloud.bigquery_storage_v1.services.big_query_write.transports import
     BigQueryWriteGrpcTransport,
 )
 
+from energy_platform.errors import WarehouseUnavailableError
+
 CALL_SECONDS: Final = 30.0
 """How long one call may take before it counts as failed."""
 
@@ -73,9 +75,15 @@ def again(
 ) -> _Answer:
     """Make a call that may be made twice, again and later where its error passes by itself.
 
-    It is given up after a minute.
+    Raises:
+        WarehouseUnavailableError: Its error had not passed after a minute.
     """
-    return _try(passes, call, *args, **kwargs)
+    try:
+        return _try(passes, call, *args, **kwargs)
+    except Exception as error:
+        if passes(error):
+            raise WarehouseUnavailableError(f"BigQuery does not answer: {error}") from error
+        raise
 
 
 def patiently(call: Callable[..., _Answer], *args: object, **kwargs: object) -> _Answer:

@@ -8,6 +8,7 @@ from google.api_core import exceptions
 from google.cloud.bigquery import TableReference
 from google.cloud.bigquery_storage_v1 import types
 
+from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.warehouse.bigquery.client import Clients, patiently
 
 STREAM_SECONDS: Final = 300.0
@@ -32,7 +33,8 @@ def batches(
     Raises:
         NotFound: There is no such table.
         InvalidArgument: It lacks a column.
-        GoogleAPICallError: BigQuery refuses it, or didn't answer in time.
+        GoogleAPICallError: BigQuery refuses it.
+        WarehouseUnavailableError: It didn't answer in time.
     """
     session: types.ReadSession = patiently(
         clients.reader.create_read_session,
@@ -61,9 +63,9 @@ def _messages(clients: Clients, stream: str) -> Iterator[types.ReadRowsResponse]
             for message in clients.reader.read_rows(stream, reached, timeout=STREAM_SECONDS):
                 reached += message.row_count
                 yield message
-        except exceptions.DeadlineExceeded:
+        except exceptions.DeadlineExceeded as error:
             if reached == began:
-                raise
+                raise WarehouseUnavailableError(f"BigQuery brings nothing: {error}") from error
             began = reached
         else:
             return

@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform import history
 from energy_platform.checks import check_messages
+from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.knowledge_time import LeadTime
 from energy_platform.market_rows import INSTANT
 from energy_platform.tables import market_table
@@ -271,5 +272,5 @@ def test_a_stream_that_reached_its_deadline_is_taken_up_where_it_ended() -> None
 
 
 def test_a_stream_that_brings_nothing_until_its_deadline_has_failed() -> None:
-    with pytest.raises(exceptions.DeadlineExceeded):
+    with pytest.raises(WarehouseUnavailableError, match="brings nothing"):
         read_slowly(Slow(4, 0))
