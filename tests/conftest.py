@@ -16,6 +16,19 @@ hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the night what takes long with one kind of store, and is shown by day by another."""
+    for item in items:
+        for marker in item.iter_markers("nightly_on"):
+            if isinstance(item, pytest.Function) and set(marker.args) & set(_parameters(item)):
+                item.add_marker("nightly")
+
+
+def _parameters(item: pytest.Function) -> list[str]:
+    return item.callspec.id.split("-") if hasattr(item, "callspec") else []
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home folder that this process's settings name."""

@@ -56,7 +56,7 @@ def test_all_quarter_hours_of_a_delivery_day_have_one_gate(quarters: int) -> Non
 @given(
     event=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 (hypothesis adds the zone)
     days=st.integers(0, 3),
-    at=st.times().map(lambda at: at.replace(second=0, microsecond=0)),
+    at=st.times().map(lambda at: at.replace(second=0, microsecond=0, fold=0)),
     zone=st.sampled_from(ZONES),
 )
 def test_a_daily_moment_is_that_of_the_local_clock(

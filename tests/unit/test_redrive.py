@@ -331,6 +331,7 @@ def test_any_history_is_mended(
     assert redrive(batches, MENDED).replay is None
 
 
+@pytest.mark.nightly
 def test_killed_processes_and_live_ones_end_in_the_same_tables(
     batches: MicroBatches, as_if: Callable[..., MicroBatches], tmp_path: Path
 ) -> None:

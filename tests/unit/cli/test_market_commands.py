@@ -87,7 +87,8 @@ def test_catalog_as_json(command: Command, home: Path) -> None:
     assert len(by_name) >= 9
     example = by_name[NAME]
     assert set(example) == {
-        "name", "provider", "protocol", "group", "description", "key", "columns",
+        "name", "kind", "upstream", "provider", "protocol", "group", "description", "key",
+        "columns",
         "expected_lag_seconds", "terms", "needs",
     }  # fmt: skip
     assert example["key"] == ["bidding_zone", "delivery_start"]
@@ -103,7 +104,7 @@ def test_catalog_for_people(command: Command) -> None:
     assert answer.code == 0
     [line] = [one for one in answer.out.splitlines() if NAME in one]
     assert line.split() == [
-        NAME, "Example", "REST", "auctions", "bidding_zone,", "delivery_start", "5", "min"
+        NAME, "source", "Example", "REST", "auctions", "bidding_zone,", "delivery_start", "5", "min"
     ]  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def test_catalog_finds_what_is_searched_for(command: Command) -> None:
     answer = command("catalog", "example", "price", "--json")
     assert [entry["name"] for entry in json.loads(answer.out)] == [NAME]
     answer = command("catalog", "zzz", "DE")
-    assert (answer.code, answer.out) == (0, "No market source has all of: zzz DE\n")
+    assert (answer.code, answer.out) == (0, "Nothing has all of: zzz DE\n")
     assert json.loads(command("catalog", "zzz", "--json").out) == []
 
 

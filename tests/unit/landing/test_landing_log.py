@@ -371,7 +371,7 @@ def test_a_killed_writer_leaves_whole_segments_and_keeps_its_word(url: str, tmp_
     """Kill a writer again and again in mid-append: what it acknowledged is there, all of it."""
     acknowledged = end = 0
     moments = random.Random(7)
-    for _ in range(6 if url.startswith("file") else 2):
+    for _ in range(3 if url.startswith("file") else 1):
         process = start_writer(url)
         assert process.stdout is not None
         acknowledged = int(process.stdout.readline())
@@ -391,6 +391,7 @@ def test_a_killed_writer_leaves_whole_segments_and_keeps_its_word(url: str, tmp_
     assert not list(tmp_path.rglob("*.staged"))
 
 
+@pytest.mark.nightly_on("cloud storage")
 def test_a_writer_in_another_process_is_fenced(url: str) -> None:
     process = start_writer(url)
     assert process.stdout is not None

@@ -33,6 +33,7 @@ QUESTIONS: list[tuple[str, str, AsOf]] = [
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.nightly
 def test_as_of_gives_the_rows_of_the_notebook(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,7 +243,8 @@ def test_only_what_passes_by_itself_is_tried_again() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("kills", [1, 5])
 def test_an_emulator_that_is_killed_again_and_again(tmp_path: Path, kills: int) -> None:
     """It forgets its streams each time; a process that commits meanwhile goes on by itself."""
     if not is_installed():

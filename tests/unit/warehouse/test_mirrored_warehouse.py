@@ -201,6 +201,7 @@ def test_rows_beyond_the_position_do_not_make_a_batch_old(tmp_path: Path) -> Non
     assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
 
 
+@pytest.mark.nightly
 def test_batches_over_bigquery(tmp_path: Path, clients: Clients) -> None:
     plain = batches_in(tmp_path / "plain")
     with closing(BigQueryWarehouse(clients)) as bigquery:

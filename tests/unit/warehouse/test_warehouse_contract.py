@@ -429,6 +429,7 @@ def commit_and_compare(warehouse: Warehouse, other: Warehouse, table: Table, cou
     assert warehouse.summary(table).rows == count + 1
 
 
+@pytest.mark.nightly_on("bigquery")
 def test_processes_that_race_land_each_batch_once(
     place: Place, warehouse: Warehouse, table: Table
 ) -> None:
@@ -442,6 +443,7 @@ def test_processes_that_race_land_each_batch_once(
     assert warehouse.position(table) == Position(offset=stop)
 
 
+@pytest.mark.nightly_on("bigquery")
 def test_a_killed_writer_leaves_a_whole_table_that_goes_on(
     place: Place, warehouse: Warehouse, table: Table
 ) -> None:
