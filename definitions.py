@@ -3,7 +3,7 @@
 No market is named here; what there is follows from the sources that the registry finds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dagster import Definitions, in_process_executor
 
@@ -11,6 +11,7 @@ from assets import backfill_job, market_assets, mart_assets
 from energy_platform.market_source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.registry import market_sources
+from energy_platform.settings import WarehouseKind, settings
 from resources import Platform
 from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules
 
@@ -25,10 +26,20 @@ def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
         jobs=[backfill_job],
         sensors=[*market_group_sensors(known), *alert_sensors(), *mart_sensors],
         schedules=[*upkeep_schedules(), *mart_schedules],
-        resources={"platform": Platform()},
+        resources={"platform": Platform(), **_clients()},
         # One process per run is the point of a warm worker; a process per step would undo it.
         executor=in_process_executor,
     )
+
+
+def _clients() -> Mapping[str, object]:
+    """Return what else assets may ask: the client of a warehouse that has one."""
+    if settings().warehouse is not WarehouseKind.BIGQUERY:
+        return {}
+    # Who uses another warehouse never imports Google's client.
+    from resources.bigquery import WarehouseBigQuery  # noqa: PLC0415
+
+    return {"bigquery": WarehouseBigQuery()}
 
 
 defs = build_definitions(market_sources().values())
