@@ -240,13 +240,16 @@ class Timeline:
     def news(self, until: datetime) -> Sequence[Row]:
         """Return the journal's rows for what became visible since it was written last."""
         reached = self._reached
-        after = reached.last or until - self.history - self.reach
-        first = after - self.reach
+        if reached.last is None:
+            # All that was ever said of the slots that a feed may ask for: a correction that changes
+            # nothing is none, so of such a slot only the first statement is seen.
+            first, is_news = until - self.history - 2 * self.reach, pl.col("stated_at") <= until
+        else:
+            first = reached.last - self.reach
+            is_news = pl.col("stated_at").is_between(reached.last, until, closed="right")
         if self.first_slot is not None:
             first = max(first, self.first_slot(reached.began or until))
-        fresh = self._statements(first, until + self.reach, {}).filter(
-            pl.col("stated_at").is_between(after, until, closed="right")
-        )
+        fresh = self._statements(first, until + self.reach, {}).filter(is_news)
         statements = self._with_values(fresh)
         if statements.is_empty():
             return []

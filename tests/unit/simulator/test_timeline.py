@@ -1,6 +1,7 @@
 """A timeline says the same whoever asks and whenever, and journals each statement once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -44,6 +45,20 @@ def a_timeline(world: World, schedule: Schedule, *, corrected: float = 0.0) -> T
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return a_world(tmp_path, origin=NOON)
+
+
+def test_a_first_statement_is_journalled_though_a_later_one_changed_nothing(world: World) -> None:
+    still = replace(
+        a_timeline(world, after_each(HOUR, 2 * HOUR)),
+        values=lambda _: {"load_mw": Values(mean=-1_000, lowest=0)},
+        reach=4 * HOUR,
+        history=12 * HOUR,
+    )
+    journalled = {row["delivery_start"] for row in still.news(NOON)}
+    still.journalled(NOON)
+    # As far back as a feed may ask, where it asks for whole days.
+    seen = still.visible(NOON - still.history - 2 * still.reach, NOON)
+    assert journalled == set(seen["slot"])
 
 
 def test_a_value_is_seen_from_its_hour_on(world: World) -> None:
