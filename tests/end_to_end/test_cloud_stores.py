@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from energy_platform.micro_batch import hot_points
 from energy_platform.registry import market_sources
 from tests.support import bigquery_server, influx_server
 from tests.support.bigquery_server import BigQueryServer
@@ -112,11 +111,6 @@ def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
 
 
 def test_the_hot_copy_agrees_with_the_warehouse(cloud: Cloud) -> None:
-    platform = cloud.platform
-    since = datetime.now(UTC) - timedelta(days=platform.settings.hot_days - 1)
     for source in market_sources().values():
-        recent = pl.col(source.event_time) >= since
-        has_value = pl.any_horizontal(pl.col(source.fields).is_not_null())
-        shown = hot_points(source, platform.stored(source)).filter(recent & has_value)
-        points = platform.hot(source).filter(recent)
+        shown, points = cloud.platform.shown(source)
         assert points.height == shown.height, source.name

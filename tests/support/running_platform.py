@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import polars as pl
 import psutil
 
 from energy_platform.market_source import MarketSource
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.micro_batch import MicroBatches, hot_points
 from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
@@ -109,6 +109,18 @@ class RunningPlatform:
 
     def hot(self, source: MarketSource) -> pl.DataFrame:
         return self.batches.hot_store.read(measurement(source))
+
+    def shown(self, source: MarketSource) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the points that the hot copy has to show by the warehouse, and those it shows.
+
+        Of a day less than the hot store's days, for the oldest are on their way out; and only those
+        that have a value in any field that a dashboard plots.
+        """
+        since = datetime.now(UTC) - timedelta(days=self.settings.hot_days - 1)
+        recent = pl.col(source.event_time) >= since
+        has_value = pl.any_horizontal(pl.col(source.fields).is_not_null())
+        wanted = hot_points(source, self.stored(source)).filter(recent & has_value)
+        return wanted, self.hot(source).filter(recent)
 
     def journal(self) -> Journal:
         return Journal(self.home / "simulator" / "journal")
