@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import polars as pl
-import psutil
 
 from energy_platform.market_clock import MarketClock
 from energy_platform.market_source import MarketSource
@@ -30,12 +28,10 @@ from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import clock_file
-from energy_platform.status import source_statuses
 from energy_platform.stores import open_micro_batches
-from energy_platform.supervision.supervisor import Supervisor
 from energy_platform.tables import market_table
 from tests.support.comparison import compare, journalled_rows
-from tests.support.platform_run import cpu_seconds, running
+from tests.support.platform_run import come_to_rest, cpu_seconds, freeze, pid_of, running
 
 ASKED_POINTS = 100_000
 DAY = timedelta(days=1)
@@ -92,34 +88,6 @@ def cells(source: MarketSource, rows: pl.DataFrame) -> int:
     return sum(rows[name].count() for name in source.fields)
 
 
-def come_to_rest(settings: Settings) -> None:
-    """Wait until all that landed is stored and nothing more lands."""
-    batches = open_micro_batches(settings)
-    seen: dict[str, int] = {}
-    since = began = time.monotonic()
-    while time.monotonic() - since < QUIET_SECONDS:
-        if time.monotonic() - began > CATCHING_UP_SECONDS:
-            raise TimeoutError("the platform does not come to rest")
-        time.sleep(2)
-        statuses = source_statuses(settings, batches)
-        landed = {one.name: one.landed_offset for one in statuses}
-        behind = [name for name, source in market_sources().items() if batches.is_behind(source)]
-        if landed != seen or behind:
-            seen, since = landed, time.monotonic()
-
-
-def freeze(supervisor: Supervisor) -> None:
-    """Stop market time."""
-    command = psutil.Process(pid_of(supervisor, "simulator")).cmdline()
-    port = command[command.index("--http-port") + 1]
-    httpx.post(f"http://127.0.0.1:{port}/control/freeze", timeout=60).raise_for_status()
-
-
-def pid_of(supervisor: Supervisor, name: str) -> int:
-    """Return the id of one of the platform's processes."""
-    return next(one.pid for one in supervisor.statuses() if one.name == name)
-
-
 def report(volumes: list[Volume], seconds: float) -> None:
     """Print the table, and whether it is what was asked for."""
     print("\n| source | points a day, emitted | stored | lost | doubled | invented |")
@@ -161,7 +129,11 @@ def main() -> None:
             # A collector that starts asks every provider at once, also those asked by the hour.
             os.kill(pid_of(supervisor, "collector"), signal.SIGKILL)
             frozen = time.monotonic()
-            come_to_rest(settings)
+            come_to_rest(
+                open_micro_batches(settings),
+                quiet_seconds=QUIET_SECONDS,
+                within_seconds=CATCHING_UP_SECONDS,
+            )
             caught_up = time.monotonic() - frozen - QUIET_SECONDS
             for name, (seconds, memory_mb) in after.items():
                 cores = (seconds - before[name][0]) / elapsed

@@ -157,10 +157,19 @@ def _of_processes(statuses: Sequence[ProcessStatus]) -> Iterable[Metric]:
 def _used(pid: int) -> tuple[float, float] | None:
     """Return a process family's CPU seconds and resident bytes; None where it has just ended."""
     try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        times = [one.cpu_times() for one in family]
-        memory = sum(one.memory_info().rss for one in family)
+        members = family(pid)
+        return cpu_seconds(members), sum(one.memory_info().rss for one in members)
     except psutil.Error:
         return None
-    return sum(t.user + t.system + t.children_user + t.children_system for t in times), memory
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that come of it."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def cpu_seconds(members: Iterable[psutil.Process]) -> float:
+    """Return the CPU time of processes, their ended children's included."""
+    times = [one.cpu_times() for one in members]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)

@@ -24,20 +24,12 @@ def grafana(
     ] = False,
 ) -> None:
     """Write Grafana's data source, dashboards and alert rules as the catalogue has them now."""
+    from energy_platform import generated
     from energy_platform.grafana import files
 
-    made = {folder / path: text for path, text in files().items()}
-    stale = {path: text for path, text in made.items() if _text(path) != text}
-    left = [path for path in folder.rglob("*.*") if path.suffix != ".md" and path not in made]
-    if check and (stale or left):
-        raise EnergyPlatformError(f"{len(stale) + len(left)} of {len(made)} files have drifted")
-    for path in left:
-        path.unlink()
-    for path, text in stale.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    console().print(f"{len(made)} files in {folder}: {len(stale)} written, {len(left)} removed")
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text() if path.exists() else None
+    wanted = files()
+    there = [path for path in folder.rglob("*.*") if path.suffix != ".md"]
+    if check and (differing := generated.differing(folder, wanted, there)):
+        raise EnergyPlatformError(f"{len(differing)} of {len(wanted)} files have drifted")
+    written = [] if check else generated.write(folder, wanted, there)
+    console().print(f"{len(wanted)} files in {folder}: {len(written)} written or removed")

@@ -24,7 +24,7 @@ from energy_platform.formats.entsoe import (
 )
 from energy_platform.formats.entsoe_codes import area, production_type
 from energy_platform.formats.json_reply import number
-from energy_platform.formats.zip_archive import directory, member_heads, members_like
+from energy_platform.formats.zip_archive import directory, members_like
 from energy_platform.market_rows import INSTANT
 
 PAGE: Final = 200
@@ -68,7 +68,7 @@ def document_count(body: bytes) -> int:
     """
     if not body.startswith(_ZIP):
         return 1
-    return len(member_heads(body, members=PAGE, bytes_each=0))
+    return len(directory(body))
 
 
 def essence(body: bytes) -> bytes:

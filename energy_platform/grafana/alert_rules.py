@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.alerting import RelativeTimeRange, Rule
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
-from energy_platform.grafana.influxql import DATA_SOURCE_UID, InfluxQuery, TargetBuilder
+from energy_platform.grafana.influxql import DATA_SOURCE_UID, InfluxQuery
 from energy_platform.grafana.platform_dashboard import newest
 from energy_platform.settings import Settings
 
@@ -117,7 +117,7 @@ def _built(rule: _Rule) -> Rule:
         alerting.Rule(rule.title)
         .uid(rule.uid)
         .condition("C")
-        .with_query(_query("A", DATA_SOURCE_UID, TargetBuilder(measured)))
+        .with_query(_query("A", DATA_SOURCE_UID, measured))
         .with_query(_query("B", "__expr__", last))
         .with_query(_query("C", "__expr__", beyond))
         .for_val(rule.lasts)

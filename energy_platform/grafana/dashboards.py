@@ -25,7 +25,6 @@ from grafana_foundation_sdk.models.dashboard import (
 from energy_platform.grafana.influxql import (
     DATA_SOURCE,
     InfluxQuery,
-    TargetBuilder,
     lines,
     tag_values,
 )
@@ -96,7 +95,7 @@ def line_panel(title: str, unit: str | None, targets: Sequence[InfluxQuery]) -> 
     if unit is not None:
         panel = panel.unit(f"suffix: {unit}")
     for target in targets:
-        panel = panel.with_target(TargetBuilder(target))
+        panel = panel.with_target(target)
     return panel
 
 

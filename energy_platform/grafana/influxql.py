@@ -22,20 +22,18 @@ MOST_SERIES: Final = 60
 
 
 @dataclass(frozen=True)
-class InfluxQuery(Dataquery):
+class InfluxQuery(Dataquery, Builder[Dataquery]):
     """One target of a panel, or of an alert rule.
 
     Attributes:
         ref_id: The target's letter.
         query: The InfluxQL; Grafana fills in `$timeFilter`, `$__interval` and the variables.
         alias: How a series is named in the legend, e.g. `$tag_bidding_zone`.
-        result_format: `time_series`, or `table`.
     """
 
     ref_id: str
     query: str
     alias: str = ""
-    result_format: str = "time_series"
 
     def to_json(self) -> dict[str, object]:
         """Return the target as Grafana stores it."""
@@ -45,23 +43,12 @@ class InfluxQuery(Dataquery):
             "rawQuery": True,
             "query": self.query,
             "alias": self.alias,
-            "resultFormat": self.result_format,
+            "resultFormat": "time_series",
         }
 
     def build(self) -> Self:
-        """Return itself: a query is its own builder."""
+        """Return itself: panels take builders only, and a query is its own."""
         return self
-
-
-class TargetBuilder(Builder[Dataquery]):
-    """Hands a query to a panel, which takes builders only."""
-
-    def __init__(self, query: InfluxQuery) -> None:
-        self._query = query
-
-    def build(self) -> Dataquery:
-        """Return the query."""
-        return self._query
 
 
 def lines(measurement: str, field: str, tags: Sequence[str]) -> str:

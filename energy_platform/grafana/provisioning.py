@@ -6,7 +6,7 @@ same that the platform reads.
 
 import json
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -65,22 +65,17 @@ _DASHBOARDS: Final[Mapping[str, Any]] = {
 }
 
 
-def files() -> dict[PurePosixPath, str]:
+def files() -> dict[Path, str]:
     """Return every file's text by its place below `deploy/grafana`."""
     dashboards = {
         "platform": platform_dashboard(),
         **market_dashboards(market_sources().values()),
     }
     return {
-        PurePosixPath("provisioning/datasources/energy_platform.yaml"): _yaml(_DATA_SOURCE),
-        PurePosixPath("provisioning/dashboards/energy_platform.yaml"): _yaml(_DASHBOARDS),
-        PurePosixPath("provisioning/alerting/energy_platform.yaml"): _escaped(
-            _yaml(alert_rules(_FOLDER))
-        ),
-        **{
-            PurePosixPath(f"dashboards/{name}.json"): _json(made)
-            for name, made in dashboards.items()
-        },
+        Path("provisioning/datasources/energy_platform.yaml"): _yaml(_DATA_SOURCE),
+        Path("provisioning/dashboards/energy_platform.yaml"): _yaml(_DASHBOARDS),
+        Path("provisioning/alerting/energy_platform.yaml"): _escaped(_yaml(alert_rules(_FOLDER))),
+        **{Path(f"dashboards/{name}.json"): _json(made) for name, made in dashboards.items()},
     }
 
 

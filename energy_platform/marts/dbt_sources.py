@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from energy_platform import generated
 from energy_platform.column_info import ColumnInfo
 from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market_rows import PROVENANCE_COLUMNS
@@ -38,29 +39,17 @@ def generated_files(sources: Iterable[MarketSource]) -> dict[Path, str]:
 
 def differing_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
     """Return the generated files that are missing, left over, or not as they have to be."""
-    wanted = generated_files(sources)
-    there = {file.relative_to(project) for file in (project / "models/staging").iterdir()}
-    return sorted(
-        path
-        for path in wanted.keys() | there
-        if path not in wanted
-        or not (project / path).is_file()
-        or (project / path).read_text("utf-8") != wanted[path]
-    )
+    return generated.differing(project, generated_files(sources), _staged(project))
 
 
 def write_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
     """Bring the generated files up to date; return those that were not."""
-    known = list(sources)
-    wanted, differing = generated_files(known), differing_files(project, known)
-    for path in differing:
-        file = project / path
-        if path in wanted:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(wanted[path], "utf-8")
-        else:
-            file.unlink()
-    return differing
+    return generated.write(project, generated_files(sources), _staged(project))
+
+
+def _staged(project: Path) -> Iterator[Path]:
+    """Yield what is in the one folder that holds generated files alone."""
+    return (project / "models/staging").iterdir()
 
 
 def _sources(sources: Iterable[MarketSource]) -> dict[str, Any]:

@@ -135,11 +135,7 @@ class MirroredWarehouse:
         Who asked will find the same when it commits.
         """
         before = copy.position(table)
-        rows = (
-            self._warehouse.rows_at(table, position, since=first)
-            .filter(pl.col(table.event_time) >= first)
-            .collect()
-        )
+        rows = self._warehouse.rows_at(table, position, since=first).collect()
         if self._warehouse.position(table) != position:
             return False
         offsets = range(max(position.offset, before.offset))

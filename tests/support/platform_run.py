@@ -1,13 +1,18 @@
-"""Runs the whole platform's processes on simulated markets, for benchmarks."""
+"""Runs the platform's processes on simulated markets; how tests and benchmarks look at them."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
+import httpx
 import psutil
 import yaml
 
+from energy_platform import metrics
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.status import source_statuses
 from energy_platform.stores import open_micro_batches
@@ -52,10 +57,43 @@ def cpu_seconds(supervisor: Supervisor) -> dict[str, tuple[float, float]]:
     """Return each process's CPU seconds, its ended children's included, and its memory in MB."""
     used = {}
     for status in supervisor.statuses():
-        process = psutil.Process(status.pid)
-        family = [process, *process.children(recursive=True)]
-        times = [one.cpu_times() for one in family]
-        seconds = sum(t.user + t.system + t.children_user + t.children_system for t in times)
-        memory = sum(one.memory_full_info().pss for one in family) / 2**20
-        used[status.name] = (seconds, memory)
+        members = metrics.family(status.pid)
+        memory = sum(one.memory_full_info().pss for one in members) / 2**20
+        used[status.name] = (metrics.cpu_seconds(members), memory)
     return used
+
+
+def pid_of(supervisor: Supervisor, name: str) -> int:
+    """Return the id of one of the platform's processes."""
+    return next(one.pid for one in supervisor.statuses() if one.name == name)
+
+
+def option_of(supervisor: Supervisor, name: str, option: str) -> str:
+    """Return what a process was told on its command line."""
+    command = psutil.Process(pid_of(supervisor, name)).cmdline()
+    return command[command.index(option) + 1]
+
+
+def freeze(supervisor: Supervisor) -> datetime:
+    """Stop market time; return it."""
+    port = option_of(supervisor, "simulator", "--http-port")
+    answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze", timeout=60).raise_for_status()
+    return datetime.fromisoformat(answer.json()["market_time"])
+
+
+def come_to_rest(batches: MicroBatches, *, quiet_seconds: float, within_seconds: float) -> None:
+    """Wait until all that landed is in both stores, and nothing has landed for a while.
+
+    Raises:
+        TimeoutError: It doesn't come to rest.
+    """
+    sources = market_sources().values()
+    seen: dict[str, int] = {}
+    since = began = time.monotonic()
+    while time.monotonic() - since < quiet_seconds:
+        if time.monotonic() - began > within_seconds:
+            raise TimeoutError("the platform does not come to rest")
+        time.sleep(1)
+        landed = {one.name: batches.landing.log(one.name).end_offset() for one in sources}
+        if landed != seen or any(batches.is_behind(source) for source in sources):
+            seen, since = landed, time.monotonic()

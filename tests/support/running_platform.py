@@ -22,13 +22,13 @@ import psutil
 
 from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches, hot_points
-from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.status import SourceStatus, source_statuses
 from energy_platform.stores import open_micro_batches
 from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.tables import market_table, measurement
+from tests.support.platform_run import come_to_rest, freeze, option_of, pid_of
 
 START_SECONDS = 240.0
 RECOVERY_SECONDS = 120.0
@@ -78,17 +78,14 @@ class RunningPlatform:
         return {one.name: one for one in Supervisor(self.home).statuses()}
 
     def pid(self, name: str) -> int:
-        return self.processes()[name].pid
+        return pid_of(Supervisor(self.home), name)
 
     def option(self, process: str, option: str) -> str:
-        command = psutil.Process(self.pid(process)).cmdline()
-        return command[command.index(option) + 1]
+        return option_of(Supervisor(self.home), process, option)
 
     def freeze(self) -> datetime:
         """Stop market time; return it."""
-        port = self.option("simulator", "--http-port")
-        answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze").raise_for_status()
-        return datetime.fromisoformat(answer.json()["market_time"])
+        return freeze(Supervisor(self.home))
 
     def query(self, graphql: str) -> Any:
         """Ask Dagster's UI server, once it is there."""
@@ -197,13 +194,4 @@ def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
 
 def wait_until_quiet(platform: RunningPlatform) -> None:
     """Wait until all that landed is in both stores, and nothing has landed for a while."""
-    landing, sources = platform.batches.landing, market_sources().values()
-    seen: dict[str, int] = {}
-    since = time.monotonic()
-    deadline = since + 300
-    while time.monotonic() - since < QUIET_SECONDS:
-        assert time.monotonic() < deadline, "the platform does not come to rest"
-        time.sleep(1)
-        landed = {source.name: landing.log(source.name).end_offset() for source in sources}
-        if landed != seen or any(platform.batches.is_behind(source) for source in sources):
-            seen, since = landed, time.monotonic()
+    come_to_rest(platform.batches, quiet_seconds=QUIET_SECONDS, within_seconds=300)
