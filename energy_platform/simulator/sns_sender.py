@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ class SnsSender:
         digest = hashlib.md5(self._certificate, usedforsecurity=False).hexdigest()
         self._pem_name = f"SimpleNotificationService-{digest}.pem"
         self._token = uuid.uuid4().hex
+        self._tls = ssl.create_default_context()  # takes longer to make than a push does
 
     @property
     def host(self) -> str:
@@ -140,7 +142,7 @@ class SnsSender:
             "x-amz-sns-topic-arn": envelope["TopicArn"],
         }
         status = 0
-        async with httpx.AsyncClient(timeout=15.0) as client:
+        async with httpx.AsyncClient(timeout=15.0, verify=self._tls) as client:
             for tries in range(self.retries + 1):
                 if tries:
                     await asyncio.sleep(self.retry_seconds)

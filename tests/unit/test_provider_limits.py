@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -166,7 +165,10 @@ def test_processes_share_the_rates_fairly_and_a_ban_outlives_a_kill(tmp_path: Pa
     # A process may be slow to print, by as much as the machine is busy; the turns themselves are
     # exact, and `test_every_rate_holds` looks at one process closely.
     assert most_within(every, 0.9) <= 15 + 3
-    shares = Counter({number: len(asker) for number, asker in enumerate(times[:3])})
-    assert min(shares.values()) > 0.5 * max(shares.values())
+    # Processes start one after another when the machine is busy: fair is a matter of the time in
+    # which all three ask.
+    all_ask = max(asker[0] for asker in times[:3])
+    shares = [sum(at >= all_ask for at in asker) for asker in times[:3]]
+    assert min(shares) > 0.5 * max(shares)
     assert max(every) < banned_at + 0.5
     assert times[3] == []

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import contextlib
 import json
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,38 +45,48 @@ async def a_token(world: World, **form: str) -> httpx.Response:
         return await http.post(url, data={**LOGIN, **form})
 
 
+@dataclass
+class Trader:
+    """A connection, and the frames that came in one array with one that was heard."""
+
+    socket: ClientConnection
+    came: deque[StompFrame] = field(default_factory=deque)
+
+
 @asynccontextmanager
-async def connected(world: World) -> AsyncIterator[ClientConnection]:
+async def connected(world: World) -> AsyncIterator[Trader]:
     """Open a session that is logged in."""
     token = (await a_token(world)).json()["access_token"]
     url = f"ws://127.0.0.1:{world.ports.http}/nord_pool/user/007/abc/websocket"
     async with connect(url) as socket:
         assert await socket.recv() == "o"
-        await say(socket, "CONNECT", **{"X-AUTH-TOKEN": token, "accept-version": "1.2"})
-        assert (await hear(socket)).command == "CONNECTED"
-        yield socket
+        trader = Trader(socket)
+        await say(trader, "CONNECT", **{"X-AUTH-TOKEN": token, "accept-version": "1.2"})
+        assert (await hear(trader)).command == "CONNECTED"
+        yield trader
 
 
-async def say(socket: ClientConnection, command: str, body: bytes = b"", **headers: str) -> None:
-    await socket.send(encode(StompFrame(command=command, headers=headers, body=body)))
+async def say(trader: Trader, command: str, body: bytes = b"", **headers: str) -> None:
+    await trader.socket.send(encode(StompFrame(command=command, headers=headers, body=body)))
 
 
-async def hear(socket: ClientConnection) -> StompFrame:
+async def hear(trader: Trader) -> StompFrame:
     """Return the next frame, past heartbeats."""
     async with asyncio.timeout(60):
-        while True:
-            message = decode(str(await socket.recv()))
+        while not trader.came:
+            message = decode(str(await trader.socket.recv()))
             if isinstance(message, tuple):
-                return message[0]
+                trader.came.extend(message)
             assert not isinstance(message, Opened | Closed)
+    return trader.came.popleft()
 
 
-async def until_quiet(socket: ClientConnection) -> list[StompFrame]:
+async def until_quiet(trader: Trader) -> list[StompFrame]:
     """Return the frames that come until nothing comes for a second."""
     heard = []
     with contextlib.suppress(TimeoutError):
         while True:
-            heard.append(await asyncio.wait_for(hear(socket), 1.0))
+            heard.append(await asyncio.wait_for(hear(trader), 1.0))
     return heard
 
 
@@ -99,9 +111,9 @@ async def test_a_token_is_a_jwt_that_ends(tmp_path: Path) -> None:
 
 async def test_a_snapshot_of_every_open_contract_then_deltas(tmp_path: Path) -> None:
     world = a_world(tmp_path)
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SUBSCRIBE", id="a", destination=BOOK)
-        snapshot, *deltas = [await hear(socket) for _ in range(4)]
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="a", destination=BOOK)
+        snapshot, *deltas = [await hear(trader) for _ in range(4)]
     assert snapshot.headers["x-nps-snapshot"] == "true"
     assert [row["contractId"] for row in rows(snapshot)] == open_contracts(world.clock.now())
     revisions = {row["contractId"]: row["revisionNo"] for row in rows(snapshot)}
@@ -118,12 +130,12 @@ async def test_a_snapshot_of_every_open_contract_then_deltas(tmp_path: Path) -> 
 
 async def test_each_subscription_counts_from_its_own_snapshot(tmp_path: Path) -> None:
     world = a_world(tmp_path)
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SUBSCRIBE", id="a", destination=BOOK)
-        first = [await hear(socket) for _ in range(3)]
-        await say(socket, "UNSUBSCRIBE", id="a")
-        await say(socket, "SUBSCRIBE", id="b", destination=BOOK)
-        later = [await hear(socket) for _ in range(6)]
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="a", destination=BOOK)
+        first = [await hear(trader) for _ in range(3)]
+        await say(trader, "UNSUBSCRIBE", id="a")
+        await say(trader, "SUBSCRIBE", id="b", destination=BOOK)
+        later = [await hear(trader) for _ in range(6)]
     second = [frame for frame in later if frame.headers["subscription"] == "b"]
     for heard in (first, second):
         numbers = [int(frame.headers["x-nps-sequenceNo"]) for frame in heard]
@@ -137,9 +149,9 @@ async def test_trades_nobody_heard_are_in_the_snapshot_after_a_restart(tmp_path:
         await asyncio.sleep(1)
     made = {row["trade_id"] for one in world.journal.emissions(TRADE) for row in one.rows}
     assert len(made) > 5
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SUBSCRIBE", id="t", destination=TICKER)
-        snapshot = await hear(socket)
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="t", destination=TICKER)
+        snapshot = await hear(trader)
     assert made <= {row["tradeId"] for row in rows(snapshot)}
     [first, *_] = rows(snapshot)
     assert {leg["side"] for leg in first["legs"]} == {"BUY", "SELL"}
@@ -201,14 +213,14 @@ async def test_nothing_new_once_the_clock_stands_but_every_question_is_answered(
     tmp_path: Path,
 ) -> None:
     world = a_world(tmp_path, rate=20.0)
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SUBSCRIBE", id="a", destination=BOOK)
-        await hear(socket)
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="a", destination=BOOK)
+        await hear(trader)
         world.clock.freeze()
-        await until_quiet(socket)
-        assert await until_quiet(socket) == []
-        await say(socket, "SUBSCRIBE", id="t", destination=TICKER)
-        assert (await hear(socket)).headers["x-nps-snapshot"] == "true"
+        await until_quiet(trader)
+        assert await until_quiet(trader) == []
+        await say(trader, "SUBSCRIBE", id="t", destination=TICKER)
+        assert (await hear(trader)).headers["x-nps-snapshot"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -224,19 +236,19 @@ async def test_what_is_refused(
     tmp_path: Path, command: str, headers: dict[str, str], complaint: str
 ) -> None:
     world = a_world(tmp_path)
-    async with running(world, [PROVIDER]), connected(world) as socket:
+    async with running(world, [PROVIDER]), connected(world) as trader:
         body = b'{"type":"TOKEN_REFRESH","newToken":"x.y.z"}' if command == "SEND" else b""
-        await say(socket, command, body, **headers)
-        error = await hear(socket)
+        await say(trader, command, body, **headers)
+        error = await hear(trader)
     assert error.command == "ERROR"
     assert complaint in error.headers["message"]
 
 
 async def test_logging_out_closes_the_session(tmp_path: Path) -> None:
     world = a_world(tmp_path)
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SEND", b'{"type":"LOGOUT"}', destination="/v1/command")
-        assert decode(str(await socket.recv())) == Closed(code=1000, reason="Normal closure")
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SEND", b'{"type":"LOGOUT"}', destination="/v1/command")
+        assert decode(str(await trader.socket.recv())) == Closed(code=1000, reason="Normal closure")
 
 
 async def test_recorded_messages_are_served_in_place_of_the_model(tmp_path: Path) -> None:
@@ -245,8 +257,8 @@ async def test_recorded_messages_are_served_in_place_of_the_model(tmp_path: Path
     (recorded / "1.json").write_text('[{"recorded":1}]')
     (recorded / "2.json").write_text('[{"recorded":2}]')
     world = a_world(tmp_path, replay=tmp_path / "replay")
-    async with running(world, [PROVIDER]), connected(world) as socket:
-        await say(socket, "SUBSCRIBE", id="a", destination=BOOK)
-        heard = [await hear(socket), await hear(socket)]
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="a", destination=BOOK)
+        heard = [await hear(trader), await hear(trader)]
     assert [rows(frame) for frame in heard] == [[{"recorded": 1}], [{"recorded": 2}]]
     assert list(world.journal.emissions(ORDER_BOOK)) == []

@@ -48,6 +48,7 @@ from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.providers.nord_pool.market import (
     ORDER_BOOK,
     TRADE,
+    BookChange,
     IntradayMarket,
     book_rows,
     trade_rows,
@@ -109,15 +110,22 @@ class NordPoolExchange:
         if self._recorded[ORDER_BOOK]:
             return
         sent_ms, sent_at = _sent_now(now)
-        for change in self._market.book_changes(count, now):
-            topic = f"localview/{change.area}"
-            delivered = [
-                session.deliver(ORDER_BOOK, topic, [change.row], sent_ms)
-                for session in self._sessions
-            ]
-            if any(delivered):
-                rows = book_rows([change.row], sent_at, is_snapshot=False)
-                self._world.journal.emit(ORDER_BOOK, now, rows)
+        delivered = [
+            change.row
+            for change in self._market.book_changes(count, now)
+            if self._deliver_change(change, sent_ms)
+        ]
+        if delivered:
+            rows = book_rows(delivered, sent_at, is_snapshot=False)
+            self._world.journal.emit(ORDER_BOOK, now, rows)
+
+    def _deliver_change(self, change: BookChange, sent_ms: int) -> bool:
+        """Queue a change for every session; say whether any gets it."""
+        topic = f"localview/{change.area}"
+        delivered = [
+            session.deliver(ORDER_BOOK, topic, [change.row], sent_ms) for session in self._sessions
+        ]
+        return any(delivered)
 
     def _emit_trades(self, count: int, now: datetime) -> None:
         made = self._market.trades(count, now)
@@ -206,15 +214,16 @@ class NordPoolExchange:
         while True:
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
-                    sent = await session.outgoing.get()
+                    taken = await session.take()
             except TimeoutError:
                 session.release()
-                sent = Sent("h")
-            await asyncio.sleep(sent.pause_seconds)
-            if sent.text:
-                await websocket.send_text(sent.text)
-            if sent.cut:
-                raise CutError
+                taken = [Sent("h")]
+            for sent in taken:
+                await asyncio.sleep(sent.pause_seconds)
+                if sent.text:
+                    await websocket.send_text(sent.text)
+                if sent.cut:
+                    raise CutError
             if session.token_ends and session.token_ends < time.time():
                 await websocket.send_text(array(_error("the token has ended")))
                 raise CutError

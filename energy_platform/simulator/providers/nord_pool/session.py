@@ -4,8 +4,9 @@ Faults of a stream are acted out here, on the messages; what is in them is the e
 """
 
 import asyncio
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +29,11 @@ class Sent:
     text: str
     pause_seconds: float = 0.0
     cut: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an array of frames, and nothing else happens."""
+        return self.text.startswith("a") and not self.cut and not self.pause_seconds
 
 
 @dataclass(slots=True)
@@ -85,6 +91,17 @@ class SockJsSession:
             self.outgoing = asyncio.Queue()
             self.outgoing.put_nowait(Sent("", cut=True))
 
+    async def take(self) -> list[Sent]:
+        """Wait for something to send, and return all there is; frames share arrays, as in SockJS.
+
+        A socket that is written to for every frame gives way to other threads as often, and falls
+        behind a busy market.
+        """
+        taken = [await self.outgoing.get()]
+        while not self.outgoing.empty():
+            taken.append(self.outgoing.get_nowait())
+        return list(_joined(taken))
+
     def deliver(self, source: str, topic: str, rows: Sequence[Any], sent_ms: int) -> bool:
         """Send a delta to the subscription of a topic; say whether the client gets it."""
         subscription = self.listens_to(topic)
@@ -131,6 +148,14 @@ class SockJsSession:
             case _:
                 self.send(Sent("", cut=True))
         return True
+
+
+def _joined(sent: Iterable[Sent]) -> Iterator[Sent]:
+    for plain, group in itertools.groupby(sent, lambda one: one.is_plain):
+        if plain:
+            yield Sent("a[" + ",".join(one.text[2:-1] for one in group) + "]")
+        else:
+            yield from group
 
 
 def topic_of(destination: str) -> str:
