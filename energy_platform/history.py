@@ -119,6 +119,28 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
     return batch.filter(said.select(is_new=is_new).to_series().slice(known.height))
 
 
+def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource) -> pl.DataFrame:
+    """Return what is stored of every key that shares a series and time with `rows`.
+
+    Args:
+        rows: Rows of a batch.
+        stored: Rows of the same table, the ones of each message in their order.
+        source: Whose rows they are.
+    """
+    if rows.is_empty():
+        return rows
+    points, times = rows.select(*source.tags, source.event_time).unique(), rows[source.event_time]
+    nearby = stored.filter(pl.col(source.event_time).is_between(times.min(), times.max()))
+    same = nearby.join(
+        points.lazy(),
+        on=points.columns,
+        how="semi",
+        nulls_equal=True,
+        maintain_order="left",  # of a message that says a key often, the last row counts
+    )
+    return latest_of_each_revision(same, source).collect()
+
+
 def _window(question: Question) -> pl.Expr:
     """Say of a row whether its event time is asked for."""
     event_time, window = pl.col(question.event_time), pl.lit(value=True)

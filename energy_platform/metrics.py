@@ -75,6 +75,11 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
         lambda status: status.landed_offset - status.committed_offset,
     ),
     SourceGauge(
+        "energy_platform_source_hot_copy_behind",
+        "1 where dashboards lack rows that the warehouse has.",
+        lambda status: float(bool(status.hot_copy_behind)),
+    ),
+    SourceGauge(
         "energy_platform_source_drifted",
         "1 where the newest batch differs from the accepted layout.",
         lambda status: float(bool(status.drift)),

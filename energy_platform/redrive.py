@@ -8,9 +8,10 @@ import polars as pl
 
 from energy_platform.checks import check_messages
 from energy_platform.market_source import MarketSource
-from energy_platform.micro_batch import MicroBatches, ReplayReport
+from energy_platform.micro_batch import MicroBatches
 from energy_platform.quarantine import new_failures
 from energy_platform.raw_message import RawMessage
+from energy_platform.replay import ReplayReport, replay
 from energy_platform.tables import market_table, quarantine_table
 
 _GAP: Final = 32
@@ -44,7 +45,7 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     nothing, and one that was killed is simply run again.
 
     Only messages in quarantine are looked at. Where a fix also changes rows that had passed, in
-    messages before the first one fixed, `MicroBatches.replay` is what is needed.
+    messages before the first one fixed, `replay` is what is needed.
 
     Raises:
         CommitConflictError: Others kept committing to the same table at the same time.
@@ -56,12 +57,12 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     # A replay that was cut off goes on, whatever the quarantine says.
     starts = [position.stale_from, _first_changed(batches, source, processed)]
     start = min((one for one in starts if one is not None), default=None)
-    replay = None if start is None else batches.replay(source, start=start)
+    done = None if start is None else replay(batches, source, start=start)
     return RedriveReport(
         source=source.name,
         lines_before=lines.height,
         lines_after=_lines(batches, source).height,
-        replay=replay,
+        replay=done,
     )
 
 

@@ -143,7 +143,7 @@ def _status(  # noqa: PLR0913 (a status is put together from all that is known)
         state=_state(feed, needs, newest, late),
         needs=needs,
         detail=feed.detail,
-        hot_copy_behind=batches.hot_copy_behind(source, summary.committed_offset),
+        hot_copy_behind=batches.hot_copies.behind(source, summary.committed_offset),
     )
 
 

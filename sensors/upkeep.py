@@ -85,7 +85,7 @@ def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
         for make in (market_table, quarantine_table)
     ]
     batches.warehouse.maintain(tables)
-    expired = batches.expire_hot_points(market_sources().values())
+    expired = batches.hot_copies.expire(market_sources().values())
     context.log.info("%d tables maintained, %d hot points expired", len(tables), expired)
 
 

@@ -134,12 +134,13 @@ def replay(
     Micro-batches may go on meanwhile. A replay that was cut off goes on when it is run again.
     """
     from energy_platform.registry import market_source
+    from energy_platform.replay import replay as make_again
     from energy_platform.stores import micro_batches
 
     source, batches = market_source(source_name), micro_batches()
     log = batches.landing.log(source.name)
     start = log.offset_at(parse_instant(since)) if since is not None else 0
-    done = batches.replay(source, start=start)
+    done = make_again(batches, source, start=start)
     replayed = count(done.messages, "message")
     console().print(f"{replayed} replayed, {count(done.rows, 'row')} stored")
 

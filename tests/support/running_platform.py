@@ -20,8 +20,9 @@ import httpx
 import polars as pl
 import psutil
 
+from energy_platform.hot_copy import hot_points
 from energy_platform.market_source import MarketSource
-from energy_platform.micro_batch import MicroBatches, hot_points
+from energy_platform.micro_batch import MicroBatches
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.status import SourceStatus, source_statuses

@@ -88,6 +88,11 @@ def example_message(
     )
 
 
+def quote(price: float | None, *, quarter: int = 0, minutes: int = 0) -> RawMessage:
+    """Return a message with one price of one quarter-hour."""
+    return example_message([("CZ", quarter, price)], minutes=minutes)
+
+
 def prices(frame: pl.DataFrame) -> Sequence[float | None]:
     """Return the prices of a frame of example rows, in order."""
     return frame["price_eur_per_mwh"].to_list()

@@ -1,13 +1,14 @@
 """Real stores in a folder, and a way of dying between two of their writes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from energy_platform.errors import CommitConflictError
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
 from energy_platform.market_source import MarketSource
@@ -15,6 +16,7 @@ from energy_platform.micro_batch import BatchReport, MicroBatches
 from energy_platform.raw_message import RawMessage
 from energy_platform.tables import market_table, measurement, quarantine_table
 from energy_platform.warehouse.delta import DeltaWarehouse
+from energy_platform.warehouse.protocol import Warehouse
 from tests.support.sources import EXAMPLE
 
 FOR_GOOD_DAYS = 36_500
@@ -103,3 +105,22 @@ class Dying:
             return answer
 
         return call
+
+
+@dataclass
+class Contested:
+    """A warehouse to which another writer commits first, so many times."""
+
+    warehouse: Warehouse
+    conflicts: int
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("commit", "replace") and self.conflicts:
+            self.conflicts -= 1
+            raise CommitConflictError("another writer")
+        return getattr(self.warehouse, name)
+
+
+def contested(batches: MicroBatches, conflicts: int) -> MicroBatches:
+    """Return batches before whose first writes another writer commits."""
+    return replace(batches, warehouse=cast("Warehouse", Contested(batches.warehouse, conflicts)))

@@ -25,6 +25,7 @@ from energy_platform.market_rows import PROVENANCE_COLUMNS, DeliveryRows, Foreca
 from energy_platform.market_source import MarketSource, Parser, each_message
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.raw_message import RawMessage
+from energy_platform.replay import replay
 from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 
@@ -192,7 +193,7 @@ def work(batches: MicroBatches, source: MarketSource, what: str, number: int) ->
         if what.endswith(("run", "running")):
             replace(batches, batch_messages=number + 1).run(source)
         else:
-            replace(batches, batch_messages=2).replay(source, start=number)
+            replay(replace(batches, batch_messages=2), source, start=number)
 
 
 def everything(source: MarketSource, landed: list[RawMessage]) -> list[Row]:

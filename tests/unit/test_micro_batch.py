@@ -4,11 +4,10 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -20,11 +19,10 @@ from polars.testing import assert_frame_equal
 from energy_platform.checks import UNPARSED
 from energy_platform.errors import CommitConflictError
 from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import MarketSource, each_message
+from energy_platform.market_source import each_message
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.raw_message import RawMessage
 from energy_platform.tables import market_table, measurement, quarantine_table
-from energy_platform.warehouse.protocol import Warehouse
 from tests.support import micro_batch_process
 from tests.support.sources import (
     BAD_ROW,
@@ -36,12 +34,14 @@ from tests.support.sources import (
     example_message,
     parse_example,
     prices,
+    quote,
 )
 from tests.support.stores import (
     Dying,
     KilledError,
     assert_same,
     batches_in,
+    contested,
     hot,
     land,
     quarantined,
@@ -55,10 +55,6 @@ Quotes = list[tuple[str, int, float | None]]
 @pytest.fixture
 def batches(tmp_path: Path) -> MicroBatches:
     return batches_in(tmp_path)
-
-
-def quote(price: float | None, *, quarter: int = 0, minutes: int = 0) -> RawMessage:
-    return example_message([("CZ", quarter, price)], minutes=minutes)
 
 
 def test_a_batch_reaches_both_stores(batches: MicroBatches) -> None:
@@ -187,24 +183,6 @@ def test_a_killed_batch_may_be_run_again_in_smaller_ones(tmp_path: Path) -> None
     assert_same(batches, undisturbed)
 
 
-@dataclass
-class Contested:
-    """A warehouse to which another writer commits first, so many times."""
-
-    warehouse: Warehouse
-    conflicts: int
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("commit", "replace") and self.conflicts:
-            self.conflicts -= 1
-            raise CommitConflictError("another writer")
-        return getattr(self.warehouse, name)
-
-
-def contested(batches: MicroBatches, conflicts: int) -> MicroBatches:
-    return replace(batches, warehouse=cast("Warehouse", Contested(batches.warehouse, conflicts)))
-
-
 @pytest.fixture
 def _without_waiting() -> Iterator[None]:
     with stamina.set_testing(True, attempts=10, cap=True):
@@ -219,15 +197,6 @@ def test_a_conflict_is_tried_again_and_a_lasting_one_is_told(batches: MicroBatch
     assert stored(batches).is_empty()
     contested(batches, 2).run(EXAMPLE)
     assert prices(stored(batches)) == [50.0]
-
-
-@pytest.mark.usefixtures("_without_waiting")
-def test_a_replay_lets_running_batches_go_first(batches: MicroBatches) -> None:
-    land(batches, [quote(50.0), example_message(GARBAGE)])
-    batches.run(EXAMPLE)
-    assert replay_all(contested(batches, 2), doubled_prices(EXAMPLE)) == 1
-    assert prices(stored(batches)) == [100.0]
-    assert quarantined(batches).height == 1
 
 
 def test_a_process_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -407,106 +376,6 @@ def test_a_late_revision_is_kept_and_not_shown(tmp_path: Path, batch_messages: i
 def test_expired_hot_points_are_gone_and_the_rows_are_not(batches: MicroBatches) -> None:
     land(batches, [quote(1.0)])
     batches.run(EXAMPLE)
-    assert replace(batches, hot_days=1).expire_hot_points([EXAMPLE]) == 1
+    assert replace(batches, hot_days=1).hot_copies.expire([EXAMPLE]) == 1
     assert hot(batches).is_empty()
-    assert prices(stored(batches)) == [1.0]
-
-
-# Replay: the table is what today's parser makes of what has landed.
-
-
-def doubled_prices(source: MarketSource) -> MarketSource:
-    """Return the source after a parser change."""
-
-    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
-        return parse_example(messages).with_columns(pl.col("price_eur_per_mwh") * 2)
-
-    return replace(source, parse=parse)
-
-
-def replay_all(batches: MicroBatches, source: MarketSource) -> int:
-    return batches.replay(source, start=0).rows
-
-
-def test_a_replay_changes_nothing_when_the_parser_is_the_same(tmp_path: Path) -> None:
-    batches = batches_in(tmp_path, batch_messages=3)
-    land(batches, an_eventful_log(12))
-    run_all(batches)
-    before = [said(batches) for said in (stored, quarantined, hot)]
-    for _ in range(2):
-        assert replay_all(batches, EXAMPLE) == before[0].height
-        for said, expected in zip((stored, quarantined, hot), before, strict=True):
-            assert_frame_equal(said(batches), expected)
-
-
-def test_a_replay_makes_all_again_after_a_parser_change(tmp_path: Path) -> None:
-    batches, anew = batches_in(tmp_path / "replayed"), batches_in(tmp_path / "anew")
-    for each in (batches, anew):
-        land(each, an_eventful_log(12))
-    run_all(batches)
-    changed = doubled_prices(EXAMPLE)
-    replay_all(replace(batches, batch_messages=5), changed)
-    run_all(anew, changed)
-    assert_same(batches, anew)
-
-
-def test_a_replay_empties_the_quarantine_of_what_now_parses(batches: MicroBatches) -> None:
-    land(batches, [example_message(GARBAGE), quote(1.0), example_message([BAD_ROW])])
-    batches.run(EXAMPLE)
-    assert quarantined(batches)["landing_offset"].to_list() == [0, 2]
-
-    def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
-        return parse_example([message for message in messages if message.body != GARBAGE])
-
-    replay_all(batches, replace(EXAMPLE, parse=parse))
-    assert quarantined(batches)["landing_offset"].to_list() == [2]
-
-
-def test_a_replay_from_an_offset_leaves_those_before(batches: MicroBatches) -> None:
-    land(batches, [quote(float(n), quarter=n) for n in range(4)])
-    batches.run(EXAMPLE)
-    report = batches.replay(doubled_prices(EXAMPLE), start=2)
-    assert (report.start, report.stop, report.messages, report.rows) == (2, 4, 2, 2)
-    assert prices(stored(batches)) == [0.0, 1.0, 4.0, 6.0]
-    assert prices(hot(batches)) == [0.0, 1.0, 4.0, 6.0]
-
-
-def test_a_replay_of_nothing_makes_no_table(batches: MicroBatches, tmp_path: Path) -> None:
-    land(batches, [quote(1.0)])
-    assert replay_all(batches, EXAMPLE) == 0
-    assert not (tmp_path / "warehouse").exists()
-
-
-def test_a_replay_that_was_killed_is_run_again(tmp_path: Path) -> None:
-    batches = batches_in(tmp_path, batch_messages=1)
-    land(batches, [quote(float(n)) for n in range(3)])
-    run_all(batches)
-    changed = doubled_prices(EXAMPLE)
-    killed = replace(
-        batches,
-        warehouse=Dying(batches.warehouse, lambda name, _: name == "replace", done=True),
-    )
-    with pytest.raises(KilledError):
-        replay_all(killed, changed)
-    replay_all(batches, changed)
-    assert prices(stored(batches)) == [0.0, 2.0, 4.0]
-    assert prices(hot(batches)) == [4.0]
-
-
-def test_a_replay_leaves_what_no_batch_has_taken_to_the_next(batches: MicroBatches) -> None:
-    land(batches, [quote(1.0)])
-    batches.run(EXAMPLE)
-    land(batches, [quote(2.0)])
-    replay_all(batches, EXAMPLE)
-    assert batches.is_behind(EXAMPLE)
-    batches.run(EXAMPLE)
-    assert prices(stored(batches)) == [1.0, 2.0]
-
-
-def test_a_replay_fills_the_hot_copy_for_its_days_only(batches: MicroBatches) -> None:
-    land(batches, [quote(1.0)])
-    batches.run(EXAMPLE)
-    replay_all(replace(batches, hot_days=1), EXAMPLE)
-    assert hot(batches).is_empty()
-    assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
     assert prices(stored(batches)) == [1.0]

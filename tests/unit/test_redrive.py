@@ -18,6 +18,7 @@ from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.raw_message import RawMessage
 from energy_platform.redrive import redrive
+from energy_platform.replay import replay
 from energy_platform.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.sources import (
@@ -274,9 +275,9 @@ def test_a_failure_that_was_known_is_not_lost_with_what_made_it_known(tmp_path: 
 def test_of_two_replays_the_later_one_goes_on(
     batches: MicroBatches, as_if: Callable[..., MicroBatches]
 ) -> None:
-    later = interrupted(batches, 3, lambda: batches.replay(MENDED, start=0), done=True)
+    later = interrupted(batches, 3, lambda: replay(batches, MENDED, start=0), done=True)
     with pytest.raises(ReplayOvertakenError):
-        later.replay(EXAMPLE, start=0)
+        replay(later, EXAMPLE, start=0)
     assert_same(batches, as_if())
     assert batches.warehouse.position(market_table(EXAMPLE)).stale_from is None
 
@@ -289,9 +290,9 @@ def test_a_replay_goes_on_where_a_dead_one_stopped(batches: MicroBatches) -> Non
         ),
     )
     with pytest.raises(KilledError):
-        killed.replay(MENDED, start=4)
+        replay(killed, MENDED, start=4)
     assert batches.warehouse.position(market_table(EXAMPLE)).stale_from == 4
-    report = batches.replay(MENDED, start=MESSAGES)
+    report = replay(batches, MENDED, start=MESSAGES)
     assert (report.start, report.stop) == (4, MESSAGES)
     assert batches.warehouse.position(market_table(EXAMPLE)).stale_from is None
 

@@ -24,9 +24,9 @@ from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError
 from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
+from energy_platform.hot_copy import hot_points
 from energy_platform.market_source import MarketSource
 from energy_platform.metrics import PlatformMetrics
-from energy_platform.micro_batch import hot_points
 from energy_platform.registry import market_sources
 from energy_platform.tables import measurement
 from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed

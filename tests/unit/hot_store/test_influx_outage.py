@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from energy_platform import micro_batch
+from energy_platform import hot_copy
 from energy_platform.errors import HotStoreUnavailableError
+from energy_platform.hot_copy import HOT_STORE
 from energy_platform.hot_store.influxdb import store as influx_store_module
 from energy_platform.hot_store.influxdb.server import InfluxServer
-from energy_platform.micro_batch import HOT_STORE, MicroBatches
+from energy_platform.micro_batch import MicroBatches
+from energy_platform.replay import replay
 from energy_platform.tables import market_table, measurement
 from tests.support.hot_points import PRICES, point, points
 from tests.support.influx_server import QUICK, InfluxProcess, influx_process
@@ -60,7 +62,7 @@ def undisturbed(tmp_path: Path) -> MicroBatches:
 
 def behind(batches: MicroBatches) -> str:
     stored_to = batches.warehouse.committed_offset(market_table(EXAMPLE))
-    return batches.hot_copy_behind(EXAMPLE, stored_to)
+    return batches.hot_copies.behind(EXAMPLE, stored_to)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -159,8 +161,8 @@ def test_a_copy_far_behind_is_brought_up_in_pieces(
     undisturbed: MicroBatches,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(micro_batch, "_CATCH_UP_ROWS", 3)
-    monkeypatch.setattr(micro_batch, "_CATCH_UP", timedelta())
+    monkeypatch.setattr(hot_copy, "_CATCH_UP_ROWS", 3)
+    monkeypatch.setattr(hot_copy, "_CATCH_UP", timedelta())
     own_influx.kill()
     log = an_eventful_log(12)
     for each in (batches, undisturbed):
@@ -188,9 +190,9 @@ def test_a_replay_waits_for_a_hot_store_that_is_away(
         run_all(each)
     own_influx.kill()
     with pytest.raises(HotStoreUnavailableError):
-        batches.replay(EXAMPLE, start=0)
+        replay(batches, EXAMPLE, start=0)
     own_influx.start()
-    eventually(lambda: _answers(lambda: batches.replay(EXAMPLE, start=0)))
+    eventually(lambda: _answers(lambda: replay(batches, EXAMPLE, start=0)))
     assert_same(batches, undisturbed)
 
 

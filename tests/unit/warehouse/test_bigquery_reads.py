@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -29,7 +28,6 @@ from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
 from tests.support.bigquery_tables import fill
 from tests.support.sources import EXAMPLE, example_message
-from tests.support.stores import batches_in
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 TABLE = Table(
@@ -205,14 +203,14 @@ def test_what_follows_an_answer_is_told_where_that_is_right(clients: Clients) ->
 
 
 def test_of_a_message_that_says_a_key_often_the_last_row_is_known(
-    clients: Clients, tmp_path: Path
+    clients: Clients,
 ) -> None:
     """Whatever is asked of a scan: the place of a row counts, which BigQuery doesn't keep."""
     said = example_message([("CZ", 0, float(n)) for n in range(300)])
-    batches = replace(batches_in(tmp_path), warehouse=cast("Any", BigQueryWarehouse(clients)))
     checked = check_messages(EXAMPLE, [replace(said, landing_offset=0)]).rows
     fill(clients, market_table(EXAMPLE), checked)
-    known = batches._known(EXAMPLE, checked.tail(1))
+    stored = BigQueryWarehouse(clients).scan(market_table(EXAMPLE))
+    known = history.known_beside(checked.tail(1), stored, EXAMPLE)
     assert known["price_eur_per_mwh"].to_list() == [299.0]
     latest = history.latest_revision(reads.scan(clients, market_table(EXAMPLE)), EXAMPLE)
     assert latest.collect()["price_eur_per_mwh"].to_list() == [299.0]

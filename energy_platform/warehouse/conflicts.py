@@ -1,0 +1,12 @@
+"""What who writes to a table does when another writer has gone first."""
+
+from typing import Final
+
+import stamina
+
+from energy_platform.errors import CommitConflictError
+
+tried_again: Final = stamina.retry(
+    on=CommitConflictError, attempts=5, wait_initial=0.05, wait_max=1.0
+)
+"""Runs a function again, which reads what the other has stored before it writes."""
