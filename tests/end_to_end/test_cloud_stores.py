@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import polars as pl
 import pytest
 
 from energy_platform.registry import market_sources
 from tests.support import bigquery_server, influx_server
 from tests.support.bigquery_server import BigQueryServer
-from tests.support.comparison import compare, journalled_rows
+from tests.support.comparison import compare, overdue
 from tests.support.influx_server import InfluxProcess
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
@@ -93,7 +92,7 @@ def test_killed_workers_are_replaced(cloud: Cloud) -> None:
 def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
     platform = cloud.platform
     platform.freeze()
-    frozen_at = datetime.now(UTC)
+    settled_by = datetime.now(UTC) - timedelta(seconds=RECOVERY_SECONDS)
     wait_until_quiet(platform)
     journal = platform.journal()
     for source in market_sources().values():
@@ -101,12 +100,7 @@ def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
         assert found.stored > 0, source.name
         assert found.doubled == 0, source.name
         assert found.invented.is_empty(), (source.name, found.invented)
-        # What a provider said since it was asked last is not there yet.
-        every = getattr(source.feed, "every", timedelta())
-        news = journalled_rows(source, journal).filter(
-            pl.col("received_at") > frozen_at - every - timedelta(seconds=RECOVERY_SECONDS)
-        )
-        stale = found.stale.join(news, on=source.key, how="anti", nulls_equal=True)
+        stale = overdue(source, journal, found.stale, by=settled_by)
         assert stale.is_empty(), (source.name, stale)
 
 

@@ -22,7 +22,7 @@ from energy_platform.registry import market_source, market_sources
 from energy_platform.simulator.providers.nord_pool.market import open_contracts
 from energy_platform.status import SourceStatus
 from energy_platform.tables import measurement
-from tests.support.comparison import compare, journalled_rows
+from tests.support.comparison import compare, journalled_rows, overdue
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
     RunningPlatform,
@@ -193,7 +193,7 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
 
 def test_nothing_was_lost_and_nothing_stored_twice(platform: RunningPlatform) -> None:
     market_time = platform.freeze()
-    frozen_at = datetime.now(UTC)
+    settled_by = datetime.now(UTC) - timedelta(seconds=RECOVERY_SECONDS)
     wait_until_quiet(platform)
     journal = platform.journal()
     for name in SOURCES:
@@ -207,12 +207,7 @@ def test_nothing_was_lost_and_nothing_stored_twice(platform: RunningPlatform) ->
             emitted = journalled_rows(source, journal)
             assert_frame_equal(_book(stored, market_time), _book(emitted, market_time))
         else:
-            # What a provider said since it was asked last is not there yet.
-            every = getattr(source.feed, "every", timedelta())
-            news = journalled_rows(source, journal).filter(
-                pl.col("received_at") > frozen_at - every - timedelta(seconds=RECOVERY_SECONDS)
-            )
-            stale = found.stale.join(news, on=source.key, how="anti", nulls_equal=True)
+            stale = overdue(source, journal, found.stale, by=settled_by)
             assert stale.is_empty(), (name, stale)
         if name in NEVER_OVERWRITTEN:
             assert found.lost.is_empty(), (name, found.lost)

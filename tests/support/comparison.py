@@ -1,6 +1,7 @@
 """Holds a warehouse against the simulator's journal: what was lost, invented, or stored twice."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -49,6 +50,18 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
         invented=missing(stored, emitted),
         doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
     )
+
+
+def overdue(
+    source: MarketSource, journal: Journal, stale: pl.DataFrame, *, by: datetime
+) -> pl.DataFrame:
+    """Return those of the stale keys of which nothing was said in the last poll before an instant.
+
+    What a provider said since it was asked last is not there yet.
+    """
+    every = getattr(source.feed, "every", timedelta())
+    news = journalled_rows(source, journal).filter(pl.col("received_at") > by - every)
+    return stale.join(news, on=source.key, how="anti", nulls_equal=True)
 
 
 def _since_the_first_window(
