@@ -5,6 +5,7 @@ stream and offset are whose is the business of `ledger`; what doesn't fit goes b
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
@@ -36,11 +37,11 @@ class StreamRefusedError(Exception):
 
 
 class Appends:
-    """The streams that this process appends to, each over a connection that stays open."""
+    """The streams that this process appends to, the busiest over connections that stay open."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._connections: dict[str, _Connection] = {}
+        self._connections: OrderedDict[str, _Connection] = OrderedDict()
 
     def new_stream(self, table: bigquery.TableReference) -> str:
         """Make a stream whose rows can be read as soon as they were accepted; return its name."""
@@ -84,16 +85,24 @@ class Appends:
             self._drop(stream)
 
     def _send(self, stream: str, request: types.AppendRowsRequest, **_: object) -> None:
-        connection = self._connections.get(stream)
-        if connection is None or not connection.is_open:
-            connection = self._connections[stream] = _Connection(self._clients, stream)
         try:
-            connection.send(request)
+            self._connected(stream).send(request)
         except exceptions.AlreadyExists:
             raise
         except Exception:
             self._drop(stream)
             raise
+
+    def _connected(self, stream: str) -> "_Connection":
+        """Return a stream's connection; for a new one, that which has idled longest gives way."""
+        connection = self._connections.get(stream)
+        if connection is None or not connection.is_open:
+            self._drop(stream)
+            if len(self._connections) >= self._clients.append_connections:
+                self._drop(next(iter(self._connections)))
+            connection = self._connections[stream] = _Connection(self._clients, stream)
+        self._connections.move_to_end(stream)
+        return connection
 
     def _drop(self, stream: str) -> None:
         if connection := self._connections.pop(stream, None):

@@ -305,11 +305,11 @@ class Ledger:
         since = "TRUE"
         if self._read_at is not None:
             since = f"written_at >= TIMESTAMP '{(self._newest - _CLOCKS_DIFFER).isoformat()}'"
-        began_at = time.monotonic()
         for record in _records(self._read(since)):
             self._standings[record.table_name] = self._of(record.table_name).after(record)
             self._newest = max(self._newest, record.written_at)
-        self._read_at = began_at
+        # From its end on: were a slow read old as soon as it is there, each question would read.
+        self._read_at = time.monotonic()
 
     def _read(self, restriction: str) -> pl.DataFrame:
         read = batches(self._clients, self._table, columns=list(_DTYPES), restriction=restriction)

@@ -294,3 +294,16 @@ def wait_until_settled(warehouse: Any) -> int:
             time.sleep(0.1)
         else:
             return start + 1
+
+
+def test_more_tables_than_the_service_holds_calls_open(
+    open_one: Callable[[], BigQueryWarehouse],
+) -> None:
+    """The emulator has 16 threads, and two streams a table each would keep one."""
+    warehouse = open_one()
+    tables = [changed(TABLE, name=f"{TABLE.name}_{number}") for number in range(9)]
+    for start, stop in ((0, 5), (5, 9)):
+        for table in tables:
+            assert warehouse.commit(table, rows(table, start, stop), start=start, stop=stop)
+    for table in tables:
+        assert warehouse.scan(table).collect().height == rows(table, 0, 9).height
