@@ -5,6 +5,7 @@ the journal says was shown.
 """
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from energy_platform.market_clock import MarketClock
 from energy_platform.simulator.journal import Row
 from energy_platform.simulator.world import World
 
+_OVERDUE_AT_ONCE: Final = 30
 _INSTANT_SUFFIXES: Final = ("_start", "_end", "_at")
 
 
@@ -71,14 +73,16 @@ async def beats(
     """Yield the market's beats as they are due: now, then each whole multiple of `every`.
 
     With `after`, the beats after that instant instead, those missed included: what happens at a
-    beat depends on the beat alone, so a restarted provider makes up for them.
+    beat depends on the beat alone, so a restarted provider makes up for them. Overdue ones come
+    some at a time: one for each turn of the loop would be too few in a fast market.
     """
     seconds = every.total_seconds()
     beat = clock.now() if after is None else _next_beat(after, seconds)
-    while True:
+    for number in itertools.count(1):
         await clock.sleep_until(beat)
         yield beat
-        await asyncio.sleep(0)
+        if number % _OVERDUE_AT_ONCE == 0:
+            await asyncio.sleep(0)
         beat = _next_beat(beat, seconds)
 
 

@@ -7,6 +7,7 @@ simulator's own and stand for no market.
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,6 +22,10 @@ from energy_platform.simulator.world import CLOCK_NAME, SimulatedProvider, World
 
 HOST = "127.0.0.1"
 _THREADS = 32
+_SWITCH_SECONDS = 0.0005
+"""How long a thread of the FTP or AWS servers may keep the loop waiting, each time it has waited for
+a socket; by default ten times as long.
+"""
 
 
 def control_routes(world: World) -> list[Route]:
@@ -95,6 +100,7 @@ async def running(
 
 async def serve(world: World) -> None:
     """Run a world until SIGINT or SIGTERM."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with running(world):
