@@ -23,8 +23,8 @@ from energy_platform.simulator.world import CLOCK_NAME, SimulatedProvider, World
 HOST = "127.0.0.1"
 _THREADS = 32
 _SWITCH_SECONDS = 0.0005
-"""How long a thread of the FTP or AWS servers may keep the loop waiting, each time it has waited for
-a socket; by default ten times as long.
+"""How long a thread of the FTP or AWS servers may keep the loop waiting, each time that it comes
+back from a socket; by default ten times as long.
 """
 
 
