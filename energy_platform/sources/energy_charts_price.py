@@ -59,6 +59,7 @@ ENERGY_CHARTS_PRICE = MarketSource(
         requests=requests,
         every=timedelta(seconds=30),
         span=timedelta(days=7),
+        overlap=timedelta(hours=1),  # yesterday's corrections may appear after midnight
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=31),
         absent=frozenset({HTTPStatus.NOT_FOUND}),

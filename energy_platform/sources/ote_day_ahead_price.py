@@ -66,6 +66,7 @@ OTE_DAY_AHEAD_PRICE = MarketSource(
         requests=requests,
         every=timedelta(seconds=30),
         span=timedelta(days=7),
+        overlap=timedelta(hours=1),  # yesterday's corrections may appear after midnight
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
     ),
