@@ -10,6 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
@@ -198,7 +199,7 @@ def _element(element: etree._Element, random: Random) -> tuple[str, bool]:
         element.tag = f"{{{name.namespace or ''}}}{_other_name(name.localname, random)}"
     elif what == "repeat" and parent is not None:
         for _ in range(random.choice((1, 2, 50))):
-            parent.insert(parent.index(element), etree.fromstring(etree.tostring(element)))
+            parent.insert(parent.index(element), deepcopy(element))
     elif what == "add":
         etree.SubElement(element, "unheard").text = "1"
     elif what == "namespace":
