@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import polars as pl
 
@@ -9,6 +10,11 @@ from energy_platform.history import latest_revision, new_revisions
 from energy_platform.market_rows import PROVENANCE_COLUMNS
 from energy_platform.market_source import MarketSource
 from energy_platform.simulator.journal import Journal
+
+REPLACED: Final = {"entsoe_outage": ("outage_id", "revision_number")}
+"""Sources that show of each thing, by its name, only the revision of the highest number: of those
+that came and went between two looks nobody can tell.
+"""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Comparison:
         journalled: How many rows were emitted.
         stored: How many rows the warehouse holds.
         lost: Emitted, and not in the warehouse.
-        stale: Keys whose newest emitted values are not the warehouse's latest.
+        stale: Keys whose newest emitted values are not the warehouse's latest; without those of
+            revisions that a later one has replaced, which is there.
         invented: In the warehouse, and never emitted.
         doubled: Stored though they say nothing that the row before did not say.
     """
@@ -42,14 +49,25 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
         return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
 
     asked_for = _since_the_first_window(source, emitted, stored)
+    stale = missing(_latest(source, asked_for), _latest(source, stored))
     return Comparison(
         journalled=emitted.height,
         stored=stored.height,
         lost=missing(asked_for, stored),
-        stale=missing(_latest(source, asked_for), _latest(source, stored)),
+        stale=_not_replaced(source, stale, stored),
         invented=missing(stored, emitted),
         doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
     )
+
+
+def _not_replaced(source: MarketSource, stale: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    if source.name not in REPLACED:
+        return stale
+    thing, number = REPLACED[source.name]
+    highest = stored.group_by(thing).agg(highest=pl.col(number).max())
+    seen = stale.join(highest, on=thing, how="left")
+    is_replaced = (pl.col(number) < pl.col("highest")).fill_null(value=False)
+    return seen.filter(~is_replaced).drop("highest")
 
 
 def overdue(
