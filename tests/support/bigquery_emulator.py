@@ -1,25 +1,30 @@
 """Starts local-bigquery, run by its own Python: `python bigquery_emulator.py <its arguments>`.
 
-It looks whether an offset of a stream is free and then appends, and two callers at once may both
-find it free. BigQuery takes each offset once, which is what is tested; so one goes after the other
-here. It ends with the process that started it, also where that was killed.
+It looks whether an offset of a stream is free and then appends, and whether there is a table and
+then makes it; two callers at once may both go on. BigQuery takes each offset once, and tells the
+second that the table is there, which is what is tested; so one goes after the other here. It ends
+with the process that started it, also where that was killed.
 """
 
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from local_bigquery import cli
+from local_bigquery.catalog import tables
 from local_bigquery.grpc import write
 
-_one_at_a_time = threading.Lock()
-_append = write._append
+_one_at_a_time = threading.RLock()
 
 
-def _append_in_turn(*arguments: Any) -> Any:
-    with _one_at_a_time:
-        return _append(*arguments)
+def _in_turn(call: Callable[..., Any]) -> Callable[..., Any]:
+    def taken(*arguments: Any) -> Any:
+        with _one_at_a_time:
+            return call(*arguments)
+
+    return taken
 
 
 def _end_with(parent: int) -> None:
@@ -30,5 +35,6 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    write._append = _append_in_turn
+    write._append = _in_turn(write._append)
+    tables.create = _in_turn(tables.create)
     cli.main()

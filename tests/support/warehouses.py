@@ -134,10 +134,11 @@ def go(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def wait_for(process: subprocess.Popen[str]) -> None:
-    """Wait until a process has done its work."""
-    process.communicate(timeout=100)
-    assert process.returncode == 0
+def wait_for(*processes: subprocess.Popen[str]) -> None:
+    """Wait until processes have done their work."""
+    for process in processes:
+        process.communicate(timeout=100)
+    assert {process.returncode for process in processes} == {0}
 
 
 def _main(place: str, name: str, stop: int) -> None:

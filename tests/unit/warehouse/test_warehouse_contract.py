@@ -437,8 +437,7 @@ def test_processes_that_race_land_each_batch_once(
     writers = [place.start_writer(table, stop=stop) for _ in range(2)]
     for writer in writers:
         go(writer)
-    for writer in writers:
-        wait_for(writer)
+    wait_for(*writers)
     assert_frame_equal(stored(warehouse, table), rows(table, 0, stop))
     assert warehouse.position(table) == Position(offset=stop)
 
