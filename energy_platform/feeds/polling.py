@@ -199,6 +199,13 @@ class PollingFeed(ABC, Generic[RequestT]):
         start = now - self.span if reached is None else min(reached, now) - self.overlap
         return start, min(start + self.span, now + self.ahead)
 
+    def _next_window(self, progress: Progress, now: datetime) -> tuple[datetime, datetime]:
+        """Return the window to ask for; failures hold the very first one back as any other."""
+        start, end = self.window(progress.reached, now)
+        if progress.reached is None:
+            progress.reached = start + self.overlap
+        return start, end
+
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
         """Ask for one window and land what it brings; say whether the feed has caught up.
 
@@ -207,7 +214,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         add no row.
         """
         now = session.now()
-        start, end = self.window(progress.reached, now)
+        start, end = self._next_window(progress, now)
         requests = self.requests(start, end)
         marks = {
             request.key: progress.marks[request.key]
