@@ -171,7 +171,6 @@ class FtpFeed:
         """Carry files until cancelled; see `Feed.run`."""
         without_end: Counter[tuple[str, Revision]] = Counter()
         while True:
-            _heed_cancellation()
             await session.turn(self.provider)
             try:
                 async with self._connected(session) as client:
@@ -179,6 +178,7 @@ class FtpFeed:
                     await self._poll(session, client, without_end)
             except _ERRORS as error:
                 raise FeedError(f"{self.url}: {_said(error)}") from error
+            _heed_cancellation()
             await asyncio.sleep(session.wall_seconds(self.every))
 
     @property
