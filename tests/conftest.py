@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import stamina
 
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.stores import micro_batches
@@ -42,6 +43,13 @@ def example_known(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     add_source_module(tmp_path / "sources", "example_price", EXAMPLE_MODULE, monkeypatch)
     yield
     sys.modules.pop("energy_platform.sources.example_price", None)
+
+
+@pytest.fixture
+def without_waiting() -> Iterator[None]:
+    """Let what is tried again be tried at once, ten times at most."""
+    with stamina.set_testing(True, attempts=10, cap=True):
+        yield
 
 
 @pytest.fixture

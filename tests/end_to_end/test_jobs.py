@@ -41,15 +41,10 @@ def run(platform: RunningPlatform, job: str, config: Mapping[str, Any]) -> None:
     ).values()
     assert told["__typename"] == "LaunchRunSuccess", told
 
-    def status() -> str:
-        run_id = told["run"]["id"]
-        answer = platform.query(
-            f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}'
-        )
-        return str(answer["runOrError"]["status"])
-
-    wait_for(f"end of {job}", lambda: status() in {"SUCCESS", "FAILURE", "CANCELED"}, RUN_SECONDS)
-    assert status() == "SUCCESS"
+    run_id = told["run"]["id"]
+    over = {"SUCCESS", "FAILURE", "CANCELED"}
+    wait_for(f"end of {job}", lambda: platform.run_status(run_id) in over, RUN_SECONDS)
+    assert platform.run_status(run_id) == "SUCCESS"
 
 
 def test_a_backfill_brings_the_past(platform: RunningPlatform) -> None:

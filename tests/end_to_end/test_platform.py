@@ -162,12 +162,6 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
     address = psutil.Process(platform.pid("broker")).cmdline()[0]
     broker = Redis(port=int(address.rpartition(":")[2]), decode_responses=True)
 
-    def status(run_id: str) -> str:
-        answer = platform.query(
-            f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}'
-        )
-        return str(answer["runOrError"]["status"])
-
     def kill_in_mid_run() -> set[str]:
         """Kill both workers while a run beats; return the runs that were under way."""
         pids = [platform.pid(name) for name in ("worker-1", "worker-2")]
@@ -178,7 +172,7 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         runs = {str(key).rpartition(":")[2] for key in beating}
-        return {run_id for run_id in runs if status(run_id) == "STARTED"}
+        return {run_id for run_id in runs if platform.run_status(run_id) == "STARTED"}
 
     # A run may have come to its end between the look and the blow.
     caught: set[str] = set()
@@ -187,7 +181,11 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
             break
         wait_until_everything_fast_has_moved(platform)
     assert caught
-    wait_for("end", lambda: all(status(run_id) == "FAILURE" for run_id in caught), FREED_SECONDS)
+    wait_for(
+        "end",
+        lambda: all(platform.run_status(run_id) == "FAILURE" for run_id in caught),
+        FREED_SECONDS,
+    )
     wait_until_everything_fast_has_moved(platform)
 
 

@@ -102,6 +102,11 @@ class RunningPlatform:
         assert "errors" not in answers[0], answers[0]
         return answers[0]["data"]
 
+    def run_status(self, run_id: str) -> str:
+        """Return how Dagster says that a run is, e.g. `STARTED`."""
+        asked = f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}'
+        return str(self.query(asked)["runOrError"]["status"])
+
     def stored(self, source: MarketSource) -> pl.DataFrame:
         return self.batches.warehouse.scan(market_table(source)).collect()
 

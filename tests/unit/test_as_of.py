@@ -231,7 +231,7 @@ def sayings(rows: Sequence[Row], source: MarketSource) -> list[str]:
     return sorted(" ".join(str(row[name]) for name in sorted(said_by(source))) for row in rows)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     source=st.sampled_from([PRICES, NUMBERED, WIND]),
     said=messages,

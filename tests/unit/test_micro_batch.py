@@ -4,14 +4,12 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -183,13 +181,7 @@ def test_a_killed_batch_may_be_run_again_in_smaller_ones(tmp_path: Path) -> None
     assert_same(batches, undisturbed)
 
 
-@pytest.fixture
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=10, cap=True):
-        yield
-
-
-@pytest.mark.usefixtures("_without_waiting")
+@pytest.mark.usefixtures("without_waiting")
 def test_a_conflict_is_tried_again_and_a_lasting_one_is_told(batches: MicroBatches) -> None:
     land(batches, [quote(50.0)])
     with pytest.raises(CommitConflictError):

@@ -3,13 +3,12 @@
 What a fix brings back out of quarantine is in `test_redrive`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
-import stamina
 from polars.testing import assert_frame_equal
 
 from energy_platform.market_source import MarketSource
@@ -44,12 +43,6 @@ from tests.support.stores import (
 @pytest.fixture
 def batches(tmp_path: Path) -> MicroBatches:
     return batches_in(tmp_path)
-
-
-@pytest.fixture
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=10, cap=True):
-        yield
 
 
 def doubled_prices(source: MarketSource) -> MarketSource:
@@ -149,7 +142,7 @@ def test_a_replay_fills_the_hot_copy_for_its_days_only(batches: MicroBatches) ->
     assert prices(stored(batches)) == [1.0]
 
 
-@pytest.mark.usefixtures("_without_waiting")
+@pytest.mark.usefixtures("without_waiting")
 def test_a_replay_lets_running_batches_go_first(batches: MicroBatches) -> None:
     land(batches, [quote(50.0), example_message(GARBAGE)])
     batches.run(EXAMPLE)
