@@ -145,7 +145,7 @@ def test_a_webhook_that_hangs_is_given_up_in_time(
     tell(book, url, "a is late")
     began = datetime.now(UTC)
     assert send_all(book, url) == [False]
-    assert datetime.now(UTC) - began < timedelta(seconds=5)
+    assert datetime.now(UTC) - began < timedelta(seconds=30)
 
 
 def test_one_address_does_not_wait_for_another(home: Path, webhook: Webhook) -> None:

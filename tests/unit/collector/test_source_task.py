@@ -218,7 +218,7 @@ async def test_a_landing_zone_that_fails_while_a_fenced_feed_waits_does_not_end_
 
     monkeypatch.setattr(LandingLog, "end_offset", fails)
     async with running(example(feed), settings, zone):
-        await asyncio.wait_for(again.wait(), 10)
+        await asyncio.wait_for(again.wait(), 60)
 
 
 async def test_a_landing_ends_a_row_of_failures(
@@ -475,4 +475,4 @@ async def test_a_source_whose_task_breaks_ends_the_collector(
 
     monkeypatch.setattr(SourceTask, "run", breaks)
     with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="a fault of ours")):
-        await asyncio.wait_for(collect(settings, [EXAMPLE]), 10)
+        await asyncio.wait_for(collect(settings, [EXAMPLE]), 60)
