@@ -101,7 +101,7 @@ def _wait_for_answer(url: str) -> None:
     deadline = time.monotonic() + UP_SECONDS
     while True:
         try:
-            httpx.get(url).raise_for_status()
+            httpx.get(url, timeout=60).raise_for_status()
         except httpx.TransportError:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -153,7 +153,7 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
     assert "another writer" not in log
     assert "too many requests" not in log
 
-    httpx.post(f"http://127.0.0.1:{market.http_port}/control/freeze").raise_for_status()
+    httpx.post(f"http://127.0.0.1:{market.http_port}/control/freeze", timeout=60).raise_for_status()
     settings = Settings(home=market.home)
     journal = Journal(market.home / "simulator" / "journal")
     for source in (market_source(PRICE), market_source(FREQUENCY)):

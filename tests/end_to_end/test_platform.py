@@ -129,6 +129,7 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
         httpx.post(
             f"http://127.0.0.1:{port}/control/faults",
             json={"source": "nord_pool_intraday_trade", "kind": kind},
+            timeout=60,
         ).raise_for_status()
 
     def trades() -> SourceStatus:

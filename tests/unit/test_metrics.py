@@ -42,7 +42,7 @@ def address(looks: Looks) -> Iterator[str]:
 
 def scraped(address: str) -> dict[tuple[str, str], float]:
     """Return every sample by its name and what it is of."""
-    text = httpx.get(address).raise_for_status().text
+    text = httpx.get(address, timeout=60).raise_for_status().text
     return {
         (sample.name, sample.labels.get("source") or sample.labels["process"]): sample.value
         for family in text_string_to_metric_families(text)

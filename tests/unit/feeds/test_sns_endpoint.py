@@ -100,7 +100,7 @@ async def a_stage(
 
 
 async def reachable(url: str) -> None:
-    async with asyncio.timeout(60), httpx.AsyncClient() as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(timeout=60) as client:
         while True:
             try:
                 assert (await client.get(url)).status_code == 405
@@ -216,7 +216,7 @@ async def test_a_message_out_of_time_is_refused(tmp_path: Path, age: timedelta) 
     ],
 )
 async def test_garbage_is_refused(tmp_path: Path, body: bytes, status: int) -> None:
-    async with a_stage(tmp_path) as stage, httpx.AsyncClient() as client:
+    async with a_stage(tmp_path) as stage, httpx.AsyncClient(timeout=60) as client:
         headers = {"x-amz-sns-rawdelivery": "true"}
         assert (await client.post(stage.url, content=body, headers=headers)).status_code == status
     assert stage.session.landed == []

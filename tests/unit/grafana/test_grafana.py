@@ -152,7 +152,10 @@ def write_metrics(process: InfluxProcess) -> None:
             for seconds in (1_800_000_000, 1_800_000_060):
                 line = f"energy_platform{tags} {sample.name}={sample.value} {seconds}"
                 answer = httpx.post(
-                    f"{process.url}/write", params={"db": "energy", "precision": "s"}, content=line
+                    f"{process.url}/write",
+                    params={"db": "energy", "precision": "s"},
+                    content=line,
+                    timeout=60,
                 )
                 assert answer.status_code == 204, answer.text
 

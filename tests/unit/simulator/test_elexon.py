@@ -33,7 +33,7 @@ AFTER_THE_SHORT_DAY = datetime(2026, 3, 30, 6, tzinfo=UTC)
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{world.ports.http}/elexon/bmrs/api/v1"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base) as client:
+    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("elexon_frequency")):
             await asyncio.sleep(0.01)
         yield client

@@ -34,7 +34,7 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{world.ports.http}/entsog/api/v1"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base) as client:
+    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("entsog_flow")):
             await asyncio.sleep(0.01)
         yield client

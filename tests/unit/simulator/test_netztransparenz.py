@@ -36,7 +36,7 @@ PRICE = "NrvSaldo/reBAP/Qualitaetsgesichert"
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{world.ports.http}/netztransparenz"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base) as client:
+    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions(SOURCE.name)):
             await asyncio.sleep(0.01)
         yield client

@@ -179,7 +179,11 @@ async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path
 async def test_the_bucket_is_public_and_speaks_ranges(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_session(world, SOURCE.name)
-    async with server.running(world, [PROVIDER]), carrying(session), httpx.AsyncClient() as client:
+    async with (
+        server.running(world, [PROVIDER]),
+        carrying(session),
+        httpx.AsyncClient(timeout=60) as client,
+    ):
         await until(lambda: session.landed)
         url = session.address(
             f"https://noaa-gfs-bdp-pds.s3.amazonaws.com/{session.landed[0].context['key']}"

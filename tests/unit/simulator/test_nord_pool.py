@@ -40,7 +40,7 @@ LOGIN = {"grant_type": "password", "scope": "global", "username": "trader", "pas
 
 
 async def a_token(world: World, **form: str) -> httpx.Response:
-    async with httpx.AsyncClient(auth=("client", "secret")) as http:
+    async with httpx.AsyncClient(auth=("client", "secret"), timeout=60) as http:
         url = f"http://127.0.0.1:{world.ports.http}/nord_pool/connect/token"
         return await http.post(url, data={**LOGIN, **form})
 
@@ -100,7 +100,7 @@ async def test_a_token_is_a_jwt_that_ends(tmp_path: Path) -> None:
     async with running(world, [PROVIDER]):
         reply = await a_token(world)
         assert (await a_token(world, grant_type="client_credentials")).status_code == 400
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             nameless = await http.post(str(reply.request.url), data=LOGIN)
     assert nameless.status_code == 400
     _, claims, _ = reply.json()["access_token"].split(".")

@@ -29,7 +29,7 @@ IN_THE_SHORT_WEEK = datetime(2025, 3, 28, 12, tzinfo=UTC)
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{world.ports.http}/smard/app/chart_data"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base) as client:
+    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("smard_price")):
             await asyncio.sleep(0.01)
         yield client
