@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import FieldType, instant, records
 from energy_platform.provider import Provider
 
@@ -63,9 +63,12 @@ def values_by_unit(body: bytes) -> pl.DataFrame:
     UTC; one that doesn't say its offset from UTC is null. Empty texts are null.
 
     Raises:
-        ParseError: The reply is of another form.
+        ParseError: The reply is of another form, or none of its records has a value's field.
     """
-    found = records(body, _FIELDS, path=("operationalData",)).drop_nulls("value")
+    found = records(body, _FIELDS, path=("operationalData",))
+    if not found.is_empty() and b'"value"' not in body:
+        raise ParseError("no record has a field 'value'")
+    found = found.drop_nulls("value")
     texts = [name for name, dtype in _FIELDS.items() if dtype == pl.String]
     stripped = found.with_columns(pl.col(texts).str.strip_chars().replace("", None))
     unit = pl.col("unit").str.replace("³", "3", literal=True)

@@ -33,18 +33,10 @@ from tests.support.testcases import case_messages
 TESTCASES: Final = Path(__file__).parent.parent / "testcases"
 ASKED: Final = int(os.environ.get("MUTATED_PAYLOADS", "0"))
 """How many cases of each source, whatever it takes; 0 for an ordinary run."""
-QUICK_CASES: Final = 300
-FEWEST_CASES: Final = 40
-QUICK_SECONDS: Final = 1.0
-"""Of this process's CPU, which no neighbour takes away; and ten times as long at most."""
+QUICK_CASES: Final = 200
 LONGEST_SECONDS: Final = 20.0
 """Of CPU, that one payload may keep a parser; one that hangs ends by the test's own time-out."""
 NIGHTLY_SECONDS: Final = 4 * 3600
-
-
-def spent() -> tuple[float, float]:
-    """Return the seconds of CPU that this process has used, and those of the clock on the wall."""
-    return time.process_time(), time.monotonic()
 
 
 @dataclass(slots=True)
@@ -56,14 +48,6 @@ class Tally:
     quarantined: int = 0
     refused: int = 0
     empty: int = 0
-    failed: bool = False
-    began: tuple[float, float] = field(default_factory=spent)
-
-    def is_over(self) -> bool:
-        """Say whether an ordinary run has spent its time; never while a failure is looked into."""
-        used, passed = (now - then for now, then in zip(spent(), self.began, strict=True))
-        is_spent = used > QUICK_SECONDS or passed > 10 * QUICK_SECONDS
-        return is_spent and self.cases >= FEWEST_CASES and not ASKED and not self.failed
 
     def add(self, checked: CheckedRows) -> None:
         self.cases += 1
@@ -113,21 +97,15 @@ def test_a_mutated_payload_gives_rows_or_quarantine_or_a_clear_error(name: str) 
     def survives(seed: Seed, random: Random) -> None:
         number = random.randrange(len(seed.messages))
         change = mutated(seed.messages[number].body, random)
-        if tally.is_over():
-            return
         hypothesis.note(f"{seed.case}, payload {number}, {change.what}: {change.body[:2000]!r}")
-        try:
-            tally.add(outcome_of(source, seed, number, change))
-        except BaseException:
-            tally.failed = True
-            raise
+        tally.add(outcome_of(source, seed, number, change))
 
     survives()
     print(  # noqa: T201 (the report of a nightly run)
         f"{name}: {tally.cases} mutated payloads gave {tally.rows} rows, {tally.quarantined} "
         f"quarantined, of which {tally.refused} payloads refused; {tally.empty} were empty"
     )
-    assert tally.cases >= (ASKED or FEWEST_CASES)
+    assert tally.cases >= (ASKED or QUICK_CASES)
     assert tally.refused, "none was refused: were they mutated at all?"
 
 
@@ -140,11 +118,10 @@ def outcome_of(source: MarketSource, seed: Seed, number: int, change: Mutation) 
     seconds = time.process_time() - began
     assert seconds < LONGEST_SECONDS, f"it took {seconds:.1f} s"
     assert dict(checked.rows.schema) == source.dtypes
-    if not checked.rows.is_empty():
-        source.schema.validate(checked.rows, lazy=True)
     assert checked.quarantined["reason"].str.len_chars().min() != 0, "a reason is missing"
     assert_nothing_vanished(source, seed, number, change, checked)
     if len(change.body) % 4 == 0:
+        source.schema.validate(checked.rows, lazy=True)
         again = check_messages(source, messages)
         assert_frame_equal(again.rows, checked.rows)
         assert_frame_equal(again.quarantined, checked.quarantined)
