@@ -19,6 +19,7 @@
         'entsoe_load': {'key': ['bidding_zone', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
         'entsoe_load_forecast': {'key': ['bidding_zone', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
         'entsoe_outage': {'key': ['outage_id', 'revision_number', 'time_series', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
+        'entsoe_scheduled_exchange': {'key': ['from_zone', 'to_zone', 'contract', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
         'entsoe_wind_solar_forecast': {'key': ['bidding_zone', 'production_type', 'forecast', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
         'entsog_flow': {'key': ['indicator', 'period_type', 'operator_key', 'point_key', 'direction', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},
         'gme_day_ahead_price': {'key': ['market', 'bidding_zone', 'market_time_unit', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},

@@ -12,11 +12,14 @@ from typing import Final
 from energy_platform.errors import FeedError
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
-from energy_platform.formats.entsoe_codes import BIDDING_ZONES
+from energy_platform.formats.entsoe_codes import AREAS, BIDDING_ZONES, BORDERS
 from energy_platform.formats.entsoe_outage import LAST_OFFSET, PAGE, document_count
 
 URL: Final = "https://web-api.tp.entsoe.eu/api"
 TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
+
+DIRECTION: Final = {"from": "out_Domain.mRID", "to": "in_Domain.mRID"}
+"""Where the areas are said that power leaves and enters."""
 
 entsoe_feed = partial(
     RestFeed,
@@ -33,6 +36,17 @@ def each_zone(asked: Mapping[str, str], *domains: str) -> list[RestRequest]:
     return [
         RestRequest(url=URL, params={**asked, **dict.fromkeys(domains, zone)})
         for zone in BIDDING_ZONES.values()
+    ]
+
+
+def each_direction(asked: Mapping[str, str]) -> list[RestRequest]:
+    """Return one request per border and direction."""
+    directions = [way for border in BORDERS for way in (border, border[::-1])]
+    return [
+        RestRequest(
+            url=URL, params={**asked, "out_Domain": AREAS[out_of], "in_Domain": AREAS[into]}
+        )
+        for out_of, into in directions
     ]
 
 

@@ -8,14 +8,13 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe
-from energy_platform.formats.entsoe_codes import AREAS, BORDERS, area
+from energy_platform.formats.entsoe_codes import area
 from energy_platform.market_rows import DeliveryRows
 from energy_platform.market_source import MarketGroup, MarketSource, each_message
 from energy_platform.raw_message import RawMessage
-from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed
+from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, entsoe_feed
 
 _FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
-_COLUMNS = {"from": "out_Domain.mRID", "to": "in_Domain.mRID"}
 
 
 class CrossBorderFlow(DeliveryRows):
@@ -29,20 +28,13 @@ class CrossBorderFlow(DeliveryRows):
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for the hours of the window, one request per border and direction."""
-    asked = {"documentType": "A11", **entsoe.window(start, end)}
-    directions = [way for border in BORDERS for way in (border, border[::-1])]
-    return [
-        RestRequest(
-            url=URL, params={**asked, "out_Domain": AREAS[out_of], "in_Domain": AREAS[into]}
-        )
-        for out_of, into in directions
-    ]
+    return each_direction({"documentType": "A11", **entsoe.window(start, end)})
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per market time unit."""
-    return entsoe.points(message.body, _FLOW, _COLUMNS).select(
+    return entsoe.points(message.body, _FLOW, DIRECTION).select(
         *("delivery_start", "delivery_end", "resolution"),
         from_zone=area("from"),
         to_zone=area("to"),

@@ -211,6 +211,11 @@ def _grid() -> Iterator[Landing]:
                 flow_mw=pl.when(from_zone="AT").then(120.0).otherwise(pl.col("n") * 10)
             ).drop("n"),
         )
+        schedules = flows.with_columns(
+            contract=pl.lit("Total"),
+            exchange_mw=pl.when(from_zone="AT").then(0.0).otherwise(pl.col("n") * 8),
+        ).drop("n")
+        yield Landing("entsoe_scheduled_exchange", start - 9 * _HOUR, schedules)
         exchange = periods(start, end, _HOUR).join(
             pl.DataFrame({"border": ["AT_DE", "DE_AT", "ALBE_ALDE"]}), how="cross"
         )

@@ -246,11 +246,7 @@ def _table(body: bytes, random: Random) -> Mutation:
 
 def _zip(body: bytes, random: Random) -> Mutation:
     """Change a member and pack it again, so that its checksum holds; or the archive's directory."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            members = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
-        return _bytes(body, random)
+    members = _members(body)
     if not members:
         return _bytes(body, random)
     at = random.randrange(len(members))
@@ -274,6 +270,15 @@ def _zip(body: bytes, random: Random) -> Mutation:
         for each, inside_it in members:
             archive.writestr(zipfile.ZipInfo(each or "nameless"), inside_it)
     return Mutation(f"ZIP: {what}", packed.getvalue(), garbled)
+
+
+def _members(body: bytes) -> list[tuple[str, bytes]]:
+    """Return the names and contents of an archive; none if it is no archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return [(info.filename, archive.read(info)) for info in archive.infolist()]
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError):
+        return []
 
 
 def _grib(body: bytes, random: Random) -> Mutation:
@@ -375,6 +380,8 @@ def _json_leaves(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def data_lines(body: bytes) -> int:
-    """Return how many lines of a text table say something."""
+    """Return how many lines of a text table, or of those in an archive, say something."""
+    if members := _members(body):
+        return sum(data_lines(content) for _, content in members)
     rows = csv.reader(body.decode("latin-1").replace("\x00", "").splitlines(), delimiter=";")
     return sum(any(field.strip() for field in row) for row in rows)

@@ -36,6 +36,7 @@ SOURCES = [
     "entsoe_generation",
     "entsoe_wind_solar_forecast",
     "entsoe_cross_border_flow",
+    "entsoe_scheduled_exchange",
     "entsoe_outage",
 ]
 
@@ -60,7 +61,7 @@ def rows_of(source: MarketSource, session: MemorySession) -> pl.DataFrame:
     return checked.rows
 
 
-@pytest.mark.timeout(300)  # seven sources, 740 requests
+@pytest.mark.timeout(300)  # eight sources, 950 requests
 async def test_what_arrives_is_what_the_journal_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

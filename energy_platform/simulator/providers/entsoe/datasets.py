@@ -70,6 +70,10 @@ _THERMAL_TYPES: Final = (
 _HYDRO_TYPES: Final = ("B04", "B10", "B11", "B12", "B17", "B19", "B20")
 _WIND_AND_SOLAR: Final = ("B16", "B18", "B19")
 
+_CONTRACT: Final = "contract_MarketAgreement.Type"
+_TOTAL: Final = "A05"
+_MEGAWATTS: Final = {"quantity_Measure_Unit.name": "MAW"}
+
 Params = Mapping[str, str]
 
 
@@ -322,17 +326,12 @@ def wind_solar_forecast(world: World) -> Dataset:
 
 def cross_border_flow(world: World) -> Dataset:
     """Return physical flows, each direction for itself: hour by hour, some by the quarter."""
-    ways = [way for border in BORDERS for way in (border, border[::-1])]
 
     def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
         return Timeline(
             world=world,
             source="entsoe_cross_border_flow",
-            series=[
-                {"from": out_of, "to": into}
-                for out_of, into in ways
-                if ("DE-LU" in (out_of, into)) is by_quarter
-            ],
+            series=_ways(by_quarter=by_quarter),
             values=lambda _: {"value": Values(mean=150, daily=300, noise=900, lowest=0)},
             resolution=step,
             schedule=after_each(step + _HOUR),
@@ -350,17 +349,69 @@ def cross_border_flow(world: World) -> Dataset:
         form=PUBLICATION,
         type="A11",
         timelines=[timeline(_HOUR, by_quarter=False), timeline(_QUARTER, by_quarter=True)],
-        wanted=lambda params: {
-            "from": _area(params, "out_Domain"),
-            "to": _area(params, "in_Domain"),
-        },
+        wanted=_way,
+        head=lambda columns: _lines({"businessType": "A66", **_domains(columns), **_MEGAWATTS}),
+    )
+
+
+def scheduled_exchange(world: World) -> Dataset:
+    """Return what is scheduled in all: in the afternoon of the day before, some of it changed."""
+
+    def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
+        return Timeline(
+            world=world,
+            source="entsoe_scheduled_exchange",
+            series=_ways(by_quarter=by_quarter),
+            values=lambda _: {"value": Values(mean=0, daily=400, noise=900, lowest=0)},
+            resolution=step,
+            schedule=day_before(time(15, 30), MARKET_TIME),
+            reach=timedelta(hours=40),
+            history=_BACK - timedelta(hours=40),
+            first_slot=_market_day(2 * _DAY),
+            corrections=Corrections(share=0.1, after=4 * _HOUR),
+            rows=lambda stated: last_statements(stated).select(
+                **_delivery(step),
+                from_zone="from",
+                to_zone="to",
+                contract=pl.lit("Total"),
+                exchange_mw="value",
+            ),
+        )
+
+    return Dataset(
+        source="entsoe_scheduled_exchange",
+        form=PUBLICATION,
+        type="A09",
+        timelines=[timeline(_HOUR, by_quarter=False), timeline(_QUARTER, by_quarter=True)],
+        wanted=lambda params: _way(params) if params[_CONTRACT] == _TOTAL else {"from": ""},
         head=lambda columns: _lines({
-            "businessType": "A66",
-            "in_Domain.mRID": AREAS[str(columns["to"])],
-            "out_Domain.mRID": AREAS[str(columns["from"])],
-            "quantity_Measure_Unit.name": "MAW",
+            "businessType": "A06",
+            **_domains(columns),
+            "contract_MarketAgreement.type": _TOTAL,
+            **_MEGAWATTS,
         }),
     )  # fmt: skip
+
+
+def _ways(*, by_quarter: bool) -> list[Mapping[str, Column]]:
+    """Return both directions of the borders that are published by quarter-hours, or by hours."""
+    return [
+        {"from": out_of, "to": into}
+        for border in BORDERS
+        for out_of, into in (border, border[::-1])
+        if ("DE-LU" in border) is by_quarter
+    ]
+
+
+def _way(params: Params) -> Mapping[str, Column]:
+    return {"from": _area(params, "out_Domain"), "to": _area(params, "in_Domain")}
+
+
+def _domains(columns: Mapping[str, Column]) -> dict[str, Column]:
+    return {
+        "in_Domain.mRID": AREAS[str(columns["to"])],
+        "out_Domain.mRID": AREAS[str(columns["from"])],
+    }
 
 
 def _loads(world: World, source: str, process: str, published: _Published) -> Dataset:
@@ -393,7 +444,7 @@ def _loads(world: World, source: str, process: str, published: _Published) -> Da
             "businessType": "A04",
             "objectAggregation": "A01",
             "outBiddingZone_Domain.mRID": AREAS[str(columns["zone"])],
-            "quantity_Measure_Unit.name": "MAW",
+            **_MEGAWATTS,
         }),
     )  # fmt: skip
 
@@ -483,7 +534,7 @@ def _generation_head(columns: Mapping[str, Column]) -> str:
         "businessType": "A01",
         "objectAggregation": "A08",
         f"{side}BiddingZone_Domain.mRID": AREAS[str(columns["zone"])],
-        "quantity_Measure_Unit.name": "MAW",
+        **_MEGAWATTS,
     })  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The Transparency Platform's REST interface: one path, a token, and seven kinds of documents."""
+"""The Transparency Platform's REST interface: one path, a token, and eight kinds of documents."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ class _Service:
             datasets.generation(world),
             datasets.wind_solar_forecast(world),
             datasets.cross_border_flow(world),
+            datasets.scheduled_exchange(world),
         ]
         self._datasets = {dataset.source: dataset for dataset in kinds}
         self._outages = outages.timeline(world)
