@@ -4,8 +4,8 @@ The payloads are those of the test cases, so a new source is covered as soon as 
 outcome it is asked that nothing was raised, that it came in time, that rows pass their schema and
 come out the same again, and that nothing was dropped in silence.
 
-In an ordinary run each source has a few hundred cases, fewer where a parser is slow; `make nightly`
-asks for as many as `MUTATED_PAYLOADS` says. Each test prints how many there were.
+In an ordinary run each source has two hundred cases; `make nightly` asks for as many as
+`MUTATED_PAYLOADS` says. Each test prints what came of them.
 """
 
 import os
@@ -32,7 +32,7 @@ from tests.support.testcases import case_messages
 
 TESTCASES: Final = Path(__file__).parent.parent / "testcases"
 ASKED: Final = int(os.environ.get("MUTATED_PAYLOADS", "0"))
-"""How many cases of each source, whatever it takes; 0 for an ordinary run."""
+"""How many cases of each source; 0 for an ordinary run."""
 QUICK_CASES: Final = 200
 LONGEST_SECONDS: Final = 20.0
 """Of CPU, that one payload may keep a parser; one that hangs ends by the test's own time-out."""
