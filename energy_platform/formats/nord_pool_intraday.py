@@ -133,14 +133,15 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Read `localview` messages: one row for each order that a message shows.
 
     A contract that a snapshot shows without orders is one row whose side and order are `EMPTY`;
-    one that a delta shows without orders says nothing, and gives none.
+    one that a delta shows without orders says nothing, and gives none. One that lacks a side is
+    not taken for empty there: a row without side, which its check refuses, says so.
 
     Raises:
         ParseError: A body is not an array of LocalViewRows.
     """
     books = _rows(messages, _LOCAL_VIEW_ROWS)
     buys, sells = pl.col("buyOrders").list.len() > 0, pl.col("sellOrders").list.len() > 0
-    nothing = ~buys.fill_null(False) & ~sells.fill_null(False)
+    lacking = pl.col("buyOrders").is_null() | pl.col("sellOrders").is_null()
     shown = pl.concat(
         [
             books.filter(buys)
@@ -151,12 +152,18 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
             .select(*_ABOUT, side=pl.lit("SELL"), order="sellOrders"),
         ]
     ).select(**_ORDER_EVENT)
+    nothing = ~lacking & ~buys & ~sells
     # A row that names no contract can't be left out in silence: its check will refuse it.
     emptied = books.filter(nothing & (pl.col("is_snapshot") | pl.col("contractId").is_null()))
-    empty = emptied.select(*_ABOUT, side=pl.lit(EMPTY), order=pl.lit(None, dtype=_ORDER)).select(
+    no_order = pl.lit(None, dtype=_ORDER)
+    empty = emptied.select(*_ABOUT, side=pl.lit(EMPTY), order=no_order).select(
         **_ORDER_EVENT | {"order_id": pl.lit(EMPTY), "deleted": pl.lit(True)}
     )
-    events = pl.concat([shown, empty]).sort("landing_offset", maintain_order=True)
+    halved = books.filter(lacking).select(
+        *_ABOUT, side=pl.lit(None, dtype=pl.String), order=no_order
+    )
+    events = pl.concat([shown, empty, halved.select(**_ORDER_EVENT)])
+    events = events.sort("landing_offset", maintain_order=True)
     return events.with_columns(_instant("observed_at"))
 
 
