@@ -82,6 +82,7 @@ async def running(
             log_level="warning",
             ws="websockets-sansio",
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=60,  # as providers do; a client that pauses is not cut off
         )
     )
     async with asyncio.TaskGroup() as tasks:

@@ -13,7 +13,7 @@ from tests.support.feeds import MemorySession
 
 
 async def run_until(
-    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 60.0
+    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 100.0
 ) -> None:
     """Run a feed until `done`, or raise what it raises; `TimeoutError` if neither happens."""
     running = asyncio.create_task(feed.run(session))
