@@ -29,7 +29,7 @@ KEY = {"x-key": "simulated"}
 
 @pytest.fixture(autouse=True)
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.1))
+    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
 
 
 @asynccontextmanager
