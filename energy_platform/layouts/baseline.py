@@ -23,7 +23,7 @@ from energy_platform.layouts.layout import (
 ALWAYS: Final = 10
 """A field that was in so many documents, one after the other from the first on, has to be there."""
 
-_KINDS_OF_DOCUMENTS: Final = 32
+_KINDS_OF_DOCUMENTS: Final = 128
 _SAME_KIND: Final = 1 / 3
 """Documents of one format that share this part of the fewer names are of one kind."""
 

@@ -72,5 +72,6 @@ ENTSOE_DAY_AHEAD_PRICE = MarketSource(
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(12, 57), zone="Europe/Brussels"),
     terms=entsoe.TERMS,
+    layouts_by=("in_Domain",),
     required_environment=(TOKEN,),
 )

@@ -73,5 +73,6 @@ ENTSOE_GENERATION = MarketSource(
     event_time="delivery_start",
     expected_lag=timedelta(hours=3),
     terms=entsoe.TERMS,
+    layouts_by=("in_Domain",),
     required_environment=(TOKEN,),
 )

@@ -36,8 +36,7 @@ class Imbalance(DeliveryRows):
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for what is operational, and for what is quality-assured by now of the weeks before."""
-    asked = nt.questions(start, end)
-    return [RestRequest(url=url, context={"product": product}) for product, url in asked]
+    return [RestRequest(url=url, context={"product": p}) for p, url in nt.questions(start, end)]
 
 
 @each_message
@@ -76,5 +75,6 @@ NETZTRANSPARENZ_IMBALANCE = MarketSource(
     expected_lag=timedelta(hours=1),
     terms="Free account; not to be published",
     context={"product": "NrvSaldo/NRVSaldo/Betrieblich"},
+    layouts_by=("product",),
     required_environment=_TOKENS.required_environment,
 )

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import polars as pl
@@ -18,6 +19,8 @@ from polars.testing import assert_frame_equal
 from redis import Redis
 
 from energy_platform.formats.nord_pool_intraday import standing_orders
+from energy_platform.landing import LandingZone
+from energy_platform.layouts.watch import drift
 from energy_platform.registry import market_source, market_sources
 from energy_platform.simulator.providers.nord_pool.market import open_contracts
 from energy_platform.status import SourceStatus
@@ -119,6 +122,18 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
         }
 
     wait_for("green checks", all_green, RECOVERY_SECONDS)
+
+
+@pytest.mark.parametrize("step", [1, -1], ids=["oldest first", "newest first"])
+def test_no_message_is_a_drift_whichever_came_first(
+    platform: RunningPlatform, tmp_path: Path, step: int
+) -> None:
+    notes = LandingZone.open(tmp_path.as_uri()).notes
+    for name in SOURCES:
+        log = platform.batches.landing.log(name)
+        messages = log.read(0, min(log.end_offset(), 100))
+        for message in messages[::step]:
+            assert drift(notes, market_source(name), [message]) == (), (name, message.context)
 
 
 def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
