@@ -5,8 +5,8 @@ the journal says was shown.
 """
 
 import asyncio
-import itertools
 import math
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,7 +15,7 @@ from energy_platform.market_clock import MarketClock
 from energy_platform.simulator.journal import Row
 from energy_platform.simulator.world import World
 
-_OVERDUE_AT_ONCE: Final = 30
+_KEEPS_THE_LOOP_SECONDS: Final = 0.01
 _INSTANT_SUFFIXES: Final = ("_start", "_end", "_at")
 
 
@@ -74,15 +74,17 @@ async def beats(
 
     With `after`, the beats after that instant instead, those missed included: what happens at a
     beat depends on the beat alone, so a restarted provider makes up for them. Overdue ones come
-    some at a time: one for each turn of the loop would be too few in a fast market.
+    one after the other, as many as are done in a moment; then whoever else waits has a turn.
     """
     seconds = every.total_seconds()
     beat = clock.now() if after is None else _next_beat(after, seconds)
-    for number in itertools.count(1):
+    turn_began = time.monotonic()
+    while True:
         await clock.sleep_until(beat)
         yield beat
-        if number % _OVERDUE_AT_ONCE == 0:
+        if time.monotonic() - turn_began > _KEEPS_THE_LOOP_SECONDS:
             await asyncio.sleep(0)
+            turn_began = time.monotonic()
         beat = _next_beat(beat, seconds)
 
 
