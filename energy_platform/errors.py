@@ -33,6 +33,10 @@ class FeedError(EnergyPlatformError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class UnreachableError(FeedError):
+    """There is no connection to the provider, whatever it would be asked."""
+
+
 class FencedError(EnergyPlatformError):
     """Another writer has taken over this log; this one must stop writing."""
 

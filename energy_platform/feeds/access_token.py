@@ -12,11 +12,9 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import httpx
-
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import FeedSession
-from energy_platform.feeds.http import HttpLimits, exchange, retry_after_seconds
+from energy_platform.feeds.http import HttpLimits, exchange, http_client, retry_after_seconds
 from energy_platform.provider import Provider
 
 _MAX_BODY_BYTES: Final = 1 << 20
@@ -81,7 +79,7 @@ class TokenIssuer(ABC):
         limits = HttpLimits(
             timeout=timedelta(seconds=self.timeout_seconds), max_body_bytes=_MAX_BODY_BYTES
         )
-        async with httpx.AsyncClient(auth=self._client_identity(session)) as client:
+        async with http_client(limits, identity=self._client_identity(session)) as client:
             try:
                 reply = await exchange(
                     client,
@@ -92,7 +90,7 @@ class TokenIssuer(ABC):
                     content=urlencode(self._form(session)).encode(),
                 )
             except FeedError as error:
-                raise FeedError(f"no token: {error}") from error
+                raise type(error)(f"no token: {error}") from error
         if reply.status != HTTPStatus.OK:
             raise FeedError(
                 f"no token from {self.url}: HTTP {reply.status}",

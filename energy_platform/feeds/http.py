@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, UnreachableError
 from energy_platform.feeds.base import FeedSession
 from energy_platform.provider import Provider
 
@@ -48,10 +48,15 @@ class HttpReply:
     body: bytes
 
 
-def http_client(limits: HttpLimits) -> httpx.AsyncClient:
-    """Return a client that keeps its connections alive for as long as it is open."""
+def http_client(
+    limits: HttpLimits, *, identity: tuple[str, str] | None = None
+) -> httpx.AsyncClient:
+    """Return a client that keeps its connections alive for as long as it is open.
+
+    With an `identity`, a name and its secret, it says who it is in a header of each request.
+    """
     logging.getLogger("httpx").addFilter(_names_no_query)
-    return httpx.AsyncClient(timeout=limits.timeout.total_seconds())
+    return httpx.AsyncClient(timeout=limits.timeout.total_seconds(), auth=identity)
 
 
 def _names_no_query(record: logging.LogRecord) -> bool:
@@ -76,7 +81,8 @@ async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
     """Send one request and read its whole reply, whatever its status.
 
     Raises:
-        FeedError: No connection, no whole body in time, or a body that is too large.
+        UnreachableError: No connection.
+        FeedError: No whole body in time, or a body that is too large.
     """
     sent = {"User-Agent": _USER_AGENT, "Accept-Encoding": "gzip", **(headers or {})}
     try:
@@ -93,12 +99,17 @@ async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
     except TimeoutError:
         seconds = limits.timeout.total_seconds()
         raise FeedError(f"{place(url)} did not answer within {seconds:g} s") from None
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise UnreachableError(f"{place(url)} could not be reached: {_said(error)}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        detail = f"{type(error).__name__} {error}".strip()
-        raise FeedError(f"{place(url)} could not be read: {detail}") from error
+        raise FeedError(f"{place(url)} could not be read: {_said(error)}") from error
     encoding = response.headers.get("Content-Encoding", "identity")
     body = _unpack(bytes(raw), encoding, url=url, max_bytes=limits.max_body_bytes)
     return HttpReply(status=response.status_code, headers=response.headers, body=body)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip()
 
 
 async def _opened(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:

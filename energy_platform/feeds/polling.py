@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, UnreachableError
 from energy_platform.feeds.base import FeedSession, HistoryChunk
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.provider import Provider
@@ -209,9 +209,10 @@ class PollingFeed(ABC, Generic[RequestT]):
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
         """Ask for one window and land what it brings; say whether the feed has caught up.
 
-        One failing request holds back the window, not the others of its round. What lands on the
-        way lands without a cursor: after a restart the window is asked for again, and its repeats
-        add no row.
+        One failing request holds back the window, not the others of its round; only where the
+        provider is not there, or wants no more requests, are the others not put to it in vain. What
+        lands on the way lands without a cursor: after a restart the window is asked for again, and
+        its repeats add no row.
         """
         now = session.now()
         start, end = self._next_window(progress, now)
@@ -234,7 +235,7 @@ class PollingFeed(ABC, Generic[RequestT]):
                 answer = await ask(request, known)
             except FeedError as error:
                 failures.append(error)
-                if error.retry_after_seconds is not None:
+                if isinstance(error, UnreachableError) or error.retry_after_seconds is not None:
                     break
                 continue
             remembered = marks[request.key] = self._remembered(answer)

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -31,14 +32,11 @@ def password_grant(url: str) -> PasswordGrant:
         password="PASSWORD",
         client_id="ID",
         client_secret="SECRET",
-        timeout_seconds=0.5,
     )
 
 
 def client_credentials(url: str) -> ClientCredentialsGrant:
-    return ClientCredentialsGrant(
-        url=url, scope="read", client_id="ID", client_secret="SECRET", timeout_seconds=0.5
-    )
+    return ClientCredentialsGrant(url=url, scope="read", client_id="ID", client_secret="SECRET")
 
 
 def a_token(ends: object) -> bytes:
@@ -134,6 +132,13 @@ async def test_no_secret_is_in_a_refusal(session: MemorySession) -> None:
             await client_credentials(server.url).issue(session, TEST)
     assert "HTTP 401" in str(raised.value)
     assert not any(secret in str(raised.value) for secret in session.secrets.values())
+
+
+async def test_silence_is_given_up(session: MemorySession) -> None:
+    async with scripted(None) as server:
+        impatient = replace(client_credentials(server.url), timeout_seconds=0.5)
+        with pytest.raises(FeedError, match=r"no token: .* did not answer within 0\.5 s"):
+            await impatient.issue(session, TEST)
 
 
 async def test_an_endless_reply_is_given_up(session: MemorySession) -> None:

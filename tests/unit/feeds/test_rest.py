@@ -216,6 +216,17 @@ async def test_one_failing_request_holds_back_the_window_but_not_the_others(
         assert starts[1] == starts[0], "the window counts as asked only when all of it was"
 
 
+async def test_while_a_provider_is_not_there_its_other_questions_wait(
+    session: MemorySession,
+) -> None:
+    async with scripted(reply(b"fine")) as gone:
+        pass
+    async with scripted(reply(b"fine")) as other:
+        error = await failure(feed_of(gone.url, other.url), session)
+    assert "could not be reached: ConnectError" in str(error)
+    assert other.requests == []
+
+
 def test_a_window_never_gaps_and_never_exceeds_its_span() -> None:
     now = datetime(2025, 10, 26, 12, tzinfo=UTC)
     feed = feed_of(span=timedelta(hours=2), overlap=timedelta(minutes=5), ahead=timedelta(hours=1))

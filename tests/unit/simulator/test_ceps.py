@@ -36,7 +36,7 @@ LONG_DAY = {"dateFrom": "2025-10-26T00:00:00", "dateTo": "2025-10-26T23:59:59"}
 
 @pytest.fixture(autouse=True)
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.1))
+    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
 
 
 @asynccontextmanager

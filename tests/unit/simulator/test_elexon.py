@@ -137,7 +137,7 @@ async def test_bad_questions_are_refused_with_a_problem_document(
 async def test_what_a_feed_lands_is_what_the_journal_says(
     tmp_path: Path, source: MarketSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.2))
+    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=SUMMER, speed=300)
     session = new_session(world, PROVIDER, source)
     async with polled(world, PROVIDER, source, session):

@@ -29,7 +29,7 @@ HAMBURG = {"latitude": "53.55", "longitude": "9.99", "hourly": "temperature_2m,w
 
 @pytest.fixture(autouse=True)
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_meteo, "_BEAT", timedelta(seconds=0.1))
+    monkeypatch.setattr(open_meteo, "_BEAT", timedelta(seconds=0.5))
 
 
 @asynccontextmanager
