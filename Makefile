@@ -17,6 +17,9 @@ $(1)/bin/python $(PIP) $(1)/uv.lock
 $(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --require-hashes --requirement $(2) || $(1)/bin/python $(PIP) $(2)
 endef
 
+# A dozen processes share what the first of them compiles; otherwise each would do it at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: up test quick nightly check format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
@@ -62,6 +65,7 @@ $(READY): requirements.lock pyproject.toml
 	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
+	$(BIN)/python -c 'import definitions; from energy_platform.simulator import server; server.providers()'
 	touch $(READY)
 
 # The emulator asks for a newer DuckDB than the one that its extensions come with as wheels.

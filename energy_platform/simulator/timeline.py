@@ -265,11 +265,14 @@ async def run_together(timelines: Sequence[Timeline]) -> None:
     """Journal the statements of a source that has several timelines, all of a beat as one.
 
     Where one source's series differ in resolution or schedule, each kind is a timeline; an entry
-    of the journal holds all of a beat or nothing, so that a restart leaves none behind.
+    of the journal holds all of a beat or nothing, so that a restart leaves none behind. Of overdue
+    beats only the last is kept.
     """
     world, source = timelines[0].world, timelines[0].source
     every = _BEAT * max(1.0, world.clock.speed)
     async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
+        if beat + every <= world.clock.now():
+            continue  # the next one is due as well, and brings this one's news
         news = [row for timeline in timelines for row in timeline.news(beat)]
         if news:
             world.journal.emit(source, beat, news)
