@@ -30,6 +30,7 @@ from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
 from tests.support.feeds import MemorySession, a_world
 from tests.support.http_server import ScriptedServer, reply, scripted
 from tests.support.running_feeds import failure, run_until
+from tests.support.simulated_feed import compared
 
 PATIENT = HttpLimits(timeout=timedelta(seconds=20), max_body_bytes=1_000)
 IMPATIENT = replace(PATIENT, timeout=timedelta(seconds=0.5))
@@ -409,7 +410,7 @@ async def test_prices_of_every_zone_arrive(tmp_path: Path) -> None:
     assert all("too many requests" in error for error in errors[1:])
     zones = {message.context["bzn"] for message in session.landed}
     assert len(zones) == 10
-    assert landed(session, source).items() <= journalled(world, source).items()
+    assert compared(source, world, session).invented.is_empty()
 
 
 def bearer_feed(server: ScriptedServer) -> RestFeed:
