@@ -125,6 +125,22 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
     wait_for("green checks", all_green, RECOVERY_SECONDS)
 
 
+@pytest.mark.parametrize("names", [PROCESSES[:3], PROCESSES[3:6]], ids="+".join)
+def test_killed_processes_come_back_and_data_flows_on(
+    platform: RunningPlatform, names: list[str]
+) -> None:
+    pids = {name: platform.pid(name) for name in names}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def all_are_new() -> bool:
+        return all(platform.pid(name) not in {0, pid} for name, pid in pids.items())
+
+    wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
+    assert {platform.processes()[name].restarts for name in names} == {1}
+    wait_until_everything_fast_has_moved(platform)
+
+
 @pytest.mark.parametrize("step", [1, -1], ids=["oldest first", "newest first"])
 def test_no_message_is_a_drift_whichever_came_first(
     platform: RunningPlatform, tmp_path: Path, step: int
@@ -154,22 +170,6 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
     wait_for("quarantine", lambda: trades().quarantined >= 2, RECOVERY_SECONDS)
     before = trades().rows
     wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
-
-
-@pytest.mark.parametrize("names", [PROCESSES[:3], PROCESSES[3:6]], ids="+".join)
-def test_killed_processes_come_back_and_data_flows_on(
-    platform: RunningPlatform, names: list[str]
-) -> None:
-    pids = {name: platform.pid(name) for name in names}
-    for pid in pids.values():
-        os.kill(pid, signal.SIGKILL)
-
-    def all_are_new() -> bool:
-        return all(platform.pid(name) not in {0, pid} for name, pid in pids.items())
-
-    wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
-    assert {platform.processes()[name].restarts for name in names} == {1}
-    wait_until_everything_fast_has_moved(platform)
 
 
 def test_workers_killed_in_mid_run_free_their_group_within_seconds(
