@@ -17,7 +17,7 @@ $(1)/bin/python $(PIP) $(1)/uv.lock
 $(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --require-hashes --requirement $(2) || $(1)/bin/python $(PIP) $(2)
 endef
 
-# A dozen processes share what the first of them compiles; otherwise each would do it at every start.
+# A dozen processes share what one has compiled, at set-up; otherwise each would do it at every start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: up test quick nightly check format bench lock clean

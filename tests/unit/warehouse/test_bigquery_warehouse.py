@@ -296,8 +296,6 @@ def wait_until_settled(warehouse: Any) -> int:
             return start + 1
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.nightly
 def test_more_tables_than_the_service_holds_calls_open(
     open_one: Callable[[], BigQueryWarehouse],
 ) -> None:
