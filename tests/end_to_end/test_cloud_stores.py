@@ -19,6 +19,7 @@ from tests.support.comparison import compare, overdue
 from tests.support.influx_server import InfluxProcess
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
+    SETTLED_SECONDS,
     RunningPlatform,
     started,
     wait_for,
@@ -92,7 +93,7 @@ def test_killed_workers_are_replaced(cloud: Cloud) -> None:
 def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
     platform = cloud.platform
     platform.freeze()
-    settled_by = datetime.now(UTC) - timedelta(seconds=RECOVERY_SECONDS)
+    settled_by = datetime.now(UTC) - timedelta(seconds=SETTLED_SECONDS)
     wait_until_quiet(platform)
     journal = platform.journal()
     for source in market_sources().values():

@@ -28,6 +28,7 @@ from energy_platform.tables import measurement
 from tests.support.comparison import compare, journalled_rows, overdue
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
+    SETTLED_SECONDS,
     RunningPlatform,
     family,
     started,
@@ -37,7 +38,7 @@ from tests.support.running_platform import (
     wait_until_quiet,
 )
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1200)]
 
 FREED_SECONDS = 20.0
 
@@ -207,7 +208,7 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
 
 def test_nothing_was_lost_and_nothing_stored_twice(platform: RunningPlatform) -> None:
     market_time = platform.freeze()
-    settled_by = datetime.now(UTC) - timedelta(seconds=RECOVERY_SECONDS)
+    settled_by = datetime.now(UTC) - timedelta(seconds=SETTLED_SECONDS)
     wait_until_quiet(platform)
     journal = platform.journal()
     for name in SOURCES:

@@ -31,8 +31,10 @@ from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.tables import market_table, measurement
 from tests.support.platform_run import come_to_rest, freeze, option_of, pid_of
 
-START_SECONDS = 240.0
-RECOVERY_SECONDS = 120.0
+START_SECONDS = 480.0
+RECOVERY_SECONDS = 300.0
+SETTLED_SECONDS = 120.0
+"""How long before the market stopped a source has to have said what has to be there."""
 QUIET_SECONDS = 20.0
 """How long nothing may land before the platform counts as at rest."""
 
@@ -95,7 +97,7 @@ class RunningPlatform:
 
         def answered() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                answers.append(httpx.post(url, json={"query": graphql}, timeout=30).json())
+                answers.append(httpx.post(url, json={"query": graphql}, timeout=60).json())
             return bool(answers)
 
         wait_for("answer of the UI", answered, RECOVERY_SECONDS)
@@ -200,4 +202,4 @@ def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
 
 def wait_until_quiet(platform: RunningPlatform) -> None:
     """Wait until all that landed is in both stores, and nothing has landed for a while."""
-    come_to_rest(platform.batches, quiet_seconds=QUIET_SECONDS, within_seconds=300)
+    come_to_rest(platform.batches, quiet_seconds=QUIET_SECONDS, within_seconds=600)
