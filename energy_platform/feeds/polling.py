@@ -2,22 +2,23 @@
 
 Which requests ask for a window, and how one is sent, is the feed's business. Kept here: the even
 schedule, how far the windows have reached, what was landed last for each request (so that an
-unchanged answer is not landed again), and the cursor that carries both over a restart.
+unchanged answer is not landed again), which requests of a round have been answered, and the cursor
+that carries all of it over a restart: nothing is asked twice for one.
 """
 
 import asyncio
 import hashlib
-import json
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
+
+from pydantic import TypeAdapter
 
 from energy_platform.errors import FeedError, UnreachableError
 from energy_platform.feeds.base import FeedSession, HistoryChunk
@@ -63,30 +64,50 @@ Ask = Callable[[RequestT, Marks], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
+class Round:
+    """One window that is asked for, request by request.
+
+    Attributes:
+        start: Where the window starts.
+        end: Where it ends.
+        began_at: Market time at which its first request was sent.
+        answered: The requests that were answered, to the last page, each with the newest instant
+            that its answer holds a value for; None where that can't be told.
+    """
+
+    start: datetime
+    end: datetime
+    began_at: datetime
+    answered: dict[str, datetime | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Progress:
     """How far a feed got.
 
     Attributes:
         reached: All that is older has been asked for; None at the very start.
         marks: What is remembered of each request's last answer, for the requests of one round.
+        began_at: Market time at which the last round that was asked to its end began.
+        round: The round that is under way, or was when it was broken off.
     """
 
     reached: datetime | None = None
     marks: dict[str, Marks] = field(default_factory=dict)
+    began_at: datetime | None = None
+    round: Round | None = None
 
-    @classmethod
-    def from_cursor(cls, cursor: str | None) -> Self:
+    @staticmethod
+    def from_cursor(cursor: str | None) -> "Progress":
         """Take up the progress that was landed last."""
-        if cursor is None:
-            return cls()
-        kept = json.loads(cursor)
-        return cls(datetime.fromisoformat(kept["reached"]), kept["marks"])
+        return Progress() if cursor is None else _KEPT.validate_json(cursor)
 
-    def cursor(self) -> str | None:
-        """Return the cursor to land; None before anything was reached."""
-        if self.reached is None:
-            return None
-        return json.dumps({"reached": self.reached.isoformat(), "marks": self.marks})
+    def cursor(self) -> str:
+        """Return the cursor to land."""
+        return _KEPT.dump_json(self).decode()
+
+
+_KEPT: Final = TypeAdapter(Progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +161,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         """
         progress = Progress.from_cursor(session.cursor)
         async with self.connection(session) as ask:
+            await asyncio.sleep(session.wall_seconds(self._pause(progress, session.now())))
             async for _ in _ticks(session.wall_seconds(self.every)):
                 while not await self._round(session, ask, progress):
                     pass
@@ -178,15 +200,23 @@ class PollingFeed(ABC, Generic[RequestT]):
         self, session: FeedSession, ask: Ask[RequestT], request: RequestT
     ) -> Sequence[RawMessage]:
         """Put one question about the past, as if nothing had been asked before."""
-        messages: list[RawMessage] = []
+        pages = self._pages(session, ask, request, {})
+        return [answer.message async for _, answer in pages if answer.message is not None]
+
+    async def _pages(
+        self,
+        session: FeedSession,
+        ask: Ask[RequestT],
+        request: RequestT,
+        marks: Mapping[str, Marks],
+    ) -> AsyncIterator[tuple[str, Answer]]:
+        """Put one question; yield its answer, page by page, each with the key that asks for it."""
         page: RequestT | None = request
         while page is not None:
             await session.turn(self.provider)
-            answer = await ask(page, {})
-            if answer.message is not None:
-                messages.append(answer.message)
+            answer = await ask(page, marks.get(page.key, {}))
+            yield page.key, answer
             page = self._rest(page, answer)
-        return messages
 
     def _rest(self, request: RequestT, answer: Answer) -> RequestT | None:
         """Return the request for what follows an answer, if it was only a page."""
@@ -199,62 +229,95 @@ class PollingFeed(ABC, Generic[RequestT]):
         start = now - self.span if reached is None else min(reached, now) - self.overlap
         return start, min(start + self.span, now + self.ahead)
 
-    def _next_window(self, progress: Progress, now: datetime) -> tuple[datetime, datetime]:
-        """Return the window to ask for; failures hold the very first one back as any other."""
+    def _pause(self, progress: Progress, now: datetime) -> timedelta:
+        """Return how long a restarted feed waits: until its next round would have begun anyway."""
+        if progress.began_at is None or progress.round is not None:
+            return timedelta()
+        requests = self.requests(*self.window(progress.reached, now))
+        if any(request.key not in progress.marks for request in requests):
+            return timedelta()  # such a thing has not been asked yet
+        return max(timedelta(), min(progress.began_at + self.every - now, self.every))
+
+    def _begun(self, progress: Progress, now: datetime) -> Round:
+        """Return the round to go on with: one that was broken off just now, or a new one.
+
+        An older one is begun anew: where one request breaks off every round, the others are put
+        again nevertheless. Failures hold the very first window back as any other.
+        """
+        if progress.round is not None and now < progress.round.began_at + self.every:
+            return progress.round
         start, end = self.window(progress.reached, now)
         if progress.reached is None:
             progress.reached = start + self.overlap
-        return start, end
+        return Round(start, end, began_at=now)
 
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
         """Ask for one window and land what it brings; say whether the feed has caught up.
 
         One failing request holds back the window, not the others of its round; only where the
-        provider is not there, or wants no more requests, are the others not put to it in vain. What
-        lands on the way lands without a cursor: after a restart the window is asked for again, and
-        its repeats add no row.
+        provider is not there, or wants no more requests, is the round broken off. What lands on the
+        way lands with the requests that were answered, so that a restart goes on with the others.
         """
-        now = session.now()
-        start, end = self._next_window(progress, now)
-        requests = self.requests(start, end)
-        marks = {
+        current = progress.round = self._begun(progress, session.now())
+        requests = self.requests(current.start, current.end)
+        progress.marks = {
             request.key: progress.marks[request.key]
             for request in requests
             if request.key in progress.marks
         }
         messages: list[RawMessage] = []
-        bodies: list[bytes | None] = []
         failures: list[FeedError] = []
-        waiting = deque(requests)
         landed_at = time.monotonic()
-        while waiting:
-            request = waiting.popleft()
-            await session.turn(self.provider)
-            known = marks.get(request.key, {})
+        for request in requests:
+            if request.key in current.answered:
+                continue
             try:
-                answer = await ask(request, known)
+                marks, newest = await self._ask_to_the_end(
+                    session, ask, request, progress.marks, messages
+                )
             except FeedError as error:
                 failures.append(error)
                 if isinstance(error, UnreachableError) or error.retry_after_seconds is not None:
                     break
-                continue
-            remembered = marks[request.key] = self._remembered(answer)
-            bodies.append(answer.message.body if answer.message else None)
-            if answer.message is not None and remembered[_HASH] != known.get(_HASH):
-                messages.append(answer.message)
-            if (page := self._rest(request, answer)) is not None:
-                waiting.appendleft(page)
+            else:
+                progress.marks |= marks
+                current.answered[request.key] = newest
             if messages and time.monotonic() - landed_at > _LANDS_AFTER_SECONDS:
-                await session.land(messages)
+                await session.land(messages, cursor=progress.cursor())
                 messages, landed_at = [], time.monotonic()
-        progress.marks = marks
+        else:
+            progress.round = None
         if not failures:
-            progress.reached = self._reached(progress.reached, end, now, bodies)
-        if messages or not failures:
+            progress.reached = self._reached(progress.reached, current)
+            progress.began_at = current.began_at
+        if messages or current.answered or not failures:
             await session.land(messages, cursor=progress.cursor())
         if failures:
             raise _together(failures)
-        return end >= now + self.ahead
+        return current.end >= current.began_at + self.ahead
+
+    async def _ask_to_the_end(
+        self,
+        session: FeedSession,
+        ask: Ask[RequestT],
+        request: RequestT,
+        known: Mapping[str, Marks],
+        messages: list[RawMessage],
+    ) -> tuple[dict[str, Marks], datetime | None]:
+        """Put one request of a round, and add what is news to `messages`, page by page.
+
+        Returns what to remember of each page, and the newest instant with a value, if it can be
+        told. An answer that breaks off is not remembered: its first page, once known, would end it.
+        """
+        marks: dict[str, Marks] = {}
+        newest: list[datetime | None] = []
+        async for key, answer in self._pages(session, ask, request, known):
+            marks[key] = self._remembered(answer)
+            newest.append(self._newest(answer))
+            is_known = marks[key].get(_HASH) == known.get(key, {}).get(_HASH)
+            if answer.message is not None and not is_known:
+                messages.append(answer.message)
+        return marks, _slowest(newest)
 
     def _remembered(self, answer: Answer) -> Marks:
         """Return what tells, next time, whether an answer says something new."""
@@ -264,31 +327,33 @@ class PollingFeed(ABC, Generic[RequestT]):
         digest = hashlib.sha256(body if self.essence is None else self.essence(body)).hexdigest()
         return {**answer.marks, _HASH: digest}
 
-    def _reached(
-        self,
-        before: datetime | None,
-        end: datetime,
-        now: datetime,
-        bodies: Sequence[bytes | None],
-    ) -> datetime:
+    def _newest(self, answer: Answer) -> datetime | None:
+        """Return the newest instant that an answer holds a value for; None where it can't be told.
+
+        The body must land in any case.
+        """
+        if self.newest is None or answer.message is None:
+            return None
+        try:
+            return self.newest(answer.message.body)
+        except Exception:  # noqa: BLE001 (as of a parser; the bytes come first)
+            _log.exception("a body's newest instant can't be told")
+            return None
+
+    def _reached(self, before: datetime | None, done: Round) -> datetime:
         """Return how far a round without failures got, its slowest request counting."""
         if self.newest is None:
-            return min(end, now)
+            return min(done.end, done.began_at)
         # What has no value after this long will not get one; waiting on would never end.
-        given_up = min(end, now - (self.span - self.overlap - self.ahead))
-        seen = [_newest(self.newest, body) if body is not None else None for body in bodies]
-        instants = [instant for instant in seen if instant is not None]
-        slowest = min(*instants, now) if instants and len(instants) == len(seen) else given_up
-        return max(given_up, slowest, before or given_up)
+        given_up = min(done.end, done.began_at - (self.span - self.overlap - self.ahead))
+        slowest = _slowest([*done.answered.values(), done.began_at]) if done.answered else None
+        return max(given_up, slowest or given_up, before or given_up)
 
 
-def _newest(newest: Callable[[bytes], datetime | None], body: bytes) -> datetime | None:
-    """Return a body's newest instant; None where it can't be told, for the body must land."""
-    try:
-        return newest(body)
-    except Exception:  # noqa: BLE001 (as of a parser; the bytes come first)
-        _log.exception("a body's newest instant can't be told")
-        return None
+def _slowest(instants: Sequence[datetime | None]) -> datetime | None:
+    """Return the earliest instant; None where any can't be told."""
+    told = [instant for instant in instants if instant is not None]
+    return min(told) if len(told) == len(instants) else None
 
 
 def _together(failures: Sequence[FeedError]) -> FeedError:

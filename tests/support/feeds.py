@@ -1,8 +1,10 @@
 """A feed's session that keeps what lands in memory, and worlds on free ports."""
 
+import itertools
+import os
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,8 +15,6 @@ from energy_platform.provider import Provider
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import SimulatorPorts, World, simulated_addresses
-
-_CHANCE = random.SystemRandom()  # none that processes side by side share the seed of
 
 
 @dataclass
@@ -60,19 +60,30 @@ class MemorySession:
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback interface that were free a moment ago.
 
-    They lie below those that the system gives to outgoing connections and to port 0, so that nobody
-    takes one by chance before its server does.
+    They lie below those that the system gives to outgoing connections and to port 0, and each comes
+    round once in a thousand, so that nobody takes one before its server does.
     """
     with ExitStack() as stack:
         return [_bound_port(stack) for _ in range(count)]
 
 
 def _bound_port(stack: ExitStack) -> int:
-    while True:
-        port = _CHANCE.randrange(15_000, 30_000)
+    for port in _PORTS:
         with suppress(OSError):
             stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return port
+    raise AssertionError("the ports come round for ever")
+
+
+def _ports() -> Iterator[int]:
+    """Return the ports of this process's own range, from a random one on, for ever."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw15")
+    first = 15_000 + int(worker.removeprefix("gw")) % 16 * 1_000
+    start = random.SystemRandom().randrange(1_000)  # no seed, which two runs at once might share
+    return (first + number % 1_000 for number in itertools.count(start))
+
+
+_PORTS = _ports()
 
 
 def a_world(

@@ -1,6 +1,7 @@
 """Rounds of many requests or pages: what lands on the way, what is asked next, what is news."""
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.provider import Provider
 from tests.support.feeds import MemorySession
 from tests.support.http_server import ScriptedServer, reply, scripted
-from tests.support.running_feeds import run_until
+from tests.support.running_feeds import failure, run_until
 
 
 @pytest.fixture
@@ -66,17 +67,100 @@ async def test_a_body_that_only_looks_new_does_not_land_again(session: MemorySes
     assert [message.body for message in session.landed] == [b"one@1", b"two@4"]
 
 
-async def test_a_long_round_lands_before_its_end_and_keeps_the_cursor(
+def pages_asked(server: ScriptedServer) -> list[str]:
+    """Return the `page` of every request so far."""
+    return [request.split("page=")[1].split("&")[0] for request in server.requests]
+
+
+def restarted(session: MemorySession) -> MemorySession:
+    """Return the session of a feed that is started again after a blow."""
+    return MemorySession(
+        session.source_name,
+        session.state_directory,
+        secrets=session.secrets,
+        cursor=session.cursor,
+    )
+
+
+async def test_a_killed_feed_goes_on_with_the_requests_that_were_not_answered(
     session: MemorySession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(polling, "_LANDS_AFTER_SECONDS", 0.0)
-    async with scripted(reply(b"first"), None) as server:
-        await run_until(
-            feed_of(server, "1", "2"), session, lambda: bool(session.landed), seconds=10.0
-        )
-        await asyncio.sleep(0)
-    assert [message.body for message in session.landed] == [b"first"]
-    assert session.cursor is None, "the window has not been asked for to its end"
+    async with scripted(reply(b"first"), reply(b"second"), None, reply(b"the rest")) as server:
+        feed = replace(feed_of(server, "1", "2", "3", "4"), every=timedelta(hours=1))
+        await run_until(feed, session, lambda: len(server.requests) == 3)
+        assert [message.body for message in session.landed] == [b"first", b"second"]
+        killed_at, again = datetime.now(UTC), restarted(session)
+        await run_until(feed, again, lambda: _reached(again) > _reached(session))
+        assert pages_asked(server) == ["1", "2", "3", "3", "4"]
+    assert len(again.landed) == 2
+    assert _reached(again) < killed_at, "the window ends when its first request was sent"
+
+
+async def test_a_round_that_was_broken_off_long_ago_is_begun_anew(
+    session: MemorySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "_LANDS_AFTER_SECONDS", 0.0)
+    async with scripted(reply(b"first"), None, reply(b"first"), reply(b"second")) as server:
+        feed = feed_of(server, "1", "2")
+        await run_until(feed, session, lambda: len(server.requests) == 2)
+        await asyncio.sleep(feed.every.total_seconds())
+        again = restarted(session)
+        await run_until(feed, again, lambda: bool(again.landed))
+        assert pages_asked(server)[:4] == ["1", "2", "1", "2"]
+    assert [message.body for message in again.landed] == [b"second"]
+
+
+async def test_a_refusal_breaks_a_round_off_and_the_next_attempt_goes_on(
+    session: MemorySession,
+) -> None:
+    refused = reply(b"", status="429 Too Many Requests", Retry_After="1")
+    async with scripted(reply(b"first"), refused, reply(b"second")) as server:
+        feed = replace(feed_of(server, "1", "2"), every=timedelta(hours=1))
+        await failure(feed, session)
+        await run_until(feed, session, lambda: len(session.landed) == 2)
+        assert pages_asked(server) == ["1", "2", "2"]
+
+
+async def test_pages_of_an_answer_that_breaks_off_are_all_asked_for_again(
+    session: MemorySession,
+) -> None:
+    first = reply(b"more 1", ETag='"abc"')
+    unchanged = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n"
+    answers = [first, reply(b"", status="500 Oh"), first, reply(b"end"), unchanged]
+    async with scripted(*answers) as server:
+        feed = replace(feed_of(server, "1"), following=next_page)
+        await failure(feed, session)
+        await run_until(feed, session, lambda: len(server.requests) >= 5)
+        assert pages_asked(server)[:5] == ["1", "2", "1", "2", "1"]
+        conditional = ["If-None-Match" in request for request in server.requests[:5]]
+    assert conditional == [False, False, False, False, True]
+    assert [message.body for message in session.landed] == [b"more 1", b"more 1", b"end"]
+
+
+async def test_a_restarted_feed_waits_until_its_next_round_is_due(session: MemorySession) -> None:
+    async with scripted(reply(b"one")) as server:
+        feed = replace(feed_of(server, "1"), every=timedelta(seconds=2))
+        await run_until(feed, session, lambda: session.cursor is not None)
+        began_at = datetime.fromisoformat(json.loads(session.cursor or "")["began_at"])
+        again = restarted(session)
+        await run_until(feed, again, lambda: len(server.requests) == 2)
+    assert datetime.now(UTC) >= began_at + feed.every
+
+
+async def test_a_restarted_feed_asks_at_once_what_has_never_been_asked(
+    session: MemorySession,
+) -> None:
+    async with scripted(reply(b"one")) as server:
+        feed = replace(feed_of(server, "1"), every=timedelta(hours=1))
+        await run_until(feed, session, lambda: session.cursor is not None)
+        more = replace(feed_of(server, "1", "2"), every=timedelta(hours=1))
+        await run_until(more, restarted(session), lambda: len(server.requests) == 3)
+        assert pages_asked(server) == ["1", "1", "2"]
+
+
+def _reached(session: MemorySession) -> datetime:
+    return datetime.fromisoformat(json.loads(session.cursor or "")["reached"])
 
 
 async def test_no_log_line_shows_a_secret_parameter(
