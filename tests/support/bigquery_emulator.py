@@ -1,9 +1,9 @@
 """Starts local-bigquery, run by its own Python: `python bigquery_emulator.py <its arguments>`.
 
-It looks whether an offset of a stream is free and then appends, and whether there is a table and
-then makes it; two callers at once may both go on. BigQuery takes each offset once, and tells the
-second that the table is there, which is what is tested; so one goes after the other here. It ends
-with the process that started it, also where that was killed.
+It looks whether an offset of a stream is free and then appends, and whether there is a table, or a
+job, and then makes it; two callers at once may both go on. BigQuery takes each offset once, and
+tells the second that the table or the job is there, which is what is tested; so one goes after the
+other here. It ends with the process that started it, also where that was killed.
 """
 
 import os
@@ -15,6 +15,7 @@ from typing import Any
 from local_bigquery import cli
 from local_bigquery.catalog import tables
 from local_bigquery.grpc import write
+from local_bigquery.jobs import runner
 
 _one_at_a_time = threading.RLock()
 
@@ -37,4 +38,5 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     write._append = _in_turn(write._append)
     tables.create = _in_turn(tables.create)
+    runner.submit = _in_turn(runner.submit)
     cli.main()
