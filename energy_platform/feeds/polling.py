@@ -272,16 +272,13 @@ class PollingFeed(ABC, Generic[RequestT]):
             if request.key in current.answered:
                 continue
             try:
-                marks, newest = await self._ask_to_the_end(
+                current.answered[request.key] = await self._ask_to_the_end(
                     session, ask, request, progress.marks, messages
                 )
             except FeedError as error:
                 failures.append(error)
                 if isinstance(error, UnreachableError) or error.retry_after_seconds is not None:
                     break
-            else:
-                progress.marks |= marks
-                current.answered[request.key] = newest
             if messages and time.monotonic() - landed_at > _LANDS_AFTER_SECONDS:
                 await session.land(messages, cursor=progress.cursor())
                 messages, landed_at = [], time.monotonic()
@@ -301,23 +298,33 @@ class PollingFeed(ABC, Generic[RequestT]):
         session: FeedSession,
         ask: Ask[RequestT],
         request: RequestT,
-        known: Mapping[str, Marks],
+        known: dict[str, Marks],
         messages: list[RawMessage],
-    ) -> tuple[dict[str, Marks], datetime | None]:
-        """Put one request of a round, and add what is news to `messages`, page by page.
+    ) -> datetime | None:
+        """Put one request of a round, and return the newest instant that it brought a value for.
 
-        Returns what to remember of each page, and the newest instant with a value, if it can be
-        told. An answer that breaks off is not remembered: its first page, once known, would end it.
+        What is news is added to `messages`, what to remember to `known`; None if no newest instant
+        can be told.
         """
         marks: dict[str, Marks] = {}
         newest: list[datetime | None] = []
-        async for key, answer in self._pages(session, ask, request, known):
-            marks[key] = self._remembered(answer)
-            newest.append(self._newest(answer))
-            is_known = marks[key].get(_HASH) == known.get(key, {}).get(_HASH)
-            if answer.message is not None and not is_known:
-                messages.append(answer.message)
-        return marks, _slowest(newest)
+        try:
+            async for key, answer in self._pages(session, ask, request, known):
+                marks[key] = self._remembered(answer)
+                newest.append(self._newest(answer))
+                is_known = marks[key].get(_HASH) == known.get(key, {}).get(_HASH)
+                if answer.message is not None and not is_known:
+                    messages.append(answer.message)
+        except FeedError:
+            # The other pages come behind the first, so that one must not be answered "unchanged".
+            known |= {
+                key: {_HASH: remembered[_HASH]}
+                for key, remembered in marks.items()
+                if _HASH in remembered
+            }
+            raise
+        known |= marks
+        return _slowest(newest)
 
     def _remembered(self, answer: Answer) -> Marks:
         """Return what tells, next time, whether an answer says something new."""
