@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 import stamina
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.base import Feed
+from energy_platform.feeds.polling import Progress
 from tests.support.feeds import MemorySession
 
 
 async def run_until(
-    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 100.0
+    feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 180.0
 ) -> None:
     """Run a feed until `done`, or raise what it raises; `TimeoutError` if neither happens."""
     running = asyncio.create_task(feed.run(session))
@@ -27,9 +29,21 @@ async def run_until(
             await running
 
 
+async def until(condition: Callable[[], object], *, seconds: float = 180.0) -> None:
+    """Wait until a condition holds, or raise `TimeoutError`."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+def last_round(session: MemorySession) -> datetime | None:
+    """Return when the last round that a polling feed asked to its end began, if there was one."""
+    return Progress.from_cursor(session.cursor).began_at
+
+
 async def listening(port: int) -> None:
     """Wait until a server of this machine takes connections on a port."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -48,7 +62,7 @@ async def failure(feed: Feed, session: MemorySession) -> FeedError:
     return caught.value
 
 
-async def comes_true(holds: Callable[[], None], *, seconds: float = 60.0) -> None:
+async def comes_true(holds: Callable[[], None], *, seconds: float = 180.0) -> None:
     """Wait until an assertion holds, and still holds a second later: all has come to rest."""
     async for attempt in stamina.retry_context(
         AssertionError, attempts=None, timeout=seconds, wait_initial=0.1, wait_max=0.5

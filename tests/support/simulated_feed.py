@@ -83,7 +83,7 @@ async def settles(source: MarketSource, world: World, session: MemorySession) ->
         TimeoutError: Something is still missing after a while.
     """
     world.clock.freeze()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             comparison = compared(source, world, session)
             if comparison.stored and comparison.stale.is_empty():

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.raw_message import RawMessage
 from energy_platform.simulator.providers.noaa import aws
 from tests.support.feeds import MemorySession, free_ports
+from tests.support.running_feeds import until
 
 KEY = "gfs.20260329/00/atmos/gfs.t00z.pgrb2.0p25.f003"
 INDEX = b"1:0:d=2026032900:UGRD:10 m above ground:3 hour fcst:\n"
@@ -161,12 +162,6 @@ async def carrying(stage: Stage, feed: SnsQueueFeed = FEED) -> AsyncIterator[asy
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("first", ["file", "index"])

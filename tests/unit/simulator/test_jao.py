@@ -16,7 +16,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.jao_max_exchange import JAO_MAX_EXCHANGE
 from tests.support.feeds import a_world
-from tests.support.running_feeds import failure, run_until
+from tests.support.running_feeds import failure, last_round, run_until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 MORNING = datetime(2026, 10, 24, 6, tzinfo=UTC)
@@ -109,10 +109,10 @@ async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) 
     rounds = []
     async with running(world, [PROVIDER]):
         for _ in range(2):
-            before, known = len(session.landed), session.cursor
+            before, known = len(session.landed), last_round(session)
 
-            def is_further(known: str | None = known) -> bool:
-                return session.cursor != known
+            def is_further(known: datetime | None = known) -> bool:
+                return last_round(session) != known
 
             await run_until(JAO_MAX_EXCHANGE.feed, session, is_further)
             rounds.append([one.context["FromUtc"] for one in session.landed[before:]])

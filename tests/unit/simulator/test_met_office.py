@@ -25,7 +25,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as SOURCE
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_world
-from tests.support.running_feeds import comes_true
+from tests.support.running_feeds import comes_true, until
 
 assert isinstance(SOURCE.feed, SnsEndpointFeed)
 assert isinstance(SOURCE.feed.files, BucketFiles)
@@ -83,12 +83,6 @@ def assert_same(world: World, session: MemorySession) -> None:
     assert found.lost.is_empty()
     assert found.invented.is_empty()
     assert found.doubled == 0
-
-
-async def until(condition: Any, *, seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 async def settled(world: World, session: MemorySession) -> None:

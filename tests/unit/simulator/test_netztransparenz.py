@@ -19,7 +19,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.netztransparenz_imbalance import NETZTRANSPARENZ_IMBALANCE as SOURCE
 from tests.support.feeds import a_world
-from tests.support.running_feeds import run_until
+from tests.support.running_feeds import last_round, run_until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 NOW = datetime(2026, 6, 10, 12, 30, tzinfo=UTC)
@@ -99,7 +99,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=datetime(2026, 6, 10, 7, 30, tzinfo=UTC), speed=900)
     session = new_session(world, PROVIDER, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
-        while session.cursor is None:
+        while last_round(session) is None:
             await asyncio.sleep(0.05)
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(SOURCE.name, Fault(kind))
@@ -129,11 +129,11 @@ async def test_a_token_that_the_service_forgot_is_replaced_and_kept_nowhere(
     session.secrets["NETZTRANSPARENZ_CLIENT_SECRET"] = "hush-hush"
     async with served(world):
         service = PROVIDER._services[str(world.folder)]
-        await run_until(SOURCE.feed, session, lambda: session.cursor is not None)
+        await run_until(SOURCE.feed, session, lambda: last_round(session) is not None)
         issued = set(service._tokens)
         service._tokens.clear()
-        known = session.cursor
-        await run_until(SOURCE.feed, session, lambda: session.cursor != known)
+        known = last_round(session)
+        await run_until(SOURCE.feed, session, lambda: last_round(session) != known)
         issued |= set(service._tokens)
     assert len(issued) == 2
     kept = f"{[message.context for message in session.landed]} {session.cursor} {caplog.text}"

@@ -25,7 +25,7 @@ from energy_platform.simulator.providers.noaa.gfs_schedule import Issue
 from energy_platform.simulator.world import World
 from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
 from tests.support.feeds import MemorySession, a_session, a_world
-from tests.support.running_feeds import comes_true
+from tests.support.running_feeds import comes_true, until
 
 assert isinstance(SOURCE.feed, SnsQueueFeed)
 FAST = replace(
@@ -88,12 +88,6 @@ def assert_same(world: World, session: MemorySession) -> None:
     assert emitted.height > 0
     columns = landed.columns
     assert landed.sort(columns).equals(emitted.select(columns).sort(columns))
-
-
-async def until(condition: Any, *, seconds: float = 60.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 async def settled(world: World, session: MemorySession) -> None:

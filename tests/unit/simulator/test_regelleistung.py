@@ -19,7 +19,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.regelleistung_tender import REGELLEISTUNG_TENDER as SOURCE
 from tests.support.feeds import a_world
-from tests.support.running_feeds import run_until
+from tests.support.running_feeds import last_round, run_until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 MORNING = datetime(2026, 6, 10, 6, 20, tzinfo=UTC)
@@ -109,7 +109,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=MORNING, speed=3600)
     session = new_session(world, PROVIDER, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
-        while session.cursor is None:
+        while last_round(session) is None:
             await asyncio.sleep(0.05)
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(SOURCE.name, Fault(kind))
@@ -155,9 +155,9 @@ async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) 
     world = a_world(tmp_path, origin=NOON, speed=3600)
     session = new_session(world, PROVIDER, SOURCE)
     async with served(world):
-        await run_until(SOURCE.feed, session, lambda: session.cursor is not None)
-        before, known = len(session.landed), session.cursor
-        await run_until(SOURCE.feed, session, lambda: session.cursor != known)
+        await run_until(SOURCE.feed, session, lambda: last_round(session) is not None)
+        before, known = len(session.landed), last_round(session)
+        await run_until(SOURCE.feed, session, lambda: last_round(session) != known)
     assert {message.context["date"] for message in session.landed[before:]} == {"2026-06-11"}
 
 

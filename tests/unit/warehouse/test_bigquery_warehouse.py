@@ -242,7 +242,6 @@ def test_only_what_passes_by_itself_is_tried_again() -> None:
     assert not passes(exceptions.Conflict("there already"))
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.nightly
 @pytest.mark.parametrize("kills", [1, 5])
 def test_an_emulator_that_is_killed_again_and_again(tmp_path: Path, kills: int) -> None:
