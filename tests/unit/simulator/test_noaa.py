@@ -84,10 +84,12 @@ def journalled(world: World) -> pl.DataFrame:
 
 
 def assert_same(world: World, session: MemorySession) -> None:
-    landed, emitted = rows_of(session.landed).unique(), journalled(world).unique()
+    landed, emitted = rows_of(session.landed), journalled(world)
     assert emitted.height > 0
-    columns = landed.columns
-    assert landed.sort(columns).equals(emitted.select(columns).sort(columns))
+    for what, there, here in (("lost", emitted, landed), ("invented", landed, emitted)):
+        missing = there.join(here, on=landed.columns, how="anti", nulls_equal=True)
+        refused = refused_by(session).select("check", "reason", "row").to_dicts()
+        assert missing.is_empty(), (what, missing.head(3).to_dicts(), refused)
 
 
 async def settled(world: World, session: MemorySession) -> None:
