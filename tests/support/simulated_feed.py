@@ -85,7 +85,8 @@ async def settles(source: MarketSource, world: World, session: MemorySession) ->
     world.clock.freeze()
     async with asyncio.timeout(180):
         while True:
-            comparison = compared(source, world, session)
+            # Beside the loop, which carries what is still to come.
+            comparison = await asyncio.to_thread(compared, source, world, session)
             if comparison.stored and comparison.stale.is_empty():
                 return comparison
             await asyncio.sleep(0.2)
