@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 from urllib.error import URLError
+from uuid import uuid4
 
+from energy_platform.warehouse.bigquery.client import emulator_client
 from tests.support.feeds import free_ports
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-emulator"
@@ -80,6 +82,17 @@ class BigQueryServer:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(timeout=30)
         self._process = None
+
+    @contextlib.contextmanager
+    def dataset(self) -> Iterator[str]:
+        """Give away the name of a new dataset, and drop all that is in it when the context ends.
+
+        The emulator looks through every table that there is at each call.
+        """
+        name = f"energy_{uuid4().hex}"
+        yield name
+        with contextlib.closing(emulator_client(PROJECT, self.address)) as client:
+            client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=60)
 
     def _answers(self) -> bool:
         url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"

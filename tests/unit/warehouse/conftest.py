@@ -1,7 +1,6 @@
 """One BigQuery emulator for all tests of a process, and a dataset in it for each of them."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
 
@@ -27,12 +26,13 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServe
 @pytest.fixture
 def clients(emulator: BigQueryServer) -> Iterator[Clients]:
     """The ways to the emulator, and a dataset of the test's own."""
-    opened = Clients.open(
-        project=PROJECT,
-        dataset=f"energy_{uuid4().hex}",
-        location="EU",
-        emulator=emulator.address,
-        emulator_grpc=emulator.grpc_address,
-    )
-    yield opened
-    opened.close()
+    with emulator.dataset() as dataset:
+        opened = Clients.open(
+            project=PROJECT,
+            dataset=dataset,
+            location="EU",
+            emulator=emulator.address,
+            emulator_grpc=emulator.grpc_address,
+        )
+        yield opened
+        opened.close()

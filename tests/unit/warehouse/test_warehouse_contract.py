@@ -32,23 +32,19 @@ if TYPE_CHECKING:
 LANDING_ORDER = ("landing_offset",)
 
 
-@pytest.fixture(scope="module")
-def dataset() -> str:
-    """One dataset for all tests of a process: each has tables of its own in it."""
-    return f"energy_{uuid4().hex}"
-
-
 @pytest.fixture(params=["delta", "bigquery"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, dataset: str) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "delta":
-        return Place(kind="delta", where=str(tmp_path))
+        yield Place(kind="delta", where=str(tmp_path))
+        return
     server: BigQueryServer = request.getfixturevalue("emulator")
-    return Place(
-        kind="bigquery",
-        where=server.address,
-        grpc_address=server.grpc_address,
-        dataset=dataset,
-    )
+    with server.dataset() as dataset:
+        yield Place(
+            kind="bigquery",
+            where=server.address,
+            grpc_address=server.grpc_address,
+            dataset=dataset,
+        )
 
 
 @pytest.fixture
