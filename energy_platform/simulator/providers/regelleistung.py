@@ -39,6 +39,7 @@ _ASKED_BACK: Final = timedelta(days=2, hours=1)
 _EXCEL_DAY_0: Final = date(1899, 12, 30)
 _COUNTRIES: Final = ("DE", "AT", "CZ")
 _KEPT_WORKBOOKS: Final = 12
+_NAP_SECONDS: Final = 0.05
 _PRICES: Final = (
     "capacity_price_eur_per_mw",
     "capacity_price_eur_per_mw_per_h",
@@ -250,12 +251,21 @@ class _Service:
             tender = _tender(params["market"], params["productTypes"])
         except (KeyError, ValueError):
             return Response(status_code=HTTPStatus.BAD_REQUEST)
-        if self._reached is None or tender.published_at(day) > self._reached:
+        if tender.published_at(day) > await self._last_beat():
             return await self._desk.answer(_SOURCE, partial(PlainTextResponse, status_code=404))
         body = await asyncio.to_thread(self._workbook, tender, day)
         if tender.market == "CAPACITY" and self._desk.bad_row(_SOURCE):
             body = workbook(tender, day, bids(self._world.seed, tender, day), spoiled=True)
         return await self._desk.answer(_SOURCE, partial(_sheet, body))
+
+    async def _last_beat(self) -> datetime:
+        """Return the last beat, or the first one when it has come.
+
+        Before it, nothing is there; a client that is told so of a day long published believes it.
+        """
+        while self._reached is None:
+            await asyncio.sleep(_NAP_SECONDS)
+        return self._reached
 
     def _written(self, tender: _Tender, day: date) -> bytes:
         return workbook(tender, day, bids(self._world.seed, tender, day))

@@ -37,8 +37,6 @@ def few_bids(monkeypatch: pytest.MonkeyPatch) -> None:
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"http://127.0.0.1:{world.ports.http}/regelleistung/apps/cpp-publisher/api/v1"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=30) as client:
-        while PROVIDER._services[str(world.folder)]._reached is None:
-            await asyncio.sleep(0.01)
         yield client
 
 
