@@ -35,7 +35,7 @@ from tests.support.platform_run import come_to_rest, cpu_seconds, freeze, pid_of
 
 ASKED_POINTS = 100_000
 DAY = timedelta(days=1)
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 90.0
 """How long nothing may land before the platform counts as at rest."""
 CATCHING_UP_SECONDS = 900.0
 UNDER_WAY_SECONDS = 30.0
@@ -126,7 +126,8 @@ def main() -> None:
             freeze(supervisor)
             # What a stream has under way to a killed collector is gone, on the real market too.
             time.sleep(UNDER_WAY_SECONDS)
-            # A collector that starts asks every provider at once, also those asked by the hour.
+            # What a killed collector had in hand is asked for anew, within the longest interval: an
+            # hour, which is a minute here.
             os.kill(pid_of(supervisor, "collector"), signal.SIGKILL)
             frozen = time.monotonic()
             come_to_rest(

@@ -92,7 +92,7 @@ class BigQueryServer:
         name = f"energy_{uuid4().hex}"
         yield name
         with contextlib.closing(emulator_client(PROJECT, self.address)) as client:
-            client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=60)
+            client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=120)
 
     def _answers(self) -> bool:
         url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"
