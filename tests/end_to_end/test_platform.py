@@ -106,7 +106,11 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
     green: set[tuple[str, str]] = set()
 
     def all_green() -> bool:
-        """Look at each check; one that is running just now is looked at again."""
+        """Look at each check; one that is running just now is looked at again.
+
+        Of one whose run ends between Dagster's two looks, at the check and at the run, it says that
+        it was skipped.
+        """
         nodes = platform.query(
             """{ assetNodes { assetKey { path } assetChecksOrError { ... on AssetChecks { checks {
                  name executionForLatestMaterialization { status } } } } } }"""
@@ -115,7 +119,7 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
             for check in node["assetChecksOrError"].get("checks", []):
                 execution = check["executionForLatestMaterialization"]
                 status = execution["status"] if execution else "NONE"
-                assert status in {"SUCCEEDED", "IN_PROGRESS", "NONE"}, (node["assetKey"], check)
+                assert status not in {"FAILED", "EXECUTION_FAILED"}, (node["assetKey"], check)
                 if status == "SUCCEEDED":
                     green.add((node["assetKey"]["path"][0], check["name"]))
         return green >= {
