@@ -119,7 +119,8 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
             for check in node["assetChecksOrError"].get("checks", []):
                 execution = check["executionForLatestMaterialization"]
                 status = execution["status"] if execution else "NONE"
-                assert status not in {"FAILED", "EXECUTION_FAILED"}, (node["assetKey"], check)
+                known = {"SUCCEEDED", "IN_PROGRESS", "SKIPPED", "NONE"}
+                assert status in known, (node["assetKey"], check)
                 if status == "SUCCEEDED":
                     green.add((node["assetKey"]["path"][0], check["name"]))
         return green >= {

@@ -68,11 +68,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def _bound_port(stack: ExitStack) -> int:
-    for port in _PORTS:
+    while True:
         with suppress(OSError):
+            port = next(_PORTS)
             stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
             return port
-    raise AssertionError("the ports come round for ever")
 
 
 def _ports() -> Iterator[int]:

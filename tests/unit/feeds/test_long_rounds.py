@@ -74,12 +74,7 @@ def pages_asked(server: ScriptedServer) -> list[str]:
 
 def restarted(session: MemorySession) -> MemorySession:
     """Return the session of a feed that is started again after a blow."""
-    return MemorySession(
-        session.source_name,
-        session.state_directory,
-        secrets=session.secrets,
-        cursor=session.cursor,
-    )
+    return replace(session, landed=[])
 
 
 async def test_a_killed_feed_goes_on_with_the_requests_that_were_not_answered(

@@ -18,7 +18,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.entsog_flow import ENTSOG_FLOW
 from tests.support.feeds import a_world
-from tests.support.running_feeds import failure, last_round, run_until
+from tests.support.running_feeds import failure, last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 AFTERNOON = datetime(2026, 6, 10, 13, 30, tzinfo=UTC)
@@ -91,8 +91,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=AFTERNOON, speed=3600)
     session = new_session(world, PROVIDER, ENTSOG_FLOW)
     async with polled(world, PROVIDER, ENTSOG_FLOW, session):
-        while last_round(session) is None:
-            await asyncio.sleep(0.05)
+        await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(ENTSOG_FLOW.name, Fault(kind))
             while world.faults.pending(ENTSOG_FLOW.name):

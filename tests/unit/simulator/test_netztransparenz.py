@@ -19,7 +19,7 @@ from energy_platform.simulator.server import running
 from energy_platform.simulator.world import World
 from energy_platform.sources.netztransparenz_imbalance import NETZTRANSPARENZ_IMBALANCE as SOURCE
 from tests.support.feeds import a_world
-from tests.support.running_feeds import last_round, run_until
+from tests.support.running_feeds import last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 NOW = datetime(2026, 6, 10, 12, 30, tzinfo=UTC)
@@ -99,8 +99,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=datetime(2026, 6, 10, 7, 30, tzinfo=UTC), speed=900)
     session = new_session(world, PROVIDER, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
-        while last_round(session) is None:
-            await asyncio.sleep(0.05)
+        await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(SOURCE.name, Fault(kind))
             while world.faults.pending(SOURCE.name):

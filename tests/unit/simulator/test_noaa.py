@@ -88,8 +88,7 @@ def assert_same(world: World, session: MemorySession) -> None:
     assert emitted.height > 0
     for what, there, here in (("lost", emitted, landed), ("invented", landed, emitted)):
         missing = there.join(here, on=landed.columns, how="anti", nulls_equal=True)
-        refused = refused_by(session).select("check", "reason", "row").to_dicts()
-        assert missing.is_empty(), (what, missing.head(3).to_dicts(), refused)
+        assert missing.is_empty(), (what, missing.to_dicts()[:3], refused_by(session).to_dicts())
 
 
 async def settled(world: World, session: MemorySession) -> None:

@@ -18,7 +18,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.energy_charts_generation import ENERGY_CHARTS_GENERATION
 from tests.support.comparison import journalled_rows
 from tests.support.feeds import a_world
-from tests.support.running_feeds import last_round
+from tests.support.running_feeds import last_round, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -72,8 +72,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=NOON, speed=900)
     session = new_session(world, PROVIDER, source)
     async with polled(world, PROVIDER, source, session):
-        while last_round(session) is None:
-            await asyncio.sleep(0.05)
+        await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.BAD_ROW):
             world.faults.ask(source.name, Fault(kind))
             while world.faults.pending(source.name):

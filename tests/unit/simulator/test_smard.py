@@ -19,7 +19,7 @@ from energy_platform.simulator.world import World
 from energy_platform.sources.smard_generation import SMARD_GENERATION
 from energy_platform.sources.smard_price import SMARD_PRICE
 from tests.support.feeds import a_world
-from tests.support.running_feeds import last_round
+from tests.support.running_feeds import last_round, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
 WEDNESDAY = datetime(2026, 6, 10, 12, tzinfo=UTC)
@@ -85,8 +85,7 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
     world = a_world(tmp_path, origin=WEDNESDAY - timedelta(minutes=40), speed=1200)
     session = new_session(world, PROVIDER, source)
     async with polled(world, PROVIDER, source, session):
-        while last_round(session) is None:
-            await asyncio.sleep(0.05)
+        await until(lambda: last_round(session))
         kinds = (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.TRUNCATED, FaultKind.BAD_ROW)
         for kind in kinds:
             world.faults.ask(source.name, Fault(kind))
@@ -122,8 +121,7 @@ async def test_nothing_is_landed_of_a_series_that_has_ended(tmp_path: Path) -> N
     world = a_world(tmp_path, origin=WEDNESDAY)
     session = new_session(world, PROVIDER, SMARD_GENERATION)
     async with polled(world, PROVIDER, SMARD_GENERATION, session):
-        while last_round(session) is None:
-            await asyncio.sleep(0.05)
+        await until(lambda: last_round(session))
     types = checked(SMARD_GENERATION, session).rows["production_type"]
     assert types.n_unique() == 11
     assert not types.is_in(["nuclear"]).any()
