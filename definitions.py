@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dagster import Definitions, in_process_executor
 
 from assets import backfill_job, market_assets, mart_assets
-from energy_platform.market_source import MarketSource
+from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
-from energy_platform.registry import market_sources
 from energy_platform.settings import WarehouseKind, settings
 from resources import Platform
 from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules

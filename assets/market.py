@@ -26,7 +26,7 @@ from dagster import (
     asset,
 )
 
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import BatchReport
 from energy_platform.settings import WarehouseKind, settings
 from resources import Platform

@@ -30,12 +30,12 @@ from dagster import (
 )
 from pydantic import Field
 
-from energy_platform.column_info import ColumnInfo
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.registry import market_sources
+from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import Mart, project_folder
 from energy_platform.marts.dbt_run import DBT, MartRun, mart_run, target_folder
-from energy_platform.registry import market_sources
 from energy_platform.settings import settings
-from energy_platform.timeliness import longest_silence
 from resources import Platform
 
 GROUP: Final = "marts"

@@ -28,7 +28,7 @@ from deltalake import DeltaTable
 
 from energy_platform.knowledge_time import AsOf, knowledge_time
 from energy_platform.library import scan
-from energy_platform.registry import market_source
+from energy_platform.market.registry import market_source
 from energy_platform.tables import market_table
 from energy_platform.warehouse.delta import DeltaWarehouse
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from energy_platform.checks import check_messages
 from energy_platform.formats.entsoe_codes import AREAS, PRODUCTION_TYPES
-from energy_platform.market_source import MarketSource
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
     PRICES,

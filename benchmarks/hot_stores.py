@@ -30,7 +30,7 @@ from energy_platform.hot_store.influxdb.server import InfluxServer
 from energy_platform.hot_store.influxdb.store import InfluxHotStore
 from energy_platform.hot_store.protocol import HotStore, Measurement
 from energy_platform.hot_store.sqlite import SqliteHotStore
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from tests.support.influx_server import FOR_GOOD_DAYS, InfluxProcess, influx_process
 
 if TYPE_CHECKING:

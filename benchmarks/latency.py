@@ -25,9 +25,9 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from energy_platform.market_rows import INSTANT
-from energy_platform.market_source import MarketSource
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
+from energy_platform.market.rows import INSTANT
+from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.stores import open_micro_batches

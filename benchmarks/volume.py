@@ -22,9 +22,9 @@ from pathlib import Path
 
 import polars as pl
 
-from energy_platform.market_clock import MarketClock
-from energy_platform.market_source import MarketSource
-from energy_platform.registry import market_sources
+from energy_platform.market.clock import MarketClock
+from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import clock_file

@@ -14,9 +14,9 @@ from pandera.errors import SchemaErrors
 from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
-from energy_platform.market_rows import INSTANT, PROVENANCE_COLUMNS
-from energy_platform.market_source import MarketSource
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
+from energy_platform.market.source import MarketSource
 from energy_platform.tables import QUARANTINE_DTYPES
 
 UNPARSED: Final = "parse"

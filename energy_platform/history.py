@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from energy_platform.knowledge_time import KnowledgeTime
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.warehouse.question import Question
 
 RUN: Final = "run_at"

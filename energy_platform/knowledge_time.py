@@ -14,7 +14,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 AsOf = datetime | timedelta | str
 """An instant, a lead time before each delivery, or a moment of the days before it as text."""

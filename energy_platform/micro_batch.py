@@ -24,9 +24,9 @@ from energy_platform.hot_copy import HotCopies
 from energy_platform.hot_store.protocol import HotStore
 from energy_platform.landing import LandingZone
 from energy_platform.layouts import watch as layouts
-from energy_platform.market_source import MarketSource
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.quarantine import new_failures
-from energy_platform.raw_message import RawMessage
 from energy_platform.tables import market_table, measurement, quarantine_table
 from energy_platform.warehouse.conflicts import tried_again
 from energy_platform.warehouse.protocol import Position, Warehouse

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 from energy_platform.sqlite_file import SqliteFile
 
 _FARTHEST_SECONDS: Final = 86_400.0

@@ -13,7 +13,7 @@ import polars as pl
 
 from energy_platform.checks import UNPARSED
 from energy_platform.landing import LandingZone
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.tables import quarantine_table
 from energy_platform.warehouse.protocol import Warehouse
 

@@ -7,10 +7,10 @@ from typing import Final
 import polars as pl
 
 from energy_platform.checks import check_messages
-from energy_platform.market_source import MarketSource
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.quarantine import new_failures
-from energy_platform.raw_message import RawMessage
 from energy_platform.replay import ReplayReport, replay
 from energy_platform.tables import market_table, quarantine_table
 

@@ -11,12 +11,13 @@ import polars as pl
 from energy_platform.checks import check_messages
 from energy_platform.errors import ReplayOvertakenError
 from energy_platform.history import known_beside, new_revisions
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
+from energy_platform.market.table import Table
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.quarantine import new_failures
 from energy_platform.tables import market_table, quarantine_table
 from energy_platform.warehouse.conflicts import tried_again
-from energy_platform.warehouse.protocol import Position, Table, Warehouse
+from energy_platform.warehouse.protocol import Position, Warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

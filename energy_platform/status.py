@@ -8,14 +8,14 @@ from typing import Final
 from energy_platform.collector.service import feed_statuses
 from energy_platform.collector.source_task import FeedState, FeedStatus
 from energy_platform.lately import Lately, SourceLately
-from energy_platform.market_clock import MarketClock
+from energy_platform.market.clock import MarketClock
+from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
+from energy_platform.market.timeliness import Lateness, lateness, newest_moment
 from energy_platform.market_session import missing_environment
-from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.tables import market_table, quarantine_table
-from energy_platform.timeliness import Lateness, lateness, newest_moment
 
 _OWN_LAG: Final = timedelta(minutes=1)
 """What a poll, a tick and a run take of the wall's time at most, when all is well."""

@@ -21,7 +21,7 @@ from dagster import (
     sensor,
 )
 
-from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.market.source import MarketGroup, MarketSource
 from resources import Platform
 
 TICK_SECONDS: Final = 1

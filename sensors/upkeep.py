@@ -22,8 +22,8 @@ from dagster import (
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
-from energy_platform.registry import market_sources
 from energy_platform.tables import market_table, quarantine_table
 from resources import Platform
 

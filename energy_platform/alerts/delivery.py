@@ -15,8 +15,8 @@ from apprise.utils.parse import parse_urls
 
 from energy_platform.alerts.book import AlertBook, Line
 from energy_platform.alerts.incidents import Told
-from energy_platform.back_off import pause_seconds
 from energy_platform.errors import UsageError
+from energy_platform.market.back_off import pause_seconds
 
 _SEND_SECONDS: Final = 20.0
 _FIRST_PAUSE_SECONDS: Final = 15.0

@@ -14,20 +14,20 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.back_off import pause_seconds
 from energy_platform.backfill.record import BackfillRecord
 from energy_platform.backfill.window import BackfillWindow
 from energy_platform.errors import CommitConflictError, FeedError
-from energy_platform.feeds.base import FeedSession, HistoricalFeed, HistoryChunk
 from energy_platform.landing import LandingGuest, LandingZone
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.feed import FeedSession, HistoricalFeed, HistoryChunk
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
+from energy_platform.market.table import Table
 from energy_platform.market_session import MarketSession
-from energy_platform.market_source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.provider_limits import ProviderLimits
-from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Settings
 from energy_platform.tables import market_table, quarantine_table
-from energy_platform.warehouse.protocol import Table
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import typer
 from energy_platform.cli.market import SourceName
 from energy_platform.cli.output import complain, console, count
 from energy_platform.errors import UsageError
-from energy_platform.instants import parse_instant
+from energy_platform.market.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def backfill(
     they were known here. Exits with 1 if a part could not be had; the next run asks for it again.
     """
     from energy_platform.backfill import BackfillRecord, BackfillWindow, stored_rows
-    from energy_platform.registry import market_source
+    from energy_platform.market.registry import market_source
     from energy_platform.stores import micro_batches
 
     chosen, source = _reached(settings()), market_source(source_name)

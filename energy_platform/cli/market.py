@@ -11,13 +11,13 @@ import typer
 from energy_platform.cli.output import complain, console, count, print_json, print_table
 from energy_platform.cli.platform import Json
 from energy_platform.errors import UsageError
-from energy_platform.instants import parse_instant
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.instants import parse_instant
+from energy_platform.market.raw_message import RawMessage
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from energy_platform.market_source import MarketSource
+    from energy_platform.market.source import MarketSource
 
 _REASONS: Final = 20
 """Reasons why rows failed that are told one by one."""
@@ -81,7 +81,7 @@ def parse(
     Exits with 1 if anything failed a check.
     """
     from energy_platform.checks import check_messages
-    from energy_platform.registry import market_source
+    from energy_platform.market.registry import market_source
 
     source = market_source(source_name)
     checked = check_messages(source, _messages(source, files, context))
@@ -105,7 +105,7 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     """
     import polars as pl
 
-    from energy_platform.registry import market_source
+    from energy_platform.market.registry import market_source
     from energy_platform.stores import micro_batches
 
     source, batches = market_source(source_name), micro_batches()
@@ -133,7 +133,7 @@ def replay(
 
     Micro-batches may go on meanwhile. A replay that was cut off goes on when it is run again.
     """
-    from energy_platform.registry import market_source
+    from energy_platform.market.registry import market_source
     from energy_platform.replay import replay as make_again
     from energy_platform.stores import micro_batches
 

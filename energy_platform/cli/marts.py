@@ -59,9 +59,9 @@ def dbt_sources(
     ] = False,
 ) -> None:
     """Write the part of the dbt project that follows from the market sources."""
+    from energy_platform.market.registry import market_sources
     from energy_platform.marts.catalogue import project_folder
     from energy_platform.marts.dbt_sources import differing_files, write_files
-    from energy_platform.registry import market_sources
 
     act = differing_files if check else write_files
     differing = act(project_folder(), market_sources().values())

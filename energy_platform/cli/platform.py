@@ -14,7 +14,7 @@ import typer
 
 from energy_platform.cli.output import console, print_json, print_table
 from energy_platform.errors import EnergyPlatformError, UsageError, WarehouseUnavailableError
-from energy_platform.instants import parse_instant
+from energy_platform.market.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def metrics(
 def collect() -> None:
     """Run the collector: every market source's feed, into the landing zone."""
     from energy_platform.collector import collect as run_collector
-    from energy_platform.registry import market_sources
+    from energy_platform.market.registry import market_sources
 
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     asyncio.run(run_collector(settings(), market_sources().values()))
@@ -242,7 +242,7 @@ def simulate(  # noqa: PLR0913 (one option per port)
     ] = None,
 ) -> None:
     """Run simulated markets on their own protocols, on loopback."""
-    from energy_platform.market_clock import MarketClock
+    from energy_platform.market.clock import MarketClock
     from energy_platform.simulator.journal import Journal
     from energy_platform.simulator.server import serve
     from energy_platform.simulator.world import (

@@ -29,8 +29,8 @@ def quarantine(
     json: Json = False,
 ) -> None:
     """List what failed: how often, why, since when; of one source also samples."""
+    from energy_platform.market.registry import market_source, market_sources
     from energy_platform.quarantine import quarantine_reasons, quarantine_samples
-    from energy_platform.registry import market_source, market_sources
     from energy_platform.stores import micro_batches
 
     sources = [market_source(source_name)] if source_name else list(market_sources().values())
@@ -57,8 +57,8 @@ def redrive(source_name: SourceName) -> None:
     What is good now goes where it belongs, as if the fix had always been there; what still
     fails stays. Run twice, it changes nothing more.
     """
+    from energy_platform.market.registry import market_source
     from energy_platform.redrive import redrive as run_again
-    from energy_platform.registry import market_source
     from energy_platform.stores import micro_batches
 
     done = run_again(micro_batches(), market_source(source_name))

@@ -81,7 +81,7 @@ def layout(
     """
     from energy_platform.lately import Lately
     from energy_platform.layouts import watch
-    from energy_platform.registry import market_source
+    from energy_platform.market.registry import market_source
     from energy_platform.stores import micro_batches
     from energy_platform.tables import market_table
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from energy_platform.landing import LandingWriter
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 
 _QUEUED_LANDINGS: Final = 1_000
 _SEGMENT_BYTES: Final = 16 * 1024 * 1024

@@ -12,7 +12,7 @@ from typing import Final
 
 from energy_platform.collector.source_task import FeedStatus, SourceTask
 from energy_platform.landing import LandingZone
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 

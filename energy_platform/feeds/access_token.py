@@ -13,9 +13,9 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.http import HttpLimits, exchange, http_client, retry_after_seconds
-from energy_platform.provider import Provider
+from energy_platform.market.feed import FeedSession
+from energy_platform.market.provider import Provider
 
 _MAX_BODY_BYTES: Final = 1 << 20
 

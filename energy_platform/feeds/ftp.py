@@ -27,9 +27,9 @@ from aioftp import AIOFTPException, Client, StatusCodeError
 from aioftp.client import ConnType
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 

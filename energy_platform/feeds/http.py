@@ -18,8 +18,8 @@ from typing import Final
 import httpx
 
 from energy_platform.errors import FeedError, UnreachableError
-from energy_platform.feeds.base import FeedSession
-from energy_platform.provider import Provider
+from energy_platform.market.feed import FeedSession
+from energy_platform.market.provider import Provider
 
 _USER_AGENT: Final = "energy-platform"
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS

@@ -13,10 +13,10 @@ from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.http import place
 from energy_platform.feeds.polling import Answer, Ask, Marks
 from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.market.feed import FeedSession
 
 _MIDWEEK = timedelta(days=3, hours=12)
 

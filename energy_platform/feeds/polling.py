@@ -21,10 +21,10 @@ from typing import Final, Generic, Protocol, TypeVar
 from pydantic import TypeAdapter
 
 from energy_platform.errors import FeedError, UnreachableError
-from energy_platform.feeds.base import FeedSession, HistoryChunk
 from energy_platform.feeds.http import HttpLimits
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, HistoryChunk
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ import httpx
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import CurrentToken, TokenIssuer
-from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import (
     HttpReply,
     exchange,
@@ -23,7 +22,8 @@ from energy_platform.feeds.http import (
     unusable,
 )
 from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.raw_message import RawMessage
 
 _CONDITIONS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 """Validators of a reply, and the header by which each makes the next request conditional."""

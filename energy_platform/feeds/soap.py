@@ -25,7 +25,6 @@ from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
 from zeep.wsdl.utils import etree_to_string
 
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import (
     HttpLimits,
     HttpReply,
@@ -38,7 +37,8 @@ from energy_platform.feeds.http import (
 from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
 from energy_platform.formats.soap_envelope import read_envelope
 from energy_platform.formats.xml_document import read_xml
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ import polars as pl
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import json_object, number, records
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 AGSI: Final = Provider(name="GIE AGSI+", rates=(Rate(60, timedelta(minutes=1)),))
 URL: Final = "https://agsi.gie.eu/api"

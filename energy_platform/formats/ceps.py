@@ -18,8 +18,8 @@ from energy_platform.errors import ParseError
 from energy_platform.formats.json_reply import number
 from energy_platform.formats.soap_envelope import read_envelope
 from energy_platform.formats.xml_document import read_xml
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT
 
 CEPS: Final = Provider(name="ČEPS")
 SERVICE: Final = "https://www.ceps.cz/_layouts/CepsData.asmx"

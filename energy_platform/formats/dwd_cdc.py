@@ -17,8 +17,8 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.zip_archive import only_member
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT
 
 DWD: Final = Provider(name="DWD")
 

@@ -16,7 +16,7 @@ from lxml import etree
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.zip_archive import opened_member
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 STATIONS: Final = tuple(
     str(number)

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from energy_platform.delivery_periods import delivery_start
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import FieldType, records
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.delivery_periods import delivery_start
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 ELEXON: Final = Provider(name="Elexon", rates=(Rate(2),))
 """No rate is stated; two requests a second have been seen to be let in."""

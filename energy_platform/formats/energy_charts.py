@@ -12,8 +12,8 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.json_reply import decoded, json_object, number
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 ENERGY_CHARTS: Final = Provider(name="Energy-Charts", rates=(Rate(2),))
 

@@ -22,8 +22,8 @@ from lxml import etree
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import number
 from energy_platform.formats.xml_document import read_xml
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 ENTSOE: Final = Provider(
     name="ENTSO-E",

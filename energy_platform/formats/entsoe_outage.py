@@ -25,7 +25,7 @@ from energy_platform.formats.entsoe import (
 from energy_platform.formats.entsoe_codes import area, production_type
 from energy_platform.formats.json_reply import number
 from energy_platform.formats.zip_archive import directory, members_like
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 PAGE: Final = 200
 """How many documents one reply holds at most."""

@@ -14,7 +14,7 @@ import polars as pl
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import FieldType, instant, records
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 
 ENTSOG: Final = Provider(name="ENTSOG")
 URL: Final = "https://transparency.entsog.eu/api/v1/operationalData"

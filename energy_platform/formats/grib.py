@@ -23,7 +23,7 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.grib_frames import frames, single_fields
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 _DECODER: Final = Path(__file__).with_name("grib_decoder.py")
 _DECODE_SECONDS: Final = 30.0

@@ -12,8 +12,8 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.json_reply import FieldType, json_object, records
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT
 
 JAO: Final = Provider(name="JAO", ban=timedelta(minutes=1))
 API: Final = "https://publicationtool.jao.eu"

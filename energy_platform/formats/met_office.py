@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from energy_platform.errors import ParseError
 from energy_platform.formats.grib import Area
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT
 
 MET_OFFICE: Final = Provider(name="Met Office")
 

@@ -17,8 +17,8 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats import german_csv
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 NETZTRANSPARENZ: Final = Provider(
     name="netztransparenz.de", rates=(Rate(2), Rate(60, timedelta(minutes=1)))

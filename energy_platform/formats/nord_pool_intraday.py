@@ -11,8 +11,8 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.market_rows import INSTANT
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT
 
 EMPTY: Final = "EMPTY"
 """Side and order of the one row that says: this contract's book holds no order."""

@@ -15,8 +15,8 @@ import polars as pl
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats.json_reply import json_object, number
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.rows import INSTANT
 
 FORECAST: Final = "https://api.open-meteo.com/v1/forecast"
 VARIABLES: Final = {

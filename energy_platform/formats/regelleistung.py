@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from energy_platform.delivery_periods import delivery_start
 from energy_platform.errors import ParseError
 from energy_platform.formats import german_csv, workbook
-from energy_platform.market_rows import INSTANT
-from energy_platform.provider import Provider
+from energy_platform.market.delivery_periods import delivery_start
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT
 
 REGELLEISTUNG: Final = Provider(name="regelleistung.net")
 URL: Final = (

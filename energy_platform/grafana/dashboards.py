@@ -28,9 +28,9 @@ from energy_platform.grafana.influxql import (
     lines,
     tag_values,
 )
-from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.market.source import MarketGroup, MarketSource
+from energy_platform.market.units import unit_of
 from energy_platform.tables import measurement
-from energy_platform.units import unit_of
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WIDTH: Final = 12

@@ -16,7 +16,7 @@ from energy_platform.grafana.alert_rules import alert_rules
 from energy_platform.grafana.dashboards import market_dashboards
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.grafana.platform_dashboard import platform_dashboard
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
 
 _GENERATED: Final = "# Made by `energy-platform grafana`; change energy_platform/grafana instead.\n"
 _FOLDER: Final = "Energy Platform"

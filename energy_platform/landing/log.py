@@ -40,8 +40,8 @@ from energy_platform.landing.segment import (
     to_messages,
     writer_of,
 )
-from energy_platform.market_rows import INSTANT
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT
 
 SEGMENT_BYTES: Final = 64 * 2**20
 """An append of more body bytes than this becomes several segments; one message is never split."""

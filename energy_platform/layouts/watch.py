@@ -13,8 +13,8 @@ from energy_platform.landing.notes import Notes
 from energy_platform.layouts.baseline import Baseline
 from energy_platform.layouts.layout import Layout
 from energy_platform.layouts.reading import layouts_of
-from energy_platform.market_source import MarketSource
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 
 _LOOKED_AT: Final = 8
 """So many messages of a batch are looked at, whatever its size."""

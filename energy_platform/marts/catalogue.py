@@ -14,9 +14,9 @@ import polars as pl
 import yaml
 
 import energy_platform
-from energy_platform.column_info import ColumnInfo
-from energy_platform.units import unit_of
-from energy_platform.warehouse.protocol import Table
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.table import Table
+from energy_platform.market.units import unit_of
 
 TYPES: Final[Mapping[str, pl.DataType]] = {
     "timestamp": pl.Datetime("us", "UTC"),

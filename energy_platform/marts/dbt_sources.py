@@ -13,12 +13,12 @@ from typing import Any, Final
 import yaml
 
 from energy_platform import generated
-from energy_platform.column_info import ColumnInfo
 from energy_platform.formats.entsoe_codes import BORDERS
-from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.market_source import MarketSource
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.rows import PROVENANCE_COLUMNS
+from energy_platform.market.source import MarketSource
+from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import TYPES
-from energy_platform.timeliness import longest_silence
 
 _WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
 _TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}

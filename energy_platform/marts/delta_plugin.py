@@ -20,9 +20,9 @@ from deltalake import DeltaTable, WriterProperties, write_deltalake
 from duckdb import DuckDBPyConnection
 
 from energy_platform.errors import EnergyPlatformError
+from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, source_tables
 from energy_platform.settings import settings
-from energy_platform.warehouse.protocol import Table
 
 SOURCES: Final = "sources"
 """The schema of the market sources' views."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from energy_platform.market_clock import MarketClock
+from energy_platform.market.clock import MarketClock
 from energy_platform.simulator.journal import Row
 from energy_platform.simulator.world import World
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from energy_platform.checks import check_messages
-from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.raw_message import RawMessage
-from energy_platform.registry import market_source
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
+from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.simulator.world import World
 
 

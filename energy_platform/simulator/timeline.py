@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator.board import beats
 from energy_platform.simulator.journal import Row
 from energy_platform.simulator.signal import Signal, at_each

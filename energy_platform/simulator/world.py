@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from starlette.routing import BaseRoute
 
-from energy_platform.market_clock import MarketClock
+from energy_platform.market.clock import MarketClock
 from energy_platform.simulator.faults import FaultPlan
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.signal import Signal

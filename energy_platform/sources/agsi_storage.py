@@ -8,10 +8,10 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.agsi import AGSI, MOST_DAYS, URL, gas_days, is_answer, question
-from energy_platform.market_rows import DeliveryRows, Instant
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows, Instant
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _COUNTRIES = "AT BE BG CZ DE DK ES FR GB HR HU IT LV NL PL PT RO SE SK UA EU".split()  # noqa: SIM905 (as short as it gets)
 

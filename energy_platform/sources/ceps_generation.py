@@ -8,9 +8,9 @@ import polars as pl
 
 from energy_platform.feeds.soap import SoapRequest
 from energy_platform.formats.ceps import CEPS, series, window
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.sources._ceps import TERMS, ceps_feed
 
 _OPERATION = "Generation"

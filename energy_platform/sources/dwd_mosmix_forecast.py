@@ -10,9 +10,9 @@ from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_cdc import DWD
 from energy_platform.formats.dwd_mosmix import STATIONS, forecasts
 from energy_platform.formats.zip_archive import is_whole
-from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 
 def _within(lowest: float, highest: float) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import polars as pl
 from energy_platform.feeds.ftp import FtpArchive, FtpFeed
 from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, observations
 from energy_platform.formats.zip_archive import is_whole
-from energy_platform.market_rows import InstantRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import InstantRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _FOLDER: Final = (
     "ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/"

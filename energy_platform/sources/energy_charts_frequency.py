@@ -9,9 +9,9 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.energy_charts import ENERGY_CHARTS, newest_instant, series
-from energy_platform.market_rows import InstantRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import InstantRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _URL = "https://api.energy-charts.info/frequency"
 _REGION = "DE-Freiburg"

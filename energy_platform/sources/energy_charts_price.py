@@ -10,10 +10,10 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.energy_charts import ENERGY_CHARTS, period_end, series
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _URL = "https://api.energy-charts.info/price"
 _ZONES = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL")

@@ -10,10 +10,10 @@ from energy_platform.errors import ParseError
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _DAY_AHEAD = {"contract_MarketAgreement.type": "A01"}

@@ -9,9 +9,9 @@ import polars as pl
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area, production_type
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _REALISED = "A16"

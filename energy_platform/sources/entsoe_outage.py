@@ -8,8 +8,8 @@ import pandera.polars as pa
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe, entsoe_outage
 from energy_platform.formats.entsoe_codes import AREAS, OUTAGE_AREAS
-from energy_platform.market_rows import DeliveryRows, Instant
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
+from energy_platform.market.rows import DeliveryRows, Instant
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
 
 # Withdrawn outages come only to those who ask for them.

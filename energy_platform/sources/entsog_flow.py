@@ -10,9 +10,9 @@ import polars as pl
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import entsog
-from energy_platform.market_rows import DeliveryRows, Instant
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows, Instant
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _INDICATORS = ("Physical Flow", "Nomination", "Renomination", "Allocation", "GCV")
 _FLOW: dict[str, Any] = {"in_range": {"min_value": -1e11, "max_value": 1e11}, "nullable": True}

@@ -9,10 +9,10 @@ import polars as pl
 
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.gme import GME, is_whole, prices
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _FOLLOWED: Final = timedelta(days=7)
 _MARKET_ZONE: Final = "Europe/Rome"

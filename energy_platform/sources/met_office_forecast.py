@@ -12,9 +12,9 @@ from energy_platform.feeds.sns.bucket_files import BucketFiles, WholeFile
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
 from energy_platform.formats import met_office
 from energy_platform.formats.grib import Area
-from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 BUCKET: Final = "met-office-atmospheric-model-data"
 GERMANY: Final = Area(north=55.5, west=5.5, south=47.0, east=15.5)

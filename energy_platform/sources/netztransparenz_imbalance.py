@@ -11,9 +11,9 @@ import polars as pl
 from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import netztransparenz as nt
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _VALUE: dict[str, Any] = {"in_range": {"min_value": -1e5, "max_value": 1e5}, "nullable": True}
 _TOKENS = ClientCredentialsGrant(

@@ -9,10 +9,10 @@ from energy_platform.errors import ParseError
 from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.formats import grib
-from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 GERMANY = "55.5/5.5/47/15.5"
 LEVELS = ("10 m above ground", "80 m above ground", "100 m above ground")

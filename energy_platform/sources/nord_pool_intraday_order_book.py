@@ -7,8 +7,8 @@ import pandera.polars as pa
 
 from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import EMPTY, order_events
-from energy_platform.market_rows import Instant, InstantRows
-from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.market.rows import Instant, InstantRows
+from energy_platform.market.source import MarketGroup, MarketSource
 
 _DELIVERY_AREAS: Final = {"50Hz": 22, "AMP": 23, "TTG": 24, "TBW": 25}
 

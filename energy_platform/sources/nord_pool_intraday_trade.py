@@ -8,8 +8,8 @@ import polars as pl
 
 from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import trade_legs
-from energy_platform.market_rows import Instant, InstantRows
-from energy_platform.market_source import MarketGroup, MarketSource
+from energy_platform.market.rows import Instant, InstantRows
+from energy_platform.market.source import MarketGroup, MarketSource
 
 
 class TradeLegs(InstantRows):

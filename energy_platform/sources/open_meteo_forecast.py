@@ -12,9 +12,9 @@ import polars as pl
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import open_meteo
 from energy_platform.formats.open_meteo_sites import SITES
-from energy_platform.market_rows import Instant, MarketRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import Instant, MarketRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _AHEAD = timedelta(days=3)
 

@@ -8,10 +8,10 @@ import polars as pl
 
 from energy_platform.feeds.soap import SoapFeed, SoapRequest
 from energy_platform.formats.ote import OTE, SERVICE, items, market_days
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _OPERATION = "GetDamPricePeriodE"
 _PRICE_RANGE = {"min_value": -500.0, "max_value": 5000.0}

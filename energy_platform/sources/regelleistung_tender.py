@@ -10,10 +10,10 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.regelleistung import LISTS, REGELLEISTUNG, URL, bids, days
-from energy_platform.market_rows import DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _PRICE: dict[str, Any] = {"in_range": {"min_value": -1e5, "max_value": 1e5}, "nullable": True}
 _CAPACITY: dict[str, Any] = {"in_range": {"min_value": 0, "max_value": 1e4}, "nullable": True}

@@ -8,10 +8,10 @@ import polars as pl
 
 from energy_platform.errors import ParseError
 from energy_platform.formats import smard
-from energy_platform.market_rows import DeliveryRows, Instant
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import DeliveryRows, Instant
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.sources._smard import smard_feed, weeks
 
 _ZONES = {

@@ -32,8 +32,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.history import answer
+from energy_platform.market.table import Table
 from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.warehouse.protocol import Position, Table, TableSummary
+from energy_platform.warehouse.protocol import Position, TableSummary
 from energy_platform.warehouse.question import Question
 
 CHECKPOINT_INTERVAL: Final = 50

@@ -17,8 +17,9 @@ from pathlib import Path
 import polars as pl
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.market.table import Table
 from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Position, Table, TableSummary, Warehouse
+from energy_platform.warehouse.protocol import Position, TableSummary, Warehouse
 from energy_platform.warehouse.question import Question
 
 _log = logging.getLogger(__name__)

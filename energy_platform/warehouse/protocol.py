@@ -4,40 +4,17 @@ Every revision of every row is kept; rows are appended in micro-batches, each at
 idempotent by the landing offset at which it stops.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from energy_platform.market.table import Table
+
 if TYPE_CHECKING:
     from energy_platform.warehouse.question import Question
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """What a warehouse must know of a table before it can make it.
-
-    Attributes:
-        name: The table's name; may have a folder, e.g. `quarantine/ote_day_ahead_price`.
-        dtypes: Columns and their polars types, `landing_offset` among them.
-        event_time: The instant column by which reads are pruned.
-        key: Columns that tell one fact from another; rows are stored near others of their key.
-        description: What the table holds, for people.
-        descriptions: What each column holds, its unit included.
-        labels: What a table is found and billed by, e.g. its provider.
-        is_large: Whether a query that reads it without a bound on `event_time` is a mistake.
-    """
-
-    name: str
-    dtypes: dict[str, pl.DataType]
-    event_time: str
-    key: tuple[str, ...] = ()
-    description: str = ""
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    is_large: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

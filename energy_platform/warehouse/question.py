@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from energy_platform.knowledge_time import KnowledgeTime
-from energy_platform.warehouse.protocol import Table
+from energy_platform.market.table import Table
 
 Run = datetime | Literal["latest"]
 """A forecast's run by its reference time, or for each valid time the latest that is known."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
 from tests.support import bigquery_server, influx_server
 from tests.support.bigquery_server import BigQueryServer
 from tests.support.comparison import compare, overdue

@@ -11,8 +11,8 @@ import orjson
 import polars as pl
 import pytest
 
+from energy_platform.market.registry import market_source
 from energy_platform.marts.catalogue import marts
-from energy_platform.registry import market_source
 from sensors.marts import JOB
 from tests.support.running_platform import RunningPlatform, started, wait_for, wait_until_flowing
 

@@ -5,9 +5,9 @@ import io
 import polars as pl
 from google.cloud import bigquery
 
+from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery import schema
 from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.protocol import Table
 
 
 def fill(clients: Clients, table: Table, rows: pl.DataFrame) -> None:

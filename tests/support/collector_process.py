@@ -5,7 +5,7 @@ import logging
 import sys
 
 from energy_platform.collector import collect
-from energy_platform.registry import market_source
+from energy_platform.market.registry import market_source
 from energy_platform.settings import settings
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from energy_platform.history import latest_revision, new_revisions
-from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.market_source import MarketSource
+from energy_platform.market.rows import PROVENANCE_COLUMNS
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator.journal import Journal
 
 REPLACED: Final = {"entsoe_outage": ("outage_id", "revision_number")}

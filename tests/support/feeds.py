@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from energy_platform.market_clock import MarketClock
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.clock import MarketClock
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import SimulatorPorts, World, simulated_addresses
 

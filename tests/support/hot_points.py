@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from energy_platform.hot_store.protocol import HotStore, Measurement
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)
 PRICES = Measurement(

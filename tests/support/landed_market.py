@@ -11,11 +11,11 @@ from io import BytesIO
 
 import polars as pl
 
-from energy_platform.market_rows import INSTANT, PROVENANCE_COLUMNS
-from energy_platform.market_source import each_message
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
+from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
+from energy_platform.market.source import each_message
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
-from energy_platform.registry import market_source
 
 FIRST = datetime(2026, 10, 23, 22, tzinfo=UTC)
 """Midnight in Berlin: a day of 24 hours, the one of 25, and a day after them begin here."""

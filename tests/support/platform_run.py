@@ -11,8 +11,8 @@ import psutil
 import yaml
 
 from energy_platform import metrics
+from energy_platform.market.registry import market_sources
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.status import source_statuses
 from energy_platform.stores import open_micro_batches

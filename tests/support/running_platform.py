@@ -21,7 +21,7 @@ import polars as pl
 import psutil
 
 from energy_platform.hot_copy import hot_points
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal

@@ -12,11 +12,11 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.errors import ParseError
-from energy_platform.feeds.base import FeedSession, WireProtocol
-from energy_platform.market_rows import INSTANT, DeliveryRows
-from energy_platform.market_source import MarketGroup, MarketSource, each_message
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT, DeliveryRows
+from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,9 +11,9 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import CommitConflictError
 from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.landing import LandingZone
-from energy_platform.market_source import MarketSource
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import BatchReport, MicroBatches
-from energy_platform.raw_message import RawMessage
 from energy_platform.tables import market_table, measurement, quarantine_table
 from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.protocol import Warehouse

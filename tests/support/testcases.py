@@ -8,9 +8,9 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from energy_platform.checks import check_messages
-from energy_platform.market_rows import PROVENANCE_COLUMNS
-from energy_platform.market_source import MarketSource
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import PROVENANCE_COLUMNS
+from energy_platform.market.source import MarketSource
 
 
 def assert_case_holds(source: MarketSource, case: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
 from energy_platform.provider_limits import ProviderLimits
 
 SHARED = Provider(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform import registry, sources
+from energy_platform import sources
+from energy_platform.market import registry
 from energy_platform.simulator.providers import recorded
 from energy_platform.simulator.server import running
 from tests.support.feeds import a_world

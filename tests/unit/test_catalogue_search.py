@@ -7,7 +7,7 @@ import pytest
 import energy_platform as ep
 from energy_platform.catalogue import CatalogueEntry, catalogue
 from energy_platform.catalogue_search import search
-from energy_platform.column_info import ColumnInfo
+from energy_platform.market.column_info import ColumnInfo
 
 
 def entry(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.checks import UNPARSED, check_messages
-from energy_platform.market_rows import INSTANT
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 
 

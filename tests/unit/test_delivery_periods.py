@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.delivery_periods import day_start, delivery_start, periods_of_day
+from energy_platform.market.delivery_periods import day_start, delivery_start, periods_of_day
 
 ZONES = (
     "Europe/Prague",

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.history import (
     as_of,
     latest_of_each_revision,
@@ -19,9 +18,10 @@ from energy_platform.history import (
     new_revisions,
 )
 from energy_platform.knowledge_time import KnownAt
-from energy_platform.market_rows import InstantRows
-from energy_platform.market_source import MarketGroup, MarketSource
-from energy_platform.provider import Provider
+from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import InstantRows
+from energy_platform.market.source import MarketGroup, MarketSource
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)
 Row = dict[str, Any]

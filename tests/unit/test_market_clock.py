@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from energy_platform.market_clock import MarketClock
-from energy_platform.raw_message import RawMessage
-from energy_platform.registry import market_source
+from energy_platform.market.clock import MarketClock
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
 from energy_platform.simulator.providers import energy_charts
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import CLOCK_NAME

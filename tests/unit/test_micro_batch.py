@@ -16,10 +16,10 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.checks import UNPARSED
 from energy_platform.errors import CommitConflictError
-from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import each_message
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.source import each_message
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
 from energy_platform.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.sources import (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform.provider import Provider, Rate
+from energy_platform.market.provider import Provider, Rate
 from energy_platform.provider_limits import ProviderLimits
 from tests.unit.limit_askers import SHARED, start_asker
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
 
 README = Path(__file__).parents[2] / "README.md"
 

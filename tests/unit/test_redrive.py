@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_platform.errors import ReplayOvertakenError
-from energy_platform.market_source import MarketSource
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
 from energy_platform.redrive import redrive
 from energy_platform.replay import replay
 from energy_platform.tables import market_table, measurement, quarantine_table

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from energy_platform.errors import UnknownSourceError
-from energy_platform.registry import market_source, market_sources
+from energy_platform.market.registry import market_source, market_sources
 from tests.support.environment import EXAMPLE_MODULE, add_source_module, forget_cached
 from tests.support.sources import EXAMPLE
 

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from energy_platform.market_source import MarketSource
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
 from energy_platform.replay import replay
 from energy_platform.tables import measurement
 from tests.support.sources import (

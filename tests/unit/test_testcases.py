@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform.registry import market_source, market_sources
+from energy_platform.market.registry import market_source, market_sources
 from tests.support.testcases import assert_case_holds
 
 TESTCASES = Path(__file__).parent.parent / "testcases"

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pandera.polars as pa
 import pytest
 
-from energy_platform.market_rows import ForecastRows
-from energy_platform.publication import DailyPublication
-from energy_platform.timeliness import Lateness, lateness
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.timeliness import Lateness, lateness
 from tests.support.sources import EXAMPLE
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from energy_platform.back_off import pause_seconds
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.envelope import s3_objects_created
 from energy_platform.feeds.sns.ledger import Ledger
@@ -25,7 +23,9 @@ from energy_platform.feeds.sns.s3_bucket import (
     ObjectUnreadableError,
     PublicBucket,
 )
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.feed import FeedSession
+from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 

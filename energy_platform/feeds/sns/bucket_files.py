@@ -15,7 +15,6 @@ from typing import Protocol
 import httpx
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession, HistoryChunk
 from energy_platform.feeds.sns.envelope import S3ObjectCreated
 from energy_platform.feeds.sns.s3_bucket import (
     BucketUnavailableError,
@@ -23,7 +22,8 @@ from energy_platform.feeds.sns.s3_bucket import (
     ObjectUnreadableError,
     PublicBucket,
 )
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, HistoryChunk
+from energy_platform.market.raw_message import RawMessage
 
 
 class FileReader(Protocol):

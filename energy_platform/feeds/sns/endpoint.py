@@ -26,7 +26,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.feeds.sns.announced_files import ANNOUNCES, AnnouncedFiles, FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.ledger import Ledger
@@ -38,7 +37,8 @@ from energy_platform.feeds.sns.signature import (
     check_sns_url,
 )
 from energy_platform.formats.json_reply import json_object
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession
 from energy_platform.feeds.sns.fingerprints import Fingerprints
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession
+from energy_platform.market.raw_message import RawMessage
 
 _LANDED: Final = "landed"
 _WAITING: Final = "waiting"

@@ -16,9 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakValueDictionary
 
-from energy_platform.back_off import pause_seconds
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.feeds.sns.bucket_files import BucketFiles, FileReader
 from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
 from energy_platform.feeds.sns.fingerprints import Fingerprints
@@ -28,7 +26,9 @@ from energy_platform.feeds.sns.s3_bucket import (
     ObjectUnreadableError,
     PublicBucket,
 )
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.raw_message import RawMessage
 
 if TYPE_CHECKING:
     from energy_platform.feeds.sns.sqs import Queue, QueuedMessage

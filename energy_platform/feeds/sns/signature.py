@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession
+from energy_platform.market.feed import FeedSession
 
 NOTIFICATION: Final = "Notification"
 SUBSCRIPTION: Final = "SubscriptionConfirmation"

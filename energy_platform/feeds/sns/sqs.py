@@ -14,7 +14,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession
+from energy_platform.market.feed import FeedSession
 
 _QUEUE_URL: Final = re.compile(r"https://sqs\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/.+")
 _QUEUE_NAME: Final = re.compile(r"[\w-]{1,80}(\.fifo)?")

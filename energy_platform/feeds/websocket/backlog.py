@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import AccessToken, PasswordGrant
-from energy_platform.feeds.base import FeedSession, WireProtocol
 from energy_platform.feeds.http import retry_after_seconds
 from energy_platform.feeds.websocket.backlog import Backlog
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
@@ -39,8 +38,9 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     encode,
 )
 from energy_platform.feeds.websocket.subscription import Subscription
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

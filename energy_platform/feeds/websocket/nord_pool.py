@@ -7,7 +7,7 @@ from typing import Final
 
 from energy_platform.feeds.access_token import PasswordGrant
 from energy_platform.feeds.websocket.feed import WebSocketFeed
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 
 NORD_POOL: Final = Provider(name="Nord Pool")
 TOKENS: Final = PasswordGrant(

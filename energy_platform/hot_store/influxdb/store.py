@@ -39,7 +39,7 @@ from energy_platform.hot_store.influxdb.line_protocol import (
 from energy_platform.hot_store.influxdb.server import InfluxServer, LinesRefusedError
 from energy_platform.hot_store.points import microseconds
 from energy_platform.hot_store.protocol import REASON, Measurement
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 _log = logging.getLogger(__name__)
 

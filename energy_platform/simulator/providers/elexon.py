@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform import delivery_periods
+from energy_platform.market import delivery_periods
 from energy_platform.simulator.http_faults import RequestGate, RestDesk
 from energy_platform.simulator.market_days import day_start
 from energy_platform.simulator.recordings import Recordings

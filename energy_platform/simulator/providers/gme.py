@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from starlette.routing import BaseRoute
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator import ftp_server
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.ftp_server import FtpSite

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Route
 
 from energy_platform.formats.open_meteo import VARIABLES
 from energy_platform.formats.open_meteo_sites import SITES
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator.board import beats
 from energy_platform.simulator.http_faults import RequestGate, RestDesk
 from energy_platform.simulator.recordings import Recordings

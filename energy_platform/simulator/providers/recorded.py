@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 import energy_platform
 from energy_platform.feeds.rest import RestFeed
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
 from energy_platform.simulator.world import SimulatorPorts, World, providers
 
 _TESTCASES: Final = Path(energy_platform.__file__).parents[1] / "tests" / "testcases"

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator.board import beats
 from energy_platform.simulator.http_faults import RequestGate, RestDesk
 from energy_platform.simulator.market_days import period_starts

@@ -10,10 +10,10 @@ from typing import Final
 
 from energy_platform.history import RUN
 from energy_platform.knowledge_time import DailyMoment, KnowledgeTime, KnownAt, LeadTime
-from energy_platform.market_rows import OUR_TIME
+from energy_platform.market.rows import OUR_TIME
+from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery.filters import Filter, identifier, literal
 from energy_platform.warehouse.bigquery.schema import PLACE, fields
-from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
 
 _MICROSECOND: Final = timedelta(microseconds=1)

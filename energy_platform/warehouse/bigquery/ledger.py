@@ -27,7 +27,8 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from energy_platform.errors import CommitConflictError
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
+from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery import loads
 from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError
 from energy_platform.warehouse.bigquery.client import Clients
@@ -38,7 +39,7 @@ from energy_platform.warehouse.bigquery.schema import (
     table_id,
 )
 from energy_platform.warehouse.bigquery.storage_read import batches
-from energy_platform.warehouse.protocol import Position, Table
+from energy_platform.warehouse.protocol import Position
 
 LEDGER: Final = table_id("platform/ledger")
 

@@ -23,11 +23,11 @@ from energy_platform.backfill import (
     stored_rows,
 )
 from energy_platform.errors import CommitConflictError, FeedError, UsageError
-from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.landing import LandingZone
-from energy_platform.market_source import MarketSource
+from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
 from energy_platform.settings import Markets, Settings
 from tests.support.sources import EXAMPLE, NoFeed, example_message
 from tests.support.stores import batches_in, quarantined, stored

@@ -18,9 +18,9 @@ from dagster_celery.launcher import CeleryRunLauncher
 from assets import backfill, backfill_job
 from assets.backfill import BackfillConfig
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.micro_batch import MicroBatches
-from energy_platform.raw_message import RawMessage
 from resources import Platform
 from resources.launcher import OWN_PROCESS, WarmCeleryRunLauncher, has_own_process
 from tests.support.environment import add_source_module
@@ -66,7 +66,7 @@ def daily_known(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @contextmanager
 def storing(batches: MicroBatches) -> Iterator[None]:
     """Run micro-batches beside, as the sensor's runs do."""
-    from energy_platform.registry import market_source  # noqa: PLC0415 (known by then)
+    from energy_platform.market.registry import market_source  # noqa: PLC0415 (known by then)
 
     ended = threading.Event()
 

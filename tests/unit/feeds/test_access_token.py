@@ -17,7 +17,7 @@ from energy_platform.feeds.access_token import (
     PasswordGrant,
     TokenIssuer,
 )
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 from tests.support.feeds import MemorySession
 from tests.support.http_server import reply, scripted
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.base import HistoricalFeed
 from energy_platform.feeds.ftp import FtpArchive
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
-from energy_platform.provider import Provider
+from energy_platform.market.feed import HistoricalFeed
+from energy_platform.market.provider import Provider
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.dwd.provider import Dwd
 from energy_platform.simulator.providers.dwd.wind import RECENT, STATIONS, archive, measured

@@ -10,7 +10,7 @@ import pytest
 
 from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
 from energy_platform.formats import smard
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 from tests.support.feeds import MemorySession
 from tests.support.http_server import ScriptedServer, reply, scripted
 from tests.support.running_feeds import failure, run_until

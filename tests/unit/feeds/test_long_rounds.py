@@ -11,7 +11,7 @@ import pytest
 from energy_platform.feeds import polling
 from energy_platform.feeds.polling import Progress
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
 from tests.support.feeds import MemorySession
 from tests.support.http_server import ScriptedServer, reply, scripted
 from tests.support.running_feeds import failure, last_round, run_until

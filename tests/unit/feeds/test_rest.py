@@ -20,8 +20,8 @@ from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.polling import Progress
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.market_source import MarketSource
-from energy_platform.provider import Provider
+from energy_platform.market.provider import Provider
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.energy_charts import PROVIDER
 from energy_platform.simulator.server import running

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.simulator.sns_sender import SnsSender
 from tests.support.feeds import MemorySession, free_ports
 

@@ -15,7 +15,7 @@ from lxml import etree
 
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.soap import SoapFeed, SoapRequest, SoapVersion
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers import ote
 from energy_platform.simulator.server import running

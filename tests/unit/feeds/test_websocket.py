@@ -18,9 +18,9 @@ from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.websocket.feed import sockjs_url
 from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
-from energy_platform.market_source import MarketSource
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.nord_pool import PROVIDER
 from energy_platform.simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from energy_platform.errors import ParseError
 from energy_platform.formats import grib
 from energy_platform.formats.grib_frames import frame_length, frames, single_fields
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.sources.noaa_gfs_wind_forecast import parse as parse_gfs
 
 RECORDED = Path(__file__).parents[4] / "shared" / "payloads" / "grib"

@@ -25,9 +25,9 @@ from energy_platform.errors import EnergyPlatformError
 from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.hot_copy import hot_points
-from energy_platform.market_source import MarketSource
+from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 from energy_platform.metrics import PlatformMetrics
-from energy_platform.registry import market_sources
 from energy_platform.tables import measurement
 from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed
 from tests.support.platform_state import PROCESSES, source_status

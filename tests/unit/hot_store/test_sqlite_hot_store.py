@@ -13,7 +13,7 @@ import pytest
 
 from energy_platform.hot_store.protocol import Measurement
 from energy_platform.hot_store.sqlite import SqliteHotStore
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from tests.support.hot_points import EPOCH, PRICES, point, points, put
 
 

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from energy_platform.landing import LandingZone
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 
 SOURCE = "ote_day_ahead_price"
 

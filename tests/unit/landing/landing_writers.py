@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from energy_platform.landing import LandingZone
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 
 SOURCE = "ote_day_ahead_price"
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)

@@ -13,7 +13,7 @@ import xlsxwriter
 
 from energy_platform.layouts.baseline import ALWAYS, Baseline
 from energy_platform.layouts.reading import layouts_of
-from energy_platform.registry import market_sources
+from energy_platform.market.registry import market_sources
 from tests.support.testcases import payloads_of_good_cases
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"

@@ -10,9 +10,9 @@ from polars.testing import assert_frame_equal
 
 import energy_platform as ep
 from energy_platform.knowledge_time import AsOf
+from energy_platform.market.registry import market_source
 from energy_platform.marts.dbt_run import call_dbt, common_arguments, dbt_environment
 from energy_platform.marts.delta_plugin import show_sources
-from energy_platform.registry import market_source
 from energy_platform.settings import settings
 from energy_platform.stores import micro_batches
 from tests.support.landed_market import Landing, land, late_revisions, periods, the_market

@@ -9,9 +9,9 @@ import pytest
 from google.cloud import bigquery
 from polars.testing import assert_frame_equal
 
+from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
 from energy_platform.marts.dbt_run import build_marts, call_dbt, common_arguments, dbt_environment
-from energy_platform.registry import market_sources
 from energy_platform.settings import Settings
 from energy_platform.tables import market_table
 from energy_platform.warehouse.bigquery import reads, schema

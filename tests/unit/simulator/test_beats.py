@@ -5,7 +5,7 @@ import itertools
 import time
 from datetime import UTC, datetime, timedelta
 
-from energy_platform.market_clock import MarketClock
+from energy_platform.market.clock import MarketClock
 from energy_platform.simulator.board import beats
 
 BEGAN = datetime(2026, 3, 29, tzinfo=UTC)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator import timeline
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.ceps import PROVIDER

@@ -10,8 +10,8 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.market_source import MarketSource
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator import timeline
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.elexon import PROVIDER

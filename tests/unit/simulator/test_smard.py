@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
 from energy_platform.simulator import timeline
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.smard import PROVIDER

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.sources.energy_charts_price import parse, requests
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from polars import col
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
+from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery import queries, schema
 from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.filters import filters, identifier, literal
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
-from energy_platform.warehouse.protocol import Table
 from tests.support.bigquery_tables import fill
 
 NOON = datetime(2026, 3, 29, 12, 0, 0, 1, tzinfo=UTC)

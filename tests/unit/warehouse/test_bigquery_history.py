@@ -16,14 +16,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from energy_platform import history
 from energy_platform.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
+from energy_platform.market.table import Table
 from energy_platform.tables import market_table
 from energy_platform.warehouse.bigquery import queries, schema
 from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.filters import filters
 from energy_platform.warehouse.bigquery.history_sql import Asked, question_sql
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
-from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
 from tests.support.bigquery_tables import fill
 from tests.support.stores import batches_in, land, run_all

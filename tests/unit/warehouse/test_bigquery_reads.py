@@ -18,13 +18,13 @@ from energy_platform import history
 from energy_platform.checks import check_messages
 from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.knowledge_time import LeadTime
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
+from energy_platform.market.table import Table
 from energy_platform.tables import market_table
 from energy_platform.warehouse.bigquery import reads, storage_read
 from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
 from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.warehouse.protocol import Table
 from energy_platform.warehouse.question import Question
 from tests.support.bigquery_tables import fill
 from tests.support.sources import EXAMPLE, example_message

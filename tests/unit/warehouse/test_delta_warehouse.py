@@ -9,9 +9,10 @@ import pytest
 from deltalake import DeltaTable
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.market.table import Table
 from energy_platform.warehouse import delta
 from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Position, Table
+from energy_platform.warehouse.protocol import Position
 from tests.support.warehouses import Place, go, instant_of, prices, wait_for
 from tests.support.warehouses import rows as rows_of
 

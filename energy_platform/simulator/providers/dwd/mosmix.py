@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator import ftp_server
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.recordings import Recordings

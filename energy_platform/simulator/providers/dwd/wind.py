@@ -20,7 +20,7 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator import ftp_server
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.journal import Row

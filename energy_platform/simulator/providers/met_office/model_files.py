@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 from energy_platform.simulator.providers.met_office.schedule import Issue
 from energy_platform.simulator.world import World
 

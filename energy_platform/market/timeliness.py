@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from energy_platform.market_rows import ForecastRows
-from energy_platform.market_source import MarketSource
-from energy_platform.publication import DailyPublication
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.rows import ForecastRows
+from energy_platform.market.source import MarketSource
 
 _ONE_DAY: Final = timedelta(days=1)
 _WEEK_DAYS: Final = 7

@@ -1,7 +1,7 @@
 """The contract of a market source: one value says all that the platform needs to know of a feed.
 
 A module in `energy_platform/sources/` holds one or more `MarketSource` values and is found by
-`energy_platform.registry`. What belongs here is the contract; what a provider sends is the
+`energy_platform.market.registry`. What belongs here is the contract; what a provider sends is the
 business of the source's own module, and how bytes travel that of its feed.
 """
 
@@ -14,13 +14,13 @@ from functools import cached_property, wraps
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.column_info import ColumnInfo
-from energy_platform.feeds.base import Feed
-from energy_platform.market_rows import PROVENANCE_COLUMNS, MarketRows
-from energy_platform.provider import Provider
-from energy_platform.publication import DailyPublication
-from energy_platform.raw_message import RawMessage
-from energy_platform.units import unit_of
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.feed import Feed
+from energy_platform.market.provider import Provider
+from energy_platform.market.publication import DailyPublication
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import PROVENANCE_COLUMNS, MarketRows
+from energy_platform.market.units import unit_of
 
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
 """Raw messages to the rows that they hold: the source's columns and `landing_offset`.

@@ -8,7 +8,7 @@ its columns is the business of its source.
 
 import polars as pl
 
-from energy_platform.market_rows import INSTANT
+from energy_platform.market.rows import INSTANT
 
 
 def day_start(day: pl.Expr, zone: str) -> pl.Expr:

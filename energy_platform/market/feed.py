@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
-from energy_platform.provider import Provider
-from energy_platform.raw_message import RawMessage
+from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 
 
 class WireProtocol(StrEnum):

@@ -9,17 +9,21 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
+from typing import Final
 
-from energy_platform import sources
 from energy_platform.errors import UnknownSourceError
-from energy_platform.market_source import MarketSource
+from energy_platform.market.source import MarketSource
+
+_SOURCES: Final = "energy_platform.sources"
+"""By name: the contract's floor is below that of the sources, and imports none of them."""
 
 
 @cache
 def market_sources() -> Mapping[str, MarketSource]:
     """Return every market source by name, in alphabetical order."""
     found: dict[str, MarketSource] = {}
-    for module_info in pkgutil.iter_modules(sources.__path__, f"{sources.__name__}."):
+    folder = importlib.import_module(_SOURCES).__path__
+    for module_info in pkgutil.iter_modules(folder, f"{_SOURCES}."):
         module = importlib.import_module(module_info.name)
         for value in vars(module).values():
             if isinstance(value, MarketSource) and found.setdefault(value.name, value) is not value:
