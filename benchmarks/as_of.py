@@ -26,7 +26,7 @@ import duckdb
 import polars as pl
 from deltalake import DeltaTable
 
-from energy_platform.knowledge_time import AsOf, knowledge_time
+from energy_platform.history.knowledge_time import AsOf, knowledge_time
 from energy_platform.library import scan
 from energy_platform.market.registry import market_source
 from energy_platform.tables import market_table

@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.history import known_beside, latest_revision
+from energy_platform.history.revisions import known_beside, latest_revision
 from energy_platform.hot_store.protocol import REASON, HotStore
 from energy_platform.market.source import MarketSource
 from energy_platform.quarantine import new_failures

@@ -10,14 +10,14 @@ import polars as pl
 
 from energy_platform.catalogue import catalogue
 from energy_platform.errors import UsageError
-from energy_platform.history import RUN
-from energy_platform.knowledge_time import AsOf, knowledge_time
+from energy_platform.history.knowledge_time import AsOf, knowledge_time
+from energy_platform.history.question import Question, Run
+from energy_platform.history.revisions import RUN
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.stores import micro_batches
 from energy_platform.tables import market_table
-from energy_platform.warehouse.question import Question, Run
 
 
 def catalog(search: str = "") -> pl.DataFrame:

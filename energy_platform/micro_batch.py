@@ -19,7 +19,7 @@ import polars as pl
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.history import known_beside, new_revisions
+from energy_platform.history.revisions import known_beside, new_revisions
 from energy_platform.hot_copy import HotCopies
 from energy_platform.hot_store.protocol import HotStore
 from energy_platform.landing import LandingZone

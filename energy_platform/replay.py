@@ -10,7 +10,7 @@ import polars as pl
 
 from energy_platform.checks import check_messages
 from energy_platform.errors import ReplayOvertakenError
-from energy_platform.history import known_beside, new_revisions
+from energy_platform.history.revisions import known_beside, new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.micro_batch import MicroBatches

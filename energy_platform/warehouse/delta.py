@@ -31,11 +31,11 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
-from energy_platform.history import answer
+from energy_platform.history.question import Question
+from energy_platform.history.revisions import answer
 from energy_platform.market.table import Table
 from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.warehouse.protocol import Position, TableSummary
-from energy_platform.warehouse.question import Question
 
 CHECKPOINT_INTERVAL: Final = 50
 """Commits between two checkpoints: what opening a table reads at most beside one of them."""

@@ -17,10 +17,10 @@ from pathlib import Path
 import polars as pl
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.warehouse.delta import DeltaWarehouse
 from energy_platform.warehouse.protocol import Position, TableSummary, Warehouse
-from energy_platform.warehouse.question import Question
 
 _log = logging.getLogger(__name__)
 

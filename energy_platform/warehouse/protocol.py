@@ -14,7 +14,7 @@ import polars as pl
 from energy_platform.market.table import Table
 
 if TYPE_CHECKING:
-    from energy_platform.warehouse.question import Question
+    from energy_platform.history.question import Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

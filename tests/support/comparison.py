@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.history import latest_revision, new_revisions
+from energy_platform.history.revisions import latest_revision, new_revisions
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.simulator.journal import Journal

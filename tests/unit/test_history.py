@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.history import (
+from energy_platform.history.knowledge_time import KnownAt
+from energy_platform.history.revisions import (
     as_of,
     latest_of_each_revision,
     latest_revision,
     new_revisions,
 )
-from energy_platform.knowledge_time import KnownAt
 from energy_platform.market.feed import FeedSession, WireProtocol
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import InstantRows

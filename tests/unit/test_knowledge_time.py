@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.errors import UsageError
-from energy_platform.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
+from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
 from energy_platform.market.rows import INSTANT
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -1,6 +1,6 @@
 """A question of a table's history, as BigQuery's SQL.
 
-It says what `energy_platform.history` says in polars, row for row. Running it is elsewhere.
+It says what `energy_platform.history.revisions` says in polars, row for row. Running it is elsewhere.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from energy_platform.history import RUN
-from energy_platform.knowledge_time import DailyMoment, KnowledgeTime, KnownAt, LeadTime
+from energy_platform.history.knowledge_time import DailyMoment, KnowledgeTime, KnownAt, LeadTime
+from energy_platform.history.question import Question
+from energy_platform.history.revisions import RUN
 from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery.filters import Filter, identifier, literal
 from energy_platform.warehouse.bigquery.schema import PLACE, fields
-from energy_platform.warehouse.question import Question
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

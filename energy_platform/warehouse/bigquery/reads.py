@@ -18,6 +18,7 @@ import pyarrow as pa
 from google.api_core import exceptions
 from polars.io.plugins import register_io_source
 
+from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.warehouse.bigquery import queries, storage_read
 from energy_platform.warehouse.bigquery.client import Clients, patiently
@@ -25,7 +26,6 @@ from energy_platform.warehouse.bigquery.filters import Filter, filters
 from energy_platform.warehouse.bigquery.history_sql import Asked, bounds, question_sql
 from energy_platform.warehouse.bigquery.queries import ReadBudget
 from energy_platform.warehouse.bigquery.schema import PLACE, reference
-from energy_platform.warehouse.question import Question
 
 _LANDING_ORDER: Final = ("landing_offset", PLACE)
 

@@ -21,6 +21,7 @@ from typing import cast
 import polars as pl
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.warehouse.bigquery import loads, reads
@@ -43,7 +44,6 @@ from energy_platform.warehouse.bigquery.schema import (
 )
 from energy_platform.warehouse.bigquery.storage_read import batches
 from energy_platform.warehouse.protocol import Position, TableSummary
-from energy_platform.warehouse.question import Question
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import energy_platform as ep
-from energy_platform.knowledge_time import AsOf
+from energy_platform.history.knowledge_time import AsOf
 from energy_platform.market.registry import market_source
 from energy_platform.marts.dbt_run import call_dbt, common_arguments, dbt_environment
 from energy_platform.marts.delta_plugin import show_sources

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from syrupy.assertion import SnapshotAssertion
 
-from energy_platform import history
-from energy_platform.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
+from energy_platform.history import revisions as history
+from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
+from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.tables import market_table
@@ -24,7 +25,6 @@ from energy_platform.warehouse.bigquery.client import Clients
 from energy_platform.warehouse.bigquery.filters import filters
 from energy_platform.warehouse.bigquery.history_sql import Asked, question_sql
 from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
-from energy_platform.warehouse.question import Question
 from tests.support.bigquery_tables import fill
 from tests.support.stores import batches_in, land, run_all
 from tests.unit.test_as_of import (

@@ -20,11 +20,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
-from energy_platform.knowledge_time import KnownAt
+from energy_platform.history.knowledge_time import KnownAt
+from energy_platform.history.question import Question
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.warehouse.protocol import Position, Warehouse
-from energy_platform.warehouse.question import Question
 from tests.support.warehouses import STEP, Place, go, instant_of, prices, rows, wait_for
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What a notebook asks of a table of revisions, as a value that any warehouse can answer.
 
-Each warehouse answers in the way that is cheapest for it: Delta Lake by `energy_platform.history`
+Each warehouse answers in the way that is cheapest for it: Delta Lake by `energy_platform.history.revisions`
 over its scan, BigQuery by SQL. What the answer is, is the same.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from energy_platform.knowledge_time import KnowledgeTime
+from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.market.table import Table
 
 Run = datetime | Literal["latest"]

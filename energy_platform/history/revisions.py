@@ -14,9 +14,9 @@ from typing import Final, Protocol
 
 import polars as pl
 
-from energy_platform.knowledge_time import KnowledgeTime
+from energy_platform.history.knowledge_time import KnowledgeTime
+from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
-from energy_platform.warehouse.question import Question
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
