@@ -25,12 +25,12 @@ from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import PointSettings
 from influxdb_client.domain.write_precision import WritePrecision
 
-from energy_platform.hot_store.influxdb.line_protocol import lines
-from energy_platform.hot_store.influxdb.server import InfluxServer
-from energy_platform.hot_store.influxdb.store import InfluxHotStore
-from energy_platform.hot_store.protocol import HotStore, Measurement
-from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.influxdb.line_protocol import lines
+from energy_platform.storage.hot_store.influxdb.server import InfluxServer
+from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
+from energy_platform.storage.hot_store.protocol import HotStore, Measurement
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.influx_server import FOR_GOOD_DAYS, InfluxProcess, influx_process
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from dagster._core.storage.db_io_manager import TableSlice
 from dagster_gcp_pandas import BigQueryPandasTypeHandler
 from google.cloud import bigquery
 
-from energy_platform.warehouse.bigquery import schema
-from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Warehouse
+from energy_platform.storage.warehouse.bigquery import schema
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from energy_platform.storage.warehouse.protocol import Warehouse
 from tests.support.bigquery_server import PROJECT, BigQueryServer, bigquery_server
 from tests.support.warehouses import prices, rows
 

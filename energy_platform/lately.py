@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from energy_platform.micro_batch import BatchReport
-from energy_platform.sqlite_file import SqliteFile
+from energy_platform.storage.sqlite_file import SqliteFile
 
 WINDOW: Final = timedelta(hours=1)
 """What "lately" means for a quarantine rate."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from energy_platform.market.provider import Provider
-from energy_platform.sqlite_file import SqliteFile
+from energy_platform.storage.sqlite_file import SqliteFile
 
 _FARTHEST_SECONDS: Final = 86_400.0
 """No turn and no ban is as far away: where one seems to be, the clock was set back."""

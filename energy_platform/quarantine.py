@@ -12,10 +12,10 @@ from typing import Final
 import polars as pl
 
 from energy_platform.checks import UNPARSED
-from energy_platform.landing import LandingZone
 from energy_platform.market.source import MarketSource
+from energy_platform.storage.landing import LandingZone
+from energy_platform.storage.warehouse.protocol import Warehouse
 from energy_platform.tables import quarantine_table
-from energy_platform.warehouse.protocol import Warehouse
 
 _BEGINNING_BYTES: Final = 400
 """How much of a message that couldn't be parsed a sample shows."""

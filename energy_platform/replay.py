@@ -15,9 +15,9 @@ from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.quarantine import new_failures
+from energy_platform.storage.warehouse.conflicts import tried_again
+from energy_platform.storage.warehouse.protocol import Position, Warehouse
 from energy_platform.tables import market_table, quarantine_table
-from energy_platform.warehouse.conflicts import tried_again
-from energy_platform.warehouse.protocol import Position, Warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,16 +6,16 @@ A system's client is imported where it is chosen: who uses another needs not hav
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from energy_platform.hot_store.protocol import HotStore
-from energy_platform.hot_store.sqlite import SqliteHotStore
-from energy_platform.landing import LandingZone
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.settings import HotStoreKind, InfluxApi, Settings, WarehouseKind, settings
-from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Warehouse
+from energy_platform.storage.hot_store.protocol import HotStore
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
+from energy_platform.storage.landing import LandingZone
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from energy_platform.storage.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
-    from energy_platform.warehouse.bigquery.client import Clients
+    from energy_platform.storage.warehouse.bigquery.client import Clients
 
 _RECENT_DAYS: Final = 2
 """How far back rows of a far warehouse are kept beside the home, for batches to be compared with.
@@ -44,9 +44,9 @@ def _warehouse(chosen: Settings) -> Warehouse:
         case WarehouseKind.DELTA:
             return DeltaWarehouse(chosen.home / "warehouse")
         case WarehouseKind.BIGQUERY:
-            from energy_platform.warehouse.bigquery.queries import ReadBudget
-            from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
-            from energy_platform.warehouse.mirrored import MirroredWarehouse
+            from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
+            from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
+            from energy_platform.storage.warehouse.mirrored import MirroredWarehouse
 
             budget = ReadBudget(
                 warn_bytes=chosen.bigquery_warn_bytes, max_bytes=chosen.bigquery_max_bytes
@@ -70,7 +70,7 @@ def bigquery_clients(chosen: Settings) -> "Clients":
 def _bigquery_clients(
     project: str, dataset: str, location: str, emulator: str | None, emulator_grpc: str | None
 ) -> "Clients":
-    from energy_platform.warehouse.bigquery.client import Clients
+    from energy_platform.storage.warehouse.bigquery.client import Clients
 
     return Clients.open(
         project=project,
@@ -90,8 +90,8 @@ def _hot_store(chosen: Settings) -> HotStore:
 
 
 def _influxdb(chosen: Settings) -> HotStore:
-    from energy_platform.hot_store.influxdb.server import InfluxServer, Login
-    from energy_platform.hot_store.influxdb.store import InfluxHotStore
+    from energy_platform.storage.hot_store.influxdb.server import InfluxServer, Login
+    from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
 
     login = Login(
         url=chosen.influxdb_url or "",

@@ -7,11 +7,11 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.hot_store.protocol import Measurement
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.table import Table
+from energy_platform.storage.hot_store.protocol import Measurement
 
 QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
     "landing_offset": pl.Int64(),

@@ -13,7 +13,7 @@ from typing import Final
 
 from energy_platform.alerts.conditions import FailedRuns
 from energy_platform.alerts.incidents import Incident, News, Told
-from energy_platform.sqlite_file import SqliteFile
+from energy_platform.storage.sqlite_file import SqliteFile
 
 LINES: Final = 500
 """So many lines wait for one address at most; beyond, the oldest are given up, and logged."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from energy_platform.backfill.window import BackfillWindow
 from energy_platform.errors import UsageError
-from energy_platform.sqlite_file import SqliteFile
+from energy_platform.storage.sqlite_file import SqliteFile
 
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS chunks (

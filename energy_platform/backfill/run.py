@@ -17,7 +17,6 @@ import polars as pl
 from energy_platform.backfill.record import BackfillRecord
 from energy_platform.backfill.window import BackfillWindow
 from energy_platform.errors import CommitConflictError, FeedError
-from energy_platform.landing import LandingGuest, LandingZone
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.feed import FeedSession, HistoricalFeed, HistoryChunk
 from energy_platform.market.raw_message import RawMessage
@@ -27,6 +26,7 @@ from energy_platform.market_session import MarketSession
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
+from energy_platform.storage.landing import LandingGuest, LandingZone
 from energy_platform.tables import market_table, quarantine_table
 
 _log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from energy_platform.landing import LandingWriter
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingWriter
 
 _QUEUED_LANDINGS: Final = 1_000
 _SEGMENT_BYTES: Final = 16 * 1024 * 1024

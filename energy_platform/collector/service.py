@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from energy_platform.collector.source_task import FeedStatus, SourceTask
-from energy_platform.landing import LandingZone
 from energy_platform.market.source import MarketSource
 from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
+from energy_platform.storage.landing import LandingZone
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
-from energy_platform.hot_store.influxdb.line_protocol import not_null
+from energy_platform.storage.hot_store.influxdb.line_protocol import not_null
 
 DATA_SOURCE_UID: Final = "energy-platform-influxdb"
 DATA_SOURCE: Final = DataSourceRef(type_val="influxdb", uid=DATA_SOURCE_UID)

@@ -20,8 +20,8 @@ import polars as pl
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
 from energy_platform.settings import Settings, WarehouseKind
-from energy_platform.sqlite_file import SqliteFile
-from energy_platform.warehouse.protocol import Position, Warehouse
+from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.storage.warehouse.protocol import Position, Warehouse
 
 MOST_DAYS: Final = 200
 """With more days than these a mart is made anew as a whole."""

@@ -21,7 +21,7 @@ from energy_platform.errors import EnergyPlatformError, UsageError
 from energy_platform.marts.catalogue import marts, project_folder
 from energy_platform.marts.changes import Changes, Progress, find_changes
 from energy_platform.settings import Settings, WarehouseKind
-from energy_platform.warehouse.protocol import Warehouse
+from energy_platform.storage.warehouse.protocol import Warehouse
 
 DBT: Final = Path(sys.executable).parent / "dbt"
 LONGEST_RUN: Final = timedelta(minutes=30)

@@ -13,7 +13,7 @@ from typing import cast
 from urllib.error import URLError
 from uuid import uuid4
 
-from energy_platform.warehouse.bigquery.client import emulator_client
+from energy_platform.storage.warehouse.bigquery.client import emulator_client
 from tests.support.feeds import free_ports
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-emulator"

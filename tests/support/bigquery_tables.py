@@ -6,8 +6,8 @@ import polars as pl
 from google.cloud import bigquery
 
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery import schema
-from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery import schema
+from energy_platform.storage.warehouse.bigquery.client import Clients
 
 
 def fill(clients: Clients, table: Table, rows: pl.DataFrame) -> None:

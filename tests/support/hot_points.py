@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from energy_platform.hot_store.protocol import HotStore, Measurement
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.protocol import HotStore, Measurement
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)
 PRICES = Measurement(

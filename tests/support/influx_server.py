@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from energy_platform.hot_store.influxdb.server import InfluxServer, Login, Patience
-from energy_platform.hot_store.influxdb.store import InfluxHotStore
 from energy_platform.settings import InfluxApi
+from energy_platform.storage.hot_store.influxdb.server import InfluxServer, Login, Patience
+from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
 from tests.support.feeds import free_ports
 
 MISSING = "no InfluxDB: `apt-get install influxdb` brings one"

@@ -15,10 +15,10 @@ import polars as pl
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Warehouse
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from energy_platform.storage.warehouse.protocol import Warehouse
 from tests.support.bigquery_server import PROJECT
 
 PATIENCE_SECONDS = 0.5

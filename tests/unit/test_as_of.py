@@ -30,7 +30,7 @@ from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 
 if TYPE_CHECKING:
-    from energy_platform.warehouse.protocol import Warehouse
+    from energy_platform.storage.warehouse.protocol import Warehouse
 
 HOUR = timedelta(hours=1)
 FIRST = datetime(2026, 3, 28, 22, 45, tzinfo=UTC)

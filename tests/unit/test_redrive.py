@@ -43,7 +43,7 @@ from tests.support.stores import (
 )
 
 if TYPE_CHECKING:
-    from energy_platform.warehouse.protocol import Warehouse
+    from energy_platform.storage.warehouse.protocol import Warehouse
 
 MESSAGES = 12
 

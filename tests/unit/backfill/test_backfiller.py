@@ -23,12 +23,12 @@ from energy_platform.backfill import (
     stored_rows,
 )
 from energy_platform.errors import CommitConflictError, FeedError, UsageError
-from energy_platform.landing import LandingZone
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.micro_batch import MicroBatches
 from energy_platform.settings import Markets, Settings
+from energy_platform.storage.landing import LandingZone
 from tests.support.sources import EXAMPLE, NoFeed, example_message
 from tests.support.stores import batches_in, quarantined, stored
 
@@ -229,7 +229,7 @@ async def test_a_landing_zone_that_fails_ends_the_run(
     def fails(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("energy_platform.landing.LandingGuest.append", fails)
+    monkeypatch.setattr("energy_platform.storage.landing.LandingGuest.append", fails)
     with pytest.raises(OSError, match="disk full"):
         await run()
 

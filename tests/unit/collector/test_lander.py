@@ -13,8 +13,8 @@ import pytest
 from energy_platform.collector import lander as module
 from energy_platform.collector.lander import Lander
 from energy_platform.errors import FencedError
-from energy_platform.landing import LandingWriter, LandingZone
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingWriter, LandingZone
 from tests.support.sources import NOON
 
 SOURCE = "example_price"

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from energy_platform.hot_store.influxdb.store import InfluxHotStore
-from energy_platform.hot_store.protocol import HotStore
-from energy_platform.hot_store.sqlite import SqliteHotStore
+from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
+from energy_platform.storage.hot_store.protocol import HotStore
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed
 
 

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from energy_platform.hot_store.protocol import REASON, HotStore, Measurement
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.protocol import REASON, HotStore, Measurement
 from tests.support.hot_points import EPOCH, PRICES, point, points, prices, put
 
 Opener = Callable[[], HotStore]

@@ -13,11 +13,11 @@ import polars as pl
 import pytest
 
 from energy_platform.errors import HotStoreUnavailableError, UsageError
-from energy_platform.hot_store.influxdb.line_protocol import cut, not_null
-from energy_platform.hot_store.influxdb.server import InfluxServer, Login, Patience
-from energy_platform.hot_store.influxdb.store import OFFSETS, InfluxHotStore
-from energy_platform.hot_store.protocol import REASON
 from energy_platform.settings import HotStoreKind, InfluxApi, Settings
+from energy_platform.storage.hot_store.influxdb.line_protocol import cut, not_null
+from energy_platform.storage.hot_store.influxdb.server import InfluxServer, Login, Patience
+from energy_platform.storage.hot_store.influxdb.store import OFFSETS, InfluxHotStore
+from energy_platform.storage.hot_store.protocol import REASON
 from energy_platform.stores import open_micro_batches
 from tests.support.feeds import free_ports
 from tests.support.hot_points import PRICES, point, points, put

@@ -16,15 +16,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.hot_store.influxdb.server import (
+from energy_platform.settings import InfluxApi
+from energy_platform.storage.hot_store.influxdb.server import (
     InfluxServer,
     LinesRefusedError,
     Login,
     Patience,
 )
-from energy_platform.hot_store.influxdb.store import InfluxHotStore
-from energy_platform.hot_store.protocol import REASON
-from energy_platform.settings import InfluxApi
+from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
+from energy_platform.storage.hot_store.protocol import REASON
 from tests.support.hot_points import PRICES, point, points
 
 TOKEN = "s3cr3t-t0k3n"

@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.hot_store.protocol import Measurement
-from energy_platform.hot_store.sqlite import SqliteHotStore
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.protocol import Measurement
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.hot_points import EPOCH, PRICES, point, points, put
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from obstore.store import GCSStore, LocalStore, MemoryStore, ObjectStore
 
-from energy_platform.landing import LandingZone
+from energy_platform.storage.landing import LandingZone
 from tests.support.cloud_storage_server import CloudStorageServer, cloud_storage_server
 
 

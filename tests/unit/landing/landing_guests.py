@@ -5,8 +5,8 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from energy_platform.landing import LandingZone
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingZone
 
 SOURCE = "ote_day_ahead_price"
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-from energy_platform.landing import LandingZone
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingZone
 
 SOURCE = "ote_day_ahead_price"
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)

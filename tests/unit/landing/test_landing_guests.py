@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 
 from energy_platform.errors import FencedError
-from energy_platform.landing import LandingZone, log, segment
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingZone, log, segment
 from tests.unit.landing.landing_guests import start
 from tests.unit.landing.landing_writers import SOURCE, message
 

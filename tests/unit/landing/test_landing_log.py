@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from obstore.store import GCSStore, LocalStore, MemoryStore, ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
-from energy_platform.landing import LandingWriter, LandingZone, log, objects, segment
-from energy_platform.landing.segment import CorruptLogError, first_offset, segment_path
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing import LandingWriter, LandingZone, log, objects, segment
+from energy_platform.storage.landing.segment import CorruptLogError, first_offset, segment_path
 from tests.unit.landing.landing_writers import EPOCH, SOURCE, message, start_writer
 
 

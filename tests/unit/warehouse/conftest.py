@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from energy_platform.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.client import Clients
 from tests.support.bigquery_server import (
     MISSING,
     PROJECT,

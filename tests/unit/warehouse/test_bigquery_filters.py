@@ -15,10 +15,10 @@ from polars import col
 
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery import queries, schema
-from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.bigquery.filters import filters, identifier, literal
-from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
+from energy_platform.storage.warehouse.bigquery import queries, schema
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.filters import filters, identifier, literal
+from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
 
 NOON = datetime(2026, 3, 29, 12, 0, 0, 1, tzinfo=UTC)

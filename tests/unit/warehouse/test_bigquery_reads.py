@@ -21,11 +21,11 @@ from energy_platform.history.knowledge_time import LeadTime
 from energy_platform.history.question import Question
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
+from energy_platform.storage.warehouse.bigquery import reads, storage_read
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
+from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.tables import market_table
-from energy_platform.warehouse.bigquery import reads, storage_read
-from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET
-from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
 from tests.support.bigquery_tables import fill
 from tests.support.sources import EXAMPLE, example_message
 

@@ -15,13 +15,13 @@ from google.cloud import bigquery
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.storage.warehouse.bigquery import loads, schema
+from energy_platform.storage.warehouse.bigquery.appends import Appends
+from energy_platform.storage.warehouse.bigquery.client import Clients, passes
+from energy_platform.storage.warehouse.bigquery.ledger import LEDGER
+from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
+from energy_platform.storage.warehouse.protocol import Position
 from energy_platform.tables import market_table, quarantine_table
-from energy_platform.warehouse.bigquery import loads, schema
-from energy_platform.warehouse.bigquery.appends import Appends
-from energy_platform.warehouse.bigquery.client import Clients, passes
-from energy_platform.warehouse.bigquery.ledger import LEDGER
-from energy_platform.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.warehouse.protocol import Position
 from tests.support.bigquery_server import MISSING, bigquery_server, is_installed
 from tests.support.sources import EXAMPLE
 from tests.support.stores import KilledError
@@ -204,7 +204,7 @@ def test_the_ledger_is_kept_short(
     ours.maintain([TABLE])
     [[kept]] = clients.rest.query_and_wait(f"SELECT COUNT(*) FROM `{clients.dataset}.{LEDGER}`")
     assert kept == 9, "what is two days old or younger is kept"
-    monkeypatch.setattr("energy_platform.warehouse.bigquery.ledger._KEPT", timedelta(0))
+    monkeypatch.setattr("energy_platform.storage.warehouse.bigquery.ledger._KEPT", timedelta(0))
     ours.maintain([TABLE])
     [[kept]] = clients.rest.query_and_wait(f"SELECT COUNT(*) FROM `{clients.dataset}.{LEDGER}`")
     assert kept == 2, "its stream, and its last outcome"

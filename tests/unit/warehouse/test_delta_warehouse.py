@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.table import Table
-from energy_platform.warehouse import delta
-from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Position
+from energy_platform.storage.warehouse import delta
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from energy_platform.storage.warehouse.protocol import Position
 from tests.support.warehouses import Place, go, instant_of, prices, wait_for
 from tests.support.warehouses import rows as rows_of
 

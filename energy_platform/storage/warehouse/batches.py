@@ -4,7 +4,7 @@ import polars as pl
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.table import Table
-from energy_platform.warehouse.protocol import Position
+from energy_platform.storage.warehouse.protocol import Position
 
 
 def check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:

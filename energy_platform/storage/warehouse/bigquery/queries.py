@@ -10,8 +10,8 @@ from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
 
 from energy_platform.errors import UsageError
-from energy_platform.warehouse.bigquery import storage_read
-from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
+from energy_platform.storage.warehouse.bigquery import storage_read
+from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
 QUERY_SECONDS: Final = 600.0
 """How long a query may run; BigQuery ends it then."""

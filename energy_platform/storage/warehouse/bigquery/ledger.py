@@ -29,17 +29,17 @@ from google.cloud import bigquery
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery import loads
-from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError
-from energy_platform.warehouse.bigquery.client import Clients
-from energy_platform.warehouse.bigquery.schema import (
+from energy_platform.storage.warehouse.bigquery import loads
+from energy_platform.storage.warehouse.bigquery.appends import Appends, StreamRefusedError
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.schema import (
     arrow_fields,
     bigquery_fields,
     ensure_table,
     table_id,
 )
-from energy_platform.warehouse.bigquery.storage_read import batches
-from energy_platform.warehouse.protocol import Position
+from energy_platform.storage.warehouse.bigquery.storage_read import batches
+from energy_platform.storage.warehouse.protocol import Position
 
 LEDGER: Final = table_id("platform/ledger")
 

@@ -15,8 +15,8 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.hot_store.points import FieldKind, field_kind, physical
-from energy_platform.hot_store.protocol import Measurement
+from energy_platform.storage.hot_store.points import FieldKind, field_kind, physical
+from energy_platform.storage.hot_store.protocol import Measurement
 
 NULL_FIELDS: Final = "null_fields"
 WRITTEN_STOP: Final = "written_stop"

@@ -34,8 +34,8 @@ from energy_platform.errors import CommitConflictError, IncompatibleTableError, 
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
 from energy_platform.market.table import Table
-from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.warehouse.protocol import Position, TableSummary
+from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 50
 """Commits between two checkpoints: what opening a table reads at most beside one of them."""

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.hot_store.protocol import Measurement
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.protocol import Measurement
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

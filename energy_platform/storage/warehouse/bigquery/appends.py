@@ -18,7 +18,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import types
 
-from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
+from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
 _STREAMABLE: Final = (timedelta(days=-5 * 365), timedelta(days=364))
 """How far from now a day's partition may be that rows are streamed into."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 import obstore
 from obstore.store import ObjectStore
 
-from energy_platform.landing import objects
+from energy_platform.storage.landing import objects
 
 _FOLDER: Final = "_notes"
 """No source's log can be in it: their names begin with a letter."""

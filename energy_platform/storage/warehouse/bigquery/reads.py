@@ -20,12 +20,12 @@ from polars.io.plugins import register_io_source
 
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery import queries, storage_read
-from energy_platform.warehouse.bigquery.client import Clients, patiently
-from energy_platform.warehouse.bigquery.filters import Filter, filters
-from energy_platform.warehouse.bigquery.history_sql import Asked, bounds, question_sql
-from energy_platform.warehouse.bigquery.queries import ReadBudget
-from energy_platform.warehouse.bigquery.schema import PLACE, reference
+from energy_platform.storage.warehouse.bigquery import queries, storage_read
+from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
+from energy_platform.storage.warehouse.bigquery.filters import Filter, filters
+from energy_platform.storage.warehouse.bigquery.history_sql import Asked, bounds, question_sql
+from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
+from energy_platform.storage.warehouse.bigquery.schema import PLACE, reference
 
 _LANDING_ORDER: Final = ("landing_offset", PLACE)
 

@@ -17,7 +17,12 @@ from google.cloud import bigquery
 from google.cloud.bigquery.job import LoadJob, QueryJob
 
 from energy_platform.errors import CommitConflictError, EnergyPlatformError
-from energy_platform.warehouse.bigquery.client import CALL_SECONDS, Clients, again, patiently
+from energy_platform.storage.warehouse.bigquery.client import (
+    CALL_SECONDS,
+    Clients,
+    again,
+    patiently,
+)
 
 Job = LoadJob | QueryJob
 

@@ -13,8 +13,8 @@ from energy_platform.history.question import Question
 from energy_platform.history.revisions import RUN
 from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery.filters import Filter, identifier, literal
-from energy_platform.warehouse.bigquery.schema import PLACE, fields
+from energy_platform.storage.warehouse.bigquery.filters import Filter, identifier, literal
+from energy_platform.storage.warehouse.bigquery.schema import PLACE, fields
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

@@ -25,9 +25,10 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.hot_store import points as hot_points
-from energy_platform.hot_store.influxdb.influxql import identifier, string
-from energy_platform.hot_store.influxdb.line_protocol import (
+from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store import points as hot_points
+from energy_platform.storage.hot_store.influxdb.influxql import identifier, string
+from energy_platform.storage.hot_store.influxdb.line_protocol import (
     NULL_FIELDS,
     WRITTEN_STOP,
     check_names,
@@ -36,10 +37,9 @@ from energy_platform.hot_store.influxdb.line_protocol import (
     lines,
     unwritable,
 )
-from energy_platform.hot_store.influxdb.server import InfluxServer, LinesRefusedError
-from energy_platform.hot_store.points import microseconds
-from energy_platform.hot_store.protocol import REASON, Measurement
-from energy_platform.market.rows import INSTANT
+from energy_platform.storage.hot_store.influxdb.server import InfluxServer, LinesRefusedError
+from energy_platform.storage.hot_store.points import microseconds
+from energy_platform.storage.hot_store.protocol import REASON, Measurement
 
 _log = logging.getLogger(__name__)
 

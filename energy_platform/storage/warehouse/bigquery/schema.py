@@ -16,7 +16,7 @@ from google.cloud import bigquery
 from energy_platform.errors import IncompatibleTableError, UsageError
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
-from energy_platform.warehouse.bigquery.client import Clients, patiently
+from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 
 PLACE: Final = "landing_place"
 """A row's place among the rows of its message. BigQuery keeps no order, and the order of revisions

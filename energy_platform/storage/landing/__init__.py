@@ -9,6 +9,6 @@ disagree. Guests, such as a backfill, add segments beside the owner and carry it
 Everything downstream can be made again from here, so nothing here is ever rewritten or removed.
 """
 
-from energy_platform.landing.log import LandingGuest, LandingLog, LandingWriter, LandingZone
+from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter, LandingZone
 
 __all__ = ["LandingGuest", "LandingLog", "LandingWriter", "LandingZone"]

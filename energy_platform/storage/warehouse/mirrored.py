@@ -19,8 +19,8 @@ import polars as pl
 from energy_platform.errors import CommitConflictError
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
-from energy_platform.warehouse.delta import DeltaWarehouse
-from energy_platform.warehouse.protocol import Position, TableSummary, Warehouse
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from energy_platform.storage.warehouse.protocol import Position, TableSummary, Warehouse
 
 _log = logging.getLogger(__name__)
 

@@ -23,9 +23,11 @@ import polars as pl
 from obstore.store import GCSStore, LocalStore, ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
-from energy_platform.landing import objects
-from energy_platform.landing.notes import Notes
-from energy_platform.landing.segment import (
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT
+from energy_platform.storage.landing import objects
+from energy_platform.storage.landing.notes import Notes
+from energy_platform.storage.landing.segment import (
     OFFSETS_PER_FOLDER,
     CorruptLogError,
     Segment,
@@ -40,8 +42,6 @@ from energy_platform.landing.segment import (
     to_messages,
     writer_of,
 )
-from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 
 SEGMENT_BYTES: Final = 64 * 2**20
 """An append of more body bytes than this becomes several segments; one message is never split."""

@@ -9,7 +9,7 @@ from google.cloud.bigquery import TableReference
 from google.cloud.bigquery_storage_v1 import types
 
 from energy_platform.errors import WarehouseUnavailableError
-from energy_platform.warehouse.bigquery.client import Clients, patiently
+from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 
 STREAM_SECONDS: Final = 300.0
 """How long one call may stream; one that brought rows until then is taken up where it ended."""

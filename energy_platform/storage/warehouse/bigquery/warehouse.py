@@ -23,27 +23,31 @@ import polars as pl
 from energy_platform.errors import CommitConflictError
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
-from energy_platform.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.warehouse.bigquery import loads, reads
-from energy_platform.warehouse.bigquery.appends import Appends, StreamRefusedError, is_streamed
-from energy_platform.warehouse.bigquery.client import (
+from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.storage.warehouse.bigquery import loads, reads
+from energy_platform.storage.warehouse.bigquery.appends import (
+    Appends,
+    StreamRefusedError,
+    is_streamed,
+)
+from energy_platform.storage.warehouse.bigquery.client import (
     CALL_SECONDS,
     Clients,
     again,
     patiently,
 )
-from energy_platform.warehouse.bigquery.history_sql import bounds
-from energy_platform.warehouse.bigquery.ledger import Kind, Ledger, Record, Standing
-from energy_platform.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
-from energy_platform.warehouse.bigquery.schema import (
+from energy_platform.storage.warehouse.bigquery.history_sql import bounds
+from energy_platform.storage.warehouse.bigquery.ledger import Kind, Ledger, Record, Standing
+from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
+from energy_platform.storage.warehouse.bigquery.schema import (
     PLACE,
     arrow_schema,
     ensure,
     fields,
     reference,
 )
-from energy_platform.warehouse.bigquery.storage_read import batches
-from energy_platform.warehouse.protocol import Position, TableSummary
+from energy_platform.storage.warehouse.bigquery.storage_read import batches
+from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
 _log = logging.getLogger(__name__)
 
