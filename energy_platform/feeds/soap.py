@@ -24,6 +24,8 @@ from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy
 from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
 from zeep.wsdl.utils import etree_to_string
 
+from energy_platform.encodings.soap_envelope import read_envelope
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.http import (
     HttpLimits,
@@ -35,8 +37,6 @@ from energy_platform.feeds.http import (
     unusable,
 )
 from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
-from energy_platform.formats.soap_envelope import read_envelope
-from energy_platform.formats.xml_document import read_xml
 from energy_platform.market.feed import FeedSession, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 

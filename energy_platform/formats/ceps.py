@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.json_reply import number
+from energy_platform.encodings.soap_envelope import read_envelope
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import number
-from energy_platform.formats.soap_envelope import read_envelope
-from energy_platform.formats.xml_document import read_xml
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 

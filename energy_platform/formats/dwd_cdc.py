@@ -15,8 +15,8 @@ from typing import Final
 
 import polars as pl
 
+from energy_platform.encodings.zip_archive import only_member
 from energy_platform.errors import ParseError
-from energy_platform.formats.zip_archive import only_member
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 

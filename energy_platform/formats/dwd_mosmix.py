@@ -14,8 +14,8 @@ from typing import IO, Any, Final, NamedTuple
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.zip_archive import opened_member
 from energy_platform.errors import ParseError
-from energy_platform.formats.zip_archive import opened_member
 from energy_platform.market.rows import INSTANT
 
 STATIONS: Final = tuple(

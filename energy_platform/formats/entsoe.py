@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.json_reply import number
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.formats.json_reply import number
-from energy_platform.formats.xml_document import read_xml
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 

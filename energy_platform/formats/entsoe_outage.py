@@ -13,6 +13,8 @@ from typing import Final
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.json_reply import number
+from energy_platform.encodings.zip_archive import directory, members_like
 from energy_platform.errors import ParseError
 from energy_platform.formats.entsoe import (
     POWER,
@@ -23,8 +25,6 @@ from energy_platform.formats.entsoe import (
     timing,
 )
 from energy_platform.formats.entsoe_codes import area, production_type
-from energy_platform.formats.json_reply import number
-from energy_platform.formats.zip_archive import directory, members_like
 from energy_platform.market.rows import INSTANT
 
 PAGE: Final = 200

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.json_reply import FieldType, instant, records
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.formats.json_reply import FieldType, instant, records
 from energy_platform.market.provider import Provider
 
 ENTSOG: Final = Provider(name="ENTSOG")

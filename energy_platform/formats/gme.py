@@ -11,8 +11,8 @@ from typing import Final
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
-from energy_platform.formats.xml_document import read_xml
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.json_reply import FieldType, json_object, records
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import FieldType, json_object, records
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 

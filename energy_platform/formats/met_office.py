@@ -18,8 +18,8 @@ import polars as pl
 import pyfive
 from numpy.typing import NDArray
 
+from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
-from energy_platform.formats.grib import Area
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 

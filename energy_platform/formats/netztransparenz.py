@@ -15,8 +15,8 @@ from typing import Final, Self
 
 import polars as pl
 
+from energy_platform.encodings import german_csv
 from energy_platform.errors import ParseError
-from energy_platform.formats import german_csv
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 

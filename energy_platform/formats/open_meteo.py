@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.json_reply import json_object, number
 from energy_platform.errors import FeedError, ParseError
-from energy_platform.formats.json_reply import json_object, number
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 

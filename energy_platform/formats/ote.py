@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.errors import ParseError
-from energy_platform.formats.soap_envelope import read_envelope
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
 

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings import german_csv, workbook
 from energy_platform.errors import ParseError
-from energy_platform.formats import german_csv, workbook
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT

@@ -12,8 +12,8 @@ from typing import Final, cast
 
 import polars as pl
 
+from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import decoded, json_object, number
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 

@@ -14,9 +14,9 @@ import fastexcel
 from lxml import etree
 from pydantic_core import from_json
 
+from energy_platform.encodings.xml_document import read_xml
+from energy_platform.encodings.zip_archive import member_heads
 from energy_platform.errors import ParseError
-from energy_platform.formats.xml_document import read_xml
-from energy_platform.formats.zip_archive import member_heads
 from energy_platform.layouts.layout import ELEMENT, Field, Layout, ValueKind
 
 _WHOLE_BYTES: Final = 256 * 1024

@@ -6,12 +6,12 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
 from energy_platform.feeds.sns.announced_files import ANNOUNCES
 from energy_platform.feeds.sns.bucket_files import BucketFiles, WholeFile
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
 from energy_platform.formats import met_office
-from energy_platform.formats.grib import Area
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.encodings import grib
 from energy_platform.errors import ParseError
 from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
-from energy_platform.formats import grib
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows

@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from energy_platform.encodings.json_reply import json_object
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.sns.announced_files import ANNOUNCES, AnnouncedFiles, FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
@@ -36,7 +37,6 @@ from energy_platform.feeds.sns.signature import (
     UntrustedMessageError,
     check_sns_url,
 )
-from energy_platform.formats.json_reply import json_object
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from energy_platform.encodings.json_reply import json_object
 from energy_platform.errors import ParseError
-from energy_platform.formats.json_reply import json_object
 
 _EVENT_MAJOR_VERSION: Final = "2"
 _TEST_EVENT: Final = "s3:TestEvent"

@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
+from energy_platform.encodings.grib_frames import frame_length
 from energy_platform.errors import ParseError
 from energy_platform.feeds.sns.grib_index import ByteRange, byte_ranges, read_index
 from energy_platform.feeds.sns.s3_bucket import (
@@ -15,7 +16,6 @@ from energy_platform.feeds.sns.s3_bucket import (
     PublicBucket,
     S3Object,
 )
-from energy_platform.formats.grib_frames import frame_length
 
 _SUFFIX: Final = ".idx"
 _MAX_INDEX_BYTES: Final = 4 << 20

@@ -12,8 +12,8 @@ from typing import Final
 import httpx
 from lxml import etree
 
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
-from energy_platform.formats.xml_document import read_xml
 
 _MAX_LISTING_BYTES: Final = 4 << 20
 _UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}

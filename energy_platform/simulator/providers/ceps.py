@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.errors import ParseError
-from energy_platform.formats.soap_envelope import read_envelope
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from energy_platform.simulator.recordings import Recordings

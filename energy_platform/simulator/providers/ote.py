@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from energy_platform.encodings.soap_envelope import read_envelope
+from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
-from energy_platform.formats.soap_envelope import read_envelope
-from energy_platform.formats.xml_document import read_xml
 from energy_platform.simulator.board import Board, beats
 from energy_platform.simulator.faults import FaultKind
 from energy_platform.simulator.http_faults import WIRE_FAULTS, RequestGate, struck

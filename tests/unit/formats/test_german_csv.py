@@ -5,8 +5,8 @@ import math
 import polars as pl
 import pytest
 
+from energy_platform.encodings import german_csv
 from energy_platform.errors import ParseError
-from energy_platform.formats import german_csv
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from energy_platform.encodings import grib
+from energy_platform.encodings.grib_frames import frame_length, frames, single_fields
 from energy_platform.errors import ParseError
-from energy_platform.formats import grib
-from energy_platform.formats.grib_frames import frame_length, frames, single_fields
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.sources.noaa_gfs_wind_forecast import parse as parse_gfs
 

@@ -9,8 +9,8 @@ import h5netcdf
 import numpy as np
 import pytest
 
+from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
-from energy_platform.formats.grib import Area
 from energy_platform.formats.met_office import NO_POINTS, is_whole, points
 from energy_platform.simulator.providers.met_office import model_files
 from energy_platform.simulator.providers.met_office.schedule import PARAMETERS, Issue

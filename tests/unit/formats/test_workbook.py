@@ -6,8 +6,8 @@ import zipfile
 import pytest
 import xlsxwriter
 
+from energy_platform.encodings import workbook
 from energy_platform.errors import ParseError
-from energy_platform.formats import workbook
 
 
 def a_workbook(*cells: tuple[int, int, object]) -> bytes:

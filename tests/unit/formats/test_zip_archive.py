@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from energy_platform.encodings import zip_archive
+from energy_platform.encodings.zip_archive import is_whole, only_member, opened_member
 from energy_platform.errors import ParseError
-from energy_platform.formats import zip_archive
-from energy_platform.formats.zip_archive import is_whole, only_member, opened_member
 
 
 def archive(**members: bytes) -> bytes:

@@ -11,8 +11,8 @@ from pathlib import Path
 import aioftp
 import pytest
 
+from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, observations
-from energy_platform.formats.zip_archive import is_whole
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.dwd.provider import Dwd
 from energy_platform.simulator.providers.dwd.wind import FOLDER, SOURCE, STATIONS, measured

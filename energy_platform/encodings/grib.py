@@ -21,8 +21,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from energy_platform.encodings.grib_frames import frames, single_fields
 from energy_platform.errors import ParseError
-from energy_platform.formats.grib_frames import frames, single_fields
 from energy_platform.market.rows import INSTANT
 
 _DECODER: Final = Path(__file__).with_name("grib_decoder.py")

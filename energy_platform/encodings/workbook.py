@@ -10,8 +10,8 @@ from typing import Final
 import fastexcel
 import polars as pl
 
+from energy_platform.encodings.zip_archive import members_like
 from energy_platform.errors import ParseError
-from energy_platform.formats.zip_archive import members_like
 
 _MOST_BYTES: Final = 128 * 1024 * 1024
 _FAR_CELL: Final = re.compile(

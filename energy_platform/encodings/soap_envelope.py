@@ -7,8 +7,8 @@ from typing import Final
 
 from lxml import etree
 
+from energy_platform.encodings.xml_document import excerpt, read_xml
 from energy_platform.errors import ParseError
-from energy_platform.formats.xml_document import excerpt, read_xml
 
 _NAMESPACES: Final = (
     "http://schemas.xmlsoap.org/soap/envelope/",
