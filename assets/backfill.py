@@ -28,9 +28,9 @@ from energy_platform.backfill import (
 from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.instants import parse_instant
 from energy_platform.market.registry import market_source
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import settings
-from energy_platform.tables import market_table
 from resources import Platform
 from resources.launcher import OWN_PROCESS
 

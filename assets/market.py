@@ -27,7 +27,7 @@ from dagster import (
 )
 
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import BatchReport
+from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.settings import WarehouseKind, settings
 from resources import Platform
 

@@ -29,8 +29,8 @@ from deltalake import DeltaTable
 from energy_platform.history.knowledge_time import AsOf, knowledge_time
 from energy_platform.library import scan
 from energy_platform.market.registry import market_source
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
-from energy_platform.tables import market_table
 
 SOURCE: Final = market_source("energy_charts_price")
 ZONES: Final = ["AT", "BE", "CH", "CZ", "DE-LU", "DK1", "FR", "HU", "NL", "PL"]

@@ -21,10 +21,10 @@ import polars as pl
 from entsoe.parsers import parse_generation, parse_prices
 from numpy.typing import NDArray
 
-from energy_platform.checks import check_messages
 from energy_platform.formats.entsoe_codes import AREAS, PRODUCTION_TYPES
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
     PRICES,

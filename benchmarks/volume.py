@@ -25,11 +25,11 @@ import polars as pl
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.stores import open_micro_batches
+from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import clock_file
-from energy_platform.stores import open_micro_batches
-from energy_platform.tables import market_table
 from tests.support.comparison import compare, journalled_rows
 from tests.support.platform_run import come_to_rest, cpu_seconds, freeze, pid_of, running
 

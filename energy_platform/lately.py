@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from energy_platform.micro_batch import BatchReport
+from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.storage.sqlite_file import SqliteFile
 
 WINDOW: Final = timedelta(hours=1)

@@ -16,8 +16,8 @@ from energy_platform.history.revisions import RUN
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
-from energy_platform.stores import micro_batches
-from energy_platform.tables import market_table
+from energy_platform.pipeline.stores import micro_batches
+from energy_platform.pipeline.tables import market_table
 
 
 def catalog(search: str = "") -> pl.DataFrame:

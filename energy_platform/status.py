@@ -13,9 +13,9 @@ from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import Lateness, lateness, newest_moment
 from energy_platform.market_session import missing_environment
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
-from energy_platform.tables import market_table, quarantine_table
 
 _OWN_LAG: Final = timedelta(minutes=1)
 """What a poll, a tick and a run take of the wall's time at most, when all is well."""

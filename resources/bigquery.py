@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dagster_gcp import BigQueryResource
 from google.cloud import bigquery
 
+from energy_platform.pipeline.stores import bigquery_clients
 from energy_platform.settings import settings
-from energy_platform.stores import bigquery_clients
 
 
 class WarehouseBigQuery(BigQueryResource):

@@ -6,9 +6,9 @@ import sqlite3
 from dagster import ConfigurableResource
 
 from energy_platform.lately import Lately
-from energy_platform.micro_batch import BatchReport, MicroBatches
+from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
+from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import settings
-from energy_platform.stores import micro_batches
 
 _log = logging.getLogger(__name__)
 

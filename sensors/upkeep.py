@@ -24,7 +24,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
-from energy_platform.tables import market_table, quarantine_table
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from resources import Platform
 
 KEPT: Final = timedelta(hours=2)

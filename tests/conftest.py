@@ -8,8 +8,8 @@ import hypothesis
 import pytest
 import stamina
 
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.stores import micro_batches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.stores import micro_batches
 from tests.support.environment import EXAMPLE_MODULE, add_source_module, home_at
 
 # How long an example takes says more of the machine's load than of the code.

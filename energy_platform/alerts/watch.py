@@ -9,7 +9,7 @@ from energy_platform.alerts.book import AlertBook
 from energy_platform.alerts.conditions import conditions
 from energy_platform.alerts.delivery import Address, addresses, deliver
 from energy_platform.alerts.incidents import Incident, News, Told, advance
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings
 from energy_platform.status import source_statuses
 

@@ -23,11 +23,11 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.market_session import MarketSession
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingGuest, LandingZone
-from energy_platform.tables import market_table, quarantine_table
 
 _log = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ def backfill(
     """
     from energy_platform.backfill import BackfillRecord, BackfillWindow, stored_rows
     from energy_platform.market.registry import market_source
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.stores import micro_batches
 
     chosen, source = _reached(settings()), market_source(source_name)
     window = BackfillWindow(source=source, start=parse_instant(start), end=parse_instant(end))
@@ -66,7 +66,7 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from energy_platform.backfill import Backfiller, catch_up
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.stores import micro_batches
 
     screen = console(stderr=True)
     batches = micro_batches()

@@ -80,8 +80,8 @@ def parse(
 
     Exits with 1 if anything failed a check.
     """
-    from energy_platform.checks import check_messages
     from energy_platform.market.registry import market_source
+    from energy_platform.pipeline.checks import check_messages
 
     source = market_source(source_name)
     checked = check_messages(source, _messages(source, files, context))
@@ -106,7 +106,7 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     import polars as pl
 
     from energy_platform.market.registry import market_source
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.stores import micro_batches
 
     source, batches = market_source(source_name), micro_batches()
     messages = _messages(source, files, context)
@@ -134,8 +134,8 @@ def replay(
     Micro-batches may go on meanwhile. A replay that was cut off goes on when it is run again.
     """
     from energy_platform.market.registry import market_source
-    from energy_platform.replay import replay as make_again
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.replay import replay as make_again
+    from energy_platform.pipeline.stores import micro_batches
 
     source, batches = market_source(source_name), micro_batches()
     log = batches.landing.log(source.name)

@@ -26,8 +26,8 @@ def marts(
     Exits with 1 if a mart could not be made.
     """
     from energy_platform.marts.dbt_run import build_marts
+    from energy_platform.pipeline.stores import micro_batches
     from energy_platform.settings import settings
-    from energy_platform.stores import micro_batches
 
     built = build_marts(settings(), micro_batches().warehouse, wholly=wholly)
     if json:

@@ -75,8 +75,8 @@ def _wait_until_flowing(
     stopped: threading.Event,
 ) -> None:
     """Say which sources flow as they begin to, until all do or patience ends."""
+    from energy_platform.pipeline.stores import micro_batches
     from energy_platform.status import SourceState, SourceStatus, source_statuses
-    from energy_platform.stores import micro_batches
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
     while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
@@ -115,9 +115,9 @@ def down() -> None:
 
 def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
+    from energy_platform.pipeline.stores import micro_batches
     from energy_platform.simulator.world import clock_file
     from energy_platform.status import source_statuses
-    from energy_platform.stores import micro_batches
     from energy_platform.supervision.supervisor import Supervisor
 
     chosen = settings()
@@ -175,8 +175,8 @@ def metrics(
     from prometheus_client import start_http_server
 
     from energy_platform.metrics import PlatformMetrics
+    from energy_platform.pipeline.stores import micro_batches
     from energy_platform.status import source_statuses
-    from energy_platform.stores import micro_batches
     from energy_platform.supervision.ports import HOST
     from energy_platform.supervision.supervisor import Supervisor
 

@@ -10,7 +10,7 @@ from energy_platform.cli.output import console, count, one_line, print_json, pri
 from energy_platform.cli.platform import Json
 
 if TYPE_CHECKING:
-    from energy_platform.quarantine import QuarantineSample
+    from energy_platform.pipeline.quarantine import QuarantineSample
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +30,8 @@ def quarantine(
 ) -> None:
     """List what failed: how often, why, since when; of one source also samples."""
     from energy_platform.market.registry import market_source, market_sources
-    from energy_platform.quarantine import quarantine_reasons, quarantine_samples
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.quarantine import quarantine_reasons, quarantine_samples
+    from energy_platform.pipeline.stores import micro_batches
 
     sources = [market_source(source_name)] if source_name else list(market_sources().values())
     warehouse, landing = micro_batches().warehouse, micro_batches().landing
@@ -58,8 +58,8 @@ def redrive(source_name: SourceName) -> None:
     fails stays. Run twice, it changes nothing more.
     """
     from energy_platform.market.registry import market_source
-    from energy_platform.redrive import redrive as run_again
-    from energy_platform.stores import micro_batches
+    from energy_platform.pipeline.redrive import redrive as run_again
+    from energy_platform.pipeline.stores import micro_batches
 
     done = run_again(micro_batches(), market_source(source_name))
     before = count(done.lines_before, "line")

@@ -80,10 +80,10 @@ def layout(
     With --accept the newest messages' layout is accepted, and the check passes from then on.
     """
     from energy_platform.lately import Lately
-    from energy_platform.layouts import watch
     from energy_platform.market.registry import market_source
-    from energy_platform.stores import micro_batches
-    from energy_platform.tables import market_table
+    from energy_platform.pipeline.layouts import watch
+    from energy_platform.pipeline.stores import micro_batches
+    from energy_platform.pipeline.tables import market_table
 
     source, batches = market_source(source_name), micro_batches()
     # What no batch has taken yet has been held against nothing.

@@ -30,7 +30,7 @@ from energy_platform.grafana.influxql import (
 )
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.units import unit_of
-from energy_platform.tables import measurement
+from energy_platform.pipeline.tables import measurement
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WIDTH: Final = 12

@@ -1,6 +1,6 @@
 """What a store must know of a table before it can make it, in no store's own terms.
 
-How a market source becomes a table is the business of `energy_platform.tables`.
+How a market source becomes a table is the business of `energy_platform.pipeline.tables`.
 """
 
 from collections.abc import Mapping

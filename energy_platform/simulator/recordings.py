@@ -7,10 +7,10 @@ tests what lies between the socket and the stores, while parsers have cases of t
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from energy_platform.checks import check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.rows import PROVENANCE_COLUMNS
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator.world import World
 
 

@@ -24,12 +24,12 @@ from energy_platform.collector.service import feed_statuses
 from energy_platform.collector.source_task import FeedState
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.stores import open_micro_batches
+from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
 from energy_platform.simulator.world import SimulatorPorts, addresses_file, clock_file
 from energy_platform.storage.landing import LandingZone
-from energy_platform.stores import open_micro_batches
-from energy_platform.tables import market_table
 from tests.support import collector_process
 from tests.support.comparison import Comparison, compare
 from tests.support.feeds import free_ports

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform import sources, stores
+from energy_platform import sources
 from energy_platform.market import registry
+from energy_platform.pipeline import stores
 from energy_platform.settings import settings
 
 _CACHED = (settings, stores.micro_batches, registry.market_sources)

@@ -15,7 +15,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
 from energy_platform.market.source import each_message
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 
 FIRST = datetime(2026, 10, 23, 22, tzinfo=UTC)
 """Midnight in Berlin: a day of 24 hours, the one of 25, and a day after them begin here."""

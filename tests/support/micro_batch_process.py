@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from energy_platform.redrive import redrive
+from energy_platform.pipeline.redrive import redrive
 from tests.support.sources import EXAMPLE, MENDED
 from tests.support.stores import batches_in
 

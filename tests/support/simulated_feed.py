@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import polars as pl
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.polling import PollingFeed
 from energy_platform.history.revisions import new_revisions
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.simulator.server import running
 from energy_platform.simulator.world import SimulatedProvider, World
 from tests.support.comparison import Comparison, compare

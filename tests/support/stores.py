@@ -11,12 +11,12 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import BatchReport, MicroBatches
+from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
+from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
-from energy_platform.tables import market_table, measurement, quarantine_table
 from tests.support.sources import EXAMPLE
 
 FOR_GOOD_DAYS = 36_500

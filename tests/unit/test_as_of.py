@@ -24,8 +24,8 @@ from energy_platform import library
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import PROVENANCE_COLUMNS, DeliveryRows, ForecastRows, MarketRows
 from energy_platform.market.source import MarketSource, Parser, each_message
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.replay import replay
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.replay import replay
 from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 

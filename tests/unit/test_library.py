@@ -13,7 +13,7 @@ import energy_platform as ep
 from energy_platform.errors import UnknownSourceError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
 from tests.support.stores import land, run_all
 

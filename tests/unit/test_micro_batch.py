@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from energy_platform.checks import UNPARSED
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import each_message
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.tables import market_table, measurement, quarantine_table
+from energy_platform.pipeline.checks import UNPARSED
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.sources import (
     BAD_ROW,

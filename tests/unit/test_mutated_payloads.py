@@ -23,10 +23,10 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from energy_platform.checks import UNPARSED, CheckedRows, check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import UNPARSED, CheckedRows, check_messages
 from tests.support.mutations import Mutation, data_lines, field_paths, mutated
 from tests.support.testcases import case_messages
 

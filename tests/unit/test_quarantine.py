@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.market.rows import INSTANT
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.quarantine import new_failures, quarantine_reasons, quarantine_samples
-from energy_platform.tables import QUARANTINE_DTYPES
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.quarantine import new_failures, quarantine_reasons, quarantine_samples
+from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import batches_in, land, quarantined, run_all
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from energy_platform.errors import ReplayOvertakenError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.redrive import redrive
-from energy_platform.replay import replay
-from energy_platform.tables import market_table, measurement, quarantine_table
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.redrive import redrive
+from energy_platform.pipeline.replay import replay
+from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.sources import (
     BAD_ROW,

@@ -13,9 +13,9 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.replay import replay
-from energy_platform.tables import measurement
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.replay import replay
+from energy_platform.pipeline.tables import measurement
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,

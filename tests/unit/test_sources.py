@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from energy_platform import sources
-from energy_platform.checks import UNPARSED, check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.market.units import unit_of
+from energy_platform.pipeline.checks import UNPARSED, check_messages
 
 SOURCES = [pytest.param(source, id=name) for name, source in market_sources().items()]
 MODULES = sorted(Path(sources.__path__[0]).glob("[!_]*.py"))

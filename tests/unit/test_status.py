@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
 from energy_platform.status import SourceState, SourceStatus, source_statuses
 from tests.support.sources import EXAMPLE, NOON, example_message

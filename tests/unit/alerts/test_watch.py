@@ -16,7 +16,7 @@ from energy_platform.alerts.incidents import CALM, Told
 from energy_platform.alerts.watch import look, start_delivery
 from energy_platform.errors import UsageError
 from energy_platform.lately import Lately
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, NOON, example_message

@@ -26,7 +26,7 @@ from energy_platform.errors import CommitConflictError, FeedError, UsageError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Markets, Settings
 from energy_platform.storage.landing import LandingZone
 from tests.support.sources import EXAMPLE, NoFeed, example_message

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from energy_platform import cli
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.tables import market_table
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, example_message, prices
 from tests.support.stores import hot, stored

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from energy_platform import cli, redrive
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.redrive import redrive as run_again
+from energy_platform import cli
+from energy_platform.pipeline import redrive
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.redrive import redrive as run_again
 from tests.support.sources import BAD_ROW, EXAMPLE, GARBAGE, MENDED, example_message, prices
 from tests.support.stores import land, quarantined, run_all, stored
 

@@ -13,7 +13,7 @@ from energy_platform.alerts.watch import look
 from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError, UsageError
 from energy_platform.lately import Lately
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, NOON, example_message

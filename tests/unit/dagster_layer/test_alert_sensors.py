@@ -21,7 +21,7 @@ from definitions import defs
 from energy_platform.alerts import conditions
 from energy_platform.alerts.book import AlertBook
 from energy_platform.market.publication import DailyPublication
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from resources import Platform
 from sensors.alerts import alert_sensors, alerts_sensor, failed_runs_sensor

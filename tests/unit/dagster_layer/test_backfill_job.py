@@ -20,7 +20,7 @@ from assets.backfill import BackfillConfig
 from energy_platform.errors import FeedError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from resources import Platform
 from resources.launcher import OWN_PROCESS, WarmCeleryRunLauncher, has_own_process
 from tests.support.environment import add_source_module

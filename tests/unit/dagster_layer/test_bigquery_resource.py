@@ -3,8 +3,8 @@
 import pytest
 
 from definitions import build_definitions
+from energy_platform.pipeline.stores import bigquery_clients
 from energy_platform.settings import settings
-from energy_platform.stores import bigquery_clients
 from resources.bigquery import WarehouseBigQuery
 from tests.support.environment import forget_cached
 

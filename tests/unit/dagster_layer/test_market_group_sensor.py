@@ -22,7 +22,7 @@ from dagster._core.remote_origin import (
 from dagster._core.test_utils import create_run_for_test
 
 from energy_platform.market.source import MarketGroup
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from resources import Platform
 from sensors import market_group_sensors
 from sensors.market_group import UNFINISHED

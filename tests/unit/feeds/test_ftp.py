@@ -15,11 +15,11 @@ from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
-from energy_platform.checks import check_messages
 from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
 from energy_platform.market.provider import Provider
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.ftp_server import certificate
 from energy_platform.simulator.providers.dwd.provider import Dwd

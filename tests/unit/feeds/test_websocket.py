@@ -12,7 +12,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.websocket.feed import sockjs_url
@@ -21,6 +20,7 @@ from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.nord_pool import PROVIDER
 from energy_platform.simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import ParseError
 from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, Product, observations
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 
 RECORDED = Path(__file__).parents[4] / "shared/payloads/dwd"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import ParseError
 from energy_platform.formats.nord_pool_intraday import order_events, standing_orders, trade_legs
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
 

@@ -19,16 +19,16 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from energy_platform.checks import check_messages
 from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError
 from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
-from energy_platform.hot_copy import hot_points
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.metrics import PlatformMetrics
-from energy_platform.tables import measurement
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.hot_copy import hot_points
+from energy_platform.pipeline.tables import measurement
 from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed
 from tests.support.platform_state import PROCESSES, source_status
 from tests.support.testcases import case_messages

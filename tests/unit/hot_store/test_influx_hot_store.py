@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 
 from energy_platform.errors import HotStoreUnavailableError, UsageError
+from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.settings import HotStoreKind, InfluxApi, Settings
 from energy_platform.storage.hot_store.influxdb.line_protocol import cut, not_null
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer, Login, Patience
 from energy_platform.storage.hot_store.influxdb.store import OFFSETS, InfluxHotStore
 from energy_platform.storage.hot_store.protocol import REASON
-from energy_platform.stores import open_micro_batches
 from tests.support.feeds import free_ports
 from tests.support.hot_points import PRICES, point, points, put
 from tests.support.influx_server import QUICK, InfluxProcess, influx_process

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from energy_platform import hot_copy
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.hot_copy import HOT_STORE
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.replay import replay
+from energy_platform.pipeline import hot_copy
+from energy_platform.pipeline.hot_copy import HOT_STORE
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.replay import replay
+from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.hot_store.influxdb import store as influx_store_module
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer
-from energy_platform.tables import market_table, measurement
 from tests.support.hot_points import PRICES, point, points
 from tests.support.influx_server import QUICK, InfluxProcess, influx_process
 from tests.support.sources import EXAMPLE, NOON, an_eventful_log, example_message

@@ -11,9 +11,9 @@ import fastexcel
 import pytest
 import xlsxwriter
 
-from energy_platform.layouts.baseline import ALWAYS, Baseline
-from energy_platform.layouts.reading import layouts_of
 from energy_platform.market.registry import market_sources
+from energy_platform.pipeline.layouts.baseline import ALWAYS, Baseline
+from energy_platform.pipeline.layouts.reading import layouts_of
 from tests.support.testcases import payloads_of_good_cases
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"

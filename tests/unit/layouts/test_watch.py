@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from energy_platform.layouts import watch
-from energy_platform.layouts.baseline import ALWAYS
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.layouts import watch
+from energy_platform.pipeline.layouts.baseline import ALWAYS
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.storage.landing import LandingZone
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 from tests.support.stores import batches_in, land, quarantined, run_all, stored

@@ -13,8 +13,8 @@ from energy_platform.history.knowledge_time import AsOf
 from energy_platform.market.registry import market_source
 from energy_platform.marts.dbt_run import call_dbt, common_arguments, dbt_environment
 from energy_platform.marts.delta_plugin import show_sources
+from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import settings
-from energy_platform.stores import micro_batches
 from tests.support.landed_market import Landing, land, late_revisions, periods, the_market
 
 _SUNDAY_NOON = datetime(2026, 10, 25, 12, 30, tzinfo=UTC)

@@ -8,7 +8,7 @@ from energy_platform.market.registry import market_sources
 from energy_platform.market.units import unit_of
 from energy_platform.marts.catalogue import marts, project_folder, source_tables
 from energy_platform.marts.dbt_sources import differing_files, write_files
-from energy_platform.tables import market_table
+from energy_platform.pipeline.tables import market_table
 
 
 def test_what_is_written_has_not_drifted() -> None:

@@ -12,11 +12,11 @@ from polars.testing import assert_frame_equal
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
 from energy_platform.marts.dbt_run import build_marts, call_dbt, common_arguments, dbt_environment
+from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from energy_platform.storage.warehouse.bigquery import reads, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
-from energy_platform.tables import market_table
 from tests.support import bigquery_server
 from tests.support.landed_market import land, late_revisions, the_market
 from tests.support.stores import batches_in

@@ -17,9 +17,9 @@ from energy_platform.marts.dbt_run import (
     dbt_environment,
     mart_run,
 )
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import Settings, settings
-from energy_platform.stores import micro_batches
 from tests.support.landed_market import FIRST, LAST, land, late_revisions, the_market
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_mosmix import STATIONS
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.dwd.mosmix import kmz, newest_issue
 from energy_platform.simulator.providers.dwd.provider import Dwd

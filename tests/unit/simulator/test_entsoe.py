@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 from lxml import etree
 
-from energy_platform.checks import check_messages
 from energy_platform.feeds.rest import RestFeed
 from energy_platform.formats.entsoe_codes import AREAS
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.entsoe import PROVIDER, provider
 from energy_platform.simulator.server import running

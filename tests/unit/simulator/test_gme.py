@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.ftp_server import certificate
 from energy_platform.simulator.providers.gme import PROVIDER, editions, hourly, prices

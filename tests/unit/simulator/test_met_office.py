@@ -12,11 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.announced_files import FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.simulator import server
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.met_office import PROVIDER, model_files

@@ -12,11 +12,11 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.market.feed import FeedSession
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.simulator import server
 from energy_platform.simulator.faults import Fault, FaultKind
 from energy_platform.simulator.providers.noaa import PROVIDER

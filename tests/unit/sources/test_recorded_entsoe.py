@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import UNPARSED, CheckedRows, check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import UNPARSED, CheckedRows, check_messages
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads" / "entsoe"
 SOURCES = [source for name, source in market_sources().items() if name.startswith("entsoe_")]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from energy_platform.checks import check_messages
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.open_meteo_forecast import OPEN_METEO_FORECAST
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads" / "open_meteo"

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
 from energy_platform.sources.ote_day_ahead_price import OTE_DAY_AHEAD_PRICE
 from energy_platform.sources.ote_intraday_price import OTE_INTRADAY_PRICE

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.checks import CheckedRows, check_messages
 from energy_platform.formats import smard
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.elexon_frequency import ELEXON_FREQUENCY
 from energy_platform.sources.elexon_generation import ELEXON_GENERATION
 from energy_platform.sources.elexon_system_price import ELEXON_SYSTEM_PRICE

@@ -19,12 +19,12 @@ from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTim
 from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.bigquery import queries, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import filters
 from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
-from energy_platform.tables import market_table
 from tests.support.bigquery_tables import fill
 from tests.support.stores import batches_in, land, run_all
 from tests.unit.test_as_of import (

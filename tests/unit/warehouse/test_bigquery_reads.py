@@ -14,18 +14,18 @@ from google.api_core import exceptions
 from google.cloud.bigquery_storage_v1 import types
 from polars.testing import assert_frame_equal
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.history import revisions as history
 from energy_platform.history.knowledge_time import LeadTime
 from energy_platform.history.question import Question
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.table import Table
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.bigquery import reads, storage_read
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.tables import market_table
 from tests.support.bigquery_tables import fill
 from tests.support.sources import EXAMPLE, example_message
 

@@ -15,13 +15,13 @@ from google.cloud import bigquery
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.storage.warehouse.bigquery import loads, schema
 from energy_platform.storage.warehouse.bigquery.appends import Appends
 from energy_platform.storage.warehouse.bigquery.client import Clients, passes
 from energy_platform.storage.warehouse.bigquery.ledger import LEDGER
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.storage.warehouse.protocol import Position
-from energy_platform.tables import market_table, quarantine_table
 from tests.support.bigquery_server import MISSING, bigquery_server, is_installed
 from tests.support.sources import EXAMPLE
 from tests.support.stores import KilledError

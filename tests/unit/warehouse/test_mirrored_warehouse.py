@@ -17,13 +17,13 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.mirrored import MirroredWarehouse
 from energy_platform.storage.warehouse.protocol import Position
-from energy_platform.tables import market_table, measurement
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import FOR_GOOD_DAYS, batches_in, hot, land, quarantined, run_all, stored
 from tests.unit.test_as_of import NUMBERED, PRICES, WIND, messages, raw, work, works

@@ -6,13 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.checks import check_messages
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.quarantine import new_failures
-from energy_platform.replay import ReplayReport, replay
-from energy_platform.tables import market_table, quarantine_table
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.quarantine import new_failures
+from energy_platform.pipeline.replay import ReplayReport, replay
+from energy_platform.pipeline.tables import market_table, quarantine_table
 
 _GAP: Final = 32
 """Quarantined messages at most so far apart are read together with the ones between them."""

@@ -6,7 +6,7 @@ A system's client is imported where it is chosen: who uses another needs not hav
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from energy_platform.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import HotStoreKind, InfluxApi, Settings, WarehouseKind, settings
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore

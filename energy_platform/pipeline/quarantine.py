@@ -1,7 +1,7 @@
 """What the checks refused: which of it is new, and how it is told to people.
 
 A line is a row that failed (as JSON, as the market said it) or a message that couldn't be parsed.
-Running quarantined messages again after a fix is the business of `energy_platform.redrive`.
+Running quarantined messages again after a fix is the business of `energy_platform.pipeline.redrive`.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.checks import UNPARSED
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import UNPARSED
+from energy_platform.pipeline.tables import quarantine_table
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.protocol import Warehouse
-from energy_platform.tables import quarantine_table
 
 _BEGINNING_BYTES: Final = 400
 """How much of a message that couldn't be parsed a sample shows."""

@@ -17,19 +17,19 @@ from typing import Final, cast
 
 import polars as pl
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.history.revisions import known_beside, new_revisions
-from energy_platform.hot_copy import HotCopies
-from energy_platform.layouts import watch as layouts
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.quarantine import new_failures
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.hot_copy import HotCopies
+from energy_platform.pipeline.layouts import watch as layouts
+from energy_platform.pipeline.quarantine import new_failures
+from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
-from energy_platform.tables import market_table, measurement, quarantine_table
 
 _log = logging.getLogger(__name__)
 

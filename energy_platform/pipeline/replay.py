@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from energy_platform.checks import check_messages
 from energy_platform.errors import ReplayOvertakenError
 from energy_platform.history.revisions import known_beside, new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
-from energy_platform.micro_batch import MicroBatches
-from energy_platform.quarantine import new_failures
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.quarantine import new_failures
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
-from energy_platform.tables import market_table, quarantine_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

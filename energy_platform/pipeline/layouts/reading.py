@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from energy_platform.encodings.xml_document import read_xml
 from energy_platform.encodings.zip_archive import member_heads
 from energy_platform.errors import ParseError
-from energy_platform.layouts.layout import ELEMENT, Field, Layout, ValueKind
+from energy_platform.pipeline.layouts.layout import ELEMENT, Field, Layout, ValueKind
 
 _WHOLE_BYTES: Final = 256 * 1024
 """A body up to this size is read whole, of a larger one its beginning."""

@@ -17,16 +17,16 @@ import polars as pl
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.history.revisions import known_beside, latest_revision
 from energy_platform.market.source import MarketSource
-from energy_platform.quarantine import new_failures
-from energy_platform.storage.hot_store.protocol import REASON, HotStore
-from energy_platform.storage.warehouse.conflicts import tried_again
-from energy_platform.storage.warehouse.protocol import Warehouse
-from energy_platform.tables import (
+from energy_platform.pipeline.quarantine import new_failures
+from energy_platform.pipeline.tables import (
     QUARANTINE_DTYPES,
     market_table,
     measurement,
     quarantine_table,
 )
+from energy_platform.storage.hot_store.protocol import REASON, HotStore
+from energy_platform.storage.warehouse.conflicts import tried_again
+from energy_platform.storage.warehouse.protocol import Warehouse
 
 _log = logging.getLogger(__name__)
 

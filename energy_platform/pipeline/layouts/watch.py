@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from energy_platform.layouts.baseline import Baseline
-from energy_platform.layouts.layout import Layout
-from energy_platform.layouts.reading import layouts_of
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.layouts.baseline import Baseline
+from energy_platform.pipeline.layouts.layout import Layout
+from energy_platform.pipeline.layouts.reading import layouts_of
 from energy_platform.storage.landing.notes import Notes
 
 _LOOKED_AT: Final = 8

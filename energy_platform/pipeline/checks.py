@@ -17,7 +17,7 @@ from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
-from energy_platform.tables import QUARANTINE_DTYPES
+from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 
 UNPARSED: Final = "parse"
 """The check that a message fails which can't be parsed at all."""

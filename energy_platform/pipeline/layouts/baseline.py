@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from energy_platform.layouts.layout import (
+from energy_platform.pipeline.layouts.layout import (
     ELEMENT,
     Field,
     Layout,
