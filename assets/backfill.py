@@ -18,14 +18,14 @@ from dagster import (
 )
 from pydantic import Field
 
-from energy_platform.backfill import (
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.ingest.backfill import (
     Backfiller,
     BackfillRecord,
     BackfillReport,
     BackfillWindow,
     stored_rows,
 )
-from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.instants import parse_instant
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.micro_batch import MicroBatches

@@ -14,7 +14,7 @@ from energy_platform.market.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
-    from energy_platform.backfill import BackfillReport, BackfillWindow
+    from energy_platform.ingest.backfill import BackfillReport, BackfillWindow
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def backfill(
     Interrupted in any way, the same command goes on where it was. Rows are as of now: that is when
     they were known here. Exits with 1 if a part could not be had; the next run asks for it again.
     """
-    from energy_platform.backfill import BackfillRecord, BackfillWindow, stored_rows
+    from energy_platform.ingest.backfill import BackfillRecord, BackfillWindow, stored_rows
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.stores import micro_batches
 
@@ -65,7 +65,7 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
     from rich.logging import RichHandler
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from energy_platform.backfill import Backfiller, catch_up
+    from energy_platform.ingest.backfill import Backfiller, catch_up
     from energy_platform.pipeline.stores import micro_batches
 
     screen = console(stderr=True)

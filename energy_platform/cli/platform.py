@@ -189,7 +189,7 @@ def metrics(
 
 def collect() -> None:
     """Run the collector: every market source's feed, into the landing zone."""
-    from energy_platform.collector import collect as run_collector
+    from energy_platform.ingest.collector import collect as run_collector
     from energy_platform.market.registry import market_sources
 
     logging.getLogger("energy_platform").setLevel(settings().log_level)

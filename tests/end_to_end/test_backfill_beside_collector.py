@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from energy_platform.backfill import BackfillRecord, BackfillWindow, catch_up
-from energy_platform.collector.service import feed_statuses
-from energy_platform.collector.source_task import FeedState
+from energy_platform.ingest.backfill import BackfillRecord, BackfillWindow, catch_up
+from energy_platform.ingest.collector.service import feed_statuses
+from energy_platform.ingest.collector.source_task import FeedState
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_micro_batches

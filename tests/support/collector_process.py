@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 
-from energy_platform.collector import collect
+from energy_platform.ingest.collector import collect
 from energy_platform.market.registry import market_source
 from energy_platform.settings import settings
 

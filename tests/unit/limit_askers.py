@@ -7,8 +7,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.provider_limits import ProviderLimits
 
 SHARED = Provider(
     name="Shared", rates=(Rate(5, timedelta(seconds=0.25)), Rate(15, timedelta(seconds=1)))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.provider_limits import ProviderLimits
 from tests.unit.limit_askers import SHARED, start_asker
 
 SELDOM = Provider(name="OTE", rates=(Rate(1, timedelta(minutes=15)),))

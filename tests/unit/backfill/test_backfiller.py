@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from energy_platform.backfill import (
+from energy_platform.errors import CommitConflictError, FeedError, UsageError
+from energy_platform.ingest.backfill import (
     Backfiller,
     BackfillRecord,
     BackfillReport,
@@ -22,7 +23,6 @@ from energy_platform.backfill import (
     catch_up,
     stored_rows,
 )
-from energy_platform.errors import CommitConflictError, FeedError, UsageError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource

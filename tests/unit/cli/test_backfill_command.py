@@ -80,7 +80,7 @@ def command(
     addresses_file(home).parent.mkdir(parents=True)
     addresses_file(home).write_text('{"https://past.example": "http://127.0.0.1:1"}')
     monkeypatch.setattr(PastFeed, "asked", [])
-    monkeypatch.setattr("energy_platform.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("energy_platform.ingest.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
 
     def run(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["energy-platform", "backfill", *arguments])

@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from energy_platform.collector import lander as module
-from energy_platform.collector.lander import Lander
 from energy_platform.errors import FencedError
+from energy_platform.ingest.collector import lander as module
+from energy_platform.ingest.collector.lander import Lander
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.storage.landing import LandingWriter, LandingZone
 from tests.support.sources import NOON

@@ -13,15 +13,15 @@ from typing import ClassVar
 
 import pytest
 
-from energy_platform.collector import source_task
-from energy_platform.collector.service import collect, feed_statuses
-from energy_platform.collector.source_task import FeedState, SourceTask
 from energy_platform.errors import FeedError, FencedError
+from energy_platform.ingest.collector import source_task
+from energy_platform.ingest.collector.service import collect, feed_statuses
+from energy_platform.ingest.collector.source_task import FeedState, SourceTask
+from energy_platform.ingest.provider_limits import ProviderLimits
+from energy_platform.ingest.session import SIMULATED_SECRET, missing_environment
 from energy_platform.market.feed import FeedSession, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.market_session import SIMULATED_SECRET, missing_environment
-from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Markets, Settings
 from energy_platform.storage.landing import LandingLog, LandingZone
 from tests.support.sources import EXAMPLE, NOON

@@ -127,7 +127,7 @@ def test_the_job_lands_the_past_and_waits_until_it_is_stored(
 def test_chunks_that_are_left_fail_the_run(
     platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("energy_platform.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("energy_platform.ingest.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(DailyFeed, "refuses", [True])
     with DagsterInstance.ephemeral() as instance, storing(platform_batches):
         result = run_job(instance)

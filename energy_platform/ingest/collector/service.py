@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from energy_platform.collector.source_task import FeedStatus, SourceTask
+from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask
+from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.source import MarketSource
-from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingZone
 

@@ -14,18 +14,18 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.backfill.record import BackfillRecord
-from energy_platform.backfill.window import BackfillWindow
 from energy_platform.errors import CommitConflictError, FeedError
+from energy_platform.ingest.backfill.record import BackfillRecord
+from energy_platform.ingest.backfill.window import BackfillWindow
+from energy_platform.ingest.provider_limits import ProviderLimits
+from energy_platform.ingest.session import MarketSession
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.feed import FeedSession, HistoricalFeed, HistoryChunk
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
-from energy_platform.market_session import MarketSession
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingGuest, LandingZone
 

@@ -4,9 +4,9 @@
 that goes on undisturbed. How a provider is asked is its feed's business (`HistoricalFeed`).
 """
 
-from energy_platform.backfill.record import BackfillRecord
-from energy_platform.backfill.run import Backfiller, BackfillReport, catch_up, stored_rows
-from energy_platform.backfill.window import BackfillWindow
+from energy_platform.ingest.backfill.record import BackfillRecord
+from energy_platform.ingest.backfill.run import Backfiller, BackfillReport, catch_up, stored_rows
+from energy_platform.ingest.backfill.window import BackfillWindow
 
 __all__ = [
     "BackfillRecord",

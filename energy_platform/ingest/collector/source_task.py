@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from energy_platform.collector.lander import Lander
 from energy_platform.errors import FeedError, FencedError
+from energy_platform.ingest.collector.lander import Lander
+from energy_platform.ingest.provider_limits import ProviderLimits
+from energy_platform.ingest.session import MarketSession, missing_environment
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.market_session import MarketSession, missing_environment
-from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingZone
 

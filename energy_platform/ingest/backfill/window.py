@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from energy_platform.errors import UsageError
+from energy_platform.ingest.session import missing_environment
 from energy_platform.market.feed import HistoricalFeed
 from energy_platform.market.source import MarketSource
-from energy_platform.market_session import missing_environment
 from energy_platform.settings import Settings
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from energy_platform.errors import FeedError
+from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.provider_limits import ProviderLimits
 from energy_platform.settings import Markets, Settings
 
 _log = logging.getLogger(__name__)

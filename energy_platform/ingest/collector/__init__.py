@@ -4,6 +4,6 @@
 What a feed says to its provider is in `energy_platform.feeds`.
 """
 
-from energy_platform.collector.service import collect
+from energy_platform.ingest.collector.service import collect
 
 __all__ = ["collect"]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from energy_platform.backfill.window import BackfillWindow
 from energy_platform.errors import UsageError
+from energy_platform.ingest.backfill.window import BackfillWindow
 from energy_platform.storage.sqlite_file import SqliteFile
 
 _LAYOUT: Final = """
