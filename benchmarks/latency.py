@@ -28,11 +28,11 @@ import yaml
 from energy_platform.market.registry import market_sources
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketSource
+from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
-from energy_platform.supervision.plan import PROJECT
 from tests.support.comparison import journalled_rows
 from tests.support.platform_run import cpu_seconds, running
 

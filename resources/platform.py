@@ -5,7 +5,7 @@ import sqlite3
 
 from dagster import ConfigurableResource
 
-from energy_platform.lately import Lately
+from energy_platform.operations.lately import Lately
 from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import settings

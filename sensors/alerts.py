@@ -17,8 +17,8 @@ from dagster import (
     sensor,
 )
 
-from energy_platform.alerts.book import AlertBook
-from energy_platform.alerts.watch import look, start_delivery
+from energy_platform.operations.alerts.book import AlertBook
+from energy_platform.operations.alerts.watch import look, start_delivery
 from energy_platform.settings import settings
 from resources import Platform
 

@@ -20,8 +20,8 @@ from energy_platform.settings import Markets, Settings, settings
 if TYPE_CHECKING:
     import subprocess
 
-    from energy_platform.status import SourceStatus
-    from energy_platform.supervision.supervisor import Supervisor
+    from energy_platform.operations.status import SourceStatus
+    from energy_platform.operations.supervision.supervisor import Supervisor
 
 _FLOWING_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 1.0
@@ -42,9 +42,9 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole platform until Ctrl-C."""
-    from energy_platform.supervision.plan import PROJECT, environment, processes
-    from energy_platform.supervision.ports import HOST, Ports
-    from energy_platform.supervision.supervisor import Supervisor
+    from energy_platform.operations.supervision.plan import PROJECT, environment, processes
+    from energy_platform.operations.supervision.ports import HOST, Ports
+    from energy_platform.operations.supervision.supervisor import Supervisor
 
     chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
     stopped = threading.Event()
@@ -75,8 +75,8 @@ def _wait_until_flowing(
     stopped: threading.Event,
 ) -> None:
     """Say which sources flow as they begin to, until all do or patience ends."""
+    from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
     from energy_platform.pipeline.stores import micro_batches
-    from energy_platform.status import SourceState, SourceStatus, source_statuses
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
     while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
@@ -104,7 +104,7 @@ def _wait_until_flowing(
 
 def down() -> None:
     """Stop the platform that runs from this home, started by `up` elsewhere."""
-    from energy_platform.supervision.supervisor import Supervisor
+    from energy_platform.operations.supervision.supervisor import Supervisor
 
     supervisor = Supervisor(settings().home)
     supervisord = supervisor.pid()
@@ -115,10 +115,10 @@ def down() -> None:
 
 def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
+    from energy_platform.operations.status import source_statuses
+    from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
     from energy_platform.simulator.world import clock_file
-    from energy_platform.status import source_statuses
-    from energy_platform.supervision.supervisor import Supervisor
 
     chosen = settings()
     if chosen.markets is Markets.SIMULATED and chosen.market_clock is None:
@@ -174,11 +174,11 @@ def metrics(
     """Answer Prometheus' scrapes, and Telegraf's: what `status` says, as numbers."""
     from prometheus_client import start_http_server
 
-    from energy_platform.metrics import PlatformMetrics
+    from energy_platform.operations.metrics import PlatformMetrics
+    from energy_platform.operations.status import source_statuses
+    from energy_platform.operations.supervision.ports import HOST
+    from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
-    from energy_platform.status import source_statuses
-    from energy_platform.supervision.ports import HOST
-    from energy_platform.supervision.supervisor import Supervisor
 
     answers = PlatformMetrics(
         lambda: source_statuses(settings(), micro_batches()), Supervisor(settings().home).statuses

@@ -27,7 +27,7 @@ def alerts(
     json: Json = False,
 ) -> None:
     """List what is wrong at the moment; where it is told is ENERGY_PLATFORM_ALERT_URLS."""
-    from energy_platform.alerts.book import AlertBook
+    from energy_platform.operations.alerts.book import AlertBook
 
     if test:
         _try_addresses()
@@ -49,7 +49,7 @@ def alerts(
 def _try_addresses() -> None:
     from apprise import NotifyType
 
-    from energy_platform.alerts.delivery import addresses, send
+    from energy_platform.operations.alerts.delivery import addresses, send
 
     to = addresses(settings().alert_urls.get_secret_value())
     if not to:
@@ -79,8 +79,8 @@ def layout(
 
     With --accept the newest messages' layout is accepted, and the check passes from then on.
     """
-    from energy_platform.lately import Lately
     from energy_platform.market.registry import market_source
+    from energy_platform.operations.lately import Lately
     from energy_platform.pipeline.layouts import watch
     from energy_platform.pipeline.stores import micro_batches
     from energy_platform.pipeline.tables import market_table

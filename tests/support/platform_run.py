@@ -10,15 +10,15 @@ import httpx
 import psutil
 import yaml
 
-from energy_platform import metrics
 from energy_platform.market.registry import market_sources
+from energy_platform.operations import metrics
+from energy_platform.operations.status import source_statuses
+from energy_platform.operations.supervision.plan import PROJECT, Process, environment, processes
+from energy_platform.operations.supervision.ports import Ports
+from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.settings import Settings
-from energy_platform.status import source_statuses
-from energy_platform.supervision.plan import PROJECT, Process, environment, processes
-from energy_platform.supervision.ports import Ports
-from energy_platform.supervision.supervisor import Supervisor
 
 START_SECONDS = 300.0
 

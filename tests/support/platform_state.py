@@ -4,8 +4,8 @@ import os
 from datetime import UTC, datetime
 
 from energy_platform.market.timeliness import Lateness
-from energy_platform.status import SourceState, SourceStatus
-from energy_platform.supervision.supervisor import ProcessStatus
+from energy_platform.operations.status import SourceState, SourceStatus
+from energy_platform.operations.supervision.supervisor import ProcessStatus
 
 _NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

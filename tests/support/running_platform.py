@@ -21,14 +21,14 @@ import polars as pl
 import psutil
 
 from energy_platform.market.source import MarketSource
+from energy_platform.operations.status import SourceStatus, source_statuses
+from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.pipeline.hot_copy import hot_points
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.settings import Settings
 from energy_platform.simulator.journal import Journal
-from energy_platform.status import SourceStatus, source_statuses
-from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
 from tests.support.platform_run import come_to_rest, freeze, option_of, pid_of
 
 START_SECONDS = 480.0

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from energy_platform.metrics import SOURCE_GAUGES, PlatformMetrics
-from energy_platform.status import SourceStatus
+from energy_platform.operations.metrics import SOURCE_GAUGES, PlatformMetrics
+from energy_platform.operations.status import SourceStatus
 from tests.support.platform_state import PROCESSES, source_status
 
 

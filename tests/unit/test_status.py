@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
-from energy_platform.status import SourceState, SourceStatus, source_statuses
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import land, run_all
 

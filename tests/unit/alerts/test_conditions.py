@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from energy_platform.alerts.conditions import Condition, FailedRuns, Trouble, conditions
 from energy_platform.market.timeliness import Lateness
+from energy_platform.operations.alerts.conditions import Condition, FailedRuns, Trouble, conditions
+from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.settings import Settings
-from energy_platform.status import SourceState, SourceStatus
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WELL = SourceStatus(

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from requests import RequestException
 
-from energy_platform.alerts import delivery
-from energy_platform.alerts.book import LINES, AlertBook
-from energy_platform.alerts.delivery import addresses, deliver
-from energy_platform.alerts.incidents import News, Told
 from energy_platform.errors import UsageError
+from energy_platform.operations.alerts import delivery
+from energy_platform.operations.alerts.book import LINES, AlertBook
+from energy_platform.operations.alerts.delivery import addresses, deliver
+from energy_platform.operations.alerts.incidents import News, Told
 
 
 @dataclass

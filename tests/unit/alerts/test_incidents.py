@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from energy_platform.alerts.conditions import Condition, Trouble
-from energy_platform.alerts.incidents import CALM, Incident, News, Told, advance
+from energy_platform.operations.alerts.conditions import Condition, Trouble
+from energy_platform.operations.alerts.incidents import CALM, Incident, News, Told, advance
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(seconds=30)

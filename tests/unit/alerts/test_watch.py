@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from energy_platform.alerts import conditions
-from energy_platform.alerts.book import AlertBook
-from energy_platform.alerts.incidents import CALM, Told
-from energy_platform.alerts.watch import look, start_delivery
 from energy_platform.errors import UsageError
-from energy_platform.lately import Lately
+from energy_platform.operations.alerts import conditions
+from energy_platform.operations.alerts.book import AlertBook
+from energy_platform.operations.alerts.incidents import CALM, Told
+from energy_platform.operations.alerts.watch import look, start_delivery
+from energy_platform.operations.lately import Lately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
 from tests.support.environment import forget_cached
@@ -89,7 +89,7 @@ def test_late_is_told_once_over_restarts_and_so_is_on_time(
 
     receive(platform_batches, datetime.now(UTC))
     assert told(platform_batches) == []
-    monkeypatch.setattr("energy_platform.alerts.incidents.CALM", CALM - CALM)
+    monkeypatch.setattr("energy_platform.operations.alerts.incidents.CALM", CALM - CALM)
     assert told(platform_batches) == [Told.OVER]
     waiting = start_delivery(chosen)
     assert waiting is not None

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from energy_platform.alerts import conditions
-from energy_platform.alerts.watch import look
 from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError, UsageError
-from energy_platform.lately import Lately
+from energy_platform.operations.alerts import conditions
+from energy_platform.operations.alerts.watch import look
+from energy_platform.operations.lately import Lately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from tests.support.environment import forget_cached

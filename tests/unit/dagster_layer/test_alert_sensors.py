@@ -18,9 +18,9 @@ from dagster._core.definitions.freshness import CronFreshnessPolicy, TimeWindowF
 
 from assets.market import freshness_policy
 from definitions import defs
-from energy_platform.alerts import conditions
-from energy_platform.alerts.book import AlertBook
 from energy_platform.market.publication import DailyPublication
+from energy_platform.operations.alerts import conditions
+from energy_platform.operations.alerts.book import AlertBook
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from resources import Platform

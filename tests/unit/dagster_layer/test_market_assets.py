@@ -16,7 +16,7 @@ from dagster import (
 
 from assets import market_assets
 from assets.market import BATCH_PARSED, LAYOUT_KNOWN, ROWS_VALID
-from energy_platform.lately import Lately
+from energy_platform.operations.lately import Lately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from resources import Platform

@@ -13,9 +13,9 @@ from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.test_utils import create_run_for_test
 
 from assets import market_assets
+from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import measurement
-from energy_platform.supervision.plan import PROJECT
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from sensors.upkeep import forget_finished_runs, table_upkeep

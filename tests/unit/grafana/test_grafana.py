@@ -25,7 +25,7 @@ from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
-from energy_platform.metrics import PlatformMetrics
+from energy_platform.operations.metrics import PlatformMetrics
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import hot_points
 from energy_platform.pipeline.tables import measurement

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from energy_platform.errors import UsageError
+from energy_platform.operations.supervision import plan
+from energy_platform.operations.supervision.plan import Process, environment, processes
+from energy_platform.operations.supervision.ports import HOST, USUAL, Ports
 from energy_platform.settings import Markets, Settings
-from energy_platform.supervision import plan
-from energy_platform.supervision.plan import Process, environment, processes
-from energy_platform.supervision.ports import HOST, USUAL, Ports
 
 PORTS = Ports(
     webserver=3001,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.supervision.supervisor import Supervisor
+from energy_platform.operations.supervision.supervisor import Supervisor
 
 
 @pytest.fixture

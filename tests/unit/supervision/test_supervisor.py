@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.supervision import supervisor as module
-from energy_platform.supervision.plan import Process
-from energy_platform.supervision.supervisor import ProcessStatus, Supervisor
+from energy_platform.operations.supervision import supervisor as module
+from energy_platform.operations.supervision.plan import Process
+from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
 
 PATIENCE_SECONDS = 90.0
 TRUE = "/bin/true"

@@ -5,13 +5,13 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from energy_platform.alerts.book import AlertBook
-from energy_platform.alerts.conditions import conditions
-from energy_platform.alerts.delivery import Address, addresses, deliver
-from energy_platform.alerts.incidents import Incident, News, Told, advance
+from energy_platform.operations.alerts.book import AlertBook
+from energy_platform.operations.alerts.conditions import conditions
+from energy_platform.operations.alerts.delivery import Address, addresses, deliver
+from energy_platform.operations.alerts.incidents import Incident, News, Told, advance
+from energy_platform.operations.status import source_statuses
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings
-from energy_platform.status import source_statuses
 
 _log = logging.getLogger(__name__)
 _LEVELS: Final = {

@@ -27,7 +27,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.supervision.plan import PROJECT, Process, preparation
+from energy_platform.operations.supervision.plan import PROJECT, Process, preparation
 
 _STOP_SECONDS: Final = 30.0
 _PREPARE_SECONDS: Final = 120.0

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from energy_platform.alerts.conditions import FailedRuns
-from energy_platform.alerts.incidents import Incident, News, Told
+from energy_platform.operations.alerts.conditions import FailedRuns
+from energy_platform.operations.alerts.incidents import Incident, News, Told
 from energy_platform.storage.sqlite_file import SqliteFile
 
 LINES: Final = 500

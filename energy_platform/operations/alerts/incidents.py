@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from energy_platform.alerts.conditions import Condition
+from energy_platform.operations.alerts.conditions import Condition
 
 CALM: Final = timedelta(minutes=2)
 """So long must a condition be gone before it is over; what flutters is told once."""

@@ -8,11 +8,11 @@ from typing import Final
 from energy_platform.ingest.collector.service import feed_statuses
 from energy_platform.ingest.collector.source_task import FeedState, FeedStatus
 from energy_platform.ingest.session import missing_environment
-from energy_platform.lately import Lately, SourceLately
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import Lateness, lateness, newest_moment
+from energy_platform.operations.lately import Lately, SourceLately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings

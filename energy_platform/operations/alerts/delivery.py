@@ -13,10 +13,10 @@ from typing import Final
 from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
 from apprise.utils.parse import parse_urls
 
-from energy_platform.alerts.book import AlertBook, Line
-from energy_platform.alerts.incidents import Told
 from energy_platform.errors import UsageError
 from energy_platform.market.back_off import pause_seconds
+from energy_platform.operations.alerts.book import AlertBook, Line
+from energy_platform.operations.alerts.incidents import Told
 
 _SEND_SECONDS: Final = 20.0
 _FIRST_PAUSE_SECONDS: Final = 15.0

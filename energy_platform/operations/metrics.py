@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from energy_platform.status import SourceState, SourceStatus
-from energy_platform.supervision.supervisor import ProcessStatus
+from energy_platform.operations.status import SourceState, SourceStatus
+from energy_platform.operations.supervision.supervisor import ProcessStatus
 
 _KEPT_SECONDS: Final = 5.0
 """Several that scrape at once are told the same; looking costs the stores a question a source."""

