@@ -27,9 +27,9 @@ import polars as pl
 from deltalake import DeltaTable
 
 from energy_platform.history.knowledge_time import AsOf, knowledge_time
-from energy_platform.library import scan
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.library import scan
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 
 SOURCE: Final = market_source("energy_charts_price")

@@ -7,13 +7,13 @@
     ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
     ep.runs("noaa_gfs_wind_forecast")
 
-These four are all that a notebook needs; they are documented in `energy_platform.library`.
+These four are all that a notebook needs; they are documented in `energy_platform.reading.library`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energy_platform.library import catalog, load, runs, scan
+    from energy_platform.reading.library import catalog, load, runs, scan
 
 __all__ = ["catalog", "load", "runs", "scan"]
 
@@ -22,6 +22,6 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the i
     """Import the library when it is first used: most processes of the platform never do."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from energy_platform import library  # noqa: PLC0415
+    from energy_platform.reading import library  # noqa: PLC0415
 
     return getattr(library, name)

@@ -47,7 +47,7 @@ def catalog(
     json: Json = False,
 ) -> None:
     """List market sources and marts with key, columns, units and terms; all, or those found."""
-    from energy_platform.catalogue import catalogue
+    from energy_platform.reading.catalogue import catalogue
 
     search = " ".join(words or ())
     entries = catalogue(search)

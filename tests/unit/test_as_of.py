@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from energy_platform import library
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import PROVENANCE_COLUMNS, DeliveryRows, ForecastRows, MarketRows
 from energy_platform.market.source import MarketSource, Parser, each_message
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
+from energy_platform.reading import library
 from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 

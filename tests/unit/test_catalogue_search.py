@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 import energy_platform as ep
-from energy_platform.catalogue import CatalogueEntry, catalogue
-from energy_platform.catalogue_search import search
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.reading.catalogue import CatalogueEntry, catalogue
+from energy_platform.reading.search import search
 
 
 def entry(

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from energy_platform.catalogue import CatalogueEntry
+    from energy_platform.reading.catalogue import CatalogueEntry
 
 _WEIGHTS: Final = {
     "name": 100.0,

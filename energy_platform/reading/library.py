@@ -8,7 +8,6 @@ from datetime import datetime
 
 import polars as pl
 
-from energy_platform.catalogue import catalogue
 from energy_platform.errors import UsageError
 from energy_platform.history.knowledge_time import AsOf, knowledge_time
 from energy_platform.history.question import Question, Run
@@ -18,6 +17,7 @@ from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.catalogue import catalogue
 
 
 def catalog(search: str = "") -> pl.DataFrame:

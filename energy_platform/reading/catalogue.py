@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from energy_platform.catalogue_search import search as search_text
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.registry import market_source, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.reading.search import search as search_text
 
 _MARTS: Final = "marts"
 
