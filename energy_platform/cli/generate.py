@@ -24,8 +24,8 @@ def grafana(
     ] = False,
 ) -> None:
     """Write Grafana's data source, dashboards and alert rules as the catalogue has them now."""
-    from energy_platform import generated
     from energy_platform.grafana import files
+    from energy_platform.marts import generated
 
     wanted = files()
     there = [path for path in folder.rglob("*.*") if path.suffix != ".md"]

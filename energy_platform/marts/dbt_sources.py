@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import yaml
 
-from energy_platform import generated
 from energy_platform.formats.entsoe_codes import BORDERS
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import longest_silence
+from energy_platform.marts import generated
 from energy_platform.marts.catalogue import TYPES
 
 _WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
