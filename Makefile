@@ -65,7 +65,7 @@ $(READY): requirements.lock pyproject.toml
 	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
-	$(BIN)/python -c 'import definitions; from energy_platform.simulator import server; server.providers()'
+	$(BIN)/python -c 'import definitions; from simulator import server; server.providers()'
 	touch $(READY)
 
 # The emulator asks for a newer DuckDB than the one that its extensions come with as wheels.

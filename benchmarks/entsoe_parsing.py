@@ -25,15 +25,15 @@ from energy_platform.formats.entsoe_codes import AREAS, PRODUCTION_TYPES
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
-from energy_platform.simulator.providers.entsoe.documents import (
+from energy_platform.sources.entsoe_day_ahead_price import ENTSOE_DAY_AHEAD_PRICE
+from energy_platform.sources.entsoe_generation import ENTSOE_GENERATION
+from simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
     PRICES,
     Series,
     element,
     series_document,
 )
-from energy_platform.sources.entsoe_day_ahead_price import ENTSOE_DAY_AHEAD_PRICE
-from energy_platform.sources.entsoe_generation import ENTSOE_GENERATION
 
 _ZONE = AREAS["DE-LU"]
 _START = datetime(2025, 12, 31, 23, tzinfo=UTC)

@@ -32,7 +32,7 @@ from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
-from energy_platform.simulator.journal import Journal
+from simulator.journal import Journal
 from tests.support.comparison import journalled_rows
 from tests.support.platform_run import cpu_seconds, running
 

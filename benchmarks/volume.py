@@ -28,8 +28,8 @@ from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
-from energy_platform.simulator.journal import Journal
-from energy_platform.simulator.world import clock_file
+from simulator.journal import Journal
+from simulator.world import clock_file
 from tests.support.comparison import compare, journalled_rows
 from tests.support.platform_run import come_to_rest, cpu_seconds, freeze, pid_of, running
 

@@ -105,7 +105,7 @@ def _reached(chosen: Settings) -> Settings:
     Raises:
         UsageError: None has been started here.
     """
-    from energy_platform.simulator.world import addresses_file, clock_file
+    from simulator.world import addresses_file, clock_file
 
     if chosen.markets is not Markets.SIMULATED or chosen.addresses:
         return chosen

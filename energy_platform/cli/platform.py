@@ -118,7 +118,7 @@ def status(*, json: Json = False) -> None:
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
-    from energy_platform.simulator.world import clock_file
+    from simulator.world import clock_file
 
     chosen = settings()
     if chosen.markets is Markets.SIMULATED and chosen.market_clock is None:
@@ -243,9 +243,9 @@ def simulate(  # noqa: PLR0913 (one option per port)
 ) -> None:
     """Run simulated markets on their own protocols, on loopback."""
     from energy_platform.market.clock import MarketClock
-    from energy_platform.simulator.journal import Journal
-    from energy_platform.simulator.server import serve
-    from energy_platform.simulator.world import (
+    from simulator.journal import Journal
+    from simulator.server import serve
+    from simulator.world import (
         SimulatorPorts,
         World,
         addresses_file,

@@ -1,7 +1,7 @@
 """What a notebook asks of a table of revisions, as a value that any warehouse can answer.
 
-Each warehouse answers in the way that is cheapest for it: Delta Lake by `energy_platform.history.revisions`
-over its scan, BigQuery by SQL. What the answer is, is the same.
+Each warehouse answers in the way that is cheapest for it: Delta Lake by `history.revisions` over
+its scan, BigQuery by SQL. What the answer is, is the same.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What the checks refused: which of it is new, and how it is told to people.
 
 A line is a row that failed (as JSON, as the market said it) or a message that couldn't be parsed.
-Running quarantined messages again after a fix is the business of `energy_platform.pipeline.redrive`.
+`energy_platform.pipeline.redrive` runs quarantined messages again after a fix.
 """
 
 from collections.abc import Iterable

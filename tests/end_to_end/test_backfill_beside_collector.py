@@ -27,9 +27,9 @@ from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
-from energy_platform.simulator.journal import Journal
-from energy_platform.simulator.world import SimulatorPorts, addresses_file, clock_file
 from energy_platform.storage.landing import LandingZone
+from simulator.journal import Journal
+from simulator.world import SimulatorPorts, addresses_file, clock_file
 from tests.support import collector_process
 from tests.support.comparison import Comparison, compare
 from tests.support.feeds import free_ports

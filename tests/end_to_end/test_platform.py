@@ -23,8 +23,8 @@ from energy_platform.market.registry import market_source, market_sources
 from energy_platform.operations.status import SourceStatus
 from energy_platform.pipeline.layouts.watch import drift
 from energy_platform.pipeline.tables import measurement
-from energy_platform.simulator.providers.nord_pool.market import open_contracts
 from energy_platform.storage.landing import LandingZone
+from simulator.providers.nord_pool.market import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
 from tests.support.running_platform import (
     RECOVERY_SECONDS,

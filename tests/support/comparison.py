@@ -9,7 +9,7 @@ import polars as pl
 from energy_platform.history.revisions import latest_revision, new_revisions
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator.journal import Journal
+from simulator.journal import Journal
 
 REPLACED: Final = {"entsoe_outage": ("outage_id", "revision_number")}
 """Sources that show of each thing, by its name, only the revision of the highest number: of those

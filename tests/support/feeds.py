@@ -13,8 +13,8 @@ from pathlib import Path
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.simulator.journal import Journal
-from energy_platform.simulator.world import SimulatorPorts, World, simulated_addresses
+from simulator.journal import Journal
+from simulator.world import SimulatorPorts, World, simulated_addresses
 
 
 @dataclass

@@ -28,7 +28,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.settings import Settings
-from energy_platform.simulator.journal import Journal
+from simulator.journal import Journal
 from tests.support.platform_run import come_to_rest, freeze, option_of, pid_of
 
 START_SECONDS = 480.0

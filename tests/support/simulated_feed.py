@@ -15,8 +15,8 @@ from energy_platform.feeds.polling import PollingFeed
 from energy_platform.history.revisions import new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import CheckedRows, check_messages
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import SimulatedProvider, World
+from simulator.server import running
+from simulator.world import SimulatedProvider, World
 from tests.support.comparison import Comparison, compare
 from tests.support.feeds import MemorySession
 

@@ -9,8 +9,8 @@ import pytest
 
 from energy_platform import sources
 from energy_platform.market import registry
-from energy_platform.simulator.providers import recorded
-from energy_platform.simulator.server import running
+from simulator.providers import recorded
+from simulator.server import running
 from tests.support.feeds import a_world
 from tests.support.running_feeds import run_until
 from tests.support.simulated_feed import checked, new_session

@@ -10,9 +10,9 @@ import httpx
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
-from energy_platform.simulator.providers import energy_charts
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import CLOCK_NAME
+from simulator.providers import energy_charts
+from simulator.server import running
+from simulator.world import CLOCK_NAME
 from tests.support.feeds import a_session, a_world
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

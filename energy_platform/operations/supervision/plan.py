@@ -14,7 +14,7 @@ import energy_platform
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.settings import Markets, Settings
-from energy_platform.simulator.world import (
+from simulator.world import (
     SimulatorPorts,
     certificate_file,
     clock_file,

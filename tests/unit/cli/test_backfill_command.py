@@ -15,7 +15,7 @@ from energy_platform import cli
 from energy_platform.errors import FeedError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.simulator.world import addresses_file
+from simulator.world import addresses_file
 from tests.support.environment import add_source_module
 from tests.support.sources import example_message
 

@@ -20,14 +20,14 @@ from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
 from energy_platform.market.provider import Provider
 from energy_platform.pipeline.checks import check_messages
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.ftp_server import certificate
-from energy_platform.simulator.providers.dwd.provider import Dwd
-from energy_platform.simulator.providers.dwd.wind import FOLDER, SOURCE
-from energy_platform.simulator.providers.dwd.wind import STATIONS as ALL_STATIONS
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
+from simulator.faults import Fault, FaultKind
+from simulator.ftp_server import certificate
+from simulator.providers.dwd.provider import Dwd
+from simulator.providers.dwd.wind import FOLDER, SOURCE
+from simulator.providers.dwd.wind import STATIONS as ALL_STATIONS
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import MemorySession, a_world, free_ports
 from tests.support.running_feeds import comes_true, listening, run_until
 

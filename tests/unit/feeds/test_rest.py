@@ -22,12 +22,12 @@ from energy_platform.feeds.polling import Progress
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market.provider import Provider
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.energy_charts import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.energy_charts_frequency import ENERGY_CHARTS_FREQUENCY
 from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
+from simulator.faults import Fault, FaultKind
+from simulator.providers.energy_charts import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import MemorySession, a_world
 from tests.support.http_server import ScriptedServer, reply, scripted
 from tests.support.running_feeds import failure, run_until

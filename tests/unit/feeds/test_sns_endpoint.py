@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.simulator.sns_sender import SnsSender
+from simulator.sns_sender import SnsSender
 from tests.support.feeds import MemorySession, free_ports
 
 TOPIC = "arn:aws:sns:eu-west-2:633885181284:met-office-radar-obs-data-object_created"

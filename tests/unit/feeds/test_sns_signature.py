@@ -19,7 +19,7 @@ from energy_platform.feeds.sns.signature import (
     check_sns_url,
     signed_text,
 )
-from energy_platform.simulator.sns_sender import SnsSender, self_signed
+from simulator.sns_sender import SnsSender, self_signed
 from tests.support.feeds import MemorySession
 
 TOPIC = "arn:aws:sns:us-east-1:123901341784:NewGFSObject"

@@ -16,12 +16,12 @@ from lxml import etree
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.soap import SoapFeed, SoapRequest, SoapVersion
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers import ote
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.ote_day_ahead_price import OTE_DAY_AHEAD_PRICE
 from energy_platform.sources.ote_intraday_price import OTE_INTRADAY_PRICE
+from simulator.faults import Fault, FaultKind
+from simulator.providers import ote
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import MemorySession, a_world
 from tests.support.http_server import reply, scripted
 from tests.support.running_feeds import failure, run_until

@@ -21,13 +21,13 @@ from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.nord_pool import PROVIDER
-from energy_platform.simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
+from simulator.faults import Fault, FaultKind
+from simulator.providers.nord_pool import PROVIDER
+from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, run_until
 
@@ -223,7 +223,7 @@ async def test_the_token_is_refreshed_on_the_live_session(
         return token
 
     monkeypatch.setattr(type(BOOKS.tokens), "issue", count)
-    monkeypatch.setattr("energy_platform.simulator.providers.nord_pool.exchange._TOKEN_SECONDS", 4)
+    monkeypatch.setattr("simulator.providers.nord_pool.exchange._TOKEN_SECONDS", 4)
     feed = replace(BOOKS, refresh_before=timedelta(seconds=2))
     session = a_trader(world)
     began = asyncio.get_running_loop().time()

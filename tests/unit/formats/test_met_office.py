@@ -12,9 +12,9 @@ import pytest
 from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
 from energy_platform.formats.met_office import NO_POINTS, is_whole, points
-from energy_platform.simulator.providers.met_office import model_files
-from energy_platform.simulator.providers.met_office.schedule import PARAMETERS, Issue
 from energy_platform.sources.met_office_forecast import GERMANY
+from simulator.providers.met_office import model_files
+from simulator.providers.met_office.schedule import PARAMETERS, Issue
 from tests.support.feeds import a_world
 
 NEAR_BERLIN = Area(north=52.6, west=13.4, south=52.4, east=13.6)

@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 from energy_platform.formats.agsi import question
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.agsi import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.agsi_storage import AGSI_STORAGE, requests
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.agsi import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.http_server import reply, scripted
 from tests.support.running_feeds import failure

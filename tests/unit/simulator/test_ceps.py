@@ -11,14 +11,14 @@ import pytest
 from lxml import etree
 
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.ceps import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.ceps_generation import CEPS_GENERATION
 from energy_platform.sources.ceps_imbalance import CEPS_IMBALANCE
 from energy_platform.sources.ceps_load import CEPS_LOAD
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.ceps import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.simulated_feed import checked, new_session, polled, settles
 

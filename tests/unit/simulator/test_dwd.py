@@ -13,11 +13,11 @@ import pytest
 
 from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, observations
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.dwd.provider import Dwd
-from energy_platform.simulator.providers.dwd.wind import FOLDER, SOURCE, STATIONS, measured
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
+from simulator.faults import Fault, FaultKind
+from simulator.providers.dwd.provider import Dwd
+from simulator.providers.dwd.wind import FOLDER, SOURCE, STATIONS, measured
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 
 PROVIDER = Dwd(wind_stations=STATIONS[:20], forecast_stations=())

@@ -13,12 +13,12 @@ import pytest
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_mosmix import STATIONS
 from energy_platform.pipeline.checks import CheckedRows, check_messages
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.dwd.mosmix import kmz, newest_issue
-from energy_platform.simulator.providers.dwd.provider import Dwd
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST as SOURCE
+from simulator.faults import Fault, FaultKind
+from simulator.providers.dwd.mosmix import kmz, newest_issue
+from simulator.providers.dwd.provider import Dwd
+from simulator.server import running
+from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, listening, run_until

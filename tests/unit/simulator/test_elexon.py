@@ -12,14 +12,14 @@ import pytest
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.elexon import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.elexon_frequency import ELEXON_FREQUENCY
 from energy_platform.sources.elexon_generation import ELEXON_GENERATION
 from energy_platform.sources.elexon_system_price import ELEXON_SYSTEM_PRICE
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.elexon import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure
 from tests.support.simulated_feed import checked, new_session, polled, settles

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.energy_charts import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
+from simulator.faults import Fault, FaultKind
+from simulator.providers.energy_charts import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 
 MORNING = datetime(2025, 10, 25, 8, tzinfo=UTC)

@@ -20,10 +20,10 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.entsoe import PROVIDER, provider
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
+from simulator.faults import Fault, FaultKind
+from simulator.providers.entsoe import PROVIDER, provider
+from simulator.server import running
+from simulator.world import World
 from tests.support.comparison import compare
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import failure, last_round, run_until

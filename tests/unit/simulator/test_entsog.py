@@ -10,13 +10,13 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers import entsog
-from energy_platform.simulator.providers.entsog import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.entsog_flow import ENTSOG_FLOW
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers import entsog
+from simulator.providers.entsog import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles

@@ -13,13 +13,13 @@ import pytest
 from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.pipeline.checks import CheckedRows, check_messages
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.ftp_server import certificate
-from energy_platform.simulator.providers.gme import PROVIDER, editions, hourly, prices
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.gme_day_ahead_price import GME_DAY_AHEAD_PRICE as SOURCE
 from energy_platform.sources.gme_day_ahead_price import is_current
+from simulator.faults import Fault, FaultKind
+from simulator.ftp_server import certificate
+from simulator.providers.gme import PROVIDER, editions, hourly, prices
+from simulator.server import running
+from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, listening, run_until

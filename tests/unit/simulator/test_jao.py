@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.jao import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.jao_max_exchange import JAO_MAX_EXCHANGE
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.jao import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until
 from tests.support.simulated_feed import checked, new_session, polled, settles

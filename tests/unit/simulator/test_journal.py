@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from energy_platform.simulator.journal import Journal
+from simulator.journal import Journal
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

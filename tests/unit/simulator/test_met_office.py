@@ -17,12 +17,12 @@ from energy_platform.feeds.sns.announced_files import FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
 from energy_platform.pipeline.checks import CheckedRows, check_messages
-from energy_platform.simulator import server
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.met_office import PROVIDER, model_files
-from energy_platform.simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
-from energy_platform.simulator.world import World
 from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as SOURCE
+from simulator import server
+from simulator.faults import Fault, FaultKind
+from simulator.providers.met_office import PROVIDER, model_files
+from simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
+from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_world
 from tests.support.running_feeds import comes_true, until

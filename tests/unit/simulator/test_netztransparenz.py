@@ -11,13 +11,13 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers import netztransparenz
-from energy_platform.simulator.providers.netztransparenz import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.netztransparenz_imbalance import NETZTRANSPARENZ_IMBALANCE as SOURCE
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers import netztransparenz
+from simulator.providers.netztransparenz import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles

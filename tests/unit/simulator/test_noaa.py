@@ -17,13 +17,13 @@ from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.market.feed import FeedSession
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.pipeline.checks import check_messages
-from energy_platform.simulator import server
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.noaa import PROVIDER
-from energy_platform.simulator.providers.noaa.gfs_files import forecast_file
-from energy_platform.simulator.providers.noaa.gfs_schedule import Issue
-from energy_platform.simulator.world import World
 from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
+from simulator import server
+from simulator.faults import Fault, FaultKind
+from simulator.providers.noaa import PROVIDER
+from simulator.providers.noaa.gfs_files import forecast_file
+from simulator.providers.noaa.gfs_schedule import Issue
+from simulator.world import World
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import comes_true, until
 

@@ -23,15 +23,15 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     decode,
     encode,
 )
-from energy_platform.simulator.providers.nord_pool import PROVIDER
-from energy_platform.simulator.providers.nord_pool.market import (
+from simulator.providers.nord_pool import PROVIDER
+from simulator.providers.nord_pool.market import (
     ORDER_BOOK,
     TRADE,
     IntradayMarket,
     open_contracts,
 )
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 
 BOOK = "/user/trader/v1/streaming/localview/22"

@@ -13,12 +13,12 @@ import pytest
 
 from energy_platform.feeds.rest import RestFeed
 from energy_platform.formats.open_meteo_sites import SITES
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers import open_meteo
-from energy_platform.simulator.providers.open_meteo import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.open_meteo_forecast import OPEN_METEO_FORECAST
+from simulator.faults import Fault, FaultKind
+from simulator.providers import open_meteo
+from simulator.providers.open_meteo import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure
 from tests.support.simulated_feed import checked, new_session, polled, settles

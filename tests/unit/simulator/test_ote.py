@@ -10,9 +10,9 @@ import httpx
 import pytest
 from lxml import etree
 
-from energy_platform.simulator.providers.ote import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
+from simulator.providers.ote import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 
 NAMESPACE = "http://www.ote-cr.cz/schema/service/public"

@@ -10,12 +10,12 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.energy_charts import PROVIDER, public_power
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.energy_charts_generation import ENERGY_CHARTS_GENERATION
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.energy_charts import PROVIDER, public_power
+from simulator.server import running
+from simulator.world import World
 from tests.support.comparison import journalled_rows
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until

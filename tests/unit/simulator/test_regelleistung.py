@@ -12,12 +12,12 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers import regelleistung
-from energy_platform.simulator.providers.regelleistung import PROVIDER, bids
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.regelleistung_tender import REGELLEISTUNG_TENDER as SOURCE
+from simulator.faults import Fault, FaultKind
+from simulator.providers import regelleistung
+from simulator.providers.regelleistung import PROVIDER, bids
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from energy_platform.market.source import MarketSource
-from energy_platform.simulator import timeline
-from energy_platform.simulator.faults import Fault, FaultKind
-from energy_platform.simulator.providers.smard import PROVIDER
-from energy_platform.simulator.server import running
-from energy_platform.simulator.world import World
 from energy_platform.sources.smard_generation import SMARD_GENERATION
 from energy_platform.sources.smard_price import SMARD_PRICE
+from simulator import timeline
+from simulator.faults import Fault, FaultKind
+from simulator.providers.smard import PROVIDER
+from simulator.server import running
+from simulator.world import World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until
 from tests.support.simulated_feed import checked, new_session, polled, settles

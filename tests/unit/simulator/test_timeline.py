@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.simulator import timeline as timeline_module
-from energy_platform.simulator.journal import Row
-from energy_platform.simulator.timeline import (
+from simulator import timeline as timeline_module
+from simulator.journal import Row
+from simulator.timeline import (
     Corrections,
     Schedule,
     Timeline,
@@ -19,7 +19,7 @@ from energy_platform.simulator.timeline import (
     after_each,
     day_before,
 )
-from energy_platform.simulator.world import World
+from simulator.world import World
 from tests.support.feeds import a_world
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)

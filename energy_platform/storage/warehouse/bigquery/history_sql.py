@@ -1,6 +1,6 @@
 """A question of a table's history, as BigQuery's SQL.
 
-It says what `energy_platform.history.revisions` says in polars, row for row. Running it is elsewhere.
+It says what `history.revisions` says in polars, row for row. Running it is elsewhere.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -1,5 +1,0 @@
-"""Energy-Charts as it is met on the wire: prices, frequency and public power by REST."""
-
-from energy_platform.simulator.providers.energy_charts.provider import PROVIDER
-
-__all__ = ["PROVIDER"]

@@ -1,0 +1,189 @@
+"""Amazon as the simulated providers use it: moto's S3, SNS and SQS on one port, for all of them.
+
+Which buckets, topics and queues there are, and what is published, is each provider's business.
+moto keeps its state in memory, so everything is laid out anew at each start. Imported only where
+the simulator runs, since moto takes a while.
+"""
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import httpx
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from simulator.faults import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+WIRE_FAULTS: Final = (
+    FaultKind.SERVER_ERROR,
+    FaultKind.HANG,
+    FaultKind.CUT,
+    FaultKind.TRUNCATED,
+)
+"""Faults that strike an answer of a bucket, whatever is in it."""
+
+NextFault = Callable[[], Fault | None]
+"""Says which of `WIRE_FAULTS` strikes a bucket's next answer, if any."""
+
+_HOST: Final = "127.0.0.1"
+_SLOW_DOWN: Final = (
+    b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+)
+
+
+@dataclass
+class _Server:
+    """The server of one port, as long as anyone uses it."""
+
+    users: int = 0
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    faults: dict[str, NextFault] = field(default_factory=dict)
+    serving: BaseWSGIServer | None = None
+
+
+_SERVERS: Final[dict[int, _Server]] = {}
+
+
+@asynccontextmanager
+async def serving(port: int, *, bucket: str, next_fault: NextFault) -> AsyncIterator[str]:
+    """Serve Amazon on `port` while the context lasts, and yield its address.
+
+    Several providers of a world share the server, which the first one starts and the last one
+    stops; each has a bucket of its own, whose public answers its faults strike.
+    """
+    server = _SERVERS.setdefault(port, _Server())
+    server.users += 1
+    server.faults[bucket] = next_fault
+    url = f"http://{_HOST}:{port}"
+    try:
+        async with server.starting:
+            if server.serving is None:
+                server.serving = await asyncio.to_thread(_started, port, server.faults)
+        yield url
+    finally:
+        del server.faults[bucket]
+        server.users -= 1
+        if server.users == 0:
+            del _SERVERS[port]
+            if server.serving is not None:
+                await asyncio.to_thread(server.serving.shutdown)
+                server.serving.server_close()
+
+
+def _started(port: int, faults: dict[str, NextFault]) -> BaseWSGIServer:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    application = _FaultyBuckets(DomainDispatcherApplication(create_backend_app), faults)
+    server = make_server(
+        _HOST, port, application, threaded=True, request_handler=MotoRequestHandler
+    )
+    threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
+    httpx.post(f"http://{_HOST}:{port}/moto-api/reset", timeout=10).raise_for_status()
+    return server
+
+
+def client(url: str, service: str, region: str) -> Any:  # noqa: ANN401 (boto3 ships no types)
+    """Return a client of one of Amazon's services at `url`."""
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id="simulated",
+        aws_secret_access_key="simulated",  # noqa: S106 (moto takes any)
+        config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}),
+    )
+
+
+def s3_event(bucket: str, region: str, key: str, body: bytes) -> dict[str, Any]:
+    """Return the event by which S3 announces an object, in its words; the key keeps its slashes."""
+    now = datetime.now(UTC)
+    stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": region,
+                "eventTime": stamp,
+                "eventName": "ObjectCreated:Put",
+                "userIdentity": {"principalId": "AWS:SIMULATED"},
+                "requestParameters": {"sourceIPAddress": _HOST},
+                "responseElements": {"x-amz-request-id": "SIMULATED", "x-amz-id-2": "SIMULATED"},
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "configurationId": "simulated",
+                    "bucket": {
+                        "name": bucket,
+                        "ownerIdentity": {"principalId": "SIMULATED"},
+                        "arn": f"arn:aws:s3:::{bucket}",
+                    },
+                    "object": {
+                        "key": key,
+                        "size": len(body),
+                        "eTag": hashlib.md5(body, usedforsecurity=False).hexdigest(),
+                        "sequencer": f"{time.time_ns():018X}",
+                    },
+                },
+            }
+        ]
+    }
+
+
+class _FaultyBuckets:
+    """Stands before moto and acts faults out on the answers of public buckets."""
+
+    def __init__(self, application: "WSGIApplication", faults: dict[str, NextFault]) -> None:
+        self._application = application
+        self._faults = faults
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+        public = key and "HTTP_AUTHORIZATION" not in environ
+        next_fault = self._faults.get(bucket) if public else None
+        fault = next_fault() if next_fault is not None else None
+        if fault is None:
+            return self._application(environ, start_response)
+        if fault.kind is FaultKind.SERVER_ERROR:
+            start_response("503 Slow Down", [("Content-Length", str(len(_SLOW_DOWN)))])
+            return [_SLOW_DOWN]
+        if fault.kind is FaultKind.HANG:
+            time.sleep(fault.seconds)
+        return self._half(environ, start_response, whole=fault.kind is not FaultKind.TRUNCATED)
+
+    def _half(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse", *, whole: bool
+    ) -> Iterable[bytes]:
+        """Answer half of a body; promise the whole of it, or only what comes."""
+        answered: list[Any] = []
+
+        def note(status: str, headers: list[tuple[str, str]], *_: object) -> Any:  # noqa: ANN401
+            answered[:] = status, headers
+            return lambda _data: None
+
+        body = b"".join(self._application(environ, note))
+        status, headers = answered
+        half = body[: len(body) // 2]
+        length = len(body) if whole else len(half)
+        kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        # The server closes the connection at the end of an answer.
+        start_response(status, [*kept, ("Content-Length", str(length)), ("Connection", "close")])
+        return [half]

@@ -1,0 +1,259 @@
+"""AGSI+ as it is met on the wire: gas in storage by country and gas day, by REST with a key.
+
+Yesterday's gas day appears in the evening as an estimate, is confirmed a day later, and is revised
+now and then. The world's data rate has no hold here: storages report once a day.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from energy_platform.market.rows import INSTANT
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.recordings import Recordings
+from simulator.timeline import Column, Corrections, Timeline, Values, day_after
+from simulator.world import SimulatorPorts, World
+
+_SOURCE: Final = "agsi_storage"
+_KEY: Final = "simulated"
+"""What every feed gives for a key in simulated markets."""
+_NO_KEY: Final = {"error": "access denied", "message": "Invalid or missing API key"}
+_ZONE: Final = "Europe/Brussels"
+_LOCAL: Final = ZoneInfo(_ZONE)
+_PUBLICATION: Final = time(19, 30)
+_DAY: Final = timedelta(days=1)
+_ASKED_BACK: Final = timedelta(days=14)
+_MOST_RECORDS: Final = 300
+_BAD_PERCENT: Final = "612.5"
+_AGGREGATES: Final = ("EU", "NE")
+_VOLUMES_TWH: Final = {
+    "AT": 101.0,
+    "BE": 7.6,
+    "BG": 6.3,
+    "CZ": 45.1,
+    "DE": 246.5,
+    "DK": 9.9,
+    "ES": 35.9,
+    "FR": 124.6,
+    "GB": 26.9,
+    "HR": 4.8,
+    "HU": 67.7,
+    "IT": 203.4,
+    "LV": 24.8,
+    "NL": 143.8,
+    "PL": 38.3,
+    "PT": 3.9,
+    "RO": 33.9,
+    "SE": 0.1,
+    "SK": 38.6,
+    "UA": 328.4,
+    "EU": 1143.0,
+    "NE": 355.3,
+}
+_FIELDS: Final = {
+    "gas_in_storage_twh": "gasInStorage",
+    "injection_gwh_per_d": "injection",
+    "withdrawal_gwh_per_d": "withdrawal",
+    "net_withdrawal_gwh_per_d": "netWithdrawal",
+    "working_gas_volume_twh": "workingGasVolume",
+    "injection_capacity_gwh_per_d": "injectionCapacity",
+    "withdrawal_capacity_gwh_per_d": "withdrawalCapacity",
+    "trend_pct": "trend",
+    "full_pct": "full",
+}
+_UNKNOWN: Final = {"SE": "trend_pct", "PT": "injection_gwh_per_d"}
+"""What is not known of a country; a dash of the one, nothing of the other."""
+
+
+def _values(series: Mapping[str, Column]) -> Mapping[str, Values]:
+    volume = _VOLUMES_TWH[str(series["code"])]
+    return {
+        "gas_in_storage_twh": Values(mean=0.6 * volume, noise=0.25 * volume, lowest=0, decimals=4),
+        "injection_gwh_per_d": Values(mean=1.5 * volume, noise=2 * volume, lowest=0),
+        "withdrawal_gwh_per_d": Values(mean=2 * volume, noise=2 * volume, lowest=0),
+        "trend_pct": Values(mean=-0.1, noise=0.5),
+    }
+
+
+def _rows(statements: pl.DataFrame) -> pl.DataFrame:
+    """Return statements as rows of the source's table; the first is an estimate."""
+    volume = statements["code"].replace_strict(_VOLUMES_TWH, return_dtype=pl.Float64)
+    day = pl.col("slot").dt.date()
+    lacking = {column: code for code, column in _UNKNOWN.items()}
+    values: dict[str, pl.Expr] = {
+        "gas_in_storage_twh": pl.col("gas_in_storage_twh"),
+        "working_gas_volume_twh": pl.lit(volume),
+        "full_pct": (100 * pl.col("gas_in_storage_twh") / volume).round(2),
+        "trend_pct": pl.col("trend_pct"),
+        "injection_gwh_per_d": pl.col("injection_gwh_per_d"),
+        "withdrawal_gwh_per_d": pl.col("withdrawal_gwh_per_d"),
+        "net_withdrawal_gwh_per_d": (
+            pl.col("withdrawal_gwh_per_d") - pl.col("injection_gwh_per_d")
+        ).round(2)
+        + 0.0,
+        "injection_capacity_gwh_per_d": pl.lit((17.4 * volume).round(2)),
+        "withdrawal_capacity_gwh_per_d": pl.lit((28.7 * volume).round(2)),
+    }
+    return statements.select(
+        code=pl.col("code"),
+        url=pl.col("code"),
+        delivery_start=_starts(day),
+        delivery_end=_starts(day.dt.offset_by("1d")),
+        published_at=pl.col("stated_at").dt.truncate("1s"),
+        status=pl.when(pl.col("revision") == 0).then(pl.lit("E")).otherwise(pl.lit("C")),
+        **{
+            column: pl.when(pl.col("code") != lacking.get(column, "")).then(value)
+            for column, value in values.items()
+        },
+    )
+
+
+def _schedule(slot: pl.Expr) -> pl.Expr:
+    """State a gas day in the evening of the next day, and again a day later."""
+    evenings = [day_after(_PUBLICATION, _ZONE, days=days)(slot) for days in (1, 2)]
+    return pl.concat_list(*evenings)
+
+
+class _Service:
+    """The REST interface in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._recorded = Recordings(world, _SOURCE)
+        self._storage = Timeline(
+            world=world,
+            source=_SOURCE,
+            series=[{"code": code} for code in _VOLUMES_TWH],
+            values=_values,
+            resolution=_DAY,
+            schedule=_schedule,
+            reach=timedelta(days=4),
+            history=timedelta(days=20),
+            first_slot=lambda began: _slot(_gas_day(began - _ASKED_BACK)),
+            rows=_rows,
+            corrections=Corrections(share=0.05, after=timedelta(hours=20)),
+        )
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(1.0, burst=60, speed=world.clock.speed),
+            server_error=lambda: HTMLResponse(
+                "<html><body>Bad gateway</body></html>", HTTPStatus.BAD_GATEWAY
+            ),
+            # What it says in its own trouble holds the key that it was asked with.
+            malformed=lambda: JSONResponse(
+                {"error": "service unavailable", "message": "no answer for key simulated"}
+            ),
+        )
+
+    async def run(self) -> None:
+        """Let gas days be reported, except where a recording stands in for them."""
+        if not self._recorded:
+            await self._storage.run()
+
+    async def storage(self, request: Request) -> Response:
+        """Answer one page."""
+        if request.headers.get("x-key") != _KEY:
+            return JSONResponse(_NO_KEY)
+        country = request.query_params.get("country", "").upper()
+        if self._recorded:
+            body = self._recorded.answer(country.lower(), {})
+            return Response(body or b'{"last_page":1,"total":0,"data":[]}')
+        return await self._desk.answer(_SOURCE, lambda: self._page(country, request.query_params))
+
+    def _page(self, country: str, params: Mapping[str, str]) -> Response:
+        newest = _gas_day(self._world.clock.now())
+        first, last = (
+            min(date.fromisoformat(params.get(name, newest.isoformat())), newest)
+            for name in ("from", "to")
+        )
+        wanted = _AGGREGATES if country in _AGGREGATES else (country,)
+        found = [
+            self._storage.visible(_slot(first), _slot(last + _DAY), code=code)
+            for code in wanted
+            if code in _VOLUMES_TWH
+        ]
+        rows = pl.concat([_rows(each) for each in found]) if found else pl.DataFrame()
+        reports = (
+            [_record(row) for row in rows.sort("delivery_start", descending=True).to_dicts()]
+            if not rows.is_empty()
+            else []
+        )
+        if reports and self._desk.bad_row(_SOURCE):
+            reports[0]["full"] = _BAD_PERCENT
+        size = min(int(params.get("size", "30")), _MOST_RECORDS)
+        page = int(params.get("page", "1"))
+        return JSONResponse(
+            {
+                "last_page": max(1, -(-len(reports) // size)),
+                "total": len(reports),
+                "dataset": "",
+                "gas_day": newest.isoformat(),
+                "data": reports[(page - 1) * size : page * size],
+            }
+        )
+
+
+class Agsi:
+    """GIE's AGSI+."""
+
+    name = "agsi"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the interface at its only address."""
+        return {"https://agsi.gie.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return `/api`."""
+        service = self._services[str(world.folder)] = _Service(world)
+        return [Route("/api", service.storage)]
+
+    async def run(self, world: World) -> None:
+        """Let gas days be reported."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = Agsi()
+
+
+def _gas_day(instant: datetime) -> date:
+    return (instant.astimezone(_LOCAL).replace(tzinfo=None) - timedelta(hours=6)).date()
+
+
+def _slot(day: date) -> datetime:
+    """Return the slot of a gas day: midnight of its date, in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _starts(day: pl.Expr) -> pl.Expr:
+    local = (day.cast(pl.Datetime("us")) + timedelta(hours=6)).dt.replace_time_zone(_ZONE)
+    return local.dt.convert_time_zone("UTC").cast(INSTANT)
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report as the wire has it: numbers as texts, a dash or nothing for none."""
+    day = row["delivery_start"].astimezone(_LOCAL).date()
+    nothing = "-" if row["code"] == "SE" else ""
+    return {
+        "name": row["code"],
+        "code": row["code"],
+        "url": row["url"],
+        "updatedAt": f"{row['published_at'].astimezone(_LOCAL):%Y-%m-%d %H:%M:%S}",
+        "gasDayStart": day.isoformat(),
+        "gasDayEnd": (day + _DAY).isoformat(),
+        **{
+            field: nothing if row[column] is None else str(row[column])
+            for column, field in _FIELDS.items()
+        },
+        "status": row["status"],
+        "info": [],
+    }

@@ -1,0 +1,71 @@
+"""DWD's open data server: FTP, plain and with explicit or implicit TLS, open to anyone."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlette.routing import BaseRoute
+
+from energy_platform.formats import dwd_mosmix
+from simulator.ftp_server import FtpSite
+from simulator.providers.dwd import mosmix, wind
+from simulator.world import SimulatorPorts, World
+
+_HOST: Final = "127.0.0.1"
+
+
+@dataclass(slots=True, kw_only=True)
+class Dwd:
+    """The provider.
+
+    Attributes:
+        wind_stations: Stations whose wind is observed; their five digits.
+        forecast_stations: Stations that MOSMIX is made for.
+    """
+
+    name: str = "dwd"
+    wind_stations: Sequence[str] = wind.STATIONS
+    forecast_stations: Sequence[str] = dwd_mosmix.STATIONS
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Map the three ways to the open data server to loopback."""
+        return {
+            "ftp://opendata.dwd.de": f"ftp://{_HOST}:{ports.ftp}",
+            "ftpes://opendata.dwd.de": f"ftpes://{_HOST}:{ports.ftp}",
+            "ftps://opendata.dwd.de": f"ftps://{_HOST}:{ports.ftps}",
+        }
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:  # noqa: ARG002 (part of the contract)
+        """Return nothing: this provider isn't reached by HTTP."""
+        return []
+
+    async def run(self, world: World) -> None:
+        """Serve the folders, and rewrite their files for ever."""
+        root = world.folder / self.name / "ftp"
+        for folder in (*wind.FOLDERS, *mosmix.folders(self.forecast_stations)):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        site = FtpSite(
+            world=world,
+            root=root,
+            source_of=_source_of,
+            explicit_port=world.ports.ftp,
+            implicit_port=world.ports.ftps,
+            users={"simulated": "simulated"},
+            anonymous=True,
+        )
+        # Nobody has ever seen this server without a forecast, and who asks is back in ten minutes.
+        issued = await mosmix.publish(world, root, self.forecast_stations)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(site.serve())
+            tasks.create_task(wind.publish_for_ever(world, root, self.wind_stations))
+            tasks.create_task(wind.publish_recent_for_ever(world, root, self.wind_stations))
+            tasks.create_task(mosmix.publish_for_ever(world, root, self.forecast_stations, issued))
+
+
+def _source_of(file: str) -> str:
+    return mosmix.SOURCE if Path(file).suffix == ".kmz" else wind.SOURCE
+
+
+PROVIDER: Final = Dwd()

@@ -1,0 +1,329 @@
+"""Elexon's Insights Solution as it is met on the wire: FUELINST, FREQ and system prices by REST.
+
+A dataset is served in both of its shapes, `/datasets/X` and `/datasets/X/stream`. As on the real
+service, both ends of a window count, and a parameter of another dataset's name is ignored.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from energy_platform.market import delivery_periods
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.market_days import day_start
+from simulator.recordings import Recordings
+from simulator.timeline import Corrections, Timeline, Values, after_each
+from simulator.world import SimulatorPorts, World
+
+_GENERATION: Final = "elexon_generation"
+_FREQUENCY: Final = "elexon_frequency"
+_PRICE: Final = "elexon_system_price"
+_BASE: Final = "/bmrs/api/v1"
+_TOO_LONG: Final = (
+    "The date range between PublishDateTimeFrom and PublishDateTimeTo inclusive "
+    "must not exceed 1 day"
+)
+_BAD: Final = {
+    "generation": 9_999_999,
+    "frequency": 5.0,
+    "systemSellPrice": 99_999.0,
+    "systemBuyPrice": 99_999.0,
+}
+"""What stands in a row that is to be spoiled."""
+
+_LONDON: Final = ZoneInfo("Europe/London")
+_SETTLEMENT_PERIOD: Final = timedelta(minutes=30)
+_INTERVAL: Final = timedelta(minutes=5)
+_SAMPLE: Final = timedelta(seconds=15)
+_REACH: Final = timedelta(minutes=30)
+_DAY: Final = timedelta(days=1)
+
+_FUELS: Final = {
+    "BIOMASS": Values(mean=2_200, noise=600, lowest=0, decimals=0),
+    "CCGT": Values(mean=11_000, daily=4_000, noise=5_000, lowest=0, decimals=0),
+    "COAL": Values(mean=-50, noise=40, lowest=0, decimals=0),
+    "NPSHYD": Values(mean=500, noise=300, lowest=0, decimals=0),
+    "NUCLEAR": Values(mean=4_400, noise=300, lowest=0, decimals=0),
+    "OCGT": Values(mean=20, daily=40, noise=60, lowest=0, decimals=0),
+    "OIL": Values(mean=-5, noise=6, lowest=0, decimals=0),
+    "OTHER": Values(mean=350, noise=150, lowest=0, decimals=0),
+    "PS": Values(mean=0, daily=600, noise=900, decimals=0),
+    "WIND": Values(mean=9_000, noise=8_000, lowest=0, decimals=0),
+}
+_CABLES: Final = (
+    "INTELEC", "INTEW", "INTFR", "INTGRNL", "INTIFA2", "INTIRL", "INTNED", "INTNEM", "INTNSL",
+    "INTVKL",
+)  # fmt: skip
+_CABLE: Final = Values(mean=200, daily=300, noise=1_100, decimals=0)
+"""What a cable carries: imports, and exports where it is negative."""
+
+
+def _generation(world: World) -> Timeline:
+    """Return the generation of each fuel: published after each interval, a few once more."""
+    return Timeline(
+        world=world,
+        source=_GENERATION,
+        series=[{"fuelType": fuel} for fuel in sorted([*_FUELS, *_CABLES])],
+        values=lambda columns: {"generation": _FUELS.get(str(columns["fuelType"]), _CABLE)},
+        resolution=_INTERVAL,
+        schedule=after_each(_INTERVAL),
+        reach=_REACH,
+        history=timedelta(hours=7),
+        rows=lambda stated: stated.select(
+            delivery_start="slot",
+            delivery_end=pl.col("slot") + _INTERVAL,
+            fuel_type="fuelType",
+            generation_mw="generation",
+            published_at="stated_at",
+        ),
+        corrections=Corrections(share=0.02, after=2 * _INTERVAL),
+    )
+
+
+def _frequency(world: World) -> Timeline:
+    """Return the grid's frequency: each sample is there two minutes later."""
+    return Timeline(
+        world=world,
+        source=_FREQUENCY,
+        series=[{"grid": "GB"}],
+        values=lambda _: {"frequency": Values(mean=50.0, noise=0.15, decimals=3)},
+        resolution=_SAMPLE,
+        schedule=after_each(timedelta(minutes=2)),
+        reach=timedelta(minutes=5),
+        history=timedelta(hours=2),
+        rows=lambda stated: stated.select(observed_at="slot", frequency_hz="frequency"),
+    )
+
+
+def _prices(world: World) -> Timeline:
+    """Return the prices of imbalance: worked out after each period, and again a day later."""
+    shapes = {
+        "price": Values(mean=75, daily=40, noise=120),
+        "volume": Values(mean=0, daily=200, noise=500, decimals=4),
+    }
+    return Timeline(
+        world=world,
+        source=_PRICE,
+        series=[{"priceDerivationCode": "N"}],
+        values=lambda _: shapes,
+        resolution=_SETTLEMENT_PERIOD,
+        schedule=after_each(timedelta(minutes=45), timedelta(hours=24, minutes=45)),
+        reach=timedelta(hours=26),
+        history=timedelta(days=10),
+        rows=lambda stated: _settled(stated).select(
+            "settlement_date",
+            "settlement_period",
+            delivery_start="slot",
+            delivery_end=pl.col("slot") + _SETTLEMENT_PERIOD,
+            system_sell_price_gbp_per_mwh="price",
+            system_buy_price_gbp_per_mwh="price",
+            net_imbalance_volume_mwh="volume",
+            price_derivation_code="priceDerivationCode",
+            published_at="stated_at",
+        ),
+    )
+
+
+class _Service:
+    """The REST interface in one world."""
+
+    def __init__(self, world: World) -> None:
+        self.timelines = {
+            _GENERATION: _generation(world),
+            _FREQUENCY: _frequency(world),
+            _PRICE: _prices(world),
+        }
+        self._recorded = {source: Recordings(world, source) for source in self.timelines}
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(5.0, burst=50, speed=world.clock.speed),
+            server_error=partial(_problem, HTTPStatus.INTERNAL_SERVER_ERROR, "Server error"),
+            malformed=partial(HTMLResponse, "<html><body>Service unavailable</body></html>"),
+        )
+
+    async def run(self) -> None:
+        """Move the markets on, except where a recording stands in for one."""
+        async with asyncio.TaskGroup() as tasks:
+            for source, timeline in self.timelines.items():
+                if not self._recorded[source]:
+                    tasks.create_task(timeline.run())
+
+    async def generation(self, request: Request) -> Response:
+        """Answer `/datasets/FUELINST`: what was published in a window of a day at most."""
+
+        def rows() -> pl.DataFrame:
+            timeline = self.timelines[_GENERATION]
+            until = timeline.reached
+            start, end = _window(request, "publishDateTime") or (until - _DAY, until)
+            if end - start > _DAY:
+                raise ValueError(_TOO_LONG)
+            stated = timeline.stated(start - _REACH, end)
+            published = pl.col("stated_at").is_between(start, min(end, until))
+            return _settled(stated.filter(published)).select(
+                dataset=pl.lit("FUELINST"),
+                publishTime=_stamp("stated_at"),
+                startTime=_stamp("slot"),
+                settlementDate="settlement_date",
+                settlementPeriod="settlement_period",
+                fuelType="fuelType",
+                generation=pl.col("generation").cast(pl.Int64),
+            )
+
+        return await self._answer(_GENERATION, rows, bare=_is_stream(request))
+
+    async def frequency(self, request: Request) -> Response:
+        """Answer `/datasets/FREQ`, the newest sample first; the last day's without a window."""
+
+        def rows() -> pl.DataFrame:
+            timeline = self.timelines[_FREQUENCY]
+            start, end = _window(request, "measurementDateTime") or (
+                timeline.reached - _DAY,
+                timeline.reached,
+            )
+            seen = timeline.visible(start, end + _SAMPLE).filter(pl.col("slot") <= end)
+            return seen.sort("slot", descending=True).select(
+                dataset=pl.lit("FREQ"),
+                measurementTime=_stamp("slot"),
+                frequency="frequency",
+            )
+
+        return await self._answer(_FREQUENCY, rows, bare=_is_stream(request))
+
+    async def prices(self, request: Request) -> Response:
+        """Answer `/balancing/settlement/system-prices/{day}`."""
+
+        def rows() -> pl.DataFrame:
+            day = date.fromisoformat(request.path_params["day"])
+            start, end = day_start(day, _LONDON), day_start(day + _DAY, _LONDON)
+            seen = self.timelines[_PRICE].visible(start, end)
+            return _settled(seen).select(
+                settlementDate="settlement_date",
+                settlementPeriod="settlement_period",
+                startTime=_stamp("slot"),
+                createdDateTime=_stamp("stated_at"),
+                systemSellPrice="price",
+                systemBuyPrice="price",
+                bsadDefaulted=pl.lit(value=False),
+                priceDerivationCode="priceDerivationCode",
+                reserveScarcityPrice=pl.lit(0.0),
+                netImbalanceVolume="volume",
+                sellPriceAdjustment=pl.lit(0.0),
+                buyPriceAdjustment=pl.lit(0.0),
+                replacementPrice=pl.lit(None),
+            )
+
+        return await self._answer(_PRICE, rows, bare=False)
+
+    async def _answer(
+        self, source: str, rows: Callable[[], pl.DataFrame], *, bare: bool
+    ) -> Response:
+        def good() -> Response:
+            recorded = self._recorded[source].answer("", {})
+            if recorded is not None:
+                return Response(recorded, media_type="application/json")
+            try:
+                records = self._spoiled(source, rows()).write_json()
+            except ValueError as error:
+                return _problem(HTTPStatus.BAD_REQUEST, str(error))
+            body = records if bare else f'{{"data":{records}}}'
+            return Response(body, media_type="application/json")
+
+        return await self._desk.answer(source, good)
+
+    def _spoiled(self, source: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows, one of them a bad one where that is asked for."""
+        if rows.is_empty() or not self._desk.bad_row(source):
+            return rows
+        last = pl.int_range(pl.len()) == pl.len() - 1
+        return rows.with_columns(
+            pl.when(last).then(bad).otherwise(name).alias(name)
+            for name, bad in _BAD.items()
+            if name in rows.columns
+        )
+
+
+class Elexon:
+    """Elexon, which settles Great Britain's imbalances."""
+
+    name = "elexon"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the public REST interface."""
+        return {"https://data.elexon.co.uk": f"http://127.0.0.1:{ports.http}/{self.name}"}
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return both shapes of the datasets, and the system prices of a day."""
+        service = self._services[str(world.folder)] = _Service(world)
+        datasets = {"FUELINST": service.generation, "FREQ": service.frequency}
+        return [
+            *(
+                Route(f"{_BASE}/datasets/{name}{shape}", answer)
+                for name, answer in datasets.items()
+                for shape in ("", "/stream")
+            ),
+            Route(f"{_BASE}/balancing/settlement/system-prices/{{day}}", service.prices),
+        ]
+
+    async def run(self, world: World) -> None:
+        """Move the markets on."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = Elexon()
+
+
+def _is_stream(request: Request) -> bool:
+    return request.url.path.endswith("/stream")
+
+
+def _window(request: Request, name: str) -> tuple[datetime, datetime] | None:
+    """Read `<name>From` and `<name>To`, both included; None unless both are there.
+
+    Raises:
+        ValueError: One of them is no instant.
+    """
+    texts = [request.query_params.get(f"{name}{end}") for end in ("From", "To")]
+    if None in texts:
+        return None
+    start, end = (datetime.fromisoformat(text or "") for text in texts)
+    return (
+        start.replace(tzinfo=start.tzinfo or UTC),
+        end.replace(tzinfo=end.tzinfo or UTC),
+    )
+
+
+def _settled(stated: pl.DataFrame) -> pl.DataFrame:
+    """Add the settlement date and period of each slot: London's days, counted by half-hours."""
+    day = pl.col("slot").dt.convert_time_zone(_LONDON.key).dt.date()
+    since = pl.col("slot") - delivery_periods.day_start(day, _LONDON.key)
+    return stated.with_columns(
+        settlement_date=day.dt.strftime("%Y-%m-%d"),
+        settlement_period=since.dt.total_minutes() // 30 + 1,
+    )
+
+
+def _stamp(column: str) -> pl.Expr:
+    return pl.col(column).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _problem(status: HTTPStatus, text: str) -> Response:
+    """Return a problem document, as Elexon words it."""
+    said = {
+        "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1",
+        "title": "One or more validation errors occurred.",
+        "status": status,
+        "errors": {"": [text]},
+    }
+    return JSONResponse(said, status, media_type="application/problem+json")

@@ -1,0 +1,5 @@
+"""Energy-Charts as it is met on the wire: prices, frequency and public power by REST."""
+
+from simulator.providers.energy_charts.provider import PROVIDER
+
+__all__ = ["PROVIDER"]

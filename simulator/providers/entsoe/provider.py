@@ -1,0 +1,206 @@
+"""The Transparency Platform's REST interface: one path, a token, and eight kinds of documents."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from energy_platform.formats.entsoe_codes import AREAS
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.providers.entsoe import datasets, documents, outages
+from simulator.recordings import Recordings
+from simulator.timeline import run_together
+from simulator.world import SimulatorPorts, World
+
+_TOKEN: Final = "simulated"  # noqa: S105 (what stands in for a secret in a simulated market)
+_REQUESTS_PER_MINUTE: Final = 400
+_LONGEST: Final = timedelta(days=366)
+_PAGE: Final = 200
+_XML: Final = "text/xml"
+_BAD_VALUE: Final = 999_999.0
+_AREA_NAMES: Final = {code: name for name, code in AREAS.items()}
+
+
+class _Service:
+    """The interface in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        kinds = [
+            datasets.prices(world),
+            datasets.load(world),
+            datasets.load_forecast(world),
+            datasets.generation(world),
+            datasets.wind_solar_forecast(world),
+            datasets.cross_border_flow(world),
+            datasets.scheduled_exchange(world),
+        ]
+        self._datasets = {dataset.source: dataset for dataset in kinds}
+        self._outages = outages.timeline(world)
+        sources = [*self._datasets, outages.SOURCE]
+        self._recorded = {source: Recordings(world, source) for source in sources}
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(
+                _REQUESTS_PER_MINUTE / 60, burst=_REQUESTS_PER_MINUTE, speed=world.clock.speed
+            ),
+            server_error=partial(
+                PlainTextResponse, "Service Unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+            ),
+            malformed=partial(HTMLResponse, "<html><body>Under maintenance</body></html>"),
+        )
+
+    async def run(self) -> None:
+        """Publish, except where a recording stands in for a dataset."""
+        async with asyncio.TaskGroup() as tasks:
+            for source, dataset in self._datasets.items():
+                if not self._recorded[source]:
+                    tasks.create_task(run_together(dataset.timelines))
+            if not self._recorded[outages.SOURCE]:
+                tasks.create_task(self._outages.run())
+
+    async def answer(self, request: Request) -> Response:
+        """Answer `/api`."""
+        params = request.query_params
+        source = self._asked_for(params)
+        if params.get("securityToken") != _TOKEN:
+            return PlainTextResponse(
+                "Unauthorized: Missing or invalid security token", HTTPStatus.UNAUTHORIZED
+            )
+        if source is None:
+            return self._acknowledged("documentType is not known", HTTPStatus.BAD_REQUEST)
+
+        def good() -> Response:
+            context = {name: value for name, value in params.items() if name != "securityToken"}
+            recorded = self._recorded[source].answer("", context)
+            if recorded is not None:
+                return Response(recorded, media_type=_XML)
+            try:
+                return self._document(source, params)
+            except (KeyError, ValueError) as error:
+                return self._acknowledged(str(error), HTTPStatus.BAD_REQUEST)
+
+        return await self._desk.answer(source, good)
+
+    def _asked_for(self, params: Mapping[str, str]) -> str | None:
+        """Return the market source whose documents a question asks for."""
+        kind, process = params.get("documentType", ""), params.get("processType")
+        if kind in outages.KINDS:
+            return outages.SOURCE
+        for source, dataset in self._datasets.items():
+            if dataset.type == kind and process in dataset.processes:
+                return source
+        return None
+
+    def _document(self, source: str, params: Mapping[str, str]) -> Response:
+        if source == outages.SOURCE:
+            return self._outage_archive(params)
+        dataset = self._datasets[source]
+        start, end = _window(params, "periodStart", "periodEnd")
+        wanted = dataset.wanted(params)
+        first, last = datasets.market_days(start, end) if dataset.whole_days else (start, end)
+        series = [
+            each
+            for timeline in dataset.timelines
+            if any(wanted.items() <= columns.items() for columns in timeline.series)
+            for each in datasets.series(
+                dataset, timeline, timeline.visible(first, last, now=None, **wanted)
+            )
+        ]
+        if not series:
+            return self._nothing(params)
+        if self._desk.bad_row(source):
+            series[-1] = replace(series[-1], values=_spoiled(series[-1].values))
+        process = params.get("processType")
+        elements = {"type": dataset.type, **({"process.processType": process} if process else {})}
+        body = documents.series_document(
+            dataset.form, elements, (start, end), series, made_at=self._world.clock.now()
+        )
+        return Response(body, media_type=_XML)
+
+    def _outage_archive(self, params: Mapping[str, str]) -> Response:
+        since, until = _window(params, "PeriodStartUpdate", "PeriodEndUpdate")
+        area, kind = _AREA_NAMES[params["BiddingZone_Domain"]], params["documentType"]
+        notices = self._outages.visible(since - outages.REACH, until, area=area, kind=kind)
+        made = notices.filter(pl.col("stated_at").is_between(since, until))
+        # Withdrawn outages are only for those who ask for them.
+        statuses = {params["DocStatus"]} if "DocStatus" in params else {"A05", "A09"}
+        found = [each for each in outages.outages(made) if (each.status or "A05") in statuses]
+        page = found[int(params.get("offset", "0")) :][:_PAGE]
+        if not page:
+            return self._nothing(params)
+        if self._desk.bad_row(outages.SOURCE):
+            page[-1] = replace(page[-1], revision_number=0)
+        members = {
+            f"{number:03}-UNAVAILABILITY_OF_PRODUCTION_AND_GENERATION_UNITS_"
+            f"{each.stretches[0][0]:%Y%m%d%H%M}-{each.stretches[-1][1]:%Y%m%d%H%M}.xml": (
+                documents.outage_document(each)
+            )
+            for number, each in enumerate(page, start=1)
+        }
+        return Response(documents.archive(members), media_type="application/zip")
+
+    def _nothing(self, params: Mapping[str, str]) -> Response:
+        """Say that there is no data, which is a good answer nowadays."""
+        areas = ", ".join(value for name, value in params.items() if name.endswith("Domain"))
+        kind = params["documentType"]
+        text = f"No matching data found for Data item {kind} ({areas}) and the interval asked for."
+        return self._acknowledged(text, HTTPStatus.OK)
+
+    def _acknowledged(self, text: str, status: HTTPStatus) -> Response:
+        body = documents.acknowledgement(text, made_at=self._world.clock.now())
+        return Response(body, status, media_type=_XML)
+
+
+class Entsoe:
+    """ENTSO-E, whom all operators of Europe's grids report to."""
+
+    name = "entsoe"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the REST interface."""
+        return {"https://web-api.tp.entsoe.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return `/api`."""
+        service = self._services[str(world.folder)] = _Service(world)
+        return [Route("/api", service.answer)]
+
+    async def run(self, world: World) -> None:
+        """Publish what becomes due."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = Entsoe()
+
+
+def _window(params: Mapping[str, str], start: str, end: str) -> tuple[datetime, datetime]:
+    """Read the window that two parameters name.
+
+    Raises:
+        ValueError: One is missing or no instant, or it is longer than the platform allows.
+    """
+    if start not in params or end not in params:
+        raise ValueError(f"Mandatory parameter {start} or {end} is missing.")
+    first, last = (
+        datetime.strptime(params[name], "%Y%m%d%H%M").replace(tzinfo=UTC) for name in (start, end)
+    )
+    if not timedelta(0) < last - first <= _LONGEST:
+        raise ValueError("The requested interval is empty or longer than one year.")
+    return first, last
+
+
+def _spoiled(values: pl.Series) -> pl.Series:
+    """Return values whose last one no check lets through."""
+    return pl.concat([values[:-1], pl.Series(values.name, [_BAD_VALUE])])

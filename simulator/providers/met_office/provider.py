@@ -1,0 +1,196 @@
+"""The Met Office's open data as it is met on the wire: files on S3, pushed announcements by SNS.
+
+SNS asks the endpoint for confirmation first; nothing is published before. A push that isn't taken
+is tried again for as long as SNS does by its longest policy. After a restart the newest files are
+in the bucket again, and announced again: what was under way when the simulator died isn't lost.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import polars as pl
+from starlette.routing import BaseRoute
+
+from simulator.faults import FaultKind
+from simulator.providers.met_office.schedule import (
+    PARAMETERS,
+    STEP_WITHOUT_A_FILE,
+    Issue,
+    issues,
+)
+from simulator.recordings import Recordings
+from simulator.sns_sender import SnsSender
+from simulator.world import SimulatorPorts, World
+
+SOURCE: Final = "met_office_forecast"
+
+_BUCKET: Final = "met-office-atmospheric-model-data"
+_REGION: Final = "eu-west-2"
+_TOPIC_ARN: Final = f"arn:aws:sns:{_REGION}:633885181284:{_BUCKET}-object_created"
+_ENDPOINT: Final = "http://127.0.0.1:8472"
+"""Where the platform listens for this topic by default."""
+
+_RETRY_SECONDS: Final = 2.0
+_RETRIES: Final = 1_800
+_AT_THE_START: Final = timedelta(minutes=10)
+_KEPT_FOR: Final = timedelta(hours=3)
+_HEAD_BYTES: Final = 1_000
+_KEPT_FILES: Final = 300
+_PUSHES: Final = 8
+_REORDERED_BY_SECONDS: Final = 2.0
+
+
+class MetOffice:
+    """The Met Office's bucket and topic."""
+
+    name = "met_office"
+
+    def __init__(self) -> None:
+        self._senders: dict[str, SnsSender] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Map the bucket and SNS to the simulator, and the endpoint to its port."""
+        return {
+            f"https://{_BUCKET}.s3.{_REGION}.amazonaws.com": (
+                f"http://127.0.0.1:{ports.aws}/{_BUCKET}"
+            ),
+            f"https://sns.{_REGION}.amazonaws.com": f"http://127.0.0.1:{ports.http}/{self.name}",
+            _ENDPOINT: f"http://127.0.0.1:{ports.sns_endpoint}",
+        }
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return what SNS serves itself."""
+        sender = self._senders[str(world.folder)] = SnsSender(
+            topic_arn=_TOPIC_ARN,
+            endpoint=f"http://127.0.0.1:{world.ports.sns_endpoint}/{self.name}",
+            retries=_RETRIES,
+            retry_seconds=_RETRY_SECONDS,
+        )
+        return sender.routes()
+
+    async def run(self, world: World) -> None:
+        """Serve the bucket, and publish files, until cancelled."""
+        # moto takes two seconds to import; only the running simulator should pay.
+        from simulator import amazon  # noqa: PLC0415
+
+        async with amazon.serving(
+            world.ports.aws,
+            bucket=_BUCKET,
+            next_fault=lambda: world.faults.take(SOURCE, *amazon.WIRE_FAULTS),
+        ) as url:
+            s3 = amazon.client(url, "s3", _REGION)
+            await asyncio.to_thread(
+                s3.create_bucket,
+                Bucket=_BUCKET,
+                CreateBucketConfiguration={"LocationConstraint": _REGION},
+            )
+            async with asyncio.TaskGroup() as tasks:
+                await _Publisher(world, s3, self._senders[str(world.folder)], tasks).run()
+
+
+PROVIDER: Final = MetOffice()
+
+
+class _Publisher:
+    """Puts one file after the other into the bucket, and has each announced."""
+
+    def __init__(
+        self,
+        world: World,
+        s3: Any,  # noqa: ANN401 (boto3 ships no types)
+        sender: SnsSender,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._world = world
+        self._s3 = s3
+        self._sender = sender
+        self._tasks = tasks
+        self._pushing = asyncio.Semaphore(_PUSHES)
+        self._keys: deque[str] = deque()
+
+    async def run(self) -> None:
+        """Publish until cancelled: recorded files where there are any, else the model's."""
+        await self._sender.subscribe()
+        await self._sender.confirmed.wait()
+        if recordings := Recordings(self._world, SOURCE):
+            for name in PARAMETERS:
+                if (payload := recordings.answer(name, {})) is not None:
+                    await self._put(f"global-deterministic-10km/recorded/0H00M-{name}.nc", payload)
+            await asyncio.Event().wait()
+        first, last = self._world.journal.market_times(SOURCE) or (None, None)
+        if first is not None and last is not None:
+            # What was there before this world began was never announced, and is not now.
+            since = max(last - _KEPT_FOR, first - timedelta(microseconds=1))
+            for issue in reversed(list(issues(since, last))):
+                await self._publish(issue, journalled=True)
+        while True:
+            now = self._world.clock.now()
+            for issue in issues(last or now - _AT_THE_START, now):
+                await self._publish(issue, journalled=False)
+            last = now
+            await self._flawed(now)
+            await self._world.clock.sleep_until(next(issues(now, now + _KEPT_FOR)).at)
+
+    async def _publish(self, issue: Issue, *, journalled: bool) -> None:
+        """Publish a file, its rows journalled first unless they are."""
+        from simulator.providers.met_office import model_files  # noqa: PLC0415
+
+        grid = model_files.values(self._world, issue)
+        if not journalled:
+            self._emit(model_files.table_rows(issue, grid), issue.at)
+        await self._put(issue.key, await asyncio.to_thread(model_files.model_file, issue, grid))
+
+    async def _flawed(self, now: datetime) -> None:
+        """Publish what a fault asks for: a file with a bad point, or what is no file at all."""
+        from simulator.providers.met_office import model_files  # noqa: PLC0415
+
+        fault = self._world.faults.take(SOURCE, FaultKind.BAD_ROW, FaultKind.MALFORMED)
+        if fault is None:
+            return
+        beside = next(issues(now, now + _KEPT_FOR))
+        flawed = beside._replace(
+            at=now, step_hours=STEP_WITHOUT_A_FILE, parameter="wind_speed_at_10m"
+        )
+        grid = model_files.values(self._world, flawed)
+        if fault.kind is FaultKind.BAD_ROW:
+            bad = model_files.with_a_bad_point(grid)
+            rows = model_files.table_rows(flawed, bad)
+            self._emit(rows.filter(pl.col("wind_speed_m_per_s") < model_files.BAD_WIND), now)
+            await self._put(flawed.key, model_files.model_file(flawed, bad))
+        else:
+            whole = model_files.model_file(flawed, grid)
+            await self._put(flawed.key, whole[:_HEAD_BYTES] + bytes(len(whole) - _HEAD_BYTES))
+
+    def _emit(self, rows: pl.DataFrame, at: datetime) -> None:
+        self._world.journal.emit(SOURCE, at, rows.to_dicts())
+
+    async def _put(self, key: str, body: bytes) -> None:
+        """Put a file into the bucket, let the oldest go, and have the new one announced."""
+        from simulator.amazon import s3_event  # noqa: PLC0415
+
+        await asyncio.to_thread(
+            self._s3.put_object, Bucket=_BUCKET, Key=key, Body=body, ACL="public-read"
+        )
+        self._keys.append(key)
+        if len(self._keys) > _KEPT_FILES:
+            gone = self._keys.popleft()
+            await asyncio.to_thread(self._s3.delete_object, Bucket=_BUCKET, Key=gone)
+        event = json.dumps(s3_event(_BUCKET, _REGION, key, body))
+        faults = self._world.faults
+        times = 1 if faults.take(SOURCE, FaultKind.DUPLICATE) is None else 2
+        late = faults.take(SOURCE, FaultKind.REORDERED) is not None
+        self._tasks.create_task(self._push(event, times=times, late=late))
+
+    async def _push(self, event: str, *, times: int, late: bool) -> None:
+        """Push an announcement: as often as it is delivered, the same each time."""
+        if late:
+            await asyncio.sleep(_REORDERED_BY_SECONDS)
+        fields = {"Type": "Notification", "Subject": "Amazon S3 Notification", "Message": event}
+        envelope = self._sender.signed(fields)
+        async with self._pushing:
+            for _ in range(times):
+                await self._sender.push(envelope)

@@ -1,0 +1,308 @@
+"""netztransparenz.de as it is met on the wire: tokens by client credentials, and CSV as it is.
+
+Decimal commas, umlauts, dates with the day first, an end at 00:00 that belongs to the next day, and
+columns that are there beside the values. What is quality-assured comes weeks later.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl
+
+import polars as pl
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.recordings import Recordings
+from simulator.timeline import (
+    Corrections,
+    Timeline,
+    Values,
+    after_each,
+    day_after,
+    run_together,
+)
+from simulator.world import SimulatorPorts, World
+
+_SOURCE: Final = "netztransparenz_imbalance"
+_SCOPE: Final = "ntpStatistic.read_all_public"
+_TOKEN_SECONDS: Final = 3600
+_QUARTER: Final = timedelta(minutes=15)
+_DAY: Final = timedelta(days=1)
+_LONGEST_WINDOW: Final = timedelta(days=366)
+_ASKED_BACK: Final = timedelta(days=2)
+_ASSURED_BACK: Final = _ASKED_BACK + timedelta(weeks=9)
+_ABOUT: Final = "Datum;Zeitzone;von;bis;Datenkategorie;Datentyp;Einheit"
+
+_BALANCE: Final = Values(mean=0, noise=1_800)
+_PRICE: Final = Values(mean=90, daily=60, noise=250)
+_AREAS: Final = ("50Hertz", "Amprion", "TenneT TSO", "TransnetBW")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Product:
+    """One product: what its lines say, and which timeline holds its values.
+
+    Attributes:
+        category: `Datenkategorie`.
+        data_type: `Datentyp`, which the service spells with an umlaut.
+        unit: `Einheit`.
+        columns: The columns of values, and the series of each.
+        flags: What stands behind them, header and constant.
+    """
+
+    category: str
+    data_type: str
+    unit: str
+    columns: Mapping[str, str]
+    flags: Mapping[str, str]
+
+    @property
+    def is_assured(self) -> bool:
+        """Whether it comes weeks later."""
+        return self.data_type != "Betrieblich"
+
+
+_PRODUCTS: Final = {
+    "NrvSaldo/NRVSaldo/Betrieblich": _Product(
+        category="NRV-Saldo",
+        data_type="Betrieblich",
+        unit="MW",
+        columns={"Deutschland": "Deutschland"},
+        flags={
+            "AEP Knappheitskomponente": "N.A.",
+            "Mrl-Mol-Abweichung": "0",
+            "Srl-Mol-Abweichung": "0",
+        },
+    ),
+    "NrvSaldo/RZSaldo/Betrieblich": _Product(
+        category="RZ-Saldo",
+        data_type="Betrieblich",
+        unit="MW",
+        columns={area: area for area in _AREAS},
+        flags={},
+    ),
+    "NrvSaldo/AepSchaetzer/Betrieblich": _Product(
+        category="AEP-Schätzer",
+        data_type="Betrieblich",
+        unit="EUR/MWh",
+        columns={"AEP-Schätzer": "AEP-Schätzer"},
+        flags={"Status": "0"},
+    ),
+    "NrvSaldo/NRVSaldo/Qualitaetsgesichert": _Product(
+        category="NRV-Saldo",
+        data_type="Qualitätsgesichert",
+        unit="MW",
+        columns={"Deutschland": "Deutschland"},
+        flags={},
+    ),
+    "NrvSaldo/reBAP/Qualitaetsgesichert": _Product(
+        category="reBAP",
+        data_type="Qualitätsgesichert",
+        unit="EUR/MWh",
+        columns={"reBAP unterdeckt": "reBAP", "reBAP ueberdeckt": "reBAP"},
+        flags={},
+    ),
+}
+
+
+def _timeline(world: World, *, assured: bool) -> Timeline:
+    """Return the values of the products that come at once, or of those that come weeks later."""
+    products = {path: one for path, one in _PRODUCTS.items() if one.is_assured == assured}
+    back = _ASSURED_BACK if assured else _ASKED_BACK
+    late = day_after(time_of_day(10), "Europe/Berlin", days=21)
+    return Timeline(
+        world=world,
+        source=_SOURCE,
+        series=[
+            {"product": path, "name": name}
+            for path, product in products.items()
+            for name in dict.fromkeys(product.columns.values())
+        ],
+        values=lambda columns: {
+            "value": _BALANCE if _PRODUCTS[str(columns["product"])].unit == "MW" else _PRICE
+        },
+        resolution=_QUARTER,
+        schedule=late if assured else after_each(_QUARTER + timedelta(minutes=7)),
+        reach=timedelta(days=23) if assured else timedelta(hours=6),
+        history=back + timedelta(days=31),
+        rows=partial(_rows, products),
+        corrections=Corrections(share=0.02, after=timedelta(hours=1)),
+        first_slot=_first_of_month if assured else _first_of_day,
+    )
+
+
+def _first_of_day(began: datetime) -> datetime:
+    return _midnight(began - _ASKED_BACK)
+
+
+def _first_of_month(began: datetime) -> datetime:
+    return _midnight(began - _ASSURED_BACK).replace(day=1)
+
+
+def _midnight(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _rows(products: Mapping[str, _Product], stated: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat(
+        stated.filter(product=path, name=series).select(
+            delivery_start="slot",
+            delivery_end=pl.col("slot") + _QUARTER,
+            product=pl.lit(product.category),
+            quality=pl.lit("quality_assured" if product.is_assured else "operational"),
+            series=pl.lit(column),
+            power_mw=pl.col("value") if product.unit == "MW" else pl.lit(None, pl.Float64),
+            price_eur_per_mwh=pl.col("value") if product.unit != "MW" else pl.lit(None, pl.Float64),
+        )
+        for path, product in products.items()
+        for column, series in product.columns.items()
+    )
+
+
+class _Service:
+    """The token service and the data service in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._timelines = {assured: _timeline(world, assured=assured) for assured in (False, True)}
+        self._recorded = Recordings(world, _SOURCE)
+        self._tokens: dict[str, float] = {}
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(2.0, burst=60, speed=world.clock.speed),
+            server_error=partial(
+                PlainTextResponse, "Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR
+            ),
+            malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
+        )
+
+    async def run(self) -> None:
+        """Move the market on, except where a recording stands in for it."""
+        if not self._recorded:
+            await run_together([*self._timelines.values()])
+
+    async def token(self, request: Request) -> Response:
+        """Answer `/users/connect/token`, whatever the secret is."""
+        form = dict(parse_qsl((await request.body()).decode()))
+        if form.get("grant_type") != "client_credentials":
+            return _oauth_error("unsupported_grant_type")
+        if form.get("scope") != _SCOPE:
+            return _oauth_error("invalid_scope")
+        if not (form.get("client_id") and form.get("client_secret")):
+            return _oauth_error("invalid_client")
+        now = time.time()
+        self._tokens = {token: end for token, end in self._tokens.items() if end > now}
+        token = secrets.token_urlsafe(32)
+        self._tokens[token] = now + _TOKEN_SECONDS
+        return JSONResponse(
+            {
+                "access_token": token,
+                "expires_in": _TOKEN_SECONDS,
+                "token_type": "Bearer",
+                "scope": _SCOPE,
+            }
+        )
+
+    async def data(self, request: Request) -> Response:
+        """Answer `/api/v1/data/{product}/{start}/{end}`."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or self._tokens.get(token, 0.0) < time.time():
+            return _refusal(HTTPStatus.UNAUTHORIZED)
+        asked = [request.path_params[name] for name in ("product", "start", "end")]
+        return await self._desk.answer(_SOURCE, partial(self._good, *asked))
+
+    def _good(self, path: str, *window: str) -> Response:
+        recorded = self._recorded.answer(path.replace("/", "_"), {"product": path})
+        if recorded is not None:
+            return _csv(recorded)
+        product = _PRODUCTS.get(path)
+        if product is None:
+            return _refusal(HTTPStatus.NOT_FOUND)
+        try:
+            start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in window)
+        except ValueError:
+            return _refusal(HTTPStatus.BAD_REQUEST)
+        if end - start > _LONGEST_WINDOW:
+            return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+        seen = self._timelines[product.is_assured].visible(start, end, product=path)
+        if seen.is_empty():
+            return _refusal(HTTPStatus.NOT_FOUND)
+        return _csv(_lines(product, seen, spoiled=self._desk.bad_row(_SOURCE)).encode())
+
+
+def _lines(product: _Product, seen: pl.DataFrame, *, spoiled: bool) -> str:
+    """Return a product's values as the service writes them."""
+    text = pl.col("value").cast(pl.String).str.replace(".", ",", literal=True)
+    wide = (
+        seen.select("slot", "name", text=text)
+        .pivot("name", index="slot", values="text")
+        .sort("slot")
+    )
+    about = f"{product.category};{product.data_type};{product.unit}"
+    line = pl.concat_str(
+        pl.col("slot").dt.strftime("%d.%m.%Y;UTC;%H:%M"),
+        (pl.col("slot") + _QUARTER).dt.strftime("%H:%M"),
+        pl.lit(about),
+        *(pl.col(series).fill_null("N.A.") for series in product.columns.values()),
+        *(pl.lit(flag) for flag in product.flags.values()),
+        separator=";",
+    )
+    lines = wide.select(line=line)["line"].to_list()
+    if spoiled:
+        fields = lines[-1].split(";")
+        fields[_ABOUT.count(";") + 1] = "9999999,99"
+        lines[-1] = ";".join(fields)
+    header = ";".join((_ABOUT, *product.columns, *product.flags))
+    return "\n".join((header, *lines, ""))
+
+
+class Netztransparenz:
+    """The platform of Germany's transmission system operators."""
+
+    name = "netztransparenz"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the token service and the data service."""
+        here = f"http://127.0.0.1:{ports.http}/{self.name}"
+        return {
+            "https://identity.netztransparenz.de": here,
+            "https://ds.netztransparenz.de": here,
+        }
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return both services."""
+        service = self._services[str(world.folder)] = _Service(world)
+        return [
+            Route("/users/connect/token", service.token, methods=["POST"]),
+            Route("/api/v1/data/{product:path}/{start}/{end}", service.data),
+        ]
+
+    async def run(self, world: World) -> None:
+        """Move the market on."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = Netztransparenz()
+
+
+def _oauth_error(error: str) -> Response:
+    return JSONResponse({"error": error}, HTTPStatus.BAD_REQUEST)
+
+
+def _refusal(status: HTTPStatus) -> Response:
+    return PlainTextResponse(status_code=status)
+
+
+def _csv(body: bytes) -> Response:
+    return Response(body, media_type="text/csv")

@@ -1,0 +1,330 @@
+"""Nord Pool Intraday, simulated: access tokens, and STOMP in SockJS on the HTTP port.
+
+Speaks as the real platform does: a login with a token that ends, refreshed by a command; a
+subscription begins with a snapshot, numbered 1, and goes on with deltas numbered one by one;
+`h` when there is nothing to say. Slow readers are cut off.
+
+What the journal says, and how to compare it with a warehouse:
+
+- Trades are journalled when they are made, whether or not anyone listens, and the snapshot of the
+  ticker holds the latest revision of every trade of the last hour. So every trade must be in the
+  warehouse; a first revision that was cancelled while nobody listened may be missing.
+- Order book rows are journalled when a session is sent them, as snapshot or as delta. A delta
+  that was on its way to a collector that died is lost, as on the real market. So the warehouse
+  holds no row that the journal lacks, and for every contract in `open_contracts(now)` the orders
+  standing in the end are the same: `energy_platform.formats.nord_pool_intraday.standing_orders`
+  over the journal's rows and over the warehouse's.
+- `published_at` is when a row was first journalled; a snapshot shows it again at another time.
+
+A malformed message and a bad row are sent beside the true ones, so neither loses any.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from energy_platform.feeds.websocket.stomp_over_sockjs import (
+    FramingError,
+    StompFrame,
+    stomp_frames,
+)
+from simulator.faults import FaultKind
+from simulator.providers.nord_pool.market import (
+    ORDER_BOOK,
+    TRADE,
+    BookChange,
+    IntradayMarket,
+    book_rows,
+    trade_rows,
+)
+from simulator.providers.nord_pool.session import (
+    CutError,
+    Sent,
+    SockJsSession,
+    Subscription,
+    array,
+    topic_of,
+)
+from simulator.world import SimulatorPorts, World
+
+_TOKEN_SECONDS: Final = 3600
+_CHANGES_PER_SECOND: Final = 10.0
+_TRADES_PER_SECOND: Final = 3.0
+_TICK: Final = timedelta(milliseconds=100)
+_SHORTEST_TICK_SECONDS: Final = 0.05
+_HEARTBEAT_SECONDS: Final = 5.0
+
+
+class NordPoolExchange:
+    """The platform's state in one world: the market, and who is connected."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._key = hashlib.sha256(f"nord pool {world.seed}".encode()).digest()
+        self._market = IntradayMarket(world)
+        self._sessions: set[SockJsSession] = set()
+        self._banned_until = 0.0
+        self._recorded = {source: world.recorded(source) for source in (ORDER_BOOK, TRADE)}
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the token endpoint and the SockJS endpoint."""
+        return [
+            Route("/connect/token", self._issue_token, methods=["POST"]),
+            WebSocketRoute("/user/{server}/{session}/websocket", self._serve),
+        ]
+
+    async def move(self) -> None:
+        """Change books and make trades for ever, at the world's rate of market time."""
+        clock, rate = self._world.clock, self._world.rate
+        changes, trades, last = 0.0, 0.0, clock.now()
+        while True:
+            await clock.sleep(max(_TICK, timedelta(seconds=_SHORTEST_TICK_SECONDS) * clock.speed))
+            now = clock.now()
+            passed = (now - last).total_seconds() * rate
+            changes, trades, last = (
+                changes + passed * _CHANGES_PER_SECOND,
+                trades + passed * _TRADES_PER_SECOND,
+                now,
+            )
+            self._emit_book_changes(int(changes), now)
+            self._emit_trades(int(trades), now)
+            changes, trades = changes % 1, trades % 1
+
+    def _emit_book_changes(self, count: int, now: datetime) -> None:
+        if self._recorded[ORDER_BOOK]:
+            return
+        sent_ms, sent_at = _sent_now(now)
+        delivered = [
+            change.row
+            for change in self._market.book_changes(count, now)
+            if self._deliver_change(change, sent_ms)
+        ]
+        if delivered:
+            rows = book_rows(delivered, sent_at, is_snapshot=False)
+            self._world.journal.emit(ORDER_BOOK, now, rows)
+
+    def _deliver_change(self, change: BookChange, sent_ms: int) -> bool:
+        """Queue a change for every session; say whether any gets it."""
+        topic = f"localview/{change.area}"
+        delivered = [
+            session.deliver(ORDER_BOOK, topic, [change.row], sent_ms) for session in self._sessions
+        ]
+        return any(delivered)
+
+    def _emit_trades(self, count: int, now: datetime) -> None:
+        made = self._market.trades(count, now)
+        if not made or self._recorded[TRADE]:
+            return
+        sent_ms, sent_at = _sent_now(now)
+        self._world.journal.emit(TRADE, now, trade_rows(made, sent_at))
+        for session in self._sessions:
+            session.deliver(TRADE, "ticker", made, sent_ms)
+
+    def _snapshot(self, destination: str) -> list[str] | None:
+        """Return the bodies that a subscription begins with, the first its snapshot."""
+        topic = topic_of(destination)
+        name, _, area = topic.partition("/")
+        now = self._world.clock.now()
+        _, sent_at = _sent_now(now)
+        source = {"localview": ORDER_BOOK, "ticker": TRADE}.get(name)
+        if source is None or (source == ORDER_BOOK and not area.isdigit()):
+            return None
+        if recorded := self._recorded[source]:
+            return [file.read_text() for file in recorded]
+        if source == TRADE:
+            return [json.dumps(self._market.trade_snapshot(now))]
+        rows = self._market.book_snapshot(int(area), now)
+        self._world.journal.emit(ORDER_BOOK, now, book_rows(rows, sent_at, is_snapshot=True))
+        return [json.dumps(rows)]
+
+    async def _issue_token(self, request: Request) -> Response:
+        fault = self._world.faults.take(ORDER_BOOK, FaultKind.TOO_MANY_REQUESTS)
+        fault = fault or self._world.faults.take(TRADE, FaultKind.TOO_MANY_REQUESTS)
+        if fault is not None:
+            self._banned_until = time.monotonic() + fault.seconds
+        if (left := self._banned_until - time.monotonic()) > 0:
+            seconds = str(int(left) + 1)
+            return Response(
+                status_code=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": seconds}
+            )
+        form = dict(parse_qsl((await request.body()).decode()))
+        if not request.headers.get("Authorization", "").startswith("Basic "):
+            return JSONResponse({"error": "invalid_client"}, status_code=HTTPStatus.BAD_REQUEST)
+        if form.get("grant_type") != "password" or not {"username", "password"} <= form.keys():
+            return JSONResponse({"error": "invalid_grant"}, status_code=HTTPStatus.BAD_REQUEST)
+        return JSONResponse(
+            {
+                "access_token": self._token(form["username"]),
+                "expires_in": _TOKEN_SECONDS,
+                "token_type": "Bearer",
+            }
+        )
+
+    def _token(self, user: str) -> str:
+        claims = {"sub": user, "iat": time.time(), "exp": int(time.time()) + _TOKEN_SECONDS}
+        signed = f"{_base64({'alg': 'HS256', 'typ': 'JWT'})}.{_base64(claims)}"
+        return f"{signed}.{self._signature(signed)}"
+
+    def _signature(self, signed: str) -> str:
+        digest = hmac.digest(self._key, signed.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def _claims(self, token: str) -> Mapping[str, Any] | None:
+        """Return the claims of a token of ours that has not ended."""
+        signed, _, signature = token.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._signature(signed).encode()):
+            return None
+        payload = signed.partition(".")[2]
+        claims: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        return claims if claims["exp"] > time.time() else None
+
+    async def _serve(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        session = SockJsSession(self._world)
+        await websocket.send_text("o")
+        sending = asyncio.create_task(self._send(websocket, session))
+        hearing = asyncio.create_task(self._hear(websocket, session))
+        try:
+            await asyncio.wait((sending, hearing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._sessions.discard(session)
+            sending.cancel()
+            hearing.cancel()
+            await asyncio.gather(sending, hearing, return_exceptions=True)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client went first
+                await websocket.close(code=1011)
+
+    async def _send(self, websocket: WebSocket, session: SockJsSession) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    taken = await session.take()
+            except TimeoutError:
+                session.release()
+                taken = [Sent("h")]
+            for sent in taken:
+                await asyncio.sleep(sent.pause_seconds)
+                if sent.text:
+                    await websocket.send_text(sent.text)
+                if sent.cut:
+                    raise CutError
+            if session.token_ends and session.token_ends < time.time():
+                await websocket.send_text(array(_error("the token has ended")))
+                raise CutError
+
+    async def _hear(self, websocket: WebSocket, session: SockJsSession) -> None:
+        while True:
+            try:
+                texts = json.loads(await websocket.receive_text())
+                frames = [frame for text in texts for frame in stomp_frames(text)]
+            except WebSocketDisconnect:
+                return
+            except (FramingError, TypeError, ValueError):
+                session.send(Sent('c[1002,"bad frame"]', cut=True))
+                await asyncio.sleep(_HEARTBEAT_SECONDS)
+                return
+            for frame in frames:
+                self._answer(session, frame)
+
+    def _answer(self, session: SockJsSession, frame: StompFrame) -> None:
+        match frame.command:
+            case "CONNECT":
+                self._log_in(session, frame.headers.get("X-AUTH-TOKEN", ""))
+            case "SUBSCRIBE" if session.user:
+                self._subscribe(session, frame.headers["id"], frame.headers["destination"])
+            case "UNSUBSCRIBE":
+                session.subscriptions.pop(frame.headers["id"], None)
+            case "SEND" if frame.headers["destination"].endswith("/command"):
+                self._obey(session, json.loads(frame.body))
+            case _:
+                session.send(Sent(array(_error(f"{frame.command} is not expected")), cut=True))
+
+    def _log_in(self, session: SockJsSession, token: str) -> None:
+        claims = self._claims(token)
+        if claims is None:
+            session.send(Sent(array(_error("the token is not valid")), cut=True))
+            return
+        session.user, session.token_ends = claims["sub"], claims["exp"]
+        self._sessions.add(session)
+        connected = StompFrame(command="CONNECTED", headers={"version": "1.2", "heart-beat": "0,0"})
+        session.send(Sent(array(connected)))
+
+    def _subscribe(self, session: SockJsSession, identity: str, destination: str) -> None:
+        own = destination.startswith(f"/user/{session.user}/")
+        bodies = self._snapshot(destination) if own else None
+        if bodies is None:
+            session.send(Sent(array(_error(f"no topic {topic_of(destination)}")), cut=True))
+            return
+        subscription = session.subscriptions[identity] = Subscription(identity, destination)
+        sent_ms, _ = _sent_now(self._world.clock.now())
+        for number, body in enumerate(bodies):
+            text = session.message(subscription, body, sent_ms, is_snapshot=number == 0)
+            session.send(Sent(text))
+
+    def _obey(self, session: SockJsSession, command: Mapping[str, str]) -> None:
+        if command["type"] == "LOGOUT":
+            session.send(Sent('c[1000,"Normal closure"]', cut=True))
+            return
+        claims = self._claims(command.get("newToken", ""))
+        if command["type"] != "TOKEN_REFRESH" or claims is None:
+            session.send(Sent(array(_error("the command is refused")), cut=True))
+            return
+        session.token_ends = claims["exp"]
+
+
+@dataclass(slots=True)
+class NordPool:
+    """The provider; one exchange for each world's folder."""
+
+    name: str = "nord_pool"
+    _exchanges: dict[Path, NordPoolExchange] = field(default_factory=dict)
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Map the token service and the market data service to the HTTP port."""
+        host = f"127.0.0.1:{ports.http}/{self.name}"
+        return {
+            "https://sso.nordpoolgroup.com": f"http://{host}",
+            "wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com": f"ws://{host}",
+        }
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Open the exchange anew, as after a restart, and return its routes."""
+        exchange = self._exchanges[world.folder] = NordPoolExchange(world)
+        return exchange.routes()
+
+    async def run(self, world: World) -> None:
+        """Move the market until cancelled."""
+        await self._exchanges[world.folder].move()
+
+
+PROVIDER: Final = NordPool()
+
+
+def _sent_now(now: datetime) -> tuple[int, datetime]:
+    """Return the stamp of a message, in milliseconds and as an instant."""
+    sent_ms = int(now.timestamp() * 1000)
+    return sent_ms, datetime.fromtimestamp(sent_ms / 1000, UTC)
+
+
+def _error(message: str) -> StompFrame:
+    return StompFrame(command="ERROR", headers={"message": message})
+
+
+def _base64(claims: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")

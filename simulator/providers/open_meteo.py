@@ -1,0 +1,379 @@
+"""Open-Meteo as it is met on the wire: hourly forecasts of any places, by REST.
+
+A model runs every three hours and rewrites the future; a reply shows the newest run of each hour
+and names none. What is shown is a function of time alone, so any past can be asked for. The
+world's data rate has no hold here: there is one model.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from energy_platform.formats.open_meteo import VARIABLES
+from energy_platform.formats.open_meteo_sites import SITES
+from energy_platform.market.rows import INSTANT
+from simulator.board import beats
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.recordings import Recordings
+from simulator.signal import Signal, at_each
+from simulator.world import SimulatorPorts, World
+
+_SOURCE: Final = "open_meteo_forecast"
+_RUN_EVERY: Final = timedelta(hours=3)
+_OUT_AFTER: Final = timedelta(hours=1, minutes=50)
+_HORIZON_DAYS: Final = 3
+"""A run ends with the third day after its own; later hours are null."""
+_FIRST_WINDOW: Final = timedelta(hours=6)
+"""How far back the feed asks at its very first poll."""
+_PAST_DAYS: Final = 92
+_FUTURE_DAYS: Final = 16
+_BEAT: Final = timedelta(seconds=10)
+_HOUR: Final = 3600
+_MOST_LEADS: Final = (_HORIZON_DAYS + 1) * 24
+_BAD_TEMPERATURE: Final = 999.9
+_KILOMETRES_PER_HOUR: Final = 3.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    """How a variable behaves.
+
+    Attributes:
+        mean: Its level.
+        daily: Half the height of its day shape.
+        noise: Half the height of its irregular part.
+        spread: How far apart two runs are, a day ahead.
+        lowest: What it never falls below.
+        highest: What it never rises above.
+        unit: As the reply calls it.
+        decimals: As many as the reply gives.
+    """
+
+    mean: float
+    daily: float = 0.0
+    noise: float = 1.0
+    spread: float = 1.0
+    lowest: float = 0.0
+    highest: float = np.inf
+    unit: str
+    decimals: int = 1
+
+
+_SHAPES: Final = {
+    "temperature_2m": _Shape(mean=11, daily=4, noise=9, spread=0.8, lowest=-60, unit="°C"),
+    "relative_humidity_2m": _Shape(
+        mean=72, daily=-12, noise=25, spread=4, lowest=5, highest=100, unit="%", decimals=0
+    ),
+    "cloud_cover": _Shape(mean=55, noise=80, spread=12, highest=100, unit="%", decimals=0),
+    "precipitation": _Shape(mean=-0.6, noise=2.4, spread=0.3, unit="mm", decimals=2),
+    "wind_speed_10m": _Shape(mean=4.5, noise=5, spread=0.6, unit="m/s", decimals=2),
+    "wind_speed_80m": _Shape(mean=7.5, noise=7, spread=0.8, unit="m/s", decimals=2),
+    "wind_speed_120m": _Shape(mean=8.5, noise=8, spread=0.9, unit="m/s", decimals=2),
+    "wind_gusts_10m": _Shape(mean=9, noise=9, spread=1.2, unit="m/s"),
+    "wind_direction_80m": _Shape(mean=200, noise=160, spread=15, highest=360, unit="°", decimals=0),
+    "shortwave_radiation": _Shape(mean=130, daily=320, noise=90, spread=25, unit="W/m²"),
+    "direct_radiation": _Shape(mean=60, daily=210, noise=80, spread=22, unit="W/m²"),
+    "diffuse_radiation": _Shape(mean=70, daily=110, noise=30, spread=9, unit="W/m²"),
+}
+
+
+class _Model:
+    """The weather model: runs that differ a little, more so the further they look ahead."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._signals = {
+            name: [
+                Signal(
+                    seed=world.seed,
+                    name=f"{_SOURCE} {name} {latitude} {longitude}",
+                    mean=shape.mean,
+                    daily=shape.daily,
+                    noise=shape.noise,
+                )
+                for latitude, longitude in SITES.values()
+            ]
+            for name, shape in _SHAPES.items()
+        }
+
+    def newest_run(self, now: datetime) -> int:
+        """Return the newest run that is out, as seconds since 1970."""
+        every = _RUN_EVERY // timedelta(seconds=1)
+        return int((now - _OUT_AFTER).timestamp()) // every * every
+
+    def shown(self, hours: NDArray[np.int64], run: int) -> dict[str, NDArray[np.float64]]:
+        """Return each variable at every site (rows) and hour (columns) once `run` is out.
+
+        An hour before the run shows the last one that was before it; one that the run does not
+        reach is NaN.
+        """
+        every = _RUN_EVERY // timedelta(seconds=1)
+        runs = np.minimum(hours // every * every, run)
+        sites = len(SITES)
+        numbers = np.repeat(np.arange(sites), hours.size)
+        seconds = np.tile(hours.astype(float), sites)
+        chances = np.empty((len(_SHAPES), sites, hours.size))
+        for each in np.unique(runs):
+            of_run = runs == each
+            leads = np.minimum((hours[of_run] - each) // _HOUR, _MOST_LEADS - 1)
+            chances[:, :, of_run] = self._chances(int(each))[:, :, leads]
+        ahead = np.sqrt((hours - runs) / 86_400 + 0.05)
+        found = {}
+        for number, (name, shape) in enumerate(_SHAPES.items()):
+            values = at_each(self._signals[name], numbers, seconds).reshape(sites, hours.size)
+            moved = np.clip(
+                values + shape.spread * ahead * chances[number], shape.lowest, shape.highest
+            )
+            rounded = np.round(moved, shape.decimals) + 0.0  # no -0.0
+            rounded[:, hours >= _end(run)] = np.nan
+            found[name] = rounded
+        return found
+
+    def rows(self, hours: NDArray[np.int64], run: int) -> pl.DataFrame:
+        """Return what is shown as rows of the source's table, without hours that are null."""
+        shown = self.shown(hours, run)
+        reached = ~np.isnan(shown["temperature_2m"][0])
+        valid_at = pl.from_epoch(pl.Series(hours[reached]), time_unit="s")
+        instants = valid_at.dt.replace_time_zone("UTC").cast(INSTANT)
+        count = int(reached.sum())
+        return pl.DataFrame(
+            {
+                "site": pl.Series(list(SITES)).gather(np.repeat(np.arange(len(SITES)), count)),
+                "valid_at": pl.concat([instants] * len(SITES)),
+                **{
+                    column: shown[variable][:, reached].ravel()
+                    for column, variable in VARIABLES.items()
+                },
+            }
+        )
+
+    def _chances(self, run: int) -> NDArray[np.float64]:
+        """Return how each variable of a run differs, by site and hour ahead."""
+        random = np.random.default_rng([self._world.seed, run // _HOUR])
+        return random.standard_normal((len(_SHAPES), len(SITES), _MOST_LEADS))
+
+
+class _Service:
+    """The REST interface in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._model = _Model(world)
+        self._recorded = Recordings(world, _SOURCE)
+        self._out: int | None = None
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(1.0, burst=30, speed=world.clock.speed),
+            server_error=lambda: _error(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error"),
+            malformed=lambda: HTMLResponse("<html><body>502 Bad Gateway</body></html>"),
+        )
+        self._locations = lru_cache(maxsize=4)(self._rendered)
+
+    async def run(self) -> None:
+        """Let runs come out, each journalled just before it is shown."""
+        if self._recorded:
+            return
+        last = self._world.journal.last_market_at(_SOURCE)
+        self._out = None if last is None else self._model.newest_run(last)
+        every = _BEAT * max(1.0, self._world.clock.speed)
+        async for beat in beats(self._world.clock, every, last):
+            newest = self._model.newest_run(beat)
+            if self._out is None:
+                await self._come_out(beat, _midnight_of((beat - _FIRST_WINDOW).date()), newest)
+            while self._out is not None and self._out < newest:
+                following = self._out + _RUN_EVERY // timedelta(seconds=1)
+                await self._come_out(beat, following, following)
+
+    async def _come_out(self, now: datetime, start: int, run: int) -> None:
+        """Journal the hours of a run from `start` on, aside from the event loop, and show it."""
+        hours = np.arange(start, _end(run), _HOUR)
+
+        def journal() -> None:
+            self._world.journal.emit(_SOURCE, now, self._model.rows(hours, run).to_dicts())
+
+        await asyncio.to_thread(journal)
+        self._out = run
+
+    async def forecast(self, request: Request) -> Response:
+        """Answer one question: an object for one place, an array for several."""
+        params = request.query_params
+        if self._recorded:
+            body = self._recorded.answer("", {"site": "recorded"}) or b"[]"
+            return await self._desk.answer(_SOURCE, lambda: _json(body.decode()))
+        try:
+            question = _Question.read(params, self._world.clock.now())
+        except ValueError as error:
+            refused = _error(HTTPStatus.BAD_REQUEST, str(error))
+            return await self._desk.answer(_SOURCE, lambda: refused)
+        run = self._out or self._model.newest_run(self._world.clock.now())
+        locations = await asyncio.to_thread(self._locations, question, run)
+        return await self._desk.answer(_SOURCE, lambda: self._reply(locations))
+
+    def _reply(self, locations: Sequence[tuple[str, str]]) -> Response:
+        """Return a reply; how long the service took is in it, so no two are the same."""
+        took = np.random.default_rng().uniform(0.05, 3.0, len(locations)).tolist()
+        texts = [f"{head}{ms}{tail}" for (head, tail), ms in zip(locations, took, strict=True)]
+        if self._desk.bad_row(_SOURCE):
+            texts[0] = texts[0].replace(
+                '"temperature_2m":[', f'"temperature_2m":[{_BAD_TEMPERATURE},', 1
+            )
+            head, mark, values = texts[0].partition(f"[{_BAD_TEMPERATURE},")
+            texts[0] = head + mark + values.partition(",")[2]
+        return _json(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]")
+
+    def _rendered(self, question: "_Question", run: int) -> list[tuple[str, str]]:
+        """Return each place's text before and behind the time that the service took."""
+        hours = np.arange(_midnight_of(question.first), _midnight_of(question.last) + 86_400, _HOUR)
+        shown = self._model.shown(hours, run)
+        stamps: list[int] | list[str] = hours.tolist()
+        if not question.unix_time:
+            stamps = np.datetime_as_string(hours.astype("datetime64[s]"), unit="m").tolist()
+        in_kmh = {
+            name: (values * _KILOMETRES_PER_HOUR).round(1)
+            for name, values in shown.items()
+            if _SHAPES[name].unit == "m/s" and not question.metres_per_second
+        }
+        columns = {name: (shown | in_kmh)[name] for name in question.variables}
+        units = {
+            "time": "unixtime" if question.unix_time else "iso8601",
+            **{name: "km/h" if name in in_kmh else _SHAPES[name].unit for name in columns},
+        }
+        texts = []
+        for latitude, longitude in question.places:
+            site = _nearest(latitude, longitude)
+            head = {"latitude": _cell(latitude), "longitude": _cell(longitude)}
+            tail = {
+                "utc_offset_seconds": 0,
+                "timezone": "GMT",
+                "timezone_abbreviation": "GMT",
+                "elevation": 38.0,
+                "hourly_units": units,
+                "hourly": {
+                    "time": stamps,
+                    **{name: _with_nulls(values[site]) for name, values in columns.items()},
+                },
+            }
+            texts.append((f'{_dumped(head)[:-1]},"generationtime_ms":', f",{_dumped(tail)[1:]}"))
+        return texts
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked for; may be a key."""
+
+    places: tuple[tuple[float, float], ...]
+    variables: tuple[str, ...]
+    first: date
+    last: date
+    unix_time: bool
+    metres_per_second: bool
+
+    @classmethod
+    def read(cls, params: Mapping[str, str], now: datetime) -> "_Question":
+        """Read a query.
+
+        Raises:
+            ValueError: It makes no sense; the message is what the service says.
+        """
+        latitudes, longitudes = (
+            [float(text) for text in params.get(name, "").split(",")]
+            for name in ("latitude", "longitude")
+        )
+        if len(latitudes) != len(longitudes):
+            raise ValueError(
+                "Parameter 'latitude' and 'longitude' must have the same number of elements"
+            )
+        variables = tuple(name for name in params.get("hourly", "").split(",") if name)
+        if unknown := [name for name in variables if name not in _SHAPES]:
+            raise ValueError(f"Cannot initialize VariableHourly from invalid value {unknown[0]}.")
+        if params.get("timezone", "GMT") not in ("GMT", "UTC"):
+            raise ValueError("Only GMT is simulated.")
+        first = date.fromisoformat(params.get("start_date", f"{now:%Y-%m-%d}"))
+        last = date.fromisoformat(params.get("end_date", f"{first + timedelta(days=6):%Y-%m-%d}"))
+        earliest = now.date() - timedelta(days=_PAST_DAYS)
+        latest = now.date() + timedelta(days=_FUTURE_DAYS)
+        if not earliest <= first <= last <= latest:
+            raise ValueError(
+                f"Parameter 'start_date' is out of allowed range from {earliest} to {latest}"
+            )
+        return cls(
+            tuple(zip(latitudes, longitudes, strict=True)),
+            variables,
+            first,
+            last,
+            unix_time=params.get("timeformat") == "unixtime",
+            metres_per_second=params.get("wind_speed_unit") == "ms",
+        )
+
+
+class OpenMeteo:
+    """Open-Meteo."""
+
+    name = "open_meteo"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the forecast interface."""
+        return {"https://api.open-meteo.com": f"http://127.0.0.1:{ports.http}/{self.name}"}
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return `/v1/forecast`."""
+        service = self._services[str(world.folder)] = _Service(world)
+        return [Route("/v1/forecast", service.forecast)]
+
+    async def run(self, world: World) -> None:
+        """Let the model run."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = OpenMeteo()
+
+
+def _end(run: int) -> int:
+    """Return the end of the last hour that a run reaches."""
+    return (run // 86_400 + 1 + _HORIZON_DAYS) * 86_400
+
+
+def _midnight_of(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _nearest(latitude: float, longitude: float) -> int:
+    """Return the number of the site whose weather a place has."""
+    away = [abs(north - latitude) + abs(east - longitude) for north, east in SITES.values()]
+    return int(np.argmin(away))
+
+
+def _cell(degrees: float) -> float:
+    """Return the coordinate of the model's cell that a place is in."""
+    return round(round(degrees * 16) / 16 + 0.003, 6)
+
+
+def _with_nulls(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 (NaN is not itself)
+
+
+def _dumped(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json; charset=utf-8")
+
+
+def _error(status: HTTPStatus, reason: str) -> Response:
+    return JSONResponse({"error": True, "reason": reason}, status)

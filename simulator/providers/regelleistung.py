@@ -1,0 +1,313 @@
+"""regelleistung.net as it is met on the wire: a workbook of bids per tender and day, by REST.
+
+Cells are as a spreadsheet has them: dates are real ones or Excel's numbers, prices are numbers or
+texts with a decimal comma. A workbook is written once, beside the event loop, and kept a while.
+"""
+
+import asyncio
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import xlsxwriter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from energy_platform.market.rows import INSTANT
+from simulator.board import beats
+from simulator.http_faults import RequestGate, RestDesk
+from simulator.market_days import period_starts
+from simulator.recordings import Recordings
+from simulator.world import SimulatorPorts, World
+
+_SOURCE: Final = "regelleistung_tender"
+_ZONE: Final = ZoneInfo("Europe/Berlin")
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_BEAT: Final = timedelta(seconds=10)
+_DAY: Final = timedelta(days=1)
+_QUARTER: Final = timedelta(minutes=15)
+_ASKED_BACK: Final = timedelta(days=2, hours=1)
+_EXCEL_DAY_0: Final = date(1899, 12, 30)
+_COUNTRIES: Final = ("DE", "AT", "CZ")
+_KEPT_WORKBOOKS: Final = 12
+_NAP_SECONDS: Final = 0.05
+_PRICES: Final = (
+    "capacity_price_eur_per_mw",
+    "capacity_price_eur_per_mw_per_h",
+    "energy_price_eur_per_mwh",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tender:
+    """One kind of tender.
+
+    Attributes:
+        market: `CAPACITY` or `ENERGY`.
+        reserve_type: `FCR`, `aFRR` or `mFRR`.
+        directions: What its products' names begin with.
+        bids: How many there are of each product.
+        price: Which of the table's prices is bid.
+        header: What the price's column is called.
+        days: When its bids are published, counted from the day of delivery.
+        at: The local time of that.
+    """
+
+    market: str
+    reserve_type: str
+    directions: tuple[str, ...]
+    bids: int
+    price: str
+    header: str
+    days: int
+    at: time
+
+    def published_at(self, day: date) -> datetime:
+        """Return when the bids of a delivery day appear."""
+        return datetime.combine(day + self.days * _DAY, self.at, _ZONE).astimezone(UTC)
+
+    def products(self, day: date) -> list[tuple[str, datetime, datetime]]:
+        """Return a day's products and their periods: blocks of the clock, or quarter-hours."""
+        if self.market == "ENERGY":
+            starts = enumerate(period_starts(day, _ZONE, _QUARTER), start=1)
+            periods = [(f"{number:03}", start, start + _QUARTER) for number, start in starts]
+        else:
+            periods = [
+                (f"{hour:02}_{hour + 4:02}", _on_the_clock(day, hour), _on_the_clock(day, hour + 4))
+                for hour in range(0, 24, 4)
+            ]
+        return [
+            (f"{direction}_{name}", start, end)
+            for direction in self.directions
+            for name, start, end in periods
+        ]
+
+
+_TENDERS: Final = (
+    _Tender(
+        market="CAPACITY", reserve_type="FCR", directions=("NEGPOS",), bids=298,
+        price="capacity_price_eur_per_mw", header="CAPACITY_PRICE_[EUR/MW]",
+        days=-1, at=time(8, 30),
+    ),
+    _Tender(
+        market="CAPACITY", reserve_type="aFRR", directions=("NEG", "POS"), bids=60,
+        price="capacity_price_eur_per_mw_per_h", header="CAPACITY_PRICE_[(EUR/MW)/h]",
+        days=-1, at=time(9, 30),
+    ),
+    _Tender(
+        market="CAPACITY", reserve_type="mFRR", directions=("NEG", "POS"), bids=40,
+        price="capacity_price_eur_per_mw_per_h", header="CAPACITY_PRICE_[(EUR/MW)/h]",
+        days=-1, at=time(10, 30),
+    ),
+    _Tender(
+        market="ENERGY", reserve_type="aFRR", directions=("NEG", "POS"), bids=140,
+        price="energy_price_eur_per_mwh", header="ENERGY_PRICE_[EUR/MWh]",
+        days=1, at=time(10),
+    ),
+    _Tender(
+        market="ENERGY", reserve_type="mFRR", directions=("NEG", "POS"), bids=70,
+        price="energy_price_eur_per_mwh", header="ENERGY_PRICE_[EUR/MWh]",
+        days=1, at=time(10, 5),
+    ),
+)  # fmt: skip
+
+
+def bids(seed: int, tender: _Tender, day: date) -> pl.DataFrame:
+    """Return the bids of a delivery day as rows of the source's table, by product and rank."""
+    name = f"{tender.market} {tender.reserve_type} {day}"
+    random = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    products = tender.products(day)
+    shape = (len(products), tender.bids)
+    level = random.uniform(5, 60, (len(products), 1))
+    prices = np.round(level + random.gamma(1.5, 40.0, shape), 2)
+    offered = random.integers(1, 25, shape).astype(float)
+    accepted = random.random(shape) < 0.6  # noqa: PLR2004 (so many are)
+    drawn = pl.DataFrame(
+        {
+            "number": np.repeat(np.arange(len(products)), tender.bids),
+            tender.price: prices.ravel(),
+            "offered_mw": offered.ravel(),
+            "allocated_mw": (offered * accepted).ravel(),
+            "country": random.choice(_COUNTRIES, shape).ravel(),
+        }
+    )
+    periods = pl.DataFrame(
+        products, schema={"product": pl.String, "delivery_start": INSTANT, "delivery_end": INSTANT},
+        orient="row",
+    ).with_row_index("number")  # fmt: skip
+    missing = [price for price in _PRICES if price != tender.price]
+    pays = "GRID_TO_PROVIDER" if tender.market == "ENERGY" else None
+    return (
+        drawn.join(periods.cast({"number": pl.Int64}), on="number", maintain_order="left")
+        .sort("number", tender.price, "offered_mw", "allocated_mw", "country")
+        .with_columns(
+            *(pl.lit(None, pl.Float64).alias(price) for price in missing),
+            market=pl.lit(tender.market),
+            reserve_type=pl.lit(tender.reserve_type),
+            payment_direction=pl.lit(pays, pl.String),
+            note=pl.lit(None, pl.String),
+            bid_rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("number"),
+        )
+        .drop("number")
+    )
+
+
+def workbook(tender: _Tender, day: date, rows: pl.DataFrame, *, spoiled: bool = False) -> bytes:
+    """Return bids as the provider's spreadsheet."""
+    prices: list[float | str] = rows[tender.price].to_list()
+    dates: dict[str, list[object]]
+    if tender.market == "ENERGY":
+        prices = [f"{price:.2f}".replace(".", ",") for price in prices]
+        dates = {"DELIVERY_DATE": [(day - _EXCEL_DAY_0).days] * rows.height}
+        pays = {"ENERGY_PRICE_PAYMENT_DIRECTION": rows["payment_direction"].to_list()}
+    else:
+        midnight = datetime.combine(day, time())
+        dates = {name: [midnight] * rows.height for name in ("DATE_FROM", "DATE_TO")}
+        pays = {}
+    if spoiled:
+        prices[-1] = "n/a"
+    columns: dict[str, Sequence[object]] = {
+        **dates,
+        "TYPE_OF_RESERVES": rows["reserve_type"].to_list(),
+        "PRODUCT": rows["product"].to_list(),
+        tender.header: prices,
+        **pays,
+        "OFFERED_CAPACITY_[MW]": rows["offered_mw"].to_list(),
+        "ALLOCATED_CAPACITY_[MW]": rows["allocated_mw"].to_list(),
+        "COUNTRY": rows["country"].to_list(),
+        "NOTE": [""] * rows.height,
+    }
+    if tender.reserve_type == "FCR":
+        del columns["TYPE_OF_RESERVES"]
+        columns["PRODUCTNAME"] = columns.pop("PRODUCT")
+    return _xlsx(columns, day)
+
+
+def _xlsx(columns: Mapping[str, Sequence[object]], day: date) -> bytes:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"default_date_format": "dd.mm.yyyy"}) as book:
+        # Without this the bytes would differ each time, and a client take them for news.
+        book.set_properties({"created": datetime.combine(day, time())})
+        sheet = book.add_worksheet("001")
+        for number, (header, cells) in enumerate(columns.items()):
+            sheet.write(0, number, header)
+            sheet.write_column(1, number, cells)
+    return file.getvalue()
+
+
+class _Service:
+    """The download service in one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._reached = world.journal.last_market_at(_SOURCE)
+        self._recorded = Recordings(world, _SOURCE)
+        self._workbook = lru_cache(_KEPT_WORKBOOKS)(self._written)
+        self._desk = RestDesk(
+            faults=world.faults,
+            gate=RequestGate(2.0, burst=40, speed=world.clock.speed),
+            server_error=partial(
+                PlainTextResponse, "Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR
+            ),
+            malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
+        )
+
+    async def run(self) -> None:
+        """Journal each day's bids just before they appear, those of a break included."""
+        if self._recorded:
+            return
+        clock = self._world.clock
+        async for beat in beats(clock, _BEAT * max(1.0, clock.speed), self._reached):
+            for tender in _TENDERS:
+                for day in self._published(tender, beat):
+                    rows = await asyncio.to_thread(bids, self._world.seed, tender, day)
+                    self._world.journal.emit(_SOURCE, beat, rows.to_dicts())
+            self._reached = beat
+
+    def _published(self, tender: _Tender, beat: datetime) -> list[date]:
+        """Return the days whose bids have appeared since the last beat; at first, all asked for."""
+        first = (beat - _ASKED_BACK).astimezone(_ZONE).date()
+        days = [first + number * _DAY for number in range(5)]
+        since = self._reached or datetime.min.replace(tzinfo=UTC)
+        return [day for day in days if since < tender.published_at(day) <= beat]
+
+    async def results(self, request: Request) -> Response:
+        """Answer `/download/tenders/anonymousresults`."""
+        params = request.query_params
+        recorded = self._recorded.answer(params.get("productTypes", ""), dict(params))
+        if recorded is not None:
+            return await self._desk.answer(_SOURCE, partial(_sheet, recorded))
+        try:
+            day = date.fromisoformat(params["date"])
+            tender = _tender(params["market"], params["productTypes"])
+        except (KeyError, ValueError):
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        if tender.published_at(day) > await self._last_beat():
+            return await self._desk.answer(_SOURCE, partial(PlainTextResponse, status_code=404))
+        body = await asyncio.to_thread(self._workbook, tender, day)
+        if tender.market == "CAPACITY" and self._desk.bad_row(_SOURCE):
+            body = workbook(tender, day, bids(self._world.seed, tender, day), spoiled=True)
+        return await self._desk.answer(_SOURCE, partial(_sheet, body))
+
+    async def _last_beat(self) -> datetime:
+        """Return the last beat, or the first one when it has come.
+
+        Before it, nothing is there; a client that is told so of a day long published believes it.
+        """
+        while self._reached is None:
+            await asyncio.sleep(_NAP_SECONDS)
+        return self._reached
+
+    def _written(self, tender: _Tender, day: date) -> bytes:
+        return workbook(tender, day, bids(self._world.seed, tender, day))
+
+
+class Regelleistung:
+    """The tendering platform of Germany's transmission system operators."""
+
+    name = "regelleistung"
+
+    def __init__(self) -> None:
+        self._services: dict[str, _Service] = {}
+
+    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+        """Stand in for the datacentre's downloads."""
+        return {"https://www.regelleistung.net": f"http://127.0.0.1:{ports.http}/{self.name}"}
+
+    def routes(self, world: World) -> Sequence[BaseRoute]:
+        """Return the lists of bids."""
+        service = self._services[str(world.folder)] = _Service(world)
+        path = "/apps/cpp-publisher/api/v1/download/tenders/anonymousresults"
+        return [Route(path, service.results)]
+
+    async def run(self, world: World) -> None:
+        """Move the market on."""
+        await self._services[str(world.folder)].run()
+
+
+PROVIDER = Regelleistung()
+
+
+def _tender(market: str, reserve_type: str) -> _Tender:
+    for tender in _TENDERS:
+        if (tender.market, tender.reserve_type) == (market, reserve_type):
+            return tender
+    raise ValueError(f"there is no tender for {market} of {reserve_type}")
+
+
+def _sheet(body: bytes) -> Response:
+    return Response(body, media_type=_XLSX)
+
+
+def _on_the_clock(day: date, hour: int) -> datetime:
+    """Return an hour of a local day; the 24th is the next day's first."""
+    return datetime.combine(day + hour // 24 * _DAY, time(hour % 24), _ZONE).astimezone(UTC)

@@ -1,0 +1,111 @@
+"""Runs a simulated world: every provider on its sockets, and a way to ask for faults.
+
+What a provider says on the wire is in its own module. The control routes under `/control` are the
+simulator's own and stand for no market.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from simulator.faults import Fault, FaultKind
+from simulator.world import CLOCK_NAME, SimulatedProvider, World, providers
+
+HOST = "127.0.0.1"
+_THREADS = 32
+_SWITCH_SECONDS = 0.0005
+"""How long a thread of the FTP or AWS servers may keep the loop waiting, each time that it comes
+back from a socket; by default ten times as long.
+"""
+
+
+def control_routes(world: World) -> list[Route]:
+    """Return the routes by which a test, or a person, moves the world."""
+
+    async def ask_fault(request: Request) -> Response:
+        asked = await request.json()
+        try:
+            fault = Fault(
+                kind=FaultKind(asked["kind"]),
+                count=int(asked.get("count", 1)),
+                seconds=float(asked.get("seconds", 5.0)),
+            )
+            world.faults.ask(asked["source"], fault)
+        except (KeyError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({"pending": world.faults.pending(asked["source"])})
+
+    async def freeze(_request: Request) -> Response:
+        world.clock.freeze()
+        # Feeds go by the same clock: they stop asking for windows that will never come.
+        world.clock.save(world.folder / CLOCK_NAME)
+        return JSONResponse({"market_time": world.clock.now().isoformat()})
+
+    async def state(_request: Request) -> Response:
+        return JSONResponse({"market_time": world.clock.now().isoformat()})
+
+    return [
+        Route("/faults", ask_fault, methods=["POST"]),
+        Route("/freeze", freeze, methods=["POST"]),
+        Route("/state", state),
+    ]
+
+
+def application(world: World, served: list[SimulatedProvider]) -> Starlette:
+    """Return the ASGI application that speaks for every provider reached by HTTP."""
+    mounts = [Mount(f"/{provider.name}", routes=provider.routes(world)) for provider in served]
+    return Starlette(routes=[*mounts, Mount("/control", routes=control_routes(world))])
+
+
+@contextlib.asynccontextmanager
+async def running(
+    world: World, served: list[SimulatedProvider] | None = None
+) -> AsyncIterator[asyncio.TaskGroup]:
+    """Run a world (all its providers unless some are named) for as long as the context lasts."""
+    served = list(providers()) if served is None else served
+    # Each server that is no coroutine keeps a thread for as long as it serves.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(world, served),
+            host=HOST,
+            port=world.ports.http,
+            log_level="warning",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=60,  # as providers do; a client that pauses is not cut off
+        )
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running_tasks = [tasks.create_task(provider.run(world)) for provider in served]
+        serving = tasks.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield tasks
+        finally:
+            for task in running_tasks:
+                task.cancel()
+            server.should_exit = True
+            await serving
+
+
+async def serve(world: World) -> None:
+    """Run a world until SIGINT or SIGTERM."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with running(world):
+        # After uvicorn has set its own handlers, so that these count.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        await stopped.wait()

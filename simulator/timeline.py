@@ -1,0 +1,318 @@
+"""A market whose statements are a pure function of time: any window, as of any instant.
+
+A timeline knows the series of one market source, when each of their values is stated and how it
+is corrected later. Nothing is remembered, so any past can be asked for, and a restarted provider
+says what it said before. How a statement looks on the wire is the business of its provider.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import cached_property, reduce
+from operator import or_
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from energy_platform.market.rows import INSTANT
+from simulator.board import beats
+from simulator.journal import Row
+from simulator.signal import Signal, at_each
+from simulator.world import World
+
+Column = str | int | float
+"""What tells one series from another, in one column."""
+
+Schedule = Callable[[pl.Expr], pl.Expr]
+"""From the starts of slots to a list of the instants at which each slot's value is stated."""
+
+_BEAT: Final = timedelta(seconds=10)
+_HASH_RANGE: Final = 2.0**64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """How one value column behaves in one series.
+
+    Attributes:
+        mean: Its level.
+        daily: Half the height of its day shape.
+        noise: Half the height of its irregular part.
+        lowest: What it never falls below, e.g. 0 for a load.
+        decimals: As many as the provider gives.
+    """
+
+    mean: float
+    daily: float = 0.0
+    noise: float = 0.0
+    lowest: float | None = None
+    decimals: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corrections:
+    """Which share of values is stated once more, differently, and how long after the last time."""
+
+    share: float = 0.02
+    after: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """The statements of one market source.
+
+    Attributes:
+        world: Where it is.
+        source: The market source's name.
+        series: The columns that tell each series from the others; all with the same names.
+        values: The value columns of a series, given its columns.
+        resolution: The length of a slot; slots start at its multiples (UTC).
+        schedule: When a slot's value is stated, and stated anew.
+        reach: A slot's statements lie within so long of its start, before or after.
+        corrections: What is corrected beside the schedule.
+        first_slot: The earliest slot that the journal tells of, given when the world began: the
+            earliest that the source's feed then asks for. Without it `history` and `reach` say it.
+        history: How far back there are statements in the journal when a world begins; as far as
+            the source's feed asks at its start.
+        rows: From statements to rows of the source's table, for the journal; see `stated`.
+    """
+
+    world: World
+    source: str
+    series: Sequence[Mapping[str, Column]]
+    values: Callable[[Mapping[str, Column]], Mapping[str, Values]]
+    resolution: timedelta
+    schedule: Schedule
+    reach: timedelta
+    history: timedelta
+    rows: Callable[[pl.DataFrame], pl.DataFrame]
+    corrections: Corrections | None = None
+    first_slot: Callable[[datetime], datetime] | None = None
+
+    async def run(self) -> None:
+        """Journal every statement just before it becomes visible, those of a break included."""
+        await run_together([self])
+
+    @property
+    def reached(self) -> datetime:
+        """The instant up to which a client sees statements: that of the last one journalled."""
+        return self._reached.last or self.world.clock.now()
+
+    def visible(
+        self, start: datetime, end: datetime, *, now: datetime | None = None, **wanted: Column
+    ) -> pl.DataFrame:
+        """Return what a client sees of the slots that start in [start, end): one row per series.
+
+        Args:
+            start: From this slot on.
+            end: Before this slot.
+            now: As of this instant; unless given, of the last one that is in the journal.
+            wanted: Only the series with these columns.
+
+        The columns are as in `stated`; of each slot only the latest statement.
+        """
+        instant = now or self.reached
+        seen = self._statements(start, end, wanted).filter(pl.col("stated_at") <= instant)
+        return last_statements(self._with_values(seen))
+
+    def stated(self, start: datetime, end: datetime, **wanted: Column) -> pl.DataFrame:
+        """Return every statement ever made of the slots that start in [start, end).
+
+        Columns: `slot` (start, UTC), `stated_at` (when it became visible), `revision` (from 0),
+        `series` (its number) and its columns, and the value columns. In order of series, slot and
+        revision. A correction that would change nothing is none.
+        """
+        return self._with_values(self._statements(start, end, wanted))
+
+    def _statements(
+        self, start: datetime, end: datetime, wanted: Mapping[str, Column]
+    ) -> pl.DataFrame:
+        """Return all statements without their values."""
+        numbers = [
+            number
+            for number, columns in enumerate(self.series)
+            if all(columns[name] == value for name, value in wanted.items())
+        ]
+        scheduled = self._slots(start, end).join(
+            pl.DataFrame({"series": numbers}, schema={"series": pl.Int64}), how="cross"
+        )
+        return self._corrected(scheduled).sort("series", "slot", "revision")
+
+    def _with_values(self, statements: pl.DataFrame) -> pl.DataFrame:
+        """Add the series' columns and the values, and leave out what repeats the one before."""
+        values = self._values(statements)
+        before = self._values(statements.with_columns(revision=pl.col("revision") - 1))
+        differs = [values[name] != before[name] for name in values.columns]
+        says_more = reduce(or_, differs) | (statements["revision"] == 0)
+        return (
+            pl.concat([statements, values], how="horizontal")
+            .filter(says_more)
+            .join(self._keys, on="series", how="left", maintain_order="left")
+        )
+
+    def _slots(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return `slot`, `revision` and `stated_at` as the schedule has them."""
+        seconds = self.resolution.total_seconds()
+        first, last = (int(-(-at.timestamp() // seconds)) for at in (start, end))
+        micros = int(seconds * 1_000_000)
+        slots = pl.DataFrame({"slot": pl.int_range(first, last, eager=True) * micros})
+        slots = slots.select(pl.col("slot").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        return (
+            slots.with_columns(stated_at=self.schedule(pl.col("slot")))
+            .explode("stated_at")
+            .drop_nulls("stated_at")
+            .with_columns(pl.col("stated_at").cast(INSTANT))
+            .sort("slot", "stated_at")
+            .with_columns(revision=pl.int_range(pl.len()).over("slot"))
+        )
+
+    def _corrected(self, statements: pl.DataFrame) -> pl.DataFrame:
+        """Add one more statement to the share of slots that are corrected."""
+        if self.corrections is None:
+            return statements
+        last = last_statements(statements)
+        corrected = last.filter(
+            self._chance("series", "slot", of="correction") < self.corrections.share
+        ).with_columns(
+            revision=pl.col("revision") + 1, stated_at=pl.col("stated_at") + self.corrections.after
+        )
+        return pl.concat([statements, corrected])
+
+    def _values(self, statements: pl.DataFrame) -> pl.DataFrame:
+        """Return the value columns: each series' signals, moved a little by each revision."""
+        seconds = statements["slot"].dt.epoch("s").to_numpy().astype(float)
+        numbers = statements["series"].to_numpy()
+        return pl.DataFrame(
+            {name: self._moved(name, numbers, seconds, statements) for name in self._shapes[0]}
+        )
+
+    def _moved(
+        self,
+        name: str,
+        numbers: NDArray[np.int64],
+        seconds: NDArray[np.float64],
+        statements: pl.DataFrame,
+    ) -> NDArray[np.float64]:
+        shapes = [columns[name] for columns in self._shapes]
+        spread = np.array([0.02 * (abs(s.mean) + s.daily + s.noise) for s in shapes])[numbers]
+        lowest = np.array([-np.inf if s.lowest is None else s.lowest for s in shapes])[numbers]
+        chance = statements.select(self._chance("series", "slot", "revision", of=name)).to_series()
+        values = at_each(self._signals[name], numbers, seconds)
+        moved = np.maximum(values + spread * (chance.to_numpy() - 0.5), lowest)
+        rounded: NDArray[np.float64] = np.round(moved, shapes[0].decimals) + 0.0  # no -0.0
+        return rounded
+
+    def _chance(self, *columns: str, of: str) -> pl.Expr:
+        """Return a number in [0, 1) that is the same for the same columns in the same world."""
+        salt = Signal(seed=self.world.seed, name=f"{self.source} {of}", mean=0.0).salt
+        return pl.struct(*columns).hash(seed=salt) / _HASH_RANGE
+
+    @cached_property
+    def _keys(self) -> pl.DataFrame:
+        return pl.DataFrame(list(self.series)).with_row_index("series").cast({"series": pl.Int64})
+
+    @cached_property
+    def _reached(self) -> "_Reached":
+        began, last = self.world.journal.market_times(self.source) or (None, None)
+        return _Reached(began, last)
+
+    @cached_property
+    def _shapes(self) -> list[Mapping[str, Values]]:
+        return [self.values(columns) for columns in self.series]
+
+    @cached_property
+    def _signals(self) -> dict[str, list[Signal]]:
+        return {
+            name: [
+                self.world.signal(
+                    f"{self.source} {name} {'/'.join(map(str, columns.values()))}",
+                    mean=shapes[name].mean,
+                    daily=shapes[name].daily,
+                    noise=shapes[name].noise,
+                )
+                for columns, shapes in zip(self.series, self._shapes, strict=True)
+            ]
+            for name in self._shapes[0]
+        }
+
+    def news(self, until: datetime) -> Sequence[Row]:
+        """Return the journal's rows for what became visible since it was written last."""
+        reached = self._reached
+        if reached.last is None:
+            # All that was ever said of the slots that a feed may ask for: a correction that changes
+            # nothing is none, so of such a slot only the first statement is seen.
+            first, is_news = until - self.history - 2 * self.reach, pl.col("stated_at") <= until
+        else:
+            first = reached.last - self.reach
+            is_news = pl.col("stated_at").is_between(reached.last, until, closed="right")
+        if self.first_slot is not None:
+            first = max(first, self.first_slot(reached.began or until))
+        fresh = self._statements(first, until + self.reach, {}).filter(is_news)
+        statements = self._with_values(fresh)
+        if statements.is_empty():
+            return []
+        return self.rows(statements.sort("stated_at", maintain_order=True)).to_dicts()
+
+    def journalled(self, until: datetime) -> None:
+        """Let clients see what was stated by an instant: it is in the journal."""
+        self._reached.began = self._reached.began or until
+        self._reached.last = until
+
+
+async def run_together(timelines: Sequence[Timeline]) -> None:
+    """Journal the statements of a source that has several timelines, all of a beat as one.
+
+    Where one source's series differ in resolution or schedule, each kind is a timeline; an entry
+    of the journal holds all of a beat or nothing, so that a restart leaves none behind. Of overdue
+    beats only the last is kept.
+    """
+    world, source = timelines[0].world, timelines[0].source
+    every = _BEAT * max(1.0, world.clock.speed)
+    async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
+        if beat + every <= world.clock.now():
+            continue  # the next one is due as well, and brings this one's news
+        news = [row for timeline in timelines for row in timeline.news(beat)]
+        if news:
+            world.journal.emit(source, beat, news)
+        for timeline in timelines:
+            timeline.journalled(beat)
+
+
+@dataclass(slots=True)
+class _Reached:
+    """From when to when the world's statements are in the journal; None before there are any."""
+
+    began: datetime | None
+    last: datetime | None
+
+
+def last_statements(statements: pl.DataFrame) -> pl.DataFrame:
+    """Return of each slot of each series the last statement that is there."""
+    last = pl.col("revision").max().over("series", "slot")
+    return statements.filter(pl.col("revision") == last)
+
+
+def after_each(*delays: timedelta) -> Schedule:
+    """State a value so long after its slot's start, and anew after each further delay."""
+    return lambda slot: pl.concat_list(slot + delay for delay in delays)
+
+
+def day_before(at: time, zone: str) -> Schedule:
+    """State all of a local day's values at a local time of the day before."""
+    return lambda slot: pl.concat_list(_local_moment(slot, at, zone, days=-1))
+
+
+def day_after(at: time, zone: str, *, days: int = 1) -> Schedule:
+    """State all of a local day's values at a local time so many days later."""
+    return lambda slot: pl.concat_list(_local_moment(slot, at, zone, days=days))
+
+
+def _local_moment(slot: pl.Expr, at: time, zone: str, *, days: int) -> pl.Expr:
+    """Return the instant of a local time, some days from the local day that a slot is in."""
+    day = slot.dt.convert_time_zone(zone).dt.date().dt.offset_by(f"{days}d")
+    moment = day.cast(pl.Datetime("us")) + timedelta(hours=at.hour, minutes=at.minute)
+    return moment.dt.replace_time_zone(
+        zone, ambiguous="earliest", non_existent="null"
+    ).dt.convert_time_zone("UTC")
