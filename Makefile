@@ -35,15 +35,17 @@ nightly: $(READY) $(EMULATOR) ## A backfill beside a collector, and ten thousand
 	$(BIN)/pytest -m nightly
 	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
 
-check: $(READY) ## Format, lint, types, and which way imports point
+check: $(READY) ## Format, lint, types, which way imports point, and whether generated files are up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/energy-platform generate --check
 
-format: $(READY)
+format: $(READY) ## Format, mend what the linter can, and write what follows from the catalogue
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/energy-platform generate
 
 bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launcher
 	PYTHONPATH=. $(BIN)/python benchmarks/latency.py

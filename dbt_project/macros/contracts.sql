@@ -1,4 +1,4 @@
-{# What tells rows of each source apart and orders them. Written by `energy-platform dbt-sources`; not to be edited. #}
+{# What tells rows of each source apart and orders them. Written by `energy-platform generate`; not to be edited. #}
 {% macro contract(source_name) %}
     {%- set contracts = {
         'agsi_storage': {'key': ['code', 'url', 'delivery_start'], 'event_time': 'delivery_start', 'revision': '', 'floats': []},

@@ -1,4 +1,4 @@
-"""Commands that make the marts, and the part of the dbt project that follows from the sources."""
+"""The command that makes the marts."""
 
 from typing import Annotated
 
@@ -11,7 +11,6 @@ from energy_platform.cli.platform import Json
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command()(marts)
-    app.command("dbt-sources")(dbt_sources)
 
 
 def marts(
@@ -49,23 +48,4 @@ def marts(
     for one in failed:
         complain(f"{one.name}: {one.error}")
     if failed:
-        raise typer.Exit(1)
-
-
-def dbt_sources(
-    *,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 where something differs.")
-    ] = False,
-) -> None:
-    """Write the part of the dbt project that follows from the market sources."""
-    from energy_platform.market.registry import market_sources
-    from energy_platform.marts.catalogue import project_folder
-    from energy_platform.marts.dbt_sources import differing_files, write_files
-
-    act = differing_files if check else write_files
-    differing = act(project_folder(), market_sources().values())
-    for path in differing:
-        console().print(f"{path} {'differs' if check else 'written'}")
-    if check and differing:
         raise typer.Exit(1)

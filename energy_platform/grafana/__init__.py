@@ -2,7 +2,7 @@
 
 What a panel asks is written here; what there is to ask for is what the sources say of themselves,
 so that a new source has its panels without a line in this folder. `deploy/grafana/` holds what
-comes of it, and a test says when the two have drifted apart.
+comes of it; `energy-platform generate` writes it, and `make check` says when the two differ.
 """
 
 from energy_platform.grafana.provisioning import files

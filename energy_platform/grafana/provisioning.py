@@ -5,7 +5,7 @@ same that the platform reads.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,11 @@ from energy_platform.grafana.alert_rules import alert_rules
 from energy_platform.grafana.dashboards import market_dashboards
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.grafana.platform_dashboard import platform_dashboard
-from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 
-_GENERATED: Final = "# Made by `energy-platform grafana`; change energy_platform/grafana instead.\n"
+_GENERATED: Final = (
+    "# Made by `energy-platform generate`; change energy_platform/grafana instead.\n"
+)
 _FOLDER: Final = "Energy Platform"
 
 _DATA_SOURCE: Final[Mapping[str, Any]] = {
@@ -65,11 +67,11 @@ _DASHBOARDS: Final[Mapping[str, Any]] = {
 }
 
 
-def files() -> dict[Path, str]:
-    """Return every file's text by its place below `deploy/grafana`."""
+def files(sources: Iterable[MarketSource]) -> dict[Path, str]:
+    """Return every file's text for these sources, by its place below `deploy/grafana`."""
     dashboards = {
         "platform": platform_dashboard(),
-        **market_dashboards(market_sources().values()),
+        **market_dashboards(sources),
     }
     return {
         Path("provisioning/datasources/energy_platform.yaml"): _yaml(_DATA_SOURCE),

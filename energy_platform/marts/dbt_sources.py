@@ -1,7 +1,7 @@
 """The part of the dbt project that follows from the market sources: written, never edited.
 
 `sources.yml` with each source's columns, units and freshness; one staging view per source; and the
-macro that knows their keys. `energy-platform dbt-sources` writes them, and a test says when they
+macro that knows their keys. `energy-platform generate` writes them, and `make check` says when they
 drift.
 """
 
@@ -17,39 +17,25 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import longest_silence
-from energy_platform.marts import generated
 from energy_platform.marts.catalogue import TYPES
 
-_WRITTEN: Final = "Written by `energy-platform dbt-sources`; not to be edited."
+STAGING: Final = Path("models/staging")
+"""The folder of the project that holds generated files alone."""
+
+_WRITTEN: Final = "Written by `energy-platform generate`; not to be edited."
 _TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}
 
 
 def generated_files(sources: Iterable[MarketSource]) -> dict[Path, str]:
     """Return what the generated files have to hold, by their paths inside the project."""
     known = list(sources)
-    staging = Path("models/staging")
     return {
-        staging / "sources.yml": _yaml({"sources": [_sources(known)]}),
-        staging / "staging.yml": _yaml({"models": [_staging_model(source) for source in known]}),
+        STAGING / "sources.yml": _yaml({"sources": [_sources(known)]}),
+        STAGING / "staging.yml": _yaml({"models": [_staging_model(source) for source in known]}),
         Path("macros/contracts.sql"): _contracts(known),
         Path("models/border.sql"): _borders(),
-        **{staging / f"stg_{source.name}.sql": _staging_view(source) for source in known},
+        **{STAGING / f"stg_{source.name}.sql": _staging_view(source) for source in known},
     }
-
-
-def differing_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
-    """Return the generated files that are missing, left over, or not as they have to be."""
-    return generated.differing(project, generated_files(sources), _staged(project))
-
-
-def write_files(project: Path, sources: Iterable[MarketSource]) -> list[Path]:
-    """Bring the generated files up to date; return those that were not."""
-    return generated.write(project, generated_files(sources), _staged(project))
-
-
-def _staged(project: Path) -> Iterator[Path]:
-    """Yield what is in the one folder that holds generated files alone."""
-    return (project / "models/staging").iterdir()
 
 
 def _sources(sources: Iterable[MarketSource]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-{# Written by `energy-platform dbt-sources`; not to be edited. #}
+{# Written by `energy-platform generate`; not to be edited. #}
 
 select
     delivery_start,

@@ -4,10 +4,9 @@ answers.
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from typer.testing import CliRunner
 
-from energy_platform.cli import app
-from energy_platform.errors import EnergyPlatformError
 from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.market.registry import market_sources
@@ -42,8 +38,12 @@ LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzi
 needs_influxdb = pytest.mark.skipif(not is_installed(), reason=MISSING)
 
 
+def made_files() -> dict[Path, str]:
+    return files(market_sources().values())
+
+
 def dashboards() -> dict[str, Any]:
-    made = {path: json.loads(text) for path, text in files().items() if path.suffix == ".json"}
+    made = {path: json.loads(text) for path, text in made_files().items() if path.suffix == ".json"}
     return {path.stem: content for path, content in made.items()}
 
 
@@ -52,30 +52,6 @@ def targets(dashboard: Any) -> Iterator[tuple[str, str]]:
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
             yield panel["title"], target["query"]
-
-
-def test_the_checkout_holds_what_the_catalogue_makes() -> None:
-    written = {
-        path.relative_to(WRITTEN).as_posix(): path.read_text()
-        for path in WRITTEN.rglob("*")
-        if path.is_file() and path.suffix != ".md"
-    }
-    made = {str(path): text for path, text in files().items()}
-    assert written == made, "run `energy-platform grafana`"
-
-
-def test_a_file_that_drifted_is_told_and_mended(tmp_path: Path) -> None:
-    folder = tmp_path / "grafana"
-    shutil.copytree(WRITTEN, folder)
-    (folder / "dashboards" / "gas.json").write_text("{}")
-    (folder / "dashboards" / "left_over.json").write_text("{}")
-    run = partial(CliRunner().invoke, app)
-    refused = run(["grafana", str(folder), "--check"])
-    assert isinstance(refused.exception, EnergyPlatformError)
-    assert "2 of" in str(refused.exception)
-    assert run(["grafana", str(folder)]).exit_code == 0
-    assert run(["grafana", str(folder), "--check"]).exit_code == 0
-    assert not (folder / "dashboards" / "left_over.json").exists()
 
 
 def test_every_source_has_panels_for_all_its_fields() -> None:
@@ -109,7 +85,7 @@ def test_all_that_asks_asks_our_data_source() -> None:
 
 
 def test_no_address_and_no_secret_is_in_a_file() -> None:
-    for text in files().values():
+    for text in made_files().values():
         assert "http" not in re.sub(r"httpMode|httpHeader\w+", "", text)
         for secret in re.findall(r"(?:password|Token|httpHeaderValue1): *(\S.*)", text):
             assert "$ENERGY_PLATFORM_" in secret

@@ -1,33 +1,11 @@
 """The dbt project follows from the catalogue, and its YAML says what its SQL does."""
 
-from pathlib import Path
-
 import pytest
 
 from energy_platform.market.registry import market_sources
 from energy_platform.market.units import unit_of
 from energy_platform.marts.catalogue import marts, project_folder, source_tables
-from energy_platform.marts.dbt_sources import differing_files, write_files
 from energy_platform.pipeline.tables import market_table
-
-
-def test_what_is_written_has_not_drifted() -> None:
-    differing = differing_files(project_folder(), market_sources().values())
-    assert not differing, "run `energy-platform dbt-sources`"
-
-
-def test_drift_is_told_and_mended(tmp_path: Path) -> None:
-    sources = list(market_sources().values())
-    (tmp_path / "models/staging").mkdir(parents=True)
-    written = write_files(tmp_path, sources)
-    assert len(written) == len(sources) + 4
-    left_over = Path("models/staging/stg_no_more.sql")
-    edited = Path(f"models/staging/stg_{sources[0].name}.sql")
-    (tmp_path / left_over).touch()
-    (tmp_path / edited).write_text("select 1")
-    assert differing_files(tmp_path, sources) == sorted([left_over, edited])
-    assert write_files(tmp_path, sources) == sorted([left_over, edited])
-    assert not differing_files(tmp_path, sources)
 
 
 def test_tables_are_read_from_the_project_as_the_sources_say() -> None:
