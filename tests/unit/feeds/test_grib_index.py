@@ -1,7 +1,5 @@
 """Inventories to byte ranges, and ranges to whole GRIB messages of one version."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -13,9 +11,9 @@ from energy_platform.feeds.sns.s3_bucket import (
     ObjectUnreadableError,
     PublicBucket,
 )
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-RECORDED = Path(__file__).parents[4] / "shared" / "payloads" / "grib"
-recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not there")
+RECORDED = FOLDER / "grib"
 
 WIND = ("UGRD", "VGRD")
 HUB = ("10 m above ground", "80 m above ground", "100 m above ground")
@@ -74,7 +72,7 @@ def test_what_is_no_index_is_refused(text: str) -> None:
         read_index(text)
 
 
-@recorded
+@needs_recorded
 def test_the_recorded_gfs_index_names_the_hub_heights() -> None:
     text = (RECORDED / "gfs.t00z.pgrb2.0p25.f007.idx").read_text()
     entries = read_index(text)
@@ -86,7 +84,7 @@ def test_the_recorded_gfs_index_names_the_hub_heights() -> None:
     ]
 
 
-@recorded
+@needs_recorded
 @pytest.mark.parametrize(
     "name", ["gep01.t00z.pgrb2s.0p25.f015.idx", "gfs.t00z.pgrb2.0p25.f006.test-limit-100.idx"]
 )

@@ -20,11 +20,11 @@ from energy_platform.feeds.sns.signature import (
     signed_text,
 )
 from simulator.sns_sender import SnsSender, self_signed
+from tests.recorded.manifest import FOLDER, needs_recorded
 from tests.support.feeds import MemorySession
 
 TOPIC = "arn:aws:sns:us-east-1:123901341784:NewGFSObject"
-RECORDED = Path(__file__).parents[4] / "shared" / "payloads" / "sns"
-recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not there")
+RECORDED = FOLDER / "sns"
 VECTORS = [
     "testvector_notification_v1.json",
     "testvector_notification_v2.json",
@@ -52,7 +52,7 @@ def altered(message: dict[str, str]) -> Iterator[dict[str, str]]:
     yield {name: value for name, value in message.items() if name != "Subject"}
 
 
-@recorded
+@needs_recorded
 @pytest.mark.parametrize("vector", VECTORS)
 def test_recorded_vectors_verify_and_fail_when_changed(vector: str) -> None:
     message = json.loads((RECORDED / vector).read_text())

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,10 +18,9 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     stomp_frames,
     stomp_text,
 )
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-TRANSCRIPT = (
-    Path(__file__).parents[4] / "shared/payloads/nord_pool_intraday_transcript_synthetic.txt"
-)
+TRANSCRIPT = FOLDER / "nord_pool_intraday_transcript_synthetic.txt"
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = any_text.filter(lambda name: name != "content-length")
@@ -152,7 +150,7 @@ def test_no_text_does_worse_than_being_refused(message: str) -> None:
             decode(text)
 
 
-@pytest.mark.skipif(not TRANSCRIPT.exists(), reason=f"{TRANSCRIPT.name} is not beside the project")
+@needs_recorded
 def test_the_transcript_of_a_session() -> None:
     lines = TRANSCRIPT.read_text().splitlines()
     received = [decode(line[2:]) for line in lines if line.startswith("< ")]

@@ -3,7 +3,6 @@
 import io
 import zipfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, Product, observations
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-RECORDED = Path(__file__).parents[4] / "shared/payloads/dwd"
+RECORDED = FOLDER / "dwd"
 WIND = "STATIONS_ID;MESS_DATUM;  QN;FF_10;DD_10;eor\r\n"
 SOLAR = Product(
     name="10_minutes/solar",
@@ -109,9 +109,7 @@ def test_a_new_product_is_a_value() -> None:
     assert only["longwave_j_per_cm2"] is None
 
 
-@pytest.mark.skipif(
-    not RECORDED.exists(), reason="the recorded payloads are not beside the project"
-)
+@needs_recorded
 @pytest.mark.parametrize(
     ("file", "rows"),
     [
@@ -123,9 +121,7 @@ def test_recorded_wind(file: str, rows: int) -> None:
     assert checked((RECORDED / file).read_bytes()) == (rows, [])
 
 
-@pytest.mark.skipif(
-    not RECORDED.exists(), reason="the recorded payloads are not beside the project"
-)
+@needs_recorded
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -144,9 +140,7 @@ def test_recorded_files_of_other_products_say_why_they_are_refused(file: str, re
     assert said.startswith(reason)
 
 
-@pytest.mark.skipif(
-    not RECORDED.exists(), reason="the recorded payloads are not beside the project"
-)
+@needs_recorded
 @pytest.mark.parametrize(
     ("file", "rows"),
     [("10minutenwerte_SOLAR_01766_akt.zip", 288), ("10minutenwerte_SOLAR_01766_now.zip", 75)],

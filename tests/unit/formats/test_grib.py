@@ -4,7 +4,6 @@ import os
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import eccodes
@@ -19,9 +18,9 @@ from energy_platform.encodings.grib_frames import frame_length, frames, single_f
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.sources.noaa_gfs_wind_forecast import parse as parse_gfs
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-RECORDED = Path(__file__).parents[4] / "shared" / "payloads" / "grib"
-recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded payloads are not there")
+RECORDED = FOLDER / "grib"
 
 SMALL = {
     "Ni": 3,
@@ -279,7 +278,7 @@ def test_flipped_bits_never_do_worse_than_fail() -> None:
     assert points(grib.fields(message([1, 2, 3, 4, 5, 6]), ["u"])) == EXPECTED
 
 
-@recorded
+@needs_recorded
 def test_the_recorded_gfs_file_gives_germany_by_default_and_the_globe_if_asked() -> None:
     body = (RECORDED / "test_NOAAS3_HRES-GFS_10u_20210509T06_S00.grib").read_bytes()
     at = datetime(2021, 5, 9, 6, tzinfo=UTC)
@@ -293,7 +292,7 @@ def test_the_recorded_gfs_file_gives_germany_by_default_and_the_globe_if_asked()
     assert parse_gfs([globe]).height == 360 * 181
 
 
-@recorded
+@needs_recorded
 @pytest.mark.parametrize(
     ("name", "parameter", "rows"),
     [

@@ -14,9 +14,10 @@ import xlsxwriter
 from energy_platform.market.registry import market_sources
 from energy_platform.pipeline.layouts.baseline import ALWAYS, Baseline
 from energy_platform.pipeline.layouts.reading import layouts_of
+from tests.recorded.manifest import FOLDER, needs_recorded
 from tests.support.testcases import payloads_of_good_cases
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+PAYLOADS = FOLDER
 
 RECORD = {"status": "C", "volume": 1.5, "start": "2026-03-29T00:00:00Z", "note": None}
 """A record of which each format makes a document of its own."""
@@ -277,7 +278,7 @@ def test_a_sources_own_cases_are_no_drift(source: str) -> None:
         assert see(baseline, body) == []
 
 
-@pytest.mark.skipif(not PAYLOADS.exists(), reason=f"the recorded payloads are not at {PAYLOADS}")
+@needs_recorded
 @pytest.mark.parametrize(
     "pattern",
     ["ote/ote-elec*", "smard/*", "open_meteo/*archive*", "entsoe/hass_*", "dwd/*", "grib/*"],

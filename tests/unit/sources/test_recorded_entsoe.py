@@ -10,8 +10,9 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import UNPARSED, CheckedRows, check_messages
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads" / "entsoe"
+PAYLOADS = FOLDER / "entsoe"
 SOURCES = [source for name, source in market_sources().items() if name.startswith("entsoe_")]
 ROWS = {
     ("entsoe_day_ahead_price", "hass_BE_15M_avg.xml"): 22,
@@ -22,9 +23,7 @@ ROWS = {
     ("entsoe_load", "hexagon_gl.load.singlepoint.xml"): 1,
 }
 
-pytestmark = pytest.mark.skipif(
-    not PAYLOADS.is_dir(), reason=f"the recorded payloads are not at {PAYLOADS}"
-)
+pytestmark = needs_recorded
 
 
 def checked(source: MarketSource, path: Path) -> CheckedRows:

@@ -1,21 +1,17 @@
 """A recorded MOSMIX file of DWD, where it is at hand."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+PAYLOADS = FOLDER
 
-pytestmark = pytest.mark.skipif(
-    not PAYLOADS.is_dir(), reason=f"the recorded payloads are not at {PAYLOADS}"
-)
+pytestmark = needs_recorded
 
 
 def checked(source: MarketSource) -> CheckedRows:

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +9,11 @@ import pytest
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.open_meteo_forecast import OPEN_METEO_FORECAST
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads" / "open_meteo"
+PAYLOADS = FOLDER / "open_meteo"
 
-pytestmark = pytest.mark.skipif(
-    not PAYLOADS.is_dir(), reason=f"the recorded payloads are not at {PAYLOADS}"
-)
+pytestmark = needs_recorded
 
 
 def rows_of(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

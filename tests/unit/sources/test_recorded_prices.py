@@ -1,7 +1,6 @@
 """Recorded replies of Energy-Charts and OTE, where they are at hand."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,12 +11,11 @@ from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.energy_charts_price import ENERGY_CHARTS_PRICE
 from energy_platform.sources.ote_day_ahead_price import OTE_DAY_AHEAD_PRICE
 from energy_platform.sources.ote_intraday_price import OTE_INTRADAY_PRICE
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+PAYLOADS = FOLDER
 
-pytestmark = pytest.mark.skipif(
-    not PAYLOADS.is_dir(), reason=f"the recorded payloads are not at {PAYLOADS}"
-)
+pytestmark = needs_recorded
 
 
 def checked(source: MarketSource, *path: str) -> CheckedRows:

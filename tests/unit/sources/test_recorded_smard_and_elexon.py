@@ -1,7 +1,6 @@
 """Recorded replies of SMARD and Elexon, where they are at hand."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -15,13 +14,12 @@ from energy_platform.sources.elexon_generation import ELEXON_GENERATION
 from energy_platform.sources.elexon_system_price import ELEXON_SYSTEM_PRICE
 from energy_platform.sources.smard_generation import SMARD_GENERATION
 from energy_platform.sources.smard_price import SMARD_PRICE
+from tests.recorded.manifest import FOLDER, needs_recorded
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+PAYLOADS = FOLDER
 ELEXON = [ELEXON_FREQUENCY, ELEXON_GENERATION, ELEXON_SYSTEM_PRICE]
 
-pytestmark = pytest.mark.skipif(
-    not PAYLOADS.is_dir(), reason=f"the recorded payloads are not at {PAYLOADS}"
-)
+pytestmark = needs_recorded
 
 
 def checked(source: MarketSource, path: str) -> CheckedRows:
