@@ -1,0 +1,82 @@
+"""Dagster's private modules that the project uses: each named here, with what stands in for it.
+
+A minor release of Dagster may move or change them, so the dependency is capped below the next one.
+Who raises the cap runs these tests and reads this list.
+"""
+
+import ast
+import importlib
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+ROOT: Final = Path(__file__).parents[3]
+LAYER: Final = ("definitions.py", "assets", "sensors", "resources", "energy_platform")
+
+USED: Final = {
+    "dagster._core.errors.DagsterUserCodeUnreachableError": "the code server is away",
+    "dagster._core.launcher.CheckRunHealthResult": "a launcher's answer to run monitoring",
+    "dagster._core.launcher.LaunchRunContext": "what a launcher is called with",
+    "dagster._core.launcher.WorkerStatus": "a launcher's answer to run monitoring",
+    "dagster._core.launcher.default_run_launcher.DefaultRunLauncher": "runs of a process each",
+    "dagster._core.run_coordinator.DefaultRunCoordinator": "starts a run at once",
+    "dagster._core.storage.event_log.ConsolidatedSqliteEventLogStorage": "one file for all events",
+    "dagster._core.storage.event_log.schema.AssetCheckExecutionsTable": "forgets check results",
+    "dagster._core.storage.event_log.sql_event_log.SqlEventLogStorage": "forgets check results",
+    "dagster._core.storage.noop_compute_log_manager.NoOpComputeLogManager": "keeps no run logs",
+    "dagster._grpc.types.CanCancelExecutionRequest": "asks whether a run's process lives",
+    "dagster._grpc.types.CanCancelExecutionResult": "asks whether a run's process lives",
+    "dagster._grpc.types.ExecuteRunArgs": "what a Celery task carries",
+    "dagster._serdes.deserialize_value": "reads the code server's answer",
+    "dagster._serdes.unpack_value": "reads what a Celery task carries",
+}
+"""Each name, and what it is used for."""
+
+
+def _files() -> Iterator[Path]:
+    for place in LAYER:
+        path = ROOT / place
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Yield each name that a module imports from a private module of Dagster."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and re.match(r"dagster\w*\._", node.module or ""):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if re.match(r"dagster\w*\._", a.name))
+
+
+def _configured() -> Iterator[str]:
+    """Yield each class that `dagster.yaml` names in a private module of Dagster."""
+    for section in yaml.safe_load((ROOT / "dagster.yaml").read_text("utf-8")).values():
+        if isinstance(section, dict) and str(section.get("module")).startswith("dagster._"):
+            yield f"{section['module']}.{section['class']}"
+
+
+def test_every_private_name_in_use_is_listed() -> None:
+    found = {name for file in _files() for name in _imported(file)} | set(_configured())
+    assert found == USED.keys()
+
+
+@pytest.mark.parametrize("name", USED)
+def test_every_private_name_is_there(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), attribute)
+
+
+def test_dagster_is_capped_below_the_next_minor() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [one for extra in extras.values() for one in extra if one.startswith("dagster")]
+    assert wanted
+    for requirement in wanted:
+        [low, cap] = re.findall(r"[\d.]+", requirement)
+        major, minor = (int(part) for part in low.split(".")[:2])
+        assert cap == f"{major}.{minor + 1}", requirement
