@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from dagster import Definitions, in_process_executor
 
-from assets import backfill_job, market_assets, mart_assets
-from energy_platform.market.registry import market_sources
+from assets import backfill_job, broken_assets, market_assets, mart_assets
+from energy_platform.market.registry import BrokenSource, broken_sources, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.settings import WarehouseKind, settings
@@ -16,13 +16,15 @@ from resources import Platform
 from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules
 
 
-def build_definitions(sources: Iterable[MarketSource]) -> Definitions:
-    """Return the code location for these market sources."""
+def build_definitions(
+    sources: Iterable[MarketSource], broken: Iterable[BrokenSource] = ()
+) -> Definitions:
+    """Return the code location for these market sources, and for the files that are broken."""
     known = list(sources)
     made_of_them = list(marts().values())
     mart_sensors, mart_schedules = mart_automation(made_of_them)
     return Definitions(
-        assets=[*market_assets(known), mart_assets(made_of_them)],
+        assets=[*market_assets(known), mart_assets(made_of_them), *broken_assets(broken)],
         jobs=[backfill_job],
         sensors=[*market_group_sensors(known), *alert_sensors(), *mart_sensors],
         schedules=[*upkeep_schedules(), *mart_schedules],
@@ -42,4 +44,4 @@ def _clients() -> Mapping[str, object]:
     return {"bigquery": WarehouseBigQuery()}
 
 
-defs = build_definitions(market_sources().values())
+defs = build_definitions(market_sources().values(), broken_sources())

@@ -31,7 +31,7 @@ from dagster import (
 from pydantic import Field
 
 from energy_platform.market.column_info import ColumnInfo
-from energy_platform.market.registry import market_sources
+from energy_platform.market.registry import unbroken
 from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import Mart, project_folder
 from energy_platform.marts.dbt_run import DBT, MartRun, mart_run, target_folder
@@ -39,6 +39,7 @@ from energy_platform.settings import settings
 from resources import Platform
 
 GROUP: Final = "marts"
+_ONE_DAY: Final = timedelta(days=1)
 _MAKING: Final = timedelta(minutes=30)
 """How long after its sources a mart may be, the wait for a run included."""
 
@@ -112,10 +113,10 @@ def _dbt_events(context: AssetExecutionContext, run: MartRun) -> Iterator[object
 
 
 def _spec(mart: Mart) -> AssetSpec:
-    sources = [market_sources()[name] for name in sorted(mart.upstream)]
+    sources = unbroken(mart.upstream)
     return AssetSpec(
         mart.name,
-        deps=[AssetKey(source.name) for source in sources],
+        deps=[AssetKey(name) for name in sorted(mart.upstream)],
         description=mart.description,
         group_name=GROUP,
         owners=sorted({source.owner for source in sources}),
@@ -126,7 +127,7 @@ def _spec(mart: Mart) -> AssetSpec:
         },
         # It is made whenever one of its sources has brought something.
         freshness_policy=FreshnessPolicy.time_window(
-            fail_window=min(map(longest_silence, sources)) + _MAKING
+            fail_window=min(map(longest_silence, sources), default=_ONE_DAY) + _MAKING
         ),
         skippable=True,
     )

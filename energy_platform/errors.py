@@ -16,6 +16,10 @@ class UnknownSourceError(UsageError):
     """No market source or table has this name."""
 
 
+class SourceDefinitionError(UsageError):
+    """A source's module says something that can't be; the message names the field and the mend."""
+
+
 class ParseError(EnergyPlatformError):
     """A payload is not in the provider's format; the message says where it departs from it."""
 

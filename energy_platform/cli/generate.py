@@ -27,8 +27,10 @@ def generate(
 ) -> None:
     """Write all that follows from the catalogue: dbt's sources, dashboards, the README's table."""
     from energy_platform.cli.generated_files import differing_files, generated_files, write_files
-    from energy_platform.market.registry import market_sources
+    from energy_platform.market.registry import broken_sources, market_sources
 
+    if broken := broken_sources():
+        raise EnergyPlatformError(f"first mend {', '.join(one.place for one in broken)}")
     wanted = generated_files(checkout, market_sources().values())
     changed = (differing_files if check else write_files)(checkout, wanted)
     for path in changed:

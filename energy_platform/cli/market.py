@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Optional
 
 import typer
 
-from energy_platform.cli.output import complain, console, count, print_json, print_table
+from energy_platform.cli.output import (
+    complain,
+    console,
+    count,
+    print_broken,
+    print_json,
+    print_table,
+)
 from energy_platform.cli.platform import Json
 from energy_platform.errors import UsageError
 from energy_platform.market.instants import parse_instant
@@ -47,6 +54,7 @@ def catalog(
     json: Json = False,
 ) -> None:
     """List market sources and marts with key, columns, units and terms; all, or those found."""
+    from energy_platform.market.registry import broken_sources
     from energy_platform.reading.catalogue import catalogue
 
     search = " ".join(words or ())
@@ -66,6 +74,7 @@ def catalog(
             for e in entries
         ],
     )  # fmt: skip
+    print_broken(broken_sources())
 
 
 def parse(

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from energy_platform.market.registry import BrokenSource
 
 _PIPE_COLUMNS: Final = 200
 _SPANS: Final = {"d": 86_400, "h": 3_600, "min": 60}
@@ -61,6 +64,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in listed:
         table.add_row(*(_cell(value) for value in row))
     console().print(table)
+
+
+def print_broken(broken: Sequence["BrokenSource"]) -> None:
+    """Name the files that should bring a market source and don't, if there are any."""
+    if broken:
+        rows = [(one.name, one.place, one.reason) for one in broken]
+        print_table("Broken: left out until mended", ["name", "file", "what is wrong"], rows)
 
 
 def count(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Optional
 
 import typer
 
-from energy_platform.cli.output import console, print_json, print_table
+from energy_platform.cli.output import console, print_broken, print_json, print_table
 from energy_platform.errors import EnergyPlatformError, UsageError, WarehouseUnavailableError
 from energy_platform.market.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
@@ -115,6 +115,7 @@ def down() -> None:
 
 def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
+    from energy_platform.market.registry import broken_sources
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
@@ -126,7 +127,7 @@ def status(*, json: Json = False) -> None:
     processes = Supervisor(chosen.home).statuses()
     sources = source_statuses(chosen, micro_batches())
     if json:
-        print_json({"processes": processes, "sources": sources})
+        print_json({"processes": processes, "sources": sources, "broken": broken_sources()})
         return
     if processes:
         print_table(
@@ -142,6 +143,7 @@ def status(*, json: Json = False) -> None:
          "quarantined", "last hour", "state", "since"],
         [_source_row(source) for source in sources],
     )  # fmt: skip
+    print_broken(broken_sources())
 
 
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:

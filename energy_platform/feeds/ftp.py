@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 from aioftp import AIOFTPException, Client, StatusCodeError
 from aioftp.client import ConnType
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, SourceDefinitionError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
@@ -166,6 +166,22 @@ class FtpFeed:
     transfer_seconds: float = 300.0
     file_bytes: int = 64 * 1024 * 1024
     archives: tuple[FtpArchive, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a folder that no file's address can be made of.
+
+        Raises:
+            SourceDefinitionError: The message names the field and the mend.
+        """
+        if urlsplit(self.url).scheme not in _PORTS or not self.url.endswith("/"):
+            raise SourceDefinitionError(
+                f"feed: url ({self.url}) must be a folder like ftp://ftp.example.org/prices/,"
+                f" its scheme one of {', '.join(_PORTS)}"
+            )
+
+    def context_names(self) -> frozenset[str]:
+        """Return what a file's message says of it."""
+        return frozenset({"url", "modified"})
 
     async def run(self, session: FeedSession) -> None:
         """Carry files until cancelled; see `Feed.run`."""

@@ -14,13 +14,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from energy_platform.errors import FeedError, UnreachableError
+from energy_platform.errors import FeedError, SourceDefinitionError, UnreachableError
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.market.feed import FeedSession, HistoryChunk
 from energy_platform.market.provider import Provider
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 Marks = Mapping[str, str]
 """What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
 
+_SAMPLED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _HASH = "sha256"
 _LANDS_AFTER_SECONDS = 5.0
 """A long round lands what it has so far, so that its first answers don't wait for its last."""
@@ -146,8 +147,28 @@ class PollingFeed(ABC, Generic[RequestT]):
     limits: HttpLimits = field(default_factory=HttpLimits)
 
     def __post_init__(self) -> None:
+        """Refuse a schedule that would ask for nothing, or for ever.
+
+        Raises:
+            SourceDefinitionError: The message names the field and the mend.
+        """
         if self.span <= self.overlap + self.ahead:
-            raise ValueError("a window must be longer than its overlap and what it looks ahead")
+            raise SourceDefinitionError(
+                f"feed: span ({self.span}) must be longer than overlap ({self.overlap}) and ahead"
+                f" ({self.ahead}) together; make it longer than {self.overlap + self.ahead}"
+            )
+        for name in ("every", "history_chunk"):
+            length = getattr(self, name)
+            if length is not None and length <= timedelta():
+                raise SourceDefinitionError(f"feed: {name} ({length}) must be above zero")
+        for name in ("overlap", "ahead"):
+            length = getattr(self, name)
+            if length < timedelta():
+                raise SourceDefinitionError(f"feed: {name} ({length}) must not be below zero")
+
+    def sample_requests(self) -> Sequence[RequestT]:
+        """Return what a window of the feed's length asks for."""
+        return self.requests(_SAMPLED_AT - self.span, _SAMPLED_AT)
 
     @abstractmethod
     def connection(self, session: FeedSession) -> AbstractAsyncContextManager[Ask[RequestT]]:

@@ -72,6 +72,11 @@ class RestFeed(PollingFeed[RestRequest]):
     secret_headers: Mapping[str, str] = field(default_factory=dict)
     tokens: TokenIssuer | None = None
 
+    def context_names(self) -> frozenset[str]:
+        """Return what its requests say of themselves, and where they went."""
+        asked = (name for one in self.sample_requests() for name in (*one.params, *one.context))
+        return frozenset({*asked, "url", "content_type"})
+
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[RestRequest]]:
         """Open a client that keeps its connections alive for the length of a run."""

@@ -93,6 +93,11 @@ class SoapFeed(PollingFeed[SoapRequest]):
     version: SoapVersion = SoapVersion.V1_1
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def context_names(self) -> frozenset[str]:
+        """Return the parameters of its calls, and where they went."""
+        asked = (name for one in self.sample_requests() for name in one.parameters)
+        return frozenset({*asked, "operation", "url", "content_type"})
+
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[SoapRequest]]:
         """Load the WSDL and open a client for the length of a run."""

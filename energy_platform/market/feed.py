@@ -76,6 +76,7 @@ class FeedSession(Protocol):
         """Keep every feed of this provider away for so long; for its own ban where None."""
 
 
+@runtime_checkable
 class Feed(Protocol):
     """One way in. Feeds are values: their fields are the source's settings."""
 
@@ -90,6 +91,14 @@ class Feed(Protocol):
                 with its traceback.
             FencedError: Another collector has taken over this source.
         """
+
+
+@runtime_checkable
+class NamesContext(Protocol):
+    """A feed that knows beforehand what the context of its messages will hold."""
+
+    def context_names(self) -> frozenset[str]:
+        """Return every name that a message's context may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,45 +1,168 @@
 """Finds the market sources: every `MarketSource` value in a module of `energy_platform.sources`.
 
-No list is kept: a new file in that folder is a new source.
+No list is kept: a new file in that folder is a new source. A file that can't be imported, or that
+defines a source wrongly, is broken: it is named with its reason, and all other sources work.
 """
 
 import importlib
+import logging
 import pkgutil
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from energy_platform.errors import UnknownSourceError
+from energy_platform.errors import SourceDefinitionError, UnknownSourceError
 from energy_platform.market.source import MarketSource
+
+_log = logging.getLogger(__name__)
 
 _SOURCES: Final = "energy_platform.sources"
 """By name: the contract's floor is below that of the sources, and imports none of them."""
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_REASON_CHARACTERS: Final = 500
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class BrokenSource:
+    """A file that should bring a market source and doesn't.
+
+    Attributes:
+        name: The module's name, which would be its source's.
+        place: The file, and the line where it went wrong if that is known.
+        reason: What is wrong, in one line; the field and the mend where a definition is.
+    """
+
+    name: str
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the folder of sources holds, each by name in alphabetical order."""
+
+    sources: Mapping[str, MarketSource]
+    broken: tuple[BrokenSource, ...]
+
+
 def market_sources() -> Mapping[str, MarketSource]:
     """Return every market source by name, in alphabetical order."""
-    found: dict[str, MarketSource] = {}
-    folder = importlib.import_module(_SOURCES).__path__
-    for module_info in pkgutil.iter_modules(folder, f"{_SOURCES}."):
-        module = importlib.import_module(module_info.name)
-        for value in vars(module).values():
-            if isinstance(value, MarketSource) and found.setdefault(value.name, value) is not value:
-                raise ValueError(f"two market sources are named {value.name}")
-    return MappingProxyType(dict(sorted(found.items())))
+    return found_sources().sources
+
+
+def broken_sources() -> tuple[BrokenSource, ...]:
+    """Return the files of the folder that are broken."""
+    return found_sources().broken
+
+
+def unbroken(names: Iterable[str]) -> list[MarketSource]:
+    """Return the sources of these names, in alphabetical order, without those that are broken."""
+    return [market_sources()[name] for name in sorted(names) if name in market_sources()]
 
 
 def market_source(name: str) -> MarketSource:
     """Return the market source of this name.
 
     Raises:
-        UnknownSourceError: There is none; the message names the nearest ones.
+        UnknownSourceError: There is none; the message names the nearest ones, or what is wrong
+            with its file.
     """
     known = market_sources()
     if name in known:
         return known[name]
+    for broken in broken_sources():
+        if broken.name == name:
+            raise UnknownSourceError(f"source {name} is broken: {broken}")
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "see `energy-platform catalog`"
     raise UnknownSourceError(f"unknown source {name!r}; {hint}")
+
+
+@cache
+def found_sources() -> Found:
+    """Import every module of the folder; a broken one is logged, once in each process."""
+    files = _source_files()
+    defined: list[tuple[str, MarketSource]] = []
+    broken: list[BrokenSource] = []
+    for module, file in files.items():
+        try:
+            defined += [(module, source) for source in _defined_in(module)]
+        except Exception as error:  # noqa: BLE001 (whatever a source's module does, it is its own)
+            broken.append(BrokenSource(module, _place(file, error), _reason(error)))
+    sources: dict[str, MarketSource] = {}
+    # A source's own file comes before files that only import it.
+    for module, source in sorted(defined, key=lambda one: not _is_home_of(*one)):
+        known = sources.get(source.name)
+        if known is source:
+            continue
+        if known is None and _is_home_of(module, source):
+            sources[source.name] = source
+            continue
+        broken.append(BrokenSource(module, _shown(files[module]), _misnamed(module, source)))
+    for one in broken:
+        _log.error("a market source is left out: %s", one)
+    return Found(MappingProxyType(dict(sorted(sources.items()))), tuple(broken))
+
+
+def _source_files() -> dict[str, Path]:
+    """Return the modules of the folder and their files; a name that begins with _ is a helper's."""
+    folder = importlib.import_module(_SOURCES).__path__
+    found = {}
+    for module in pkgutil.iter_modules(folder):
+        spec = module.module_finder.find_spec(module.name, None)
+        if spec is not None and spec.origin is not None and not module.name.startswith("_"):
+            found[module.name] = Path(spec.origin)
+    return dict(sorted(found.items()))
+
+
+def _defined_in(module: str) -> list[MarketSource]:
+    values = vars(importlib.import_module(f"{_SOURCES}.{module}")).values()
+    sources = {id(value): value for value in values if isinstance(value, MarketSource)}
+    if not sources:
+        raise SourceDefinitionError(
+            "defines no market source; bind a MarketSource to a name of the module, or begin the"
+            " file's name with _ if it only helps others"
+        )
+    return list(sources.values())
+
+
+def _is_home_of(module: str, source: MarketSource) -> bool:
+    return source.name == module or source.name.startswith(f"{module}_")
+
+
+def _misnamed(module: str, source: MarketSource) -> str:
+    if _is_home_of(module, source):
+        return f"name: two sources are named {source.name!r}; choose another name for one"
+    return (
+        f"name: {source.name!r} is not its file's; name it {module!r}, or the file {source.name}.py"
+    )
+
+
+def _place(file: Path, error: Exception) -> str:
+    """Return the file, and the line of it where an error came from, if that can be told."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == file
+    ]
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == file:
+        lines.append(error.lineno)
+    return f"{_shown(file)}:{lines[-1]}" if lines else _shown(file)
+
+
+def _shown(file: Path) -> str:
+    return str(file.relative_to(_CHECKOUT) if file.is_relative_to(_CHECKOUT) else file)
+
+
+def _reason(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    kind = "" if isinstance(error, SourceDefinitionError) else f"{type(error).__name__}: "
+    return (kind + " ".join(text.split()))[:_REASON_CHARACTERS]

@@ -14,12 +14,14 @@ from functools import cached_property, wraps
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.errors import SourceDefinitionError
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.feed import Feed
 from energy_platform.market.provider import Provider
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import PROVENANCE_COLUMNS, MarketRows
+from energy_platform.market.source_rules import faults
 from energy_platform.market.units import unit_of
 
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
@@ -87,6 +89,15 @@ class MarketSource:
     context: Mapping[str, str] = field(default_factory=dict)
     layouts_by: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a source that can't be, with each wrong field and its mend.
+
+        Raises:
+            SourceDefinitionError: See `energy_platform.market.source_rules`.
+        """
+        if wrong := faults(self):
+            raise SourceDefinitionError("; ".join(map(str, wrong)))
 
     @cached_property
     def schema(self) -> pa.DataFrameSchema:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from energy_platform.market.column_info import ColumnInfo
-from energy_platform.market.registry import market_source, market_sources
+from energy_platform.market.registry import market_sources, unbroken
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.reading.search import search as search_text
@@ -69,7 +69,7 @@ def _source_entry(source: MarketSource) -> CatalogueEntry:
 
 
 def _mart_entry(mart: Mart) -> CatalogueEntry:
-    upstream = [market_source(name) for name in sorted(mart.upstream)]
+    upstream = unbroken(mart.upstream)
     return CatalogueEntry(
         name=mart.name,
         kind="mart",
@@ -79,7 +79,9 @@ def _mart_entry(mart: Mart) -> CatalogueEntry:
         description=mart.description,
         key=mart.key,
         columns=mart.columns,
-        expected_lag_seconds=max(source.expected_lag.total_seconds() for source in upstream),
+        expected_lag_seconds=max(
+            (source.expected_lag.total_seconds() for source in upstream), default=0.0
+        ),
         terms="Those of what it is made of",
         needs=(),
         upstream=tuple(mart.upstream),

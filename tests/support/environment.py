@@ -12,7 +12,7 @@ from energy_platform.market import registry
 from energy_platform.pipeline import stores
 from energy_platform.settings import settings
 
-_CACHED = (settings, stores.micro_batches, registry.market_sources)
+_CACHED = (settings, stores.micro_batches, registry.found_sources)
 
 EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
 """The text of a source module that makes the example source known."""
@@ -46,4 +46,4 @@ def add_source_module(folder: Path, name: str, text: str, monkeypatch: pytest.Mo
     (folder / f"{name}.py").write_text(text)
     if str(folder) not in sources.__path__:
         monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(folder)])
-    registry.market_sources.cache_clear()
+    registry.found_sources.cache_clear()

@@ -36,9 +36,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         file.write_text(text)
     folder = str(tmp_path / "energy_platform" / "sources")
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, folder])
-    registry.market_sources.cache_clear()
+    registry.found_sources.cache_clear()
     yield tmp_path
-    registry.market_sources.cache_clear()
+    registry.found_sources.cache_clear()
     sys.modules.pop(f"energy_platform.sources.{NAME}", None)
 
 

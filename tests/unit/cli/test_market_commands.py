@@ -217,7 +217,7 @@ def test_status_as_json(command: Command, payload: Path) -> None:
     answer = command("status", "--json")
     assert answer.code == 0
     status = json.loads(answer.out, parse_constant=pytest.fail)
-    assert set(status) == {"processes", "sources"}
+    assert set(status) == {"processes", "sources", "broken"}
     assert status["processes"] == []
     [example] = [one for one in status["sources"] if one["name"] == NAME]
     assert set(example) >= {

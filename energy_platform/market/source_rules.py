@@ -1,0 +1,294 @@
+"""What a source's definition must be, one rule each, and what to say where it is not.
+
+Pure: a definition in, faults out. `MarketSource` asks when it is made, so that a wrong one fails in
+its own file; what a parser makes of bytes is held against the source's test cases instead.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, fields, is_dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, ClassVar, Final, Protocol, get_type_hints
+
+import pandera.errors
+import pandera.polars as pa
+import polars as pl
+from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
+
+from energy_platform.market.feed import Feed, NamesContext
+from energy_platform.market.provider import Provider
+from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, MarketRows
+from energy_platform.market.units import UNITS, unit_of
+
+COLUMN_TYPES: Final = (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), INSTANT)
+"""The types that a column may have: every store holds them as they are."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+_TYPES: Final = ConfigDict(arbitrary_types_allowed=True, strict=True)
+_TEXTS: Final = ("description", "terms", "owner")
+
+
+class Definition(Protocol):
+    """What the rules read of a source."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+
+    @property
+    def provider(self) -> Provider:
+        """Who publishes it."""
+
+    @property
+    def feed(self) -> Feed:
+        """How its bytes arrive."""
+
+    @property
+    def rows(self) -> type[MarketRows]:
+        """The model of its table."""
+
+    @property
+    def schema(self) -> pa.DataFrameSchema:
+        """The pandera schema of its table."""
+
+    @property
+    def dtypes(self) -> Mapping[str, pl.DataType]:
+        """The table's columns and their types."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell one fact from another."""
+
+    @property
+    def event_time(self) -> str:
+        """The column that says when a fact holds."""
+
+    @property
+    def expected_lag(self) -> timedelta:
+        """How old its newest data may be."""
+
+    @property
+    def revision(self) -> str | None:
+        """The column in which the provider numbers revisions."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The columns that name a series in the hot store."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that the hot store holds as values."""
+
+    @property
+    def layouts_by(self) -> tuple[str, ...]:
+        """What of a message's context tells which layout it has."""
+
+    @property
+    def required_environment(self) -> tuple[str, ...]:
+        """Variables without which the live feed cannot run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a definition.
+
+    Attributes:
+        field: The field of the source.
+        mend: What is wrong with it, and what to write instead.
+    """
+
+    field: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.mend}"
+
+
+Rule = Callable[[Definition], Iterator[Fault]]
+
+
+def faults(source: Definition) -> list[Fault]:
+    """Return all that the first step of rules which a source fails finds wrong with it."""
+    for rules in _RULES:
+        if found := [fault for rule in rules for fault in rule(source)]:
+            return found
+    return []
+
+
+def _types(source: Definition) -> Iterator[Fault]:
+    for name, adapter in _adapters(type(source)).items():
+        value = getattr(source, name)
+        try:
+            adapter.validate_python(value)
+        except ValidationError as error:
+            said = error.errors()[0]["msg"]
+            yield Fault(name, f"{said[:1].lower()}{said[1:]}, not {value!r}"[:300])
+
+
+@cache
+def _adapters(definition: type[Definition]) -> Mapping[str, TypeAdapter[Any]]:
+    hints = get_type_hints(definition, include_extras=True)
+    return {one.name: _adapter(hints[one.name]) for one in fields(definition)}
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:  # noqa: ANN401 (an annotation may be anything)
+    if is_dataclass(hint):
+        return TypeAdapter(InstanceOf[hint])
+    return TypeAdapter(hint, config=_TYPES)
+
+
+def _table(source: Definition) -> Iterator[Fault]:
+    """The model must be one that pandera can read, of column types that every store holds."""
+    model = source.rows.__name__
+    try:
+        dtypes = source.dtypes
+    except (pandera.errors.SchemaInitError, TypeError, AttributeError) as error:
+        yield Fault("rows", f"{model} is no model that pandera reads: {error}")
+        return
+    known = ", ".join(map(str, COLUMN_TYPES))
+    for name, dtype in dtypes.items():
+        if dtype not in COLUMN_TYPES:
+            yield Fault("rows", f"{model}.{name} is {dtype}; a column's type is one of {known}")
+
+
+def _name(source: Definition) -> Iterator[Fault]:
+    if not _NAME.fullmatch(source.name):
+        yield Fault("name", f"{source.name!r} is no name of a table; write it like ote_price")
+
+
+def _texts(source: Definition) -> Iterator[Fault]:
+    texts = {name: getattr(source, name) for name in _TEXTS}
+    for name, text in {**texts, "provider": source.provider.name}.items():
+        if not text.strip():
+            yield Fault(name, "is empty; the catalogue shows it")
+
+
+def _descriptions(source: Definition) -> Iterator[Fault]:
+    for name, column in source.schema.columns.items():
+        if not (column.description or "").strip():
+            yield Fault(
+                "rows",
+                f"{source.rows.__name__}.{name} has no description;"
+                f' write pa.Field(description="…")',
+            )
+
+
+def _units(source: Definition) -> Iterator[Fault]:
+    for name, dtype in source.dtypes.items():
+        if dtype.is_float() and unit_of(name) is None and name not in source.key:
+            some = ", ".join(list(UNITS)[:3])
+            yield Fault(
+                "rows",
+                f"{source.rows.__name__}.{name} says no unit; end its name with one of"
+                f" energy_platform/market/units.py ({some}, …), or add its unit there",
+            )
+
+
+def _key(source: Definition) -> Iterator[Fault]:
+    said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
+    if not source.key:
+        yield Fault("key", f"is empty; name what tells one fact from another of {_list(said)}")
+    yield from _unknown("key", source.key, said, source)
+    if repeated := sorted({name for name in source.key if source.key.count(name) > 1}):
+        yield Fault("key", f"names {_list(repeated)} twice")
+
+
+def _event_time(source: Definition) -> Iterator[Fault]:
+    instants = [name for name, dtype in source.dtypes.items() if dtype == INSTANT]
+    offered = [name for name in instants if name not in PROVENANCE_COLUMNS]
+    if source.event_time not in source.dtypes:
+        yield from _unknown("event_time", (source.event_time,), offered, source)
+    elif source.event_time not in instants:
+        dtype = source.dtypes[source.event_time]
+        yield Fault(
+            "event_time", f"{source.event_time!r} is {dtype}, no instant; take {_list(offered)}"
+        )
+    elif source.schema.columns[source.event_time].nullable:
+        yield Fault("event_time", f"{source.event_time!r} may be null; every fact has its time")
+
+
+def _revision(source: Definition) -> Iterator[Fault]:
+    if source.revision is None:
+        return
+    ordered = [
+        name
+        for name, dtype in source.dtypes.items()
+        if (dtype == INSTANT or dtype.is_integer()) and name not in PROVENANCE_COLUMNS
+    ]
+    if source.revision not in source.dtypes:
+        yield from _unknown("revision", (source.revision,), ordered, source)
+    elif source.revision not in ordered:
+        dtype = source.dtypes[source.revision]
+        yield Fault(
+            "revision", f"{source.revision!r} is {dtype}; take a whole number or an instant"
+        )
+    elif source.revision in source.key:
+        yield Fault("revision", f"{source.revision!r} is in the key; then no row has a second one")
+
+
+def _hot(source: Definition) -> Iterator[Fault]:
+    yield from _unknown("hot_tags", source.tags, source.key, source)
+    numbers = [
+        name
+        for name, dtype in source.dtypes.items()
+        if dtype.is_numeric() and name not in (*source.tags, *PROVENANCE_COLUMNS)
+    ]
+    yield from _unknown("hot_fields", source.fields, numbers, source)
+    if not source.fields:
+        yield Fault("hot_fields", f"{source.rows.__name__} has no number that a dashboard can plot")
+
+
+def _expected_lag(source: Definition) -> Iterator[Fault]:
+    if source.expected_lag <= timedelta():
+        yield Fault("expected_lag", f"{source.expected_lag} is not above zero")
+
+
+def _layouts_by(source: Definition) -> Iterator[Fault]:
+    """What tells layouts apart is something that the feed says of its messages."""
+    if not isinstance(source.feed, NamesContext):
+        return
+    try:
+        known = source.feed.context_names()
+    except Exception as error:  # noqa: BLE001 (whatever a source's own function raises)
+        yield Fault("feed", f"requests raises {type(error).__name__}: {error}")
+        return
+    for name in source.layouts_by:
+        if name not in known:
+            yield Fault(
+                "layouts_by",
+                f"no message says {name!r} in its context; choose from {_list(sorted(known))}",
+            )
+
+
+def _environment(source: Definition) -> Iterator[Fault]:
+    for variable in source.required_environment:
+        if not _VARIABLE.fullmatch(variable):
+            yield Fault("required_environment", f"{variable!r} is no variable; write it LIKE_THIS")
+
+
+def _unknown(
+    field: str, names: Iterable[str], offered: Sequence[str], source: Definition
+) -> Iterator[Fault]:
+    for name in names:
+        if name in offered:
+            continue
+        model = source.rows.__name__
+        what = "does not fit" if name in source.dtypes else f"is no column of {model}"
+        yield Fault(field, f"{name!r} {what}; choose from {_list(offered)}")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+_RULES: Final[tuple[tuple[Rule, ...], ...]] = (
+    (_types,),
+    (_table,),
+    (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
+    (_revision, _hot, _layouts_by),
+)
+"""In steps: a rule reads only what the steps before it have found to be right."""
