@@ -1,6 +1,6 @@
-"""Text tables as German publishers write them: fields behind semicolons, commas before decimals.
+"""CSV as German publishers write it: semicolons between fields, commas before decimals.
 
-Everything is text until a format says what it is; which columns there are is its business too.
+Tables are read as text. A format decides which columns there are and what type each has.
 """
 
 from typing import Final

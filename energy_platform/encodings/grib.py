@@ -1,8 +1,7 @@
 """GRIB 1 and 2 on regular latitude and longitude grids: messages to one row per point.
 
-Which parameters and heights matter is the source's business. The bytes are decoded by eccodes in
-a process of its own (`grib_decoder`), so that a message that crashes or hangs eccodes is one
-failed message and not a dead worker.
+A source chooses parameters and heights. eccodes decodes the bytes in a process of its own
+(`grib_decoder`), so a message that crashes or hangs eccodes costs that message and not the worker.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Decodes GRIB messages in a process of its own, because eccodes aborts on some corrupt ones.
 
-Run by its path by `formats.grib`, with the number of an inherited socket; it imports nothing of the
-platform, so that it starts fast. A request is the area to keep, as JSON, then one message of one
-field. A reply is a JSON header, then the values as float64 from north to south and west to east,
-NaN where missing. The process ends when its parent does.
+`encodings.grib` runs it by its path, with the number of an inherited socket. It imports nothing of
+the platform, so that it starts fast. A request is the area to keep, as JSON, then one message of
+one field. A reply is a JSON header, then the values as float64 from north to south and west to
+east, NaN where missing. The process ends when its parent does.
 """
 
 import json

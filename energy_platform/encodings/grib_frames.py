@@ -1,7 +1,7 @@
 """Where GRIB messages lie in a run of bytes, and whether each is whole.
 
-Bytes only: section lengths and end marks. What a message says is decoded in `formats.grib`; this
-much is also enough for a feed to tell a whole download from a broken one.
+It reads section lengths and end marks only, which is enough for a feed to tell a whole download
+from a broken one. `encodings.grib` decodes the messages.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""The SOAP envelope, 1.1 and 1.2: what its body holds, or why it holds none.
+"""The SOAP envelope, 1.1 and 1.2: the element in its body, or the fault.
 
-What the answer of an operation means is the business of a format or source.
+A format knows what an operation's answer means.
 """
 
 from typing import Final

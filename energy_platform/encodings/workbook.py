@@ -1,7 +1,7 @@
 """Excel workbooks (XLSX) from outside, read within bounds, every cell as text.
 
-Numbers have a decimal point there, dates are ISO 8601, and a formula is what it was last worked out
-to be. What a column means is the business of the format that reads it.
+Numbers have a decimal point, dates are ISO 8601, and a formula gives the value that the file holds
+for it. The format that reads a workbook knows what its columns mean.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""XML from outside, read with everything off that could reach beyond the document or blow it up.
+"""XML from outside, read without entities, document types and network access.
 
-What its elements mean is the business of a format.
+A format knows what the elements mean.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""ZIP archives from outside, read within bounds: nothing is inflated before its size is known.
+"""ZIP archives from outside, read within bounds: the size is checked before anything is inflated.
 
-What the members hold is the business of the format that reads them.
+A format reads the members.
 """
 
 import fnmatch

@@ -1,9 +1,9 @@
-"""The FTP feed: new and changed files of a folder, or of some below it, each taken whole and once.
+"""The FTP feed: takes each new or changed file of a folder, or of folders below it, whole and once.
 
-No provider says how it publishes a file, so a file is taken only when two looks agree on its size
-and time, as many bytes came as were listed, and the format's own end is there. A file that stays
-as it is without that end is landed in the end all the same, so that it is seen in quarantine and
-not left out in silence.
+Providers do not say when a file is complete. A file is taken when two looks agree on its size and
+time, as many bytes arrive as were listed, and the format's own end is there. A file that stays
+without that end is landed after some looks, so that it appears in quarantine instead of being left
+out in silence.
 """
 
 import asyncio

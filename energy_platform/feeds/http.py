@@ -1,7 +1,7 @@
 """One HTTP exchange, bounded in time and size, that ends in a whole body or a `FeedError`.
 
-What REST, SOAP and the asking for tokens share below their own rules: a body cut short is told
-from a whole one, a refusal is understood, and no message names a parameter's value.
+REST, SOAP and token requests share it. It detects a body that was cut short, recognises bans, and
+keeps parameters' values out of every message.
 """
 
 import asyncio

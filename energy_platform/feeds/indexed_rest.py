@@ -1,7 +1,7 @@
-"""REST with a table of contents: files whose names only an index knows, asked for by instants.
+"""REST with an index: files are asked for by an instant that they hold, and an index names them.
 
-A question names an instant; which file holds it is looked up in the index just before. So questions
-stay a pure function of their window, as those of any polled feed, for live rounds and for history.
+A question names an instant, and the feed looks up the file that holds it just before it asks. So
+questions are a pure function of their window, as with any polled feed.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Grafana as code: data source, dashboards and alert rules, made from the catalogue.
 
-What a panel asks is written here; what there is to ask for is what the sources say of themselves,
-so that a new source has its panels without a line in this folder. `deploy/grafana/` holds what
-comes of it; `energy-platform generate` writes it, and `make check` says when the two differ.
+The panels' queries are written here. The sources describe their own series, so a new source gets
+its panels without a line in this folder. `energy-platform generate` writes the files to
+`deploy/grafana/`, and `make check` fails when they differ.
 """
 
 from energy_platform.grafana.provisioning import files

@@ -1,8 +1,8 @@
 """Alert rules for those who watch Grafana: late sources, quarantine, processes that are down.
 
-They ask the same metrics as the platform's dashboard. The platform alerts by itself too, with
-fewer false alarms, for it knows quiet hours and tells an incident once; these rules also fire
-where the platform is gone altogether.
+They query the same metrics as the platform's dashboard. The platform also alerts by itself, with
+fewer false alarms, because it knows each source's quiet hours and reports an incident once. These
+rules also fire when the whole platform is down.
 """
 
 from collections.abc import Iterable

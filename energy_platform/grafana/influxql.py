@@ -1,7 +1,7 @@
-"""The questions that panels ask: InfluxQL, the one read language of InfluxDB 1.x, 2.x and 3.x.
+"""The panels' queries in InfluxQL, which InfluxDB 1.x, 2.x and 3.x all read.
 
-The Foundation SDK has no type for InfluxDB's queries; the one here is what Grafana's own editor
-writes for a query in text form.
+The Foundation SDK has no type for InfluxDB's queries. The one here has the form that Grafana's own
+editor writes for a query in text form.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The dashboard of the platform itself: what `status` says, over time, as Telegraf brought it."""
+"""The dashboard of the platform itself: the figures of `status` over time, by way of Telegraf."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,7 +1,7 @@
-"""The files that Grafana reads at its start: where the data are, which dashboards, which rules.
+"""The files that Grafana reads at its start: data source, dashboards and alert rules.
 
-Addresses and secrets are no part of them: Grafana fills in variables of its own environment, the
-same that the platform reads.
+They hold no addresses and no secrets. Grafana fills in variables of its environment, the same ones
+that the platform reads.
 """
 
 import json

@@ -1,7 +1,6 @@
-"""What a notebook asks of a table of revisions, as a value that any warehouse can answer.
+"""A question about a table of revisions, as a value that every warehouse can answer.
 
-Each warehouse answers in the way that is cheapest for it: Delta Lake by `history.revisions` over
-its scan, BigQuery by SQL. What the answer is, is the same.
+Delta Lake answers by `history.revisions` over its scan, BigQuery by SQL; both give the same rows.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,8 @@
-"""How long to wait before the next try: twice as long each time, within a bound, never in step."""
+"""Back-off: how long to wait before the next try.
+
+Each pause is twice as long as the one before, up to a bound, with a random part so that callers
+do not retry in step. Who retries, and when to give up, is decided by the caller.
+"""
 
 import random
 from typing import Final

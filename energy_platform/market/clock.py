@@ -1,7 +1,7 @@
-"""Market time: wall time on real markets; in a simulated one it runs at any speed, and stops.
+"""Market time: the wall clock on real markets, a clock of any speed on simulated ones.
 
-Nothing here knows what happens in the market. The simulator keeps its clock in a file, so that
-feeds, which ask for windows of market time, go by the same clock.
+The simulator keeps its clock in a file, and feeds read the same file, because they ask for windows
+of market time. What happens in the market does not belong here.
 """
 
 import asyncio

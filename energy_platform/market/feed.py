@@ -1,8 +1,8 @@
-"""What every feed has in common: its contract, and what the collector lends it.
+"""The contract of a feed, and the session that its runner gives it.
 
-A feed carries bytes. It owns its schedule, cursor, time-outs and rate limit; it knows nothing of
-columns. The collector runs it, lands what it brings, and starts it again, with back-off, when it
-raises.
+A feed carries bytes. It owns its schedule, cursor, time-outs and rate limit; it knows no columns.
+The collector runs it, lands the messages that it brings, and restarts it with back-off when it
+raises. The feeds themselves are in `feeds/`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,6 +1,6 @@
-"""When a market's values are due, for markets that speak at known times and not all day long.
+"""When a market publishes, for markets that publish at known times and not all day long.
 
-A pure value of a source's module. Who is late, and who is told, is decided elsewhere.
+A source's module holds one such value. `timeliness` decides who is late; alerts decide who is told.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What crosses the border between a feed and a parser: bytes, and the little needed to read them.
+"""A raw message: the bytes that a feed hands to a parser, with the context to read them.
 
-Nothing here knows a provider's format or a way of storing.
+A provider's format and the way of storing do not belong here.
 """
 
 from collections.abc import Mapping

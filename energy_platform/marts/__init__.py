@@ -1,7 +1,7 @@
-"""Marts: tables that dbt makes of the market sources, and that readers meet like any source.
+"""Marts: tables that dbt makes of the market sources, read by name like a source.
 
-`catalogue` says what marts there are, from the same YAML that dbt reads; `changes` which days of
-each are out of date; `dbt_run` runs dbt over these days; `dbt_sources` writes the part of the dbt
-project that follows from the market sources; `delta_plugin` is dbt-duckdb's door to Delta tables.
-What a mart holds is SQL in `dbt_project/`, and none of it is here.
+`catalogue` lists the marts, from the same YAML that dbt reads. `changes` finds the days of each
+mart that are out of date, and `dbt_run` runs dbt over these days. `dbt_sources` writes the part of
+the dbt project that follows from the market sources. `delta_plugin` lets dbt-duckdb read and write
+Delta tables. The marts' SQL is in `dbt_project/`.
 """

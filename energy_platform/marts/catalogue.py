@@ -1,6 +1,6 @@
-"""What marts there are: read from the YAML beside their SQL, which dbt reads too.
+"""The marts, read from the YAML beside their SQL, which dbt reads too.
 
-Light: the processes that dbt starts read it, and need neither the sources nor their feeds.
+The processes that dbt starts import this module, so it imports neither the sources nor their feeds.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
-"""Which days of which marts are out of date: what the sources' tables have had since each was made.
+"""Finds the days of each mart that are out of date.
 
-A mart remembers, of each source that it is made of, up to which landing offset it has seen the
-table. Rows behind it are new whatever they speak of: today, or a day that a backfill or a late
-revision changes; and a mart's day is made of the same rows whenever it is made. So the days of the
-new rows, made anew, leave the mart as if all of it had been. After a replay offsets say nothing,
-and it is.
+For each source that it reads, a mart remembers the landing offset up to which it has seen the
+table. Rows with later offsets are new, whether they speak of today or of a day that a backfill or a
+late revision changes. A mart's day depends on the rows of certain days only, so rebuilding the days
+of the new rows gives the same mart as rebuilding all of it. A replay changes rows at old offsets;
+the whole mart is rebuilt after one.
 """
 
 import hashlib

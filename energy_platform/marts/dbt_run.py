@@ -1,8 +1,8 @@
-"""Runs dbt over the days of the marts that are out of date, and notes what came of it.
+"""Runs dbt over the days of the marts that are out of date, and notes the result.
 
-A run is described first (`MartRun`), so that whoever starts the process, the command line or
-Dagster, starts the same one. One run at a time; a run that was killed leaves each mart as it was
-or as it should be, and the next one makes good the rest.
+`MartRun` describes a run, so the command line and Dagster start the same process. Only one run goes
+on at a time. A run that is killed leaves each mart either as it was or complete; the next run does
+the rest.
 """
 
 import fcntl

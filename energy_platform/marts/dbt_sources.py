@@ -1,4 +1,4 @@
-"""The part of the dbt project that follows from the market sources: written, never edited.
+"""Writes the part of the dbt project that follows from the market sources.
 
 `sources.yml` with each source's columns, units and freshness; one staging view per source; and the
 macro that knows their keys. `energy-platform generate` writes them, and `make check` says when they

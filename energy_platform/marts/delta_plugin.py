@@ -1,11 +1,11 @@
-"""dbt-duckdb's door to Delta tables: sources and marts as views, and marts written back.
+"""A dbt-duckdb plugin that shows Delta tables as views and writes marts back as Delta tables.
 
-A view reads the files of one version of a table by DuckDB's own Parquet scan, so filters and
-column choices reach the row groups, and all models of a run see the same rows. `_place` is where a
-row stands in its file; it tells apart two rows of one message that speak of the same key.
+A view reads the files of one version of a table by DuckDB's Parquet scan. Filters and column
+choices therefore reach the row groups, and all models of a run see the same rows. `_place` is a
+row's place in its file; it orders two rows of one message that share a key.
 
-A mart is one Delta commit: readers see the table before it or after it. The database itself is in
-memory, and nothing of it is kept.
+A mart is one Delta commit, so readers see the table before it or after it. The database is in
+memory and is discarded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

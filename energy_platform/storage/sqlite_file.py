@@ -1,6 +1,7 @@
-"""One SQLite file that several processes and threads share: opened late, one transaction at a time.
+"""One SQLite file that several processes and threads share.
 
-What is in it belongs to whoever opens it.
+It is opened at the first transaction, and transactions take turns. The tables in it belong to the
+module that opens it.
 """
 
 import sqlite3

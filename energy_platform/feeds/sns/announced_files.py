@@ -1,7 +1,8 @@
-"""Fetches what was announced by push: for as long as it takes, also over restarts.
+"""Fetches files that were announced by push, for as long as it takes and over restarts.
 
-SNS waits seconds for an answer and gives up after an hour, and a file may take longer. So an
-announcement is noted in the ledger, acknowledged, and then followed up here.
+SNS waits seconds for an answer and gives up after an hour; fetching a file may take longer. The
+endpoint therefore notes an announcement in the ledger and acknowledges it; this module fetches the
+file afterwards.
 """
 
 import asyncio

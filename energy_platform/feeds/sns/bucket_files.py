@@ -1,6 +1,6 @@
-"""The files of a public bucket that a topic announces: which, how one is read, and older ones.
+"""The files of a public bucket that a topic announces: which are wanted, and how one is read.
 
-How an announcement arrives is the business of the feeds.
+The feeds receive the announcements.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """SNS topics that push: a small HTTP endpoint that lands what Amazon signed, and nothing else.
 
-Amazon reaches it through whatever stands before it and ends TLS; it listens on the loopback
-interface unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. Raw delivery carries no
+Amazon reaches it through a proxy that terminates TLS; it listens on the loopback interface
+unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. Raw delivery carries no
 signature, so it is refused. What a notification announces is fetched by `announced_files`.
 """
 

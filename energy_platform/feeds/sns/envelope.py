@@ -1,6 +1,6 @@
 """What AWS puts around a notification: the SNS envelope, and the S3 event inside it.
 
-Pure text to values. Whether an envelope may be trusted is said in `signature`.
+Text to values, pure. `signature` decides whether an envelope can be trusted.
 """
 
 from dataclasses import dataclass

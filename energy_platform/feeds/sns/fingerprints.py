@@ -1,4 +1,4 @@
-"""A bounded memory of what has been seen, small enough to travel in a feed's cursor."""
+"""A bounded set of fingerprints of things seen, small enough for a feed's cursor."""
 
 import json
 from collections.abc import Iterable

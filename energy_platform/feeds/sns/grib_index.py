@@ -1,6 +1,6 @@
-"""NCEP's `.idx` inventories of GRIB files: from the fields wanted to the byte ranges to ask for.
+"""Reads NCEP's `.idx` inventories of GRIB files, and finds the byte ranges of the wanted fields.
 
-Text and numbers only; asking for the ranges is `grib_ranges`' business.
+`grib_ranges` asks for the ranges.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
-"""Reads the wanted GRIB messages of a file by its `.idx` inventory, and nothing else of it.
+"""Reads the wanted GRIB messages of a file by its `.idx` inventory, and no others.
 
-Which file, and when, is for the feed to say; what the messages mean, for the source's parser.
+The feed decides which file to read and when; the source's parser reads the messages.
 """
 
 import asyncio

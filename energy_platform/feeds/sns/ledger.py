@@ -1,7 +1,7 @@
-"""What a feed has landed, and which announced files it has yet to fetch; it travels in the cursor.
+"""A feed's ledger: what it has landed and which announced files it must still fetch.
 
-An announcement is noted here together with the landing of what announced it, so it may be
-acknowledged before its file is there: a restarted feed goes on with the files that wait.
+The ledger is part of the cursor. An announcement is noted in the same segment that lands it, so it
+may be acknowledged before its file is fetched: a restarted feed fetches the files that wait.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Files announced by an SNS topic through an SQS queue: event, fetch, land, delete.
 
-An event is only a hint that an object changed: what lands is the object as it is when it is read.
-So redelivery, disorder and an inventory that arrives before its file all come to the same thing,
-and a message is deleted only when what it announces has landed.
+An event only hints that an object has changed; the feed lands the object as it is when it is read.
+Redelivered or disordered events, or an inventory announced before its file, therefore do no harm. A
+message is deleted only after the object that it announces has landed.
 """
 
 import asyncio

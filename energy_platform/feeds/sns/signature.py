@@ -1,9 +1,9 @@
-"""Whether a message pushed by SNS is Amazon's: the signed text, the certificate, the signature.
+"""Verifies that a message pushed by SNS is Amazon's: signed text, certificate and signature.
 
-What is checked is what Amazon's own validators check. The text is canonical, its hash SHA-1 or
-SHA-256 by the signature's version. The certificate comes by HTTPS from the SNS host of the
-topic's region, is in its period of validity and carries a name of SNS. That it is Amazon's rests
-on that host and its TLS certificate; the chain of the signing certificate is not followed.
+The checks are those of Amazon's own validators. The signed text is canonical; its hash is SHA-1 or
+SHA-256, by the signature's version. The certificate is fetched by HTTPS from the SNS host of the
+topic's region, must be in its period of validity, and must carry a name of SNS. Trust rests on that
+host and its TLS certificate; the chain of the signing certificate is not followed.
 """
 
 import asyncio

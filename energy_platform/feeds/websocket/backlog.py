@@ -1,4 +1,4 @@
-"""What was read from a socket and waits to be landed, bounded so that the socket is slowed down."""
+"""A bounded buffer of messages that wait to be landed; when it is full, the socket is not read."""
 
 import asyncio
 from collections import deque

@@ -1,12 +1,11 @@
 """The WebSocket feed: topics of the Nord Pool Intraday platform, STOMP inside SockJS.
 
-A topic begins with a snapshot and goes on with deltas, numbered one by one. SockJS has no
-acknowledgement and no replay, so what is missed can't be asked for again: a gap, or a lost
-connection, is healed by subscribing anew, which brings a snapshot. Every message is landed as it
-came, also the one that shows a gap and any that come out of order: each is true by itself.
+A topic begins with a snapshot, followed by numbered deltas. SockJS has no acknowledgement and no
+replay, so a missed message cannot be asked for again. After a gap or a lost connection the feed
+subscribes again and gets a new snapshot. Every message is landed as it came, also one that shows a
+gap or comes out of order, because each is true by itself.
 
-What the messages say is the business of the sources; how frames are written, of
-`stomp_over_sockjs`.
+The sources' parsers read the messages; `stomp_over_sockjs` reads the frames.
 """
 
 import asyncio

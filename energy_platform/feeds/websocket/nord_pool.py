@@ -1,4 +1,4 @@
-"""Where Nord Pool Intraday is reached, and by which variables its users log in.
+"""The address of Nord Pool Intraday, and the variables that hold its users' logins.
 
 Shared by every source that is one of its topics.
 """

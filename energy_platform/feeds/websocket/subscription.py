@@ -1,4 +1,4 @@
-"""How far the numbers of one subscription go, and whether one is missing. No sockets."""
+"""The sequence numbers of one subscription, and whether one is missing. No sockets."""
 
 from dataclasses import dataclass
 

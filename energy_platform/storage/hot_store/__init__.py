@@ -1,4 +1,5 @@
 """The hot store: the latest value per series and time, for dashboards.
 
-`protocol` has the promises, one further module each of the systems that keep them.
+`protocol` states what a hot store promises; each system that keeps the promises has a module or
+package of its own.
 """

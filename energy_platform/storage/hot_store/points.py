@@ -1,6 +1,6 @@
-"""What a point is before any store holds it: its columns in order, and the kinds of its fields.
+"""Points before they are stored: the order of their columns and the kinds of their fields.
 
-How a kind is laid out belongs to each store.
+Each store decides how it stores a kind.
 """
 
 from datetime import UTC, datetime, timedelta

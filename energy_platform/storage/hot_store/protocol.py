@@ -1,7 +1,8 @@
 """The hot store's promises, whichever system keeps them.
 
-The latest value per series and time, for dashboards: days, not years. Never the truth; it can be
-made again from the warehouse. Writing the same points twice changes nothing.
+A hot store keeps the latest value per series and time for dashboards, for days and not for years.
+The warehouse is the truth, and the hot store can be made again from it. Writing the same points
+twice changes nothing.
 """
 
 from dataclasses import dataclass

@@ -1,14 +1,14 @@
 """The embedded hot store: one SQLite file that many processes read and write.
 
-Each measurement is a table of its own name, with a column per tag and field, so that any tool
-that speaks SQL can plot it, and beside it `<name>.latest` with the newest point of each series.
-Two more columns are not read back as part of a point: `written_at`, the wall clock at the write,
-tells how long a point took to get here; `written_stop`, the landing offset that the write reached
-to, keeps a slow writer of an older batch from overwriting a newer one.
+Each measurement is a table of its own name with a column per tag and field, so any SQL tool can
+plot it. The table `<name>.latest` holds the newest point of each series. Two more columns are no
+part of a point: `written_at`, the wall clock at the write, shows how long a point took to arrive;
+`written_stop`, the landing offset that the write reached to, keeps a slow writer of an older batch
+from overwriting a newer one.
 
-Instants are integers of microseconds. A number that is not finite is stored as null: nothing can
-be drawn of it, and no hot store holds it. A point whose fields are all null is kept, so that it
-takes the place of an older one, but it is not read back; `empty_points` counts such.
+Instants are integers of microseconds. Numbers that are not finite are stored as null. A point whose
+fields are all null is stored, so that it replaces an older one, but is not read back;
+`empty_points` counts such points.
 """
 
 # ruff: noqa: S608 (SQL is built from names that `_quoted` has quoted; every value is bound)

@@ -1,12 +1,12 @@
 """The landing zone: an append-only log of raw messages per source, addressed by offset.
 
-A log is a chain of segments. Each holds the messages from its first offset on, is written once
-under the name of that offset with a create-only precondition, and is durable before `append`
-returns. A log has one owner, its collector: of two writers that both think they own it, the second
-at a name is told `FencedError`. The feed's cursor travels in the segment, so bytes and cursor can't
-disagree. Guests, such as a backfill, add segments beside the owner and carry its cursor along.
+A log is a chain of segments. A segment holds the messages from its first offset on. It is written
+once, under the name of that offset, with a create-only precondition, and is durable before `append`
+returns. The collector owns a log. If two writers believe that they own it, the one that comes
+second to a name gets `FencedError`. A segment also holds the feed's cursor, so bytes and cursor
+always agree. Guests, such as a backfill, add segments beside the owner and copy its cursor.
 
-Everything downstream can be made again from here, so nothing here is ever rewritten or removed.
+Every table can be made again from the landing zone, so no segment is ever rewritten or removed.
 """
 
 from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter, LandingZone

@@ -1,9 +1,9 @@
-"""The logs of a landing zone: who reads where, and who may write.
+"""The logs of a landing zone: reading them, and the right to write to them.
 
-A log's segments form a chain: each starts at the offset at which the one before it stops. So the
-next segment's name is known before it exists, and asking for that one name tells whether the log
-has grown. Names that existed before a listing began are in it; those made meanwhile may not be,
-which is why a reader fixes the end first and lists second.
+A log's segments form a chain: each starts at the offset at which the previous one stops. The name
+of the next segment is therefore known before it exists, and one look for that name tells whether
+the log has grown. A listing may miss segments that are made while it runs, so a reader first finds
+the end of the log and lists the segments afterwards.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Small documents kept beside the logs of a landing zone, each version written once.
 
-What a note says is its reader's business. Versions are numbered without a gap, so that of two
-writers of one version the second is told.
+The module that writes a note knows its content. Versions are numbered without gaps, so two writers
+of one version collide and the second one learns it.
 """
 
 from threading import Lock

@@ -1,6 +1,7 @@
-"""Objects in a store, as a log needs them: written once, whole, and durable before we go on.
+"""Objects in a folder or a bucket, as a log needs them: create-only, whole and durable.
 
-`obstore` gives folders and Cloud Storage one face. What it lacks for folders is here.
+`obstore` reads and writes both. For folders it neither syncs nor creates atomically; this module
+adds that.
 """
 
 import os

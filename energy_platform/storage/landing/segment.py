@@ -1,6 +1,6 @@
 """One segment of a landing log: its name, and its messages as an Arrow IPC file.
 
-What a segment looks like belongs here; how it reaches a store, and which follows which, does not.
+The layout of a segment belongs here. Writing segments and their order in a log belong to `log`.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""What every warehouse asks of a batch before it stores it."""
+"""The checks that every warehouse makes of a batch before it stores it."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""What who writes to a table does when another writer has gone first."""
+"""Retrying a write after another writer has committed first."""
 
 from typing import Final
 

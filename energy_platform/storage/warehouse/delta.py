@@ -1,14 +1,13 @@
 """The embedded warehouse: one Delta Lake table per table, in folders that many processes share.
 
-A micro-batch is one Delta commit that carries its `stop` as an application transaction. Delta
-refuses a commit whose base has meanwhile seen another commit of the same application, and here
-every write of rows is one of the same application; so what was true of the version that a write
-was based on, that the table stands at a certain `Position`, is still true when it lands. Two
-writers of a batch can't both land it, on one machine or on several, and none lands rows that were
-compared with others since replaced.
+A micro-batch is one Delta commit that carries its `stop` as an application transaction. All writes
+of rows belong to one application, and Delta refuses a commit if the same application has committed
+since the version that the commit is based on. A table therefore still stands at the `Position` that
+a write assumed when the write lands. Two writers cannot both land one batch, on one machine or on
+several, and no writer lands rows that it compared with rows which were replaced since.
 
-Delta doesn't sync its files to disk. A process may be killed at any moment; after a power cut the
-newest commits can be missing or broken, and are made again from the landing zone.
+Delta does not sync its files. Killing a process at any moment is harmless. After a power cut the
+newest commits may be missing or broken; they are made again from the landing zone.
 """
 
 import logging

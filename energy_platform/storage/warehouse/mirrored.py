@@ -1,10 +1,9 @@
-"""A warehouse that is far away, with the rows of the last days kept beside the home.
+"""A remote warehouse with a local copy of the rows of the last days.
 
-Each micro-batch is compared with what is stored of the same series and times. Where that is asked
-of a service it takes the greater part of a second and is paid for by the byte, each few seconds;
-beside the home it takes milliseconds. Nothing else is asked of the copy, and it is no truth: it
-counts only while it stands at the very position at which the warehouse stands, and is made again
-from the warehouse otherwise. It may be deleted at any time.
+Each micro-batch is compared with the stored rows of the same series and times. A remote service
+takes most of a second for that and bills it by the byte, every few seconds; the local copy takes
+milliseconds. The copy serves this comparison only. It counts while it stands at the warehouse's own
+position, and is made again from the warehouse otherwise. It may be deleted at any time.
 """
 
 import logging

@@ -1,6 +1,6 @@
-"""The warehouse's promises, whichever system keeps them.
+"""What a warehouse promises, whichever system it is.
 
-Every revision of every row is kept; rows are appended in micro-batches, each atomic and
+It keeps every revision of every row. Rows are appended in micro-batches; each is atomic, and
 idempotent by the landing offset at which it stops.
 """
 

@@ -1,9 +1,9 @@
-"""Points as lines of InfluxDB's line protocol, column by column. Pure: no network here.
+"""Points as lines of InfluxDB's line protocol, made column by column. No network here.
 
-Beside a point's own fields each line carries two more. `null_fields` names the fields that are
-null, parted by commas: a field can't be taken back, so an older value stays under a point that
-was written again without it, and only this says that it no longer counts. `written_stop` is the
-landing offset whose state of things the point is.
+Each line carries two fields beside the point's own. `null_fields` lists the fields that are null,
+separated by commas. InfluxDB cannot delete a field of a point: an older value stays when the point
+is written again without it, and `null_fields` says that this value no longer counts.
+`written_stop` is the landing offset up to which the writer had read.
 
 https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
 """

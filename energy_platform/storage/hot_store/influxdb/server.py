@@ -1,8 +1,7 @@
-"""Speaks to one InfluxDB server over HTTP: writes lines, asks InfluxQL, removes, makes the bucket.
+"""Talks to one InfluxDB server over HTTP: writes lines, queries, deletes, creates the bucket.
 
-Every exchange has a time-out and a few retries. A server that is away is left alone for a while
-that grows, so that whoever calls meanwhile learns it at once rather than wait. What lines say, and
-what is asked, is their callers' business.
+Every exchange has a time-out and a few retries. After a server failed to answer, calls fail at once
+for a pause that grows, instead of waiting for it again. Callers make the lines and the queries.
 """
 
 # ruff: noqa: S608 (InfluxQL is built from names that `identifier` has quoted, and numbers)

@@ -1,13 +1,13 @@
-"""Keeps the hot store's promises in InfluxDB, which itself knows neither transactions nor nulls.
+"""The hot store in InfluxDB, which has neither transactions nor nulls.
 
-A measurement holds a source's points; one more, `hot_copy_offsets`, says of each how far it has
-come. Its points are dated by the hour at which they were written, so that the retention that
-removes old points never removes the newest of them while anything is written. Should it do so
-after all, the offset is 0 again and the copy is made anew.
+A measurement holds a source's points. The measurement `hot_copy_offsets` holds the landing offset
+that each source's points reach to. Its points are dated by the hour of the write, so that
+InfluxDB's retention keeps the newest one while anything is written. If it is removed nevertheless,
+the offset reads as 0 and the copy is made again.
 
-Of two writers of one measurement one waits for the other, by a lock on a file. That holds for all
-processes of one machine; on several, only a worker that went on after it was taken for dead could
-put an older point over a newer one, until the next revision.
+A file lock makes the writers of one measurement take turns, for all processes of one machine. On
+several machines a worker that continues after it was taken for dead could overwrite a newer point
+with an older one; the next revision mends it.
 """
 
 # ruff: noqa: S608 (InfluxQL is built from names and texts that are quoted, and numbers)

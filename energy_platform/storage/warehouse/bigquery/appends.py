@@ -1,7 +1,7 @@
-"""Appending rows by the Storage Write API: at an offset of a stream, once however often tried.
+"""Appends rows by the Storage Write API, at an offset of a stream, exactly once.
 
-A stream is a place in a table where rows can be put at offsets that nobody else can take. Which
-stream and offset are whose is the business of `ledger`; what doesn't fit goes by `loads`.
+A stream accepts each offset once, so a repeated append stores nothing twice. `ledger` decides which
+writer uses which stream and offset. `loads` writes batches that are too large for a stream.
 """
 
 import threading

@@ -1,7 +1,7 @@
-"""The ways to BigQuery: REST for tables and jobs, gRPC for Storage Write and Storage Read.
+"""BigQuery's clients: REST for tables and jobs, gRPC for Storage Write and Storage Read.
 
-One place knows which errors are worth another try, and how an emulator is reached. What is
-written or read is the business of the modules beside it.
+This module decides which errors are retried, and reaches an emulator where one is set. The modules
+beside it decide what is written and read.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""What of a polars predicate BigQuery can be told, and how values and names are written in SQL.
+"""Translates polars predicates to SQL, and writes values and names in SQL.
 
-A conjunct is translated only where SQL says exactly the same of every row, nulls and NaN included;
-any other is left out, so a filter that is built from these lets more rows through, never fewer.
-Whoever pushes one down therefore applies the whole predicate once more by polars.
+A conjunct is translated only if SQL gives the same answer for every row, nulls and NaN included.
+Others are left out, so the translated filter may let too many rows through and never too few. The
+caller applies the whole predicate again in polars.
 """
 
 import io

@@ -1,14 +1,14 @@
-"""Where each table stands, as an append-only log beside the tables, and who may write to one next.
+"""An append-only log of where each table stands, which also decides who may write next.
 
-Every table has its own stream of ledger records. A record is appended at the offset after the last
-one that its writer has read, and the service takes each offset once: of two writers that read the
-same, one appends, and the other is told that it must read again. So the records of a table are in
-one order, and each was written by who knew all before it.
+Every table has its own stream of ledger records. A writer appends its record at the offset after
+the last record that it has read, and the service takes each offset once. If two writers have read
+the same record, one appends and the other must read again. A table's records are thus in one order,
+and each writer knew all records before its own.
 
-Rows are stored between two records. The first, the intent, says which rows go where: to an offset
-of a stream of the table, or by a job of a certain id. The second says what became of it: `done`,
-or `void`. Where a table stands is what its last `done` or `void` says. An intent without an
-outcome is that of a writer at work, or of one that died; `warehouse` finds out.
+Rows are stored between two records. The first, the intent, names the offset of a table's stream, or
+the job, by which the rows are stored. The second is the outcome: `done` or `void`. The last outcome
+says where the table stands. An intent without an outcome belongs to a writer that is at work or has
+died; `warehouse` finds out which.
 """
 
 import logging

@@ -1,8 +1,8 @@
-"""Jobs that run once: loads of what is too large to append, and replacements.
+"""Jobs that run exactly once: loads of batches that are too large to append, and replacements.
 
-A job's id is chosen by who asks for it, and the service takes each id once. So a job that was
-asked for twice has run once, and who takes the id first decides what becomes of it: `settle` takes
-the id of a job that never came with one that does nothing, and then it never will.
+The caller chooses a job's id, and the service accepts each id once, so a job that is requested
+twice runs once. `settle` makes sure that a missing job never runs: it takes the job's id for a job
+that does nothing.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Queries: what one will cost is known before it runs, and one that costs too much doesn't run."""
+"""Runs queries, after asking what each would scan; a query above the budget is refused."""
 
 import logging
 from collections.abc import Iterator

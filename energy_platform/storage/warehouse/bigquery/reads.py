@@ -1,13 +1,12 @@
-"""The way out: lazy frames whose rows are read once they are collected, and no earlier.
+"""Reads tables as lazy frames; rows are read when a frame is collected.
 
-A frame is the table of the moment at which it is collected, as one snapshot: all that had been
-committed by then is in it, nothing of what came later. So it is never older than the `scan` that
-made it, and collected twice it may be newer the second time. (Delta's is the table of the moment of
-the `scan`. An instant of one machine's clock can't name such a moment to another: a table read as
-of our own "now" could lack what we have just committed.)
+A collected frame is one snapshot of the table at that moment: it holds everything committed by then
+and nothing later. It is never older than the `scan` that made it, and a second `collect` may see a
+newer table. (A Delta frame is the table at the moment of `scan`. BigQuery's clock and ours differ,
+so a read as of our own "now" could miss a commit that we have just made.)
 
-Filters and column choices that follow are told to BigQuery, where they can be; all of a predicate
-is applied once more to what comes back.
+Filters and column choices are pushed down to BigQuery where it can apply them; polars applies the
+whole predicate again to the rows that come back.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
-"""What a table looks like in BigQuery: its name, its columns and types, its partitions.
+"""Tables in BigQuery: their names, columns, types and partitions.
 
-Tables are made and widened here; rows are the business of `appends` and `loads`.
+This module creates tables and adds columns to them. `appends` and `loads` write rows.
 """
 
 import re

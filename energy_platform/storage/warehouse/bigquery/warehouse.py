@@ -1,13 +1,13 @@
-"""The BigQuery warehouse: what the parts beside it come to when they are put together.
+"""The BigQuery warehouse, which combines the modules beside it.
 
-A batch is stored between two records of the ledger, so that each landing offset's rows are there
-once, whoever dies in between: the intent, then the rows, then what became of it. Rows are appended
-at the offset that the intent names of a stream of the table. Those that no stream takes are loaded
-by a job whose id the intent names; rows are replaced by such a job too.
+A batch is stored between two ledger records: the intent, then the rows, then the outcome. The rows
+of each landing offset are therefore stored once, whichever process dies in between. Rows are
+appended to a stream of the table at the offset that the intent names. Rows that no stream takes are
+loaded by a job whose id the intent names; replacements use such a job too.
 
-A writer that finds an intent without an outcome, and whose writer seems to have died, first makes
-sure that it can't be carried out later: it closes the stream for every writer, or takes the job's
-id. What the service answers to that says whether the rows are there.
+A writer may find an intent without an outcome whose writer seems dead. It first makes sure that the
+intent can't be carried out later: it closes the stream for every writer, or takes the job's id. The
+service's answer tells whether the rows were stored.
 """
 
 import logging
