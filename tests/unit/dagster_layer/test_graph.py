@@ -3,16 +3,23 @@
 After a wanted change: `pytest tests/unit/dagster_layer --snapshot-update`.
 """
 
+import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from dagster import AssetKey, DefaultSensorStatus
+import pytest
+from dagster import AssetKey, AssetSpec, DefaultSensorStatus
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from syrupy.assertion import SnapshotAssertion
 
+from assets import market_assets
 from definitions import defs
+from energy_platform.market.registry import market_source, market_sources
+from energy_platform.market.source import MarketSource
 
 
-def _graph() -> dict[str, Any]:
-    graph = defs.resolve_asset_graph()
+def _nodes(graph: BaseAssetGraph[Any], keys: Iterable[AssetKey]) -> dict[str, Any]:
     return {
         key.to_user_string(): {
             "group": graph.get(key).group_name,
@@ -21,8 +28,28 @@ def _graph() -> dict[str, Any]:
             "checks": sorted(check.name for check in graph.get(key).check_keys),
             "external": not graph.get(key).is_materializable,
         }
-        for key in sorted(graph.get_all_asset_keys())
+        for key in sorted(keys)
     }
+
+
+def _keys(sources: Iterable[MarketSource]) -> set[AssetKey]:
+    made = market_assets(sources)
+    return {key for one in made for key in ([one.key] if isinstance(one, AssetSpec) else one.keys)}
+
+
+def _assets_of(source: MarketSource) -> dict[str, Any]:
+    """Return a source's assets in the whole graph, with `<…>` for what is the source's own."""
+    text = json.dumps(_nodes(defs.resolve_asset_graph(), _keys([source])))
+    for own, placeholder in (
+        (rf'"{source.name}(?=[_"])', '"<source>'),
+        (rf'"group": "{source.group}"', '"group": "<group>"'),
+        (rf'"{source.feed.protocol.lower()}"', '"<protocol>"'),
+    ):
+        text = re.sub(own, placeholder, text)
+    nodes: dict[str, Any] = json.loads(text)
+    for node in nodes.values():
+        node["kinds"].sort()
+    return nodes
 
 
 def test_the_code_server_can_load_it_all() -> None:
@@ -30,8 +57,20 @@ def test_the_code_server_can_load_it_all() -> None:
     defs.get_repository_def().load_all_definitions()
 
 
-def test_asset_graph(snapshot: SnapshotAssertion) -> None:
-    assert _graph() == snapshot
+def test_the_assets_of_a_source(snapshot: SnapshotAssertion) -> None:
+    """One stands for all; that they are alike is asked below, so that a new one changes nothing."""
+    assert _assets_of(market_source("agsi_storage")) == snapshot
+
+
+@pytest.mark.parametrize("name", market_sources())
+def test_every_source_has_the_same_assets(name: str) -> None:
+    assert _assets_of(market_source(name)) == _assets_of(market_source("agsi_storage"))
+
+
+def test_the_assets_that_are_no_sources(snapshot: SnapshotAssertion) -> None:
+    graph = defs.resolve_asset_graph()
+    others = graph.get_all_asset_keys() - _keys(market_sources().values())
+    assert _nodes(graph, others) == snapshot
 
 
 def test_sensors_jobs_and_schedules(snapshot: SnapshotAssertion) -> None:
