@@ -29,7 +29,7 @@ from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from simulator.journal import Journal
-from simulator.world import clock_file
+from simulator.world import CLOCK_NAME
 from tests.support.comparison import compare, journalled_rows
 from tests.support.platform_run import come_to_rest, cpu_seconds, freeze, pid_of, running
 
@@ -117,7 +117,7 @@ def main() -> None:
         home = Path(folder)
         with running(home) as supervisor:
             settings = Settings(home=home)
-            clock = MarketClock.load(clock_file(home))
+            clock = MarketClock.load(home / "simulator" / CLOCK_NAME)
             began, before, started = clock.now(), cpu_seconds(supervisor), time.monotonic()
             print(f"{datetime.now(UTC):%H:%M:%S} every source flows; market time {began}")
             time.sleep(asked.hours * 3600 / asked.speed)

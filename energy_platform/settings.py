@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         influxdb_user: A user, for `v1` with authentication.
         influxdb_password: That user's password.
         broker_url: Address of the Celery broker.
-        market_clock: The file that a simulated market keeps its clock in, if it is one.
+        simulator: Where a simulated market says how it is reached; `home/simulator` if unset.
         addresses: Addresses (URL prefixes) and what to reach, or listen on, instead, as a JSON
             object; in a simulated market also variables and what they stand for.
         ca_file: Certificates that feeds trust beside the system's, e.g. of a company's proxy.
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     influxdb_user: str | None = None
     influxdb_password: SecretStr | None = None
     broker_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
-    market_clock: Path | None = None
+    simulator: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
         default_factory=dict
     )
@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         missing = [variable(field) for field in fields if not getattr(self, field)]
         if missing:
             raise PydanticCustomError("missing", f"{' and '.join(missing)} is needed, as {why}")
+
+    @property
+    def simulator_folder(self) -> Path:
+        """The folder in which a simulated market says how it is reached, and its time."""
+        return self.simulator or self.home / "simulator"
 
     @property
     def landing_url(self) -> str:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import boto3
 import httpx
@@ -27,6 +28,8 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from simulator.faults import Fault, FaultKind
+from simulator.listeners import HOST, Listeners
+from simulator.world import World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -42,7 +45,6 @@ WIRE_FAULTS: Final = (
 NextFault = Callable[[], Fault | None]
 """Says which of `WIRE_FAULTS` strikes a bucket's next answer, if any."""
 
-_HOST: Final = "127.0.0.1"
 _SLOW_DOWN: Final = (
     b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 )
@@ -50,7 +52,7 @@ _SLOW_DOWN: Final = (
 
 @dataclass
 class _Server:
-    """The server of one port, as long as anyone uses it."""
+    """The server of one world, as long as anyone uses it."""
 
     users: int = 0
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -58,43 +60,48 @@ class _Server:
     serving: BaseWSGIServer | None = None
 
 
-_SERVERS: Final[dict[int, _Server]] = {}
+_SERVERS: Final[WeakKeyDictionary[Listeners, _Server]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def serving(port: int, *, bucket: str, next_fault: NextFault) -> AsyncIterator[str]:
-    """Serve Amazon on `port` while the context lasts, and yield its address.
+async def serving(world: World, *, bucket: str, next_fault: NextFault) -> AsyncIterator[str]:
+    """Serve Amazon in a world while the context lasts, and yield its address.
 
     Several providers of a world share the server, which the first one starts and the last one
     stops; each has a bucket of its own, whose public answers its faults strike.
     """
-    server = _SERVERS.setdefault(port, _Server())
+    server = _SERVERS.setdefault(world.listeners, _Server())
     server.users += 1
     server.faults[bucket] = next_fault
-    url = f"http://{_HOST}:{port}"
     try:
         async with server.starting:
             if server.serving is None:
-                server.serving = await asyncio.to_thread(_started, port, server.faults)
-        yield url
+                server.serving = await asyncio.to_thread(_started, world, server.faults)
+        yield world.amazon_url
     finally:
         del server.faults[bucket]
         server.users -= 1
         if server.users == 0:
-            del _SERVERS[port]
+            del _SERVERS[world.listeners]
             if server.serving is not None:
                 await asyncio.to_thread(server.serving.shutdown)
                 server.serving.server_close()
 
 
-def _started(port: int, faults: dict[str, NextFault]) -> BaseWSGIServer:
+def _started(world: World, faults: dict[str, NextFault]) -> BaseWSGIServer:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     application = _FaultyBuckets(DomainDispatcherApplication(create_backend_app), faults)
+    listener = world.listeners.socket("amazon")
     server = make_server(
-        _HOST, port, application, threaded=True, request_handler=MotoRequestHandler
+        HOST,
+        world.listeners.port("amazon"),
+        application,
+        threaded=True,
+        request_handler=MotoRequestHandler,
+        fd=listener.fileno(),
     )
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
-    httpx.post(f"http://{_HOST}:{port}/moto-api/reset", timeout=10).raise_for_status()
+    httpx.post(f"{world.amazon_url}/moto-api/reset", timeout=10).raise_for_status()
     return server
 
 
@@ -123,7 +130,7 @@ def s3_event(bucket: str, region: str, key: str, body: bytes) -> dict[str, Any]:
                 "eventTime": stamp,
                 "eventName": "ObjectCreated:Put",
                 "userIdentity": {"principalId": "AWS:SIMULATED"},
-                "requestParameters": {"sourceIPAddress": _HOST},
+                "requestParameters": {"sourceIPAddress": HOST},
                 "responseElements": {"x-amz-request-id": "SIMULATED", "x-amz-id-2": "SIMULATED"},
                 "s3": {
                     "s3SchemaVersion": "1.0",

@@ -2,7 +2,7 @@
 
 What is in the files, and when they appear, is the provider's business. Every provider has a server
 of its own, with its own folder, users and ports; all show the same certificate, which is made at
-the first start and lies where `certificate_file` says, for clients to trust.
+the first start and lies in the world's folder, for clients to trust.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Final
+from typing import Any, BinaryIO, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,9 +27,8 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from simulator.faults import FaultKind
-from simulator.world import World, certificate_file
-
-_HOST: Final = "127.0.0.1"
+from simulator.listeners import HOST
+from simulator.world import CERTIFICATE_NAME, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,8 @@ class FtpSite:
         world: Where it is.
         root: The folder that it serves.
         source_of: Says whose file a path is, so that the faults of its market source strike it.
-        explicit_port: Where plain FTP and explicit TLS are spoken, if they are.
-        implicit_port: Where TLS is spoken from the first word.
+        explicit: The listener where plain FTP and explicit TLS are spoken, if they are.
+        implicit: The listener where TLS is spoken from the first word, if it is.
         users: Passwords by name.
         anonymous: Whether anyone may read.
     """
@@ -49,8 +48,8 @@ class FtpSite:
     world: World
     root: Path
     source_of: Callable[[str], str]
-    explicit_port: int | None = None
-    implicit_port: int | None = None
+    explicit: str | None = None
+    implicit: str | None = None
     users: Mapping[str, str] = field(default_factory=dict)
     anonymous: bool = False
 
@@ -74,16 +73,20 @@ class FtpSite:
             "source_of": staticmethod(self.source_of),
             "authorizer": self._authorizer(),
             "abstracted_fs": _Files,
-            "certfile": str(certificate_file(self.world.folder)),
+            "certfile": str(self.world.folder / CERTIFICATE_NAME),
             "keyfile": str(_private_file(self.world)),
         }
         servers = [
-            FTPServer((_HOST, port), type(handler.__name__, (handler,), dict(kept)), ioloop=loop)
-            for port, handler in (
-                (self.explicit_port, _ExplicitTlsHandler),
-                (self.implicit_port, _ImplicitTlsHandler),
+            FTPServer(
+                self.world.listeners.socket(listener),
+                type(handler.__name__, (handler,), dict(kept)),
+                ioloop=loop,
             )
-            if port is not None
+            for listener, handler in (
+                (self.explicit, _ExplicitTlsHandler),
+                (self.implicit, _ImplicitTlsHandler),
+            )
+            if listener is not None
         ]
         try:
             while not stop.is_set():
@@ -122,11 +125,11 @@ async def publish(world: World, source: str, target: Path, content: bytes, at: d
 
 def certificate(world: World) -> Path:
     """Return the file of the servers' own certificate, made at the first start."""
-    public, private = certificate_file(world.folder), _private_file(world)
+    public, private = world.folder / CERTIFICATE_NAME, _private_file(world)
     if not public.exists():
         public.parent.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _HOST)])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
         now = datetime.now(UTC)
         signed = (
             x509.CertificateBuilder()
@@ -138,7 +141,7 @@ def certificate(world: World) -> Path:
             .not_valid_after(now + timedelta(days=365))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(_HOST))]),
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
                 critical=False,
             )
             .sign(key, hashes.SHA256())
@@ -156,7 +159,7 @@ def certificate(world: World) -> Path:
 
 
 def _private_file(world: World) -> Path:
-    return certificate_file(world.folder).with_name("private.pem")
+    return world.folder / "private.pem"
 
 
 class _Files(AbstractedFS):  # type: ignore[misc] # pyftpdlib has no types

@@ -6,10 +6,12 @@ simulator's own and stand for no market.
 
 import asyncio
 import contextlib
+import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,9 +20,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
 from simulator.faults import Fault, FaultKind
-from simulator.world import CLOCK_NAME, SimulatedProvider, World, providers
+from simulator.recorded import Recorded
+from simulator.world import (
+    ADDRESSES_NAME,
+    CLOCK_NAME,
+    OpenProvider,
+    SimulatedProvider,
+    World,
+    modelled_providers,
+)
 
-HOST = "127.0.0.1"
+CONTROLS: Final = "http://controls.simulator"
+"""The address below which the simulator's own controls are known; no market has it."""
+
 _THREADS = 32
 _SWITCH_SECONDS = 0.0005
 """How long a thread of the FTP or AWS servers may keep the loop waiting, each time that it comes
@@ -60,52 +72,86 @@ def control_routes(world: World) -> list[Route]:
     ]
 
 
-def application(world: World, served: list[SimulatedProvider]) -> Starlette:
+def application(world: World, served: Sequence[SimulatedProvider]) -> Starlette:
     """Return the ASGI application that speaks for every provider reached by HTTP."""
-    mounts = [Mount(f"/{provider.name}", routes=provider.routes(world)) for provider in served]
+    mounts = [Mount(f"/{provider.name}", routes=provider.routes()) for provider in served]
     return Starlette(routes=[*mounts, Mount("/control", routes=control_routes(world))])
+
+
+def opened(world: World, wanted: Iterable[OpenProvider]) -> list[SimulatedProvider]:
+    """Open providers in a world, and enter where they are reached into its addresses.
+
+    They are opened in turn, so that one can see which addresses those before it stand in for.
+    """
+    served = []
+    world.addresses.clear()
+    world.addresses[CONTROLS] = f"{world.url}/control"
+    for open_provider in wanted:
+        provider = open_provider(world)
+        world.addresses.update(provider.addresses())
+        served.append(provider)
+    return served
 
 
 @contextlib.asynccontextmanager
 async def running(
-    world: World, served: list[SimulatedProvider] | None = None
-) -> AsyncIterator[asyncio.TaskGroup]:
-    """Run a world (all its providers unless some are named) for as long as the context lasts."""
-    served = list(providers()) if served is None else served
+    world: World, wanted: Iterable[OpenProvider] | None = None
+) -> AsyncIterator[list[SimulatedProvider]]:
+    """Run a world (all its providers unless some are named) for as long as the context lasts.
+
+    Begins, with the providers as they were opened, when every address is listened on.
+    """
+    served = opened(world, [*modelled_providers(), Recorded] if wanted is None else wanted)
     # Each server that is no coroutine keeps a thread for as long as it serves.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = uvicorn.Server(
         uvicorn.Config(
             application(world, served),
-            host=HOST,
-            port=world.ports.http,
             log_level="warning",
             ws="websockets-sansio",
             timeout_graceful_shutdown=1,
             timeout_keep_alive=60,  # as providers do; a client that pauses is not cut off
         )
     )
-    async with asyncio.TaskGroup() as tasks:
-        running_tasks = [tasks.create_task(provider.run(world)) for provider in served]
-        serving = tasks.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            yield tasks
-        finally:
-            for task in running_tasks:
-                task.cancel()
-            server.should_exit = True
-            await serving
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running_tasks = [tasks.create_task(provider.run()) for provider in served]
+            serving = tasks.create_task(server.serve(sockets=[world.listeners.socket("http")]))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            try:
+                yield served
+            finally:
+                for task in running_tasks:
+                    task.cancel()
+                server.should_exit = True
+                await serving
+    finally:
+        world.listeners.close()
+
+
+@contextlib.contextmanager
+def _addresses_told(world: World) -> Iterator[None]:
+    """Say where a world is reached, in a file that is there for as long as the context lasts."""
+    told = world.folder / ADDRESSES_NAME
+    fresh = told.with_suffix(".new")
+    fresh.write_text(json.dumps(world.addresses))
+    fresh.replace(told)
+    try:
+        yield
+    finally:
+        told.unlink(missing_ok=True)
 
 
 async def serve(world: World) -> None:
     """Run a world until SIGINT or SIGTERM."""
     sys.setswitchinterval(_SWITCH_SECONDS)
+    (world.folder / ADDRESSES_NAME).unlink(missing_ok=True)  # another run's, which was killed
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with running(world):
         # After uvicorn has set its own handlers, so that these count.
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
-        await stopped.wait()
+        with _addresses_told(world):
+            await stopped.wait()

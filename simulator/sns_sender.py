@@ -11,7 +11,7 @@ import hashlib
 import json
 import ssl
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -41,7 +41,7 @@ class SnsSender:
 
     Attributes:
         topic_arn: The topic.
-        endpoint: Where it pushes to.
+        endpoint: Says where it pushes to; nothing while nobody listens.
         signature_version: "1" (SHA-1, Amazon's default) or "2" (SHA-256).
         retries: How often a push that failed is tried again.
         retry_seconds: The pause before each.
@@ -49,7 +49,7 @@ class SnsSender:
     """
 
     topic_arn: str
-    endpoint: str
+    endpoint: Callable[[], str | None]
     signature_version: str = "1"
     retries: int = 3
     retry_seconds: float = 20.0
@@ -146,16 +146,20 @@ class SnsSender:
             for tries in range(self.retries + 1):
                 if tries:
                     await asyncio.sleep(self.retry_seconds)
-                try:
-                    body = json.dumps(envelope)
-                    status = (
-                        await client.post(self.endpoint, content=body, headers=headers)
-                    ).status_code
-                except httpx.HTTPError:
-                    status = 0
+                status = await self._post(client, json.dumps(envelope), headers)
                 if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
                     break
         return status
+
+    async def _post(self, client: httpx.AsyncClient, body: str, headers: Mapping[str, str]) -> int:
+        """Post once; return the status, or 0 if nobody answered."""
+        endpoint = self.endpoint()
+        if endpoint is None:
+            return 0
+        try:
+            return (await client.post(endpoint, content=body, headers=headers)).status_code
+        except httpx.HTTPError:
+            return 0
 
 
 def self_signed(

@@ -1,13 +1,13 @@
 """What all simulated providers share, and what each of them must be.
 
-A provider module under `simulator.providers` holds one `PROVIDER` value and is
-found by itself. It must behave on the wire as the real one does, and note in the journal every
-row it makes visible.
+A provider module under `simulator.providers` names its class in `PROVIDER` and is found by itself.
+A provider behaves on the wire as the real one does, and notes in the journal every row that it
+makes visible. All that it knows of one world is in its instance.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -17,46 +17,17 @@ from starlette.routing import BaseRoute
 from energy_platform.market.clock import MarketClock
 from simulator.faults import FaultPlan
 from simulator.journal import Journal
+from simulator.listeners import HOST, Listeners
 from simulator.signal import Signal
 
+ADDRESSES_NAME: Final = "addresses.json"
+"""The file in a world's folder that says where each real address is stood in for."""
 CLOCK_NAME: Final = "clock.json"
 """The file in a world's folder that keeps its clock."""
-
-
-def clock_file(home: Path) -> Path:
-    """Return where the simulator of a home folder keeps its clock."""
-    return home / "simulator" / CLOCK_NAME
-
-
-def addresses_file(home: Path) -> Path:
-    """Return where the simulator of a home folder says at what addresses it stands in."""
-    return home / "simulator" / "addresses.json"
-
-
-def certificate_file(folder: Path) -> Path:
-    """Return where a world keeps the certificate that its servers with TLS show."""
-    return folder / "certificate.pem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorPorts:
-    """The loopback ports that the simulator listens on.
-
-    Attributes:
-        http: REST, SOAP and WebSocket; each provider below a path of its name.
-        ftp: DWD's FTP, plain and with explicit TLS.
-        ftps: DWD's FTP with implicit TLS.
-        gme_ftps: GME's FTP with implicit TLS.
-        aws: SNS, SQS and S3.
-        sns_endpoint: Where the platform listens for what SNS pushes; the simulator's is the call.
-    """
-
-    http: int
-    ftp: int
-    ftps: int
-    gme_ftps: int
-    aws: int
-    sns_endpoint: int
+CERTIFICATE_NAME: Final = "certificate.pem"
+"""The file in a world's folder that holds the certificate of its servers with TLS."""
+ENDPOINT_NAME: Final = "listens_at"
+"""The file in a feed's folder that says where the feed listens for what is pushed to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +38,44 @@ class World:
         clock: Market time.
         seed: The same seed gives the same market.
         rate: How many times the natural data rate streams run at.
-        ports: Where to listen.
         folder: State that survives a restart; each provider uses a folder of its own below it.
+        feeds: Where the platform's feeds keep a folder each, in which those that are pushed to say
+            where they listen.
         replay: A folder `<source>/` of recorded payloads to serve instead of the model, if any.
         journal: What was emitted.
         faults: What is to go wrong.
+        listeners: The sockets of the run that is on, or begins next.
+        addresses: Each real address (a URL prefix) and its stand-in, and each variable and its
+            value, in the run that is on.
     """
 
     clock: MarketClock
     seed: int
     rate: float
-    ports: SimulatorPorts
     folder: Path
+    feeds: Path
     replay: Path | None
     journal: Journal
     faults: FaultPlan = field(default_factory=FaultPlan)
+    listeners: Listeners = field(default_factory=Listeners)
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The address of the HTTP server; each provider is below a path of its name."""
+        return f"http://{HOST}:{self.listeners.port('http')}"
+
+    @property
+    def amazon_url(self) -> str:
+        """The address of Amazon's S3, SNS and SQS."""
+        return f"http://{HOST}:{self.listeners.port('amazon')}"
+
+    def endpoint(self, source: str) -> str | None:
+        """Return where the feed of a market source listens; None while it doesn't."""
+        try:
+            return (self.feeds / source / ENDPOINT_NAME).read_text()
+        except FileNotFoundError:
+            return None
 
     def signal(self, name: str, *, mean: float, daily: float = 0.0, noise: float = 1.0) -> Signal:
         """Return a signal of this world."""
@@ -94,34 +88,29 @@ class World:
 
 
 class SimulatedProvider(Protocol):
-    """A provider's servers."""
+    """A provider's servers in one world."""
 
     name: str
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Map each real address (a URL prefix) to its stand-in, and each variable to its value.
 
         A variable that is not named stands for a secret that the simulator accepts from anyone.
         """
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return what to serve below `/<name>` on the HTTP port; may be empty."""
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market, and serve what isn't HTTP, until cancelled."""
 
 
-def providers() -> Iterator[SimulatedProvider]:
-    """Yield every simulated provider."""
+OpenProvider = Callable[[World], SimulatedProvider]
+"""Opens a provider in a world: its class, as a rule."""
+
+
+def modelled_providers() -> Iterator[OpenProvider]:
+    """Yield every provider that has a model."""
     package = importlib.import_module("simulator.providers")
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         yield importlib.import_module(module.name).PROVIDER
-
-
-def simulated_addresses(ports: SimulatorPorts) -> dict[str, str]:
-    """Return every provider's real address and its stand-in on these ports."""
-    return {
-        real: stand_in
-        for provider in providers()
-        for real, stand_in in provider.addresses(ports).items()
-    }

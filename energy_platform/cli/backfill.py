@@ -1,7 +1,6 @@
 """The command that asks a provider for the past."""
 
 import asyncio
-import json
 import logging
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +9,9 @@ import typer
 from energy_platform.cli.market import SourceName
 from energy_platform.cli.output import complain, console, count
 from energy_platform.errors import UsageError
+from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.instants import parse_instant
-from energy_platform.settings import Markets, Settings, settings
+from energy_platform.settings import Settings, settings
 
 if TYPE_CHECKING:
     from energy_platform.ingest.backfill import BackfillReport, BackfillWindow
@@ -40,7 +40,8 @@ def backfill(
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.stores import micro_batches
 
-    chosen, source = _reached(settings()), market_source(source_name)
+    chosen, source = settings(), market_source(source_name)
+    _check_that_the_market_is_reached(chosen)
     window = BackfillWindow(source=source, start=parse_instant(start), end=parse_instant(end))
     if again:
         BackfillRecord(chosen.home).forget(window)
@@ -99,22 +100,15 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
     return report
 
 
-def _reached(chosen: Settings) -> Settings:
-    """Return settings with which the simulated market of this home is reached, if it is that.
+def _check_that_the_market_is_reached(chosen: Settings) -> None:
+    """See that a simulated market, if it is one, listens.
 
     Raises:
-        UsageError: None has been started here.
+        UsageError: It does not.
     """
-    from simulator.world import addresses_file, clock_file
-
-    if chosen.markets is not Markets.SIMULATED or chosen.addresses:
-        return chosen
-    file = addresses_file(chosen.home)
-    if not file.exists():
-        raise UsageError(f"no simulated market was started from {chosen.home}; `up` starts one")
-    addresses = json.loads(file.read_text())
-    clock = clock_file(chosen.home)
-    return chosen.model_copy(update={"addresses": addresses, "market_clock": clock})
+    simulated = SimulatedMarket.of(chosen)
+    if simulated is not None and not simulated.listens() and not chosen.addresses:
+        raise UsageError(f"no simulated market runs from {chosen.home}; `up` starts one")
 
 
 def _report_left(report: "BackfillReport") -> None:

@@ -1,20 +1,17 @@
 """Commands that run the platform's processes, and say how they are."""
 
 import asyncio
-import json
 import logging
 import signal
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Optional
 
 import typer
 
 from energy_platform.cli.output import console, print_broken, print_json, print_table
 from energy_platform.errors import EnergyPlatformError, UsageError, WarehouseUnavailableError
-from energy_platform.market.instants import parse_instant
 from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
@@ -25,13 +22,14 @@ if TYPE_CHECKING:
 
 _FLOWING_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 1.0
+_SIMULATOR_SECONDS: Final = 60.0
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status, metrics, collect, simulate):
+    for command in (up, down, status, metrics, collect):
         app.command()(command)
 
 
@@ -119,11 +117,8 @@ def status(*, json: Json = False) -> None:
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
-    from simulator.world import clock_file
 
     chosen = settings()
-    if chosen.markets is Markets.SIMULATED and chosen.market_clock is None:
-        chosen = chosen.model_copy(update={"market_clock": clock_file(chosen.home)})
     processes = Supervisor(chosen.home).statuses()
     sources = source_statuses(chosen, micro_batches())
     if json:
@@ -192,89 +187,11 @@ def metrics(
 def collect() -> None:
     """Run the collector: every market source's feed, into the landing zone."""
     from energy_platform.ingest.collector import collect as run_collector
+    from energy_platform.ingest.simulated_market import SimulatedMarket
     from energy_platform.market.registry import market_sources
 
+    simulated = SimulatedMarket.of(settings())
+    if simulated is not None and not settings().addresses:
+        simulated.wait(_SIMULATOR_SECONDS)
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     asyncio.run(run_collector(settings(), market_sources().values()))
-
-
-def simulate(  # noqa: PLR0913 (one option per port)
-    *,
-    http_port: Annotated[int, typer.Option(help="REST, SOAP and WebSocket.")],
-    ftp_port: Annotated[int, typer.Option(help="DWD's FTP, plain and with explicit TLS.")],
-    ftps_port: Annotated[int, typer.Option(help="DWD's FTP with implicit TLS.")],
-    gme_ftps_port: Annotated[int, typer.Option(help="GME's FTP with implicit TLS.")],
-    aws_port: Annotated[int, typer.Option(help="SNS, SQS and S3.")],
-    sns_endpoint_port: Annotated[int, typer.Option(help="Where the platform hears SNS.")],
-    seed: Annotated[
-        int,
-        typer.Option(
-            envvar="ENERGY_PLATFORM_SIMULATOR_SEED", help="The same seed gives the same market."
-        ),
-    ] = 7,
-    speed: Annotated[
-        float,
-        typer.Option(
-            envvar="ENERGY_PLATFORM_SIMULATOR_SPEED", min=0.01, help="Market seconds per second."
-        ),
-    ] = 1.0,
-    rate: Annotated[
-        float,
-        typer.Option(
-            envvar="ENERGY_PLATFORM_SIMULATOR_RATE",
-            min=0.01,
-            help="Stream messages, times the usual.",
-        ),
-    ] = 1.0,
-    origin: Annotated[
-        Optional[str],  # noqa: UP045 (typer reads it)
-        typer.Option(
-            envvar="ENERGY_PLATFORM_SIMULATOR_ORIGIN",
-            help="Market time at the start (ISO 8601); now, unless given.",
-        ),
-    ] = None,
-    replay: Annotated[
-        Optional[Path],  # noqa: UP045 (typer reads it)
-        typer.Option(
-            envvar="ENERGY_PLATFORM_SIMULATOR_REPLAY",
-            exists=True,
-            file_okay=False,
-            help="Folder <source>/ of payloads to serve.",
-        ),
-    ] = None,
-) -> None:
-    """Run simulated markets on their own protocols, on loopback."""
-    from energy_platform.market.clock import MarketClock
-    from simulator.journal import Journal
-    from simulator.server import serve
-    from simulator.world import (
-        SimulatorPorts,
-        World,
-        addresses_file,
-        clock_file,
-        simulated_addresses,
-    )
-
-    logging.getLogger("energy_platform").setLevel(settings().log_level)
-    folder = settings().home / "simulator"
-    folder.mkdir(parents=True, exist_ok=True)
-    begin = parse_instant(origin) if origin is not None else None
-    ports = SimulatorPorts(
-        http=http_port,
-        ftp=ftp_port,
-        ftps=ftps_port,
-        gme_ftps=gme_ftps_port,
-        aws=aws_port,
-        sns_endpoint=sns_endpoint_port,
-    )
-    addresses_file(settings().home).write_text(json.dumps(simulated_addresses(ports)))
-    world = World(
-        clock=MarketClock.resume(clock_file(settings().home), origin=begin, speed=speed),
-        seed=seed,
-        rate=rate,
-        ports=ports,
-        folder=folder,
-        replay=replay,
-        journal=Journal(folder / "journal"),
-    )
-    asyncio.run(serve(world))

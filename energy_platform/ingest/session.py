@@ -6,14 +6,15 @@ go on from, differs between them.
 
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from energy_platform.errors import FeedError
 from energy_platform.ingest.provider_limits import ProviderLimits
+from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
@@ -55,6 +56,10 @@ class MarketSession:
     settings: Settings
     limits: ProviderLimits
     landing: Landing
+    _simulated: SimulatedMarket | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._simulated = SimulatedMarket.of(self.settings)
 
     @classmethod
     def open(
@@ -82,7 +87,7 @@ class MarketSession:
     @property
     def ca_file(self) -> Path | None:
         """Certificates to trust beside the system's."""
-        return self.settings.ca_file
+        return (self._simulated and self._simulated.certificate()) or self.settings.ca_file
 
     def address(self, url: str) -> str:
         """Return where `url` is really reached.
@@ -90,13 +95,15 @@ class MarketSession:
         Raises:
             FeedError: The market is simulated, and this part of it is not.
         """
-        reached = [real for real in self.settings.addresses if url.startswith(real)]
-        if not reached and self.settings.markets is Markets.SIMULATED:
-            raise FeedError(f"the simulated market has no stand-in for {url}")
-        if not reached:
+        addresses = self._addresses()
+        real = max((each for each in addresses if url.startswith(each)), key=len, default=None)
+        if real is not None:
+            return addresses[real] + url.removeprefix(real)
+        if self._simulated is None:
             return url
-        real = max(reached, key=len)
-        return self.settings.addresses[real] + url.removeprefix(real)
+        if not addresses:
+            raise FeedError("the simulated market does not listen")
+        raise FeedError(f"the simulated market has no stand-in for {url}")
 
     def secret(self, variable: str) -> str:
         """Return an environment variable's value; a stand-in in a simulated market.
@@ -105,7 +112,7 @@ class MarketSession:
             FeedError: It is not set.
         """
         if self.settings.markets is Markets.SIMULATED:
-            return self.settings.addresses.get(variable, SIMULATED_SECRET)
+            return self._addresses().get(variable, SIMULATED_SECRET)
         value = os.environ.get(variable)
         if not value:
             raise FeedError(f"needs {variable}")
@@ -130,6 +137,11 @@ class MarketSession:
         clock = self._market_clock()
         return clock.speed if clock else 1.0
 
+    def _addresses(self) -> Mapping[str, str]:
+        """Return what stands in for which address: as the settings say, else as the market does."""
+        if self._simulated is None:
+            return self.settings.addresses
+        return {**self._simulated.addresses(), **self.settings.addresses}
+
     def _market_clock(self) -> MarketClock | None:
-        file = self.settings.market_clock
-        return MarketClock.load(file) if file and file.exists() else None
+        return self._simulated.clock() if self._simulated else None

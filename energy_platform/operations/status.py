@@ -8,6 +8,7 @@ from typing import Final
 from energy_platform.ingest.collector.service import feed_statuses
 from energy_platform.ingest.collector.source_task import FeedState, FeedStatus
 from energy_platform.ingest.session import missing_environment
+from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
@@ -98,10 +99,9 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
 
 def market_clock(settings: Settings) -> MarketClock:
     """Return the simulated market's clock, or the wall clock as one."""
-    if settings.market_clock is not None and settings.market_clock.exists():
-        return MarketClock.load(settings.market_clock)
+    simulated = SimulatedMarket.of(settings)
     now = datetime.now(UTC)
-    return MarketClock(origin=now, started_at=now)
+    return (simulated and simulated.clock()) or MarketClock(origin=now, started_at=now)
 
 
 def _status(  # noqa: PLR0913 (a status is put together from all that is known)

@@ -19,7 +19,7 @@ from energy_platform.market.rows import INSTANT
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.recordings import Recordings
 from simulator.timeline import Column, Corrections, Timeline, Values, day_after
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "agsi_storage"
 _KEY: Final = "simulated"
@@ -205,24 +205,24 @@ class Agsi:
 
     name = "agsi"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the interface at its only address."""
-        return {"https://agsi.gie.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://agsi.gie.eu": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return `/api`."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/api", service.storage)]
+        return [Route("/api", self._service.storage)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Let gas days be reported."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Agsi()
+PROVIDER: Final = Agsi
 
 
 def _gas_day(instant: datetime) -> date:

@@ -32,7 +32,7 @@ from simulator.timeline import (
     Values,
     after_each,
 )
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _LOAD: Final = "ceps_load"
 _GENERATION: Final = "ceps_generation"
@@ -186,25 +186,25 @@ class Ceps:
 
     name = "ceps"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the web site that the service is a part of."""
-        return {"https://www.ceps.cz": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://www.ceps.cz": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the service, and its WSDL by GET."""
-        service = self._services[str(world.folder)] = _Service(world)
         path = "/_layouts/CepsData.asmx"
-        return [Route(path, service.wsdl), Route(path, service.call, methods=["POST"])]
+        return [Route(path, self._service.wsdl), Route(path, self._service.call, methods=["POST"])]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the grid on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Ceps()
+PROVIDER: Final = Ceps
 
 
 def _load(world: World) -> Timeline:

@@ -22,7 +22,7 @@ from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
 from simulator.recordings import Recordings
 from simulator.timeline import Corrections, Timeline, Values, after_each
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _GENERATION: Final = "elexon_generation"
 _FREQUENCY: Final = "elexon_frequency"
@@ -256,32 +256,32 @@ class Elexon:
 
     name = "elexon"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the public REST interface."""
-        return {"https://data.elexon.co.uk": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://data.elexon.co.uk": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return both shapes of the datasets, and the system prices of a day."""
-        service = self._services[str(world.folder)] = _Service(world)
-        datasets = {"FUELINST": service.generation, "FREQ": service.frequency}
+        datasets = {"FUELINST": self._service.generation, "FREQ": self._service.frequency}
         return [
             *(
                 Route(f"{_BASE}/datasets/{name}{shape}", answer)
                 for name, answer in datasets.items()
                 for shape in ("", "/stream")
             ),
-            Route(f"{_BASE}/balancing/settlement/system-prices/{{day}}", service.prices),
+            Route(f"{_BASE}/balancing/settlement/system-prices/{{day}}", self._service.prices),
         ]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the markets on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Elexon()
+PROVIDER: Final = Elexon
 
 
 def _is_stream(request: Request) -> bool:

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.recordings import Recordings
 from simulator.timeline import Column, Timeline, Values, after_each, run_together
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "entsog_flow"
 _ZONE: Final = ZoneInfo("Europe/Berlin")
@@ -193,24 +193,24 @@ class Entsog:
 
     name = "entsog"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the Transparency Platform."""
-        return {"https://transparency.entsog.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://transparency.entsog.eu": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the one path that there is."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/api/v1/operationalData", service.operational_data)]
+        return [Route("/api/v1/operationalData", self._service.operational_data)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Entsog()
+PROVIDER: Final = Entsog
 
 
 def _nothing() -> Response:

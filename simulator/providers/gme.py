@@ -9,7 +9,6 @@ A file is a function of its day and edition; its rows are journalled just before
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,13 +22,14 @@ from energy_platform.market.rows import INSTANT
 from simulator import ftp_server
 from simulator.faults import FaultKind
 from simulator.ftp_server import FtpSite
+from simulator.listeners import HOST
 from simulator.market_days import period_starts
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 SOURCE: Final = "gme_day_ahead_price"
 FOLDER: Final = "MercatiElettrici/MGP_Prezzi"
 
-_HOST: Final = "127.0.0.1"
+_FTPS: Final = "gme ftps"
 _MARKET_TIME: Final = ZoneInfo("Europe/Rome")
 _PUBLISHED: Final = time(12, 58)
 _CORRECTED: Final = time(15, 10)
@@ -132,28 +132,31 @@ def table_rows(hours: pl.DataFrame, quarter_hours: pl.DataFrame) -> pl.DataFrame
     )
 
 
-@dataclass(slots=True)
 class Gme:
     """The provider."""
 
-    name: str = "gme"
+    name = "gme"
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def addresses(self) -> Mapping[str, str]:
         """Map the download server to loopback."""
-        return {"ftps://download.ipex.it": f"ftps://{_HOST}:{ports.gme_ftps}"}
+        return {"ftps://download.ipex.it": f"ftps://{HOST}:{self._world.listeners.port(_FTPS)}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:  # noqa: ARG002 (part of the contract)
+    def routes(self) -> Sequence[BaseRoute]:
         """Return nothing: this provider isn't reached by HTTP."""
         return []
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Serve the folder, and write its files for ever."""
+        world = self._world
         root = world.folder / self.name / "ftp"
         site = FtpSite(
             world=world,
             root=root,
             source_of=lambda _file: SOURCE,
-            implicit_port=world.ports.gme_ftps,
+            implicit=_FTPS,
             users={"simulated": "simulated"},
         )
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -162,7 +165,7 @@ class Gme:
             tasks.create_task(_publish(world, root / FOLDER))
 
 
-PROVIDER: Final = Gme()
+PROVIDER: Final = Gme
 
 
 async def _publish(world: World, folder: Path) -> None:

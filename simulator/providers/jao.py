@@ -18,7 +18,7 @@ from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
 from simulator.recordings import Recordings
 from simulator.timeline import Corrections, Timeline, Values, day_before
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "jao_max_exchange"
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
@@ -125,21 +125,21 @@ class Jao:
 
     name = "jao"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the Publication Tool."""
-        return {"https://publicationtool.jao.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://publicationtool.jao.eu": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the one dataset that there is."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/core/api/data/maxExchanges", service.max_exchanges)]
+        return [Route("/core/api/data/maxExchanges", self._service.max_exchanges)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Jao()
+PROVIDER: Final = Jao

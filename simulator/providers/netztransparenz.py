@@ -30,7 +30,7 @@ from simulator.timeline import (
     day_after,
     run_together,
 )
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "netztransparenz_imbalance"
 _SCOPE: Final = "ntpStatistic.read_all_public"
@@ -269,31 +269,31 @@ class Netztransparenz:
 
     name = "netztransparenz"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the token service and the data service."""
-        here = f"http://127.0.0.1:{ports.http}/{self.name}"
+        here = f"{self._world.url}/{self.name}"
         return {
             "https://identity.netztransparenz.de": here,
             "https://ds.netztransparenz.de": here,
         }
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return both services."""
-        service = self._services[str(world.folder)] = _Service(world)
         return [
-            Route("/users/connect/token", service.token, methods=["POST"]),
-            Route("/api/v1/data/{product:path}/{start}/{end}", service.data),
+            Route("/users/connect/token", self._service.token, methods=["POST"]),
+            Route("/api/v1/data/{product:path}/{start}/{end}", self._service.data),
         ]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Netztransparenz()
+PROVIDER: Final = Netztransparenz
 
 
 def _oauth_error(error: str) -> Response:

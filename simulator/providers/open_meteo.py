@@ -28,7 +28,7 @@ from simulator.board import beats
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.recordings import Recordings
 from simulator.signal import Signal, at_each
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "open_meteo_forecast"
 _RUN_EVERY: Final = timedelta(hours=3)
@@ -323,24 +323,24 @@ class OpenMeteo:
 
     name = "open_meteo"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the forecast interface."""
-        return {"https://api.open-meteo.com": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://api.open-meteo.com": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return `/v1/forecast`."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/v1/forecast", service.forecast)]
+        return [Route("/v1/forecast", self._service.forecast)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Let the model run."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = OpenMeteo()
+PROVIDER: Final = OpenMeteo
 
 
 def _end(run: int) -> int:

@@ -29,7 +29,7 @@ from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.journal import Row
 from simulator.market_days import day_start, eve, period_starts
 from simulator.recordings import Recordings
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _DAY_AHEAD: Final = "ote_day_ahead_price"
 _INTRADAY: Final = "ote_intraday_price"
@@ -252,28 +252,31 @@ class Ote:
 
     name = "ote"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the web site that the service is a part of."""
-        return {"https://www.ote-cr.cz": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://www.ote-cr.cz": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the service, and its WSDL by GET, at both paths in use."""
-        service = self._services[str(world.folder)] = _Service(world)
         return [
             route
             for path in ("/pw-data/services/PublicDataService", "/services/PublicDataService")
-            for route in (Route(path, service.wsdl), Route(path, service.call, methods=["POST"]))
+            for route in (
+                Route(path, self._service.wsdl),
+                Route(path, self._service.call, methods=["POST"]),
+            )
         ]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move both markets on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Ote()
+PROVIDER: Final = Ote
 
 _Item = dict[str, str]
 """The elements of an `Item`, in order."""

@@ -27,7 +27,7 @@ from simulator.board import beats
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import period_starts
 from simulator.recordings import Recordings
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _SOURCE: Final = "regelleistung_tender"
 _ZONE: Final = ZoneInfo("Europe/Berlin")
@@ -276,25 +276,25 @@ class Regelleistung:
 
     name = "regelleistung"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the datacentre's downloads."""
-        return {"https://www.regelleistung.net": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://www.regelleistung.net": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the lists of bids."""
-        service = self._services[str(world.folder)] = _Service(world)
         path = "/apps/cpp-publisher/api/v1/download/tenders/anonymousresults"
-        return [Route(path, service.results)]
+        return [Route(path, self._service.results)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Regelleistung()
+PROVIDER: Final = Regelleistung
 
 
 def _tender(market: str, reserve_type: str) -> _Tender:

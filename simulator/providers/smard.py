@@ -30,7 +30,7 @@ from simulator.timeline import (
     after_each,
     day_before,
 )
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _GENERATION: Final = "smard_generation"
 _PRICE: Final = "smard_price"
@@ -183,24 +183,24 @@ class Smard:
 
     name = "smard"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the web site that the chart data are a part of."""
-        return {"https://www.smard.de": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://www.smard.de": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return the folders of the chart data."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/app/chart_data/{filter}/{region}/{name}", service.answer)]
+        return [Route("/app/chart_data/{filter}/{region}/{name}", self._service.answer)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the markets on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Smard()
+PROVIDER: Final = Smard
 
 
 def _weeks(until: datetime) -> list[datetime]:

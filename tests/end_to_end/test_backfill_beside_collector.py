@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -29,10 +29,10 @@ from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingZone
 from simulator.journal import Journal
-from simulator.world import SimulatorPorts, addresses_file, clock_file
+from simulator.world import ADDRESSES_NAME
 from tests.support import collector_process
 from tests.support.comparison import Comparison, compare
-from tests.support.feeds import free_ports
+from tests.support.platform_run import simulator_controls
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
@@ -47,7 +47,6 @@ class Market:
     """A simulated market and a collector of two of its sources."""
 
     home: Path
-    http_port: int
     environment: dict[str, str]
     log: Path
 
@@ -67,28 +66,18 @@ class Market:
 def market(tmp_path: Path) -> Iterator[Market]:
     home, log = tmp_path / "home", tmp_path / "collector.log"
     home.mkdir()
-    ports = dict(zip((one.name for one in fields(SimulatorPorts)), free_ports(20), strict=False))
-    options = [
-        word
-        for name, port in ports.items()
-        for word in (f"--{name.replace('_', '-')}-port", str(port))
-    ]
     environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
-    simulator = subprocess.Popen([SCRIPT, "simulate", *options], env=environment)
+    simulator = subprocess.Popen([sys.executable, "-m", "simulator"], env=environment)
     try:
-        _wait_for_answer(f"http://127.0.0.1:{ports['http']}/control/state")
+        _wait_until_it_listens(home)
         with log.open("w") as output:
             collector = subprocess.Popen(
                 [sys.executable, collector_process.__file__, PRICE, FREQUENCY],
-                env={
-                    **environment,
-                    "ENERGY_PLATFORM_ADDRESSES": addresses_file(home).read_text(),
-                    "ENERGY_PLATFORM_MARKET_CLOCK": str(clock_file(home)),
-                },
+                env=environment,
                 stderr=output,
             )
         try:
-            yield Market(home, ports["http"], environment, log)
+            yield Market(home, environment, log)
         finally:
             collector.terminate()
             assert collector.wait(30) == 0
@@ -97,16 +86,11 @@ def market(tmp_path: Path) -> Iterator[Market]:
         simulator.wait(30)
 
 
-def _wait_for_answer(url: str) -> None:
+def _wait_until_it_listens(home: Path) -> None:
     deadline = time.monotonic() + UP_SECONDS
-    while True:
-        try:
-            httpx.get(url, timeout=60).raise_for_status()
-        except httpx.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        else:
-            return
+    while not (home / "simulator" / ADDRESSES_NAME).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
@@ -153,7 +137,8 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
     assert "another writer" not in log
     assert "too many requests" not in log
 
-    httpx.post(f"http://127.0.0.1:{market.http_port}/control/freeze", timeout=60).raise_for_status()
+    controls = simulator_controls(market.home)
+    httpx.post(f"{controls}/freeze", timeout=60).raise_for_status()
     settings = Settings(home=market.home)
     journal = Journal(market.home / "simulator" / "journal")
     for source in (market_source(PRICE), market_source(FREQUENCY)):

@@ -26,6 +26,7 @@ from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.landing import LandingZone
 from simulator.providers.nord_pool.market import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
+from tests.support.platform_run import simulator_controls
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
     SETTLED_SECONDS,
@@ -161,10 +162,10 @@ def test_no_message_is_a_drift_whichever_came_first(
 def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
     platform: RunningPlatform,
 ) -> None:
-    port = platform.option("simulator", "--http-port")
+    controls = simulator_controls(platform.home)
     for kind in ("bad_row", "malformed"):
         httpx.post(
-            f"http://127.0.0.1:{port}/control/faults",
+            f"{controls}/faults",
             json={"source": "nord_pool_intraday_trade", "kind": kind},
             timeout=60,
         ).raise_for_status()

@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from energy_platform.errors import FeedError
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from simulator.journal import Journal
-from simulator.world import SimulatorPorts, World, simulated_addresses
+from simulator.world import World
 
 
 @dataclass
 class MemorySession:
-    """A `FeedSession` for tests: lands in memory, never waits for a turn."""
+    """A `FeedSession` for tests: lands in memory, never waits for a turn.
+
+    One that is bound to a simulated `world` refuses addresses that this does not stand in for.
+    """
 
     source_name: str
     state_directory: Path
@@ -30,6 +34,7 @@ class MemorySession:
     landed: list[RawMessage] = field(default_factory=list)
     bans: dict[str, float] = field(default_factory=dict)
     ca_file: Path | None = None
+    world: World | None = None
 
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         self.landed.extend(messages)
@@ -42,6 +47,8 @@ class MemorySession:
         for real, stand_in in self.addresses.items():
             if url.startswith(real):
                 return stand_in + url.removeprefix(real)
+        if self.world is not None:
+            raise FeedError(f"no stand-in for {url}")
         return url
 
     def secret(self, variable: str) -> str:
@@ -86,6 +93,12 @@ def _ports() -> Iterator[int]:
 _PORTS = _ports()
 
 
+def nowhere(scheme: str) -> dict[str, str]:
+    """Return addresses by which all of a scheme leads to a port of loopback that nobody hears."""
+    [port] = free_ports(1)
+    return {f"{scheme}://": f"{scheme.replace('https', 'http')}://127.0.0.1:{port}/"}
+
+
 def a_world(
     folder: Path,
     *,
@@ -94,31 +107,24 @@ def a_world(
     rate: float = 1.0,
     replay: Path | None = None,
 ) -> World:
-    """Return a world on free ports that keeps its state below `folder`."""
-    http, ftp, ftps, gme_ftps, aws, sns_endpoint = free_ports(6)
+    """Return a world that keeps its state, and that of its sources' feeds, below `folder`."""
     now = datetime.now(UTC)
     return World(
         clock=MarketClock(origin=origin or now, started_at=now, speed=speed),
         seed=7,
         rate=rate,
-        ports=SimulatorPorts(
-            http=http,
-            ftp=ftp,
-            ftps=ftps,
-            gme_ftps=gme_ftps,
-            aws=aws,
-            sns_endpoint=sns_endpoint,
-        ),
         folder=folder,
+        feeds=folder / "feeds",
         replay=replay,
         journal=Journal(folder / "journal"),
     )
 
 
 def a_session(world: World, source: str) -> MemorySession:
-    """Return a session for a source's feed that reaches the world in place of the market."""
-    state = world.folder / "feeds" / source
+    """Return a session for a source's feed that reaches the world in place of the market.
+
+    It follows the world from one run to the next; what the world does not stand in for is nowhere.
+    """
+    state = world.feeds / source
     state.mkdir(parents=True, exist_ok=True)
-    return MemorySession(
-        source, state, addresses=simulated_addresses(world.ports), clock=world.clock
-    )
+    return MemorySession(source, state, addresses=world.addresses, clock=world.clock, world=world)

@@ -1,5 +1,6 @@
 """Runs the platform's processes on simulated markets; how tests and benchmarks look at them."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.settings import Settings
+from simulator.server import CONTROLS
+from simulator.world import ADDRESSES_NAME
 
 START_SECONDS = 300.0
 
@@ -74,10 +77,16 @@ def option_of(supervisor: Supervisor, name: str, option: str) -> str:
     return command[command.index(option) + 1]
 
 
+def simulator_controls(home: Path) -> str:
+    """Return the address of the simulator's own controls."""
+    stand_ins: dict[str, str] = json.loads((home / "simulator" / ADDRESSES_NAME).read_bytes())
+    return stand_ins[CONTROLS]
+
+
 def freeze(supervisor: Supervisor) -> datetime:
     """Stop market time; return it."""
-    port = option_of(supervisor, "simulator", "--http-port")
-    answer = httpx.post(f"http://127.0.0.1:{port}/control/freeze", timeout=60).raise_for_status()
+    controls = simulator_controls(supervisor.home)
+    answer = httpx.post(f"{controls}/freeze", timeout=60).raise_for_status()
     return datetime.fromisoformat(answer.json()["market_time"])
 
 

@@ -16,20 +16,20 @@ from energy_platform.history.revisions import new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import CheckedRows, check_messages
 from simulator.server import running
-from simulator.world import SimulatedProvider, World
+from simulator.world import OpenProvider, SimulatedProvider, World
 from tests.support.comparison import Comparison, compare
-from tests.support.feeds import MemorySession
+from tests.support.feeds import MemorySession, a_session
 
 
 @asynccontextmanager
 async def polled(
     world: World,
-    provider: SimulatedProvider,
+    provider: OpenProvider,
     source: MarketSource,
     session: MemorySession,
     *,
     every: float = 0.1,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[SimulatedProvider]:
     """Run a provider, and a source's feed that asks it every few seconds, for the context's length.
 
     The feed is begun anew, from its cursor, whenever it fails.
@@ -45,10 +45,10 @@ async def polled(
                 await feed.run(session)
             await asyncio.sleep(0.05)
 
-    async with running(world, [provider]):
+    async with running(world, [provider]) as [opened]:
         asking = asyncio.create_task(again_and_again())
         try:
-            yield
+            yield opened
         finally:
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -92,9 +92,6 @@ async def settles(source: MarketSource, world: World, session: MemorySession) ->
             await asyncio.sleep(0.2)
 
 
-def new_session(world: World, provider: SimulatedProvider, source: MarketSource) -> MemorySession:
-    """Return a session for a source's feed that reaches the provider in place of the market."""
-    state = world.folder / "feeds" / source.name
-    state.mkdir(parents=True, exist_ok=True)
-    addresses = dict(provider.addresses(world.ports))
-    return MemorySession(source.name, state, addresses=addresses, clock=world.clock)
+def new_session(world: World, source: MarketSource) -> MemorySession:
+    """Return a session for a source's feed that reaches the world in place of the market."""
+    return a_session(world, source.name)

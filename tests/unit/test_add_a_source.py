@@ -9,7 +9,7 @@ import pytest
 
 from energy_platform import sources
 from energy_platform.market import registry
-from simulator.providers import recorded
+from simulator import recorded
 from simulator.server import running
 from tests.support.feeds import a_world
 from tests.support.running_feeds import run_until
@@ -58,8 +58,8 @@ async def test_the_documents_source_flows_from_its_case(
 ) -> None:
     monkeypatch.setattr(recorded, "_TESTCASES", checkout / "tests" / "testcases")
     source, world = registry.market_source(NAME), a_world(tmp_path / "world")
-    session = new_session(world, recorded.PROVIDER, source)
-    async with running(world, [recorded.PROVIDER]):
+    session = new_session(world, source)
+    async with running(world, [recorded.Recorded]):
         await run_until(source.feed, session, lambda: bool(session.landed))
     rows = checked(source, session).rows
     assert rows["onshore_wind_mw"].to_list() == [1804.5]

@@ -48,7 +48,7 @@ def test_a_restart_does_not_set_a_frozen_clock_going(tmp_path: Path) -> None:
 async def test_feeds_go_by_the_clock_that_was_frozen(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON, speed=60.0)
     async with running(world, [energy_charts.PROVIDER]), httpx.AsyncClient(timeout=60) as client:
-        url = f"http://127.0.0.1:{world.ports.http}/control/freeze"
+        url = f"{world.url}/control/freeze"
         frozen = (await client.post(url)).raise_for_status().json()["market_time"]
     assert MarketClock.load(world.folder / CLOCK_NAME).now().isoformat() == frozen
 

@@ -1,8 +1,9 @@
 """SNS topics that push: a small HTTP endpoint that lands what Amazon signed, and nothing else.
 
 Amazon reaches it through a proxy that terminates TLS; it listens on the loopback interface
-unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. Raw delivery carries no
-signature, so it is refused. What a notification announces is fetched by `announced_files`.
+unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. While it listens, a file of the
+feed's folder says where, so that any free port will do. Raw delivery carries no signature, so it
+is refused. `announced_files` fetches what a notification announces.
 """
 
 import asyncio
@@ -15,8 +16,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import uvicorn
@@ -41,6 +43,9 @@ from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
+
+LISTENS_AT: Final = "listens_at"
+"""The file of the feed's folder that says where it listens."""
 
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 _IDLE_SECONDS: Final = 10
@@ -104,7 +109,11 @@ class SnsEndpointFeed:
                 the message again.
         """
         where = urlsplit(session.address(self.listen))
-        with _listening(where.hostname or "127.0.0.1", where.port or 80) as listener:
+        port = 80 if where.port is None else where.port
+        with (
+            _listening(where.hostname or "127.0.0.1", port) as listener,
+            _told(session.state_directory / LISTENS_AT, where, listener),
+        ):
             async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
                 endpoint = _Endpoint(self, session, client)
                 routes = [Route(where.path or "/", endpoint.receive, methods=["POST"])]
@@ -121,6 +130,19 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         raise FeedError(f"can't listen on {host}:{port}: {error.strerror}") from None
     with listener:
         yield listener
+
+
+@contextlib.contextmanager
+def _told(file: Path, where: SplitResult, listener: socket.socket) -> Iterator[None]:
+    """Say in a file where a listener is reached, for as long as the context lasts."""
+    host, port = listener.getsockname()[:2]
+    fresh = file.with_suffix(".new")
+    fresh.write_text(where._replace(netloc=f"{host}:{port}").geturl())
+    fresh.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 class _Server(uvicorn.Server):

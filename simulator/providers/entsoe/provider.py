@@ -18,7 +18,7 @@ from simulator.http_faults import RequestGate, RestDesk
 from simulator.providers.entsoe import datasets, documents, outages
 from simulator.recordings import Recordings
 from simulator.timeline import run_together
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _TOKEN: Final = "simulated"  # noqa: S105 (what stands in for a secret in a simulated market)
 _REQUESTS_PER_MINUTE: Final = 400
@@ -165,24 +165,24 @@ class Entsoe:
 
     name = "entsoe"
 
-    def __init__(self) -> None:
-        self._services: dict[str, _Service] = {}
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._service = _Service(world)
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the REST interface."""
-        return {"https://web-api.tp.entsoe.eu": f"http://127.0.0.1:{ports.http}/{self.name}"}
+        return {"https://web-api.tp.entsoe.eu": f"{self._world.url}/{self.name}"}
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return `/api`."""
-        service = self._services[str(world.folder)] = _Service(world)
-        return [Route("/api", service.answer)]
+        return [Route("/api", self._service.answer)]
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Publish what becomes due."""
-        await self._services[str(world.folder)].run()
+        await self._service.run()
 
 
-PROVIDER = Entsoe()
+PROVIDER: Final = Entsoe
 
 
 def _window(params: Mapping[str, str], start: str, end: str) -> tuple[datetime, datetime]:

@@ -16,6 +16,7 @@ import polars as pl
 from starlette.routing import BaseRoute
 
 from simulator.faults import FaultKind
+from simulator.listeners import HOST
 from simulator.providers.met_office.schedule import (
     PARAMETERS,
     STEP_WITHOUT_A_FILE,
@@ -24,7 +25,7 @@ from simulator.providers.met_office.schedule import (
 )
 from simulator.recordings import Recordings
 from simulator.sns_sender import SnsSender
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 SOURCE: Final = "met_office_forecast"
 
@@ -49,36 +50,35 @@ class MetOffice:
 
     name = "met_office"
 
-    def __init__(self) -> None:
-        self._senders: dict[str, SnsSender] = {}
-
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
-        """Map the bucket and SNS to the simulator, and the endpoint to its port."""
-        return {
-            f"https://{_BUCKET}.s3.{_REGION}.amazonaws.com": (
-                f"http://127.0.0.1:{ports.aws}/{_BUCKET}"
-            ),
-            f"https://sns.{_REGION}.amazonaws.com": f"http://127.0.0.1:{ports.http}/{self.name}",
-            _ENDPOINT: f"http://127.0.0.1:{ports.sns_endpoint}",
-        }
-
-    def routes(self, world: World) -> Sequence[BaseRoute]:
-        """Return what SNS serves itself."""
-        sender = self._senders[str(world.folder)] = SnsSender(
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._sender = SnsSender(
             topic_arn=_TOPIC_ARN,
-            endpoint=f"http://127.0.0.1:{world.ports.sns_endpoint}/{self.name}",
+            endpoint=lambda: world.endpoint(SOURCE),
             retries=_RETRIES,
             retry_seconds=_RETRY_SECONDS,
         )
-        return sender.routes()
 
-    async def run(self, world: World) -> None:
+    def addresses(self) -> Mapping[str, str]:
+        """Map the bucket and SNS to the simulator, and the endpoint to any free port."""
+        return {
+            f"https://{_BUCKET}.s3.{_REGION}.amazonaws.com": f"{self._world.amazon_url}/{_BUCKET}",
+            f"https://sns.{_REGION}.amazonaws.com": f"{self._world.url}/{self.name}",
+            _ENDPOINT: f"http://{HOST}:0",
+        }
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return what SNS serves itself."""
+        return self._sender.routes()
+
+    async def run(self) -> None:
         """Serve the bucket, and publish files, until cancelled."""
         # moto takes two seconds to import; only the running simulator should pay.
         from simulator import amazon  # noqa: PLC0415
 
+        world = self._world
         async with amazon.serving(
-            world.ports.aws,
+            world,
             bucket=_BUCKET,
             next_fault=lambda: world.faults.take(SOURCE, *amazon.WIRE_FAULTS),
         ) as url:
@@ -89,10 +89,10 @@ class MetOffice:
                 CreateBucketConfiguration={"LocationConstraint": _REGION},
             )
             async with asyncio.TaskGroup() as tasks:
-                await _Publisher(world, s3, self._senders[str(world.folder)], tasks).run()
+                await _Publisher(world, s3, self._sender, tasks).run()
 
 
-PROVIDER: Final = MetOffice()
+PROVIDER: Final = MetOffice
 
 
 class _Publisher:

@@ -16,6 +16,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from simulator import amazon
+from simulator.world import World
 
 _REGION: Final = "us-east-1"
 _REMEMBERED: Final = 1_000
@@ -60,10 +61,10 @@ class Cloud:
 
 @asynccontextmanager
 async def running(
-    port: int, *, bucket: str, topic: str, queue: str, next_fault: amazon.NextFault
+    world: World, *, bucket: str, topic: str, queue: str, next_fault: amazon.NextFault
 ) -> AsyncIterator[Cloud]:
-    """Serve S3, SNS and SQS on `port`, laid out anew, while the context lasts."""
-    async with amazon.serving(port, bucket=bucket, next_fault=next_fault) as url:
+    """Serve S3, SNS and SQS in a world, laid out anew, while the context lasts."""
+    async with amazon.serving(world, bucket=bucket, next_fault=next_fault) as url:
         yield await asyncio.to_thread(_laid_out, url, bucket=bucket, topic=topic, queue=queue)
 
 

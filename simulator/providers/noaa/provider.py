@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 
 from simulator.faults import FaultKind
 from simulator.providers.noaa.gfs_schedule import Flaw, Issue, Schedule
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 if TYPE_CHECKING:
     from simulator.providers.noaa.aws import Cloud
@@ -37,26 +37,31 @@ class _Noaa:
 
     name = "noaa"
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def addresses(self) -> Mapping[str, str]:
         """Map the addresses of the bucket and of SQS, and name the queue."""
+        amazon = self._world.amazon_url
         return {
             "NOAA_GFS_QUEUE_URL": _QUEUE,
-            f"https://{_BUCKET}.s3.amazonaws.com": f"http://127.0.0.1:{ports.aws}/{_BUCKET}",
-            "https://sqs.us-east-1.amazonaws.com": f"http://127.0.0.1:{ports.aws}",
+            f"https://{_BUCKET}.s3.amazonaws.com": f"{amazon}/{_BUCKET}",
+            "https://sqs.us-east-1.amazonaws.com": amazon,
         }
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:  # noqa: ARG002 (the protocol's)
+    def routes(self) -> Sequence[BaseRoute]:
         """Return nothing: AWS has a port of its own."""
         return []
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Serve S3, SNS and SQS, and publish files, until cancelled."""
         # moto and eccodes take two seconds to import; only the running simulator should pay.
         from simulator.amazon import WIRE_FAULTS  # noqa: PLC0415
         from simulator.providers.noaa import aws  # noqa: PLC0415
 
+        world = self._world
         async with aws.running(
-            world.ports.aws,
+            world,
             bucket=_BUCKET,
             topic=_TOPIC,
             queue=_QUEUE,
@@ -158,4 +163,4 @@ class _Publisher:
                 await asyncio.sleep(_REORDERED_BY_SECONDS)
 
 
-PROVIDER: Final = _Noaa()
+PROVIDER: Final = _Noaa

@@ -27,10 +27,8 @@ import hmac
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -61,7 +59,7 @@ from simulator.providers.nord_pool.session import (
     array,
     topic_of,
 )
-from simulator.world import SimulatorPorts, World
+from simulator.world import World
 
 _TOKEN_SECONDS: Final = 3600
 _CHANGES_PER_SECOND: Final = 10.0
@@ -288,32 +286,33 @@ class NordPoolExchange:
         session.token_ends = claims["exp"]
 
 
-@dataclass(slots=True)
 class NordPool:
-    """The provider; one exchange for each world's folder."""
+    """The provider."""
 
-    name: str = "nord_pool"
-    _exchanges: dict[Path, NordPoolExchange] = field(default_factory=dict)
+    name = "nord_pool"
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._exchange = NordPoolExchange(world)
+
+    def addresses(self) -> Mapping[str, str]:
         """Map the token service and the market data service to the HTTP port."""
-        host = f"127.0.0.1:{ports.http}/{self.name}"
+        here = f"{self._world.url}/{self.name}"
         return {
-            "https://sso.nordpoolgroup.com": f"http://{host}",
-            "wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com": f"ws://{host}",
+            "https://sso.nordpoolgroup.com": here,
+            "wss://intraday-pmd-api-ws-nordpool.nordpoolgroup.com": here.replace("http", "ws", 1),
         }
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
-        """Open the exchange anew, as after a restart, and return its routes."""
-        exchange = self._exchanges[world.folder] = NordPoolExchange(world)
-        return exchange.routes()
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the exchange's routes."""
+        return self._exchange.routes()
 
-    async def run(self, world: World) -> None:
+    async def run(self) -> None:
         """Move the market until cancelled."""
-        await self._exchanges[world.folder].move()
+        await self._exchange.move()
 
 
-PROVIDER: Final = NordPool()
+PROVIDER: Final = NordPool
 
 
 def _sent_now(now: datetime) -> tuple[int, datetime]:

@@ -15,7 +15,7 @@ from energy_platform import cli
 from energy_platform.errors import FeedError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
-from simulator.world import addresses_file
+from simulator.world import ADDRESSES_NAME
 from tests.support.environment import add_source_module
 from tests.support.sources import example_message
 
@@ -77,8 +77,10 @@ def command(
 ) -> Command:
     """Run a command in this process as its script does, with a simulator's addresses in place."""
     add_source_module(tmp_path / "sources", "past_price", SOURCE, monkeypatch)
-    addresses_file(home).parent.mkdir(parents=True)
-    addresses_file(home).write_text('{"https://past.example": "http://127.0.0.1:1"}')
+    (home / "simulator").mkdir(parents=True)
+    (home / "simulator" / ADDRESSES_NAME).write_text(
+        '{"https://past.example": "http://127.0.0.1:1"}'
+    )
     monkeypatch.setattr(PastFeed, "asked", [])
     monkeypatch.setattr("energy_platform.ingest.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
 
@@ -157,7 +159,7 @@ def test_what_cannot_be_asked_for_is_refused(
 
 
 def test_without_a_simulated_market_it_says_how_to_have_one(command: Command, home: Path) -> None:
-    addresses_file(home).unlink()
+    (home / "simulator" / ADDRESSES_NAME).unlink()
     answer = command("past_price", *WINDOW)
     assert answer.code == 2
-    assert "no simulated market was started" in answer.error
+    assert "no simulated market runs" in answer.error

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,11 @@ from simulator.providers.dwd.wind import FOLDER, SOURCE
 from simulator.providers.dwd.wind import STATIONS as ALL_STATIONS
 from simulator.server import running
 from simulator.world import World
-from tests.support.feeds import MemorySession, a_world, free_ports
-from tests.support.running_feeds import comes_true, listening, run_until
+from tests.support.feeds import MemorySession, a_session, a_world, free_ports, nowhere
+from tests.support.running_feeds import comes_true, run_until
 
 STATIONS = 20
-PROVIDER = Dwd(wind_stations=ALL_STATIONS[:STATIONS], forecast_stations=())
+PROVIDER = partial(Dwd, wind_stations=ALL_STATIONS[:STATIONS], forecast_stations=())
 NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
 FEED = FtpFeed(
     provider=Provider(name="DWD"),
@@ -59,13 +60,10 @@ async def published(world: World) -> None:
     async with asyncio.timeout(60):
         while len(list(folder.glob("10*.zip"))) < STATIONS:
             await asyncio.sleep(0.02)
-    await listening(world.ports.ftp)
 
 
 def a_client(world: World) -> MemorySession:
-    state = world.folder / "feeds" / SOURCE
-    state.mkdir(parents=True, exist_ok=True)
-    return MemorySession(SOURCE, state, addresses=dict(PROVIDER.addresses(world.ports)))
+    return replace(a_session(world, SOURCE), clock=None)
 
 
 def names(session: MemorySession) -> list[str]:
@@ -113,7 +111,6 @@ async def test_a_restart_goes_on_after_the_cursor(tmp_path: Path) -> None:
     session.landed.clear()
     later = replace(world, clock=a_world(tmp_path, origin=NOON + timedelta(minutes=10)).clock)
     async with running(later, [PROVIDER]):
-        await listening(later.ports.ftp)
         await run_until(FEED, session, lambda: len(session.landed) >= STATIONS)
     assert len(set(names(session))) == STATIONS
     modified = {message.context["modified"] for message in session.landed}
@@ -125,7 +122,6 @@ async def test_the_rows_are_the_journal_s(tmp_path: Path) -> None:
     session = a_client(world)
     feed = replace(FEED, settle=timedelta(seconds=0.1), every=timedelta(seconds=0.1))
     async with running(world, [PROVIDER]):
-        await listening(world.ports.ftp)
         task = asyncio.create_task(feed.run(session))
         async with asyncio.timeout(60):
             while not any(len(said) > 1 for said in journalled(world).values()):
@@ -176,7 +172,6 @@ async def test_a_half_written_file_is_taken_when_it_is_whole(tmp_path: Path) -> 
     world.faults.ask(SOURCE, Fault(FaultKind.HALF_WRITTEN_FILE, seconds=2.0))
     session = a_client(world)
     async with running(world, [PROVIDER]):
-        await listening(world.ports.ftp)
         await run_until(
             replace(FEED, patience=100), session, lambda: len(session.landed) >= STATIONS
         )
@@ -243,7 +238,7 @@ async def test_a_failing_server_is_said_and_tried_again(
 
 async def test_an_unreachable_server_is_a_feed_error(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match="Connect call failed"):
-        await FEED.run(a_client(a_world(tmp_path)))
+        await FEED.run(MemorySession(SOURCE, tmp_path, addresses=nowhere("ftp")))
 
 
 async def test_a_folder_that_does_not_exist_is_said(world: World) -> None:

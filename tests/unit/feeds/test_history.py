@@ -1,8 +1,10 @@
 """What feeds say of the past: questions in windows, files of archives, objects of a bucket."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,7 +142,7 @@ def test_a_files_name_says_of_what_time_it_tells(
     assert archive.tells_of(name, *window, NOON) is tells
 
 
-DWD_SERVER = Dwd(wind_stations=STATIONS[:3], forecast_stations=())
+DWD_SERVER = partial(Dwd, wind_stations=STATIONS[:3], forecast_stations=())
 
 
 async def recent_files_are_there(world: World) -> None:
@@ -157,8 +159,7 @@ async def test_an_ftp_feeds_archives_are_read_whole(tmp_path: Path) -> None:
     feed = DWD_WIND_OBSERVATION.feed
     assert isinstance(feed, HistoricalFeed)
     assert feed.keeps_history
-    session = MemorySession("a", tmp_path, addresses=dict(DWD_SERVER.addresses(world.ports)))
-    session.clock = world.clock
+    session = MemorySession("a", tmp_path, addresses=world.addresses, clock=world.clock)
     async with running(world, [DWD_SERVER]):
         await recent_files_are_there(world)
         got = await fetched(feed, session, NOON - timedelta(days=5), NOON - timedelta(days=2))
@@ -196,28 +197,26 @@ def framed(fill: bytes) -> bytes:
 
 
 async def test_a_buckets_older_files_are_read_as_if_announced(tmp_path: Path) -> None:
-    [port] = free_ports(1)
-    session = MemorySession(
-        "a",
-        tmp_path,
-        addresses={"https://files.s3.amazonaws.com": f"http://127.0.0.1:{port}/files"},
-    )
+    world = a_world(tmp_path / "world")
+    addresses = {"https://files.s3.amazonaws.com": f"{world.amazon_url}/files"}
+    session = MemorySession("a", tmp_path, addresses=addresses)
     days = {f"2026032{n}": framed(b"%d" % n) for n in range(6, 10)}
-    async with aws.running(
-        port, bucket="files", topic="t", queue="q", next_fault=lambda: None
-    ) as cloud:
-        for day, body in days.items():
-            key = KEY.format(day=day)
-            await asyncio.to_thread(cloud.put, key, body)
-            await asyncio.to_thread(cloud.put, f"{key}.idx", INDEX)
-        # More than one page of the listing, and none of it wanted.
-        for number in range(1_001):
-            await asyncio.to_thread(cloud.put, f"gfs.20260327/00/a{number:04}", b"")
-        start = datetime(2026, 3, 27, 6, tzinfo=UTC)
-        got = await fetched(BUCKET_FEED, session, start, start + timedelta(days=1))
-        await asyncio.to_thread(cloud.remove, f"{KEY.format(day='20260329')}.idx")
-        with pytest.raises(FeedError, match="404"):
-            await fetched(BUCKET_FEED, session, start, start + timedelta(days=2))
+    with contextlib.closing(world.listeners):
+        async with aws.running(
+            world, bucket="files", topic="t", queue="q", next_fault=lambda: None
+        ) as cloud:
+            for day, body in days.items():
+                key = KEY.format(day=day)
+                await asyncio.to_thread(cloud.put, key, body)
+                await asyncio.to_thread(cloud.put, f"{key}.idx", INDEX)
+            # More than one page of the listing, and none of it wanted.
+            for number in range(1_001):
+                await asyncio.to_thread(cloud.put, f"gfs.20260327/00/a{number:04}", b"")
+            start = datetime(2026, 3, 27, 6, tzinfo=UTC)
+            got = await fetched(BUCKET_FEED, session, start, start + timedelta(days=1))
+            await asyncio.to_thread(cloud.remove, f"{KEY.format(day='20260329')}.idx")
+            with pytest.raises(FeedError, match="404"):
+                await fetched(BUCKET_FEED, session, start, start + timedelta(days=2))
     assert list(got.values()) == [[days["20260327"]], [days["20260328"]]]
     assert [key.split()[0] for key in got] == [KEY.format(day=d) for d in ("20260327", "20260328")]
 

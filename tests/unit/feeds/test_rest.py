@@ -303,7 +303,7 @@ def quick(source: MarketSource, timeout: float = 20.0) -> RestFeed:
 
 
 def a_session(world: World, source: MarketSource) -> MemorySession:
-    addresses = dict(PROVIDER.addresses(world.ports))
+    addresses = world.addresses
     return MemorySession(source.name, world.folder, addresses=addresses)
 
 

@@ -75,8 +75,8 @@ async def a_stage(
     """Run a sender and the feed, both as they were left `after` another stage if that is given."""
     endpoint_port, amazon_port = free_ports(2)
     url = f"http://127.0.0.1:{endpoint_port}/sns"
-    sender = after.sender if after else SnsSender(topic_arn=topic, endpoint=url)
-    sender.endpoint, sender.signature_version = url, version
+    sender = after.sender if after else SnsSender(topic_arn=topic, endpoint=lambda: url)
+    sender.endpoint, sender.signature_version = (lambda: url), version
     sender.retries, sender.retry_seconds = 4, 0.3
     session = FailingSession(
         "radar",

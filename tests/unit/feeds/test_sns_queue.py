@@ -17,7 +17,7 @@ from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.market.raw_message import RawMessage
 from simulator.providers.noaa import aws
-from tests.support.feeds import MemorySession, free_ports
+from tests.support.feeds import MemorySession, a_world, free_ports
 from tests.support.running_feeds import until
 
 KEY = "gfs.20260329/00/atmos/gfs.t00z.pgrb2.0p25.f003"
@@ -142,15 +142,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def a_stage(folder: Path) -> AsyncIterator[Stage]:
-    (port,) = free_ports(1)
-    async with aws.running(
-        port, bucket="files", topic="t", queue="simulated", next_fault=lambda: None
-    ) as cloud:
-        addresses = {
-            "https://files.s3.amazonaws.com": f"http://127.0.0.1:{port}/files",
-            "https://sqs.us-east-1.amazonaws.com": f"http://127.0.0.1:{port}",
-        }
-        yield Stage(cloud, MemorySession("gfs", folder, addresses=addresses), port)
+    world = a_world(folder / "world")
+    with contextlib.closing(world.listeners):
+        async with aws.running(
+            world, bucket="files", topic="t", queue="simulated", next_fault=lambda: None
+        ) as cloud:
+            addresses = {
+                "https://files.s3.amazonaws.com": f"{world.amazon_url}/files",
+                "https://sqs.us-east-1.amazonaws.com": world.amazon_url,
+            }
+            port = world.listeners.port("amazon")
+            yield Stage(cloud, MemorySession("gfs", folder, addresses=addresses), port)
 
 
 @contextlib.asynccontextmanager

@@ -34,7 +34,7 @@ VECTORS = [
 
 @pytest.fixture(scope="module")
 def sender() -> SnsSender:
-    return SnsSender(topic_arn=TOPIC, endpoint="http://127.0.0.1:1")
+    return SnsSender(topic_arn=TOPIC, endpoint=lambda: "http://127.0.0.1:1")
 
 
 @pytest.fixture(scope="module")

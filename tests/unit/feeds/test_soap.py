@@ -38,9 +38,7 @@ async def market(folder: Path, **options: Any) -> AsyncIterator[World]:
 
 
 def a_session(world: World, source: MarketSource) -> MemorySession:
-    return MemorySession(
-        source.name, world.folder, addresses=dict(ote.PROVIDER.addresses(world.ports))
-    )
+    return MemorySession(source.name, world.folder, addresses=world.addresses)
 
 
 def quick(source: MarketSource, timeout: float = 20.0, **changes: Any) -> SoapFeed:

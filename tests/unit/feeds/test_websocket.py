@@ -28,7 +28,7 @@ from simulator.providers.nord_pool import PROVIDER
 from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts
 from simulator.server import running
 from simulator.world import World
-from tests.support.feeds import MemorySession, a_world
+from tests.support.feeds import MemorySession, a_session, a_world, nowhere
 from tests.support.running_feeds import comes_true, run_until
 
 SECRETS = {"NORD_POOL_USERNAME": "trader", "NORD_POOL_PASSWORD": "p&ss word:1"}
@@ -44,10 +44,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 def a_trader(world: World, source: str = ORDER_BOOK) -> MemorySession:
-    state = world.folder / "feeds" / source
-    state.mkdir(parents=True, exist_ok=True)
-    addresses = dict(PROVIDER.addresses(world.ports))
-    return MemorySession(source, state, addresses=addresses, secrets=dict(SECRETS))
+    return replace(a_session(world, source), clock=None, secrets=dict(SECRETS))
 
 
 def is_snapshot(message: RawMessage) -> bool:
@@ -201,7 +198,7 @@ async def test_a_token_that_the_server_does_not_know_is_refused(tmp_path: Path) 
     async with running(world, [PROVIDER]), running(stranger, [PROVIDER]):
         session = a_trader(world)
         sso = "https://sso.nordpoolgroup.com"
-        session.addresses[sso] = f"http://127.0.0.1:{stranger.ports.http}/nord_pool"
+        session.addresses[sso] = f"{stranger.url}/nord_pool"
         with pytest.raises(FeedError, match="refused the login: ERROR the token is not valid"):
             await BOOKS.run(session)
 
@@ -233,7 +230,7 @@ async def test_the_token_is_refreshed_on_the_live_session(
 
 
 async def test_an_unreachable_service_is_a_feed_error(tmp_path: Path) -> None:
-    session = a_trader(a_world(tmp_path))
+    session = MemorySession(ORDER_BOOK, tmp_path, addresses=nowhere("https"))
     with pytest.raises(FeedError, match="no token"):
         await BOOKS.run(session)
 

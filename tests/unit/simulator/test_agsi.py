@@ -34,14 +34,14 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/agsi"
+    base = f"{world.url}/agsi"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
 
 async def test_estimates_and_what_becomes_of_them_arrive(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_EVENING, speed=7200)
-    session = new_session(world, PROVIDER, AGSI_STORAGE)
+    session = new_session(world, AGSI_STORAGE)
     async with polled(world, PROVIDER, AGSI_STORAGE, session, every=1):
         while len({row["market_at"] for row in emissions(world)}) < 3:
             await asyncio.sleep(0.05)
@@ -75,7 +75,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
         FaultKind.TOO_MANY_REQUESTS,
     ):
         world.faults.ask(AGSI_STORAGE.name, Fault(kind, seconds=0.5))
-    session = new_session(world, PROVIDER, AGSI_STORAGE)
+    session = new_session(world, AGSI_STORAGE)
     async with polled(world, PROVIDER, AGSI_STORAGE, session, every=2):
         while world.faults.pending(AGSI_STORAGE.name):
             await asyncio.sleep(0.05)
@@ -91,7 +91,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
 
 async def test_with_a_wrong_key_the_answer_is_200_and_no_answer(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_EVENING)
-    session = new_session(world, PROVIDER, AGSI_STORAGE)
+    session = new_session(world, AGSI_STORAGE)
     session.secrets["GIE_API_KEY"] = "5ecre7"
     async with running(world, [PROVIDER]):
         error = await failure(AGSI_STORAGE.feed, session)
@@ -103,7 +103,7 @@ async def test_with_a_wrong_key_the_answer_is_200_and_no_answer(tmp_path: Path) 
 async def test_a_reply_that_repeats_the_key_is_not_kept(tmp_path: Path) -> None:
     body = b'{"error": "unavailable", "message": "no answer for key 5ecre7"}'
     world = a_world(tmp_path, origin=BEFORE_THE_EVENING)
-    session = new_session(world, PROVIDER, AGSI_STORAGE)
+    session = new_session(world, AGSI_STORAGE)
     session.secrets["GIE_API_KEY"] = "5ecre7"
     async with scripted(reply(body)) as service:
         session.addresses = {"https://agsi.gie.eu": service.url}

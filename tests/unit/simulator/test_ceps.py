@@ -41,7 +41,7 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/ceps/_layouts"
+    base = f"{world.url}/ceps/_layouts"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
@@ -69,7 +69,7 @@ async def test_what_the_grid_shows_is_what_the_feed_brings(
     tmp_path: Path, source: MarketSource
 ) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600)
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await asyncio.sleep(2)
         found = await settles(source, world, session)
@@ -90,7 +90,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
         FaultKind.CUT,
     ):
         world.faults.ask(source.name, Fault(kind))
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         while world.faults.pending(source.name):
             await asyncio.sleep(0.05)
@@ -107,8 +107,8 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
 
 async def test_a_restarted_feed_goes_on_from_its_cursor(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
-    first = new_session(world, PROVIDER, CEPS_LOAD)
-    second = new_session(world, PROVIDER, CEPS_LOAD)
+    first = new_session(world, CEPS_LOAD)
+    second = new_session(world, CEPS_LOAD)
     async with polled(world, PROVIDER, CEPS_LOAD, first):
         await settles(CEPS_LOAD, world, first)
     second.cursor = first.cursor
@@ -160,7 +160,7 @@ async def test_without_dates_or_with_another_action_there_is_a_fault(tmp_path: P
 async def test_parameters_are_sent_by_the_names_that_the_wsdl_has(tmp_path: Path) -> None:
     """`AktualniSystemovaOdchylkaCR` takes no version; the imbalance's feed gives one."""
     world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
-    session = new_session(world, PROVIDER, CEPS_IMBALANCE)
+    session = new_session(world, CEPS_IMBALANCE)
     async with polled(world, PROVIDER, CEPS_IMBALANCE, session):
         await settles(CEPS_IMBALANCE, world, session)
     reply = etree.fromstring(session.landed[0].body)

@@ -3,9 +3,10 @@
 import asyncio
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import aioftp
@@ -20,7 +21,7 @@ from simulator.server import running
 from simulator.world import World
 from tests.support.feeds import a_world
 
-PROVIDER = Dwd(wind_stations=STATIONS[:20], forecast_stations=())
+PROVIDER = partial(Dwd, wind_stations=STATIONS[:20], forecast_stations=())
 NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
 
 
@@ -38,12 +39,15 @@ async def opened(world: World, count: int = 20) -> AsyncIterator[None]:
         yield
 
 
+def a_client(world: World) -> AbstractAsyncContextManager[aioftp.Client]:
+    port = world.listeners.port("dwd ftp")
+    client: AbstractAsyncContextManager[aioftp.Client] = aioftp.Client.context("127.0.0.1", port)
+    return client
+
+
 async def test_a_session_as_a_client_has_it(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
-    async with (
-        opened(world),
-        aioftp.Client.context("127.0.0.1", world.ports.ftp) as client,
-    ):
+    async with opened(world), a_client(world) as client:
         listing = await client.list(f"/{FOLDER}", raw_command="MLSD")
         names = {path.name: info for path, info in listing}
         assert len(names) == 20
@@ -60,7 +64,7 @@ async def test_a_session_as_a_client_has_it(tmp_path: Path) -> None:
 
 async def test_nobody_may_write(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
-    async with opened(world), aioftp.Client.context("127.0.0.1", world.ports.ftp) as client:
+    async with opened(world), a_client(world) as client:
         with pytest.raises(aioftp.StatusCodeError, match="550"):
             await client.command(f"DELE /{FOLDER}/10minutenwerte_wind_00003_now.zip", "2xx")
 

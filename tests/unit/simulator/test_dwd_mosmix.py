@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -20,12 +21,12 @@ from simulator.providers.dwd.provider import Dwd
 from simulator.server import running
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
-from tests.support.feeds import MemorySession, a_world
-from tests.support.running_feeds import comes_true, listening, run_until
+from tests.support.feeds import MemorySession, a_session, a_world
+from tests.support.running_feeds import comes_true, run_until
 
 assert isinstance(SOURCE.feed, FtpFeed)
 SOME = STATIONS[:4]
-PROVIDER = Dwd(wind_stations=(), forecast_stations=SOME)
+PROVIDER = partial(Dwd, wind_stations=(), forecast_stations=SOME)
 FEED = replace(
     SOURCE.feed,
     folders=tuple(f"{station}/kml/" for station in SOME),
@@ -41,13 +42,11 @@ BEFORE_AN_ISSUE = datetime(2026, 3, 28, 22, 20, tzinfo=UTC)
 async def served(world: World) -> AsyncIterator[None]:
     """Run the server, from when it takes connections."""
     async with running(world, [PROVIDER]):
-        await listening(world.ports.ftp)
         yield
 
 
 def a_client(world: World) -> MemorySession:
-    addresses = dict(PROVIDER.addresses(world.ports))
-    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+    return a_session(world, SOURCE.name)
 
 
 def checked(session: MemorySession) -> CheckedRows:

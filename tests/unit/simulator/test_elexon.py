@@ -32,7 +32,7 @@ AFTER_THE_SHORT_DAY = datetime(2026, 3, 30, 6, tzinfo=UTC)
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/elexon/bmrs/api/v1"
+    base = f"{world.url}/elexon/bmrs/api/v1"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("elexon_frequency")):
             await asyncio.sleep(0.01)
@@ -139,7 +139,7 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=SUMMER, speed=300)
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         while not session.landed:
             await asyncio.sleep(0.05)
@@ -163,7 +163,7 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
 
 async def test_a_later_publication_is_a_revision_also_within_one_reply(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=SUMMER, speed=60)
-    session = new_session(world, PROVIDER, ELEXON_GENERATION)
+    session = new_session(world, ELEXON_GENERATION)
     async with polled(world, PROVIDER, ELEXON_GENERATION, session):
         await asyncio.sleep(0.5)
         await settles(ELEXON_GENERATION, world, session)
@@ -176,11 +176,11 @@ async def test_a_later_publication_is_a_revision_also_within_one_reply(tmp_path:
 
 async def test_a_restart_goes_on_from_the_cursor(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=SUMMER, speed=60)
-    session = new_session(world, PROVIDER, ELEXON_FREQUENCY)
+    session = new_session(world, ELEXON_FREQUENCY)
     async with polled(world, PROVIDER, ELEXON_FREQUENCY, session):
         while not session.landed:
             await asyncio.sleep(0.01)
-    again = new_session(world, PROVIDER, ELEXON_FREQUENCY)
+    again = new_session(world, ELEXON_FREQUENCY)
     again.cursor = session.cursor
     async with polled(world, PROVIDER, ELEXON_FREQUENCY, again):
         while not again.landed:
@@ -192,7 +192,7 @@ async def test_a_restart_goes_on_from_the_cursor(tmp_path: Path) -> None:
 async def test_a_refusal_is_told_in_elexons_words(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=SUMMER)
     world.faults.ask("elexon_generation", Fault(FaultKind.SERVER_ERROR))
-    session = new_session(world, PROVIDER, ELEXON_GENERATION)
+    session = new_session(world, ELEXON_GENERATION)
     async with served(world):
         error = await failure(ELEXON_GENERATION.feed, session)
     assert "Server error" in str(error)

@@ -23,7 +23,7 @@ AFTER_THE_AUCTION = datetime(2025, 10, 25, 12, tzinfo=UTC)
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/energy_charts"
+    base = f"{world.url}/energy_charts"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 

@@ -33,7 +33,7 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/entsog/api/v1"
+    base = f"{world.url}/entsog/api/v1"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("entsog_flow")):
             await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=AFTERNOON, speed=3600)
-    session = new_session(world, PROVIDER, ENTSOG_FLOW)
+    session = new_session(world, ENTSOG_FLOW)
     async with polled(world, PROVIDER, ENTSOG_FLOW, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
@@ -110,7 +110,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 @pytest.mark.usefixtures("few_points")
 async def test_a_platform_in_trouble_is_an_error(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=AFTERNOON)
-    session = new_session(world, PROVIDER, ENTSOG_FLOW)
+    session = new_session(world, ENTSOG_FLOW)
     async with served(world):
         world.faults.ask(ENTSOG_FLOW.name, Fault(FaultKind.SERVER_ERROR))
         error = await failure(ENTSOG_FLOW.feed, session)
@@ -121,7 +121,7 @@ async def test_a_platform_in_trouble_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_points")
 async def test_the_past_is_asked_for_by_gas_days(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=AFTERNOON)
-    session = new_session(world, PROVIDER, ENTSOG_FLOW)
+    session = new_session(world, ENTSOG_FLOW)
     start, end = datetime(2025, 10, 26, tzinfo=UTC), datetime(2025, 10, 27, tzinfo=UTC)
     async with (
         served(world),

@@ -21,8 +21,8 @@ from simulator.providers.gme import PROVIDER, editions, hourly, prices
 from simulator.server import running
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
-from tests.support.feeds import MemorySession, a_world
-from tests.support.running_feeds import comes_true, listening, run_until
+from tests.support.feeds import MemorySession, a_session, a_world
+from tests.support.running_feeds import comes_true, run_until
 
 assert isinstance(SOURCE.feed, FtpFeed)
 BEFORE_THE_AUCTION = datetime(2026, 3, 28, 11, 30, tzinfo=UTC)
@@ -39,19 +39,11 @@ def feed(world: World) -> FtpFeed:
 async def served(world: World) -> AsyncIterator[None]:
     """Run the server, from when it takes connections."""
     async with running(world, [PROVIDER]):
-        await listening(world.ports.gme_ftps)
         yield
 
 
 def a_client(world: World) -> MemorySession:
-    addresses = dict(PROVIDER.addresses(world.ports))
-    return MemorySession(
-        SOURCE.name,
-        world.folder,
-        addresses=addresses,
-        clock=world.clock,
-        ca_file=certificate(world),
-    )
+    return replace(a_session(world, SOURCE.name), ca_file=certificate(world))
 
 
 def checked(session: MemorySession) -> CheckedRows:

@@ -26,7 +26,7 @@ STAMP = "%Y-%m-%dT%H:%M:%S.000Z"
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/jao/core/api/data"
+    base = f"{world.url}/jao/core/api/data"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
@@ -74,7 +74,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=MORNING + timedelta(hours=1, minutes=50), speed=900)
-    session = new_session(world, PROVIDER, JAO_MAX_EXCHANGE)
+    session = new_session(world, JAO_MAX_EXCHANGE)
     async with polled(world, PROVIDER, JAO_MAX_EXCHANGE, session):
         while len(session.landed) < 4:
             await asyncio.sleep(0.05)
@@ -95,7 +95,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 
 async def test_a_refusal_keeps_the_feed_away_for_a_minute(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=MORNING)
-    session = new_session(world, PROVIDER, JAO_MAX_EXCHANGE)
+    session = new_session(world, JAO_MAX_EXCHANGE)
     async with running(world, [PROVIDER]):
         world.faults.ask(JAO_MAX_EXCHANGE.name, Fault(FaultKind.TOO_MANY_REQUESTS, seconds=60))
         error = await failure(JAO_MAX_EXCHANGE.feed, session)
@@ -105,7 +105,7 @@ async def test_a_refusal_keeps_the_feed_away_for_a_minute(tmp_path: Path) -> Non
 
 async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
-    session = new_session(world, PROVIDER, JAO_MAX_EXCHANGE)
+    session = new_session(world, JAO_MAX_EXCHANGE)
     rounds = []
     async with running(world, [PROVIDER]):
         for _ in range(2):
@@ -122,7 +122,7 @@ async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) 
 
 async def test_the_past_is_asked_for_day_by_day(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
-    session = new_session(world, PROVIDER, JAO_MAX_EXCHANGE)
+    session = new_session(world, JAO_MAX_EXCHANGE)
     start, end = datetime(2025, 10, 25, tzinfo=UTC), datetime(2025, 10, 27, tzinfo=UTC)
     async with (
         running(world, [PROVIDER]),

@@ -24,7 +24,7 @@ from simulator.providers.met_office import PROVIDER, model_files
 from simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
-from tests.support.feeds import MemorySession, a_world
+from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import comes_true, until
 
 assert isinstance(SOURCE.feed, SnsEndpointFeed)
@@ -64,8 +64,7 @@ async def carrying(session: MemorySession) -> AsyncIterator[None]:
 
 
 def a_client(world: World) -> MemorySession:
-    addresses = dict(PROVIDER.addresses(world.ports))
-    return MemorySession(SOURCE.name, world.folder, addresses=addresses, clock=world.clock)
+    return a_session(world, SOURCE.name)
 
 
 def checked(session: MemorySession) -> CheckedRows:
@@ -201,11 +200,12 @@ async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path
 async def test_other_files_of_the_topic_are_left_alone(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_client(world)
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]) as [opened], carrying(session):
         await until(lambda: len(files(session)) >= 1)
         landed = len(session.landed)
         world.clock.freeze()
-        sender = PROVIDER._senders[str(world.folder)]
+        assert isinstance(opened, PROVIDER)
+        sender = opened._sender
         key = "uk-deterministic-2km/20260329T0000Z/20260329T0000Z-PT0000H00M-wind_speed_at_10m.nc"
         record = {
             "eventVersion": "2.1",

@@ -35,7 +35,7 @@ PRICE = "NrvSaldo/reBAP/Qualitaetsgesichert"
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/netztransparenz"
+    base = f"{world.url}/netztransparenz"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions(SOURCE.name)):
             await asyncio.sleep(0.01)
@@ -97,7 +97,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=datetime(2026, 6, 10, 7, 30, tzinfo=UTC), speed=900)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
@@ -124,10 +124,11 @@ async def test_a_token_that_the_service_forgot_is_replaced_and_kept_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     world = a_world(tmp_path, origin=NOW, speed=3600)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     session.secrets["NETZTRANSPARENZ_CLIENT_SECRET"] = "hush-hush"
-    async with served(world):
-        service = PROVIDER._services[str(world.folder)]
+    async with running(world, [PROVIDER]) as [opened]:
+        assert isinstance(opened, PROVIDER)
+        service = opened._service
         await run_until(SOURCE.feed, session, lambda: last_round(session) is not None)
         issued = set(service._tokens)
         service._tokens.clear()
@@ -144,16 +145,16 @@ async def test_a_token_is_replaced_before_its_end(
 ) -> None:
     monkeypatch.setattr(netztransparenz, "_TOKEN_SECONDS", 61)
     world = a_world(tmp_path, origin=NOW)
-    session = new_session(world, PROVIDER, SOURCE)
-    async with polled(world, PROVIDER, SOURCE, session):
-        service = PROVIDER._services[str(world.folder)]
-        while len(service._tokens) < 2:
+    session = new_session(world, SOURCE)
+    async with polled(world, PROVIDER, SOURCE, session) as opened:
+        assert isinstance(opened, PROVIDER)
+        while len(opened._service._tokens) < 2:
             await asyncio.sleep(0.05)
 
 
 async def test_the_past_is_asked_for_in_windows_that_the_service_answers(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOW)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     start, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 15, tzinfo=UTC)
     async with (
         served(world),

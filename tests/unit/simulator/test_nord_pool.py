@@ -41,7 +41,7 @@ LOGIN = {"grant_type": "password", "scope": "global", "username": "trader", "pas
 
 async def a_token(world: World, **form: str) -> httpx.Response:
     async with httpx.AsyncClient(auth=("client", "secret"), timeout=60) as http:
-        url = f"http://127.0.0.1:{world.ports.http}/nord_pool/connect/token"
+        url = f"{world.url}/nord_pool/connect/token"
         return await http.post(url, data={**LOGIN, **form})
 
 
@@ -57,7 +57,7 @@ class Trader:
 async def connected(world: World) -> AsyncIterator[Trader]:
     """Open a session that is logged in."""
     token = (await a_token(world)).json()["access_token"]
-    url = f"ws://127.0.0.1:{world.ports.http}/nord_pool/user/007/abc/websocket"
+    url = f"{world.url.replace('http', 'ws', 1)}/nord_pool/user/007/abc/websocket"
     async with connect(url) as socket:
         assert await socket.recv() == "o"
         trader = Trader(socket)

@@ -34,7 +34,7 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/open_meteo/v1"
+    base = f"{world.url}/open_meteo/v1"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
@@ -48,7 +48,7 @@ async def forecast(client: httpx.AsyncClient, **params: str) -> Any:
 async def test_runs_that_rewrite_the_future_arrive_as_revisions(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=EVENING, speed=300)
     source = OPEN_METEO_FORECAST
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session, every=0.5):
         while len(list(world.journal.emissions(source.name))) < 2:
             await asyncio.sleep(0.05)
@@ -66,7 +66,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(tmp_path: Path) 
     source = OPEN_METEO_FORECAST
     for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.MALFORMED):
         world.faults.ask(source.name, Fault(kind))
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session, every=0.5):
         while world.faults.pending(source.name):
             await asyncio.sleep(0.05)
@@ -131,7 +131,7 @@ async def test_a_bad_question_is_refused_with_its_reason(
 async def test_the_feed_says_why_it_was_refused(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=EVENING)
     source = OPEN_METEO_FORECAST
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     async with running(world, [PROVIDER]):
         assert isinstance(source.feed, RestFeed)

@@ -26,7 +26,7 @@ DAY_AHEAD = "GetDamPricePeriodE"
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/ote/services"
+    base = f"{world.url}/ote/services"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 

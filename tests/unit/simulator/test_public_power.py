@@ -27,7 +27,7 @@ EXPECTED_POINTS = 100_000
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/energy_charts"
+    base = f"{world.url}/energy_charts"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         yield client
 
@@ -70,7 +70,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     monkeypatch.setattr(public_power, "COUNTRIES", ("ch", "de", "fr"))
     source = ENERGY_CHARTS_GENERATION
     world = a_world(tmp_path, origin=NOON, speed=900)
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.BAD_ROW):

@@ -35,7 +35,7 @@ def few_bids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/regelleistung/apps/cpp-publisher/api/v1"
+    base = f"{world.url}/regelleistung/apps/cpp-publisher/api/v1"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=30) as client:
         yield client
 
@@ -105,7 +105,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(regelleistung, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=MORNING, speed=3600)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
@@ -134,7 +134,7 @@ def test_a_market_day_is_large() -> None:
 @pytest.mark.usefixtures("few_bids")
 async def test_the_past_is_asked_for_day_by_day(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     start = datetime(2025, 10, 25, 22, tzinfo=UTC)
     async with (
         served(world),
@@ -150,7 +150,7 @@ async def test_the_past_is_asked_for_day_by_day(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few_bids")
 async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON, speed=3600)
-    session = new_session(world, PROVIDER, SOURCE)
+    session = new_session(world, SOURCE)
     async with served(world):
         await run_until(SOURCE.feed, session, lambda: last_round(session) is not None)
         before, known = len(session.landed), last_round(session)

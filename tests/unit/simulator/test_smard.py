@@ -29,7 +29,7 @@ IN_THE_SHORT_WEEK = datetime(2025, 3, 28, 12, tzinfo=UTC)
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    base = f"http://127.0.0.1:{world.ports.http}/smard/app/chart_data"
+    base = f"{world.url}/smard/app/chart_data"
     async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("smard_price")):
             await asyncio.sleep(0.01)
@@ -83,7 +83,7 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
 ) -> None:
     monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
     world = a_world(tmp_path, origin=WEDNESDAY - timedelta(minutes=40), speed=1200)
-    session = new_session(world, PROVIDER, source)
+    session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await until(lambda: last_round(session))
         kinds = (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.TRUNCATED, FaultKind.BAD_ROW)
@@ -103,7 +103,7 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
 
 async def test_the_past_is_asked_for_by_the_weeks_that_hold_it(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=WEDNESDAY)
-    session = new_session(world, PROVIDER, SMARD_PRICE)
+    session = new_session(world, SMARD_PRICE)
     start, end = datetime(2024, 10, 26, tzinfo=UTC), datetime(2024, 10, 30, tzinfo=UTC)
     async with served(world), SMARD_PRICE.feed.history(session, start, end) as chunks:  # type: ignore[attr-defined]
         assert len({chunk.key for chunk in chunks}) == len(chunks) == 14 * 2
@@ -119,7 +119,7 @@ async def test_the_past_is_asked_for_by_the_weeks_that_hold_it(tmp_path: Path) -
 
 async def test_nothing_is_landed_of_a_series_that_has_ended(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=WEDNESDAY)
-    session = new_session(world, PROVIDER, SMARD_GENERATION)
+    session = new_session(world, SMARD_GENERATION)
     async with polled(world, PROVIDER, SMARD_GENERATION, session):
         await until(lambda: last_round(session))
     types = checked(SMARD_GENERATION, session).rows["production_type"]

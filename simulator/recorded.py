@@ -17,36 +17,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-import energy_platform
 from energy_platform.feeds.rest import RestFeed
 from energy_platform.market.registry import market_sources
-from simulator.world import SimulatorPorts, World, providers
+from simulator.world import World
 
-_TESTCASES: Final = Path(energy_platform.__file__).parents[1] / "tests" / "testcases"
+_TESTCASES: Final = Path(__file__).parents[1] / "tests" / "testcases"
 
 
 class Recorded:
-    """All the providers that nobody has modelled."""
+    """All the providers that nobody has modelled: opened last, when the modelled ones are known."""
 
     name = "recorded"
 
-    def addresses(self, ports: SimulatorPorts) -> Mapping[str, str]:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def addresses(self) -> Mapping[str, str]:
         """Stand in for the server of each REST source that no other provider stands in for."""
-        modelled = [
-            real
-            for provider in providers()
-            if provider is not self
-            for real in provider.addresses(ports)
-        ]
+        modelled = tuple(self._world.addresses)
         return {
-            server: f"http://127.0.0.1:{ports.http}/{self.name}/{source}"
+            server: f"{self._world.url}/{self.name}/{source}"
             for source, server in _rest_servers()
             if not any(server.startswith(real) or real.startswith(server) for real in modelled)
         }
 
-    def routes(self, world: World) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """Return one route for all sources: whatever is asked, the next payload is the answer."""
-        payloads = {source: cycle(_payloads(world, source)) for source, _ in _rest_servers()}
+        payloads = {source: cycle(_payloads(self._world, source)) for source, _ in _rest_servers()}
 
         async def answer(request: Request) -> Response:
             file = next(payloads.get(request.path_params["source"], iter(())), None)
@@ -56,12 +53,9 @@ class Recorded:
 
         return [Route("/{source}/{path:path}", answer)]
 
-    async def run(self, _world: World) -> None:
+    async def run(self) -> None:
         """Wait: recorded payloads don't move."""
         await asyncio.Event().wait()
-
-
-PROVIDER = Recorded()
 
 
 def _rest_servers() -> Iterator[tuple[str, str]]:

@@ -1,0 +1,33 @@
+"""The sockets that a world listens on: on loopback, each on a port that the system chooses.
+
+A socket listens as soon as its port is asked for, so that an address can be told before its server
+runs; a client that comes in between waits for it.
+"""
+
+import socket
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+
+
+class Listeners:
+    """Listening sockets by name, for one run after the other."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[str, socket.socket] = {}
+
+    def socket(self, name: str) -> socket.socket:
+        """Return the listening socket of this name, opened when it is first asked for."""
+        if name not in self._sockets:
+            self._sockets[name] = socket.create_server((HOST, 0), backlog=128)
+        return self._sockets[name]
+
+    def port(self, name: str) -> int:
+        """Return the port that the socket of this name listens on."""
+        port: int = self.socket(name).getsockname()[1]
+        return port
+
+    def close(self) -> None:
+        """Close all; whoever asks next gets new ones."""
+        while self._sockets:
+            self._sockets.popitem()[1].close()
