@@ -166,11 +166,7 @@ def column_schema(source: MarketSource) -> TableSchema:
             TableColumn(
                 name=column.name,
                 type=column.type,
-                description=" ".join(
-                    part
-                    for part in (column.description, f"[{column.unit}]" if column.unit else "")
-                    if part
-                ),
+                description=column.described,
                 constraints=TableColumnConstraints(nullable=column.nullable),
                 tags={"unit": column.unit} if column.unit else {},
             )

@@ -1,6 +1,6 @@
 {# What a source's table says of the past. The same rows as `energy_platform.scan` gives. #}
 
-{# The last revision of each key, of the rows for which `condition` holds. #}
+{# The last revision of each key, of the rows for which `condition` holds, if it is not withdrawn. #}
 {% macro latest_revision(source_name, condition='true') %}
     {{- return(_last_of_each_key(source_name, condition)) -}}
 {% endmacro %}
@@ -22,8 +22,8 @@
 
 {# The moment by which a row had to be known to count, from its event time. #}
 {% macro known_by(event_time, t) %}
-    {%- set daily = modules.re.fullmatch('D-(\d{1,3}) (\d{2}):(\d{2}) (\S+)', t) -%}
-    {%- set lead = modules.re.fullmatch('(-?\d+) (minute|hour|day)s?', t) -%}
+    {%- set daily = modules.re.fullmatch('D-([0-9]{1,3}) ([0-9]{2}):([0-9]{2}) ([^ ]+)', t) -%}
+    {%- set lead = modules.re.fullmatch('(-?[0-9]+) (minute|hour|day)s?', t) -%}
     {%- if daily -%}
         {%- set days, hours, minutes, zone = daily.groups() -%}
         {%- set day = 'cast(cast(' ~ wall_clock(event_time, zone) ~ ' as date) - ' ~ days ~ ' as datetime)' -%}
@@ -31,7 +31,7 @@
     {%- elif lead -%}
         {%- set minutes = lead.group(1) | int * {'minute': 1, 'hour': 60, 'day': 1440}[lead.group(2)] -%}
         {{- return('(' ~ event_time ~ (' - ' if minutes >= 0 else ' + ') ~ 'interval ' ~ minutes | abs ~ ' minute)') -}}
-    {%- elif modules.re.fullmatch('\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)', t) -%}
+    {%- elif modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})', t) -%}
         {{- return(instant(t | replace('T', ' ') | replace('Z', '+00:00'))) -}}
     {%- else -%}
         {%- do exceptions.raise_compiler_error("as_of takes '2026-03-01T11:00:00Z', '1 hour' or 'D-1 12:00 Europe/Berlin', not '" ~ t ~ "'") -%}
@@ -52,19 +52,23 @@
 
 {% macro _last_of_each_key(source_name, condition) %}
     {%- set about = contract(source_name) -%}
-    {%- set order = ([about.revision ~ ' desc nulls last'] if about.revision else []) + ['landing_offset desc', place() ~ ' desc'] -%}
     {%- set alike = [] -%}
     {%- for name in about.key -%}
         {%- do alike.append(groupable(name) if name in about.floats else name) -%}
     {%- endfor -%}
     {%- set rows %}(
         select *
-        from {{ source('sources', source_name) }}
-        where {{ about.event_time }} >= {{ instant('1800-01-01 00:00:00+00:00') }}
-          and {{ condition }}
-        qualify row_number() over (
-            partition by {{ alike | join(', ') }} order by {{ order | join(', ') }}
-        ) = 1
+        from (
+            select *
+            from {{ source('sources', source_name) }}
+            where {{ about.event_time }} >= {{ instant('1800-01-01 00:00:00+00:00') }}
+              and {{ condition }}
+            qualify row_number() over (
+                partition by {{ alike | join(', ') }}
+                order by {{ about.latest_first | replace('{place}', place()) }}
+            ) = 1
+        ) as last_of_each
+        where {{ about.listed }}
     ){% endset -%}
     {{- return(rows) -}}
 {% endmacro %}

@@ -6,6 +6,7 @@ How messages travel is the business of `energy_platform.feeds.websocket`.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
@@ -13,11 +14,21 @@ import polars as pl
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
+from energy_platform.market.whole_list import WholeList
 
 EMPTY: Final = "EMPTY"
 """Side and order of the one row that says: this contract's book holds no order."""
 
 _BOOK: Final = ("delivery_area_id", "contract_id")
+SNAPSHOT: Final = WholeList(
+    name={name: pl.col(name) for name in _BOOK},
+    whole=pl.col("is_snapshot"),
+    item=("side", "order_id"),
+    number="revision_no",
+    gone=pl.col("deleted"),
+    reach=timedelta(days=2),
+)
+"""A snapshot has all orders of a contract's book; a contract is traded for less than two days."""
 _ABOUT: Final = (
     "landing_offset",
     "is_snapshot",

@@ -16,6 +16,7 @@ from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
+from energy_platform.market.whole_list import WholeList
 
 REGELLEISTUNG: Final = Provider(name="regelleistung.net")
 URL: Final = (
@@ -31,6 +32,17 @@ LISTS: Final = (
 """The tenders whose bids are published; FCR is paid for its capacity alone."""
 
 _ZONE: Final = "Europe/Berlin"
+
+DAY_LIST: Final = WholeList(
+    name={
+        "market": pl.col("market"),
+        "reserve_type": pl.col("reserve_type"),
+        "day": pl.col("delivery_start").dt.convert_time_zone(_ZONE).dt.strftime("%Y-%m-%d"),
+    },
+    asked={"market": "market", "reserve_type": "productTypes", "day": "date"},
+)
+"""A workbook has all bids of one tender for one of Berlin's days."""
+
 _QUARTER: Final = timedelta(minutes=15)
 _EXCEL_DAY_0: Final = date(1899, 12, 30)
 _BLOCK: Final = r"^(?:NEG|POS|NEGPOS)_(\d\d)_(\d\d)$"

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import polars as pl
+
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.market.table import Table
+from energy_platform.market.whole_list import WITHDRAWN
 
 Run = datetime | Literal["latest"]
 """A forecast's run by its reference time, or for each valid time the latest that is known."""
@@ -44,6 +47,11 @@ class Question:
     def event_time(self) -> str:
         """The column that says when a fact holds."""
         return self.table.event_time
+
+    @property
+    def dtypes(self) -> dict[str, pl.DataType]:
+        """The columns of the answer: a row that is withdrawn is no part of it."""
+        return {name: dtype for name, dtype in self.table.dtypes.items() if name != WITHDRAWN}
 
     @property
     def facts_move(self) -> bool:

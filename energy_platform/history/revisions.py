@@ -17,6 +17,7 @@ import polars as pl
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
+from energy_platform.market.whole_list import WITHDRAWN
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
@@ -54,6 +55,7 @@ def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
     else:
         known = as_of(rows, question, question.known)
     known = known.filter(window) if question.facts_move else known
+    known = listed(known) if question.table.has_withdrawals else known
     return latest_run(known, question) if question.run == "latest" else known
 
 
@@ -79,6 +81,15 @@ def as_of(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.Lazy
     return latest_revision(rows.filter(pl.col("received_at") <= known_by), source)
 
 
+def listed(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Leave out the rows that are withdrawn, and the column that says it.
+
+    Args:
+        rows: One row per key of a table with withdrawals, as `latest_revision` returns them.
+    """
+    return rows.filter(pl.col(WITHDRAWN).not_().fill_null(value=True)).drop(WITHDRAWN)
+
+
 def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     """Return the row of the latest run for each series and valid time.
 
@@ -94,7 +105,8 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
     """Return the rows of `batch` that say something new.
 
     A row is new if its key is, or if one of the source's value columns differs from the key's
-    previous row: A, B, A is three rows, and A, A is one. Null equals null, and NaN equals NaN.
+    previous row, or if it withdraws a row that is listed, or lists one that is withdrawn: A, B, A
+    is three rows, and A, A is one. Null equals null, and NaN equals NaN.
 
     Where the provider numbers revisions, each number is a statement of its own, compared with the
     previous row of the same key and number. So a number is kept once however often and in
@@ -108,12 +120,15 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
         source: Whose rows they are.
     """
     statement = _statement(source)
-    said = pl.concat([known.select(batch.columns), batch])
+    withdrawals = [WITHDRAWN] if WITHDRAWN in batch.columns else []
+    said = pl.concat([known.select(batch.columns), batch]).with_columns(
+        pl.col(name).fill_null(value=False) for name in withdrawals
+    )
     is_new = pl.any_horizontal(
         pl.struct(statement).is_first_distinct(),
         *(
             pl.col(name).ne_missing(pl.col(name).shift().over(statement))
-            for name in source.value_columns
+            for name in (*source.value_columns, *withdrawals)
         ),
     )
     return batch.filter(said.select(is_new=is_new).to_series().slice(known.height))
@@ -141,6 +156,14 @@ def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource)
     return latest_of_each_revision(same, source).collect()
 
 
+def revision_order(source: Revised) -> list[str]:
+    """Return the columns that put the rows of a key in order; null comes before every value.
+
+    Rows that are alike in them stand in the order in which their message says them.
+    """
+    return [*([source.revision] if source.revision else []), "landing_offset"]
+
+
 def _window(question: Question) -> pl.Expr:
     """Say of a row whether its event time is asked for."""
     event_time, window = pl.col(question.event_time), pl.lit(value=True)
@@ -156,5 +179,5 @@ def _statement(source: Revised) -> list[str]:
 
 
 def _last_of_each(rows: pl.LazyFrame, source: Revised, columns: Sequence[str]) -> pl.LazyFrame:
-    order = [*([source.revision] if source.revision else []), "landing_offset"]
-    return rows.sort(order, nulls_last=False, maintain_order=True).unique(columns, keep="last")
+    ordered = rows.sort(*revision_order(source), nulls_last=False, maintain_order=True)
+    return ordered.unique(columns, keep="last")

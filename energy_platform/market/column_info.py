@@ -12,3 +12,9 @@ class ColumnInfo:
     unit: str | None
     description: str | None
     nullable: bool
+
+    @property
+    def described(self) -> str:
+        """What the column holds, its unit behind it in brackets."""
+        unit = f"[{self.unit}]" if self.unit else ""
+        return " ".join(part for part in (self.description, unit) if part)

@@ -23,6 +23,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import PROVENANCE_COLUMNS, MarketRows
 from energy_platform.market.source_rules import faults
 from energy_platform.market.units import unit_of
+from energy_platform.market.whole_list import WholeList
 
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
 """Raw messages to the rows that they hold: the source's columns and `landing_offset`.
@@ -42,7 +43,7 @@ class MarketGroup(StrEnum):
     WEATHER = "weather"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MarketSource:
     """One feed of one provider, and the table that it becomes.
 
@@ -63,6 +64,8 @@ class MarketSource:
         owner: Who to ask.
         revision: A column in which the provider numbers revisions; where there is none, the
             order in which they were received counts.
+        whole_list: What makes a message a whole list, so that a row which a newer list lacks is
+            withdrawn; None where what is missing is unknown.
         hot_tags: Columns that name a series in the hot store; by default the key without times.
         hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
         context: What a parser needs when a payload is read by hand, with sensible defaults.
@@ -84,6 +87,7 @@ class MarketSource:
     publication: DailyPublication | None = None
     owner: str = "team:market-data"
     revision: str | None = None
+    whole_list: WholeList | None = None
     hot_tags: tuple[str, ...] | None = None
     hot_fields: tuple[str, ...] | None = None
     context: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from energy_platform.market.whole_list import WITHDRAWN
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -32,3 +34,8 @@ class Table:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     is_large: bool = False
+
+    @property
+    def has_withdrawals(self) -> bool:
+        """Whether a row can say that it is no longer listed."""
+        return WITHDRAWN in self.dtypes

@@ -13,11 +13,13 @@ from typing import Any, Final
 import yaml
 
 from energy_platform.formats.entsoe_codes import BORDERS
+from energy_platform.history.latest_sql import latest_first, listed
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import TYPES
+from energy_platform.pipeline.tables import market_table, table_columns
 
 STAGING: Final = Path("models/staging")
 """The folder of the project that holds generated files alone."""
@@ -49,7 +51,7 @@ def _sources(sources: Iterable[MarketSource]) -> dict[str, Any]:
 
 
 def _source(source: MarketSource) -> dict[str, Any]:
-    late = _minutes(longest_silence(source))
+    late, table = _minutes(longest_silence(source)), market_table(source)
     return {
         "name": source.name,
         "description": f"{source.description} {source.provider.name}; terms: {source.terms}.",
@@ -63,8 +65,8 @@ def _source(source: MarketSource) -> dict[str, Any]:
             },
         },
         "columns": [
-            {**_column(column), "data_type": _TYPE_NAMES[source.dtypes[column.name]]}
-            for column in source.columns
+            {**_column(column), "data_type": _TYPE_NAMES[table.dtypes[column.name]]}
+            for column in table_columns(source)
         ],
     }
 
@@ -92,10 +94,9 @@ def _staging_model(source: MarketSource) -> dict[str, Any]:
 
 
 def _column(column: ColumnInfo) -> dict[str, Any]:
-    described = f"{column.description} [{column.unit}]" if column.unit else column.description
     return {
         "name": column.name,
-        "description": described,
+        "description": column.described,
         **({"config": {"meta": {"unit": column.unit}}} if column.unit else {}),
     }
 
@@ -126,13 +127,18 @@ def _contracts(sources: Iterable[MarketSource]) -> str:
 
 def _contract_lines(sources: Iterable[MarketSource]) -> Iterator[str]:
     for source in sources:
-        about: Mapping[str, object] = {
-            "key": [*source.key],
-            "event_time": source.event_time,
-            "revision": source.revision or "",
-            "floats": [name for name in source.key if source.dtypes[name].is_float()],
-        }
-        yield f"'{source.name}': {about!r}"
+        yield f"'{source.name}': {contract(source)!r}"
+
+
+def contract(source: MarketSource) -> Mapping[str, object]:
+    """Return what the macros must know of a source to find the latest row of each key."""
+    return {
+        "key": [*source.key],
+        "event_time": source.event_time,
+        "latest_first": latest_first(source, "{place}"),
+        "listed": listed(has_withdrawals=source.whole_list is not None),
+        "floats": [name for name in source.key if source.dtypes[name].is_float()],
+    }
 
 
 def _borders() -> str:

@@ -32,15 +32,23 @@ class CheckedRows:
     Attributes:
         rows: Rows that pass every check, in the columns of the source's table.
         quarantined: What failed, one line per row or unparsed message (`QUARANTINE_DTYPES`).
+        refused: The rows that failed, as they were parsed, in the columns of the source.
     """
 
     rows: pl.DataFrame
     quarantined: pl.DataFrame
+    refused: pl.DataFrame
 
     @property
     def unparsed(self) -> int:
         """How many messages could not be parsed."""
         return self.quarantined.filter(pl.col("check") == UNPARSED).height
+
+    @property
+    def broken(self) -> frozenset[int]:
+        """The landing offsets of messages of which a part, or all, could not be parsed."""
+        lines = self.quarantined.filter(pl.col("row").is_null())
+        return frozenset(lines["landing_offset"])
 
 
 def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
@@ -55,7 +63,7 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
     frames, failures = _parse_around_failures(source, messages)
     parsed = pl.concat([pl.DataFrame(schema=_parsed_dtypes(source)), *frames])
     complete = parsed.join(received, on="landing_offset", how="left", maintain_order="left")
-    rows, refused = _split(source, complete.select(*source.dtypes))
+    rows, failing, refused = _split(source, complete.select(*source.dtypes))
     unparsed = pl.DataFrame(
         failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
     ).join(received, on="landing_offset")
@@ -70,7 +78,7 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
             )
         ]
     )
-    return CheckedRows(rows, quarantined.sort("landing_offset", maintain_order=True))
+    return CheckedRows(rows, quarantined.sort("landing_offset", maintain_order=True), failing)
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
@@ -113,26 +121,25 @@ def _reason(error: BaseException) -> str:
     return (kind + text)[:_REASON_CHARACTERS]
 
 
-def _split(source: MarketSource, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that pass every check, and those that don't with `check`, `reason`, `row`."""
+def _split(
+    source: MarketSource, rows: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the rows that pass every check, those that don't, and these as lines of quarantine."""
+    nothing = pl.DataFrame(schema=QUARANTINE_DTYPES)
     if rows.is_empty():
-        return rows, pl.DataFrame(schema=QUARANTINE_DTYPES)
+        return rows, rows, nothing
     try:
         source.schema.validate(rows, lazy=True)
     except SchemaErrors as errors:
         failed = _failures_by_row(errors.failure_cases, rows.height)
     else:
-        return rows, pl.DataFrame(schema=QUARANTINE_DTYPES)
+        return rows, rows.clear(), nothing
     numbered = rows.with_row_index("index")
     said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
-    refused = (
-        numbered.join(failed, on="index", maintain_order="left")
-        .with_columns(row=pl.struct(*said).struct.json_encode())
-        .select(*QUARANTINE_DTYPES)
-    )
-    return numbered.join(failed, on="index", how="anti", maintain_order="left").drop(
-        "index"
-    ), refused
+    failing = numbered.join(failed, on="index", maintain_order="left")
+    lines = failing.with_columns(row=pl.struct(*said).struct.json_encode())
+    passing = numbered.join(failed, on="index", how="anti", maintain_order="left")
+    return passing.drop("index"), failing.select(rows.columns), lines.select(*QUARANTINE_DTYPES)
 
 
 def _failures_by_row(cases: pl.DataFrame, height: int) -> pl.DataFrame:

@@ -1,8 +1,7 @@
 """The hot copy: what dashboards show of a source, kept up with what the warehouse holds.
 
-Behind the warehouse it may be, for as long as the hot store is away; it is caught up with in
-pieces. How points are written is each hot store's own business; which rows are stored, that of
-`micro_batch`.
+The hot copy may lag while the hot store is down; it catches up in chunks. How points are written is
+each hot store's own business; which rows are stored, that of `micro_batch`.
 """
 
 import logging
@@ -17,13 +16,9 @@ import polars as pl
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.history.revisions import known_beside, latest_revision
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.quarantine import new_failures
-from energy_platform.pipeline.tables import (
-    QUARANTINE_DTYPES,
-    market_table,
-    measurement,
-    quarantine_table,
-)
+from energy_platform.market.whole_list import WITHDRAWN
+from energy_platform.pipeline.quarantine_writer import QuarantineWriter
+from energy_platform.pipeline.tables import QUARANTINE_DTYPES, market_table, measurement
 from energy_platform.storage.hot_store.protocol import REASON, HotStore
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Warehouse
@@ -37,6 +32,8 @@ _CATCH_UP: Final = timedelta(seconds=10)
 """How long a batch brings up a hot copy before it leaves the rest to the next one: the group's
 other sources wait meanwhile.
 """
+
+_LISTED: Final = "_listed"
 
 HOT_STORE: Final = "hot_store"
 """The check that a point fails which the hot store refuses."""
@@ -141,22 +138,7 @@ class HotCopies:
     @tried_again
     def quarantine(self, source: MarketSource, refused: pl.DataFrame) -> None:
         """Put points that the hot store refused beside what else is in quarantine, once each."""
-        table, offset = quarantine_table(source), pl.col("landing_offset")
-        before = self.warehouse.position(table)
-        stored = self.warehouse.scan(table).collect()
-        unseen = new_failures(refused, stored)
-        if unseen.is_empty():
-            return
-        # Their offsets may have been committed before, so they come in the place of what is there.
-        first, last = unseen.select(first=offset.min(), last=offset.max()).row(0)
-        there = stored.filter(offset.is_between(first, last))
-        self.warehouse.replace(
-            table,
-            pl.concat([there, unseen]).sort("landing_offset", maintain_order=True),
-            range(first, last + 1),
-            before=before,
-            after=before.replaced(),
-        )
+        QuarantineWriter(self.warehouse, source).insert(refused)
 
     def _catch_up(
         self, writer: "_Writer", reached: int, stop: int, *, within: timedelta | None = None
@@ -240,11 +222,18 @@ def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
     Where the row came from is told beside them.
 
     Where the key tells more facts apart than the series does (a forecast's runs, an order's
-    revisions), the greatest key wins, then the latest revision.
+    revisions), the greatest key wins, then the latest revision. Where all that was listed is
+    withdrawn, the point has no value in any field, which is how it vanishes from the hot store.
     """
     latest = latest_revision(rows.lazy(), source)
     series = [*source.tags, source.event_time]
     finer = [name for name in source.key if name not in series]
+    if source.whole_list is not None:
+        is_listed = pl.col(WITHDRAWN).not_().fill_null(value=True)
+        latest = latest.with_columns(
+            is_listed.alias(_LISTED), *(pl.when(is_listed).then(name) for name in source.fields)
+        )
+        finer = [_LISTED, *finer]
     return (
         latest.sort([*finer, "landing_offset"], maintain_order=True, nulls_last=False)
         .unique(series, keep="last", maintain_order=True)

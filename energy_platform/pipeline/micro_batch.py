@@ -11,25 +11,26 @@ How the hot copy is kept up is in `hot_copy`; how rows are made a second time, i
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, cast
+from functools import partial
+from typing import Final
 
 import polars as pl
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.history.revisions import known_beside, new_revisions
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
 from energy_platform.pipeline.layouts import watch as layouts
-from energy_platform.pipeline.quarantine import new_failures
-from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
+from energy_platform.pipeline.new_rows import new_rows
+from energy_platform.pipeline.quarantine_writer import QuarantineWriter
+from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.conflicts import tried_again
-from energy_platform.storage.warehouse.protocol import Position, Warehouse
+from energy_platform.storage.warehouse.protocol import Warehouse
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class BatchReport:
     quarantined: pl.DataFrame
     unparsed: int
     last_received_at: datetime | None
-    drift: tuple[str, ...]
+    drift: tuple[str, ...] = ()
     hot_points_too_old: int = 0
     hot_copy_behind: str = ""
     seconds: float
@@ -113,15 +114,21 @@ class MicroBatches:
         except HotStoreUnavailableError:
             return False
 
-    @tried_again
     def run(self, source: MarketSource) -> BatchReport:
         """Process the next micro-batch of a source; an empty one only brings the hot store up.
 
         A hot store that is away fails no batch: the report says so, and a later one catches up.
+        The layout of the messages is looked at once the batch is done.
 
         Raises:
             CommitConflictError: Others kept committing to the same table at the same time.
         """
+        report, messages = self._process(source)
+        return replace(report, drift=self._drift(source, messages))
+
+    @tried_again
+    def _process(self, source: MarketSource) -> tuple[BatchReport, Sequence[RawMessage]]:
+        """Bring the next messages to both stores; return what was done, and the messages."""
         began = time.monotonic()
         table = market_table(source)
         before = self.warehouse.position(table)
@@ -129,29 +136,29 @@ class MicroBatches:
         messages = self.read_batch(source, start, self.landing.log(source.name).end_offset())
         stop = start + len(messages)
         checked = check_messages(source, messages)
-        known = self._known(source, checked.rows, at=before)
-        fresh = new_revisions(checked.rows, known, source)
+        stored = partial(self.warehouse.rows_at, table, before)
+        new = new_rows(source, messages, checked, lambda since: stored(since=since))
         if messages:
             # Quarantine first: the rows' offset is the mark that the whole batch is done.
-            self._quarantine(source, checked.quarantined, stop)
+            QuarantineWriter(self.warehouse, source).append(checked.quarantined, stop=stop)
             self.warehouse.commit(
-                table, fresh, start=start, stop=stop, replacements=before.replacements
+                table, new.fresh, start=start, stop=stop, replacements=before.replacements
             )
-        hot = self.hot_copies.bring_up(source, fresh, known, start=start, stop=stop)
-        return BatchReport(
+        hot = self.hot_copies.bring_up(source, new.fresh, new.known, start=start, stop=stop)
+        report = BatchReport(
             source=source.name,
             start=start,
             stop=stop,
             rows_parsed=checked.rows.height,
-            rows_new=fresh.height,
+            rows_new=new.fresh.height,
             quarantined=pl.concat([checked.quarantined, hot.refused]),
             unparsed=checked.unparsed,
             last_received_at=messages[-1].received_at if messages else None,
-            drift=self._drift(source, messages),
             hot_points_too_old=hot.too_old,
             hot_copy_behind=hot.behind,
             seconds=time.monotonic() - began,
         )
+        return report, messages
 
     def read_batch(self, source: MarketSource, start: int, stop: int) -> list[RawMessage]:
         """Return the first landed messages of [start, stop), as many as one batch takes."""
@@ -168,29 +175,3 @@ class MicroBatches:
         except Exception:  # noqa: BLE001 (the rows are stored; what is said of them comes second)
             _log.exception("%s: its layout could not be looked at", source.name)
             return ()
-
-    def _quarantine(self, source: MarketSource, failures: pl.DataFrame, stop: int) -> None:
-        """Commit what failed and isn't there yet; a batch without such costs no commit here.
-
-        A batch that died after this step is there already, and it may have been a larger one.
-        """
-        if failures.is_empty():
-            return
-        table = quarantine_table(source)
-        before = self.warehouse.position(table)
-        unseen = new_failures(
-            failures.filter(pl.col("landing_offset") >= before.offset),
-            self.warehouse.scan(table).collect(),
-        )
-        if not unseen.is_empty():
-            self.warehouse.commit(
-                table, unseen, start=before.offset, stop=stop, replacements=before.replacements
-            )
-
-    def _known(self, source: MarketSource, rows: pl.DataFrame, *, at: Position) -> pl.DataFrame:
-        """Return what a table at a position has beside `rows`."""
-        if rows.is_empty():
-            return rows
-        since = cast("datetime", rows[source.event_time].min())
-        stored = self.warehouse.rows_at(market_table(source), at, since=since)
-        return known_beside(rows, stored, source)

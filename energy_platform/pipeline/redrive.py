@@ -11,8 +11,9 @@ from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.quarantine import new_failures
+from energy_platform.pipeline.quarantine_writer import QuarantineWriter
 from energy_platform.pipeline.replay import ReplayReport, replay
-from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.pipeline.tables import market_table
 
 _GAP: Final = 32
 """Quarantined messages at most so far apart are read together with the ones between them."""
@@ -52,7 +53,8 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
         ReplayOvertakenError: Another replay of this source has begun.
     """
     position = batches.warehouse.position(market_table(source))
-    lines = _lines(batches, source)
+    quarantine = QuarantineWriter(batches.warehouse, source)
+    lines = quarantine.lines()
     processed = lines.filter(pl.col("landing_offset") < position.offset)
     # A replay that was cut off goes on, whatever the quarantine says.
     starts = [position.stale_from, _first_changed(batches, source, processed)]
@@ -61,13 +63,9 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     return RedriveReport(
         source=source.name,
         lines_before=lines.height,
-        lines_after=_lines(batches, source).height,
+        lines_after=quarantine.lines().height,
         replay=done,
     )
-
-
-def _lines(batches: MicroBatches, source: MarketSource) -> pl.DataFrame:
-    return batches.warehouse.scan(quarantine_table(source)).collect()
 
 
 def _first_changed(batches: MicroBatches, source: MarketSource, lines: pl.DataFrame) -> int | None:

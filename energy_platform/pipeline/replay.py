@@ -9,13 +9,13 @@ from typing import NamedTuple
 import polars as pl
 
 from energy_platform.errors import ReplayOvertakenError
-from energy_platform.history.revisions import known_beside, new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.pipeline.quarantine import new_failures
-from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.pipeline.new_rows import new_rows
+from energy_platform.pipeline.quarantine_writer import QuarantineWriter
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
 
@@ -96,16 +96,17 @@ def _go_on(batches: MicroBatches, source: MarketSource, done: _Step) -> _Step:
     """Make the first of the stale rows again."""
     warehouse, table, first = batches.warehouse, market_table(source), done.reached
     # In this order: were another replay to begin after the second, the first shows it.
-    quarantine_before = warehouse.position(quarantine_table(source))
+    quarantine = QuarantineWriter(warehouse, source)
+    quarantine_before = quarantine.position()
     before = _unless_overtaken(warehouse, source, done)
     messages = batches.read_batch(source, first, before.offset)
     last = first + len(messages)
     checked = check_messages(source, messages)
     stored = warehouse.scan(table).filter(pl.col("landing_offset") < first)
-    fresh = new_revisions(checked.rows, known_beside(checked.rows, stored, source), source)
-    _requarantine(
-        warehouse,
-        source,
+    fresh = new_rows(
+        source, messages, checked, lambda since: stored.filter(pl.col(source.event_time) >= since)
+    ).fresh
+    quarantine.replace(
         checked.quarantined,
         range(first, last),
         to_the_end=last == before.offset,
@@ -120,36 +121,6 @@ def _go_on(batches: MicroBatches, source: MarketSource, done: _Step) -> _Step:
 def _end(warehouse: Warehouse, source: MarketSource, done: _Step) -> None:
     before = _unless_overtaken(warehouse, source, done)
     _move(warehouse, market_table(source), before, before.replaced())
-
-
-def _requarantine(  # noqa: PLR0913 (what fails, where, and as of when)
-    warehouse: Warehouse,
-    source: MarketSource,
-    failures: pl.DataFrame,
-    offsets: range,
-    *,
-    to_the_end: bool,
-    before: Position,
-) -> None:
-    """Put what fails now in the place of what failed at these landing offsets.
-
-    A replay that reaches the end also takes out what batches under way have put beyond it:
-    they left out what they knew of the quarantine as it was, and will come again.
-    """
-    table = quarantine_table(source)
-    stored = warehouse.scan(table).collect()
-    unseen = new_failures(failures, stored.filter(pl.col("landing_offset") < offsets.start))
-    later = stored.filter(pl.col("landing_offset") >= offsets.start)
-    if unseen.is_empty() and later.is_empty():
-        return
-    beyond = max(offsets.stop, before.offset)
-    warehouse.replace(
-        table,
-        unseen,
-        range(offsets.start, beyond) if to_the_end else offsets,
-        before=before,
-        after=before.replaced(offset=offsets.stop if to_the_end else beyond),
-    )
 
 
 def _unless_overtaken(warehouse: Warehouse, source: MarketSource, done: _Step) -> Position:

@@ -1,8 +1,9 @@
 """What a market source looks like to the stores: its table, its quarantine, its measurement.
 
-The one place where a source's contract is turned into the stores' own terms.
+The one place where a source's contract is turned into the stores' own terms, once per source.
 """
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -11,6 +12,7 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.table import Table
+from energy_platform.market.whole_list import WITHDRAWN
 from energy_platform.storage.hot_store.protocol import Measurement
 
 QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
@@ -34,20 +36,37 @@ _LARGE_GROUPS: Final = {MarketGroup.INTRADAY, MarketGroup.WEATHER}
 """Order books and model runs: millions of rows a day."""
 
 
+_WITHDRAWALS: Final = ColumnInfo(
+    name=WITHDRAWN,
+    type="Boolean",
+    unit=None,
+    description="Whether a newer list no longer has the row; null in rows of before there was this",
+    nullable=True,
+)
+
+
+def table_columns(source: MarketSource) -> tuple[ColumnInfo, ...]:
+    """Return the columns of a source's table: what a reader sees, and what withdraws a row."""
+    return (*source.columns, *([_WITHDRAWALS] if source.whole_list is not None else []))
+
+
+@cache
 def market_table(source: MarketSource) -> Table:
     """Return the warehouse table of a source: every revision of every row."""
+    withdrawals = {} if source.whole_list is None else {WITHDRAWN: pl.Boolean()}
     return Table(
         name=source.name,
-        dtypes=source.dtypes,
+        dtypes={**source.dtypes, **withdrawals},
         event_time=source.event_time,
         key=source.key,
         description=source.description,
-        descriptions={column.name: _described(column) for column in source.columns},
+        descriptions={column.name: column.described for column in table_columns(source)},
         labels=_labels(source),
         is_large=source.group in _LARGE_GROUPS,
     )
 
 
+@cache
 def quarantine_table(source: MarketSource) -> Table:
     """Return the table of what a source's checks refused."""
     return Table(
@@ -61,11 +80,6 @@ def quarantine_table(source: MarketSource) -> Table:
     )
 
 
-def _described(column: ColumnInfo) -> str:
-    unit = f"[{column.unit}]" if column.unit else ""
-    return " ".join(part for part in (column.description, unit) if part)
-
-
 def _labels(source: MarketSource) -> dict[str, str]:
     return {
         "provider": source.provider.name,
@@ -74,6 +88,7 @@ def _labels(source: MarketSource) -> dict[str, str]:
     }
 
 
+@cache
 def measurement(source: MarketSource) -> Measurement:
     """Return the hot store's measurement of a source."""
     return Measurement(

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pandera.polars as pa
+import polars as pl
 
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe, entsoe_outage
 from energy_platform.formats.entsoe_codes import AREAS, OUTAGE_AREAS
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.whole_list import WholeList
 from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
 
 # Withdrawn outages come only to those who ask for them.
@@ -67,6 +69,7 @@ ENTSOE_OUTAGE = MarketSource(
     parse=each_message(lambda message: entsoe_outage.outages(message.body)),
     rows=Outage,
     key=("outage_id", "revision_number", "time_series", "delivery_start"),
+    whole_list=WholeList(name={"outage_id": pl.col("outage_id")}, number="revision_number"),
     event_time="delivery_start",
     expected_lag=timedelta(hours=12),
     terms=entsoe.TERMS,

@@ -9,7 +9,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.regelleistung import LISTS, REGELLEISTUNG, URL, bids, days
+from energy_platform.formats.regelleistung import DAY_LIST, LISTS, REGELLEISTUNG, URL, bids, days
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
@@ -70,6 +70,7 @@ REGELLEISTUNG_TENDER = MarketSource(
     parse=parse,
     rows=Bid,
     key=("market", "reserve_type", "product", "delivery_start", "bid_rank"),
+    whole_list=DAY_LIST,
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(9, 30), zone="Europe/Berlin", days_ahead=1),

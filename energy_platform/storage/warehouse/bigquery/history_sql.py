@@ -1,6 +1,7 @@
 """A question of a table's history, as BigQuery's SQL.
 
-It says what `history.revisions` says in polars, row for row. Running it is elsewhere.
+It says what `history.revisions` says in polars, row for row; which row is the latest is written by
+`history.latest_sql`. Running it is elsewhere.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from energy_platform.history.knowledge_time import DailyMoment, KnowledgeTime, KnownAt, LeadTime
+from energy_platform.history.latest_sql import latest_first, listed
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import RUN
 from energy_platform.market.rows import OUR_TIME
@@ -53,9 +55,12 @@ def question_sql(
     steps = {"known": _known(question, early, _relation(question.table, table_id, stored))}
     if question.facts_move and (window := list(_window(question))):
         steps["in_window"] = _select("known", where=window)
+    if question.table.has_withdrawals:
+        shown = listed(has_withdrawals=True, name=identifier)
+        steps["listed"] = _select([*steps][-1], where=[shown])
     if question.run == "latest":
         but_run = [name for name in question.key if name != RUN]
-        last_run = _last(question, but_run, [f"{identifier(RUN)} DESC"])
+        last_run = _last(question, but_run, f"{identifier(RUN)} DESC")
         steps["of_latest_run"] = _select([*steps][-1], qualify=last_run)
     answer = _select(
         [*steps][-1],
@@ -116,8 +121,7 @@ def _known(question: Question, filters: Sequence[Filter], relation: str) -> str:
     if question.known is not None:
         conditions.append(f"`received_at` <= {known_by(question.known, question.event_time)}")
     conditions += [each.sql for each in filters]
-    order = [f"{identifier(question.revision)} DESC NULLS LAST"] if question.revision else []
-    order += [f"{identifier(name)} DESC" for name in ("landing_offset", PLACE)]
+    order = latest_first(question, identifier(PLACE), identifier)
     if question.table.is_large:
         conditions.append(bounds(question.table))
     return _select(relation, where=conditions, qualify=_last(question, question.key, order))
@@ -135,9 +139,9 @@ def _select(
     return "\n".join(lines)
 
 
-def _last(question: Question, columns: Sequence[str], order: Sequence[str]) -> str:
+def _last(question: Question, columns: Sequence[str], order: str) -> str:
     alike = ", ".join(_groupable(question.table, name) for name in columns)
-    return f"ROW_NUMBER() OVER (PARTITION BY {alike} ORDER BY {', '.join(order)}) = 1"
+    return f"ROW_NUMBER() OVER (PARTITION BY {alike} ORDER BY {order}) = 1"
 
 
 def _groupable(table: Table, name: str) -> str:

@@ -60,7 +60,7 @@ def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyF
 
     Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
     """
-    table = question.table
+    dtypes = question.dtypes
 
     def read(
         with_columns: list[str] | None,
@@ -69,12 +69,12 @@ def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyF
         batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         del batch_size
-        columns = with_columns or list(table.dtypes)
-        asked = Asked(columns=columns, filters=_told(predicate, n_rows, table.dtypes), limit=n_rows)
+        columns = with_columns or list(dtypes)
+        asked = Asked(columns=columns, filters=_told(predicate, n_rows, dtypes), limit=n_rows)
         batches = _answers(clients, question, asked, budget)
-        yield from _frames(batches, columns, table.dtypes, predicate, n_rows)
+        yield from _frames(batches, columns, dtypes, predicate, n_rows)
 
-    return register_io_source(read, schema=table.dtypes)
+    return register_io_source(read, schema=dtypes)
 
 
 def _told(

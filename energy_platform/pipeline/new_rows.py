@@ -1,0 +1,89 @@
+"""What a batch of checked messages adds to a source's table: new revisions, and withdrawals.
+
+Micro-batches and replays both ask here, so that a table is the same whichever of them made it.
+Nothing here writes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+import polars as pl
+
+from energy_platform.history.revisions import known_beside, new_revisions
+from energy_platform.history.withdrawals import Batch, Lists, rows_of, whole_lists, with_withdrawals
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import OUR_TIME
+from energy_platform.market.source import MarketSource
+from energy_platform.market.whole_list import WITHDRAWN, WholeList
+from energy_platform.pipeline.checks import CheckedRows
+from energy_platform.pipeline.tables import market_table
+
+Stored = Callable[[datetime], pl.LazyFrame]
+"""The rows from an event time on that a table holds at the position which a batch builds upon."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """What a batch adds, and what is known beside it.
+
+    Attributes:
+        fresh: The rows to store, in landing order.
+        known: What is stored of every series and time that the batch speaks of.
+    """
+
+    fresh: pl.DataFrame
+    known: pl.DataFrame
+
+
+def new_rows(
+    source: MarketSource, messages: Sequence[RawMessage], checked: CheckedRows, stored: Stored
+) -> NewRows:
+    """Return what messages add to what is stored already.
+
+    Args:
+        source: Whose messages they are.
+        messages: The messages, in landing order.
+        checked: What they hold, as `check_messages` returns it.
+        stored: The rows to compare them with.
+    """
+    dtypes = market_table(source).dtypes
+    rows = checked.rows
+    if source.whole_list is not None:
+        rows = _with_withdrawals(source, source.whole_list, messages, checked, stored)
+    rows = rows.select(*dtypes)
+    known = rows.clear()
+    if not rows.is_empty():
+        since = cast("datetime", rows[source.event_time].min())
+        known = known_beside(rows, stored(since), source)
+    return NewRows(new_revisions(rows, known, source), known)
+
+
+def _with_withdrawals(
+    source: MarketSource,
+    listing: WholeList,
+    messages: Sequence[RawMessage],
+    checked: CheckedRows,
+    stored: Stored,
+) -> pl.DataFrame:
+    rows = checked.rows.with_columns(pl.lit(value=False).alias(WITHDRAWN))
+    batch = Batch(
+        messages=messages,
+        rows=rows,
+        refused=checked.refused.with_columns(pl.lit(value=False).alias(WITHDRAWN)),
+        broken=checked.broken,
+    )
+    lists = whole_lists(source, listing, batch)
+    if lists.shown.is_empty():
+        return rows
+    known = rows_of(lists, source, listing, stored(_since(source, listing, rows, lists)))
+    return with_withdrawals(batch, lists, known, source, listing)
+
+
+def _since(source: MarketSource, listing: WholeList, rows: pl.DataFrame, lists: Lists) -> datetime:
+    """Return from which event time on there may be rows that these lists take back."""
+    has_rows = lists.shown.join(lists.items, on=lists.shown.columns, how="anti").is_empty()
+    if listing.reach is None or not has_rows or rows.is_empty():
+        return OUR_TIME[0]
+    return cast("datetime", rows[source.event_time].min()) - listing.reach
