@@ -41,17 +41,21 @@ Row = dict[str, Any]
 
 
 class Prices(DeliveryRows):
-    bidding_zone: str
-    price_eur_per_mwh: float | None = pa.Field(nullable=True, le=5000)
+    bidding_zone: str = pa.Field(description="Bidding zone")
+    price_eur_per_mwh: float | None = pa.Field(
+        nullable=True, le=5000, description="Price eur per mwh"
+    )
 
 
 class NumberedPrices(Prices):
-    revision: int | None = pa.Field(nullable=True)
+    revision: int | None = pa.Field(nullable=True, description="Revision")
 
 
 class Wind(ForecastRows):
-    area: str
-    wind_speed_m_per_s: float | None = pa.Field(nullable=True, le=5000)
+    area: str = pa.Field(description="Area")
+    wind_speed_m_per_s: float | None = pa.Field(
+        nullable=True, le=5000, description="Wind speed m per s"
+    )
 
 
 ANY_ROW: Row = {"zone": "CZ", "event": 0, "value": 0.0, "number": None, "run": 1}

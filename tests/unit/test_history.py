@@ -28,11 +28,11 @@ Row = dict[str, Any]
 
 
 class ClearingRows(InstantRows):
-    bidding_zone: str | None = pa.Field(nullable=True)
-    auction: int
-    number: int | None = pa.Field(nullable=True)
-    price_eur_per_mwh: float | None = pa.Field(nullable=True)
-    status: str | None = pa.Field(nullable=True)
+    bidding_zone: str | None = pa.Field(nullable=True, description="Bidding zone")
+    auction: int = pa.Field(description="Auction")
+    number: int | None = pa.Field(nullable=True, description="Number")
+    price_eur_per_mwh: float | None = pa.Field(nullable=True, description="Price eur per mwh")
+    status: str | None = pa.Field(nullable=True, description="Status")
 
 
 class NoFeed:
@@ -42,7 +42,7 @@ class NoFeed:
         raise NotImplementedError
 
 
-def source(*, key: tuple[str, ...], revision: str | None = None) -> MarketSource:
+def source(*, key: tuple[str, ...], **more: Any) -> MarketSource:
     return MarketSource(
         name="clearing",
         provider=Provider(name="An exchange"),
@@ -50,19 +50,18 @@ def source(*, key: tuple[str, ...], revision: str | None = None) -> MarketSource
         description="A test's own.",
         feed=NoFeed(),
         parse=lambda _: pl.DataFrame(),
-        rows=ClearingRows,
         key=key,
         event_time="observed_at",
         expected_lag=timedelta(hours=1),
         terms="none",
-        revision=revision,
+        **{"rows": ClearingRows, **more},
     )
 
 
 UNNUMBERED = source(key=("bidding_zone", "auction"))
 NUMBERED = source(key=("bidding_zone", "auction"), revision="number")
 WITHOUT_VALUES = source(
-    key=("bidding_zone", "auction", "observed_at", "number", "price_eur_per_mwh", "status")
+    key=("bidding_zone", "auction", "observed_at", "price_eur_per_mwh", "status")
 )
 sources = st.sampled_from([UNNUMBERED, NUMBERED])
 
@@ -246,8 +245,8 @@ def test_a_number_whose_values_were_corrected_is_new() -> None:
     assert stored["price_eur_per_mwh"].to_list() == [A, B]
 
 
-def test_where_nothing_but_the_key_is_said_only_unseen_keys_are_new() -> None:
-    assert WITHOUT_VALUES.value_columns == ()
+def test_where_no_value_differs_only_unseen_keys_are_new() -> None:
+    assert WITHOUT_VALUES.value_columns == ("number",)
     batch = said((1, A), (1, A), (1, B), (1, A))
     stored = new_revisions(batch, frame([]), WITHOUT_VALUES)
     assert stored["landing_offset"].to_list() == [0, 2]

@@ -40,20 +40,19 @@ Row = dict[str, Any]
 class Rows(InstantRows):
     """A value of an area and a height, numbered and stamped."""
 
-    area: str = pa.Field(nullable=True)
-    height_m: float
-    number: int = pa.Field(nullable=True)
-    published_at: Instant = pa.Field(nullable=True)
-    wind_speed_m_per_s: float = pa.Field(nullable=True)
+    area: str = pa.Field(nullable=True, description="Area")
+    height_m: float = pa.Field(description="Height m")
+    number: int = pa.Field(nullable=True, description="Number")
+    published_at: Instant = pa.Field(nullable=True, description="Published at")
+    wind_speed_m_per_s: float = pa.Field(nullable=True, description="Wind speed m per s")
 
 
 def of(revision: str | None, *, lists: bool) -> MarketSource:
-    made = a_source(key=("area", "height_m", "observed_at"), revision=revision)
-    object.__setattr__(made, "rows", Rows)
-    object.__setattr__(
-        made, "whole_list", WholeList(name={"area": pl.col("area")}) if lists else None
+    whole_list = WholeList(name={"area": pl.col("area")}) if lists else None
+    key = ("area", "height_m", "observed_at")
+    return a_source(
+        key=key, revision=revision, rows=Rows, whole_list=whole_list, hot_tags=("area",)
     )
-    return made
 
 
 SOURCES: Final = [

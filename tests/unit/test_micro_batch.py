@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pandera.polars as pa
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -293,7 +294,7 @@ def test_a_hot_store_that_was_emptied_is_filled_by_an_empty_batch(batches: Micro
 
 
 class WindRows(ForecastRows):
-    wind_speed_m_per_s: float
+    wind_speed_m_per_s: float = pa.Field(description="Wind speed m per s")
 
 
 @each_message
@@ -335,7 +336,7 @@ def test_a_late_forecast_run_is_kept_and_not_shown(tmp_path: Path, batch_message
 
 
 class NumberedRows(ExampleRows):
-    revision: int
+    revision: int = pa.Field(description="Revision")
 
 
 @each_message

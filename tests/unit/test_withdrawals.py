@@ -43,12 +43,12 @@ Row = dict[str, Any]
 class Bids(DeliveryRows):
     """A bid of a tender; every column that any kind of list needs."""
 
-    tender: str
-    item: int
-    number: int
-    is_whole: bool
-    gone: bool
-    price_eur_per_mwh: float = pa.Field(le=5000)
+    tender: str = pa.Field(description="Tender")
+    item: int = pa.Field(description="Item")
+    number: int = pa.Field(description="Number")
+    is_whole: bool = pa.Field(description="Is whole")
+    gone: bool = pa.Field(description="Gone")
+    price_eur_per_mwh: float = pa.Field(le=5000, description="Price eur per mwh")
 
 
 @each_message
