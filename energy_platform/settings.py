@@ -5,13 +5,21 @@ out of this object; those of the stores are in it, masked, so that printing it c
 """
 
 import json
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -44,6 +52,10 @@ class InfluxApi(StrEnum):
 
     V1 = "v1"
     V2 = "v2"
+
+
+_UNFIT_FOR_A_HOME: Final = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+"""What Delta Lake can't have in a table's path, which it reads as an URL: `%20` means a blank."""
 
 
 def _from_json(value: object) -> object:
@@ -127,6 +139,16 @@ class Settings(BaseSettings):
     alert_quarantine_rows: int = Field(default=20, ge=1)
     alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("home")
+    @classmethod
+    def _tables_can_be_in(cls, home: Path) -> Path:
+        """Refuse a folder below which Delta Lake would write elsewhere, or nowhere."""
+        if unfit := _UNFIT_FOR_A_HOME.search(str(home.absolute())):
+            raise PydanticCustomError(
+                "home", f"Delta Lake can't keep tables in a folder with {unfit[0]!r} in its path"
+            )
+        return home
 
     @model_validator(mode="after")
     def _stores_are_wholly_described(self) -> Self:

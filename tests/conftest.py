@@ -10,7 +10,7 @@ import stamina
 
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
-from tests.support.environment import EXAMPLE_MODULE, add_source_module, home_at
+from tests.support.environment import EXAMPLE_MODULE, UNUSUAL_HOME, add_source_module, home_at
 
 # How long an example takes says more of the machine's load than of the code.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -32,8 +32,8 @@ def _parameters(item: pytest.Function) -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home folder that this process's settings name."""
-    with home_at(tmp_path / "home", monkeypatch) as folder:
+    """An empty home folder that this process's settings name; its own name is an unusual one."""
+    with home_at(tmp_path / UNUSUAL_HOME, monkeypatch) as folder:
         yield folder
 
 

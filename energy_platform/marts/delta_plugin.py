@@ -23,6 +23,7 @@ from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, source_tables
 from energy_platform.settings import settings
+from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 
 SOURCES: Final = "sources"
 """The schema of the market sources' views."""
@@ -151,7 +152,7 @@ def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
 def _files(table: Table) -> list[str]:
     """Return the files of a table's newest version; none while there is no table."""
     folder = _folder(table)
-    return DeltaTable(folder).file_uris() if DeltaTable.is_deltatable(str(folder)) else []
+    return LocalDeltaTable(folder).file_uris() if DeltaTable.is_deltatable(str(folder)) else []
 
 
 def _folder(table: Table) -> Path:

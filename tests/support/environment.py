@@ -14,6 +14,9 @@ from energy_platform.settings import settings
 
 _CACHED = (settings, stores.micro_batches, registry.found_sources)
 
+UNUSUAL_HOME = "Grüße #1, 100 %?"
+"""A folder's name with what URLs, SQL, configuration files and command lines give a meaning to."""
+
 EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
 """The text of a source module that makes the example source known."""
 

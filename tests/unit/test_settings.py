@@ -32,6 +32,9 @@ def test_variables_are_read_by_their_names(home: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
+        ("HOME", "/srv/100%20", "'%20'"),
+        ("HOME", "/srv/[energy]", "'['"),
+        ("HOME", "/srv/back\\slash", "Delta Lake"),
         ("BATCH_MESSAGES", "many", "valid integer"),
         ("BATCH_MESSAGES", "0", "greater than or equal to 1"),
         ("LINGER_SECONDS", "-1", "greater than or equal to 0"),
@@ -63,7 +66,7 @@ def test_settings_do_not_change() -> None:
 @pytest.mark.parametrize(
     ("landing", "url"),
     [
-        (None, "file://{home}/landing"),
+        (None, "{home}/landing"),
         ("/data/raw", "file:///data/raw"),
         ("file:///data/raw", "file:///data/raw"),
         ("gs://bucket/raw", "gs://bucket/raw"),
@@ -72,7 +75,7 @@ def test_settings_do_not_change() -> None:
 def test_the_landing_zone_is_a_folder_or_a_bucket(
     home: Path, landing: str | None, url: str
 ) -> None:
-    assert Settings(home=home, landing=landing).landing_url == url.format(home=home)
+    assert Settings(home=home, landing=landing).landing_url == url.format(home=home.as_uri())
 
 
 def test_a_relative_home_has_an_absolute_landing_zone(

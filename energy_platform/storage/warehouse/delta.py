@@ -34,6 +34,7 @@ from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 50
@@ -157,7 +158,7 @@ class DeltaWarehouse:
         """
         if not DeltaTable.is_deltatable(str(self._path(table))):
             return pl.LazyFrame(schema=table.dtypes)
-        stored = pl.scan_delta(self._path(table))
+        stored = pl.scan_delta(LocalDeltaTable(self._path(table)))
         missing = table.dtypes.keys() - set(stored.collect_schema())
         return stored.with_columns(
             pl.lit(None, dtype=table.dtypes[name]).alias(name) for name in sorted(missing)

@@ -20,12 +20,13 @@ from energy_platform.marts.dbt_run import (
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import Settings, settings
+from tests.support.environment import UNUSUAL_HOME
 from tests.support.landed_market import FIRST, LAST, land, late_revisions, the_market
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(tmp_path))
+    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(tmp_path / UNUSUAL_HOME))
     for cached in (settings, micro_batches):
         cached.cache_clear()
     yield settings()
