@@ -1,65 +1,155 @@
-"""Does what `docs/add_a_source.md` says, with the files that stand in it."""
+"""Does what `docs/add_a_source.md` says, with its own files, in a copy of the checkout.
 
+Which sources there are, the tests take from the guide too.
+"""
+
+import os
 import re
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 from energy_platform import sources
 from energy_platform.market import registry
+from energy_platform.market.source import MarketSource
 from simulator import recorded
 from simulator.server import running
 from tests.support.feeds import a_world
 from tests.support.running_feeds import run_until
 from tests.support.simulated_feed import checked, new_session
-from tests.support.testcases import assert_case_holds
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "add_a_source.md"
-NAME = "energi_data_service_generation"
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "add_a_source.md").read_text()
+BIN = Path(sys.executable).parent
 LONGEST_MODULE_LINES = 80
+WHOLE_SECONDS = 2 * 3600
+NAMED_TESTS = (
+    "tests/unit/test_sources.py",
+    "tests/unit/test_testcases.py",
+    "tests/unit/test_mutated_payloads.py",
+    "tests/unit/dagster_layer/test_graph.py",
+)
+"""What `make quick` runs for each source there is."""
 
 
-def _files_in_document() -> dict[str, str]:
-    """Return the document's files: a line that names one in backticks, then its text in a fence."""
+def _files_in_guide() -> dict[str, str]:
+    """Return the guide's files: a line that names one in backticks, then its text in a fence."""
     fence = re.compile(r"^`([\w/.]+)`[^\n]*\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    return dict(fence.findall(DOCUMENT.read_text()))
+    return dict(fence.findall(GUIDE))
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with the document's files, whose sources the registry finds too."""
-    for name, text in _files_in_document().items():
-        file = tmp_path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    folder = str(tmp_path / "energy_platform" / "sources")
-    monkeypatch.setattr(sources, "__path__", [*sources.__path__, folder])
-    registry.found_sources.cache_clear()
-    yield tmp_path
-    registry.found_sources.cache_clear()
-    sys.modules.pop(f"energy_platform.sources.{NAME}", None)
+FILES = _files_in_guide()
+MODULES = [name for name in FILES if name.startswith("energy_platform/sources/")]
+NAMES = [Path(name).stem for name in MODULES]
 
 
-def test_the_documents_source_is_found_and_its_case_holds(checkout: Path) -> None:
-    source = registry.market_source(NAME)
-    [case] = (checkout / "tests" / "testcases" / NAME).iterdir()
-    assert_case_holds(source, case)
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks here, with the guide's files, after `energy-platform generate`."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            _write(folder / name, (ROOT / name).read_bytes())
+    for name, text in FILES.items():
+        _write(folder / name, text.encode())
+    run(folder, "energy-platform", "generate")
+    return folder
 
 
-def test_the_documents_source_is_one_short_file(checkout: Path) -> None:
-    [module] = (checkout / "energy_platform" / "sources").glob("*.py")
-    assert len(module.read_text().splitlines()) <= LONGEST_MODULE_LINES
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
-async def test_the_documents_source_flows_from_its_case(
+def run(checkout: Path, tool: str, *arguments: str, timeout: float = 280) -> str:
+    """Run a tool of this environment on the copy; return what it says."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [shutil.which(tool, path=BIN) or tool, *arguments],
+        cwd=checkout,
+        env={**environment, "PYTHONPATH": str(checkout)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def make(checkout: Path, target: str, timeout: float) -> None:
+    """Run a target of the copy's Makefile in this environment, without setting up another."""
+    _write(checkout / ".ready", b"")
+    run(checkout, "make", target, f"BIN={BIN}", "READY=.ready", "EMULATOR=", timeout=timeout)
+
+
+def test_the_guide_has_an_example_of_each_way_in_that_it_names() -> None:
+    feeds = {name for text in FILES.values() for name in re.findall(r"feed=(\w+)\(", text)}
+    assert feeds == {"RestFeed", "FtpFeed", "SoapFeed"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_example_is_one_short_file(module: str) -> None:
+    assert len(FILES[module].splitlines()) <= LONGEST_MODULE_LINES
+
+
+def test_every_field_of_a_source_is_in_the_table_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (?:`(.*?)`)? ?\| \S", GUIDE, re.MULTILINE))
+    assert table == {one.name: _default(one) for one in fields(MarketSource)}
+
+
+def _default(field: object) -> str:
+    default, factory = getattr(field, "default", None), getattr(field, "default_factory", MISSING)
+    if factory is not MISSING:
+        return repr(factory())
+    return "" if default is MISSING else repr(default).replace("'", '"')
+
+
+def test_the_guide_names_the_commands_that_it_takes() -> None:
+    for command in ("energy-platform generate", "make check", "make quick"):
+        assert f"$ {command}\n" in GUIDE
+
+
+def test_an_example_adds_its_own_files_and_generated_ones(checkout: Path) -> None:
+    """What is written beside the guide's files is what `generate` says is the catalogue's."""
+    assert run(checkout, "energy-platform", "generate", "--check").endswith(": 0 changed\n")
+    run(checkout, "ruff", "format", "--check", ".")
+    run(checkout, "ruff", "check", ".")
+
+
+def test_every_test_of_every_source_holds_for_the_examples(checkout: Path) -> None:
+    chosen = " or ".join(NAMES)
+    said = run(checkout, "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *NAMED_TESTS)
+    assert int(re.findall(r"(\d+) passed", said)[0]) > 10 * len(NAMES)
+
+
+async def test_an_example_flows_from_its_case(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The simulator has no model of it, and serves its test cases."""
+    monkeypatch.setattr(
+        sources, "__path__", [*sources.__path__, f"{checkout}/energy_platform/sources"]
+    )
     monkeypatch.setattr(recorded, "_TESTCASES", checkout / "tests" / "testcases")
-    source, world = registry.market_source(NAME), a_world(tmp_path / "world")
+    registry.found_sources.cache_clear()
+    source, world = registry.market_source(NAMES[0]), a_world(tmp_path / "world")
     session = new_session(world, source)
     async with running(world, [recorded.Recorded]):
         await run_until(source.feed, session, lambda: bool(session.landed))
-    rows = checked(source, session).rows
-    assert rows["onshore_wind_mw"].to_list() == [1804.5]
+    registry.found_sources.cache_clear()
+    assert checked(source, session).rows["onshore_wind_mw"].to_list() == [1804.5, 309.75]
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(WHOLE_SECONDS)
+def test_make_check_and_make_quick_pass(checkout: Path) -> None:
+    make(checkout, "check", WHOLE_SECONDS)
+    make(checkout, "quick", WHOLE_SECONDS)
