@@ -41,6 +41,10 @@ class UnreachableError(FeedError):
     """There is no connection to the provider, whatever it would be asked."""
 
 
+class RefusedError(FeedError):
+    """The provider refuses this one question, for good as far as it says; it may answer others."""
+
+
 class FencedError(EnergyPlatformError):
     """Another writer has taken over this log; this one must stop writing."""
 

@@ -50,7 +50,7 @@ def backfill(
     except KeyboardInterrupt:
         complain("interrupted; the same command goes on where it was")
         raise typer.Exit(1) from None
-    rows, failures = stored_rows(micro_batches(), source, report.offsets)
+    rows, failures = stored_rows(micro_batches(), source, [*report.offsets, *report.set_aside])
     console().print(
         f"{report.landed:,} of {count(report.chunks, 'chunk')} landed"
         f" ({report.earlier:,} by an earlier run, {report.empty:,} empty):"

@@ -14,14 +14,30 @@ _NAMESPACES: Final = (
     "http://schemas.xmlsoap.org/soap/envelope/",
     "http://www.w3.org/2003/05/soap-envelope",
 )
+_OURS: Final = ("Client", "Sender")
+"""Codes of faults that blame the question, in SOAP 1.1 and 1.2."""
+
+
+class SoapFaultError(ParseError):
+    """An operation was answered by a fault.
+
+    Args:
+        text: What it says.
+        is_ours: Whether it blames the question and not the service.
+    """
+
+    def __init__(self, text: str, *, is_ours: bool) -> None:
+        super().__init__(f"SOAP fault: {text}")
+        self.is_ours = is_ours
 
 
 def read_envelope(payload: bytes) -> etree._Element:
     """Return the one element inside the body of a SOAP envelope.
 
     Raises:
-        ParseError: The payload is a fault (its text is in the message), XML of another kind, or
-            not XML at all, such as an error page (its beginning is in the message).
+        SoapFaultError: The payload is a fault.
+        ParseError: It is XML of another kind, or not XML at all, such as an error page (its
+            beginning is in the message).
     """
     root = read_xml(payload)
     name = etree.QName(root)
@@ -32,8 +48,14 @@ def read_envelope(payload: bytes) -> etree._Element:
     if content is None:
         raise ParseError("the SOAP body is empty")
     if content.tag == f"{{{name.namespace}}}Fault":
-        raise ParseError(f"SOAP fault: {_fault_text(content)}")
+        raise SoapFaultError(_fault_text(content), is_ours=_fault_code(content) in _OURS)
     return content
+
+
+def _fault_code(fault: etree._Element) -> str:
+    """Return who is to blame: `faultcode` in SOAP 1.1, `Code/Value` in SOAP 1.2."""
+    code = fault.xpath("string(faultcode | *[local-name()='Code']/*[local-name()='Value'])")
+    return str(code).strip().rpartition(":")[2].partition(".")[0]
 
 
 def _fault_text(fault: etree._Element) -> str:

@@ -17,13 +17,21 @@ from typing import Final
 
 import httpx
 
-from energy_platform.errors import FeedError, UnreachableError
+from energy_platform.errors import FeedError, RefusedError, UnreachableError
 from energy_platform.market.feed import FeedSession
 from energy_platform.market.provider import Provider
 
 _USER_AGENT: Final = "energy-platform"
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
+_NOT_FOR_THE_QUESTION: Final = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+"""Statuses of the 400s that say something of who asks or when, and nothing of what is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +147,19 @@ def raise_if_banned(reply: HttpReply, url: str, provider: Provider, session: Fee
         )
 
 
-def unusable(reply: HttpReply, url: str, why: str = "") -> FeedError:
-    """Return the error for a reply that a feed has no use for."""
+def refuses(status: int) -> bool:
+    """Say whether a status refuses the very question, so that another one may be answered."""
+    is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_client_error and status not in _NOT_FOR_THE_QUESTION
+
+
+def unusable(
+    reply: HttpReply, url: str, why: str = "", *, kind: type[FeedError] | None = None
+) -> FeedError:
+    """Return the error for a reply that a feed has no use for; its status says of which kind."""
     said = f"{place(url)} answered {reply.status}"
-    return FeedError(
+    kind = kind or (RefusedError if refuses(reply.status) else FeedError)
+    return kind(
         f"{said}: {why}" if why else said, retry_after_seconds=retry_after_seconds(reply.headers)
     )
 

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.http import place
-from energy_platform.feeds.polling import Answer, Ask, Marks
+from energy_platform.feeds.polling import Answer, Ask
+from energy_platform.feeds.progress import Marks
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market.feed import FeedSession
 

@@ -1,48 +1,36 @@
 """What REST and SOAP feeds share: asking again and again, for a window of time that never gaps.
 
-Which requests ask for a window, and how one is sent, is the feed's business. Kept here: the even
-schedule, how far the windows have reached, what was landed last for each request (so that an
-unchanged answer is not landed again), which requests of a round have been answered, and the cursor
-that carries all of it over a restart: nothing is asked twice for one.
+Which requests ask for a window, and how one is sent, is the feed's business. Here are the even
+schedule, the windows, and whether an answer is one and says something new. How a round goes when
+questions fail is in `rounds`, what is kept over a restart in `progress`.
 """
 
 import asyncio
 import hashlib
 import logging
-import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic
 
-from pydantic import TypeAdapter
-
-from energy_platform.errors import FeedError, SourceDefinitionError, UnreachableError
+from energy_platform.errors import FeedError, ParseError, SourceDefinitionError
 from energy_platform.feeds.http import HttpLimits
-from energy_platform.market.feed import FeedSession, HistoryChunk
+from energy_platform.feeds.progress import Marks, Progress, Round
+from energy_platform.feeds.questions import RequestT
+from energy_platform.feeds.rounds import Attempt, close, windows
+from energy_platform.market.feed import FeedSession, HistoryChunk, Unanswered, UnfitAnswerError
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
 
-Marks = Mapping[str, str]
-"""What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
-
 _SAMPLED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _HASH = "sha256"
 _LANDS_AFTER_SECONDS = 5.0
 """A long round lands what it has so far, so that its first answers don't wait for its last."""
-
-
-class PollRequest(Protocol):
-    """One question of a round."""
-
-    @property
-    def key(self) -> str:
-        """What tells it from every other question of the source; the same on the next round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,57 +46,8 @@ class Answer:
     marks: Marks = field(default_factory=dict)
 
 
-RequestT = TypeVar("RequestT", bound=PollRequest)
-
 Ask = Callable[[RequestT, Marks], Awaitable[Answer]]
 """Sends one request, given what is remembered of its last answer."""
-
-
-@dataclass(slots=True)
-class Round:
-    """One window that is asked for, request by request.
-
-    Attributes:
-        start: Where the window starts.
-        end: Where it ends.
-        began_at: Market time at which its first request was sent.
-        answered: The requests that were answered, to the last page, each with the newest instant
-            that its answer holds a value for; None where that can't be told.
-    """
-
-    start: datetime
-    end: datetime
-    began_at: datetime
-    answered: dict[str, datetime | None] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a feed got.
-
-    Attributes:
-        reached: All that is older has been asked for; None at the very start.
-        marks: What is remembered of each request's last answer, for the requests of one round.
-        began_at: Market time at which the last round that was asked to its end began.
-        round: The round that is under way, or was when it was broken off.
-    """
-
-    reached: datetime | None = None
-    marks: dict[str, Marks] = field(default_factory=dict)
-    began_at: datetime | None = None
-    round: Round | None = None
-
-    @staticmethod
-    def from_cursor(cursor: str | None) -> "Progress":
-        """Take up the progress that was landed last."""
-        return Progress() if cursor is None else _KEPT.validate_json(cursor)
-
-    def cursor(self) -> str:
-        """Return the cursor to land."""
-        return _KEPT.dump_json(self).decode()
-
-
-_KEPT: Final = TypeAdapter(Progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +66,8 @@ class PollingFeed(ABC, Generic[RequestT]):
             start there, so a provider that is slow to publish leaves no hole. Without it, windows
             start at the time of the last round.
         following: The request that asks for the rest, where a body is only one page of an answer.
+        answers: Looks at a body: does nothing where it is an answer of the kind that was asked for;
+            raises `ParseError` where it is a page, cut, empty or of another kind.
         essence: What of a body tells it from one that says something else, where no two bodies are
             the same; a body whose essence is that of the last one is not landed again.
         history_chunk: The longest window that one question about the past may ask for; None where
@@ -142,6 +83,7 @@ class PollingFeed(ABC, Generic[RequestT]):
     ahead: timedelta = timedelta()
     newest: Callable[[bytes], datetime | None] | None = None
     following: Callable[[RequestT, bytes], RequestT | None] | None = None
+    answers: Callable[[bytes], None] | None = None
     essence: Callable[[bytes], bytes] | None = None
     history_chunk: timedelta | None = None
     limits: HttpLimits = field(default_factory=HttpLimits)
@@ -178,7 +120,8 @@ class PollingFeed(ABC, Generic[RequestT]):
         """Poll until cancelled.
 
         Raises:
-            FeedError: A request failed. Whatever the round's other requests brought has landed.
+            FeedError: A request failed that may be answered yet. Whatever the round's other
+                requests brought has landed.
         """
         progress = Progress.from_cursor(session.cursor)
         async with self.connection(session) as ask:
@@ -202,7 +145,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         """
         asked = {
             request.key: request
-            for window in self._windows(start, end)
+            for window in windows(start, end, self.history_chunk or end - start)
             for request in self.requests(*window)
         }
         async with self.connection(session) as ask:
@@ -210,12 +153,6 @@ class PollingFeed(ABC, Generic[RequestT]):
                 HistoryChunk(key=key, fetch=partial(self._put, session, ask, request))
                 for key, request in asked.items()
             ]
-
-    def _windows(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        longest = self.history_chunk or end - start
-        while start < end:
-            yield start, min(start + longest, end)
-            start += longest
 
     async def _put(
         self, session: FeedSession, ask: Ask[RequestT], request: RequestT
@@ -236,8 +173,23 @@ class PollingFeed(ABC, Generic[RequestT]):
         while page is not None:
             await session.turn(self.provider)
             answer = await ask(page, marks.get(page.key, {}))
+            await self._check(answer)
             yield page.key, answer
             page = self._rest(page, answer)
+
+    async def _check(self, answer: Answer) -> None:
+        """See that what came is what was asked for.
+
+        Raises:
+            UnfitAnswerError: It is not, whatever its status said.
+        """
+        if self.answers is None or answer.message is None:
+            return
+        try:
+            await asyncio.to_thread(self.answers, answer.message.body)
+        except ParseError as error:
+            url = answer.message.context.get("url", self.provider.name)
+            raise UnfitAnswerError(f"{url} sent no answer: {error}", answer.message) from error
 
     def _rest(self, request: RequestT, answer: Answer) -> RequestT | None:
         """Return the request for what follows an answer, if it was only a page."""
@@ -260,59 +212,60 @@ class PollingFeed(ABC, Generic[RequestT]):
         return max(timedelta(), min(progress.began_at + self.every - now, self.every))
 
     def _begun(self, progress: Progress, now: datetime) -> Round:
-        """Return the round to go on with: one that was broken off just now, or a new one.
-
-        An older one is begun anew: where one request breaks off every round, the others are put
-        again nevertheless. Failures hold the very first window back as any other.
-        """
-        if progress.round is not None and now < progress.round.began_at + self.every:
-            return progress.round
+        """Return the round to go on with: one that was broken off just now, or a new one."""
+        late = progress.round
+        if late is not None and now < late.began_at + self.every:
+            return late
+        # A provider that is slow to publish says by its answers alone how far a window may move.
+        may_move = late is not None and (bool(late.answered) or self.newest is None)
+        if late is not None and may_move and close(progress, self.requests, self.every, now):
+            self._finish(progress, late)
         start, end = self.window(progress.reached, now)
         if progress.reached is None:
             progress.reached = start + self.overlap
         return Round(start, end, began_at=now)
 
-    async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
-        """Ask for one window and land what it brings; say whether the feed has caught up.
+    def _finish(self, progress: Progress, done: Round) -> None:
+        """Note that a round is over: all of it is answered or held."""
+        progress.reached = self._reached(progress.reached, done)
+        progress.began_at = done.began_at
+        progress.round = None
 
-        One failing request holds back the window, not the others of its round; only where the
-        provider is not there, or wants no more requests, is the round broken off. What lands on the
-        way lands with the requests that were answered, so that a restart goes on with the others.
+    async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
+        """Attempt a round; say whether the feed has caught up.
+
+        What lands on the way lands with the requests that were answered, so that a restart goes on
+        with the others.
+
+        Raises:
+            FeedError: The round is open still, and the next attempt asks what is left of it; or
+                every question of it is refused.
         """
         current = progress.round = self._begun(progress, session.now())
-        requests = self.requests(current.start, current.end)
-        progress.marks = {
-            request.key: progress.marks[request.key]
-            for request in requests
-            if request.key in progress.marks
-        }
-        messages: list[RawMessage] = []
-        failures: list[FeedError] = []
-        landed_at = time.monotonic()
-        for request in requests:
-            if request.key in current.answered:
-                continue
-            try:
-                current.answered[request.key] = await self._ask_to_the_end(
-                    session, ask, request, progress.marks, messages
-                )
-            except FeedError as error:
-                failures.append(error)
-                if isinstance(error, UnreachableError) or error.retry_after_seconds is not None:
-                    break
-            if messages and time.monotonic() - landed_at > _LANDS_AFTER_SECONDS:
-                await session.land(messages, cursor=progress.cursor())
-                messages, landed_at = [], time.monotonic()
-        else:
-            progress.round = None
-        if not failures:
-            progress.reached = self._reached(progress.reached, current)
-            progress.began_at = current.began_at
-        if messages or current.answered or not failures:
-            await session.land(messages, cursor=progress.cursor())
-        if failures:
-            raise _together(failures)
+        attempt = Attempt(
+            session,
+            progress,
+            self.requests,
+            partial(self._ask_to_the_end, session, ask),
+            every=self.every,
+            span=self.span,
+            lands_after_seconds=_LANDS_AFTER_SECONDS,
+        )
+        await attempt.run(current)
+        if not attempt.failures:
+            self._finish(progress, current)
+        await attempt.land(always=not attempt.failures)
+        if attempt.failures:
+            raise _together(attempt.failures)
+        if attempt.all_refused is not None:
+            raise attempt.all_refused
         return current.end >= current.began_at + self.ahead
+
+    def unanswered(self, cursor: str | None) -> Unanswered:
+        """Return the questions that are not answered; see `AskingFeed.unanswered`."""
+        progress = Progress.from_cursor(cursor)
+        reasons = {one.label: one.reason for one in progress.held.values() if one.failures}
+        return Unanswered(reasons=reasons, asked=progress.asked)
 
     async def _ask_to_the_end(
         self,
@@ -369,7 +322,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             return None
 
     def _reached(self, before: datetime | None, done: Round) -> datetime:
-        """Return how far a round without failures got, its slowest request counting."""
+        """Return how far a round got, its slowest answer counting; what is held does not."""
         if self.newest is None:
             return min(done.end, done.began_at)
         # What has no value after this long will not get one; waiting on would never end.

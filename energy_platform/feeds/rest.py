@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 import httpx
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, RefusedError
 from energy_platform.feeds.access_token import CurrentToken, TokenIssuer
 from energy_platform.feeds.http import (
     HttpReply,
@@ -21,7 +21,8 @@ from energy_platform.feeds.http import (
     raise_if_banned,
     unusable,
 )
-from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
+from energy_platform.feeds.polling import Answer, Ask, PollingFeed
+from energy_platform.feeds.progress import Marks
 from energy_platform.market.feed import FeedSession, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 
@@ -56,8 +57,8 @@ class RestFeed(PollingFeed[RestRequest]):
     Attributes:
         absent: Statuses by which the provider says that the window holds nothing yet.
         is_answer: Looks at the status and body of any other reply: true if it is to be landed,
-            false if there is nothing yet; raises `FeedError` if it is a refusal, whatever its
-            status says.
+            false if there is nothing yet; raises `RefusedError` if the question is refused,
+            whatever its status says, and `FeedError` if it can't be answered now.
         secret_params: Query parameters that are secrets, and the environment variables that hold
             them; they are in no context, cursor or log.
         secret_headers: The same for headers.
@@ -118,12 +119,15 @@ class RestFeed(PollingFeed[RestRequest]):
         raise_if_banned(reply, request.url, self.provider, session)
         if reply.status == HTTPStatus.NOT_MODIFIED and known:
             return Answer(message=None, marks=known)
-        if reply.status in self.absent:
+        if reply.status in (*self.absent, HTTPStatus.NO_CONTENT):
             return Answer(message=None)
         if self.is_answer is not None:
             try:
                 if not self.is_answer(reply.status, reply.body):
                     return Answer(message=None)
+            except RefusedError as error:
+                kind = RefusedError if reply.status == HTTPStatus.OK else None
+                raise unusable(reply, request.url, str(error), kind=kind) from error
             except FeedError as error:
                 raise unusable(reply, request.url, str(error)) from error
         if reply.status != HTTPStatus.OK:

@@ -1,7 +1,8 @@
 """SOAP: call operations as the service's own WSDL says, and land the replies as they came.
 
 The WSDL is loaded from the service and kept on disk for a day; when the service can't give it,
-the kept one serves. Faults and error pages are told apart in the error; neither lands.
+the kept one serves. A fault that blames the question refuses it, any other is an outage; a page
+with status 200 is no answer.
 """
 
 import asyncio
@@ -24,9 +25,9 @@ from zeep.proxy import AsyncOperationProxy, AsyncServiceProxy
 from zeep.wsdl.bindings import Soap11Binding, Soap12Binding
 from zeep.wsdl.utils import etree_to_string
 
-from energy_platform.encodings.soap_envelope import read_envelope
+from energy_platform.encodings.soap_envelope import SoapFaultError, read_envelope
 from energy_platform.encodings.xml_document import read_xml
-from energy_platform.errors import FeedError, ParseError
+from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.feeds.http import (
     HttpLimits,
     HttpReply,
@@ -36,8 +37,9 @@ from energy_platform.feeds.http import (
     raise_if_banned,
     unusable,
 )
-from energy_platform.feeds.polling import Answer, Ask, Marks, PollingFeed
-from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.feeds.polling import Answer, Ask, PollingFeed
+from energy_platform.feeds.progress import Marks
+from energy_platform.market.feed import FeedSession, UnfitAnswerError, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
@@ -147,20 +149,29 @@ class SoapFeed(PollingFeed[SoapRequest]):
 
     def _answer(self, request: SoapRequest, reply: HttpReply, session: FeedSession) -> Answer:
         raise_if_banned(reply, self.url, self.provider, session)
+        message = self._message(request, reply)
         try:
             read_envelope(reply.body)
+        except SoapFaultError as error:
+            kind = RefusedError if error.is_ours else FeedError
+            raise unusable(reply, self.url, str(error), kind=kind) from error
         except ParseError as error:
+            if reply.status == HTTPStatus.OK:
+                said = str(unusable(reply, self.url, str(error)))
+                raise UnfitAnswerError(said, message) from error
             raise unusable(reply, self.url, str(error)) from error
         if reply.status != HTTPStatus.OK:
             raise unusable(reply, self.url)
+        return Answer(message=message)
+
+    def _message(self, request: SoapRequest, reply: HttpReply) -> RawMessage:
         context = {
             **request.parameters,
             "operation": request.operation,
             "url": self.url,
             "content_type": reply.headers.get("Content-Type", ""),
         }
-        message = RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
-        return Answer(message=message)
+        return RawMessage(body=reply.body, received_at=datetime.now(UTC), context=context)
 
 
 def _known_to(operation: AsyncOperationProxy) -> set[str]:

@@ -21,7 +21,7 @@ from lxml import etree
 
 from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.xml_document import read_xml
-from energy_platform.errors import FeedError, ParseError
+from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 
@@ -37,6 +37,11 @@ TERMS: Final = "ENTSO-E Transparency Platform terms: free with attribution; some
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _ACKNOWLEDGEMENT: Final = "Acknowledgement_MarketDocument"
 _NOTHING: Final = "no matching data found"
+_TROUBLE: Final = re.compile(
+    r"unavailable|unexpected|internal|temporar|time-?d? ?out|try again|later|maintenance",
+    re.IGNORECASE,
+)
+"""Words of a reason that blame the platform and not the question."""
 _HEAD_BYTES: Final = 2_000
 _MOST_ROWS: Final = 5_000_000
 """More than any reply holds: a year of quarter-hours for a hundred series is 3.5 million."""
@@ -129,7 +134,8 @@ def is_answer(_status: int, body: bytes) -> bool:
     """Say whether a reply is to be landed; false if it says that there is no data (yet).
 
     Raises:
-        FeedError: It is an acknowledgement that refuses the question.
+        RefusedError: It is an acknowledgement that refuses the question.
+        FeedError: It is one that blames the platform, or can't be read.
     """
     if _ACKNOWLEDGEMENT.encode() not in body[:_HEAD_BYTES]:
         return True
@@ -139,7 +145,7 @@ def is_answer(_status: int, body: bytes) -> bool:
         raise FeedError(f"an acknowledgement that can't be read: {error}") from error
     if _NOTHING in said.lower():
         return False
-    raise FeedError(said)
+    raise FeedError(said) if _TROUBLE.search(said) else RefusedError(said)
 
 
 def essence(body: bytes) -> bytes:

@@ -5,7 +5,7 @@ The collector runs it, lands the messages that it brings, and restarts it with b
 raises. The feeds themselves are in `feeds/`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,8 +13,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
+from energy_platform.errors import FeedError
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
+
+
+class UnfitAnswerError(FeedError):
+    """What came is not what was asked for: a page, an empty body, a cut or foreign document.
+
+    Args:
+        message: What is wrong with it.
+        came: What came, to be landed once, so that the quarantine keeps it.
+    """
+
+    def __init__(self, message: str, came: RawMessage) -> None:
+        super().__init__(message)
+        self.came = came
 
 
 class WireProtocol(StrEnum):
@@ -108,11 +122,34 @@ class HistoryChunk:
     Attributes:
         key: What tells it from every other one; the same for as long as it holds the same.
         fetch: Gets it, and returns what is to land: no message where the provider has nothing.
-            Raises `FeedError` as `Feed.run` does; the history is then to be opened anew.
+            Raises `RefusedError` where the provider refuses this chunk, `UnfitAnswerError` where
+            something else came in its place, and any other `FeedError` as `Feed.run` does; only
+            after the last is the history to be opened anew.
     """
 
     key: str
     fetch: Callable[[], Awaitable[Sequence[RawMessage]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """The questions that a provider does not answer while it answers others.
+
+    Attributes:
+        reasons: What each asks for, and why it is not answered.
+        asked: How many questions the feed asks in all.
+    """
+
+    reasons: Mapping[str, str]
+    asked: int
+
+
+@runtime_checkable
+class AskingFeed(Feed, Protocol):
+    """A feed of several questions, each with progress of its own."""
+
+    def unanswered(self, cursor: str | None) -> Unanswered:
+        """Return the questions that are not answered, as a cursor of this feed tells."""
 
 
 @runtime_checkable

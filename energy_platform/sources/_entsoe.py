@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import RefusedError
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
 from energy_platform.formats.entsoe_codes import AREAS, BIDDING_ZONES, BORDERS
@@ -54,11 +54,11 @@ def next_page(request: RestRequest, body: bytes) -> RestRequest | None:
     """Ask for the documents behind a full page.
 
     Raises:
-        FeedError: There are more than ENTSO-E lets anyone ask for.
+        RefusedError: There are more than ENTSO-E lets anyone ask for.
     """
     if document_count(body) < PAGE:
         return None
     offset = int(request.params["offset"]) + PAGE
     if offset > LAST_OFFSET:
-        raise FeedError(f"a window with more than {offset} outages")
+        raise RefusedError(f"a window with more than {offset} outages")
     return replace(request, params={**request.params, "offset": str(offset)})

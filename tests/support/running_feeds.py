@@ -9,7 +9,7 @@ import pytest
 import stamina
 
 from energy_platform.errors import FeedError
-from energy_platform.feeds.polling import Progress
+from energy_platform.feeds.progress import Progress
 from energy_platform.market.feed import Feed
 from tests.support.feeds import MemorySession
 

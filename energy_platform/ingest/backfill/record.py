@@ -22,6 +22,12 @@ CREATE TABLE IF NOT EXISTS chunks (
     offsets TEXT NOT NULL, -- JSON: [[first, stop], ...]
     PRIMARY KEY (backfill, chunk)
 );
+CREATE TABLE IF NOT EXISTS set_aside (
+    backfill TEXT NOT NULL,
+    chunk TEXT NOT NULL,
+    offsets TEXT NOT NULL, -- as above
+    PRIMARY KEY (backfill, chunk)
+);
 CREATE TABLE IF NOT EXISTS finished (backfill TEXT PRIMARY KEY);
 """
 
@@ -56,19 +62,19 @@ class BackfillRecord:
 
     def landed(self, window: BackfillWindow) -> dict[str, list[range]]:
         """Return the chunks that have landed, and the landing offsets of each."""
-        with self._file.transaction("DEFERRED") as connection:
-            rows = connection.execute(
-                "SELECT chunk, offsets FROM chunks WHERE backfill = ?", [window.name]
-            ).fetchall()
-        return {chunk: [range(*each) for each in json.loads(offsets)] for chunk, offsets in rows}
+        return self._offsets("chunks", window)
 
     def note(self, window: BackfillWindow, chunk: str, offsets: Sequence[range]) -> None:
         """Note that a chunk has landed."""
-        where = json.dumps([[each.start, each.stop] for each in offsets])
-        with self._file.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", [window.name, chunk, where]
-            )
+        self._note("chunks", window, chunk, offsets)
+
+    def set_aside(self, window: BackfillWindow) -> dict[str, list[range]]:
+        """Return the chunks in whose place something else came, and the landing offsets of it."""
+        return self._offsets("set_aside", window)
+
+    def note_aside(self, window: BackfillWindow, chunk: str, offsets: Sequence[range]) -> None:
+        """Note that something else came in place of a chunk, and has landed."""
+        self._note("set_aside", window, chunk, offsets)
 
     def is_finished(self, window: BackfillWindow) -> bool:
         """Say whether every chunk of the window has landed."""
@@ -84,8 +90,26 @@ class BackfillRecord:
     def forget(self, window: BackfillWindow) -> None:
         """Let the window be asked for anew."""
         with self._file.transaction() as connection:
-            for table in ("chunks", "finished"):
+            for table in ("chunks", "set_aside", "finished"):
                 connection.execute(
-                    f"DELETE FROM {table} WHERE backfill = ?",  # noqa: S608 (our own two names)
+                    f"DELETE FROM {table} WHERE backfill = ?",  # noqa: S608 (our own names)
                     [window.name],
                 )
+
+    def _offsets(self, table: str, window: BackfillWindow) -> dict[str, list[range]]:
+        with self._file.transaction("DEFERRED") as connection:
+            rows = connection.execute(
+                f"SELECT chunk, offsets FROM {table} WHERE backfill = ?",  # noqa: S608 (our own names)
+                [window.name],
+            ).fetchall()
+        return {chunk: [range(*each) for each in json.loads(offsets)] for chunk, offsets in rows}
+
+    def _note(
+        self, table: str, window: BackfillWindow, chunk: str, offsets: Sequence[range]
+    ) -> None:
+        where = json.dumps([[each.start, each.stop] for each in offsets])
+        with self._file.transaction() as connection:
+            connection.execute(
+                f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",  # noqa: S608 (our own names)
+                [window.name, chunk, where],
+            )

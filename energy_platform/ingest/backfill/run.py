@@ -1,7 +1,8 @@
 """Runs a backfill: chunk after chunk is asked for, landed and noted; then rows come of it.
 
-A chunk that fails is tried again after a pause, each time on a new connection. One that keeps
-failing is left for the next run, and so is the rest when several in a row do.
+A chunk that the provider refuses is left for the next run at once, and the others are asked for. A
+chunk that fails otherwise is tried again after a pause, behind the others, and left after some
+tries. Only when many in a row fail without a word of the provider is the whole rest left.
 """
 
 import asyncio
@@ -14,13 +15,18 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.errors import CommitConflictError, FeedError
+from energy_platform.errors import CommitConflictError, FeedError, RefusedError
 from energy_platform.ingest.backfill.record import BackfillRecord
 from energy_platform.ingest.backfill.window import BackfillWindow
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession
 from energy_platform.market.back_off import pause_seconds
-from energy_platform.market.feed import FeedSession, HistoricalFeed, HistoryChunk
+from energy_platform.market.feed import (
+    FeedSession,
+    HistoricalFeed,
+    HistoryChunk,
+    UnfitAnswerError,
+)
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
@@ -32,10 +38,8 @@ from energy_platform.storage.landing import LandingGuest, LandingZone
 _log = logging.getLogger(__name__)
 
 _TRIES: Final = 5
-_LEFT_IN_A_ROW: Final = 3
-"""After so many chunks left one after the other, the provider is taken to be away."""
-_OPENING: Final = ""
-"""In the place of a chunk, where the history could not even be opened."""
+_FAILED_IN_A_ROW: Final = 7
+"""After so many failures one after the other, the provider is taken to be away."""
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _CONFLICT_PAUSE_SECONDS: Final = 0.5
@@ -54,6 +58,7 @@ class BackfillReport:
         earlier: How many of these an earlier run had landed.
         empty: How many of these the provider had nothing for.
         offsets: Where their messages are in the landing zone.
+        set_aside: Where that is which came in place of an answer, for the quarantine to keep.
         left: The chunks given up, and the last error of each.
     """
 
@@ -62,6 +67,7 @@ class BackfillReport:
     earlier: int
     empty: int
     offsets: Sequence[range]
+    set_aside: Sequence[range]
     left: dict[str, str]
 
     @property
@@ -72,7 +78,7 @@ class BackfillReport:
     @property
     def stop(self) -> int:
         """The landing offset behind the last message."""
-        return max((each.stop for each in self.offsets), default=0)
+        return max((each.stop for each in (*self.offsets, *self.set_aside)), default=0)
 
     @property
     def is_complete(self) -> bool:
@@ -117,6 +123,10 @@ class Backfiller:
         self._record = BackfillRecord(settings.home)
         self._landing = _Beside(zone.guest(window.source.name))
         self._landed: dict[str, list[range]] = {}
+        self._aside: dict[str, list[range]] = {}
+        self._failed: dict[str, str] = {}
+        self._tries: Counter[str] = Counter()
+        self._in_a_row = 0
         self._left: dict[str, str] = {}
         self._chunks = 0
 
@@ -134,6 +144,7 @@ class Backfiller:
         feed = self._window.feed(self._settings, session.now())
         with self._record.held(self._window):
             self._landed = self._record.landed(self._window)
+            self._aside = self._record.set_aside(self._window)
             self._chunks = earlier = len(self._landed)
             if not self._record.is_finished(self._window):
                 await self._ask_until_done(feed, session)
@@ -143,6 +154,7 @@ class Backfiller:
                 earlier=earlier,
                 empty=sum(not offsets for offsets in self._landed.values()),
                 offsets=[each for offsets in self._landed.values() for each in offsets],
+                set_aside=[each for offsets in self._aside.values() for each in offsets],
                 left=self._left,
             )
             if report.is_complete:
@@ -150,56 +162,100 @@ class Backfiller:
         return report
 
     async def _ask_until_done(self, feed: HistoricalFeed, session: FeedSession) -> None:
-        failures: Counter[str] = Counter()
-        left_in_a_row = 0
-        while left_in_a_row < _LEFT_IN_A_ROW:
-            landed_before = len(self._landed)
+        not_opened = 0
+        while True:
             try:
                 await self._ask(feed, session)
             except _ChunkFailedError as failed:
-                left_in_a_row = 0 if len(self._landed) > landed_before else left_in_a_row
-                failures[failed.chunk] += 1
-                failures[_OPENING] = 0
-                if failures[failed.chunk] >= _TRIES:
-                    _log.error("%s: %s is left: %s", session.source_name, failed.chunk, failed)
-                    self._left[failed.chunk] = str(failed)
-                    left_in_a_row += 1
-                else:
-                    await self._pause(failures[failed.chunk], failed.error)
+                not_opened, self._in_a_row = 0, self._in_a_row + 1
+                self._tried(failed.chunk, failed)
+                if self._in_a_row >= _FAILED_IN_A_ROW:
+                    self._left |= self._failed
+                    return
+                pause_after = max(self._tries[failed.chunk], self._in_a_row)
+                if failed.chunk not in self._left:
+                    await self._pause(pause_after, failed.error)
             except FeedError as error:
-                failures[_OPENING] += 1
-                if failures[_OPENING] >= _TRIES:
+                not_opened += 1
+                if not_opened >= _TRIES:
                     raise
-                await self._pause(failures[_OPENING], error)
+                await self._pause(not_opened, error)
             else:
-                return
+                if not self._failed:
+                    return
+                most = max(self._failed, key=self._tries.__getitem__)
+                await self._pause(self._tries[most], FeedError(self._failed[most]))
 
     async def _ask(self, feed: HistoricalFeed, session: FeedSession) -> None:
-        """Open the history, and land every chunk that has not landed and is not left."""
+        """Open the history, and ask once for every chunk that has not landed and is not left.
+
+        The chunks that failed most come last, so that none of them stands before another one.
+
+        Raises:
+            _ChunkFailedError: One failed so that the connection may be worth nothing any more.
+        """
         async with feed.history(session, self._window.start, self._window.end) as chunks:
             # A file that was replaced since an earlier run has another key, and counts anew.
             known = {chunk.key for chunk in chunks} | self._landed.keys()
             self._chunks = len(known)
             self._on_progress(len(self._landed), self._chunks)
-            for chunk in chunks:
+            for chunk in sorted(chunks, key=lambda chunk: self._tries[chunk.key]):
                 if chunk.key not in self._landed and chunk.key not in self._left:
-                    await self._land(session, chunk)
+                    await self._ask_for(session, chunk)
 
-    async def _land(self, session: FeedSession, chunk: HistoryChunk) -> None:
+    async def _ask_for(self, session: FeedSession, chunk: HistoryChunk) -> None:
+        """Land a chunk, or note that the provider refuses it, or that something else came."""
         try:
             messages = await chunk.fetch()
+        except RefusedError as error:
+            self._leave(chunk.key, error)
+        except UnfitAnswerError as error:
+            await self._set_aside(session, chunk.key, error)
+            self._tried(chunk.key, error)
         except FeedError as error:
             raise _ChunkFailedError(chunk.key, error) from error
         except Exception as error:
             _log.exception("%s: %s", session.source_name, chunk.key)
             unexpected = FeedError(f"{type(error).__name__}: {error}")
             raise _ChunkFailedError(chunk.key, unexpected) from error
+        else:
+            await self._land(session, chunk.key, messages)
+            return
+        self._in_a_row = 0  # the provider is there
+
+    async def _land(self, session: FeedSession, chunk: str, messages: Sequence[RawMessage]) -> None:
+        offsets = await self._durable(session, messages)
+        await asyncio.to_thread(self._record.note, self._window, chunk, offsets)
+        self._landed[chunk] = offsets
+        self._failed.pop(chunk, None)
+        self._in_a_row = 0
+        self._on_progress(len(self._landed), self._chunks)
+
+    async def _set_aside(self, session: FeedSession, chunk: str, error: UnfitAnswerError) -> None:
+        """Land what came in place of a chunk for the quarantine to keep; once, not at every try."""
+        if chunk in self._aside:
+            return
+        self._aside[chunk] = await self._durable(session, [error.came])
+        await asyncio.to_thread(self._record.note_aside, self._window, chunk, self._aside[chunk])
+
+    async def _durable(self, session: FeedSession, messages: Sequence[RawMessage]) -> list[range]:
+        """Land messages, and return where they are."""
         self._landing.offsets = []
         if messages:
             await session.land(messages)
-        await asyncio.to_thread(self._record.note, self._window, chunk.key, self._landing.offsets)
-        self._landed[chunk.key] = self._landing.offsets
-        self._on_progress(len(self._landed), self._chunks)
+        return self._landing.offsets
+
+    def _tried(self, chunk: str, error: Exception) -> None:
+        """Note that a chunk was asked for in vain; after some tries it is left."""
+        self._tries[chunk] += 1
+        self._failed[chunk] = str(error)
+        if self._tries[chunk] >= _TRIES:
+            self._leave(chunk, error)
+
+    def _leave(self, chunk: str, error: Exception) -> None:
+        _log.error("%s: %s is left: %s", self._window.source.name, chunk, error)
+        self._failed.pop(chunk, None)
+        self._left[chunk] = str(error)
 
     async def _pause(self, failures: int, error: FeedError) -> None:
         pause = pause_seconds(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from energy_platform.errors import CommitConflictError, FeedError, UsageError
+from energy_platform.errors import CommitConflictError, FeedError, RefusedError, UsageError
 from energy_platform.ingest.backfill import (
     Backfiller,
     BackfillRecord,
@@ -23,7 +23,12 @@ from energy_platform.ingest.backfill import (
     catch_up,
     stored_rows,
 )
-from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.market.feed import (
+    FeedSession,
+    HistoryChunk,
+    UnfitAnswerError,
+    WireProtocol,
+)
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -199,9 +204,56 @@ async def test_a_provider_that_is_away_is_not_asked_for_all_of_it(
     provider.always = dict.fromkeys(CHUNKS[1:], FeedError("no route"))
     report = await run()
     assert (report.chunks, report.landed) == (5, 1)
-    assert list(report.left) == ["b", "c", "d"]
+    assert list(report.left) == ["b", "c", "d", "e"]
     assert not report.is_complete
-    assert "e" not in provider.asked
+    assert len(provider.asked) == 8, "once what lands, and seven times in a row in vain"
+
+
+@pytest.mark.parametrize("refused", [["a", "b", "c", "d"], ["b", "c", "d"], ["e"]])
+async def test_refused_chunks_are_named_and_hold_no_other_up(
+    run: Run, provider: Provider, pauses: list[float], refused: list[str]
+) -> None:
+    provider.always = dict.fromkeys(refused, RefusedError("answered 400: not valid"))
+    report = await run()
+    assert provider.asked == CHUNKS, "a refusal is not asked for again at once"
+    assert pauses == []
+    assert report.left == dict.fromkeys(refused, "answered 400: not valid")
+    assert (report.chunks, report.landed) == (5, 5 - len(refused))
+    provider.asked.clear()
+    again = await run()
+    assert provider.asked == refused
+    assert (again.landed, list(again.left), again.is_complete) == (5 - len(refused), refused, False)
+    provider.always.clear()
+    assert (await run()).is_complete
+
+
+async def test_chunks_that_fail_in_a_row_hold_no_other_up(
+    run: Run, provider: Provider, pauses: list[float]
+) -> None:
+    provider.always = dict.fromkeys(["a", "b", "c"], FeedError("answered 500"))
+    report = await run()
+    assert (report.landed, list(report.left)) == (2, ["a", "b", "c"])
+    assert {"d", "e"} <= set(provider.asked)
+
+
+async def test_a_page_is_no_chunk_it_is_tried_again_and_kept_once(
+    run: Run, provider: Provider, pauses: list[float], batches: MicroBatches
+) -> None:
+    page = example_message(b"<html>Back soon</html>")
+    provider.always = {"c": UnfitAnswerError("sent no answer", page)}
+    provider.trouble = {"d": [UnfitAnswerError("sent no answer", page)]}
+    report = await run()
+    assert Counter(provider.asked) == {"a": 1, "b": 1, "c": 5, "d": 2, "e": 1}
+    assert pauses == [2, 4, 8, 16]
+    assert (report.landed, report.left) == (4, {"c": "sent no answer"})
+    assert landed(batches.landing).count(page.body) == 2, "for each chunk once"
+    again = await run()
+    assert landed(batches.landing).count(page.body) == 2
+    assert not again.is_complete
+    catch_up(batches, EXAMPLE, again.stop)
+    assert stored_rows(batches, EXAMPLE, [*again.offsets, *again.set_aside]) == (12, 2)
+    provider.always.clear()
+    assert (await run()).is_complete
 
 
 async def test_a_history_that_cannot_be_opened_is_an_error(

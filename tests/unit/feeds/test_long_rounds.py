@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from energy_platform.feeds import polling
-from energy_platform.feeds.polling import Progress
+from energy_platform.feeds.progress import Progress
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market.provider import Provider
 from tests.support.feeds import MemorySession

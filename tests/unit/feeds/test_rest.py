@@ -18,7 +18,7 @@ import pytest
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.http import HttpLimits
-from energy_platform.feeds.polling import Progress
+from energy_platform.feeds.progress import Progress
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market.provider import Provider
 from energy_platform.market.source import MarketSource
@@ -147,7 +147,6 @@ async def test_a_ban_until_an_instant_is_the_time_to_it(session: MemorySession) 
         reply(b"sorry", status="500 Internal Server Error"),
         reply(b"sorry", status="503 Service Unavailable", Retry_After="7"),
         reply(b"", status="302 Found", Location="http://127.0.0.1:1/"),
-        reply(b"not here", status="404 Not Found"),
         reply(b"cut sho", Content_Length="400"),
         reply(gzip.compress(b"x" * 500)[:-9], Content_Encoding="gzip"),
         reply(b"no gzip at all", Content_Encoding="gzip"),
@@ -200,22 +199,43 @@ async def test_a_status_may_mean_that_nothing_is_published_yet(session: MemorySe
     assert [message.body for message in session.landed] == [b"out"]
 
 
-async def test_one_failing_request_holds_back_the_window_but_not_the_others(
+async def test_a_failing_request_is_sent_again_and_the_others_are_not(
     session: MemorySession,
 ) -> None:
     async with scripted(reply(status="500 Oops")) as broken, scripted(reply(b"fine")) as sound:
-        urls, starts = (broken.url, sound.url), list[datetime]()
-
-        def requests(start: datetime, _end: datetime) -> list[RestRequest]:
-            starts.append(start)
-            return [RestRequest(url=url) for url in urls]
-
-        feed = feed_of(requests=requests, overlap=timedelta(minutes=5))
-        error = await failure(feed, session)
+        feed = feed_of(broken.url, sound.url, every=timedelta(hours=1))
+        for _ in range(3):
+            assert "500" in str(await failure(feed, session))
         assert [message.body for message in session.landed] == [b"fine"]
-        assert "500" in str(error)
-        await failure(feed, session)
-        assert starts[1] == starts[0], "the window counts as asked only when all of it was"
+        assert (len(broken.requests), len(sound.requests)) == (3, 1)
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "410 Gone"])
+async def test_a_refused_request_ends_no_feed_and_is_named(
+    session: MemorySession, status: str
+) -> None:
+    async with (
+        scripted(reply(b"sorry", status=status)) as broken,
+        scripted(reply(b"one"), reply(b"two"), reply(b"three")) as sound,
+    ):
+        feed = feed_of(broken.url, sound.url, every=timedelta(seconds=1))
+        await run_until(feed, session, lambda: len(session.landed) == 2)
+    assert len(broken.requests) == 1
+    assert len(feed.unanswered(session.cursor).reasons) == 1
+
+
+async def test_a_refused_request_that_is_the_only_one_is_the_feeds_failure(
+    session: MemorySession,
+) -> None:
+    async with scripted(reply(b"not here", status="404 Not Found")) as server:
+        assert "answered 404" in str(await failure(feed_of(server.url), session))
+    assert session.landed == []
+
+
+async def test_no_content_is_an_answer(session: MemorySession) -> None:
+    async with scripted(reply(status="204 No Content"), reply(b"out")) as server:
+        await run_until(feed_of(server.url), session, lambda: bool(session.landed))
+    assert [message.body for message in session.landed] == [b"out"]
 
 
 async def test_while_a_provider_is_not_there_its_other_questions_wait(
@@ -402,14 +422,16 @@ async def test_frequency_leaves_no_hole_after_downtime(tmp_path: Path) -> None:
 async def test_prices_of_every_zone_arrive(tmp_path: Path) -> None:
     world = a_world(tmp_path)
     source, session = ENERGY_CHARTS_PRICE, a_session(world, ENERGY_CHARTS_PRICE)
+
+    def zones() -> set[str]:
+        return {message.context["bzn"] for message in session.landed}
+
     world.faults.ask(source.name, Fault(FaultKind.SERVER_ERROR))
     async with running(world, [PROVIDER]):
-        errors = await survive(quick(source), session, lambda: len(session.landed) >= 10)
+        errors = await survive(quick(source), session, lambda: len(zones()) == 10)
     # The session of a test waits for no turn, so the provider may tell it off.
     assert errors[0] == "api.energy-charts.info/price answered 500"
     assert all("too many requests" in error for error in errors[1:])
-    zones = {message.context["bzn"] for message in session.landed}
-    assert len(zones) == 10
     assert compared(source, world, session).invented.is_empty()
 
 
