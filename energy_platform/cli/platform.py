@@ -146,6 +146,7 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
     said = [
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),
+        *([source.told_unanswered] if source.told_unanswered else []),
         *(["layout: " + "; ".join(source.drift)] if source.drift else []),
         *([f"hot copy: {source.hot_copy_behind}"] if source.hot_copy_behind else []),
     ]

@@ -55,6 +55,11 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
         lambda status: float(status.state is SourceState.FLOWING),
     ),
     SourceGauge(
+        "energy_platform_source_unanswered_questions",
+        "Questions that the provider does not answer while it answers others.",
+        lambda status: len(status.unanswered),
+    ),
+    SourceGauge(
         "energy_platform_source_rows",
         "Rows in the warehouse, every revision counted.",
         lambda status: status.rows,

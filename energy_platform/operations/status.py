@@ -1,6 +1,7 @@
 """How every market source is doing: what landed, what was stored, how late it is, what drifts."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -20,6 +21,10 @@ from energy_platform.settings import Settings
 
 _OWN_LAG: Final = timedelta(minutes=1)
 """What a poll, a tick and a run take of the wall's time at most, when all is well."""
+
+
+_NAMED: Final = 3
+"""Of so many questions without an answer a line says which they are and why."""
 
 
 class SourceState(StrEnum):
@@ -55,6 +60,9 @@ class SourceStatus:
         needs: Environment variables that are missing.
         detail: The feed's last error in one line.
         hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty where it has all.
+        unanswered: The questions that the provider does not answer while it answers others, and
+            why it does not.
+        questions: How many questions the feed asks.
     """
 
     name: str
@@ -77,6 +85,21 @@ class SourceStatus:
     needs: list[str]
     detail: str
     hot_copy_behind: str
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    questions: int = 0
+
+    @property
+    def told_unanswered(self) -> str:
+        """The questions that are not answered, in one line; empty where all are."""
+        if not self.unanswered:
+            return ""
+        named = [f"{name} ({why})" for name, why in self.unanswered.items()][:_NAMED]
+        more = len(self.unanswered) - len(named)
+        of = f" of {self.questions}" if self.questions >= len(self.unanswered) else ""
+        return (
+            f"no answer to {len(self.unanswered)}{of} questions: {'; '.join(named)}"
+            f"{f'; and {more} more' if more else ''}"
+        )
 
 
 def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceStatus]:
@@ -144,6 +167,8 @@ def _status(  # noqa: PLR0913 (a status is put together from all that is known)
         needs=needs,
         detail=feed.detail,
         hot_copy_behind=batches.hot_copies.behind(source, summary.committed_offset),
+        unanswered=feed.unanswered,
+        questions=feed.questions,
     )
 
 

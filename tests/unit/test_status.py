@@ -106,6 +106,22 @@ def test_a_feeds_trouble_is_told(
     assert one.detail == "FeedError: no route"
 
 
+def test_questions_without_an_answer_are_named(home: Path, status: Status) -> None:
+    unanswered = {f"zone={zone}": "answered 400: not valid" for zone in ("AA", "BB", "CC", "XK")}
+    feeds_say(home, state="running", unanswered=unanswered, questions=47)
+    one = status()
+    assert one.unanswered == unanswered
+    assert one.told_unanswered == (
+        "no answer to 4 of 47 questions: zone=AA (answered 400: not valid); zone=BB (answered 400:"
+        " not valid); zone=CC (answered 400: not valid); and 1 more"
+    )
+
+
+def test_a_status_of_an_older_collector_names_no_question(home: Path, status: Status) -> None:
+    feeds_say(home, state="running", detail="", failures=0, landed_messages=1)
+    assert (status().unanswered, status().told_unanswered) == ({}, "")
+
+
 def test_a_live_source_says_what_it_needs(
     home: Path, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,7 @@ from energy_platform.ingest.collector.lander import Lander
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession, missing_environment
 from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.feed import AskingFeed, Feed
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
@@ -45,20 +46,26 @@ class FeedStatus:
         detail: The last error in one line, or what is needed.
         failures: Failures in a row.
         landed_messages: Messages landed since the process started.
+        unanswered: The questions that the provider does not answer while it answers others, and
+            why it does not.
+        questions: How many questions the feed asks; 0 where it asks none or has not begun.
     """
 
     state: FeedState = FeedState.STARTING
     detail: str = ""
     failures: int = 0
     landed_messages: int = 0
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    questions: int = 0
 
 
 @dataclass(slots=True)
 class _Landing:
-    """Lands what a feed brings, and notes that all is well."""
+    """Lands what a feed brings, and notes that all is well, but for single questions."""
 
     lander: Lander
     status: FeedStatus
+    feed: Feed
 
     @property
     def cursor(self) -> str | None:
@@ -68,6 +75,13 @@ class _Landing:
         await self.lander.land(messages, cursor)
         self.status.state, self.status.detail, self.status.failures = FeedState.RUNNING, "", 0
         self.status.landed_messages += len(messages)
+        self.note_unanswered()
+
+    def note_unanswered(self) -> None:
+        """Note which questions are not answered, as the cursor tells."""
+        if isinstance(self.feed, AskingFeed):
+            told = self.feed.unanswered(self.cursor)
+            self.status.unanswered, self.status.questions = told.reasons, told.asked
 
 
 @dataclass(slots=True)
@@ -99,9 +113,9 @@ class SourceTask:
     async def _run_feed(self) -> None:
         writer = await asyncio.to_thread(self.zone.writer, self.source.name)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
-        session = MarketSession.open(
-            self.source, self.settings, self.limits, _Landing(lander, self.status)
-        )
+        landing_place = _Landing(lander, self.status, self.source.feed)
+        landing_place.note_unanswered()
+        session = MarketSession.open(self.source, self.settings, self.limits, landing_place)
         # A feed that has nothing to land, as most files and topics at night, is not backing off.
         self.status.state = FeedState.STARTING
         landing = asyncio.create_task(lander.run())

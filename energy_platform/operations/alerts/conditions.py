@@ -20,6 +20,7 @@ class Trouble(StrEnum):
 
     LATE = "late"
     FEED = "feed"
+    UNANSWERED = "unanswered"
     SILENT = "silent"
     QUARANTINE = "quarantine"
     DRIFT = "drift"
@@ -94,6 +95,14 @@ def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
             " Next: energy-platform status, and the collector's log",
             over=f"{name}: its feed runs again.",
             patience=_FOR_LONG,
+        )
+    if status.unanswered:
+        yield Condition(
+            trouble=Trouble.UNANSWERED,
+            subject=name,
+            text=f"{name}: {status.told_unanswered}. They are asked again, ever more slowly, and"
+            " the others go on. Next: energy-platform status",
+            over=f"{name}: all its questions are answered again.",
         )
     if status.state is SourceState.WAITING:
         yield Condition(

@@ -54,6 +54,16 @@ def test_a_late_source() -> None:
     assert one.over == "example_price is on time again (last event 2026-03-01 12:00 UTC)."
 
 
+def test_a_question_without_an_answer_is_told_though_the_source_flows() -> None:
+    [one] = wrong(replace(WELL, unanswered={"in_Domain=XK": "answered 400"}, questions=47))
+    assert one.key == "unanswered:example_price"
+    assert one.text == (
+        "example_price: no answer to 1 of 47 questions: in_Domain=XK (answered 400). They are"
+        " asked again, ever more slowly, and the others go on. Next: energy-platform status"
+    )
+    assert one.patience == timedelta()
+
+
 def test_a_feed_that_fails_for_long_is_told_beside_its_lateness() -> None:
     late = Lateness(NOON, "values after 2026-03-01 11:00:00 UTC")
     failing = replace(WELL, late=late, state=SourceState.BACKING_OFF, detail="FeedError: 503")

@@ -8,22 +8,26 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from energy_platform.errors import FeedError, FencedError
+from energy_platform.errors import FeedError, FencedError, RefusedError
+from energy_platform.feeds.questions import PollRequest
 from energy_platform.ingest.collector import source_task
 from energy_platform.ingest.collector.service import collect, feed_statuses
 from energy_platform.ingest.collector.source_task import FeedState, SourceTask
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import SIMULATED_SECRET, missing_environment
 from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Markets, Settings
 from energy_platform.storage.landing import LandingLog, LandingZone
+from tests.support.asked_feeds import AnsweredFeed, zones
 from tests.support.sources import EXAMPLE, NOON
 
 
@@ -449,6 +453,31 @@ async def test_collect_runs_all_tells_how_they_are_and_stops_when_told(
     os.kill(os.getpid(), signal.SIGTERM)
     await collecting
     assert landed(zone) == [b"a"]
+
+
+async def test_questions_without_an_answer_are_told_of_a_feed_also_after_a_restart(
+    settings: Settings, zone: LandingZone
+) -> None:
+    def answer(request: PollRequest) -> bytes:
+        if "XK" in request.key:
+            raise RefusedError("answered 400: not valid")
+        return b"[]"
+
+    feed = AnsweredFeed(
+        provider=Provider(name="Test"),
+        requests=zones("AT", "XK"),
+        every=timedelta(hours=1),
+        span=timedelta(hours=6),
+        answerer=answer,
+    )
+    source = replace(EXAMPLE, feed=feed)
+    for _ in range(2):
+        async with running(source, settings, zone) as job, asyncio.timeout(60):
+            while not job.status.unanswered:
+                await asyncio.sleep(0.01)
+            assert job.status.unanswered == {"zone=XK": "answered 400: not valid"}
+            assert job.status.questions == 2
+    assert len([key for key in feed.asked if "XK" in key]) == 1
 
 
 async def test_a_status_that_cannot_be_written_stops_no_feed(

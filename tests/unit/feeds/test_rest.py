@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from energy_platform.errors import FeedError, ParseError
+from energy_platform.errors import FeedError, ParseError, SourceDefinitionError
 from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.http import HttpLimits
 from energy_platform.feeds.progress import Progress
@@ -270,7 +270,7 @@ def test_the_first_window_reaches_one_span_back() -> None:
 
 
 def test_a_window_shorter_than_its_overlap_could_never_move_on() -> None:
-    with pytest.raises(ValueError, match="longer than its overlap"):
+    with pytest.raises(SourceDefinitionError, match="must be longer than overlap"):
         feed_of(overlap=timedelta(hours=1))
 
 
