@@ -1,7 +1,7 @@
 {# What tells rows of each source apart and orders them. Written by `energy-platform generate`; not to be edited. #}
 {% macro contract(source_name) %}
     {%- set contracts = {
-        'agsi_storage': {'key': ['code', 'url', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'agsi_storage': {'key': ['code', 'url', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'ceps_generation': {'key': ['production_type', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'ceps_imbalance': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'ceps_load': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
@@ -9,7 +9,7 @@
         'dwd_wind_observation': {'key': ['station_id', 'observed_at', 'product'], 'event_time': 'observed_at', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'elexon_frequency': {'key': ['observed_at'], 'event_time': 'observed_at', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'elexon_generation': {'key': ['fuel_type', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
-        'elexon_system_price': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'elexon_system_price': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'energy_charts_frequency': {'key': ['region', 'observed_at'], 'event_time': 'observed_at', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'energy_charts_generation': {'key': ['country', 'production_type', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'energy_charts_price': {'key': ['bidding_zone', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
@@ -21,9 +21,9 @@
         'entsoe_outage': {'key': ['outage_id', 'revision_number', 'time_series', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'withdrawn IS NOT TRUE', 'floats': []},
         'entsoe_scheduled_exchange': {'key': ['from_zone', 'to_zone', 'contract', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'entsoe_wind_solar_forecast': {'key': ['bidding_zone', 'production_type', 'forecast', 'resolution', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
-        'entsog_flow': {'key': ['indicator', 'period_type', 'operator_key', 'point_key', 'direction', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'entsog_flow': {'key': ['indicator', 'period_type', 'operator_key', 'point_key', 'direction', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'gme_day_ahead_price': {'key': ['market', 'bidding_zone', 'market_time_unit', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
-        'jao_max_exchange': {'key': ['border', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'jao_max_exchange': {'key': ['border', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'met_office_forecast': {'key': ['run_at', 'valid_at', 'latitude', 'longitude', 'height_m', 'parameter'], 'event_time': 'valid_at', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': ['latitude', 'longitude', 'height_m']},
         'netztransparenz_imbalance': {'key': ['product', 'quality', 'series', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'noaa_gfs_wind_forecast': {'key': ['run_at', 'valid_at', 'latitude', 'longitude', 'height_m'], 'event_time': 'valid_at', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': ['latitude', 'longitude', 'height_m']},
@@ -33,8 +33,8 @@
         'ote_day_ahead_price': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'ote_intraday_price': {'key': ['delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'regelleistung_tender': {'key': ['market', 'reserve_type', 'product', 'delivery_start', 'bid_rank'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'withdrawn IS NOT TRUE', 'floats': []},
-        'smard_generation': {'key': ['region', 'production_type', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
-        'smard_price': {'key': ['bidding_zone', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'smard_generation': {'key': ['region', 'production_type', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'smard_price': {'key': ['bidding_zone', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
     } -%}
     {{- return(contracts[source_name]) -}}
 {% endmacro %}

@@ -23,6 +23,7 @@ ELEXON: Final = Provider(name="Elexon", rates=(Rate(2),))
 """No rate is stated; two requests a second have been seen to be let in."""
 
 BASE_URL: Final = "https://data.elexon.co.uk/bmrs/api/v1"
+PRICES: Final = f"{BASE_URL}/balancing/settlement/system-prices"
 _FIELDS: Final[Mapping[str, FieldType]] = {
     "createdDateTime": INSTANT,
     "measurementTime": INSTANT,

@@ -26,6 +26,7 @@ COLUMNS: Final = {
     "kWh/Nm3": "calorific_value_kwh_per_nm3",
 }
 """Units, and the column that holds the values in each."""
+VALUES: Final = pl.col(*COLUMNS.values())
 
 _FIELDS: Final[dict[str, FieldType]] = {
     "indicator": pl.String,

@@ -66,6 +66,7 @@ AGSI_STORAGE = MarketSource(
     rows=GasStorage,
     key=("code", "url", "delivery_start"),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=4),
     publication=DailyPublication(at=time(19, 30), zone="Europe/Brussels", days_ahead=-1),
     terms="Free with a key; source GIE to be named",

@@ -12,7 +12,6 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
-_URL = f"{elexon.BASE_URL}/balancing/settlement/system-prices"
 _START = elexon.settlement_start(pl.col("settlement_date"), pl.col("settlement_period"))
 _RANGE = {"min_value": -10_000.0, "max_value": 20_000.0}
 
@@ -37,7 +36,7 @@ class SystemPrice(DeliveryRows):
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for the settlement days that the window touches, one request each."""
-    return [RestRequest(url=f"{_URL}/{day}") for day in elexon.settlement_days(start, end)]
+    return [RestRequest(url=f"{elexon.PRICES}/{day}") for day in elexon.settlement_days(start, end)]
 
 
 @each_message
@@ -75,6 +74,7 @@ ELEXON_SYSTEM_PRICE = MarketSource(
     rows=SystemPrice,
     key=("delivery_start",),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=2),
     terms=elexon.TERMS,
 )

@@ -36,8 +36,7 @@ class GasFlow(DeliveryRows):
     @classmethod
     def unit_is_known(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """A value in a unit that no column has is not taken for another."""
-        known = [pl.col(column).is_not_null() for column in entsog.COLUMNS.values()]
-        return data.lazyframe.select(pl.any_horizontal(known))
+        return data.lazyframe.select(pl.any_horizontal(entsog.VALUES.is_not_null()))
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
@@ -75,6 +74,7 @@ ENTSOG_FLOW = MarketSource(
     rows=GasFlow,
     key=("indicator", "period_type", "operator_key", "point_key", "direction", "delivery_start"),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=4),
     terms="ENTSOG's terms of use: free to use, with attribution",
 )

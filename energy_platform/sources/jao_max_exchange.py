@@ -64,6 +64,7 @@ JAO_MAX_EXCHANGE = MarketSource(
     rows=MaxExchange,
     key=("border", "delivery_start"),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(10, 30), zone="Europe/Brussels", days_ahead=1),
     terms="JAO's terms of use: free to read, with attribution",

@@ -56,6 +56,7 @@ SMARD_GENERATION = MarketSource(
     rows=Generation,
     key=("region", "production_type", "delivery_start", "delivery_end"),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=3),
     terms=smard.TERMS,
     context={"filter": "1223", "region": "DE"},

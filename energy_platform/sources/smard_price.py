@@ -55,6 +55,7 @@ SMARD_PRICE = MarketSource(
     rows=DayAheadPrice,
     key=("bidding_zone", "delivery_start", "delivery_end"),
     event_time="delivery_start",
+    revision="published_at",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(14), zone=smard.ZONE, days_ahead=1),
     terms=smard.TERMS,
