@@ -7,10 +7,13 @@ not the seconds of a fresh process. One solo worker per process, since polars an
 thread pools that do not survive a fork; more workers are more processes.
 """
 
-from contextlib import AbstractContextManager
+import os
+import signal
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from celery import Celery, signals
+from celery.worker import state
 from dagster import DagsterInstance
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
@@ -32,6 +35,8 @@ app = _application()
 create_execute_job_task(app)
 
 _beating: dict[str, AbstractContextManager[None]] = {}
+_noted: list[int] = []
+"""The pipe that says which signals this process was sent."""
 
 
 @signals.task_prerun.connect
@@ -44,3 +49,22 @@ def _start_beating(task_id: str, kwargs: dict[str, Any], **_: object) -> None:
 @signals.task_postrun.connect
 def _stop_beating(task_id: str, **_: object) -> None:
     _beating.pop(task_id).__exit__(None, None, None)
+
+
+@signals.worker_init.connect
+def _note_signals(**_: object) -> None:
+    """Let each signal be noted in a pipe, whoever handles it."""
+    reader, writer = os.pipe()
+    for end in (reader, writer):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    _noted.append(reader)
+
+
+@signals.task_postrun.connect
+def _stop_if_told_meanwhile(**_: object) -> None:
+    """Stop after a run that was told to: Dagster breaks off the run, and the worker never hears."""
+    for reader in _noted:
+        with suppress(BlockingIOError):
+            if signal.SIGTERM in os.read(reader, 64):
+                state.should_stop = os.EX_OK

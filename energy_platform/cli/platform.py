@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from energy_platform.operations.supervision.supervisor import Supervisor
 
 _FLOWING_SECONDS: Final = 120.0
+_LISTENING_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 _SIMULATOR_SECONDS: Final = 60.0
 
@@ -40,30 +41,56 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole platform until Ctrl-C."""
-    from energy_platform.operations.supervision.plan import PROJECT, environment, processes
-    from energy_platform.operations.supervision.ports import HOST, Ports
+    from energy_platform.operations.supervision.plan import PROJECT, platform_plan
+    from energy_platform.operations.supervision.ports import HOST, bound_ports
     from energy_platform.operations.supervision.supervisor import Supervisor
 
-    chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    supervisor, ports = Supervisor(chosen.home), Ports.free()
-    supervisord = supervisor.start(
-        processes(chosen, ports), environment(chosen, ports), PROJECT / "dagster.yaml"
-    )
+    chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
+    supervisor = Supervisor(chosen.home)
+    with bound_ports() as (ports, kept):
+        plan = platform_plan(chosen, ports, kept)
+        supervisord = supervisor.start(plan, PROJECT / "dagster.yaml")
     try:
         console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
         _wait_until_flowing(supervisor, supervisord, chosen, stopped)
+        _wait_until_it_listens(supervisor, ports.webserver, stopped)
         if not stopped.is_set():
             console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
         while not stopped.wait(_LOOK_SECONDS):
-            if supervisord.poll() is not None:
-                raise EnergyPlatformError(f"supervisord has ended; see {supervisor.logs}")
+            _check_that_it_runs(supervisor, supervisord)
     finally:
         console().print("Stopping …")
         supervisor.stop(supervisord.pid)
         console().print("Stopped.")
+
+
+def _check_that_it_runs(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]") -> None:
+    """See that supervisord has not ended, without which nothing runs.
+
+    Raises:
+        EnergyPlatformError: It has.
+    """
+    if supervisord.poll() is not None:
+        raise EnergyPlatformError(
+            f"supervisord has ended; see {supervisor.preparation_log} and its neighbours"
+        )
+
+
+def _wait_until_it_listens(supervisor: "Supervisor", port: int, stopped: threading.Event) -> None:
+    """Wait until the platform's own UI server, and no other program, has the port.
+
+    Raises:
+        EnergyPlatformError: Patience has ended.
+    """
+    deadline = time.monotonic() + _LISTENING_SECONDS
+    while not supervisor.listens("webserver", port) and not stopped.wait(_LOOK_SECONDS / 10):
+        if time.monotonic() > deadline:
+            raise EnergyPlatformError(
+                f"the UI does not listen on port {port}; see {supervisor.logs}/webserver.log"
+            )
 
 
 def _wait_until_flowing(
@@ -78,8 +105,7 @@ def _wait_until_flowing(
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
     while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
-        if supervisord.poll() is not None:
-            raise EnergyPlatformError(f"supervisord did not start; see {supervisor.logs}")
+        _check_that_it_runs(supervisor, supervisord)
         try:
             sources = source_statuses(chosen, micro_batches())
         except WarehouseUnavailableError as error:

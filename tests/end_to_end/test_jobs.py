@@ -14,6 +14,7 @@ import pytest
 from energy_platform.market.registry import market_source
 from energy_platform.marts.catalogue import marts
 from sensors.marts import JOB
+from tests.support.environment import UNUSUAL_HOME
 from tests.support.running_platform import RunningPlatform, started, wait_for, wait_until_flowing
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1200)]
@@ -24,7 +25,7 @@ PAST = "energy_charts_price"
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    with started(tmp_path_factory.mktemp("home")) as running:
+    with started(tmp_path_factory.mktemp("platform") / UNUSUAL_HOME) as running:
         wait_until_flowing(running)
         yield running
 

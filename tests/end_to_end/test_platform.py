@@ -26,6 +26,7 @@ from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.landing import LandingZone
 from simulator.providers.nord_pool.market import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
+from tests.support.environment import UNUSUAL_HOME
 from tests.support.platform_run import simulator_controls
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
@@ -60,7 +61,7 @@ PROCESSES = [
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    with started(tmp_path_factory.mktemp("home")) as running:
+    with started(tmp_path_factory.mktemp("platform") / UNUSUAL_HOME) as running:
         yield running
 
 

@@ -4,18 +4,18 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import httpx
-import psutil
 import yaml
 
 from energy_platform.market.registry import market_sources
 from energy_platform.operations import metrics
 from energy_platform.operations.status import source_statuses
-from energy_platform.operations.supervision.plan import PROJECT, Process, environment, processes
-from energy_platform.operations.supervision.ports import Ports
+from energy_platform.operations.supervision.plan import PROJECT, platform_plan
+from energy_platform.operations.supervision.ports import bound_ports
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
@@ -37,14 +37,14 @@ def running(
         instance: What stands in the place of `dagster.yaml`, if anything.
         left_out: Processes not to start.
     """
-    settings, ports, supervisor = Settings(home=home), Ports.free(), Supervisor(home)
+    settings, supervisor = Settings(home=home), Supervisor(home)
     written = home / "instance.yaml"
     chosen = instance or yaml.safe_load((PROJECT / "dagster.yaml").read_text())
     written.write_text(yaml.safe_dump(dict(chosen)))
-    planned: Sequence[Process] = [
-        process for process in processes(settings, ports) if process.name not in left_out
-    ]
-    supervisord = supervisor.start(planned, environment(settings, ports), written)
+    with bound_ports() as (ports, kept):
+        plan = platform_plan(settings, ports, kept)
+        started = [process for process in plan.processes if process.name not in left_out]
+        supervisord = supervisor.start(replace(plan, processes=started), written)
     try:
         batches, deadline = open_micro_batches(settings), time.monotonic() + START_SECONDS
         while silent := [s.name for s in source_statuses(settings, batches) if not s.rows]:
@@ -69,12 +69,6 @@ def cpu_seconds(supervisor: Supervisor) -> dict[str, tuple[float, float]]:
 def pid_of(supervisor: Supervisor, name: str) -> int:
     """Return the id of one of the platform's processes."""
     return next(one.pid for one in supervisor.statuses() if one.name == name)
-
-
-def option_of(supervisor: Supervisor, name: str, option: str) -> str:
-    """Return what a process was told on its command line."""
-    command = psutil.Process(pid_of(supervisor, name)).cmdline()
-    return command[command.index(option) + 1]
 
 
 def simulator_controls(home: Path) -> str:

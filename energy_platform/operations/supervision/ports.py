@@ -1,12 +1,20 @@
-"""Loopback ports for one start of the platform: free ones; usual ones where others know them."""
+"""Loopback ports for one start of the platform: usual ones where others know them, else any.
+
+A port is bound when it is chosen, and for as long as the supervisor lives. Linux lets a server
+listen on a port that another socket has bound without listening, if both say that the address may
+be used again, as servers do. So the port is given to nobody else before its server listens, nor
+while that is started again.
+"""
 
 import socket
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Final
 
 HOST: Final = "127.0.0.1"
-USUAL: Final = {"webserver": 3000, "metrics": 9464}
+USUAL: Final[Mapping[str, int]] = {"webserver": 3000, "metrics": 9464}
 """What a browser's bookmark and a scraper's configuration name; another is taken if it is not free.
 """
 
@@ -20,16 +28,45 @@ class Ports:
     code_server: int
     broker: int
 
-    @classmethod
-    def free(cls) -> Self:
-        """Return ports that were free a moment ago."""
-        with ExitStack() as stack:
-            chosen = {}
-            for port in fields(cls):
-                listener = stack.enter_context(socket.socket())
-                try:
-                    listener.bind((HOST, USUAL.get(port.name, 0)))
-                except OSError:
-                    listener.bind((HOST, 0))
-                chosen[port.name] = listener.getsockname()[1]
-        return cls(**chosen)
+
+@contextmanager
+def bound_ports() -> Iterator[tuple[Ports, tuple[int, ...]]]:
+    """Bind a port for each process; yield them, and the file descriptors that keep them.
+
+    A child that inherits the descriptors keeps the ports after the context has ended.
+    """
+    with ExitStack() as kept:
+        bound = {port.name: _bound(USUAL.get(port.name), kept) for port in fields(Ports)}
+        chosen = {name: sockets[0].getsockname()[1] for name, sockets in bound.items()}
+        descriptors = (one.fileno() for sockets in bound.values() for one in sockets)
+        yield Ports(**chosen), tuple(descriptors)
+
+
+def _bound(usual: int | None, kept: ExitStack) -> list[socket.socket]:
+    """Return a socket that has bound the usual port, or any, and what else keeps the port."""
+    if usual is not None:
+        # Connections of a server that was stopped a moment ago don't keep a port from the next one.
+        with suppress(OSError), ExitStack() as tried:
+            port = tried.enter_context(socket.socket())
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port.bind((HOST, usual))
+            claims = _claims(usual, tried)
+            kept.push(tried.pop_all())
+            return [port, *claims]
+    port = kept.enter_context(socket.socket())
+    port.bind((HOST, 0))
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return [port]
+
+
+def _claims(usual: int, kept: ExitStack) -> list[socket.socket]:
+    """Claim a usual port, which another platform may bind too for as long as nobody listens.
+
+    Raises:
+        OSError: Another platform of this machine has it.
+    """
+    if sys.platform != "linux":
+        return []
+    claim = kept.enter_context(socket.socket(socket.AF_UNIX))
+    claim.bind(f"\0energy-platform/port/{usual}")
+    return [claim]

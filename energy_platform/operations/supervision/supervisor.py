@@ -5,20 +5,19 @@ its configuration and speaks its XML-RPC over a socket that only this user can o
 """
 
 import contextlib
-import hashlib
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import sys
-import tempfile
 import xmlrpc.client
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from configparser import RawConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,13 +26,19 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.operations.supervision.plan import PROJECT, Process, preparation
+from energy_platform.operations.supervision.plan import Plan, Process
+from energy_platform.operations.supervision.short_paths import short_path
+from energy_platform.operations.supervision.warm_supervisord import SUPERVISED_BY, WarmStart
 
-_STOP_SECONDS: Final = 30.0
-_PREPARE_SECONDS: Final = 120.0
+_PATIENCE_SECONDS: Final = 3
+"""How long a process may take to stop before supervisord kills it."""
+_STOP_SECONDS: Final = 4.5
+"""How long supervisord may take to stop all of them before it is killed with what is left."""
 _SUPERVISED: Final = "ENERGY_PLATFORM_SUPERVISED"
 """Names the home in the environment of every supervised process, and of no other."""
 _LOG_BYTES: Final = "10MB"
+_FREE_BYTES: Final = 64 * 2**20
+"""With less than this, no database could be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,9 @@ class Supervisor:
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
-        # A socket's path may have about a hundred bytes, and a home folder may be deep.
-        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"energy-platform-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _require_own(folder)
-        self._socket = folder / f"{digest}.sock"
+        self._socket = short_path(self.home, ".sock")
         self.logs = self.home / "logs"
+        self.preparation_log = self.logs / "preparation.log"
 
     def statuses(self) -> list[ProcessStatus]:
         """Return each process's status; empty when nothing runs."""
@@ -72,46 +73,64 @@ class Supervisor:
             for info in infos
         ]
 
-    def start(
-        self, planned: Sequence[Process], environment: Mapping[str, str], instance: Path
-    ) -> subprocess.Popen[bytes]:
+    def start(self, plan: Plan, instance: Path) -> subprocess.Popen[bytes]:
         """Start supervisord, which starts all else; it is in a session of its own.
 
+        It stops by itself when this process ends, and as it does, every process ends.
+
         Args:
-            planned: What to run, in this order.
-            environment: What every process finds in its environment.
+            plan: What to run, with which environment and on which ports.
             instance: The `dagster.yaml` to run with.
 
         Raises:
-            EnergyPlatformError: The platform of this home runs already.
+            EnergyPlatformError: The platform of this home runs already, or can't run from it.
         """
-        if self.statuses():
-            raise EnergyPlatformError(f"the platform already runs from {self.home}")
-        for folder in (self.home / "dagster" / "storage", self.home / "run", self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
-        self._log().unlink(missing_ok=True)
-        _end(self._orphans())
-        self._prepare(environment)
-        configuration = self.home / "run" / "supervisord.conf"
-        with configuration.open("w") as file:
-            self._configuration(planned).write(file)
-        return subprocess.Popen(  # noqa: S603 (our own interpreter, our own configuration)
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration",
-             str(configuration)],
-            env={**environment, _SUPERVISED: str(self.home)}, cwd=PROJECT, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        with self._claimed_home() as lock:
+            _end(self._orphans())
+            shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
+            self._log().unlink(missing_ok=True)
+            configuration = self.home / "run" / "supervisord.conf"
+            with configuration.open("w") as file:
+                _configuration(plan.processes, self._socket).write(file)
+            plan.warm_start.write_beside(configuration)
+            with self.preparation_log.open("w") as output:
+                return subprocess.Popen(  # noqa: S603 (our own interpreter and configuration)
+                    [sys.executable, "-P", "-m", WarmStart.__module__, "--nodaemon",
+                     "--configuration", str(configuration)],
+                    env={**plan.environment, _SUPERVISED: str(self.home),
+                         SUPERVISED_BY: str(os.getpid())},
+                    cwd=self.home, start_new_session=True, pass_fds=(lock, *plan.kept),
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                )  # fmt: skip
 
-    def _prepare(self, environment: Mapping[str, str]) -> None:
-        log = self.logs / "preparation.log"
-        with log.open("w") as output:
-            done = subprocess.run(  # noqa: S603 (a command of our own)
-                preparation(), env=environment, cwd=PROJECT, stdout=output, stderr=output,
-                timeout=_PREPARE_SECONDS, check=False,
-            )  # fmt: skip
-        if done.returncode != 0:
-            raise EnergyPlatformError(f"Dagster's databases could not be made; see {log}")
+    @contextmanager
+    def _claimed_home(self) -> Iterator[int]:
+        """Make the home's folders, and lock it; yield the lock, which whoever inherits it keeps.
+
+        Raises:
+            EnergyPlatformError: It is in use, or can't be used.
+        """
+        with contextlib.ExitStack() as opened:
+            try:
+                for name in ("dagster/storage", "run", "logs", "broker"):
+                    (self.home / name).mkdir(parents=True, exist_ok=True)
+                lock = opened.enter_context((self.home / "run" / "lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.write("held while the platform runs")
+                lock.flush()
+                free = shutil.disk_usage(self.home).free
+            except BlockingIOError:
+                raise EnergyPlatformError(f"the platform already runs from {self.home}") from None
+            except OSError as error:
+                raise EnergyPlatformError(
+                    f"{self.home} can't be the platform's home: {error.strerror}"
+                ) from None
+            if free < _FREE_BYTES:
+                raise EnergyPlatformError(
+                    f"{self.home} can't be the platform's home: {free // 2**20} MB are free on its"
+                    f" disk, and {_FREE_BYTES // 2**20} are needed"
+                )
+            yield lock.fileno()
 
     def stop(self, pid: int) -> None:
         """End supervisord and every process below it; return when none is left."""
@@ -139,6 +158,18 @@ class Supervisor:
             return None
         return int(answer)
 
+    def listens(self, name: str, port: int) -> bool:
+        """Say whether it is this process, and no other program, that listens on a port."""
+        with contextlib.suppress(psutil.Error):
+            for status in self.statuses():
+                if status.name == name and status.pid:
+                    sockets = psutil.Process(status.pid).net_connections("tcp")
+                    return any(
+                        one.status == psutil.CONN_LISTEN and one.laddr.port == port
+                        for one in sockets
+                    )
+        return False
+
     def _proxy(self) -> xmlrpc.client.ServerProxy:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
@@ -151,40 +182,65 @@ class Supervisor:
         starts = re.findall(r"spawned: '([^']+)'", self._log().read_text(errors="replace"))
         return Counter(starts) - Counter(set(starts))
 
-    def _configuration(self, planned: Sequence[Process]) -> RawConfigParser:
-        configuration = RawConfigParser()
-        configuration["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
-        configuration["rpcinterface:supervisor"] = {
-            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+
+def _configuration(planned: Sequence[Process], socket: Path) -> RawConfigParser:
+    """Return the configuration of a supervisord that begins in the home folder.
+
+    Paths start from there, since supervisord would read a blank and `#`, or `%`, in the home's name
+    as more than a name.
+    """
+    configuration = RawConfigParser()
+    configuration["unix_http_server"] = {
+        "file": str(socket).replace("%", "%%"),
+        "chmod": "0700",
+    }
+    configuration["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    configuration["supervisord"] = {
+        "logfile": "logs/supervisord.log",
+        "pidfile": "run/supervisord.pid",
+        "childlogdir": "logs",
+        "silent": "true",
+    }
+    # Groups are stopped one after the other, those of the highest number first, and processes of
+    # one group at once.
+    for number, names in enumerate(_stopped_together(planned)):
+        configuration[f"group:{number}"] = {"programs": ",".join(names), "priority": str(number)}
+    for number, process in enumerate(planned):
+        configuration[f"program:{process.name}"] = {
+            "command": _literally(shlex.join(process.command)),
+            "priority": str(number),
+            "autorestart": "true",
+            "startsecs": "1",
+            "startretries": "1000000",
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "stopwaitsecs": str(_PATIENCE_SECONDS),
+            "redirect_stderr": "true",
+            "stdout_logfile": f"logs/{process.name}.log",
+            "stdout_logfile_maxbytes": _LOG_BYTES,
+            "stdout_logfile_backups": "2",
         }
-        configuration["supervisord"] = {
-            "logfile": str(self._log()),
-            "pidfile": str(self.home / "run" / "supervisord.pid"),
-            "childlogdir": str(self.logs),
-        }
-        for process in planned:
-            configuration[f"program:{process.name}"] = {
-                "command": shlex.join(process.command).replace("%", "%%"),
-                "directory": str(PROJECT),
-                "autorestart": "true",
-                "startsecs": "1",
-                "startretries": "1000000",
-                "stopasgroup": "true",
-                "killasgroup": "true",
-                "stopwaitsecs": "10",
-                "redirect_stderr": "true",
-                "stdout_logfile": str(self.logs / f"{process.name}.log"),
-                "stdout_logfile_maxbytes": _LOG_BYTES,
-                "stdout_logfile_backups": "2",
-            }
-        return configuration
+    return configuration
 
 
-def _require_own(folder: Path) -> None:
-    """Refuse a folder that somebody else made or may write to: its socket could be theirs."""
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise EnergyPlatformError(f"{folder} must be a folder that only this user may open")
+def _stopped_together(planned: Sequence[Process]) -> list[list[str]]:
+    """Return the names of the processes that others need to the last, and of all others."""
+    last = [process.name for process in planned if process.ends_last]
+    others = [process.name for process in planned if not process.ends_last]
+    return [names for names in (last, others) if names]
+
+
+def _literally(command: str) -> str:
+    r"""Return a command that supervisord takes as it stands, without expanding it.
+
+    A blank and `#` or `;` would begin a comment; within a shell's quotes they are parted.
+
+    >>> _literally("'My files #1/100%/run' --all")
+    '\'My files \'"#"\'1/100%%/run\' --all'
+    """
+    return re.sub(r"(?<=\s)[#;]", r"""'"\g<0>"'""", command).replace("%", "%%")
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

@@ -1,17 +1,21 @@
 """What the platform is made of, where it listens, and what its processes are told."""
 
-import contextlib
 import json
 import re
-import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision import plan
-from energy_platform.operations.supervision.plan import Process, environment, processes
-from energy_platform.operations.supervision.ports import HOST, USUAL, Ports
+from energy_platform.operations.supervision.plan import (
+    Process,
+    environment,
+    platform_plan,
+    processes,
+)
+from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.settings import Markets, Settings
 
 PORTS = Ports(
@@ -30,7 +34,7 @@ def planned(home: Path) -> dict[str, Process]:
 
 def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
     assert list(planned) == [
-        "simulator", "broker", "collector", "code-server", "worker-1", "worker-2", "daemon",
+        "simulator", "broker", "code-server", "collector", "worker-1", "worker-2", "daemon",
         "webserver", "metrics",
     ]  # fmt: skip
 
@@ -74,7 +78,9 @@ def test_processes_find_each_other(home: Path, monkeypatch: pytest.MonkeyPatch) 
     chosen = Settings(home=home, addresses={"https://api.energy-charts.info": "http://mine"})
     said = environment(chosen, PORTS)
     assert said["ENERGY_PLATFORM_HOME"] == str(home)
-    assert said["DAGSTER_HOME"] == str(home / "dagster")
+    # Dagster names its databases by URLs, where a question mark begins their options.
+    assert Path(said["DAGSTER_HOME"]).resolve() == (home / "dagster").resolve()
+    assert "?" not in said["DAGSTER_HOME"] + said["ENERGY_PLATFORM_DAGSTER_STORAGE"]
     assert said["ENERGY_PLATFORM_BROKER_URL"] == "redis://127.0.0.1:3003/0"
     assert said["ENERGY_PLATFORM_CODE_SERVER_PORT"] == "3002"
     assert said["NORD_POOL_PASSWORD"] == "hunter2"
@@ -90,17 +96,11 @@ def test_an_installed_library_is_no_platform(
         processes(Settings(home=home), PORTS)
 
 
-def test_ports_are_free_and_differ() -> None:
-    free = Ports.free()
-    chosen = [getattr(free, name) for name in Ports.__slots__]
-    assert len(set(chosen)) == len(chosen)
-    assert all(1024 <= port < 65536 for port in chosen)
-
-
-@pytest.mark.parametrize("name", USUAL)
-def test_another_port_is_taken_where_the_usual_one_is(name: str) -> None:
-    with socket.socket() as taken:
-        # Where somebody else has it already, that does as well.
-        with contextlib.suppress(OSError):
-            taken.bind((HOST, USUAL[name]))
-        assert getattr(Ports.free(), name) != USUAL[name]
+def test_programs_over_the_same_libraries_share_their_imports(home: Path) -> None:
+    warm = platform_plan(Settings(home=home), PORTS).warm_start
+    assert set(warm.programs) == {
+        "collector", "code-server", "worker-1", "worker-2", "daemon", "webserver", "metrics",
+    }  # fmt: skip
+    assert warm.modules
+    for module in warm.modules:
+        assert find_spec(module) is not None, module

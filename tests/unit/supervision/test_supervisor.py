@@ -1,6 +1,7 @@
 """Processes under a real supervisord: restarted when they die, and all gone when told to stop."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import psutil
 import pytest
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.operations.supervision import supervisor as module
-from energy_platform.operations.supervision.plan import Process
+from energy_platform.operations.supervision.plan import Plan, Process
 from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
+from energy_platform.operations.supervision.warm_supervisord import WarmStart
 
 PATIENCE_SECONDS = 90.0
 TRUE = "/bin/true"
@@ -24,25 +25,26 @@ STUBBORN = "trap '' TERM INT HUP; echo deaf; while :; do sleep 0.2; done"
 
 
 @pytest.fixture
-def supervisor(home: Path, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
-    """A supervisor of small processes, whose preparation is over at once."""
-    monkeypatch.setattr(module, "preparation", lambda: (TRUE,))
-    monkeypatch.setattr(module, "_STOP_SECONDS", 5.0)
+def supervisor(home: Path) -> Supervisor:
     return Supervisor(home)
 
 
 @pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    file = tmp_path / "dagster.yaml"
+    file.touch()
+    return file
+
+
+@pytest.fixture
 def start(
-    supervisor: Supervisor, home: Path, tmp_path: Path
+    supervisor: Supervisor, home: Path, instance: Path
 ) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start processes; whatever a test left of them is ended afterwards."""
-    instance = tmp_path / "dagster.yaml"
-    instance.touch()
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*planned: Process) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
-        started.append(supervisor.start(planned, environment, instance))
+    def begin(*planned: Process, warm: WarmStart | None = None) -> subprocess.Popen[bytes]:
+        started.append(supervisor.start(plan_of(home, *planned, warm=warm), instance))
         wait_until(lambda: states(supervisor) == ["RUNNING"] * len(planned))
         return started[-1]
 
@@ -50,6 +52,14 @@ def start(
     for process in started:
         supervisor.stop(process.pid)
         process.wait()
+
+
+def plan_of(home: Path, *planned: Process, warm: WarmStart | None = None) -> Plan:
+    return Plan(
+        processes=planned,
+        environment={**os.environ, "ENERGY_PLATFORM_HOME": str(home)},
+        warm_start=warm or WarmStart(),
+    )
 
 
 def shell(name: str, script: str) -> Process:
@@ -109,7 +119,7 @@ def test_processes_are_started_and_seen(
     assert by_name(Supervisor(home)) == statuses
     wait_until(lambda: (supervisor.logs / "two.log").read_text() == "it said: 100%\n")
     with pytest.raises(EnergyPlatformError, match="already runs"):
-        supervisor.start([], os.environ, Path(TRUE))
+        supervisor.start(plan_of(home), Path(TRUE))
     supervisor.stop(supervisord.pid)
     assert left(home) == []
     assert supervisor.statuses() == []
@@ -168,28 +178,114 @@ def test_stop_of_what_has_ended_does_nothing(supervisor: Supervisor) -> None:
     supervisor.stop(ended.pid)
 
 
-def test_a_supervisor_that_was_killed_is_started_again_and_its_orphans_ended(
+def test_a_killed_supervisor_takes_every_process_along(
     supervisor: Supervisor, start: Callable[..., subprocess.Popen[bytes]], home: Path
 ) -> None:
-    first = start(sleeper("one"))
-    orphans = psutil.Process(first.pid).children()
+    first = start(sleeper("one"), shell("deaf", STUBBORN))
+    assert len(left(home)) >= 3
     first.kill()
     first.wait()
+    wait_until(lambda: left(home) == [])
     assert supervisor.statuses() == []
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next(
+    supervisor: Supervisor, start: Callable[..., subprocess.Popen[bytes]], home: Path
+) -> None:
+    first = start(shell("parent", "setsid sleep 3601 & sleep 3602"))
+    wait_until(lambda: any("3601" in one.cmdline() for one in left(home)))
+    first.kill()
+    first.wait()
+    orphans = left(home)
     second = start(sleeper("one"))
     assert supervisor.pid() == second.pid
     assert orphans
     assert not any(orphan.is_running() for orphan in orphans)
 
 
-def test_preparation_that_fails_is_told_with_its_log(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_everything_stops_when_whoever_started_it_is_killed(
+    supervisor: Supervisor, home: Path, instance: Path
 ) -> None:
-    failing = (sys.executable, "-c", "raise SystemExit('no room')")
-    monkeypatch.setattr(module, "preparation", lambda: failing)
-    instance = tmp_path / "dagster.yaml"
-    instance.touch()
-    with pytest.raises(EnergyPlatformError, match=r"see .*preparation\.log"):
-        supervisor.start([sleeper("one")], os.environ, instance)
-    assert (supervisor.logs / "preparation.log").read_text() == "no room\n"
-    assert supervisor.statuses() == []
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(home), str(instance)], stdout=subprocess.PIPE
+    )
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == b"started\n"
+    wait_until(lambda: states(supervisor) == ["RUNNING"])
+    starter.kill()
+    starter.communicate()
+    wait_until(lambda: left(home) == [])
+    assert "received SIGTERM" in (supervisor.logs / "supervisord.log").read_text()
+
+
+def test_of_two_that_start_at_once_one_wins(home: Path, instance: Path) -> None:
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, str(home), str(instance)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    said = []
+    for starter in starters:
+        assert starter.stdout is not None
+        said.append(starter.stdout.readline())
+    for starter in starters:
+        starter.kill()
+        starter.communicate()
+    refusal = f"the platform already runs from {home}\n"
+    assert sorted(said) == sorted(["started\n", refusal, refusal, refusal])
+    wait_until(lambda: left(home) == [])
+
+
+STARTER = """
+import os, sys, time
+from pathlib import Path
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.operations.supervision.plan import Plan, Process
+from energy_platform.operations.supervision.supervisor import Supervisor
+from energy_platform.operations.supervision.warm_supervisord import WarmStart
+home = Path(sys.argv[1])
+plan = Plan(
+    processes=[Process("one", ("/bin/sleep", "3600"))],
+    environment={**os.environ, "ENERGY_PLATFORM_HOME": str(home)},
+    warm_start=WarmStart(),
+)
+try:
+    Supervisor(home).start(plan, Path(sys.argv[2]))
+    print("started", flush=True)
+except EnergyPlatformError as error:
+    print(error, flush=True)
+time.sleep(3600)
+"""
+"""A program that starts a supervisor and goes on, as `up` does."""
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path, instance: Path) -> None:
+    home = tmp_path / "file"
+    home.touch()
+    with pytest.raises(EnergyPlatformError, match="can't be the platform's home: Not a directory"):
+        Supervisor(home).start(plan_of(home), instance)
+
+
+def test_a_home_that_nobody_may_write_to_is_refused(instance: Path) -> None:
+    home = Path("/proc/self/home")
+    with pytest.raises(EnergyPlatformError, match="can't be the platform's home"):
+        Supervisor(home).start(plan_of(home), instance)
+
+
+def test_a_home_on_a_full_disk_is_refused(
+    supervisor: Supervisor, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")._replace(free=5 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(EnergyPlatformError, match="5 MB are free on its disk, and 64 are needed"):
+        supervisor.start(plan_of(supervisor.home), instance)
+
+
+def test_commands_are_taken_as_they_stand(
+    supervisor: Supervisor, start: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    said = r"a #b ;c 100%% %(here)s 'quoted' \"twice\" $HOME"
+    start(Process("one", ("/bin/sh", "-c", 'printf "%s\n" "$0"; exec sleep 3600', said)))
+    wait_until(lambda: (supervisor.logs / "one.log").read_text() == f"{said}\n")
