@@ -28,8 +28,14 @@ Column = str | int | float
 Schedule = Callable[[pl.Expr], pl.Expr]
 """From the starts of slots to a list of the instants at which each slot's value is stated."""
 
+Truth = Callable[[str, NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
+"""From a value column, the series' numbers and instants of the same shape (seconds since 1970) to
+what is the case there and then, which other providers may tell of too."""
+
 _BEAT: Final = timedelta(seconds=10)
 _HASH_RANGE: Final = 2.0**64
+_FIRST_ERROR: Final = 0.01
+"""By how much of itself a value that is stated anew later may be wrong at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +83,9 @@ class Timeline:
         history: How far back there are statements in the journal when a world begins; as far as
             the source's feed asks at its start.
         rows: From statements to rows of the source's table, for the journal; see `stated`.
+        truth: The values as the world has them; without it each series has signals of its own.
+
+    A slot's last statement tells the truth; the ones before it are a little wrong.
     """
 
     world: World
@@ -90,6 +99,7 @@ class Timeline:
     rows: Callable[[pl.DataFrame], pl.DataFrame]
     corrections: Corrections | None = None
     first_slot: Callable[[datetime], datetime] | None = None
+    truth: Truth | None = None
 
     async def run(self) -> None:
         """Journal every statement just before it becomes visible, those of a break included."""
@@ -138,17 +148,24 @@ class Timeline:
         scheduled = self._slots(start, end).join(
             pl.DataFrame({"series": numbers}, schema={"series": pl.Int64}), how="cross"
         )
-        return self._corrected(scheduled).sort("series", "slot", "revision")
+        last_revision = pl.col("revision").max().over("series", "slot")
+        return (
+            self._corrected(scheduled)
+            .with_columns(last_revision=last_revision)
+            .sort("series", "slot", "revision")
+        )
 
     def _with_values(self, statements: pl.DataFrame) -> pl.DataFrame:
         """Add the series' columns and the values, and leave out what repeats the one before."""
-        values = self._values(statements)
-        before = self._values(statements.with_columns(revision=pl.col("revision") - 1))
+        truth = self._truths(statements)
+        values = self._values(statements, truth)
+        before = self._values(statements.with_columns(revision=pl.col("revision") - 1), truth)
         differs = [values[name] != before[name] for name in values.columns]
         says_more = reduce(or_, differs) | (statements["revision"] == 0)
         return (
             pl.concat([statements, values], how="horizontal")
             .filter(says_more)
+            .drop("last_revision")
             .join(self._keys, on="series", how="left", maintain_order="left")
         )
 
@@ -180,29 +197,34 @@ class Timeline:
         )
         return pl.concat([statements, corrected])
 
-    def _values(self, statements: pl.DataFrame) -> pl.DataFrame:
-        """Return the value columns: each series' signals, moved a little by each revision."""
+    def _truths(self, statements: pl.DataFrame) -> Mapping[str, NDArray[np.float64]]:
+        """Return what is the case in the slots that statements are about."""
         seconds = statements["slot"].dt.epoch("s").to_numpy().astype(float)
         numbers = statements["series"].to_numpy()
-        return pl.DataFrame(
-            {name: self._moved(name, numbers, seconds, statements) for name in self._shapes[0]}
-        )
+        if self.truth is not None:
+            return {name: self.truth(name, numbers, seconds) for name in self._shapes[0]}
+        return {name: at_each(self._signals[name], numbers, seconds) for name in self._shapes[0]}
 
-    def _moved(
-        self,
-        name: str,
-        numbers: NDArray[np.int64],
-        seconds: NDArray[np.float64],
-        statements: pl.DataFrame,
+    def _values(
+        self, statements: pl.DataFrame, truths: Mapping[str, NDArray[np.float64]]
+    ) -> pl.DataFrame:
+        """Return the value columns, those of a slot's last statement without error."""
+        return pl.DataFrame({name: self._stated(name, statements, truths[name]) for name in truths})
+
+    def _stated(
+        self, name: str, statements: pl.DataFrame, truth: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         shapes = [columns[name] for columns in self._shapes]
-        spread = np.array([0.02 * (abs(s.mean) + s.daily + s.noise) for s in shapes])[numbers]
+        numbers = statements["series"].to_numpy()
         lowest = np.array([-np.inf if s.lowest is None else s.lowest for s in shapes])[numbers]
+        decimals = shapes[0].decimals
         chance = statements.select(self._chance("series", "slot", "revision", of=name)).to_series()
-        values = at_each(self._signals[name], numbers, seconds)
-        moved = np.maximum(values + spread * (chance.to_numpy() - 0.5), lowest)
-        rounded: NDArray[np.float64] = np.round(moved, shapes[0].decimals) + 0.0  # no -0.0
-        return rounded
+        # A value of nearly 0 is wrong by a few of its last digits.
+        size = _FIRST_ERROR * np.abs(truth) + np.where(truth > lowest, 5 * 0.1**decimals, 0.0)
+        is_last = (statements["revision"] == statements["last_revision"]).to_numpy()
+        error = np.where(is_last, 0.0, size * (2 * chance.to_numpy() - 1))
+        rounded: NDArray[np.float64] = np.round(np.maximum(truth + error, lowest), decimals) + 0.0
+        return rounded  # no -0.0
 
     def _chance(self, *columns: str, of: str) -> pl.Expr:
         """Return a number in [0, 1) that is the same for the same columns in the same world."""

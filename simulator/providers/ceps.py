@@ -24,9 +24,10 @@ from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.errors import ParseError
 from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
+from simulator.power_system import power_system
+from simulator.power_system.told import power_told, zones_told
 from simulator.recordings import Recordings
 from simulator.timeline import (
-    Column,
     Corrections,
     Timeline,
     Values,
@@ -59,16 +60,18 @@ _LOAD_SERIES: Final = {
 }
 _IMBALANCE_SERIES: Final = {"system_imbalance_mw": "Aktuální odchylka [MW]"}
 _PLANTS: Final = {
-    "thermal": ("TPP [MW]", Values(mean=3000, daily=400, noise=300, lowest=0, decimals=3)),
-    "combined_cycle_gas": ("CCGT [MW]", Values(mean=300, daily=150, noise=150, lowest=0)),
-    "nuclear": ("NPP [MW]", Values(mean=3900, noise=40, lowest=0)),
-    "hydro": ("HPP [MW]", Values(mean=220, daily=60, noise=60, lowest=0)),
-    "pumped_storage": ("PsPP [MW]", Values(mean=60, daily=250, noise=120, lowest=0)),
-    "alternative": ("AltPP [MW]", Values(mean=270, noise=20, lowest=0)),
-    "autoproducer": ("ApPP [MW]", Values(mean=700, noise=60, lowest=0)),
-    "wind": ("WPP [MW]", Values(mean=90, noise=120, lowest=0)),
-    "solar": ("PVPP [MW]", Values(mean=400, daily=700, noise=120, lowest=0)),
+    "thermal": ("TPP [MW]", ("lignite", "hard coal", "coal gas", "oil")),
+    "combined_cycle_gas": ("CCGT [MW]", ("gas",)),
+    "nuclear": ("NPP [MW]", ("nuclear",)),
+    "hydro": ("HPP [MW]", ("river", "reservoir")),
+    "pumped_storage": ("PsPP [MW]", ("pumped",)),
+    "alternative": ("AltPP [MW]", ("biomass", "waste", "geothermal")),
+    "autoproducer": ("ApPP [MW]", ("other",)),
+    "wind": ("WPP [MW]", ("onshore",)),
+    "solar": ("PVPP [MW]", ("solar",)),
 }
+"""What ČEPS calls its plants, and what is summed of them."""
+_ZONE: Final = "CZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +218,20 @@ def _load(world: World) -> Timeline:
             load_including_pumping_mw=(statements["load_mw"] + statements["pumping_mw"]).round(3),
         )
 
+    system = power_system(world.seed)
+    told = {
+        "load_mw": power_told(system, [([_ZONE], {"load": 1.0})]),
+        "pumping_mw": power_told(system, [([_ZONE], {"pumping": 1.0})]),
+    }
     return Timeline(
         world=world,
         source=_LOAD,
         series=[{"area": "CZ"}],
         values=lambda _: {
-            "load_mw": Values(mean=7200, daily=900, noise=500, lowest=0, decimals=3),
-            "pumping_mw": Values(mean=-250, daily=-300, noise=300, lowest=0, decimals=3),
+            "load_mw": Values(mean=0, lowest=0, decimals=3),
+            "pumping_mw": Values(mean=0, lowest=0, decimals=3),
         },
+        truth=lambda name, numbers, seconds: told[name](name, numbers, seconds),
         resolution=_QUARTER,
         # The quarter of an hour that runs is shown, and settles a little after its end.
         schedule=after_each(timedelta(minutes=8), timedelta(minutes=17)),
@@ -235,14 +244,15 @@ def _load(world: World) -> Timeline:
 
 
 def _generation(world: World) -> Timeline:
-    def values(series: Mapping[str, Column]) -> Mapping[str, Values]:
-        return {"generation_mw": _PLANTS[str(series["production_type"])][1]}
-
     return Timeline(
         world=world,
         source=_GENERATION,
         series=[{"production_type": plant} for plant in _PLANTS],
-        values=values,
+        values=lambda _: {"generation_mw": Values(mean=0, lowest=0, decimals=3)},
+        truth=power_told(
+            power_system(world.seed),
+            [([_ZONE], dict.fromkeys(plants, 1.0)) for _, plants in _PLANTS.values()],
+        ),
         resolution=_QUARTER,
         schedule=after_each(timedelta(minutes=18)),
         reach=timedelta(hours=2),
@@ -261,7 +271,8 @@ def _imbalance(world: World) -> Timeline:
         world=world,
         source=_IMBALANCE,
         series=[{"area": "CZ"}],
-        values=lambda _: {"system_imbalance_mw": Values(mean=-20, noise=350, decimals=5)},
+        values=lambda _: {"system_imbalance_mw": Values(mean=0, decimals=5)},
+        truth=zones_told([_ZONE], power_system(world.seed).imbalance_mw),
         resolution=_MINUTE,
         schedule=after_each(timedelta(minutes=2)),
         reach=timedelta(hours=1),

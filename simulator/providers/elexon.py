@@ -12,16 +12,20 @@ from http import HTTPStatus
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.market import delivery_periods
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
+from simulator.power_system.noise import Floats, Ints
+from simulator.power_system.system import PowerSystem, power_system
+from simulator.power_system.told import power_told, zones_told
+from simulator.power_system.zones import BORDERS
 from simulator.recordings import Recordings
-from simulator.timeline import Corrections, Timeline, Values, after_each
+from simulator.timeline import Corrections, Timeline, Truth, Values, after_each
 from simulator.world import World
 
 _GENERATION: Final = "elexon_generation"
@@ -48,23 +52,32 @@ _REACH: Final = timedelta(minutes=30)
 _DAY: Final = timedelta(days=1)
 
 _FUELS: Final = {
-    "BIOMASS": Values(mean=2_200, noise=600, lowest=0, decimals=0),
-    "CCGT": Values(mean=11_000, daily=4_000, noise=5_000, lowest=0, decimals=0),
-    "COAL": Values(mean=-50, noise=40, lowest=0, decimals=0),
-    "NPSHYD": Values(mean=500, noise=300, lowest=0, decimals=0),
-    "NUCLEAR": Values(mean=4_400, noise=300, lowest=0, decimals=0),
-    "OCGT": Values(mean=20, daily=40, noise=60, lowest=0, decimals=0),
-    "OIL": Values(mean=-5, noise=6, lowest=0, decimals=0),
-    "OTHER": Values(mean=350, noise=150, lowest=0, decimals=0),
-    "PS": Values(mean=0, daily=600, noise=900, decimals=0),
-    "WIND": Values(mean=9_000, noise=8_000, lowest=0, decimals=0),
+    "BIOMASS": {"biomass": 1.0},
+    "CCGT": {"gas": 0.995},
+    "COAL": {"hard coal": 1.0},
+    "NPSHYD": {"river": 1.0, "reservoir": 1.0},
+    "NUCLEAR": {"nuclear": 1.0},
+    "OCGT": {"gas": 0.005},
+    "OIL": {"oil": 1.0},
+    "OTHER": {"waste": 1.0, "other": 1.0, "coal gas": 1.0, "geothermal": 1.0},
+    "PS": {"pumped": 1.0, "pumping": -1.0},
+    "WIND": {"onshore": 1.0, "offshore": 1.0},
 }
-_CABLES: Final = (
-    "INTELEC", "INTEW", "INTFR", "INTGRNL", "INTIFA2", "INTIRL", "INTNED", "INTNEM", "INTNSL",
-    "INTVKL",
-)  # fmt: skip
-_CABLE: Final = Values(mean=200, daily=300, noise=1_100, decimals=0)
-"""What a cable carries: imports, and exports where it is negative."""
+_CABLES: Final = {
+    "INTELEC": ("FR", 0.25),
+    "INTEW": ("IE(SEM)", 0.35),
+    "INTFR": ("FR", 0.5),
+    "INTGRNL": ("IE(SEM)", 0.35),
+    "INTIFA2": ("FR", 0.25),
+    "INTIRL": ("IE(SEM)", 0.3),
+    "INTNED": ("NL", 1.0),
+    "INTNEM": ("BE", 1.0),
+    "INTNSL": ("NO2", 1.0),
+    "INTVKL": ("DK1", 1.0),
+}
+"""Where cables lead, and which part of that border's flow each carries."""
+_ZONE: Final = "GB"
+_GBP_PER_EUR: Final = 0.86
 
 
 def _generation(world: World) -> Timeline:
@@ -72,8 +85,9 @@ def _generation(world: World) -> Timeline:
     return Timeline(
         world=world,
         source=_GENERATION,
-        series=[{"fuelType": fuel} for fuel in sorted([*_FUELS, *_CABLES])],
-        values=lambda columns: {"generation": _FUELS.get(str(columns["fuelType"]), _CABLE)},
+        series=[{"fuelType": fuel} for fuel in (*_FUELS, *_CABLES)],
+        values=lambda columns: {"generation": _megawatts(str(columns["fuelType"]))},
+        truth=_fuels_and_cables(power_system(world.seed)),
         resolution=_INTERVAL,
         schedule=after_each(_INTERVAL),
         reach=_REACH,
@@ -87,6 +101,31 @@ def _generation(world: World) -> Timeline:
         ),
         corrections=Corrections(share=0.02, after=2 * _INTERVAL),
     )
+
+
+def _megawatts(fuel: str) -> Values:
+    may_be_negative = fuel in _CABLES or fuel == "PS"
+    return Values(mean=0, lowest=None if may_be_negative else 0, decimals=0)
+
+
+def _fuels_and_cables(system: PowerSystem) -> Truth:
+    """Return what plants make and cables bring, in the order of the series."""
+    plants = power_told(system, [([_ZONE], weights) for weights in _FUELS.values()])
+    numbers = [BORDERS.index(tuple(sorted((_ZONE, zone)))) for zone, _ in _CABLES.values()]
+    shares = np.array([share for _, share in _CABLES.values()])
+    signs = np.array([1.0 if BORDERS[number][1] == _ZONE else -1.0 for number in numbers])
+    borders = np.array(numbers)
+
+    def truth(name: str, series: Ints, seconds: Floats) -> Floats:
+        found = np.zeros(seconds.shape)
+        is_plant = series < len(_FUELS)
+        found[is_plant] = plants(name, series[is_plant], seconds[is_plant])
+        cable = series[~is_plant] - len(_FUELS)
+        flow = system.flow_mw(borders[cable], seconds[~is_plant])
+        found[~is_plant] = shares[cable] * signs[cable] * flow
+        return found
+
+    return truth
 
 
 def _frequency(world: World) -> Timeline:
@@ -106,15 +145,23 @@ def _frequency(world: World) -> Timeline:
 
 def _prices(world: World) -> Timeline:
     """Return the prices of imbalance: worked out after each period, and again a day later."""
-    shapes = {
-        "price": Values(mean=75, daily=40, noise=120),
-        "volume": Values(mean=0, daily=200, noise=500, decimals=4),
+    system = power_system(world.seed)
+    hours = _SETTLEMENT_PERIOD / timedelta(hours=1)
+    told = {
+        "price": (_GBP_PER_EUR, zones_told([_ZONE], system.imbalance_price)),
+        "volume": (hours, zones_told([_ZONE], system.imbalance_mw)),
     }
+
+    def truth(name: str, numbers: Ints, seconds: Floats) -> Floats:
+        factor, value = told[name]
+        return factor * value(name, numbers, seconds)
+
     return Timeline(
         world=world,
         source=_PRICE,
         series=[{"priceDerivationCode": "N"}],
-        values=lambda _: shapes,
+        values=lambda _: {"price": Values(mean=0), "volume": Values(mean=0, decimals=4)},
+        truth=truth,
         resolution=_SETTLEMENT_PERIOD,
         schedule=after_each(timedelta(minutes=45), timedelta(hours=24, minutes=45)),
         reach=timedelta(hours=26),
@@ -306,10 +353,10 @@ def _window(request: Request, name: str) -> tuple[datetime, datetime] | None:
 
 def _settled(stated: pl.DataFrame) -> pl.DataFrame:
     """Add the settlement date and period of each slot: London's days, counted by half-hours."""
-    day = pl.col("slot").dt.convert_time_zone(_LONDON.key).dt.date()
-    since = pl.col("slot") - delivery_periods.day_start(day, _LONDON.key)
+    midnight = pl.col("slot").dt.convert_time_zone(_LONDON.key).dt.truncate("1d")
+    since = pl.col("slot") - midnight.dt.convert_time_zone("UTC")
     return stated.with_columns(
-        settlement_date=day.dt.strftime("%Y-%m-%d"),
+        settlement_date=midnight.dt.strftime("%Y-%m-%d"),
         settlement_period=since.dt.total_minutes() // 30 + 1,
     )
 

@@ -24,6 +24,7 @@ from simulator.faults import FaultKind
 from simulator.ftp_server import FtpSite
 from simulator.listeners import HOST
 from simulator.market_days import period_starts
+from simulator.power_system.system import NUMBERS, power_system
 from simulator.world import World
 
 SOURCE: Final = "gme_day_ahead_price"
@@ -37,10 +38,36 @@ _CORRECTED_DAYS: Final = 3
 _BEFORE_THE_START: Final = timedelta(days=3)
 _BEAT: Final = timedelta(seconds=10)
 _QUARTER_HOUR: Final = timedelta(minutes=15)
-_ZONES: Final = (
-    *("PUN", "NAT", "CALA", "CNOR", "CSUD", "NORD", "SARD", "SICI", "SUD"),
-    *("AUST", "COAC", "CORS", "FRAN", "GREC", "MALT", "MONT", "SLOV", "SVIZ", "XAUS", "XFRA"),
-)
+_ITALY: Final = {
+    "IT-North": 0.55, "IT-Centre-North": 0.1, "IT-Centre-South": 0.155, "IT-South": 0.085,
+    "IT-Calabria": 0.02, "IT-Sicily": 0.06, "IT-Sardinia": 0.03,
+}  # fmt: skip
+_ZONES: Final = {
+    "PUN": _ITALY,
+    "NAT": _ITALY,
+    "CALA": {"IT-Calabria": 1.0},
+    "CNOR": {"IT-Centre-North": 1.0},
+    "CSUD": {"IT-Centre-South": 1.0},
+    "NORD": {"IT-North": 1.0},
+    "SARD": {"IT-Sardinia": 1.0},
+    "SICI": {"IT-Sicily": 1.0},
+    "SUD": {"IT-South": 1.0},
+    "AUST": {"AT": 1.0},
+    "COAC": {"IT-Sardinia": 1.0},
+    "CORS": {"IT-Sardinia": 1.0},
+    "FRAN": {"FR": 1.0},
+    "GREC": {"GR": 1.0},
+    "MALT": {"MT": 1.0},
+    "MONT": {"ME": 1.0},
+    "SLOV": {"SI": 1.0},
+    "SVIZ": {"CH": 1.0},
+    "XAUS": {"AT": 1.0},
+    "XFRA": {"FR": 1.0},
+}
+"""The zones that a file has columns of, and whose auctions their prices come from, in parts."""
+_PRICED_HERE_ALONE: Final = frozenset({"COAC", "CORS", "XAUS", "XFRA"})
+"""Zones on a border that no other provider has prices of; a file that is written again corrects
+these."""
 _COME_AND_GO: Final = frozenset({"COAC", "CORS", "MALT", "MONT"})
 _BAD_PRICE: Final = 99_999.0
 
@@ -75,13 +102,18 @@ def prices(world: World, day: date, edition: int) -> pl.DataFrame:
     """
     starts = period_starts(day, _MARKET_TIME, _QUARTER_HOUR)
     seconds = np.array([start.timestamp() for start in starts])
-    national = world.signal(f"{SOURCE} PUN", mean=105, daily=35, noise=60).at(seconds)
+    system = power_system(world.seed)
     columns: dict[str, pl.Series] = {}
-    for zone in _ZONES:
+    for zone, parts in _ZONES.items():
         signal = world.signal(f"{SOURCE} {zone}", mean=0, noise=12)
-        values = national if zone in {"PUN", "NAT"} else national + signal.at(seconds)
-        if edition:
-            values = values + np.where(seconds // 900 % 17 == signal.salt % 17, 1.25, 0.0)
+        values = sum(
+            weight * system.price(np.full(seconds.shape, NUMBERS[name]), seconds)
+            for name, weight in parts.items()
+        )
+        if zone in _PRICED_HERE_ALONE:
+            values = values + signal.at(seconds)
+            if edition:
+                values = values + np.where(seconds // 900 % 17 == signal.salt % 17, 1.25, 0.0)
         there = np.ones(len(starts), dtype=bool)
         if zone in _COME_AND_GO:
             # Away for whole days, and for the hours of the evening.

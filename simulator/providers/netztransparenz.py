@@ -15,16 +15,20 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
 
+import numpy as np
 import polars as pl
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.power_system.noise import Floats, Ints
+from simulator.power_system.system import NUMBERS, power_system
 from simulator.recordings import Recordings
 from simulator.timeline import (
     Corrections,
     Timeline,
+    Truth,
     Values,
     after_each,
     day_after,
@@ -42,9 +46,10 @@ _ASKED_BACK: Final = timedelta(days=2)
 _ASSURED_BACK: Final = _ASKED_BACK + timedelta(weeks=9)
 _ABOUT: Final = "Datum;Zeitzone;von;bis;Datenkategorie;Datentyp;Einheit"
 
-_BALANCE: Final = Values(mean=0, noise=1_800)
-_PRICE: Final = Values(mean=90, daily=60, noise=250)
-_AREAS: Final = ("50Hertz", "Amprion", "TenneT TSO", "TransnetBW")
+_ZONE: Final = NUMBERS["DE-LU"]
+_AREAS: Final = {"50Hertz": 0.2, "Amprion": 0.35, "TenneT TSO": 0.3, "TransnetBW": 0.15}
+"""Control areas, and their parts in Germany's balance."""
+_AREAS_APART_MW: Final = 250.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +124,17 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
     products = {path: one for path, one in _PRODUCTS.items() if one.is_assured == assured}
     back = _ASSURED_BACK if assured else _ASKED_BACK
     late = day_after(time_of_day(10), "Europe/Berlin", days=21)
+    series = [
+        {"product": path, "name": name}
+        for path, product in products.items()
+        for name in dict.fromkeys(product.columns.values())
+    ]
     return Timeline(
         world=world,
         source=_SOURCE,
-        series=[
-            {"product": path, "name": name}
-            for path, product in products.items()
-            for name in dict.fromkeys(product.columns.values())
-        ],
-        values=lambda columns: {
-            "value": _BALANCE if _PRODUCTS[str(columns["product"])].unit == "MW" else _PRICE
-        },
+        series=series,
+        values=lambda _: {"value": Values(mean=0)},
+        truth=_balances_and_prices(world, series),
         resolution=_QUARTER,
         schedule=late if assured else after_each(_QUARTER + timedelta(minutes=7)),
         reach=timedelta(days=23) if assured else timedelta(hours=6),
@@ -138,6 +143,26 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
         corrections=Corrections(share=0.02, after=timedelta(hours=1)),
         first_slot=_first_of_month if assured else _first_of_day,
     )
+
+
+def _balances_and_prices(world: World, series: Sequence[Mapping[str, str]]) -> Truth:
+    """Return Germany's balance, what each area has of it, and what imbalances cost."""
+    system = power_system(world.seed)
+    names = [each["name"] for each in series]
+    is_price = np.array([_PRODUCTS[each["product"]].unit != "MW" for each in series])
+    part = np.array([_AREAS.get(name, 1.0) for name in names])
+    area = np.array([[*_AREAS].index(name) if name in _AREAS else -1 for name in names])
+    apart = [world.signal(f"{_SOURCE} {name}", mean=0.0, noise=_AREAS_APART_MW) for name in _AREAS]
+
+    def truth(_: str, numbers: Ints, seconds: Floats) -> Floats:
+        zone = np.full(numbers.shape, _ZONE)
+        away = np.array([signal.at(seconds) for signal in apart])
+        away -= away.mean(axis=0)  # what one area has too much of, the others lack
+        own = np.where(area[numbers] < 0, 0.0, away[area[numbers], np.arange(numbers.size)])
+        balances = part[numbers] * system.imbalance_mw(zone, seconds) + own
+        return np.where(is_price[numbers], system.imbalance_price(zone, seconds), balances)
+
+    return truth
 
 
 def _first_of_day(began: datetime) -> datetime:

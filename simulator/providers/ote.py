@@ -28,6 +28,8 @@ from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.journal import Row
 from simulator.market_days import day_start, eve, period_starts
+from simulator.power_system import power_system
+from simulator.power_system.system import NUMBERS
 from simulator.recordings import Recordings
 from simulator.world import World
 
@@ -41,13 +43,13 @@ _MEDIA_TYPES: Final = {_SOAP_1_1: "text/xml", _SOAP_1_2: "application/soap+xml"}
 _WSDL: Final = files(__package__).joinpath("ote.wsdl").read_bytes()
 
 _MARKET_TIME: Final = ZoneInfo("Europe/Prague")
+_ZONE: Final = NUMBERS["CZ"]
 _QUARTER: Final = timedelta(minutes=15)
 _MOST_DAYS: Final = 31
 _HISTORY: Final = timedelta(days=3 * 366)
 _PUBLICATION: Final = time(13, 10)
 _GATE_CLOSURE: Final = timedelta(minutes=5)
 _BEAT: Final = timedelta(seconds=10)
-_CORRECTIONS_PER_BEAT: Final = 0.1
 _TRADED_AHEAD: Final = timedelta(hours=4)
 """How far before its delivery a period is traded for the most part."""
 _BAD_PRICE: Final = 99_999.0
@@ -56,23 +58,22 @@ _ENGLISH: Final = {"{http://www.w3.org/XML/1998/namespace}lang": "en"}
 
 
 class _DayAhead:
-    """The auction: tomorrow's prices appear at noon, and an hour is corrected now and then."""
+    """The auction: tomorrow's prices appear at noon."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._price = world.signal(f"{_DAY_AHEAD} price", mean=70.0, daily=45.0, noise=90.0)
+        self._system = power_system(world.seed)
         self._volume = world.signal(f"{_DAY_AHEAD} volume", mean=800.0, daily=120.0, noise=200.0)
         self.board = Board(world, _DAY_AHEAD, ("delivery_start",))
 
     async def run(self) -> None:
-        """Publish and correct, beat by beat."""
+        """Publish, beat by beat."""
         async for beat in beats(self._world.clock, _BEAT, self.board.shown_at):
             today = beat.astimezone(_MARKET_TIME).date()
             for day in (today, today + timedelta(days=1)):
                 shown = self.board.get(day_start(day, _MARKET_TIME)) is not None
                 if beat >= eve(day, _PUBLICATION, _MARKET_TIME) and not shown:
                     self.board.show(self._day(day), beat)
-            self.board.show(self._correction(today, beat), beat)
 
     def past_day(self, day: date) -> Iterator[Row]:
         """Yield the rows of a day before the world began."""
@@ -81,25 +82,11 @@ class _DayAhead:
     def _day(self, day: date) -> Iterator[Row]:
         starts = period_starts(day, _MARKET_TIME, _QUARTER)
         epochs = np.array([start.timestamp() for start in starts])
-        prices = self._price.at(epochs).round(2).tolist()
+        prices = self._system.price(np.full(epochs.shape, _ZONE), epochs).round(2).tolist()
         volumes = self._volume.at(epochs).round(3).tolist()
         for first in range(0, len(starts), 4):
             hour = slice(first, first + 4)
             yield from _hour(starts[first], prices[hour], volumes[hour])
-
-    def _correction(self, today: date, now: datetime) -> Iterator[Row]:
-        """Yield, at some beats, an hour in which one price has changed, and with it the mean."""
-        random = _random(self._world, _DAY_AHEAD, now)
-        if random.random() > _CORRECTIONS_PER_BEAT:
-            return
-        start = day_start(today, _MARKET_TIME) + int(random.integers(48)) * timedelta(hours=1)
-        rows = [self.board.get(start + number * _QUARTER) for number in range(4)]
-        shown = [row for row in rows if row is not None]
-        if len(shown) == len(rows):
-            prices = [row["price_eur_per_mwh"] for row in shown]
-            prices[int(random.integers(4))] += round(float(random.uniform(0.5, 5.0)), 2)
-            volumes = [row["volume_mwh"] for row in shown]
-            yield from _hour(start, [round(price, 2) for price in prices], volumes)
 
 
 def _hour(start: datetime, prices: Sequence[float], volumes: Sequence[float]) -> Iterator[Row]:
@@ -120,7 +107,7 @@ class _Intraday:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._price = world.signal(f"{_INTRADAY} price", mean=75.0, daily=50.0, noise=120.0)
+        self._system = power_system(world.seed)
         self.board = Board(world, _INTRADAY, ("delivery_start",))
 
     async def run(self) -> None:
@@ -132,7 +119,7 @@ class _Intraday:
         """Yield the rows of a day before the world began: each period traded once."""
         for start in period_starts(day, _MARKET_TIME, _QUARTER):
             random = _random(self._world, _INTRADAY, start)
-            yield self._after_trade(start, float(random.uniform(50.0, 400.0)), 0.0)
+            yield self._after_trade(start, start, float(random.uniform(50.0, 400.0)))
 
     def _trades(self, now: datetime) -> Iterator[Row]:
         """Yield periods traded for the first time, and two whose mean has moved."""
@@ -144,12 +131,12 @@ class _Intraday:
         new = [start for start in traded if self.board.get(start) is None]
         still_open = [start for start in traded if start > now + _GATE_CLOSURE]
         for start in [*new, *random.choice(np.array(still_open, dtype=object), 2, replace=False)]:
-            yield self._after_trade(
-                start, float(random.uniform(0.1, 25.0)), float(random.normal(0.0, 8.0))
-            )
+            yield self._after_trade(start, now, float(random.uniform(0.1, 25.0)))
 
-    def _after_trade(self, start: datetime, volume: float, premium: float) -> Row:
-        price = float(self._price.at(np.array([start.timestamp()]))[0]) + premium
+    def _after_trade(self, start: datetime, now: datetime, volume: float) -> Row:
+        """Return a period after one more trade, at the price that it is worth now."""
+        seconds, at = np.array([start.timestamp()]), np.array([now.timestamp()])
+        price = float(self._system.intraday_price(np.array([_ZONE]), seconds, at)[0])
         before = self.board.get(start)
         traded = before["volume_mwh"] if before else 0.0
         turnover = (before["price_eur_per_mwh"] * traded if before else 0.0) + price * volume

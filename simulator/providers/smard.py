@@ -22,6 +22,8 @@ from starlette.routing import BaseRoute, Route
 
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
+from simulator.power_system import power_system
+from simulator.power_system.told import power_told, zones_told
 from simulator.recordings import Recordings
 from simulator.timeline import (
     Corrections,
@@ -48,19 +50,21 @@ _LISTED: Final = timedelta(hours=12, minutes=30)
 _OPENED: Final = timedelta(hours=12)
 """How long before it begins a week is listed, and has a file."""
 
+_HOURS_A_SLOT: Final = 0.25
 _TYPES: Final = {
-    "1223": ("lignite", Values(mean=2_200, daily=150, noise=900, lowest=0)),
-    "1225": ("wind offshore", Values(mean=700, noise=700, lowest=0)),
-    "1226": ("hydro", Values(mean=400, noise=60, lowest=0)),
-    "1227": ("other conventional", Values(mean=300, noise=60, lowest=0)),
-    "1228": ("other renewable", Values(mean=30, noise=6, lowest=0)),
-    "4066": ("biomass", Values(mean=1_050, noise=80, lowest=0)),
-    "4067": ("wind onshore", Values(mean=3_000, noise=2_900, lowest=0)),
-    "4068": ("photovoltaics", Values(mean=-500, daily=5_000, noise=600, lowest=0)),
-    "4069": ("hard coal", Values(mean=900, daily=200, noise=600, lowest=0)),
-    "4070": ("pumped storage", Values(mean=150, daily=300, noise=200, lowest=0)),
-    "4071": ("gas", Values(mean=1_500, daily=500, noise=700, lowest=0)),
+    "1223": ("lignite", ("lignite",)),
+    "1225": ("wind offshore", ("offshore",)),
+    "1226": ("hydro", ("river", "reservoir")),
+    "1227": ("other conventional", ("coal gas", "oil", "waste", "other")),
+    "1228": ("other renewable", ("geothermal",)),
+    "4066": ("biomass", ("biomass",)),
+    "4067": ("wind onshore", ("onshore",)),
+    "4068": ("photovoltaics", ("solar",)),
+    "4069": ("hard coal", ("hard coal",)),
+    "4070": ("pumped storage", ("pumped",)),
+    "4071": ("gas", ("gas",)),
 }
+"""What SMARD calls a type, and what is in it."""
 _ZONES: Final = {
     "4169": "DE-LU", "4170": "AT", "4996": "BE", "4997": "NO2", "252": "DK1", "253": "DK2",
     "254": "FR", "255": "IT-North", "256": "NL", "257": "PL", "259": "CH", "260": "SI",
@@ -75,7 +79,11 @@ def _generation(world: World) -> Timeline:
         world=world,
         source=_GENERATION,
         series=[{"filter": filter_} for filter_ in _TYPES],
-        values=lambda columns: {"value": _TYPES[str(columns["filter"])][1]},
+        values=lambda _: {"value": Values(mean=0, lowest=0)},
+        truth=power_told(
+            power_system(world.seed),
+            [(["DE-LU"], dict.fromkeys(plants, _HOURS_A_SLOT)) for _, plants in _TYPES.values()],
+        ),
         resolution=_SLOT,
         schedule=after_each(timedelta(hours=1)),
         reach=timedelta(hours=8),
@@ -93,12 +101,13 @@ def _generation(world: World) -> Timeline:
 
 
 def _prices(world: World) -> Timeline:
-    """Return each zone's auction: its prices are there on the eve, hardly one is corrected."""
+    """Return each zone's auction: its prices are there on the eve."""
     return Timeline(
         world=world,
         source=_PRICE,
         series=[{"filter": filter_} for filter_ in _ZONES],
-        values=lambda _: {"value": Values(mean=70, daily=40, noise=60)},
+        values=lambda _: {"value": Values(mean=0)},
+        truth=zones_told([*_ZONES.values()], power_system(world.seed).price),
         resolution=_SLOT,
         schedule=day_before(time(13, 30), _BERLIN.key),
         reach=timedelta(days=3),
@@ -108,7 +117,6 @@ def _prices(world: World) -> Timeline:
             bidding_zone=pl.col("filter").replace_strict(_ZONES),
             price_eur_per_mwh="value",
         ),
-        corrections=Corrections(share=0.01, after=timedelta(hours=2)),
     )
 
 

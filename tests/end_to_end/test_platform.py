@@ -24,7 +24,7 @@ from energy_platform.operations.status import SourceStatus
 from energy_platform.pipeline.layouts.watch import drift
 from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.landing import LandingZone
-from simulator.providers.nord_pool.market import open_contracts
+from simulator.providers.nord_pool.contracts import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
 from tests.support.environment import UNUSUAL_HOME
 from tests.support.platform_run import simulator_controls

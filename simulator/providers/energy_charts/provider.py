@@ -17,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.formats.energy_charts import COUNTRIES
 from simulator.board import Board, beats, with_instants
 from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.journal import Row
 from simulator.market_days import day_start, eve, period_starts
+from simulator.power_system import power_system
+from simulator.power_system.system import NUMBERS
 from simulator.providers.energy_charts import public_power
 from simulator.recordings import Recordings
 from simulator.world import World
@@ -38,7 +39,6 @@ _ZONES: Final = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL")
 _FIRST_PUBLICATION: Final = time(12, 45)
 _PUBLICATION_SPREAD_SECONDS: Final = 15 * 60
 _BEAT: Final = timedelta(seconds=10)
-_CORRECTIONS_PER_BEAT: Final = 0.3
 _SECOND: Final = timedelta(seconds=1)
 _PRICE_HISTORY: Final = timedelta(days=3 * 366)
 _FREQUENCY_HISTORY: Final = timedelta(days=366)
@@ -50,14 +50,11 @@ _BAD_POWER: Final = 9e9
 
 
 class _Prices:
-    """The auction: a day's prices appear the day before, and a few are corrected later."""
+    """The auction: a day's prices appear the day before."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._signals = {
-            zone: world.signal(f"{_PRICE} {zone}", mean=60.0, daily=45.0, noise=80.0)
-            for zone in _ZONES
-        }
+        self._system = power_system(world.seed)
         self.board = Board(world, _PRICE, ("bidding_zone", "delivery_start"))
 
     async def run(self) -> None:
@@ -65,7 +62,6 @@ class _Prices:
             today = beat.astimezone(_MARKET_TIME).date()
             for day in (today, today + timedelta(days=1)):
                 self.board.show(self._publications(day, beat), beat)
-            self.board.show(self._corrections(today, beat), beat)
 
     def rows(self, zone: str, start: datetime, end: datetime) -> list[Row]:
         """Return the visible prices of a zone that begin from `start` to `end`, both included.
@@ -94,7 +90,8 @@ class _Prices:
     def _day(self, zone: str, day: date) -> Iterator[Row]:
         resolution = timedelta(hours=1) if zone in _HOURLY_ZONES else timedelta(minutes=15)
         starts = period_starts(day, _MARKET_TIME, resolution)
-        prices = self._signals[zone].at(np.array([start.timestamp() for start in starts]))
+        seconds = np.array([start.timestamp() for start in starts])
+        prices = self._system.price(np.full(seconds.shape, NUMBERS[zone]), seconds)
         for start, price in zip(starts, prices, strict=True):
             yield {
                 "delivery_start": start,
@@ -102,19 +99,6 @@ class _Prices:
                 "bidding_zone": zone,
                 "price_eur_per_mwh": round(float(price), 2),
             }
-
-    def _corrections(self, today: date, now: datetime) -> Iterator[Row]:
-        """Yield, at some beats, one price of today or tomorrow with another value."""
-        random = np.random.default_rng([self._world.seed, int(now.timestamp())])
-        if random.random() > _CORRECTIONS_PER_BEAT:
-            return
-        zone = str(random.choice(_ZONES))
-        hour = int(random.integers(48)) * timedelta(hours=1)
-        start = day_start(today, _MARKET_TIME) + hour
-        row = self.board.get(zone, start)
-        if row is not None:
-            price = round(row["price_eur_per_mwh"] + float(random.uniform(0.5, 5.0)), 2)
-            yield {**row, "price_eur_per_mwh": price}
 
 
 class _Frequency:
@@ -255,7 +239,7 @@ class _Service:
         country = request.query_params.get("country", "de")
         if refusal := self._gate.refusal(self._world.faults, _POWER):
             return refusal
-        if country not in COUNTRIES:
+        if country not in public_power.KNOWN:
             return _detail(HTTPStatus.UNPROCESSABLE_ENTITY, f"Unknown country {country}.")
         if self._recorded[_POWER]:
             return await self._recording(_POWER, f"_{country}", {"country": country})

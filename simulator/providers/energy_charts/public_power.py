@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from energy_platform.formats.energy_charts import COUNTRIES
+from simulator.power_system.system import GENERATION, RENEWABLE, plants, power_system
+from simulator.power_system.told import Weights, power_told
+from simulator.power_system.zones import HOURLY, ZONES
 from simulator.timeline import Column, Timeline, Values, after_each
 from simulator.world import World
 
@@ -22,65 +24,88 @@ _REACH: Final = timedelta(hours=5)
 _HISTORY: Final = timedelta(hours=12)
 """Of the twenty hours that a feed's first round asks for, the last statement of each slot."""
 
+_OUTSIDE: Final = frozenset({
+    "AL", "BA", "CH", "GB", "GE", "MD", "ME", "MK", "NO1", "NO2", "NO3", "NO4", "NO5", "RS", "TR",
+    "UA-IPS", "XK",
+})  # fmt: skip
+"""Zones outside of the European Union."""
+_ONE_ZONE: Final = (
+    "al", "at", "ba", "be", "bg", "ch", "cy", "cz", "ee", "es", "fi", "fr", "ge", "gr", "hr", "hu",
+    "lt", "lu", "lv", "md", "me", "mk", "nl", "pl", "pt", "ro", "rs", "si", "sk", "xk",
+)  # fmt: skip
+_ZONES_OF: Final[Mapping[str, Sequence[str]]] = {
+    **{country: [country.upper()] for country in _ONE_ZONE},
+    **{
+        country: [zone for zone in ZONES if zone.startswith(country.upper())]
+        for country in ("de", "dk", "ie", "it", "no", "se", "ua")
+    },
+    "eu": [zone for zone in ZONES if zone not in _OUTSIDE],
+}
 _SILENT: Final = ("mt", "nie", "tr", "uk")
 """Countries of which nothing has come for years."""
-_HOURLY: Final = ("al", "ba", "ch", "cy", "ge", "ie", "md", "me", "mk", "rs", "ua", "xk")
+COUNTRIES: Final = tuple(_ZONES_OF)
+"""The codes of countries that there is something of."""
+KNOWN: Final = frozenset({*_ZONES_OF, *_SILENT})
+"""The codes of countries that may be asked for."""
+_HOURLY: Final = tuple(country for country, zones in _ZONES_OF.items() if {*zones} <= HOURLY)
 
-_SIZES_MW: Final = {
-    "eu": 300_000, "de": 60_000, "fr": 55_000, "it": 35_000, "es": 30_000, "pl": 20_000,
-    "se": 16_000, "no": 16_000, "nl": 13_000, "ua": 12_000, "be": 10_000,
-}  # fmt: skip
-_SIZE_MW: Final = 4_000
-"""Mean load of every other country."""
-
-_EVERYWHERE: Final = {
-    "Hydro pumped storage consumption": Values(mean=-0.02, noise=0.03),
-    "Cross border electricity trading": Values(mean=0.0, noise=0.2),
-    "Hydro Run-of-River": Values(mean=0.08, noise=0.03, lowest=0),
-    "Biomass": Values(mean=0.05, noise=0.01, lowest=0),
-    "Fossil hard coal": Values(mean=0.06, noise=0.05, lowest=0),
-    "Fossil oil": Values(mean=0.01, noise=0.01, lowest=0),
-    "Fossil gas": Values(mean=0.15, daily=0.05, noise=0.1, lowest=0),
-    "Hydro water reservoir": Values(mean=0.08, daily=0.03, noise=0.04, lowest=0),
-    "Hydro pumped storage": Values(mean=0.02, daily=0.02, noise=0.03, lowest=0),
-    "Others": Values(mean=0.02, noise=0.01, lowest=0),
-    "Waste": Values(mean=0.01, noise=0.003, lowest=0),
-    "Wind onshore": Values(mean=0.2, noise=0.2, lowest=0),
-    "Solar": Values(mean=0.0, daily=0.3, noise=0.05, lowest=0),
-    "Load": Values(mean=1.0, daily=0.15, noise=0.1, lowest=0),
-    "Residual load": Values(mean=0.6, daily=0.1, noise=0.4),
+_WEATHER: Final = ("onshore", "offshore", "solar")
+_PLANTS: Final = {
+    "Hydro pumped storage consumption": ("pumped", {"pumping": -1.0}),
+    "Hydro Run-of-River": ("river", {"river": 1.0}),
+    "Biomass": ("biomass", {"biomass": 1.0}),
+    "Nuclear": ("nuclear", {"nuclear": 1.0}),
+    "Fossil brown coal / lignite": ("lignite", {"lignite": 1.0}),
+    "Fossil hard coal": ("hard coal", {"hard coal": 1.0}),
+    "Fossil coal-derived gas": ("coal gas", {"coal gas": 1.0}),
+    "Fossil oil": ("oil", {"oil": 1.0}),
+    "Fossil gas": ("gas", {"gas": 1.0}),
+    "Geothermal": ("geothermal", {"geothermal": 1.0}),
+    "Hydro water reservoir": ("reservoir", {"reservoir": 1.0}),
+    "Hydro pumped storage": ("pumped", {"pumped": 1.0}),
+    "Others": ("other", {"other": 1.0}),
+    "Waste": ("waste", {"waste": 1.0}),
+    "Wind offshore": ("offshore", {"offshore": 1.0}),
+    "Wind onshore": ("onshore", {"onshore": 1.0}),
+    "Solar": ("solar", {"solar": 1.0}),
 }
-_IN_SOME: Final = {
-    "Nuclear": Values(mean=0.3, noise=0.05, lowest=0),
-    "Fossil brown coal / lignite": Values(mean=0.15, noise=0.08, lowest=0),
-    "Fossil coal-derived gas": Values(mean=0.01, noise=0.005, lowest=0),
-    "Geothermal": Values(mean=0.002, noise=0.001, lowest=0),
-    "Wind offshore": Values(mean=0.05, noise=0.05, lowest=0),
+"""What a country with some kind of plants has a series of, and what is summed in it."""
+_EVERYWHERE: Final[Mapping[str, Weights]] = {
+    "Cross border electricity trading": {"import": 1.0},
+    "Load": {"load": 1.0},
+    "Residual load": {"load": 1.0, **dict.fromkeys(_WEATHER, -1.0)},
 }
-"""As parts of the country's mean load."""
-_SHARES: Final = ("Renewable share of generation", "Renewable share of load")
-_SHARE: Final = Values(mean=55.0, daily=10.0, noise=30.0, lowest=0, decimals=2)
-_WITHOUT: Final = {
-    "Nuclear": ("at", "dk", "de", "ee", "gr", "hr", "it", "lt", "lu", "lv", "no", "pl", "pt"),
-    "Wind offshore": ("at", "bg", "cz", "ee", "gr", "hr", "hu", "lu", "lv", "ro", "si", "sk"),
-    "Geothermal": ("dk", "ee", "fi", "lt", "lv", "lu", "nl", "no", "pl", "se", "sk"),
-    "Fossil coal-derived gas": ("dk", "ee", "hr", "lt", "lv", "lu", "no", "pt", "se", "si"),
-    "Fossil brown coal / lignite": ("at", "be", "dk", "fr", "it", "lu", "nl", "no", "pt", "se"),
+_SHARES: Final[Mapping[str, Weights]] = {
+    "Renewable share of generation": dict.fromkeys(GENERATION, 0.01),
+    "Renewable share of load": {"load": 0.01},
 }
+"""Of what renewable power is a share; a hundredth of it, for shares are in per cent."""
+_RENEWABLE: Final = dict.fromkeys(RENEWABLE, 1.0)
+_SUMMED: Final[Mapping[str, Weights]] = {
+    **{name: weights for name, (_, weights) in _PLANTS.items()},
+    **_EVERYWHERE,
+    **dict.fromkeys(_SHARES, _RENEWABLE),
+}
+_BELOW_ZERO: Final = frozenset({
+    "Hydro pumped storage consumption", "Cross border electricity trading", "Residual load",
+})  # fmt: skip
 
 
 def public_power(world: World) -> Timeline:
     """Return the power and shares of all countries that deliver any."""
+    series = [
+        {"country": country, "name": name} for country in COUNTRIES for name in _names(country)
+    ]
     return Timeline(
         world=world,
         source=SOURCE,
-        series=[
-            {"country": country, "name": name}
-            for country in COUNTRIES
-            if country not in _SILENT
-            for name in _names(country)
-        ],
+        series=series,
         values=_values,
+        truth=power_told(
+            power_system(world.seed),
+            [(_ZONES_OF[each["country"]], _SUMMED[each["name"]]) for each in series],
+            per=[_SHARES.get(each["name"], {}) for each in series],
+        ),
         resolution=_QUARTER,
         schedule=after_each(timedelta(hours=1), timedelta(hours=4)),
         reach=_REACH,
@@ -108,26 +133,13 @@ def columns(timeline: Timeline, country: str, start: datetime, end: datetime) ->
 
 
 def _names(country: str) -> Sequence[str]:
-    if country in _HOURLY:
-        return [*_EVERYWHERE, *_SHARES]
-    some = [name for name in _IN_SOME if country not in _WITHOUT[name]]
-    return [*_EVERYWHERE, *some, *_SHARES]
+    there = plants(_ZONES_OF[country])
+    some = [name for name, (plant, _) in _PLANTS.items() if plant in there]
+    return [*some, *_EVERYWHERE, *_SHARES]
 
 
 def _values(series: Mapping[str, Column]) -> Mapping[str, Values]:
-    if series["name"] in _SHARES:
-        return {"value": _SHARE}
-    part = (_EVERYWHERE | _IN_SOME)[str(series["name"])]
-    size = _SIZES_MW.get(str(series["country"]), _SIZE_MW)
-    return {
-        "value": Values(
-            mean=part.mean * size,
-            daily=part.daily * size,
-            noise=part.noise * size,
-            lowest=part.lowest,
-            decimals=2,
-        )
-    }
+    return {"value": Values(mean=0, lowest=None if series["name"] in _BELOW_ZERO else 0)}
 
 
 def _delivered(stated: pl.DataFrame) -> pl.DataFrame:
@@ -137,7 +149,7 @@ def _delivered(stated: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rows(stated: pl.DataFrame) -> pl.DataFrame:
-    is_share = pl.col("name").is_in(_SHARES)
+    is_share = pl.col("name").is_in(list(_SHARES))
     length = pl.when(pl.col("country").is_in(_HOURLY)).then(4 * _QUARTER).otherwise(_QUARTER)
     return _delivered(stated).select(
         "country",

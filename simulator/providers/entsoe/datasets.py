@@ -13,16 +13,16 @@ from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from energy_platform.formats.entsoe_codes import (
-    AREAS,
-    BIDDING_ZONES,
-    BORDERS,
-    FORECAST_PROCESSES,
-    PRODUCTION_TYPES,
-)
 from simulator.market_days import day_start
+from simulator.power_system.system import PowerSystem, plants, power_system
+from simulator.power_system.told import Weights, power_told, ways_told, zones_told
+from simulator.power_system.zones import BORDERS
+from simulator.power_system.zones import HOURLY as HOURLY_IN_THE_WORLD
+from simulator.providers.entsoe.codes import AREAS, FORECASTS, PLANT_NAMES, PLANTS, ZONES
 from simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
     PRICES,
@@ -36,6 +36,7 @@ from simulator.timeline import (
     Corrections,
     Schedule,
     Timeline,
+    Truth,
     Values,
     after_each,
     day_before,
@@ -51,24 +52,15 @@ _DAY: Final = timedelta(days=1)
 _BACK: Final = timedelta(hours=90)
 """How long before a world begins the oldest statement was made that a first question meets."""
 _QUARTERS_SINCE: Final = datetime(2025, 9, 30, 22, tzinfo=UTC)
-_HOURLY: Final = frozenset({"AL", "BA", "CH", "IE(SEM)", "MD", "ME", "MK", "RS", "XK"})
+_HOURLY: Final = tuple(zone for zone in ZONES if zone in HOURLY_IN_THE_WORLD)
 _TWO_AUCTIONS: Final = ("AT", "DE-LU")
-_STEPPED: Final = ("ES", "FI", "SE4")
-"""Zones whose prices move in steps, so that neighbours are often the same."""
-
-_NUCLEAR: Final = frozenset({
-    "BE", "BG", "CH", "CZ", "ES", "FI", "FR", "HU", "NL", "RO", "SE3", "SI", "SK",
-})  # fmt: skip
-_LIGNITE: Final = frozenset({
-    "BA", "BG", "CZ", "DE-LU", "GR", "HU", "ME", "MK", "PL", "RO", "RS", "SI", "SK", "XK",
-})  # fmt: skip
-_OFFSHORE: Final = frozenset({"BE", "DE-LU", "DK1", "DK2", "FI", "FR", "NL", "PT", "SE4"})
-_HYDRO: Final = frozenset({"NO1", "NO2", "NO3", "NO4", "NO5", "SE1", "SE2"})
-_THERMAL_TYPES: Final = (
-    "B01", "B04", "B05", "B06", "B10", "B11", "B12", "B16", "B17", "B19", "B20",
-)  # fmt: skip
-_HYDRO_TYPES: Final = ("B04", "B10", "B11", "B12", "B17", "B19", "B20")
 _WIND_AND_SOLAR: Final = ("B16", "B18", "B19")
+_PRICE: Final = {"value": Values(mean=0)}
+_MEGAWATTS_TO_CENTS: Final = {"value": Values(mean=0, lowest=0)}
+_WHOLE_MEGAWATTS: Final = {"value": Values(mean=0, lowest=0, decimals=0)}
+_FORECAST_ERRORS: Final = {"A01": 0.3, "A40": 0.2, "A18": 0.1}
+"""How wrong each forecast of wind and sun may be, as a part of it."""
+_LOAD_FORECAST_ERROR: Final = 0.06
 
 _CONTRACT: Final = "contract_MarketAgreement.Type"
 _TOTAL: Final = "A05"
@@ -153,26 +145,27 @@ def _curve_of(columns: Mapping[str, Column]) -> str:
 
 
 def _published_prices(stated: pl.DataFrame, step: timedelta) -> pl.DataFrame:
-    """Return prices as they are published: by the hour or the quarter, in some zones in steps."""
+    """Return prices as they are published: by the hour or by the quarter-hour."""
     hourly = pl.col("zone").is_in(_HOURLY) | (pl.col("slot") < _QUARTERS_SINCE)
     coupled = pl.col("sequence") == "1"
-    stepped = (pl.col("value") / 5).round() * 5 + 0.0  # no -0.0
-    return stated.filter((hourly & coupled) if step == _HOUR else ~(hourly & coupled)).with_columns(
-        value=pl.when(pl.col("zone").is_in(_STEPPED)).then(stepped).otherwise("value")
-    )
+    return stated.filter((hourly & coupled) if step == _HOUR else ~(hourly & coupled))
 
 
 def prices(world: World) -> Dataset:
     """Return day-ahead prices: the coupled auction of each zone, and two zones' earlier one."""
-    coupled = [{"zone": zone, "sequence": "1"} for zone in BIDDING_ZONES]
+    coupled = [{"zone": zone, "sequence": "1"} for zone in ZONES]
     earlier = [{"zone": zone, "sequence": "2"} for zone in _TWO_AUCTIONS]
 
+    system = power_system(world.seed)
+
     def timeline(series: Sequence[Mapping[str, Column]], at: time, step: timedelta) -> Timeline:
+        auction = system.price if series is coupled else system.morning_price
         return Timeline(
             world=world,
             source="entsoe_day_ahead_price",
             series=series,
-            values=lambda _: {"value": Values(mean=70, daily=45, noise=80)},
+            values=lambda _: _PRICE,
+            truth=zones_told([str(columns["zone"]) for columns in series], auction),
             resolution=step,
             schedule=day_before(at, MARKET_TIME),
             reach=timedelta(hours=40),
@@ -208,6 +201,7 @@ def load(world: World) -> Dataset:
         world,
         "entsoe_load",
         "A16",
+        0.0,
         _Published(
             schedule=after_each(_HOUR),
             reach=timedelta(hours=4),
@@ -223,6 +217,7 @@ def load_forecast(world: World) -> Dataset:
         world,
         "entsoe_load_forecast",
         "A01",
+        _LOAD_FORECAST_ERROR,
         _Published(
             schedule=day_before(time(9, 30), MARKET_TIME),
             reach=timedelta(hours=40),
@@ -239,34 +234,38 @@ def generation(world: World) -> Dataset:
         for zone in zones:
             types = _types(zone)
             found += [{"zone": zone, "type": code, "direction": "generation"} for code in types]
-            found += [{"zone": zone, "type": "B10", "direction": "consumption"}]
+            if "B10" in types:
+                found += [{"zone": zone, "type": "B10", "direction": "consumption"}]
         return found
+
+    def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
+        shown = series(zones)
+        return Timeline(
+            world=world,
+            source="entsoe_generation",
+            series=shown,
+            values=lambda _: _MEGAWATTS_TO_CENTS,
+            truth=power_told(power_system(world.seed), [_power(columns) for columns in shown]),
+            resolution=step,
+            schedule=after_each(_HOUR, 3 * _HOUR, 8 * _HOUR),
+            reach=timedelta(hours=8, minutes=30),
+            history=_BACK,
+            first_slot=_quarter_of_a_day(_DAY / 2),
+            rows=lambda stated: last_statements(stated).select(
+                **_delivery(step),
+                bidding_zone="zone",
+                production_type=pl.col("type").replace_strict(PLANT_NAMES),
+                direction="direction",
+                power_mw="value",
+            ),
+        )
 
     return Dataset(
         source="entsoe_generation",
         form=GENERATION_AND_LOAD,
         type="A75",
         processes=("A16",),
-        timelines=_by_resolution(
-            lambda zones, step: Timeline(
-                world=world,
-                source="entsoe_generation",
-                series=series(zones),
-                values=lambda columns: {"value": _power(str(columns["type"]))},
-                resolution=step,
-                schedule=after_each(_HOUR, 3 * _HOUR, 8 * _HOUR),
-                reach=timedelta(hours=8, minutes=30),
-                history=_BACK,
-                first_slot=_quarter_of_a_day(_DAY / 2),
-                rows=lambda stated: last_statements(stated).select(
-                    **_delivery(step),
-                    bidding_zone="zone",
-                    production_type=pl.col("type").replace_strict(PRODUCTION_TYPES),
-                    direction="direction",
-                    power_mw="value",
-                ),
-            )
-        ),
+        timelines=_by_resolution(timeline),
         wanted=lambda params: {"zone": _area(params, "in_Domain")},
         head=_generation_head,
         tail=_type_tail,
@@ -281,18 +280,23 @@ def wind_solar_forecast(world: World) -> Dataset:
         "A18": (after_each(*(-hours * _HOUR for hours in range(13))), timedelta(hours=13)),
     }
 
+    system = power_system(world.seed)
+
     def timeline(process: str, zones: Sequence[str], step: timedelta) -> Timeline:
         schedule, reach = schedules[process]
+        shown = [
+            {"zone": zone, "type": code, "process": process}
+            for zone in zones
+            for code in _types(zone)
+            if code in _WIND_AND_SOLAR
+        ]
+        truth = power_told(system, [_power(columns) for columns in shown])
         return Timeline(
             world=world,
             source="entsoe_wind_solar_forecast",
-            series=[
-                {"zone": zone, "type": code, "process": process}
-                for zone in zones
-                for code in _types(zone)
-                if code in _WIND_AND_SOLAR
-            ],
-            values=lambda columns: {"value": _power(str(columns["type"]))},
+            series=shown,
+            values=lambda _: _MEGAWATTS_TO_CENTS,
+            truth=_forecast(system, shown, truth, _FORECAST_ERRORS[process]),
             resolution=step,
             schedule=schedule,
             reach=reach,
@@ -301,8 +305,8 @@ def wind_solar_forecast(world: World) -> Dataset:
             rows=lambda stated: last_statements(stated).select(
                 **_delivery(step),
                 bidding_zone="zone",
-                production_type=pl.col("type").replace_strict(PRODUCTION_TYPES),
-                forecast=pl.col("process").replace_strict(FORECAST_PROCESSES),
+                production_type=pl.col("type").replace_strict(PLANT_NAMES),
+                forecast=pl.col("process").replace_strict(FORECASTS),
                 power_mw="value",
             ),
         )
@@ -311,7 +315,7 @@ def wind_solar_forecast(world: World) -> Dataset:
         source="entsoe_wind_solar_forecast",
         form=GENERATION_AND_LOAD,
         type="A69",
-        processes=tuple(FORECAST_PROCESSES),
+        processes=tuple(FORECASTS),
         timelines=[
             each for process in schedules for each in _by_resolution(partial(timeline, process))
         ],
@@ -328,11 +332,13 @@ def cross_border_flow(world: World) -> Dataset:
     """Return physical flows, each direction for itself: hour by hour, some by the quarter."""
 
     def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
+        ways = _ways(by_quarter=by_quarter)
         return Timeline(
             world=world,
             source="entsoe_cross_border_flow",
-            series=_ways(by_quarter=by_quarter),
-            values=lambda _: {"value": Values(mean=150, daily=300, noise=900, lowest=0)},
+            series=ways,
+            values=lambda _: _MEGAWATTS_TO_CENTS,
+            truth=ways_told([_ends(way) for way in ways], power_system(world.seed).flow_mw),
             resolution=step,
             schedule=after_each(step + _HOUR),
             reach=timedelta(hours=5),
@@ -358,11 +364,13 @@ def scheduled_exchange(world: World) -> Dataset:
     """Return what is scheduled in all: in the afternoon of the day before, some of it changed."""
 
     def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
+        ways = _ways(by_quarter=by_quarter)
         return Timeline(
             world=world,
             source="entsoe_scheduled_exchange",
-            series=_ways(by_quarter=by_quarter),
-            values=lambda _: {"value": Values(mean=0, daily=400, noise=900, lowest=0)},
+            series=ways,
+            values=lambda _: _MEGAWATTS_TO_CENTS,
+            truth=ways_told([_ends(way) for way in ways], power_system(world.seed).exchange_mw),
             resolution=step,
             schedule=day_before(time(15, 30), MARKET_TIME),
             reach=timedelta(hours=40),
@@ -403,6 +411,10 @@ def _ways(*, by_quarter: bool) -> list[Mapping[str, Column]]:
     ]
 
 
+def _ends(way: Mapping[str, Column]) -> tuple[str, str]:
+    return str(way["from"]), str(way["to"])
+
+
 def _way(params: Params) -> Mapping[str, Column]:
     return {"from": _area(params, "out_Domain"), "to": _area(params, "in_Domain")}
 
@@ -414,31 +426,36 @@ def _domains(columns: Mapping[str, Column]) -> dict[str, Column]:
     }
 
 
-def _loads(world: World, source: str, process: str, published: _Published) -> Dataset:
+def _loads(world: World, source: str, process: str, wrong: float, published: _Published) -> Dataset:
+    """Return loads, or forecasts that may be wrong by a part of themselves."""
+    system = power_system(world.seed)
+
+    def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
+        shown = [{"zone": zone} for zone in zones]
+        truth = power_told(system, [([zone], {"load": 1.0}) for zone in zones])
+        return Timeline(
+            world=world,
+            source=source,
+            series=shown,
+            values=lambda _: _WHOLE_MEGAWATTS,
+            truth=_forecast(system, shown, truth, wrong) if wrong else truth,
+            resolution=step,
+            schedule=published.schedule,
+            reach=published.reach,
+            history=_BACK - published.reach,
+            first_slot=published.first_slot,
+            corrections=published.corrections,
+            rows=lambda stated: last_statements(stated).select(
+                **_delivery(step), bidding_zone="zone", load_mw="value"
+            ),
+        )
+
     return Dataset(
         source=source,
         form=GENERATION_AND_LOAD,
         type="A65",
         processes=(process,),
-        timelines=_by_resolution(
-            lambda zones, step: Timeline(
-                world=world,
-                source=source,
-                series=[{"zone": zone} for zone in zones],
-                values=lambda _: {
-                    "value": Values(mean=9_000, daily=2_000, noise=1_500, lowest=0, decimals=0)
-                },
-                resolution=step,
-                schedule=published.schedule,
-                reach=published.reach,
-                history=_BACK - published.reach,
-                first_slot=published.first_slot,
-                corrections=published.corrections,
-                rows=lambda stated: last_statements(stated).select(
-                    **_delivery(step), bidding_zone="zone", load_mw="value"
-                ),
-            )
-        ),
+        timelines=_by_resolution(timeline),
         wanted=lambda params: {"zone": _area(params, "outBiddingZone_Domain")},
         head=lambda columns: _lines({
             "businessType": "A04",
@@ -449,26 +466,40 @@ def _loads(world: World, source: str, process: str, published: _Published) -> Da
     )  # fmt: skip
 
 
+def _forecast(
+    system: PowerSystem, series: Sequence[Mapping[str, Column]], truth: Truth, wrong: float
+) -> Truth:
+    """Return what is foreseen of something: itself, wrong by a part of it."""
+    error = zones_told([str(columns["zone"]) for columns in series], system.forecast_error)
+
+    def foreseen(
+        name: str, numbers: NDArray[np.int64], seconds: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return truth(name, numbers, seconds) * (1.0 + wrong * error(name, numbers, seconds))
+
+    return foreseen
+
+
 def _by_resolution(timeline: Callable[[Sequence[str], timedelta], Timeline]) -> list[Timeline]:
     """Return the timelines of the zones of quarter-hours, and of those of hours."""
     return [
-        timeline([zone for zone in BIDDING_ZONES if zone not in _HOURLY], _QUARTER),
-        timeline(sorted(_HOURLY), _HOUR),
+        timeline([zone for zone in ZONES if zone not in _HOURLY], _QUARTER),
+        timeline(_HOURLY, _HOUR),
     ]
 
 
 def _types(zone: str) -> list[str]:
-    types = _HYDRO_TYPES if zone in _HYDRO else _THERMAL_TYPES
-    extra = {"B02": _LIGNITE, "B14": _NUCLEAR, "B18": _OFFSHORE}
-    return sorted([*types, *(code for code, zones in extra.items() if zone in zones)])
+    """Return the codes of the plants that a zone has."""
+    there = plants([zone])
+    return [code for code, (_, plant) in PLANTS.items() if plant in there]
 
 
-def _power(production_type: str) -> Values:
-    if production_type == "B16":  # dark for half the day: many values are the same, and 0
-        return Values(mean=-200, daily=900, noise=200, lowest=0, decimals=0)
-    if production_type in ("B14", "B02"):
-        return Values(mean=2_500, noise=150, lowest=0, decimals=0)
-    return Values(mean=600, daily=150, noise=500, lowest=0, decimals=2)
+def _power(columns: Mapping[str, Column]) -> tuple[Sequence[str], Weights]:
+    """Return whose power a series is, and which."""
+    plant = PLANTS[str(columns["type"])][1]
+    if columns.get("direction") == "consumption":
+        plant = "pumping"
+    return [str(columns["zone"])], {plant: 1.0}
 
 
 def _delivery(step: timedelta) -> dict[str, pl.Expr]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from energy_platform.formats.entsoe_codes import AREAS, OUTAGE_AREAS, PRODUCTION_TYPES
+from simulator.providers.entsoe.codes import AREAS, OUTAGE_AREAS, PLANT_NAMES
 from simulator.providers.entsoe.documents import Outage
 from simulator.timeline import Timeline, Values, after_each, last_statements
 from simulator.world import World
@@ -110,7 +110,7 @@ def _rows(stated: pl.DataFrame) -> pl.DataFrame:
                 "status": _STATUSES[outage.status],
                 "outage_type": _BUSINESS_TYPES[outage.business_type],
                 "bidding_zone": areas[outage.area],
-                "production_type": PRODUCTION_TYPES[outage.production_type],
+                "production_type": PLANT_NAMES[outage.production_type],
                 "unit_eic": outage.unit_eic,
                 "unit_name": outage.unit_name,
                 "location": outage.location,

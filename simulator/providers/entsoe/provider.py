@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.formats.entsoe_codes import AREAS
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.providers.entsoe import datasets, documents, outages
+from simulator.providers.entsoe.codes import AREAS
 from simulator.recordings import Recordings
 from simulator.timeline import run_together
 from simulator.world import World

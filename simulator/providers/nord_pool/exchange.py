@@ -37,33 +37,32 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from energy_platform.feeds.websocket.stomp_over_sockjs import (
-    FramingError,
-    StompFrame,
-    stomp_frames,
-)
 from simulator.faults import FaultKind
 from simulator.providers.nord_pool.market import (
+    DELIVERY_AREAS,
     ORDER_BOOK,
     TRADE,
-    BookChange,
     IntradayMarket,
-    book_rows,
-    trade_rows,
 )
 from simulator.providers.nord_pool.session import (
     CutError,
     Sent,
     SockJsSession,
     Subscription,
-    array,
     topic_of,
 )
+from simulator.providers.nord_pool.stomp import (
+    BadFrameError,
+    Frame,
+    client_frames,
+    server_message,
+)
+from simulator.providers.nord_pool.wire import BookRow, WireRow, book_rows, trade_rows
 from simulator.world import World
 
 _TOKEN_SECONDS: Final = 3600
-_CHANGES_PER_SECOND: Final = 10.0
-_TRADES_PER_SECOND: Final = 3.0
+_ORDERS_PER_SECOND: Final = 3.0
+"""How often somebody does something about a contract; four areas are told of each time."""
 _TICK: Final = timedelta(milliseconds=100)
 _SHORTEST_TICK_SECONDS: Final = 0.05
 _HEARTBEAT_SECONDS: Final = 5.0
@@ -90,43 +89,44 @@ class NordPoolExchange:
     async def move(self) -> None:
         """Change books and make trades for ever, at the world's rate of market time."""
         clock, rate = self._world.clock, self._world.rate
-        changes, trades, last = 0.0, 0.0, clock.now()
+        orders, last = 0.0, clock.now()
         while True:
             await clock.sleep(max(_TICK, timedelta(seconds=_SHORTEST_TICK_SECONDS) * clock.speed))
             now = clock.now()
-            passed = (now - last).total_seconds() * rate
-            changes, trades, last = (
-                changes + passed * _CHANGES_PER_SECOND,
-                trades + passed * _TRADES_PER_SECOND,
-                now,
-            )
-            self._emit_book_changes(int(changes), now)
-            self._emit_trades(int(trades), now)
-            changes, trades = changes % 1, trades % 1
+            orders += (now - last).total_seconds() * rate * _ORDERS_PER_SECOND
+            last = now
+            moves = self._market.move(int(orders), now)
+            self._tell_books(moves.books, now)
+            self._tell_trades(moves.trades, now)
+            orders %= 1
 
-    def _emit_book_changes(self, count: int, now: datetime) -> None:
+    def _tell_books(self, changes: Sequence[BookRow], now: datetime) -> None:
         if self._recorded[ORDER_BOOK]:
             return
         sent_ms, sent_at = _sent_now(now)
+        listened_to = [area for area in DELIVERY_AREAS if self._listeners(_local_view(area))]
         delivered = [
-            change.row
-            for change in self._market.book_changes(count, now)
-            if self._deliver_change(change, sent_ms)
+            row
+            for change in changes
+            for row in (change.on_the_wire(area) for area in listened_to)
+            if self._deliver_change(row, sent_ms)
         ]
         if delivered:
             rows = book_rows(delivered, sent_at, is_snapshot=False)
             self._world.journal.emit(ORDER_BOOK, now, rows)
 
-    def _deliver_change(self, change: BookChange, sent_ms: int) -> bool:
+    def _listeners(self, topic: str) -> list[SockJsSession]:
+        return [session for session in self._sessions if session.listens_to(topic)]
+
+    def _deliver_change(self, row: WireRow, sent_ms: int) -> bool:
         """Queue a change for every session; say whether any gets it."""
-        topic = f"localview/{change.area}"
+        topic = _local_view(row["deliveryAreaId"])
         delivered = [
-            session.deliver(ORDER_BOOK, topic, [change.row], sent_ms) for session in self._sessions
+            session.deliver(ORDER_BOOK, topic, [row], sent_ms) for session in self._sessions
         ]
         return any(delivered)
 
-    def _emit_trades(self, count: int, now: datetime) -> None:
-        made = self._market.trades(count, now)
+    def _tell_trades(self, made: Sequence[WireRow], now: datetime) -> None:
         if not made or self._recorded[TRADE]:
             return
         sent_ms, sent_at = _sent_now(now)
@@ -147,7 +147,7 @@ class NordPoolExchange:
             return [file.read_text() for file in recorded]
         if source == TRADE:
             return [json.dumps(self._market.trade_snapshot(now))]
-        rows = self._market.book_snapshot(int(area), now)
+        rows = [book.on_the_wire(int(area)) for book in self._market.book_snapshot(now)]
         self._world.journal.emit(ORDER_BOOK, now, book_rows(rows, sent_at, is_snapshot=True))
         return [json.dumps(rows)]
 
@@ -223,24 +223,23 @@ class NordPoolExchange:
                 if sent.cut:
                     raise CutError
             if session.token_ends and session.token_ends < time.time():
-                await websocket.send_text(array(_error("the token has ended")))
+                await websocket.send_text(_refusal("the token has ended").text)
                 raise CutError
 
     async def _hear(self, websocket: WebSocket, session: SockJsSession) -> None:
         while True:
             try:
-                texts = json.loads(await websocket.receive_text())
-                frames = [frame for text in texts for frame in stomp_frames(text)]
+                frames = client_frames(await websocket.receive_text())
             except WebSocketDisconnect:
                 return
-            except (FramingError, TypeError, ValueError):
+            except BadFrameError:
                 session.send(Sent('c[1002,"bad frame"]', cut=True))
                 await asyncio.sleep(_HEARTBEAT_SECONDS)
                 return
             for frame in frames:
                 self._answer(session, frame)
 
-    def _answer(self, session: SockJsSession, frame: StompFrame) -> None:
+    def _answer(self, session: SockJsSession, frame: Frame) -> None:
         match frame.command:
             case "CONNECT":
                 self._log_in(session, frame.headers.get("X-AUTH-TOKEN", ""))
@@ -251,23 +250,23 @@ class NordPoolExchange:
             case "SEND" if frame.headers["destination"].endswith("/command"):
                 self._obey(session, json.loads(frame.body))
             case _:
-                session.send(Sent(array(_error(f"{frame.command} is not expected")), cut=True))
+                session.send(_refusal(f"{frame.command} is not expected"))
 
     def _log_in(self, session: SockJsSession, token: str) -> None:
         claims = self._claims(token)
         if claims is None:
-            session.send(Sent(array(_error("the token is not valid")), cut=True))
+            session.send(_refusal("the token is not valid"))
             return
         session.user, session.token_ends = claims["sub"], claims["exp"]
         self._sessions.add(session)
-        connected = StompFrame(command="CONNECTED", headers={"version": "1.2", "heart-beat": "0,0"})
-        session.send(Sent(array(connected)))
+        connected = Frame(command="CONNECTED", headers={"version": "1.2", "heart-beat": "0,0"})
+        session.send(Sent(server_message(connected)))
 
     def _subscribe(self, session: SockJsSession, identity: str, destination: str) -> None:
         own = destination.startswith(f"/user/{session.user}/")
         bodies = self._snapshot(destination) if own else None
         if bodies is None:
-            session.send(Sent(array(_error(f"no topic {topic_of(destination)}")), cut=True))
+            session.send(_refusal(f"no topic {topic_of(destination)}"))
             return
         subscription = session.subscriptions[identity] = Subscription(identity, destination)
         sent_ms, _ = _sent_now(self._world.clock.now())
@@ -281,7 +280,7 @@ class NordPoolExchange:
             return
         claims = self._claims(command.get("newToken", ""))
         if command["type"] != "TOKEN_REFRESH" or claims is None:
-            session.send(Sent(array(_error("the command is refused")), cut=True))
+            session.send(_refusal("the command is refused"))
             return
         session.token_ends = claims["exp"]
 
@@ -321,8 +320,13 @@ def _sent_now(now: datetime) -> tuple[int, datetime]:
     return sent_ms, datetime.fromtimestamp(sent_ms / 1000, UTC)
 
 
-def _error(message: str) -> StompFrame:
-    return StompFrame(command="ERROR", headers={"message": message})
+def _local_view(area: int) -> str:
+    return f"localview/{area}"
+
+
+def _refusal(message: str) -> Sent:
+    """Return an error, with which a session ends."""
+    return Sent(server_message(Frame("ERROR", {"message": message})), cut=True)
 
 
 def _base64(claims: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""A continuous intraday market: order books of quarter-hours that move, and trades in them.
+"""A continuous intraday market: traders who place, change and withdraw orders, and what they trade.
 
-Rows are made here in both shapes: as Nord Pool sends them, and as the columns of the sources'
-tables. How they travel is the business of `exchange`.
+The four German delivery areas see one book per contract, since nothing stands between them. Traders
+quote about what a contract is worth by now: the auction's price, and how the day has turned out.
 
 The books live in memory: a market that starts again opens new ones, whose revision numbers are
 higher, since they begin with the milliseconds of market time. Trades are kept in the journal, so
@@ -11,14 +11,30 @@ those of the last hour are known after a restart.
 import itertools
 import random
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from simulator.journal import Row
+from simulator.power_system.system import NUMBERS, power_system
+from simulator.providers.nord_pool.contracts import Contract, contracts_open_at
+from simulator.providers.nord_pool.order_book import (
+    BUY,
+    OTHER_SIDE,
+    SIDES,
+    Match,
+    Order,
+    OrderBook,
+)
+from simulator.providers.nord_pool.wire import (
+    BookRow,
+    WireRow,
+    trade,
+    trades_on_the_wire,
+    wire_time,
+)
 from simulator.world import World
 
 ORDER_BOOK: Final = "nord_pool_intraday_order_book"
@@ -26,75 +42,56 @@ TRADE: Final = "nord_pool_intraday_trade"
 
 DELIVERY_AREAS: Final = {22: "50Hz", 23: "AMP", 24: "TTG", 25: "TBW"}
 
-_QUARTER: Final = timedelta(minutes=15)
-_CONTRACTS: Final = 16
+_AREAS: Final = tuple(DELIVERY_AREAS)
+_ZONE: Final = NUMBERS["DE-LU"]
 _ORDERS_PER_SIDE: Final = 5
-_SIDES: Final = ("BUY", "SELL")
+_ORDERS_AT_OPENING: Final = 2
+_MOST_ORDERS: Final = 8
+_FEW: Final = 4
+"""With fewer orders than that a side gets new ones before anything else."""
+_AGGRESSIVE_SHARE: Final = 0.4
+_LEAVES_A_REST_SHARE: Final = 0.2
+_NEW_SHARE: Final = 0.4
+_WITHDRAWN_SHARE: Final = 0.15
+"""The shares of what traders do: trade at once, and leave a rest of that; else quote, that is place
+or withdraw an order, or change the price of one."""
+_VALUED_EVERY: Final = timedelta(seconds=5)
+_LOOKED_EVERY: Final = timedelta(minutes=5)
+"""Contracts open and close at whole multiples of that."""
 _TRADES_SHOWN_FOR: Final = timedelta(hours=1)
 _CANCELLED_SHARE: Final = 0.02
 _CANCELLED_AFTER_SECONDS: Final = (10.0, 60.0)
 
-WireRow = dict[str, Any]
 
-
-@dataclass(slots=True)
-class _Order:
-    id: str
-    side: str
-    price_cents: int
-    quantity: int
-    updated_at: datetime
-
-    def on_the_wire(self, area: int, *, deleted: bool = False) -> WireRow:
-        return {
-            "orderId": self.id,
-            "deliveryAreaId": area,
-            "price": self.price_cents,
-            "qty": 0 if deleted else self.quantity,
-            "updatedAt": wire_time(self.updated_at),
-            "deleted": deleted,
-        }
+_Done = tuple[list[Order], list[Match]]
+"""What came of an act: the orders that have changed or are gone, and what was traded."""
 
 
 @dataclass(slots=True)
 class _Book:
-    """The orders of one contract in one delivery area."""
+    """The book of one contract, and what the contract is worth."""
 
-    area: int
-    contract_id: str
-    delivery_start: datetime
+    contract: Contract
+    worth_eur: float = 0.0
     revision_no: int = 0
-    orders: dict[str, _Order] = field(default_factory=dict)
+    orders: OrderBook = field(default_factory=OrderBook)
 
-    def side(self, side: str) -> list[_Order]:
-        return [order for order in self.orders.values() if order.side == side]
+    def told(self, orders: Sequence[Order], now: datetime) -> BookRow:
+        """Return a row of orders as they are now."""
+        return BookRow(self.contract, self.revision_no, [order.shown for order in orders], now)
 
-    def row(self, orders: Sequence[tuple[_Order, bool]], updated_at: datetime) -> WireRow:
-        """Return a LocalViewRow of these orders, each with whether it is gone."""
-        by_side = {
-            side: [
-                order.on_the_wire(self.area, deleted=gone)
-                for order, gone in orders
-                if order.side == side
-            ]
-            for side in _SIDES
-        }
-        return {
-            "contractId": self.contract_id,
-            "deliveryAreaId": self.area,
-            "revisionNo": self.revision_no,
-            "buyOrders": by_side["BUY"],
-            "sellOrders": by_side["SELL"],
-            "updatedAt": wire_time(updated_at),
-        }
+    def changed(self, orders: Sequence[Order], now: datetime) -> BookRow:
+        """Return a row of the next revision."""
+        self.revision_no = max(self.revision_no + 1, int(now.timestamp() * 1000))
+        return self.told(orders, now)
 
 
-@dataclass(frozen=True, slots=True)
-class BookChange:
-    """One change of one book: the area it is seen in, and the row to send."""
+@dataclass(slots=True)
+class Moves:
+    """What happened in a market: changes of books, trades and cancellations, in order."""
 
-    area: int
-    row: WireRow
+    books: list[BookRow] = field(default_factory=list)
+    trades: list[WireRow] = field(default_factory=list)
 
 
 class IntradayMarket:
@@ -103,43 +100,38 @@ class IntradayMarket:
     def __init__(self, world: World) -> None:
         now = world.clock.now()
         self._random = random.Random(f"{world.seed} {now.isoformat()}")  # noqa: S311 (a market, no secret)
-        self._level = world.signal("intraday", mean=55, daily=45, noise=35)
-        self._drift = world.signal("intraday drift", mean=0, noise=6)
+        self._system = power_system(world.seed)
         self._order_ids = itertools.count(int(now.timestamp() * 1000) * 1000)
         self._trade_ids = itertools.count(int(now.timestamp() * 1000) * 1000)
-        self._books: dict[tuple[int, str], _Book] = {}
+        self._books: dict[Contract, _Book] = {}
+        self._open: list[_Book] = []
+        self._weights: list[float] = []
+        self._looked_at = self._valued_at = now
         self._trades: deque[WireRow] = deque()
         self._to_cancel: list[tuple[datetime, WireRow]] = []
         for emission in world.journal.emissions(TRADE):
-            self._remember(trades_on_the_wire(emission.rows))
-        self._open_books(now)
+            self._trades.extend(trades_on_the_wire(emission.rows))
+        opening = list(self._open_and_close(now))
+        for row in opening:
+            for side in SIDES * (_ORDERS_PER_SIDE - _ORDERS_AT_OPENING):
+                self._place(self._books[row.contract], side, now)
 
-    def book_changes(self, count: int, now: datetime) -> Iterator[BookChange]:
-        """Yield `count` changes, after those of contracts that open or close now."""
-        yield from self._roll(now)
-        books = list(self._books.values())
-        for book in self._random.choices(books, k=count):
-            yield self._change(book, now)
+    def move(self, orders: int, now: datetime) -> Moves:
+        """Let traders place or change so many orders, after contracts have opened and closed."""
+        moves = Moves()
+        if now >= self._looked_at + _LOOKED_EVERY:
+            moves.books += self._open_and_close(now)
+        if now >= self._valued_at + _VALUED_EVERY:
+            self._value(now)
+        for book in self._random.choices(self._open, cum_weights=self._weights, k=orders):
+            self._act(book, moves, now)
+        moves.trades += self._cancellations(now)
+        self._trades.extend(moves.trades)
+        return moves
 
-    def book_snapshot(self, area: int, now: datetime) -> list[WireRow]:
-        """Return the rows of every contract that is open in an area."""
-        return [
-            book.row([(order, False) for order in book.orders.values()], now)
-            for book in self._books.values()
-            if book.area == area
-        ]
-
-    def trades(self, count: int, now: datetime) -> list[WireRow]:
-        """Make `count` trades, and cancel those whose time has come; return all as sent."""
-        made = [self._trade(now) for _ in range(count)]
-        due = [trade for at, trade in self._to_cancel if at <= now]
-        self._to_cancel = [(at, trade) for at, trade in self._to_cancel if at > now]
-        cancelled = [
-            {**trade, "state": "CANCELLED", "revisionNo": 2, "updatedAt": wire_time(now)}
-            for trade in due
-        ]
-        self._remember([*made, *cancelled])
-        return [*made, *cancelled]
+    def book_snapshot(self, now: datetime) -> list[BookRow]:
+        """Return every book that is open, by delivery."""
+        return [book.told(book.orders.orders(), now) for book in self._books.values()]
 
     def trade_snapshot(self, now: datetime) -> list[WireRow]:
         """Return the latest revision of every trade of the last hour."""
@@ -148,210 +140,124 @@ class IntradayMarket:
             self._trades.popleft()
         return list({trade["tradeId"]: trade for trade in self._trades}.values())
 
-    def _remember(self, trades: Iterable[WireRow]) -> None:
-        self._trades.extend(trades)
+    def _open_and_close(self, now: datetime) -> Iterator[BookRow]:
+        """Close the books whose gate has closed, and open those of contracts that are new."""
+        self._looked_at = _multiple(_LOOKED_EVERY, now)
+        contracts = contracts_open_at(now)
+        closed = [self._books[contract] for contract in self._books.keys() - contracts]
+        for book in sorted(closed, key=lambda book: book.contract.id):
+            gone = book.orders.orders()
+            for order in gone:
+                order.quantity_kw, order.updated_at = 0, now
+            yield book.changed(gone, now)
+        opened = [_Book(contract) for contract in contracts if contract not in self._books]
+        books = self._books | {book.contract: book for book in opened}
+        self._books = {contract: books[contract] for contract in contracts}
+        self._open = list(self._books.values())
+        hours = [(one.delivery_start - now) / timedelta(hours=1) for one in contracts]
+        self._weights = list(itertools.accumulate(1.0 / (1.0 + hour) for hour in hours))
+        self._value(now)
+        for book in opened:
+            for side in SIDES * _ORDERS_AT_OPENING:
+                self._place(book, side, now)
+            yield book.changed(book.orders.orders(), now)
 
-    def _open_books(self, now: datetime) -> list[_Book]:
-        """Open the books that are missing of the quarter-hours to come; return them."""
-        first = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + _QUARTER
-        opened = []
-        for number, area in itertools.product(range(_CONTRACTS), DELIVERY_AREAS):
-            start = first + number * _QUARTER
-            key = (area, contract_id(start))
-            if key not in self._books:
-                book = _Book(area, contract_id(start), start)
-                for side in _SIDES * _ORDERS_PER_SIDE:
-                    self._place(book, side, now)
-                self._next_revision(book, now)
-                self._books[key] = book
-                opened.append(book)
-        return opened
+    def _value(self, now: datetime) -> None:
+        """Let traders think anew about what each contract is worth: the mean of its quarters."""
+        self._valued_at = now
+        starts = [book.contract.quarter_hours for book in self._open]
+        lengths = np.array([len(quarters) for quarters in starts])
+        seconds = np.array([start.timestamp() for quarters in starts for start in quarters])
+        zones, at = np.full(seconds.shape, _ZONE), np.full(seconds.shape, now.timestamp())
+        prices = self._system.intraday_price(zones, seconds, at)
+        means = np.add.reduceat(prices, np.cumsum(lengths) - lengths) / lengths
+        for book, worth in zip(self._open, means.tolist(), strict=True):
+            book.worth_eur = worth
 
-    def _roll(self, now: datetime) -> Iterator[BookChange]:
-        """Close the books whose delivery begins, and open the next ones."""
-        for key, book in list(self._books.items()):
-            if book.delivery_start <= now:
-                self._next_revision(book, now)
-                gone = [(order, True) for order in book.orders.values()]
-                yield BookChange(book.area, book.row(gone, now))
-                del self._books[key]
-        for book in self._open_books(now):
-            new = [(order, False) for order in book.orders.values()]
-            yield BookChange(book.area, book.row(new, now))
+    def _act(self, book: _Book, moves: Moves, now: datetime) -> None:
+        """Let one trader do something about a contract."""
+        side = self._random.choice(SIDES)
+        against = book.orders.side(OTHER_SIDE[side])
+        if len(against) >= _FEW and self._random.random() < _AGGRESSIVE_SHARE:
+            shown, matches = self._trade(book, side, now)
+        else:
+            thin = min(SIDES, key=lambda each: len(book.orders.side(each)))
+            is_thin = len(book.orders.side(thin)) < _FEW
+            shown, matches = self._quote(book, thin if is_thin else side, now)
+        moves.books.append(book.changed(shown, now))
+        moves.trades += [self._traded(book, match, now) for match in matches]
 
-    def _change(self, book: _Book, now: datetime) -> BookChange:
-        """Place, change or remove one order, so that each side keeps a handful."""
-        self._next_revision(book, now)
-        side = self._random.choice(_SIDES)
-        standing = book.side(side)
+    def _trade(self, book: _Book, side: str, now: datetime) -> _Done:
+        """Take the best orders of the other side, the last of them in part."""
+        against = book.orders.side(OTHER_SIDE[side])
+        taken = against[: self._random.choice((1, 1, 2, 3))]
+        quantity = sum(order.quantity_kw for order in taken[:-1])
+        if self._random.random() < _LEAVES_A_REST_SHARE:
+            quantity += taken[-1].quantity_kw + self._quantity()
+        else:
+            quantity += self._random.randrange(100, taken[-1].quantity_kw + 100, 100)
+        return self._submit(book, self._order(side, taken[-1].price_cents, quantity, now), now)
+
+    def _quote(self, book: _Book, side: str, now: datetime) -> _Done:
+        """Place an order, or withdraw one, or change its price."""
+        standing = book.orders.side(side)
         chance = self._random.random()
-        if len(standing) < _ORDERS_PER_SIDE - 2 or (
-            chance < 0.4 and len(standing) < _ORDERS_PER_SIDE + 3  # noqa: PLR2004 (shares of actions)
-        ):
-            return BookChange(book.area, book.row([(self._place(book, side, now), False)], now))
+        if len(standing) < _FEW or (chance < _NEW_SHARE and len(standing) < _MOST_ORDERS):
+            return self._place(book, side, now)
         order = self._random.choice(standing)
-        order.updated_at = now
-        if chance > 0.7:  # noqa: PLR2004 (the same)
-            del book.orders[order.id]
-            return BookChange(book.area, book.row([(order, True)], now))
-        order.price_cents = self._price_cents(book, side, now)
-        order.quantity = self._quantity()
-        return BookChange(book.area, book.row([(order, False)], now))
+        book.orders.take_out(order)
+        if chance > 1.0 - _WITHDRAWN_SHARE:
+            order.quantity_kw, order.updated_at = 0, now
+            return [order], []
+        order.price_cents = self._price_cents(book, side)
+        return self._submit(book, order, now)
 
-    def _place(self, book: _Book, side: str, now: datetime) -> _Order:
-        order = _Order(
+    def _place(self, book: _Book, side: str, now: datetime) -> _Done:
+        order = self._order(side, self._price_cents(book, side), self._quantity(), now)
+        return self._submit(book, order, now)
+
+    def _submit(self, book: _Book, order: Order, now: datetime) -> _Done:
+        """Let an order in; of a new one that nothing is left of, nobody hears."""
+        was_shown = bool(order.entered)
+        matches, traded = book.orders.submit(order, now)
+        return [*traded, *([order] if was_shown or order.quantity_kw else [])], matches
+
+    def _order(self, side: str, price_cents: int, quantity_kw: int, now: datetime) -> Order:
+        return Order(
             id=str(next(self._order_ids)),
             side=side,
-            price_cents=self._price_cents(book, side, now),
-            quantity=self._quantity(),
+            area=self._random.choice(_AREAS),
+            price_cents=price_cents,
+            quantity_kw=quantity_kw,
             updated_at=now,
         )
-        book.orders[order.id] = order
-        return order
 
-    def _next_revision(self, book: _Book, now: datetime) -> None:
-        book.revision_no = max(book.revision_no + 1, int(now.timestamp() * 1000))
-
-    def _price_cents(self, book: _Book, side: str, now: datetime) -> int:
-        """Return a price on its own side of the middle, further off for most than for some."""
-        level = self._level.at(np.array([book.delivery_start.timestamp()]))
-        drift = self._drift.at(np.array([now.timestamp()]))
+    def _price_cents(self, book: _Book, side: str) -> int:
+        """Return a price on its own side of the worth, further off for most than for some."""
         away = 0.2 + self._random.expovariate(0.5)
-        middle = float(level[0] + drift[0])
-        return round(100 * (middle - away if side == "BUY" else middle + away))
+        return round(100 * (book.worth_eur + (-away if side == BUY else away)))
 
     def _quantity(self) -> int:
         return 100 * self._random.randint(1, 250)
 
-    def _trade(self, now: datetime) -> WireRow:
-        book = self._random.choice(list(self._books.values()))
-        buyer, seller = self._random.choices(list(DELIVERY_AREAS), k=2)
-        price, quantity = self._price_cents(book, "BUY", now), self._quantity()
-        aggressor = self._random.choice(_SIDES)
-        trade = {
-            "tradeId": str(next(self._trade_ids)),
-            "tradeTime": wire_time(now),
-            "state": "COMPLETED",
-            "currency": "EUR",
-            "eventSequenceNo": None,
-            "revisionNo": 1,
-            "mediumDisplayName": contract_name(book.delivery_start),
-            "selfTrade": None,
-            "updatedAt": wire_time(now),
-            "legs": [
-                {
-                    "contractId": book.contract_id,
-                    "side": side,
-                    "unitPrice": price,
-                    "quantity": quantity,
-                    "deliveryAreaId": area,
-                    "aggressor": side == aggressor,
-                }
-                for side, area in (("BUY", buyer), ("SELL", seller))
-            ],
-        }
+    def _traded(self, book: _Book, match: Match, now: datetime) -> WireRow:
+        made = trade(str(next(self._trade_ids)), book.contract, match, now)
         if self._random.random() < _CANCELLED_SHARE:
             after = timedelta(seconds=self._random.uniform(*_CANCELLED_AFTER_SECONDS))
-            self._to_cancel.append((now + after, trade))
-        return trade
+            self._to_cancel.append((now + after, made))
+        return made
+
+    def _cancellations(self, now: datetime) -> list[WireRow]:
+        """Return the second revisions of the trades that are cancelled by now."""
+        due = [made for at, made in self._to_cancel if at <= now]
+        self._to_cancel = [(at, made) for at, made in self._to_cancel if at > now]
+        return [
+            {**made, "state": "CANCELLED", "revisionNo": 2, "updatedAt": wire_time(now)}
+            for made in due
+        ]
 
 
-def wire_time(instant: datetime) -> str:
-    """Write an instant as Nord Pool does: milliseconds, UTC."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def contract_id(delivery_start: datetime) -> str:
-    """Return the id of the quarter-hour that begins then."""
-    return f"NX_{int(delivery_start.timestamp()) // 900}"
-
-
-def contract_name(delivery_start: datetime) -> str:
-    """Return the name of the quarter-hour that begins then."""
-    return f"QH-{delivery_start:%Y%m%d-%H%M}"
-
-
-def open_contracts(at: datetime) -> list[str]:
-    """Return the ids of the contracts whose books are open at an instant of market time."""
-    first = at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0) + _QUARTER
-    return [contract_id(first + number * _QUARTER) for number in range(_CONTRACTS)]
-
-
-def book_rows(sent: Iterable[WireRow], sent_at: datetime, *, is_snapshot: bool) -> list[Row]:
-    """Return LocalViewRows in the columns of the order book's table."""
-    return [
-        {
-            "delivery_area_id": str(row["deliveryAreaId"]),
-            "contract_id": row["contractId"],
-            "side": side,
-            "order_id": order["orderId"],
-            "revision_no": row["revisionNo"],
-            "is_snapshot": is_snapshot,
-            "observed_at": datetime.fromisoformat(order["updatedAt"]),
-            "published_at": sent_at,
-            "price_eur_per_mwh": order["price"] / 100,
-            "volume_mw": order["qty"] / 1000,
-            "deleted": order["deleted"],
-        }
-        for row in sent
-        for side, orders in (("BUY", row["buyOrders"]), ("SELL", row["sellOrders"]))
-        for order in orders
-    ]
-
-
-def trade_rows(sent: Iterable[WireRow], sent_at: datetime) -> list[Row]:
-    """Return PublicTradeRows in the columns of the trades' table, one for each leg."""
-    return [
-        {
-            "trade_id": trade["tradeId"],
-            "contract_id": leg["contractId"],
-            "side": leg["side"],
-            "delivery_area_id": str(leg["deliveryAreaId"]),
-            "revision_no": trade["revisionNo"],
-            "observed_at": datetime.fromisoformat(trade["tradeTime"]),
-            "updated_at": datetime.fromisoformat(trade["updatedAt"]),
-            "published_at": sent_at,
-            "contract_name": trade["mediumDisplayName"],
-            "state": trade["state"],
-            "price_eur_per_mwh": leg["unitPrice"] / 100,
-            "price_gbp_per_mwh": None,
-            "volume_mw": leg["quantity"] / 1000,
-            "is_aggressor": leg["aggressor"],
-            "deleted": False,
-        }
-        for trade in sent
-        for leg in trade["legs"]
-    ]
-
-
-def trades_on_the_wire(rows: Sequence[Mapping[str, Any]]) -> list[WireRow]:
-    """Return journalled rows of the trades' table as they were sent: the legs of each together."""
-    sent = []
-    for _, grouped in itertools.groupby(rows, lambda row: (row["trade_id"], row["revision_no"])):
-        legs = list(grouped)
-        first = legs[0]
-        sent.append(
-            {
-                "tradeId": first["trade_id"],
-                "tradeTime": wire_time(datetime.fromisoformat(first["observed_at"])),
-                "state": first["state"],
-                "currency": "EUR",
-                "eventSequenceNo": None,
-                "revisionNo": first["revision_no"],
-                "mediumDisplayName": first["contract_name"],
-                "selfTrade": None,
-                "updatedAt": wire_time(datetime.fromisoformat(first["updated_at"])),
-                "legs": [
-                    {
-                        "contractId": leg["contract_id"],
-                        "side": leg["side"],
-                        "unitPrice": round(leg["price_eur_per_mwh"] * 100),
-                        "quantity": round(leg["volume_mw"] * 1000),
-                        "deliveryAreaId": int(leg["delivery_area_id"]),
-                        "aggressor": leg["is_aggressor"],
-                    }
-                    for leg in legs
-                ],
-            }
-        )
-    return sent
+def _multiple(length: timedelta, instant: datetime) -> datetime:
+    """Return the last whole multiple of a length up to an instant."""
+    seconds = length.total_seconds()
+    return datetime.fromtimestamp(instant.timestamp() // seconds * seconds, UTC)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from energy_platform.feeds.websocket.stomp_over_sockjs import StompFrame, stomp_text
 from simulator.faults import FaultKind
+from simulator.providers.nord_pool.stomp import Frame, server_message
 from simulator.world import World
 
 _QUEUED_FRAMES: Final = 20_000
@@ -67,8 +67,8 @@ class SockJsSession:
     ) -> str:
         """Return the next message of a subscription."""
         subscription.sequence_no += 1
-        return array(
-            StompFrame(
+        return server_message(
+            Frame(
                 command="MESSAGE",
                 headers={
                     "subscription": subscription.id,
@@ -79,7 +79,7 @@ class SockJsSession:
                     "x-nps-sequenceNo": str(subscription.sequence_no),
                     "x-nps-sent-at": str(sent_ms),
                 },
-                body=body.encode(),
+                body=body,
             )
         )
 
@@ -143,8 +143,8 @@ class SockJsSession:
             case FaultKind.TRUNCATED:
                 self.send(Sent(text[: len(text) // 2], cut=True))
             case FaultKind.SERVER_ERROR:
-                error = StompFrame(command="ERROR", headers={"message": "internal error"})
-                self.send(Sent(array(error), cut=True))
+                error = Frame(command="ERROR", headers={"message": "internal error"})
+                self.send(Sent(server_message(error), cut=True))
             case _:
                 self.send(Sent("", cut=True))
         return True
@@ -173,8 +173,3 @@ def _spoilt(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "buyOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["buyOrders"]],
         "sellOrders": [{**order, "orderId": "bad", "qty": -1} for order in row["sellOrders"]],
     }
-
-
-def array(frame: StompFrame) -> str:
-    """Return the SockJS message by which a server sends a frame."""
-    return "a" + json.dumps([stomp_text(frame)])

@@ -25,7 +25,8 @@ from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTR
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
 from simulator.faults import Fault, FaultKind
 from simulator.providers.nord_pool import PROVIDER
-from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, open_contracts
+from simulator.providers.nord_pool.contracts import open_contracts
+from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE
 from simulator.server import running
 from simulator.world import World
 from tests.support.feeds import MemorySession, a_session, a_world, nowhere

@@ -7,12 +7,13 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -23,19 +24,17 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     decode,
     encode,
 )
+from simulator.power_system.system import NUMBERS, power_system
 from simulator.providers.nord_pool import PROVIDER
-from simulator.providers.nord_pool.market import (
-    ORDER_BOOK,
-    TRADE,
-    IntradayMarket,
-    open_contracts,
-)
+from simulator.providers.nord_pool.contracts import open_contracts
+from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, IntradayMarket
 from simulator.server import running
 from simulator.world import World
 from tests.support.feeds import a_world
 
 BOOK = "/user/trader/v1/streaming/localview/22"
 TICKER = "/user/trader/v2/streaming/ticker"
+HOUR = timedelta(hours=1)
 LOGIN = {"grant_type": "password", "scope": "global", "username": "trader", "password": "x"}
 
 
@@ -165,40 +164,120 @@ async def test_a_cancelled_trade_is_a_second_revision(tmp_path: Path) -> None:
     world = a_world(tmp_path)
     market = IntradayMarket(world)
     now = world.clock.now()
-    made = market.trades(500, now)
+    made = market.move(2_000, now).trades
     later = now + timedelta(minutes=2)
-    cancelled = market.trades(0, later)
-    assert 0 < len(cancelled) < 50
+    cancelled = market.move(0, later).trades
+    assert 0 < len(cancelled) < 0.1 * len(made)
     assert {row["tradeId"] for row in cancelled} <= {row["tradeId"] for row in made}
     assert {(row["state"], row["revisionNo"]) for row in cancelled} == {("CANCELLED", 2)}
     shown = {row["tradeId"]: row["revisionNo"] for row in market.trade_snapshot(later)}
-    assert len(shown) == 500
+    assert len(shown) == len(made) > 500
     assert sum(revision == 2 for revision in shown.values()) == len(cancelled)
     assert market.trade_snapshot(now + timedelta(hours=2)) == []
 
 
-async def test_contracts_close_when_delivery_begins_and_new_ones_open(tmp_path: Path) -> None:
+def test_a_gate_closes_minutes_before_delivery(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=datetime(2026, 10, 25, 0, 7, tzinfo=UTC))
     market = IntradayMarket(world)
-    closing = open_contracts(world.clock.now())[0]
-    later = datetime(2026, 10, 25, 0, 15, 1, tzinfo=UTC)
-    changes = [change for change in market.book_changes(0, later) if change.area == 22]
-    closed, opened = changes
-    assert closed.row["contractId"] == closing
-    assert all(order["deleted"] for order in closed.row["buyOrders"] + closed.row["sellOrders"])
-    assert opened.row["contractId"] == open_contracts(later)[-1]
-    shown = [row["contractId"] for row in market.book_snapshot(22, later)]
-    assert shown == open_contracts(later)
+    before = open_contracts(world.clock.now())
+    later = datetime(2026, 10, 25, 0, 10, 1, tzinfo=UTC)
+    [closed] = market.move(0, later).books
+    assert closed.contract.id == before[0]
+    row = closed.on_the_wire(22)
+    assert row["buyOrders"]
+    assert row["sellOrders"]
+    assert all(order["deleted"] for order in row["buyOrders"] + row["sellOrders"])
+    shown = [book.contract.id for book in market.book_snapshot(later)]
+    assert shown == open_contracts(later) == before[1:]
 
 
-def test_prices_move_and_fall_below_zero(tmp_path: Path) -> None:
-    prices = []
-    for hour in range(0, 24 * 14, 6):
-        world = a_world(tmp_path, origin=datetime(2026, 7, 1, tzinfo=UTC) + timedelta(hours=hour))
-        snapshot = IntradayMarket(world).book_snapshot(22, world.clock.now())
-        prices += [order["price"] for row in snapshot for order in row["buyOrders"]]
-    assert min(prices) < 0 < max(prices)
-    assert max(prices) - min(prices) > 3_000
+def test_tomorrow_opens_in_the_afternoon(tmp_path: Path) -> None:
+    """Central Europe's day of 25 hours opens on its eve, with a quote on each side."""
+    opening = datetime(2026, 10, 24, 13, tzinfo=UTC)
+    market = IntradayMarket(a_world(tmp_path, origin=opening - timedelta(minutes=3)))
+    opened = market.move(0, opening + timedelta(seconds=1)).books
+    tomorrow = [book for book in opened if book.contract.delivery_start >= opening + 9 * HOUR]
+    assert len(tomorrow) == 100 + 50 + 25
+    for book in tomorrow:
+        assert {order.side for order in book.orders} == {"BUY", "SELL"}
+
+
+def test_prices_hang_about_the_auction_and_fall_below_zero(tmp_path: Path) -> None:
+    system = power_system(7)
+    away, auction = [], []
+    for day in range(120):
+        world = a_world(tmp_path, origin=datetime(2026, 5, 1, 9, tzinfo=UTC) + timedelta(days=day))
+        for book in IntradayMarket(world).book_snapshot(world.clock.now())[::10]:
+            seconds = np.array([start.timestamp() for start in book.contract.quarter_hours])
+            paid = system.price(np.full(seconds.shape, NUMBERS["DE-LU"]), seconds).mean()
+            best = max(order.price_cents for order in book.orders if order.side == "BUY") / 100
+            away.append(best - paid)
+            auction.append(paid)
+    assert min(auction) < -20
+    assert max(auction) > 100
+    assert np.abs(away).mean() < 12
+    assert np.corrcoef(np.array(auction) + away, auction)[0, 1] > 0.95
+
+
+@dataclass
+class Reader:
+    """What a client makes of the rows of one delivery area: the orders that stand in each book."""
+
+    books: dict[str, dict[str, tuple[str, int]]] = field(default_factory=dict)
+
+    def read(self, row: dict[str, Any]) -> None:
+        book = self.books.setdefault(row["contractId"], {})
+        for side in ("buyOrders", "sellOrders"):
+            for order in row[side]:
+                book[order["orderId"]] = (side, order["price"])
+                if order["deleted"]:
+                    del book[order["orderId"]]
+        bids, asks = (
+            [price for its, price in book.values() if its == side]
+            for side in ("buyOrders", "sellOrders")
+        )
+        if bids and asks:
+            assert max(bids) < min(asks), (row, book)
+
+
+@pytest.mark.parametrize("origin", ["2026-03-28T12:55", "2026-07-01T09:55", "2026-10-25T00:05"])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_client_ever_sees_a_crossed_book(tmp_path: Path, seed: int, origin: str) -> None:
+    """An hour of each seed, from its snapshot on, whatever opens, closes and is traded."""
+    now = datetime.fromisoformat(f"{origin}+00:00")
+    market = IntradayMarket(replace(a_world(tmp_path, origin=now), seed=seed))
+    reader = Reader()
+    for book in market.book_snapshot(now):
+        reader.read(book.on_the_wire(22))
+    for _ in range(360):
+        now += timedelta(seconds=10)
+        for book in market.move(30, now).books:
+            reader.read(book.on_the_wire(22))
+    in_books = {contract for contract, orders in reader.books.items() if orders}
+    assert in_books <= set(open_contracts(now))
+    assert len(in_books) > 0.9 * len(open_contracts(now))
+    for book in market.book_snapshot(now):
+        assert {order.id for order in book.orders} == reader.books[book.contract.id].keys()
+
+
+def test_trades_are_what_resting_orders_lose(tmp_path: Path) -> None:
+    now = datetime(2026, 7, 1, 10, tzinfo=UTC)
+    market = IntradayMarket(a_world(tmp_path, origin=now))
+    standing = {order.id: order for book in market.book_snapshot(now) for order in book.orders}
+    traded = market.move(400, now).trades
+    assert len(traded) > 100
+    prices = {"BUY": set[int](), "SELL": set[int]()}
+    for trade in traded:
+        buy, sell = trade["legs"]
+        assert (buy["side"], sell["side"]) == ("BUY", "SELL")
+        assert buy["unitPrice"] == sell["unitPrice"]
+        assert buy["quantity"] == sell["quantity"] > 0
+        assert buy["aggressor"] is not sell["aggressor"]
+        resting = "SELL" if buy["aggressor"] else "BUY"
+        prices[resting].add(buy["unitPrice"])
+    for side, paid in prices.items():
+        limits = {order.price_cents for order in standing.values() if order.side == side}
+        assert len(paid & limits) > 20, "trades are made at either side's prices"
 
 
 def test_the_same_seed_and_clock_give_the_same_market(tmp_path: Path) -> None:
@@ -208,9 +287,18 @@ def test_the_same_seed_and_clock_give_the_same_market(tmp_path: Path) -> None:
         world = a_world(tmp_path, origin=origin)
         world.clock.freeze()
         world.clock.frozen_at = origin
-        market = IntradayMarket(world)
-        made.append(([c.row for c in market.book_changes(50, origin)], market.trades(20, origin)))
+        moves = IntradayMarket(world).move(50, origin)
+        made.append(([book.on_the_wire(22) for book in moves.books], moves.trades))
     assert made[0] == made[1]
+
+
+def test_a_day_gives_a_hundred_thousand_rows_of_either_topic(tmp_path: Path) -> None:
+    """At the natural rate, three acts a second; an hour stands for the day."""
+    now = datetime(2026, 7, 1, 10, tzinfo=UTC)
+    market = IntradayMarket(a_world(tmp_path, origin=now))
+    moves = market.move(3 * 3_600, now)
+    assert 24 * 4 * sum(len(book.orders) for book in moves.books) > 1_000_000
+    assert 24 * 2 * len(moves.trades) > 200_000
 
 
 async def test_nothing_new_once_the_clock_stands_but_every_question_is_answered(

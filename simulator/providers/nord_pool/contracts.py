@@ -1,0 +1,78 @@
+"""What may be traded in the German delivery areas, and when: hours, half-hours and quarter-hours.
+
+The contracts of a market day open together in the afternoon before it, and each closes a few
+minutes before its delivery. A day has as many as its clock: 23, 24 or 25 hours and what is in them.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from simulator.market_days import eve, period_starts
+
+_MARKET_TIME: Final = ZoneInfo("Europe/Berlin")
+_OPENING: Final = time(15)
+_GATE_CLOSURE: Final = timedelta(minutes=5)
+_QUARTER: Final = timedelta(minutes=15)
+_DAY: Final = timedelta(days=1)
+_PRODUCTS: Final = {"QH": _QUARTER, "HH": 2 * _QUARTER, "PH": 4 * _QUARTER}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One delivery period that is traded.
+
+    Attributes:
+        product: `QH`, `HH` or `PH`: a quarter-hour, a half-hour, an hour.
+        delivery_start: When delivery begins (UTC).
+    """
+
+    product: str
+    delivery_start: datetime
+
+    @property
+    def length(self) -> timedelta:
+        """How long delivery takes."""
+        return _PRODUCTS[self.product]
+
+    @property
+    def id(self) -> str:
+        """The exchange's number of the contract."""
+        return f"NX_{int(self.delivery_start.timestamp()) // 900}{self.length // _QUARTER}"
+
+    @property
+    def name(self) -> str:
+        """The contract's name for people."""
+        return f"{self.product}-{self.delivery_start:%Y%m%d-%H%M}"
+
+    @property
+    def closes_at(self) -> datetime:
+        """When trading ends."""
+        return self.delivery_start - _GATE_CLOSURE
+
+    @property
+    def quarter_hours(self) -> list[datetime]:
+        """The starts of the quarter-hours in it."""
+        return [
+            self.delivery_start + number * _QUARTER for number in range(self.length // _QUARTER)
+        ]
+
+
+def contracts_open_at(instant: datetime) -> list[Contract]:
+    """Return what may be traded at an instant of market time, by delivery, the shortest first."""
+    today = instant.astimezone(_MARKET_TIME).date()
+    days = [day for day in (today, today + _DAY) if eve(day, _OPENING, _MARKET_TIME) <= instant]
+    contracts = [
+        Contract(product, start.astimezone(UTC))
+        for day in days
+        for product, length in _PRODUCTS.items()
+        for start in period_starts(day, _MARKET_TIME, length)
+    ]
+    open_ones = [contract for contract in contracts if instant < contract.closes_at]
+    return sorted(open_ones, key=lambda contract: (contract.delivery_start, contract.length))
+
+
+def open_contracts(at: datetime) -> list[str]:
+    """Return the ids of the contracts whose books are open at an instant of market time."""
+    return [contract.id for contract in contracts_open_at(at)]
