@@ -15,18 +15,16 @@ from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from lxml import etree
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.encodings.soap_envelope import read_envelope
-from energy_platform.errors import ParseError
 from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.power_system import power_system
 from simulator.power_system.told import power_told, zones_told
 from simulator.recordings import Recordings
+from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, read_call
 from simulator.timeline import (
     Corrections,
     Timeline,
@@ -45,9 +43,6 @@ _SOURCES: Final = {
 }
 _NAMESPACE: Final = "https://www.ceps.cz/CepsData/"
 _PAYLOAD_NAMESPACE: Final = "https://www.ceps.cz/CepsData/StructuredData/1.0"
-_SOAP_1_1: Final = "http://schemas.xmlsoap.org/soap/envelope/"
-_SOAP_1_2: Final = "http://www.w3.org/2003/05/soap-envelope"
-_MEDIA_TYPES: Final = {_SOAP_1_1: "text/xml", _SOAP_1_2: "application/soap+xml"}
 _WSDL: Final = files(__package__).joinpath("ceps.wsdl").read_bytes()
 
 _MARKET_TIME: Final = "Europe/Prague"
@@ -135,18 +130,16 @@ class _Service:
 
     async def call(self, request: Request) -> Response:
         """Answer one operation in the version of SOAP that it came in."""
-        version = _SOAP_1_1
+        version = SOAP_1_1
         try:
-            asked = read_envelope(await request.body())
-            version = etree.QName(asked.getroottree().getroot()).namespace or version
-            operation = etree.QName(asked).localname
+            asked = read_call(await request.body())
+            version, operation, question = asked.version, asked.operation, asked.arguments
             source = _SOURCES[operation]
-            question = {etree.QName(child).localname: child.text or "" for child in asked}
             start, end = _instant(question["dateFrom"]), _instant(question["dateTo"])
-        except (ParseError, KeyError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             return _fault(version, f"Server was unable to read request. ---> {error}")
         action = request.headers.get("SOAPAction", "").strip('"')
-        if version == _SOAP_1_1 and action != f"{_NAMESPACE}{operation}":
+        if version == SOAP_1_1 and action != f"{_NAMESPACE}{operation}":
             return _fault(version, f"Server did not recognize the HTTP Header SOAPAction: {action}")
         if refusal := self._gate.refusal(self._world.faults, source):
             return refusal
@@ -168,7 +161,7 @@ class _Service:
         source = _SOURCES[operation]
         recorded = self._recorded[source].answer("", {})
         if recorded is not None:
-            return Response(recorded, media_type=_MEDIA_TYPES[_SOAP_1_1])
+            return Response(recorded, media_type=MEDIA_TYPES[SOAP_1_1])
         dataset = self._datasets[operation]
         if question.get("agregation", dataset.aggregation) != dataset.aggregation:
             return _fault(version, f"Only {dataset.aggregation} is simulated.")
@@ -348,7 +341,7 @@ def _local(instant: datetime) -> str:
 
 
 def _fault(version: str, text: str) -> Response:
-    if version == _SOAP_1_2:
+    if version == SOAP_1_2:
         fault = (
             "<e:Code><e:Value>e:Receiver</e:Value></e:Code>"
             f'<e:Reason><e:Text xml:lang="en">{escape(text)}</e:Text></e:Reason>'
@@ -364,4 +357,4 @@ def _envelope(version: str, content: str, status: HTTPStatus) -> Response:
         '<?xml version="1.0" encoding="utf-8"?>'
         f'<soap:Envelope xmlns:soap="{version}"><soap:Body>{content}</soap:Body></soap:Envelope>'
     )
-    return Response(text, status, media_type=_MEDIA_TYPES[version])
+    return Response(text, status, media_type=MEDIA_TYPES[version])

@@ -21,8 +21,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.formats.open_meteo import VARIABLES
-from energy_platform.formats.open_meteo_sites import SITES
 from energy_platform.market.rows import INSTANT
 from simulator.board import beats
 from simulator.http_faults import RequestGate, RestDesk
@@ -31,6 +29,52 @@ from simulator.signal import Signal, at_each
 from simulator.world import World
 
 _SOURCE: Final = "open_meteo_forecast"
+_PLACES: Final = """
+Aachen 50.78 6.08, Alpha Ventus 54.01 6.61, Amrumbank West 54.52 7.71, Arkona 54.78 14.12
+Augsburg 48.37 10.90, Aurich 53.47 7.48, Baltic 1 54.61 12.65, Bamberg 49.89 10.89
+Berlin 52.52 13.41, Borkum Riffgrund 53.97 6.56, Braunschweig 52.27 10.52, Bremen 53.08 8.80
+Bremerhaven 53.54 8.58, Brno 49.20 16.61, Brunsbüttel 53.90 9.14, Chemnitz 50.83 12.92
+Cloppenburg 52.85 8.05, Cottbus 51.76 14.33, Cuxhaven 53.86 8.69, DanTysk 55.14 7.20
+Dessau 51.84 12.24, Dortmund 51.51 7.47, Dresden 51.05 13.74, Düsseldorf 51.23 6.78
+Emden 53.37 7.21, EnBW Baltic 2 54.98 13.16, Erfurt 50.98 11.03, Esbjerg 55.47 8.45
+Fehmarn 54.44 11.19, Flensburg 54.78 9.44, Frankfurt am Main 50.11 8.68, Freiburg 48.00 7.85
+Fulda 50.55 9.68, Gera 50.88 12.08, Gießen 50.58 8.68, Graz 47.07 15.44, Halle 51.48 11.97
+Hamburg 53.55 9.99, Hannover 52.37 9.73, Heide 54.20 9.10, Heilbronn 49.14 9.22, Hof 50.32 11.92
+Husum 54.48 9.05, Ingolstadt 48.76 11.42, Innsbruck 47.27 11.39, Jüterbog 51.99 13.08
+Kaiserslautern 49.44 7.77, Karlsruhe 49.01 8.40, Kassel 51.31 9.48, Kempten 47.73 10.31
+Kiel 54.32 10.14, Konstanz 47.66 9.18, Köln 50.94 6.96, Landshut 48.54 12.15
+Leipzig 51.34 12.37, Lieberose 51.99 14.30, Lingen 52.52 7.32, Linz 48.31 14.29
+Lübeck 53.87 10.69, Magdeburg 52.13 11.63, Mainz 50.00 8.27, München 48.14 11.58
+Münster 51.96 7.63, Neubrandenburg 53.56 13.26, Neuruppin 52.92 12.80, Niebüll 54.79 8.83
+Nienburg 52.64 9.21, Nordhausen 51.50 10.79, Nordsee Ost 54.44 7.68, Nürnberg 49.45 11.08
+Oldenburg 53.14 8.21, Osnabrück 52.28 8.05, Paderborn 51.72 8.75, Parndorf 48.00 16.86
+Pasewalk 53.51 13.99, Passau 48.57 13.43, Praha 50.08 14.44, Prenzlau 53.32 13.86
+Regensburg 49.02 12.10, Rostock 54.09 12.14, Saarbrücken 49.24 7.00, Schweinfurt 50.05 10.23
+Schwerin 53.63 11.42, Senftenberg 51.52 14.00, Siegen 50.87 8.02, Simmern 49.98 7.52
+Stade 53.60 9.48, Stendal 52.61 11.86, Stralsund 54.31 13.09, Straubing 48.88 12.57
+Stuttgart 48.78 9.18, Szczecin 53.43 14.55, Trier 49.75 6.64, Uelzen 52.97 10.57, Ulm 48.40 9.99
+Warszawa 52.23 21.01, Wien 48.21 16.37, Wilhelmshaven 53.53 8.11, Würzburg 49.79 9.95
+Zürich 47.38 8.54
+"""
+SITES: Final = {
+    " ".join(name): (float(latitude), float(longitude))
+    for place in _PLACES.strip().replace("\n", ", ").split(", ")
+    for *name, latitude, longitude in [place.split()]
+}
+"""Places that there is weather of, degrees north and east; elsewhere it is the nearest one's."""
+COLUMNS: Final = {
+    "temperature_2m": "temperature_deg_c",
+    "relative_humidity_2m": "relative_humidity_pct",
+    "cloud_cover": "cloud_cover_pct",
+    "precipitation": "precipitation_mm",
+    **{f"wind_speed_{height}m": f"wind_speed_{height}m_m_per_s" for height in (10, 80, 120)},
+    "wind_gusts_10m": "wind_gusts_10m_m_per_s",
+    "wind_direction_80m": "wind_direction_80m_deg",
+    "shortwave_radiation": "shortwave_radiation_w_per_m2",
+    "direct_radiation": "direct_radiation_w_per_m2",
+    "diffuse_radiation": "diffuse_radiation_w_per_m2",
+}
+"""The columns of the source's table that variables are journalled in."""
 _RUN_EVERY: Final = timedelta(hours=3)
 _OUT_AFTER: Final = timedelta(hours=1, minutes=50)
 _HORIZON_DAYS: Final = 3
@@ -154,7 +198,7 @@ class _Model:
                 "valid_at": pl.concat([instants] * len(SITES)),
                 **{
                     column: shown[variable][:, reached].ravel()
-                    for column, variable in VARIABLES.items()
+                    for variable, column in COLUMNS.items()
                 },
             }
         )

@@ -20,9 +20,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.encodings.soap_envelope import read_envelope
-from energy_platform.encodings.xml_document import read_xml
-from energy_platform.errors import ParseError
 from simulator.board import Board, beats
 from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
@@ -31,15 +28,13 @@ from simulator.market_days import day_start, eve, period_starts
 from simulator.power_system import power_system
 from simulator.power_system.system import NUMBERS
 from simulator.recordings import Recordings
+from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, Call, NoCallError, read_call
 from simulator.world import World
 
 _DAY_AHEAD: Final = "ote_day_ahead_price"
 _INTRADAY: Final = "ote_intraday_price"
 _SOURCES: Final = {"GetDamPricePeriodE": _DAY_AHEAD, "GetImPricePeriodE": _INTRADAY}
 _NAMESPACE: Final = "http://www.ote-cr.cz/schema/service/public"
-_SOAP_1_1: Final = "http://schemas.xmlsoap.org/soap/envelope/"
-_SOAP_1_2: Final = "http://www.w3.org/2003/05/soap-envelope"
-_MEDIA_TYPES: Final = {_SOAP_1_1: "text/xml", _SOAP_1_2: "application/soap+xml"}
 _WSDL: Final = files(__package__).joinpath("ote.wsdl").read_bytes()
 
 _MARKET_TIME: Final = ZoneInfo("Europe/Prague")
@@ -162,7 +157,7 @@ class _Service:
         self.intraday = _Intraday(world)
         self._recorded = {source: Recordings(world, source) for source in _SOURCES.values()}
         self._gate = RequestGate(10.0, burst=50, speed=world.clock.speed)
-        types = read_xml(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
+        types = etree.fromstring(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
 
     async def run(self) -> None:
@@ -180,14 +175,13 @@ class _Service:
 
     async def call(self, request: Request) -> Response:
         """Answer one operation in the version of SOAP that it came in."""
-        version = _SOAP_1_1
+        version = SOAP_1_1
         try:
-            asked = read_envelope(await request.body())
-            version = etree.QName(asked.getroottree().getroot()).namespace or version
-            self._schema.assertValid(asked)
-        except (ParseError, etree.DocumentInvalid) as error:
+            asked = read_call(await request.body())
+            version, operation = asked.version, asked.operation
+            self._schema.assertValid(asked.content)
+        except (NoCallError, etree.DocumentInvalid) as error:
             return _fault(version, f"The request is not valid: {error}")
-        operation = etree.QName(asked).localname
         action = request.headers.get("SOAPAction", "").strip('"')
         if action not in ("", f"{_NAMESPACE}/{operation}"):
             return _fault(version, f"The action {action} is not {operation}")
@@ -196,24 +190,24 @@ class _Service:
             return refusal
         return await struck(
             self._world.faults.take(source, *WIRE_FAULTS),
-            self._answer(version, operation, source, asked),
+            self._answer(asked, source),
             server_error=_fault(version, "Internal error"),
             malformed=HTMLResponse("<html><body>Application is not available</body></html>"),
         )
 
-    def _answer(self, version: str, operation: str, source: str, asked: etree._Element) -> Response:
+    def _answer(self, asked: Call, source: str) -> Response:
         recorded = self._recorded[source].answer("", {})
         if recorded is not None:
-            return Response(recorded, media_type=_MEDIA_TYPES[_SOAP_1_1])
-        question = {etree.QName(child).localname: child.text or "" for child in asked}
-        if operation == "GetDamPricePeriodE":
+            return Response(recorded, media_type=MEDIA_TYPES[SOAP_1_1])
+        question = asked.arguments
+        if asked.operation == "GetDamPricePeriodE":
             items = _day_ahead_items(self._asked(self.day_ahead, question), question)
         else:
             items = _intraday_items(self._asked(self.intraday, question))
         wanted = [item for item in items if _in_periods(item, question)]
         if wanted and self._world.faults.take(source, FaultKind.BAD_ROW):
             wanted[-1]["Price"] = f"{_BAD_PRICE:.2f}"
-        return _reply(version, operation, wanted)
+        return _reply(asked.version, asked.operation, wanted)
 
     def _asked(self, market: "_DayAhead | _Intraday", question: Mapping[str, str]) -> list[Row]:
         """Return the rows of the days asked for; more than 31 are cut off without a word.
@@ -338,7 +332,7 @@ def _reply(version: str, operation: str, items: Iterable[_Item]) -> Response:
 
 def _fault(version: str, text: str) -> Response:
     soap = ElementMaker(namespace=version, nsmap={"SOAP-ENV": version})
-    if version == _SOAP_1_2:
+    if version == SOAP_1_2:
         fault = soap.Fault(
             soap.Code(soap.Value("SOAP-ENV:Receiver")), soap.Reason(soap.Text(text, _ENGLISH))
         )
@@ -351,8 +345,8 @@ def _fault(version: str, text: str) -> Response:
 def _envelope(version: str, content: etree._Element, status: HTTPStatus) -> Response:
     soap = ElementMaker(namespace=version, nsmap={"SOAP-ENV": version})
     envelope = soap.Envelope(soap.Body(content))
-    if version == _SOAP_1_1:
+    if version == SOAP_1_1:
         # The real service claims an encoding that it does not use.
         envelope.set(f"{{{version}}}encodingStyle", "http://schemas.xmlsoap.org/soap/encoding/")
     body = etree.tostring(envelope, xml_declaration=True, encoding="UTF-8")
-    return Response(body, status, media_type=_MEDIA_TYPES[version])
+    return Response(body, status, media_type=MEDIA_TYPES[version])

@@ -24,6 +24,16 @@ from simulator.world import World
 SOURCE: Final = "dwd_mosmix_forecast"
 FOLDER: Final = "weather/local_forecasts/mos/MOSMIX_L/single_stations"
 
+_NUMBERS: Final = """
+10015 10020 10035 10038 10046 10055 10091 10113 10129 10131 10147 10156
+10162 10170 10184 10200 10224 10235 10264 10270 10291 10315 10338 10348
+10361 10379 10382 10385 10393 10400 10410 10427 10438 10444 10453 10469
+10488 10496 10499 10501 10513 10532 10548 10554 10578 10609 10616 10637
+10655 10675 10685 10708 10729 10738 10763 10776 10803 10852 10870 10961
+"""
+STATIONS: Final = tuple(_NUMBERS.split())
+"""Stations that files lie there of, by WMO's numbers; block 10 is Germany's."""
+
 _STEPS: Final = 247
 _ISSUED_EVERY: Final = timedelta(hours=6)
 _FIRST_ISSUE: Final = datetime(1970, 1, 1, 3, tzinfo=UTC)

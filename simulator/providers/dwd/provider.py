@@ -8,7 +8,6 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
-from energy_platform.formats import dwd_mosmix
 from simulator.ftp_server import FtpSite
 from simulator.listeners import HOST
 from simulator.providers.dwd import mosmix, wind
@@ -32,7 +31,7 @@ class Dwd:
 
     world: World
     wind_stations: Sequence[str] = wind.STATIONS
-    forecast_stations: Sequence[str] = dwd_mosmix.STATIONS
+    forecast_stations: Sequence[str] = mosmix.STATIONS
 
     def addresses(self) -> Mapping[str, str]:
         """Map the three ways to the open data server to loopback."""
