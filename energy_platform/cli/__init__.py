@@ -7,6 +7,7 @@ things are printed.
 """
 
 import logging
+import signal
 import sys
 from typing import Final
 
@@ -48,11 +49,13 @@ generate.register(app)
 def main() -> None:
     """Run a command; what goes wrong is one line on standard error.
 
-    Exit codes: 0 done, 1 tried and failed, 2 asked for what can't be.
+    Exit codes: 0 done, 1 tried and failed, 2 asked for what can't be, 130 interrupted.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except UsageError as error:
         complain(str(error))
         sys.exit(2)

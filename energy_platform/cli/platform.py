@@ -41,13 +41,14 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole platform until Ctrl-C."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+
     from energy_platform.operations.supervision.plan import PROJECT, platform_plan
     from energy_platform.operations.supervision.ports import HOST, bound_ports
     from energy_platform.operations.supervision.supervisor import Supervisor
 
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
     supervisor = Supervisor(chosen.home)
     with bound_ports() as (ports, kept):

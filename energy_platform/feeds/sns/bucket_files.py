@@ -15,6 +15,7 @@ from typing import Protocol
 import httpx
 
 from energy_platform.errors import FeedError
+from energy_platform.feeds.http import trusted
 from energy_platform.feeds.sns.envelope import S3ObjectCreated
 from energy_platform.feeds.sns.s3_bucket import (
     BucketUnavailableError,
@@ -92,7 +93,7 @@ class BucketFiles:
     async def opened(self, session: FeedSession) -> AsyncIterator[PublicBucket]:
         """Open the bucket."""
         host = ".".join(filter(None, (self.bucket, "s3", self.region, "amazonaws.com")))
-        async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
+        async with httpx.AsyncClient(timeout=self.answer_seconds, verify=trusted()) as client:
             yield PublicBucket(
                 client=client,
                 url=session.address(f"https://{host}"),

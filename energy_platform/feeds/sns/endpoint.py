@@ -29,6 +29,7 @@ from starlette.routing import Route
 
 from energy_platform.encodings.json_reply import json_object
 from energy_platform.errors import FeedError, ParseError
+from energy_platform.feeds.http import trusted
 from energy_platform.feeds.sns.announced_files import ANNOUNCES, AnnouncedFiles, FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.ledger import Ledger
@@ -114,7 +115,7 @@ class SnsEndpointFeed:
             _listening(where.hostname or "127.0.0.1", port) as listener,
             _told(session.state_directory / LISTENS_AT, where, listener),
         ):
-            async with httpx.AsyncClient(timeout=self.answer_seconds) as client:
+            async with httpx.AsyncClient(timeout=self.answer_seconds, verify=trusted()) as client:
                 endpoint = _Endpoint(self, session, client)
                 routes = [Route(where.path or "/", endpoint.receive, methods=["POST"])]
                 async with endpoint.following_up():
