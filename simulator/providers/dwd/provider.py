@@ -61,11 +61,13 @@ class Dwd:
             users={"simulated": "simulated"},
             anonymous=True,
         )
-        # Nobody has ever seen this server without a forecast, and who asks is back in ten minutes.
-        issued = await mosmix.publish(world, root, self.forecast_stations)
+        # Nobody has ever seen this server without its files, and who asks is back half a minute or
+        # ten minutes later.
+        issued, begun = await mosmix.publish(world, root, self.forecast_stations), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(wind.publish_for_ever(world, root, self.wind_stations, begun))
+            await begun.wait()
             tasks.create_task(site.serve())
-            tasks.create_task(wind.publish_for_ever(world, root, self.wind_stations))
             tasks.create_task(wind.publish_recent_for_ever(world, root, self.wind_stations))
             tasks.create_task(mosmix.publish_for_ever(world, root, self.forecast_stations, issued))
 

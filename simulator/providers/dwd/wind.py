@@ -106,19 +106,30 @@ def archive(station: str, shown: pl.DataFrame, more: str = "") -> bytes:
     return _zipped(name, _HEADER + rows.item() + more)
 
 
-async def publish_for_ever(world: World, root: Path, stations: Sequence[str]) -> None:
-    """Rewrite the stations' files below `root`, all at first, then a third each ten minutes."""
+async def publish_for_ever(
+    world: World, root: Path, stations: Sequence[str], begun: asyncio.Event
+) -> None:
+    """Rewrite the stations' files below `root`, all at first, then a third each ten minutes.
+
+    Args:
+        world: The world.
+        root: The server's root.
+        stations: The stations.
+        begun: What is set when the first files are there.
+    """
     folder = root / FOLDER
     if recorded := world.recorded(SOURCE):
         for number, file in enumerate(recorded):
             target = folder / _file_name(f"{number:05d}")
             ftp_server.put(target, file.read_bytes(), world.clock.now())
+        begun.set()
         return
     last = world.journal.last_market_at(SOURCE)
     known = {} if last is None else dict.fromkeys(stations, _ten_minutes(last - _GROUPS * _EVERY))
     at, due = _ten_minutes(world.clock.now()), list(stations)
     while True:
         await _publish(world, folder, due, at, known)
+        begun.set()
         known |= dict.fromkeys(due, at)
         if world.faults.take(SOURCE, FaultKind.MALFORMED):
             garbage = _zipped("produkt_zehn_now_ff_x.txt", "this is no table")
