@@ -26,7 +26,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
     """Open the way from the landing zone to both stores that these settings name."""
     return MicroBatches(
         landing=LandingZone.open(chosen.landing_url),
-        warehouse=_warehouse(chosen),
+        warehouse=open_warehouse(chosen),
         hot_store=_hot_store(chosen),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
@@ -39,7 +39,16 @@ def micro_batches() -> MicroBatches:
     return open_micro_batches(settings())
 
 
-def _warehouse(chosen: Settings) -> Warehouse:
+def warehouse() -> Warehouse:
+    """Return the warehouse that this process's settings name, and open nothing else.
+
+    Nothing is made on disk: who only reads need not be let write.
+    """
+    return open_warehouse(settings())
+
+
+def open_warehouse(chosen: Settings) -> Warehouse:
+    """Open the warehouse that these settings name."""
     match chosen.warehouse:
         case WarehouseKind.DELTA:
             return DeltaWarehouse(chosen.home / "warehouse")

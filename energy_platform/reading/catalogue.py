@@ -1,5 +1,6 @@
 """What there is: every market source and every mart as a reader meets it, without its machinery."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -7,7 +8,7 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.registry import market_sources, unbroken
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
-from energy_platform.reading.search import search as search_text
+from energy_platform.reading.search import Texts, ranked
 
 _MARTS: Final = "marts"
 
@@ -49,7 +50,25 @@ def catalogue(search: str = "") -> list[CatalogueEntry]:
     """Return what there is in alphabetical order; with `search` what is found, the best first."""
     sources = [_source_entry(source) for source in market_sources().values()]
     entries = [*sources, *(_mart_entry(mart) for mart in marts().values())]
-    return search_text(sorted(entries, key=lambda entry: entry.name), search)
+    return found(sorted(entries, key=lambda entry: entry.name), search)
+
+
+def found(entries: Sequence[CatalogueEntry], search: str) -> list[CatalogueEntry]:
+    """Return the entries in which every word of `search` is found, the best first."""
+    return [entries[at] for at in ranked([_texts(entry) for entry in entries], search)]
+
+
+def _texts(entry: CatalogueEntry) -> Texts:
+    columns = (f"{one.name} {one.description or ''} {one.unit or ''}" for one in entry.columns)
+    return Texts(
+        name=entry.name,
+        provider=entry.provider,
+        market_group=entry.group,
+        protocol=entry.protocol,
+        description=entry.description,
+        columns=" ".join(columns),
+        terms=entry.terms,
+    )
 
 
 def _source_entry(source: MarketSource) -> CatalogueEntry:

@@ -15,7 +15,7 @@ from energy_platform.history.revisions import RUN
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
-from energy_platform.pipeline.stores import micro_batches
+from energy_platform.pipeline.stores import warehouse
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading.catalogue import catalogue
 
@@ -93,7 +93,7 @@ def scan(
         known=None if as_of is None else knowledge_time(as_of),
         run=run,
     )
-    return micro_batches().warehouse.answer(question)
+    return warehouse().answer(question)
 
 
 def load(
@@ -128,8 +128,8 @@ def runs(name: str) -> pl.DataFrame:
     _require_run(source, "latest")
     received, valid = pl.col("received_at"), pl.col(source.event_time)
     return (
-        micro_batches()
-        .warehouse.scan(market_table(source))
+        warehouse()
+        .scan(market_table(source))
         .group_by(RUN)
         .agg(
             first_received_at=received.min(),
@@ -149,7 +149,7 @@ def _scan_mart(
     """Return a mart's rows: the table as it was left by the newest run that is over."""
     if of_the_past:
         raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
-    rows, event_time = micro_batches().warehouse.scan(mart.table), pl.col(mart.event_time)
+    rows, event_time = warehouse().scan(mart.table), pl.col(mart.event_time)
     if start is not None:
         rows = rows.filter(event_time >= start)
     return rows if end is None else rows.filter(event_time < end)

@@ -1,6 +1,6 @@
-"""Finds market sources by free text: SQLite's full-text index over what the catalogue says.
+"""Ranks texts by a question in free words: SQLite's full-text index, made for each question.
 
-The index is made for each question, in memory; the catalogue is small.
+The texts are few. Whose they are is the business of `energy_platform.reading.catalogue`.
 """
 
 import re
@@ -8,10 +8,8 @@ import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from energy_platform.reading.catalogue import CatalogueEntry
+from dataclasses import astuple, dataclass
+from typing import Final
 
 _WEIGHTS: Final = {
     "name": 100.0,
@@ -23,7 +21,10 @@ _WEIGHTS: Final = {
     "terms": 0.5,
     "countries": 0.5,
 }
-"""What is searched, and how much a hit there is worth: one in the name goes before all others."""
+"""What is searched, and how much a hit there is worth: one in the name goes before all others.
+
+All but the last are the fields of `Texts`; the countries are found in them.
+"""
 
 _COUNTRIES: Final = {
     "AT": ("austria",),
@@ -55,15 +56,28 @@ _COUNTRIES: Final = {
 """Codes as bidding zones carry them, and how the words begin that texts say instead."""
 
 
-def search(entries: Sequence["CatalogueEntry"], text: str) -> list["CatalogueEntry"]:
-    """Return the entries in which every word of `text` is found, the best first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What is said of one thing, in the order of `_WEIGHTS`."""
+
+    name: str
+    provider: str
+    market_group: str
+    protocol: str
+    description: str
+    columns: str
+    terms: str
+
+
+def ranked(things: Sequence[Texts], text: str) -> list[int]:
+    """Return the positions of the things in which every word of `text` is found, the best first.
 
     A word matches words that begin with it, whatever the case and the accents. The code of a
     country also stands for its name, and the name for the code.
     """
     words = [word for word in text.split() if any(char.isalnum() for char in word)]
     if not words:
-        return list(entries)
+        return [*range(len(things))]
     columns, marks = ", ".join(_WEIGHTS), ", ".join("?" * len(_WEIGHTS))
     weights = ", ".join(map(str, _WEIGHTS.values()))
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -71,26 +85,20 @@ def search(entries: Sequence["CatalogueEntry"], text: str) -> list["CatalogueEnt
             f"CREATE VIRTUAL TABLE asset USING fts5({columns}, "
             "tokenize = 'unicode61 remove_diacritics 2')"
         )
-        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, entries))  # noqa: S608 (question marks)
+        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, things))  # noqa: S608 (question marks)
         best_first = f"ORDER BY bm25(asset, {weights}), rowid"
         found = connection.execute(
             f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (our own numbers)
             [" AND ".join(map(_condition, words))],
         )
-        ranked = [entries[rowid - 1] for (rowid,) in found]
+        positions = [rowid - 1 for (rowid,) in found]
     # Who gives a whole name means that one, and none that only holds it.
-    return sorted(ranked, key=lambda entry: entry.name != "_".join(words).casefold())
+    return sorted(positions, key=lambda at: things[at].name != "_".join(words).casefold())
 
 
-def _document(entry: "CatalogueEntry") -> tuple[str, ...]:
-    """Return an entry's texts, one for each of `_WEIGHTS`."""
-    columns = " ".join(
-        f"{column.name} {column.description or ''} {column.unit or ''}" for column in entry.columns
-    )
-    texts = (
-        entry.name, entry.provider, entry.group, entry.protocol, entry.description, columns,
-        entry.terms,
-    )  # fmt: skip
+def _document(thing: Texts) -> tuple[str, ...]:
+    """Return the texts of a thing, one for each of `_WEIGHTS`."""
+    texts: tuple[str, ...] = astuple(thing)
     return (*texts, " ".join(_countries(" ".join(texts))))
 
 

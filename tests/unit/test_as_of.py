@@ -252,7 +252,7 @@ def test_scan_says_what_was_known(
     rows = everything(source, landed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(library, "micro_batches", lambda: batches)
+        patch.setattr(library, "warehouse", lambda: batches.warehouse)
         patch.setattr(library, "market_source", lambda _: source)
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
@@ -294,7 +294,7 @@ def test_what_was_put_off_is_no_longer_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = batches_in(tmp_path)
-    monkeypatch.setattr(library, "micro_batches", lambda: batches)
+    monkeypatch.setattr(library, "warehouse", lambda: batches.warehouse)
     monkeypatch.setattr(library, "market_source", lambda _: MOVING)
     landed = raw([(0, [{**ANY_ROW, "event": 1}]), (10, [{**ANY_ROW, "event": 3}])])
     land(batches, landed, source=MOVING)

@@ -6,8 +6,8 @@ import pytest
 
 import energy_platform as ep
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.reading import catalogue as entries
 from energy_platform.reading.catalogue import CatalogueEntry, catalogue
-from energy_platform.reading.search import search
 
 
 def entry(
@@ -35,7 +35,7 @@ ENTRIES = [
 
 
 def found(text: str) -> list[str]:
-    return [one.name for one in search(ENTRIES, text)]
+    return [one.name for one in entries.found(ENTRIES, text)]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from energy_platform.errors import UnknownSourceError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.settings import settings
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
 from tests.support.stores import land, run_all
 
@@ -51,6 +52,18 @@ def test_catalog_has_every_source_with_its_columns() -> None:
 def test_a_table_without_rows_has_its_columns() -> None:
     assert ep.load(NAME).schema == EXAMPLE.dtypes
     assert ep.load(NAME).is_empty()
+
+
+def test_reading_makes_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "read only"
+    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(home))
+    settings.cache_clear()
+    try:
+        assert ep.load(NAME).is_empty()
+        assert ep.load("residual_load").is_empty()
+        assert not home.exists()
+    finally:
+        settings.cache_clear()
 
 
 @pytest.mark.usefixtures("_some_history")

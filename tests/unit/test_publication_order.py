@@ -119,7 +119,7 @@ def test_a_confirmed_flow_stays_confirmed(
         batches_in(tmp_path, batch_messages=batch_messages),
         market_source("entsog_flow"),
     )
-    monkeypatch.setattr(library, "micro_batches", lambda: batches)
+    monkeypatch.setattr(library, "warehouse", lambda: batches.warehouse)
     messages = [
         RawMessage(body=json.dumps({"operationalData": records}).encode(), received_at=NOON)
         for records in replies

@@ -236,7 +236,7 @@ def test_what_stands_and_what_stood(
     landed = raw(said)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(library, "micro_batches", lambda: batches)
+        patch.setattr(library, "warehouse", lambda: batches.warehouse)
         patch.setattr(library, "market_source", lambda _: source)
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
@@ -266,7 +266,7 @@ def bid(item: int, price: float = 1.0, tender: str = "A") -> Row:
 def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MicroBatches:
     """Return the stores that `library` reads too, whatever source is asked of it."""
     opened = batches_in(tmp_path)
-    monkeypatch.setattr(library, "micro_batches", lambda: opened)
+    monkeypatch.setattr(library, "warehouse", lambda: opened.warehouse)
     return opened
 
 

@@ -18,7 +18,9 @@ _SEGMENT_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class _Landing:
+class _Pending:
+    """What a feed waits for: messages, their cursor, and whether they are durable."""
+
     messages: Sequence[RawMessage]
     cursor: str | None
     durable: asyncio.Future[None] = field(default_factory=asyncio.Future)
@@ -34,7 +36,7 @@ class Lander:
     def __init__(self, writer: LandingWriter, *, linger_seconds: float) -> None:
         self._writer = writer
         self._linger_seconds = linger_seconds
-        self._queue: asyncio.Queue[_Landing] = asyncio.Queue(_QUEUED_LANDINGS)
+        self._queue: asyncio.Queue[_Pending] = asyncio.Queue(_QUEUED_LANDINGS)
         self._failure: Exception | None = None
         self.cursor = writer.cursor
         self.landed_messages = 0
@@ -47,7 +49,7 @@ class Lander:
         """
         if not messages and cursor in (None, self.cursor):
             return
-        landing = _Landing(messages, cursor)
+        landing = _Pending(messages, cursor)
         if self._failure is None:
             await self._queue.put(landing)
         if self._failure is not None:
@@ -65,7 +67,7 @@ class Lander:
                 await self._fail(gathered, error)
                 raise
 
-    async def _gather(self) -> list[_Landing]:
+    async def _gather(self) -> list[_Pending]:
         """Wait for a landing, then for what else comes while it lingers."""
         gathered = [await self._queue.get()]
         size_bytes = gathered[0].size_bytes
@@ -76,7 +78,7 @@ class Lander:
                     size_bytes += gathered[-1].size_bytes
         return gathered
 
-    async def _append(self, gathered: list[_Landing]) -> None:
+    async def _append(self, gathered: list[_Pending]) -> None:
         messages = [message for landing in gathered for message in landing.messages]
         cursors = [landing.cursor for landing in gathered if landing.cursor is not None]
         cursor = cursors[-1] if cursors else self.cursor
@@ -88,7 +90,7 @@ class Lander:
             if not landing.durable.done():
                 landing.durable.set_result(None)
 
-    async def _fail(self, gathered: list[_Landing], error: Exception) -> None:
+    async def _fail(self, gathered: list[_Pending], error: Exception) -> None:
         """Hand an error to all that wait: for durability, or for a place in the queue."""
         self._failure = error
         while gathered:
@@ -99,7 +101,7 @@ class Lander:
             await asyncio.sleep(0)
             gathered = self._drain()
 
-    def _drain(self) -> list[_Landing]:
+    def _drain(self) -> list[_Pending]:
         left = []
         while not self._queue.empty():
             left.append(self._queue.get_nowait())

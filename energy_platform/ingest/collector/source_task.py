@@ -60,7 +60,7 @@ class FeedStatus:
 
 
 @dataclass(slots=True)
-class _Landing:
+class _NotedLander:
     """Lands what a feed brings, and notes that all is well, but for single questions."""
 
     lander: Lander
@@ -113,7 +113,7 @@ class SourceTask:
     async def _run_feed(self) -> None:
         writer = await asyncio.to_thread(self.zone.writer, self.source.name)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
-        landing_place = _Landing(lander, self.status, self.source.feed)
+        landing_place = _NotedLander(lander, self.status, self.source.feed)
         landing_place.note_unanswered()
         session = MarketSession.open(self.source, self.settings, self.limits, landing_place)
         # A feed that has nothing to land, as most files and topics at night, is not backing off.
