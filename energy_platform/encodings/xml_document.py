@@ -4,7 +4,9 @@ A format knows what the elements mean.
 """
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from lxml import etree
 
@@ -14,6 +16,19 @@ _TAGS: Final = re.compile(r"<[^<>]*>")
 _EXCERPT_CHARACTERS: Final = 120
 
 
+HARDENED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "resolve_entities": False,
+        "no_network": True,
+        "load_dtd": False,
+        "huge_tree": False,
+        "remove_comments": True,
+        "remove_pis": True,
+    }
+)
+"""The options of each of lxml's parsers that reads what comes from outside."""
+
+
 def read_xml(payload: bytes) -> etree._Element:
     """Return the root of an XML document that has no document type declaration.
 
@@ -21,12 +36,7 @@ def read_xml(payload: bytes) -> etree._Element:
         ParseError: It is not well-formed, or declares a document type.
     """
     parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        **HARDENED,
         remove_blank_text=True,  # between elements only; half of all nodes are such
     )
     try:

@@ -14,6 +14,7 @@ from typing import IO, Any, Final, NamedTuple
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.xml_document import HARDENED
 from energy_platform.encodings.zip_archive import opened_member
 from energy_platform.errors import ParseError
 from energy_platform.market.rows import INSTANT
@@ -174,12 +175,7 @@ def _ends(member: IO[bytes]) -> Iterator[etree._Element]:
         member,
         events=("end",),
         tag=tags,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        **HARDENED,
     )
     for _, element in events:
         if element.getroottree().docinfo.internalDTD is not None:

@@ -14,7 +14,7 @@ import fastexcel
 from lxml import etree
 from pydantic_core import from_json
 
-from energy_platform.encodings.xml_document import read_xml
+from energy_platform.encodings.xml_document import HARDENED, read_xml
 from energy_platform.encodings.zip_archive import member_heads
 from energy_platform.errors import ParseError
 from energy_platform.pipeline.layouts.layout import ELEMENT, Field, Layout, ValueKind
@@ -138,12 +138,7 @@ def _xml_head(head: bytes) -> etree._Element:
         raise ParseError("XML with a document type is not read")
     parser = etree.XMLPullParser(
         ("start",),
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        **HARDENED,
     )
     parser.feed(head)
     started: tuple[str, Any] = next(parser.read_events(), ("", None))
