@@ -12,7 +12,7 @@ from energy_platform.market.registry import BrokenSource, broken_sources, market
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.settings import WarehouseKind, settings
-from resources import Platform
+from resources import Platform, migration_scripts
 from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules
 
 
@@ -44,4 +44,5 @@ def _clients() -> Mapping[str, object]:
     return {"bigquery": WarehouseBigQuery()}
 
 
+migration_scripts.remember()
 defs = build_definitions(market_sources().values(), broken_sources())

@@ -1,6 +1,8 @@
 """The simulator's command: `python -m simulator`."""
 
 import asyncio
+import atexit
+import gc
 import logging
 from pathlib import Path
 from typing import Annotated, Optional
@@ -74,6 +76,8 @@ def simulate(
         replay=replay,
         journal=Journal(folder / "journal"),
     )
+    # Collecting what a world is made of takes a second, and gives nothing back.
+    atexit.register(gc.freeze)
     asyncio.run(serve(world))
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -21,21 +22,18 @@ PROJECT: Final = Path(__file__).resolve().parents[3]
 
 WORKERS: Final = 2
 
+_SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
+"""Console scripts over the same libraries."""
 _SHARED: Final = (
     "definitions",
-    "celery.__main__",
     "celery.apps.worker",
     "celery.bin.celery",
-    "dagster._cli",
-    "dagster._daemon.cli",
     "dagster_celery.tasks",
-    "dagster_webserver.cli",
-    "energy_platform.cli",
     "energy_platform.ingest.collector",
     "energy_platform.operations.metrics",
     "energy_platform.operations.status",
 )
-"""The modules that processes would otherwise import each for itself."""
+"""The modules that they import late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +84,8 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
         environment=environment(settings, ports),
         warm_start=WarmStart(
             folder=str(PROJECT),
-            programs=[one.name for one in planned if one.command[0] in _SCRIPTS],
-            modules=_SHARED,
+            programs=[one.name for one in planned if Path(one.command[0]).name in _SCRIPTS],
+            modules=[*_modules_of_scripts(), *_SHARED],
             preparation=(_script("dagster"), "instance", "migrate"),
         ),
         kept=kept,
@@ -143,11 +141,10 @@ def _script(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-_SCRIPTS: Final = frozenset(
-    _script(name)
-    for name in ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
-)
-"""Programs over the shared modules."""
+def _modules_of_scripts() -> list[str]:
+    """Return the modules that the console scripts begin with."""
+    installed = entry_points(group="console_scripts")
+    return [one.module for one in installed if one.name in _SCRIPTS]
 
 
 def _broker(settings: Settings, ports: Ports) -> Process:

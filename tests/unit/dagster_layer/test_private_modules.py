@@ -25,6 +25,7 @@ USED: Final = {
     "dagster._core.launcher.WorkerStatus": "a launcher's answer to run monitoring",
     "dagster._core.launcher.default_run_launcher.DefaultRunLauncher": "runs of a process each",
     "dagster._core.run_coordinator.DefaultRunCoordinator": "starts a run at once",
+    "dagster._core.storage.sql": "reads migration scripts, which are to be read once",
     "dagster._core.storage.event_log.ConsolidatedSqliteEventLogStorage": "one file for all events",
     "dagster._core.storage.event_log.schema.AssetCheckExecutionsTable": "forgets check results",
     "dagster._core.storage.event_log.sql_event_log.SqlEventLogStorage": "forgets check results",
