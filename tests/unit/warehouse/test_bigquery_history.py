@@ -19,6 +19,7 @@ from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTim
 from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
+from energy_platform.market.whole_list import WholeList
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.bigquery import queries, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
@@ -28,6 +29,7 @@ from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
 from tests.support.stores import batches_in, land, run_all
 from tests.unit.test_as_of import (
+    ANY_ROW,
     EVENTS,
     FIRST,
     HOUR,
@@ -44,6 +46,7 @@ from tests.unit.test_as_of import (
 )
 
 MOVING = replace(PRICES, key=("bidding_zone",))
+LISTED = replace(PRICES, whole_list=WholeList(name={"zone": pl.col("bidding_zone")}))
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 TABLE_ID = "project.energy.a_table"
 
@@ -64,6 +67,7 @@ def question_of(source: MarketSource, **asked: Any) -> Question:
         ),
         pytest.param(question_of(WIND, start=MARCH, run=MARCH), id="one run"),
         pytest.param(question_of(MOVING, start=MARCH), id="facts that move"),
+        pytest.param(question_of(LISTED, start=MARCH), id="what is listed"),
         pytest.param(
             Question(table=replace(market_table(PRICES), is_large=True)), id="a large table"
         ),
@@ -103,7 +107,8 @@ def test_filters_on_the_key_come_first_and_others_last() -> None:
 
 def ask(clients: Clients, table: Table, questions: list[Question]) -> list[pl.DataFrame]:
     """Return the answer to each question, by one query for all."""
-    asked = Asked(columns=list(table.dtypes))
+    columns = questions[0].dtypes
+    asked = Asked(columns=list(columns))
     where = str(schema.reference(clients, table))
     said = [question_sql(each, asked, table_id=where, stored=table.dtypes) for each in questions]
     sql = "\nUNION ALL\n".join(
@@ -112,9 +117,7 @@ def ask(clients: Clients, table: Table, questions: list[Question]) -> list[pl.Da
     batches = list(queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET))
     got = pl.DataFrame(pl.from_arrow(batches)) if batches else None
     return [
-        pl.DataFrame(schema=table.dtypes)
-        if got is None
-        else got.filter(question=n).select(*table.dtypes)
+        pl.DataFrame(schema=columns) if got is None else got.filter(question=n).select(*columns)
         for n in range(len(questions))
     ]
 
@@ -171,6 +174,25 @@ def test_sql_and_polars_and_the_model_agree(
         if question.run is None and source is not MOVING:
             known = model(source, arrived, how, (FIRST + start * HOUR, FIRST + end * HOUR))
             assert sayings(got.to_dicts(), source) == sayings(list(known.values()), source)
+
+
+def test_withdrawn_rows_are_no_part_of_an_answer(clients: Clients) -> None:
+    """What a newer list lacks, and what comes back, as of each message and a moment before it."""
+    both, first = [{**ANY_ROW, "event": 0}, {**ANY_ROW, "event": 1}], [{**ANY_ROW, "event": 0}]
+    landed = raw([(0, both), (1, first), (1, both), (1, first)])
+    with tempfile.TemporaryDirectory() as folder:
+        batches = batches_in(Path(folder))
+        land(batches, landed, source=LISTED)
+        run_all(batches, LISTED)
+        stored = batches.warehouse.scan(market_table(LISTED)).collect()
+    table = replace(market_table(LISTED), name=f"history_{uuid4().hex}", is_large=True)
+    fill(clients, table, stored)
+    moments = [one.received_at - before for one in landed for before in (timedelta(0), HOUR / 2)]
+    questions = [Question(table=table, known=KnownAt(moment)) for moment in moments]
+    answers = ask(clients, table, [*questions, Question(table=table)])
+    assert [answer.height for answer in answers] == [2, 0, 1, 2, 2, 1, 1, 2, 1]
+    for question, got in zip(questions, answers, strict=False):
+        assert_same_rows(got, history.answer(stored.lazy(), question).collect())
 
 
 def test_a_daily_moment_on_the_days_that_clocks_are_changed(clients: Clients) -> None:
