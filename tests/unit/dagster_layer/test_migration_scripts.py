@@ -1,6 +1,5 @@
 """Dagster's migration scripts are read once, and say the same."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from resources import migration_scripts
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Each script that alembic imports from now on."""
     monkeypatch.setattr(sql, "ScriptDirectory", ScriptDirectory)
     monkeypatch.setattr(migration_scripts._RememberedScripts, "_read", {})
