@@ -68,5 +68,9 @@ class HotStoreUnavailableError(EnergyPlatformError):
     """The hot store does not answer, or not as one that works; it can be asked again later."""
 
 
+class DamagedFileError(EnergyPlatformError):
+    """A file of the home folder is damaged: it has been set aside, and the next use begins anew."""
+
+
 class ReplayOvertakenError(EnergyPlatformError):
     """Another replay of the same table has begun; what is left to do is left to it."""

@@ -7,6 +7,7 @@ with status 200 is no answer.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -201,21 +202,37 @@ class _Transport:
         Raises:
             FeedError: It can't be had, and no copy of it was kept.
         """
-        fresh = SqliteCache(str(self._cache_file), timeout=_WSDL_KEPT.total_seconds())
-        kept: bytes | None = fresh.get(url)
+        kept = self._kept(url, _WSDL_KEPT)
         if kept is not None:
             return kept
         loading = asyncio.run_coroutine_threadsafe(self._load(url), self._loop)
         try:
             content = loading.result()
         except FeedError as error:
-            kept = SqliteCache(str(self._cache_file), timeout=None).get(url)
+            kept = self._kept(url, None)
             if kept is None:
                 raise
             _log.warning("using the WSDL kept from an earlier day: %s", error)
             return kept
-        fresh.add(url, content)
+        SqliteCache(str(self._cache_file)).add(url, content)
         return content
+
+    def _kept(self, url: str, longest: timedelta | None) -> bytes | None:
+        """Return the copy of a document that is not older; a damaged file is set aside."""
+        seconds = longest and longest.total_seconds()
+        try:
+            kept: bytes | None = SqliteCache(str(self._cache_file), timeout=seconds).get(url)
+        except sqlite3.OperationalError:
+            raise  # it is busy, or can't be opened
+        except sqlite3.DatabaseError as error:
+            aside = self._cache_file.with_name(f"{self._cache_file.name}.damaged")
+            self._cache_file.replace(aside)
+            _log.error(
+                "%s is damaged (%s): it is kept as %s and begun anew",
+                self._cache_file, error, aside.name,
+            )  # fmt: skip
+            return None
+        return kept
 
     async def _load(self, url: str) -> bytes:
         parts = httpx.URL(url)

@@ -1,19 +1,38 @@
-"""One SQLite file that several processes and threads share.
+"""One SQLite file that several processes and threads share: opened late, one transaction at a time.
 
-It is opened at the first transaction, and transactions take turns. The tables in it belong to the
-module that opens it.
+A damaged file is set aside under another name and begun anew, so that a broken side file costs
+what it held and nothing else. What is in a file belongs to whoever opens it.
 """
 
+import logging
+import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal
 
+from filelock import FileLock
+
+from energy_platform.errors import DamagedFileError
+
 _BUSY_SECONDS: Final = 30.0
 """How long to wait for the file; whoever has it keeps it for milliseconds."""
+_CHECKED_BYTES: Final = 8 * 2**20
+"""A file up to this size is checked whenever it is opened; a larger one when reading it fails."""
+_KEPT_ASIDE: Final = 3
+"""How many damaged files of one name are kept, the newest ones."""
+_ASIDE: Final = ".damaged-"
+_BESIDE: Final = ("-wal", "-shm")
+"""What SQLite puts behind a file's name for what belongs to it."""
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PRIMARY_CODE: Final = 0xFF
+"""The part of SQLite's error codes that says the kind; the rest says where."""
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteFile:
@@ -30,39 +49,155 @@ class SqliteFile:
         self._path = path
         self._layout = layout
         self._connection: sqlite3.Connection | None = None
+        self._opened_file: tuple[int, int] | None = None
         self._lock = Lock()
 
     @contextmanager
     def transaction(
         self, kind: Literal["DEFERRED", "IMMEDIATE"] = "IMMEDIATE"
     ) -> Iterator[sqlite3.Connection]:
-        """Begin a transaction; one that will write says so at once, and waits for its turn."""
+        """Begin a transaction; one that will write says so at once, and waits for its turn.
+
+        Raises:
+            DamagedFileError: The file turned out to be damaged. It has been set aside, and the
+                next transaction begins with an empty one.
+        """
         with self._lock:
             connection = self._opened()
-            connection.execute(f"BEGIN {kind}")
             try:
+                connection.execute(f"BEGIN {kind}")
                 yield connection
+                connection.commit()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    connection.rollback()
+                    raise
+                self._close()
+                raise DamagedFileError(self._begin_anew(error)) from error
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
 
     def close(self) -> None:
         """Close the file; the next transaction opens it again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._close()
 
     def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and self._opened_file != _identity(self._path):
+            # Another process has set it aside, or somebody has removed it.
+            self._close()
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            with self._alone():
+                try:
+                    connection = self._connect()
+                except sqlite3.DatabaseError as error:
+                    if not _is_damage(error):
+                        raise
+                    self._set_aside(error)
+                    connection = self._connect()
             weakref.finalize(self, connection.close)
+            self._connection, self._opened_file = connection, _identity(self._path)
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file as it is.
+
+        Raises:
+            sqlite3.DatabaseError: It is damaged, or can't be opened.
+        """
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            if self._path.stat().st_size <= _CHECKED_BYTES:
+                _check(connection, "quick_check")
             connection.executescript(self._layout).close()
-            self._connection = connection
-        return self._connection
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _begin_anew(self, error: sqlite3.DatabaseError) -> str:
+        """Set a file aside whose reading failed, unless another process just did; say so."""
+        with self._alone():
+            connection = None
+            try:
+                connection = self._connect()
+                _check(connection, "integrity_check")
+            except sqlite3.DatabaseError as again:
+                if not _is_damage(again):
+                    raise
+            else:
+                return f"{self._path} was damaged ({error}) and is sound again"
+            finally:
+                if connection is not None:
+                    connection.close()
+            return self._set_aside(error)
+
+    def _set_aside(self, error: sqlite3.DatabaseError) -> str:
+        """Rename the file and what belongs to it; drop the oldest of those before. Say so."""
+        aside = self._path.with_name(
+            f"{self._path.name}{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        )
+        for part, renamed in zip(_parts(self._path), _parts(aside), strict=True):
+            if part.exists():
+                part.rename(renamed)
+        before = sorted(
+            file
+            for file in self._path.parent.iterdir()
+            if file.name.startswith(f"{self._path.name}{_ASIDE}")
+            and file.suffix[-4:] not in _BESIDE
+        )
+        for old in before[:-_KEPT_ASIDE]:
+            for part in _parts(old):
+                part.unlink(missing_ok=True)
+        said = f"{self._path} is damaged ({error}): it is kept as {aside.name} and begun anew"
+        _log.error("%s", said)
+        return said
+
+    def _alone(self) -> FileLock:
+        """Keep other processes from opening the file or setting it aside."""
+        return FileLock(self._path.with_name(f"{self._path.name}.lock"))
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, _NotSoundError) or (
+        code is not None and code & _PRIMARY_CODE in _DAMAGE
+    )
+
+
+class _NotSoundError(sqlite3.DatabaseError):
+    """A check of the file found something."""
+
+
+def _check(connection: sqlite3.Connection, pragma: str) -> None:
+    [[found], *_] = connection.execute(f"PRAGMA {pragma}(1)").fetchall()
+    if found != "ok":
+        raise _NotSoundError(str(found).splitlines()[0])
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the files of a database; what waits to be written into it comes first.
+
+    A new database must never find what was to be written into the one before it.
+    """
+    return [path.with_name(path.name + suffix) for suffix in (*_BESIDE, "")]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from one that was there before."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (twice as quick, and it is asked before each transaction)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

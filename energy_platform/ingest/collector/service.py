@@ -4,11 +4,13 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
+
+from pydantic import TypeAdapter
 
 from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask
 from energy_platform.ingest.provider_limits import ProviderLimits
@@ -21,14 +23,32 @@ _log = logging.getLogger(__name__)
 _THREADS: Final = 64
 """More than there are sources: a thread that waits for one provider keeps no other waiting."""
 _REPORT_SECONDS: Final = 1.0
+_STATUS: Final = TypeAdapter(FeedStatus)
+_WRITTEN: Final = TypeAdapter(dict[str, object])
 
 
 def feed_statuses(home: Path) -> dict[str, FeedStatus]:
-    """Return what the collector of this home last said of its feeds; empty before it ran."""
+    """Return what the collector of this home last said of its feeds; empty before it ran.
+
+    Of a feed whose status can't be read nothing is said; the collector writes it anew each second.
+    """
     file = _status_file(home)
     if not file.exists():
         return {}
-    return {name: FeedStatus(**status) for name, status in json.loads(file.read_text()).items()}
+    try:
+        written = _WRITTEN.validate_json(file.read_bytes())
+    except ValueError as error:
+        _log.warning("the feeds' status can't be read: %s is not its form (%s)", file, error)
+        return {}
+    return dict(_readable(written))
+
+
+def _readable(written: Mapping[str, object]) -> Iterator[tuple[str, FeedStatus]]:
+    for name, status in written.items():
+        try:
+            yield name, _STATUS.validate_python(status)
+        except ValueError as error:
+            _log.warning("%s: its feed's status can't be read: %s", name, error)
 
 
 async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:

@@ -1,9 +1,10 @@
 """Looks at some messages of each batch, says what drifted, and remembers what it learned.
 
-Where the accepted layout is kept: in the landing zone's notes, a version per change, so that every
-worker goes by the same one and what was accepted when can be read there.
+The accepted layout is kept in the landing zone's notes, a version per change. So every worker goes
+by the same one, and what was accepted when can be read there.
 """
 
+import logging
 import string
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from energy_platform.pipeline.layouts.baseline import Baseline
 from energy_platform.pipeline.layouts.layout import Layout
 from energy_platform.pipeline.layouts.reading import layouts_of
 from energy_platform.storage.landing.notes import Notes
+
+_log = logging.getLogger(__name__)
 
 _LOOKED_AT: Final = 8
 """So many messages of a batch are looked at, whatever its size."""
@@ -98,7 +101,15 @@ def _asked(source: MarketSource, message: RawMessage) -> list[str]:
 
 def _accepted(notes: Notes, source: MarketSource) -> tuple[int, Baseline, bytes]:
     version, text = notes.newest(_note(source))
-    return version, Baseline.from_json(text) if text else Baseline(), text
+    try:
+        return version, Baseline.from_json(text) if text else Baseline(), text
+    except (ValueError, TypeError, LookupError) as error:
+        _log.error(
+            "%s: version %d of its accepted layout is damaged (%s): it is kept, and the layout is"
+            " learned anew from what comes",
+            source.name, version, error,
+        )  # fmt: skip
+        return version, Baseline(), text
 
 
 def _note(source: MarketSource) -> str:

@@ -227,6 +227,18 @@ async def test_a_kept_wsdl_serves_while_the_service_cannot_give_its_own(
     assert len(service.requests) == 3
 
 
+async def test_a_damaged_file_of_kept_wsdls_is_set_aside(tmp_path: Path) -> None:
+    session = MemorySession("test", tmp_path)
+    file = session.state_directory / "wsdl.sqlite"
+    file.write_bytes(b"this is no database" * 1_000)
+    async with scripted(reply(WSDL)) as wsdl, scripted(reply(FAULT)) as service:
+        feed = feed_at(f"{wsdl.url}/?wsdl", service.url)
+        for _ in range(2):
+            assert "SOAP fault: closed" in str(await failure(feed, session))
+        assert len(wsdl.requests) == 1, "the new file keeps its copy"
+    assert (tmp_path / "wsdl.sqlite.damaged").read_bytes() == b"this is no database" * 1_000
+
+
 async def test_without_any_wsdl_the_feed_fails_and_keeps_nothing(tmp_path: Path) -> None:
     session = MemorySession("test", tmp_path)
     page = reply(b"Application is not available", Content_Type="text/html")
