@@ -6,16 +6,17 @@
     ep.load("ote_day_ahead_price", start=datetime(2026, 3, 1, tzinfo=UTC))
     ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
     ep.runs("noaa_gfs_wind_forecast")
+    ep.batch_history("smard_price")
 
-These four are all that a notebook needs; they are documented in `energy_platform.reading.library`.
+These five are all that a notebook needs; they are documented in `energy_platform.reading.library`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from energy_platform.reading.library import catalog, load, runs, scan
+    from energy_platform.reading.library import batch_history, catalog, load, runs, scan
 
-__all__ = ["catalog", "load", "runs", "scan"]
+__all__ = ["batch_history", "catalog", "load", "runs", "scan"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)

@@ -2,10 +2,15 @@
 
 import logging
 import sqlite3
+from functools import cache
+from pathlib import Path
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, Failure
+from polars.exceptions import PanicException
 
-from energy_platform.operations.lately import Lately
+from energy_platform.errors import EnergyPlatformError
+from energy_platform.market.source import MarketSource
+from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import settings
@@ -25,9 +30,41 @@ class Platform(ConfigurableResource[MicroBatches]):
         """The way from the landing zone to both stores."""
         return micro_batches()
 
-    def note(self, report: BatchReport) -> None:
-        """Note what a batch said, for the status page and the alerts; they can do without it."""
+    @property
+    def history(self) -> BatchHistory:
+        """What the batches of this home did."""
+        return _history(settings().home)
+
+    def run(self, source: MarketSource) -> BatchReport:
+        """Run the next micro-batch of a source, and note what came of it.
+
+        A note that can't be written is logged; the batch doesn't depend on it.
+
+        Raises:
+            Failure: A table or a message made polars panic. Its own error is no `Exception`, and
+                would end the run before the group's other sources have had their turn.
+        """
         try:
-            Lately(settings().home).add(report)
-        except sqlite3.Error as error:
-            _log.warning("what a batch of %s said was not noted: %s", report.source, error)
+            report = self.micro_batches.run(source)
+        except PanicException as error:
+            self._note(source, error)
+            raise Failure(f"{source.name}: polars panicked: {error}") from error
+        except Exception as error:
+            self._note(source, error)
+            raise
+        self._note(source, report)
+        return report
+
+    def _note(self, source: MarketSource, outcome: BatchReport | BaseException) -> None:
+        try:
+            if isinstance(outcome, BatchReport):
+                self.history.add(outcome)
+            else:
+                self.history.add_failure(source.name, outcome)
+        except (sqlite3.Error, EnergyPlatformError, OSError) as error:
+            _log.warning("what a batch of %s did was not noted: %s", source.name, error)
+
+
+@cache
+def _history(home: Path) -> BatchHistory:
+    return BatchHistory(home)

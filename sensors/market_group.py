@@ -1,9 +1,12 @@
 """One sensor per market group: it asks for one run over all its sources with new data.
 
-The cost of a run grows with groups, not with sources, and a group never has two runs at once: a
-tick that finds one under way leaves the new data to the next.
+The cost of a run grows with groups, not with sources. A group never has two runs at once: a tick
+that finds one under way leaves the new data to the next. A source that can't be read is left out,
+and one whose batches fail is tried less often; neither holds up the others.
 """
 
+import logging
+import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,9 +23,13 @@ from dagster import (
     define_asset_job,
     sensor,
 )
+from polars.exceptions import PanicException
 
+from energy_platform.errors import EnergyPlatformError, WarehouseUnavailableError
 from energy_platform.market.source import MarketGroup, MarketSource
 from resources import Platform
+
+_log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 1
 """Less than the daemon's own five seconds between two looks: asked for five, a look that comes a
@@ -68,11 +75,45 @@ def _group_sensor(group: MarketGroup, members: list[MarketSource]) -> SensorDefi
         unfinished = RunsFilter(job_name=job.name, statuses=UNFINISHED)
         if context.instance.get_runs_count(unfinished):
             return SkipReason("a run of this group is under way")
-        behind = [
-            AssetKey(source.name) for source in members if platform.micro_batches.is_behind(source)
-        ]
+        behind, unreadable = _behind(members, platform)
+        for name, reason in unreadable.items():
+            context.log.warning("%s is left out: %s", name, reason)
         if not behind:
             return SkipReason("nothing new has landed")
         return RunRequest(asset_selection=behind)
 
     return group_sensor
+
+
+def _behind(
+    members: Iterable[MarketSource], platform: Platform
+) -> tuple[list[AssetKey], dict[str, str]]:
+    """Return which sources have new data, and of which that can't be told, and why.
+
+    A source whose newest batches failed waits a while before its next one, so that it doesn't fill
+    the event log with failed runs.
+
+    Raises:
+        WarehouseUnavailableError: It can be told of no source.
+    """
+    behind: list[AssetKey] = []
+    unreadable: dict[str, str] = {}
+    pausing = _pausing(platform)
+    for source in members:
+        try:
+            if source.name not in pausing and platform.micro_batches.is_behind(source):
+                behind.append(AssetKey(source.name))
+        except WarehouseUnavailableError:
+            raise
+        except (Exception, PanicException) as error:  # noqa: BLE001 (the others have their turn)
+            unreadable[source.name] = f"{type(error).__name__}: {error}"
+    return behind, unreadable
+
+
+def _pausing(platform: Platform) -> frozenset[str]:
+    """Return the sources that wait; none where the history can't be read."""
+    try:
+        return platform.history.pausing()
+    except (sqlite3.Error, EnergyPlatformError, OSError) as error:
+        _log.warning("no source waits after a failure: %s", error)
+        return frozenset()

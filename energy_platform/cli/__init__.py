@@ -1,9 +1,9 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
-`platform` has the commands that run processes, `market` those that work on one source,
-`quarantine` those about what the checks refused, `backfill` the one that asks for the past, `watch`
-those about what goes wrong, `generate` those that write files of the checkout, and `output` how
-things are printed.
+`platform` has the commands that run processes, `market` those that work on one source, `history`
+the one about what the batches did, `quarantine` those about what the checks refused, `backfill`
+the one that asks for the past, `watch` those about what goes wrong, `generate` those that write
+files of the checkout, and `output` how things are printed.
 """
 
 import atexit
@@ -15,7 +15,16 @@ from typing import Final
 
 import typer
 
-from energy_platform.cli import backfill, generate, market, marts, platform, quarantine, watch
+from energy_platform.cli import (
+    backfill,
+    generate,
+    history,
+    market,
+    marts,
+    platform,
+    quarantine,
+    watch,
+)
 from energy_platform.cli.output import complain
 from energy_platform.errors import EnergyPlatformError, UsageError
 
@@ -44,6 +53,7 @@ market.register(app)
 quarantine.register(app)
 backfill.register(app)
 watch.register(app)
+history.register(app)
 marts.register(app)
 generate.register(app)
 

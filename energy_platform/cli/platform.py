@@ -113,7 +113,7 @@ def _wait_until_flowing(
             # The platform rides it out, and so does who waits for it.
             console().print(f"  {error}")
             continue
-        ready = {source.name for source in sources if source.rows > 0}
+        ready = {source.name for source in sources if source.rows}
         for source in sources:
             if source.name in ready - told:
                 seconds = time.monotonic() - began
@@ -174,6 +174,11 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),
         *([source.told_unanswered] if source.told_unanswered else []),
+        *(
+            [f"{source.batch_failures} failed batches: {source.batch_error}"]
+            if source.batch_failures
+            else []
+        ),
         *(["layout: " + "; ".join(source.drift)] if source.drift else []),
         *([f"hot copy: {source.hot_copy_behind}"] if source.hot_copy_behind else []),
     ]

@@ -80,7 +80,7 @@ def layout(
     With --accept the newest messages' layout is accepted, and the check passes from then on.
     """
     from energy_platform.market.registry import market_source
-    from energy_platform.operations.lately import Lately
+    from energy_platform.operations.batch_history import BatchHistory
     from energy_platform.pipeline.layouts import watch
     from energy_platform.pipeline.stores import micro_batches
     from energy_platform.pipeline.tables import market_table
@@ -94,7 +94,7 @@ def layout(
     look = watch.accept if accept else watch.pending
     differences = look(batches.landing.notes, source, newest)
     if accept:
-        Lately(settings().home).forget_drift(source.name)
+        BatchHistory(settings().home).forget_drift(source.name)
     if json:
         print_json({"differences": differences, "accepted": accept})
     else:

@@ -1,8 +1,11 @@
-"""Instants as people write them."""
+"""Instants as people write them, and as stores keep them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from energy_platform.errors import UsageError
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def parse_instant(text: str) -> datetime:
@@ -19,3 +22,8 @@ def parse_instant(text: str) -> datetime:
     except ValueError:
         raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
     return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def microseconds(instant: datetime) -> int:
+    """Return an instant as stores keep it; exact, which a timestamp in floating point is not."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)

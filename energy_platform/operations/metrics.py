@@ -4,11 +4,12 @@ What is said here is what `energy-platform status` says, taken anew for each scr
 data: they are in the stores.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,9 @@ _KEPT_SECONDS: Final = 5.0
 
 _RUNNING: Final = "RUNNING"
 
+_log = logging.getLogger(__name__)
+_Said = TypeVar("_Said", SourceStatus, ProcessStatus)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceGauge:
@@ -31,6 +35,16 @@ class SourceGauge:
     name: str
     says: str
     of: Callable[[SourceStatus], float | None]
+
+
+def _backlog(status: SourceStatus) -> float | None:
+    if status.landed_offset is None or status.committed_offset is None:
+        return None
+    return status.landed_offset - status.committed_offset
+
+
+def _unless_unknown(status: SourceStatus, *, is_so: bool) -> float | None:
+    return None if status.state is SourceState.UNKNOWN else float(is_so)
 
 
 SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
@@ -47,7 +61,7 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
     SourceGauge(
         "energy_platform_source_late",
         "1 where the source is late by its own file.",
-        lambda status: float(status.late is not None),
+        lambda status: _unless_unknown(status, is_so=status.late is not None),
     ),
     SourceGauge(
         "energy_platform_source_flowing",
@@ -77,12 +91,22 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
     SourceGauge(
         "energy_platform_source_backlog_messages",
         "Messages that have landed and are not in the warehouse.",
-        lambda status: status.landed_offset - status.committed_offset,
+        _backlog,
     ),
     SourceGauge(
         "energy_platform_source_hot_copy_behind",
         "1 where dashboards lack rows that the warehouse has.",
-        lambda status: float(bool(status.hot_copy_behind)),
+        lambda status: _unless_unknown(status, is_so=bool(status.hot_copy_behind)),
+    ),
+    SourceGauge(
+        "energy_platform_source_unknown",
+        "1 where what is stored of the source can't be read.",
+        lambda status: float(status.state is SourceState.UNKNOWN),
+    ),
+    SourceGauge(
+        "energy_platform_source_batch_failures",
+        "How many of the newest batches in a row have failed.",
+        lambda status: float(status.batch_failures),
     ),
     SourceGauge(
         "energy_platform_source_drifted",
@@ -125,9 +149,24 @@ class PlatformMetrics(Collector):
         with self._lock:
             now = time.monotonic()
             if self._kept is None or now - self._kept[0] > _KEPT_SECONDS:
-                metrics = [*_of_sources(self._sources()), *_of_processes(self._processes())]
-                self._kept = (now, metrics)
+                self._kept = (
+                    now,
+                    [
+                        *self._told(_of_sources, self._sources),
+                        *self._told(_of_processes, self._processes),
+                    ],
+                )
             return self._kept[1]
+
+    def _told(
+        self, of: Callable[[Sequence[_Said]], Iterable[Metric]], look: Callable[[], Sequence[_Said]]
+    ) -> list[Metric]:
+        """Return the metrics of what is found; none where looking fails, beside all others."""
+        try:
+            return list(of(look()))
+        except Exception:  # noqa: BLE001 (what else can be told is told)
+            _log.exception("some metrics are left out")
+            return []
 
 
 def _of_sources(statuses: Sequence[SourceStatus]) -> Iterable[Metric]:

@@ -1,11 +1,19 @@
-"""How every market source is doing: what landed, what was stored, how late it is, what drifts."""
+"""How every market source is doing: what landed, what was stored, how late it is, what drifts.
 
+A source of which something can't be read is in the state UNKNOWN, with the reason; the others are
+told of as ever. Only what all sources share, such as a warehouse that is away, fails the whole.
+"""
+
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from polars.exceptions import PanicException
+
+from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.ingest.collector.service import feed_statuses
 from energy_platform.ingest.collector.source_task import FeedState, FeedStatus
 from energy_platform.ingest.session import missing_environment
@@ -14,10 +22,12 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import Lateness, lateness, newest_moment
-from energy_platform.operations.lately import Lately, SourceLately
+from energy_platform.operations.batch_history import BatchHistory, SourceLately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _OWN_LAG: Final = timedelta(minutes=1)
 """What a poll, a tick and a run take of the wall's time at most, when all is well."""
@@ -30,6 +40,7 @@ _NAMED: Final = 3
 class SourceState(StrEnum):
     """A source's state in one word; a feed's own trouble goes before lateness."""
 
+    UNKNOWN = "unknown"
     NEEDS = "needs"
     BACKING_OFF = "backing off"
     FENCED = "fenced"
@@ -40,7 +51,7 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """One market source's state.
+    """One market source's state; what is not known is None.
 
     Attributes:
         landed_offset: Where its landing log ends.
@@ -58,25 +69,27 @@ class SourceStatus:
         quarantine_rate: Their part; None where nothing was checked.
         drift: How its newest batch differs from the accepted layout.
         needs: Environment variables that are missing.
-        detail: The feed's last error in one line.
+        detail: The feed's last error in one line, or why nothing is known.
         hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty where it has all.
         unanswered: The questions that the provider does not answer while it answers others, and
             why it does not.
         questions: How many questions the feed asks.
+        batch_failures: How many of its newest batches in a row have failed.
+        batch_error: Why the newest of them failed; empty where it did not.
     """
 
     name: str
     protocol: str
     group: str
-    landed_offset: int
-    committed_offset: int
-    rows: int
+    landed_offset: int | None
+    committed_offset: int | None
+    rows: int | None
     last_event_at: datetime | None
     lag_seconds: float | None
     expected_lag_seconds: float
     is_daily: bool
     late: Lateness | None
-    quarantined: int
+    quarantined: int | None
     rows_lately: int
     refused_lately: int
     quarantine_rate: float | None
@@ -85,6 +98,8 @@ class SourceStatus:
     needs: list[str]
     detail: str
     hot_copy_behind: str
+    batch_failures: int = 0
+    batch_error: str = ""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     questions: int = 0
 
@@ -103,12 +118,16 @@ class SourceStatus:
 
 
 def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceStatus]:
-    """Return every market source's status, in alphabetical order."""
+    """Return every market source's status, in alphabetical order.
+
+    Raises:
+        WarehouseUnavailableError: Nothing can be said of any source's tables.
+    """
     feeds = feed_statuses(settings.home)
-    lately = Lately(settings.home).by_source()
+    lately = _lately(settings)
     clock = market_clock(settings)
     return [
-        _status(
+        _status_or_unknown(
             source,
             settings,
             batches,
@@ -122,9 +141,42 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
 
 def market_clock(settings: Settings) -> MarketClock:
     """Return the simulated market's clock, or the wall clock as one."""
-    simulated = SimulatedMarket.of(settings)
+    try:
+        simulated = SimulatedMarket.of(settings)
+        clock = simulated and simulated.clock()
+    except ValueError:
+        _log.exception("the simulated market's clock can't be read: lag is counted by the wall's")
+        clock = None
     now = datetime.now(UTC)
-    return (simulated and simulated.clock()) or MarketClock(origin=now, started_at=now)
+    return clock or MarketClock(origin=now, started_at=now)
+
+
+def _lately(settings: Settings) -> Mapping[str, SourceLately]:
+    """Return what the batches said lately; nothing where that can't be read."""
+    try:
+        return BatchHistory(settings.home).lately()
+    except Exception:  # noqa: BLE001 (they are the least that a status is made of)
+        _log.exception("what the batches of the last hour said can't be read")
+        return {}
+
+
+def _status_or_unknown(  # noqa: PLR0913 (see `_status`)
+    source: MarketSource,
+    settings: Settings,
+    batches: MicroBatches,
+    *,
+    clock: MarketClock,
+    feed: FeedStatus,
+    lately: SourceLately,
+) -> SourceStatus:
+    """Return a source's status, or that it is not known and why."""
+    try:
+        return _status(source, settings, batches, clock=clock, feed=feed, lately=lately)
+    except WarehouseUnavailableError:
+        raise
+    except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is this source's)
+        said = str(error).splitlines() or [""]
+        return _unknown(source, feed, lately, reason=f"{type(error).__name__}: {said[0]}")
 
 
 def _status(  # noqa: PLR0913 (a status is put together from all that is known)
@@ -167,6 +219,39 @@ def _status(  # noqa: PLR0913 (a status is put together from all that is known)
         needs=needs,
         detail=feed.detail,
         hot_copy_behind=batches.hot_copies.behind(source, summary.committed_offset),
+        unanswered=feed.unanswered,
+        questions=feed.questions,
+        batch_failures=lately.failures,
+        batch_error=lately.error,
+    )
+
+
+def _unknown(
+    source: MarketSource, feed: FeedStatus, lately: SourceLately, *, reason: str
+) -> SourceStatus:
+    return SourceStatus(
+        name=source.name,
+        protocol=source.feed.protocol,
+        group=source.group,
+        landed_offset=None,
+        committed_offset=None,
+        rows=None,
+        last_event_at=None,
+        lag_seconds=None,
+        expected_lag_seconds=source.expected_lag.total_seconds(),
+        is_daily=source.publication is not None,
+        late=None,
+        quarantined=None,
+        rows_lately=lately.rows,
+        refused_lately=lately.refused,
+        quarantine_rate=lately.refused / lately.rows if lately.rows else None,
+        drift=lately.drift,
+        state=SourceState.UNKNOWN,
+        needs=[],
+        detail=reason,
+        hot_copy_behind="",
+        batch_failures=lately.failures,
+        batch_error=lately.error,
         unanswered=feed.unanswered,
         questions=feed.questions,
     )

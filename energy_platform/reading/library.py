@@ -4,7 +4,8 @@ Dagster need not be installed, and nothing need be running; the tables are read 
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import polars as pl
 
@@ -15,9 +16,13 @@ from energy_platform.history.revisions import RUN
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.stores import warehouse
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading.catalogue import catalogue
+from energy_platform.settings import settings
+
+_A_DAY: Final = timedelta(days=1)
 
 
 def catalog(search: str = "") -> pl.DataFrame:
@@ -141,6 +146,32 @@ def runs(name: str) -> pl.DataFrame:
         .sort(RUN)
         .collect()
     )
+
+
+def batch_history(name: str | None = None, *, start: datetime | None = None) -> pl.DataFrame:
+    """Return what the platform's batches did, in order of when they finished.
+
+    Each batch has a row for three days; older rows hold the batches of an hour, for ninety days.
+    `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`, `rows_parsed`,
+    `rows_new`, `quarantined` and `seconds` are theirs together; `drift`, `hot_copy_behind` and
+    `error` say what was wrong, and are null where nothing was.
+
+    Args:
+        name: A market source's name; all sources, unless given.
+        start: From when on, by `finished_at`; the last 24 hours, unless given.
+
+    Raises:
+        UnknownSourceError: There is no source of this name.
+        UsageError: `start` lacks its time zone.
+
+    >>> batch_history("smard_price").columns[:4]
+    ['finished_at', 'source', 'batches', 'failed']
+    """
+    _require_zones(start=start)
+    if name is not None:
+        market_source(name)
+    since = datetime.now(UTC) - _A_DAY if start is None else start
+    return BatchHistory(settings().home).lines(name, since=since)
 
 
 def _scan_mart(

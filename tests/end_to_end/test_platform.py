@@ -174,9 +174,9 @@ def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
     def trades() -> SourceStatus:
         return platform.sources()["nord_pool_intraday_trade"]
 
-    wait_for("quarantine", lambda: trades().quarantined >= 2, RECOVERY_SECONDS)
-    before = trades().rows
-    wait_for("trades after it", lambda: trades().rows > before, RECOVERY_SECONDS)
+    wait_for("quarantine", lambda: (trades().quarantined or 0) >= 2, RECOVERY_SECONDS)
+    before = trades().rows or 0
+    wait_for("trades after it", lambda: (trades().rows or 0) > before, RECOVERY_SECONDS)
 
 
 def test_workers_killed_in_mid_run_free_their_group_within_seconds(

@@ -191,7 +191,7 @@ def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
 
     def committed() -> dict[str, int]:
         sources = platform.sources()
-        return {name: sources[name].committed_offset for name in fast}
+        return {name: sources[name].committed_offset or 0 for name in fast}
 
     before = committed()
     wait_for(

@@ -185,8 +185,8 @@ def test_an_unknown_source_is_told_what_is_near() -> None:
         ep.scan("example_prices")
 
 
-def test_the_package_has_these_four_names_and_no_other() -> None:
-    assert sorted(ep.__all__) == ["catalog", "load", "runs", "scan"]
+def test_the_package_has_these_five_names_and_no_other() -> None:
+    assert sorted(ep.__all__) == ["batch_history", "catalog", "load", "runs", "scan"]
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = ep.absent
 

@@ -26,6 +26,8 @@ class Trouble(StrEnum):
     DRIFT = "drift"
     HOT_COPY = "hot_copy"
     RUN = "run"
+    UNKNOWN = "unknown"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,25 @@ def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
     if status.needs:
         return
     name = status.name
+    if status.state is SourceState.UNKNOWN:
+        yield Condition(
+            trouble=Trouble.UNKNOWN,
+            subject=name,
+            text=f"{name}: what is stored of it can't be read: {status.detail}."
+            f" Next: energy-platform replay {name} makes its table anew from what landed",
+            over=f"{name} can be read again.",
+            patience=_BRIEF,
+        )
+    if status.batch_failures:
+        yield Condition(
+            trouble=Trouble.BATCH,
+            subject=name,
+            text=f"{name}: its newest batches failed, {status.batch_failures} in a row:"
+            f" {status.batch_error}. What landed is kept, and is tried again."
+            f" Next: energy-platform history {name}",
+            over=f"{name}: its batches succeed again.",
+            patience=_BRIEF,
+        )
     lag = timedelta(seconds=status.expected_lag_seconds)
     if status.late is not None:
         yield Condition(

@@ -3,16 +3,12 @@
 Each store decides how it stores a kind.
 """
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 import polars as pl
 
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.hot_store.protocol import Measurement
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FieldKind(StrEnum):
@@ -88,11 +84,6 @@ def logical(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return pl.col(name).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
     return pl.col(name).cast(dtype)
-
-
-def microseconds(instant: datetime) -> int:
-    """Return an instant as stores keep it; exact, which a timestamp in floating point is not."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _finite(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -21,9 +21,10 @@ from typing import Final, Self
 
 import polars as pl
 
+from energy_platform.market.instants import microseconds
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.hot_store import points as hot_points
-from energy_platform.storage.hot_store.points import FieldKind, field_kind, microseconds
+from energy_platform.storage.hot_store.points import FieldKind, field_kind
 from energy_platform.storage.hot_store.protocol import REASON, Measurement
 from energy_platform.storage.sqlite_file import SqliteFile
 

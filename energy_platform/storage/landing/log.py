@@ -193,6 +193,16 @@ class LandingLog:
                     return messages[: max(within, 1)]
         return messages
 
+    def stored_bytes(self, start: int, stop: int) -> int:
+        """Return the size of the segments that begin in [start, stop)."""
+        folders = range(start // OFFSETS_PER_FOLDER, (stop - 1) // OFFSETS_PER_FOLDER + 1)
+        return sum(
+            segment.size
+            for folder in folders
+            for segment in self._list(folder, since=start)
+            if segment.first < stop
+        )
+
     def offset_at(self, instant: datetime) -> int:
         """Return the first offset received at `instant` or later; the end when there is none.
 

@@ -15,7 +15,7 @@ from energy_platform.operations.alerts import conditions
 from energy_platform.operations.alerts.book import AlertBook
 from energy_platform.operations.alerts.incidents import CALM, Told
 from energy_platform.operations.alerts.watch import look, start_delivery
-from energy_platform.operations.lately import Lately
+from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
 from tests.support.environment import forget_cached
@@ -63,7 +63,7 @@ def receive(batches: MicroBatches, at: datetime) -> None:
     quarter = int((at - NOON) / timedelta(minutes=15)) + 1
     land(batches, [replace(example_message([("CZ", quarter, 1.0)]), received_at=at)])
     for report in run_all(batches):
-        Lately(settings().home).add(report)
+        BatchHistory(settings().home).add(report)
 
 
 def told(batches: MicroBatches) -> list[Told]:
@@ -133,13 +133,13 @@ def test_quarantine_and_drift_of_batches_are_told(platform_batches: MicroBatches
     extra = json.dumps([{"zone": "CZ", "quarter": 0, "price": 1.0, "more": 1}]).encode()
     land(platform_batches, [replace(example_message(extra), received_at=datetime.now(UTC))])
     for report in run_all(platform_batches):
-        Lately(settings().home).add(report)
+        BatchHistory(settings().home).add(report)
     _, news = look(settings(), platform_batches)
     texts = "\n".join(one.text for one in news)
     assert "30 of 32 rows of the last hour are in quarantine (94%)" in texts
     assert "its layout has drifted: new field `more` (number)." in texts
-    Lately(settings().home).forget_drift(EXAMPLE.name)
-    assert Lately(settings().home).by_source()[EXAMPLE.name].drift == ()
+    BatchHistory(settings().home).forget_drift(EXAMPLE.name)
+    assert BatchHistory(settings().home).lately()[EXAMPLE.name].drift == ()
 
 
 def test_an_address_that_cannot_be_used_is_said(

@@ -12,7 +12,7 @@ from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError, UsageError
 from energy_platform.operations.alerts import conditions
 from energy_platform.operations.alerts.watch import look
-from energy_platform.operations.lately import Lately
+from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import settings
 from tests.support.environment import forget_cached
@@ -32,7 +32,7 @@ def ingest(batches: MicroBatches, record: dict[str, Any]) -> None:
     body = json.dumps([record]).encode()
     land(batches, [replace(example_message(body), received_at=NOON)])
     for report in run_all(batches):
-        Lately(settings().home).add(report)
+        BatchHistory(settings().home).add(report)
 
 
 def status_of_example() -> dict[str, Any]:

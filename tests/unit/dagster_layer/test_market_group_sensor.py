@@ -21,8 +21,12 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from energy_platform.market.source import MarketGroup
+from energy_platform.errors import WarehouseUnavailableError
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table
+from energy_platform.settings import settings
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from resources import Platform
 from sensors import market_group_sensors
 from sensors.market_group import UNFINISHED
@@ -111,4 +115,62 @@ def test_what_is_no_unfinished_run_of_the_group_holds_up_nothing(
     for status in set(DagsterRunStatus) - set(UNFINISHED) - {DagsterRunStatus.MANAGED}:
         create_run_for_test(instance, job_name=JOB, status=status)
     create_run_for_test(instance, job_name="weather_micro_batch", status=DagsterRunStatus.STARTED)
+    assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name)]
+
+
+def break_table(source: MarketSource) -> None:
+    """Make a source's table unreadable."""
+    log = settings().home / "warehouse" / market_table(source).name / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("torn")
+
+
+@pytest.mark.parametrize("broken", [EXAMPLE, OTHER])
+def test_a_source_that_cannot_be_read_is_left_out(
+    auctions: SensorDefinition,
+    instance: DagsterInstance,
+    platform_batches: MicroBatches,
+    broken: MarketSource,
+) -> None:
+    for source in (EXAMPLE, OTHER):
+        land(platform_batches, [example_message([("CZ", 0, 1.0)])], source=source)
+    break_table(broken)
+    [sound] = {EXAMPLE.name, OTHER.name} - {broken.name}
+    assert asked_for(tick(auctions, instance)) == [AssetKey(sound)]
+
+
+def test_while_the_warehouse_is_away_the_tick_says_so(
+    auctions: SensorDefinition,
+    instance: DagsterInstance,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object) -> int:
+        raise WarehouseUnavailableError("no route")
+
+    monkeypatch.setattr(DeltaWarehouse, "committed_offset", away)
+    with pytest.raises(WarehouseUnavailableError, match="no route"):
+        tick(auctions, instance)
+
+
+def test_a_source_whose_batch_failed_waits_and_the_others_do_not(
+    auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    for source in (EXAMPLE, OTHER):
+        land(platform_batches, [example_message([("CZ", 0, 1.0)])], source=source)
+    Platform().history.add_failure(EXAMPLE.name, OSError("torn"))
+    assert asked_for(tick(auctions, instance)) == [AssetKey(OTHER.name)]
+    run_all(platform_batches, OTHER)
+    assert tick(auctions, instance) == "nothing new has landed"
+    [report] = run_all(platform_batches)
+    Platform().history.add(report)
+    land(platform_batches, [example_message([("CZ", 1, 1.0)])])
+    assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name)]
+
+
+def test_a_damaged_history_holds_up_nothing(
+    auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    Platform().history.path.write_bytes(b"no database" * 1_000)
     assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name)]

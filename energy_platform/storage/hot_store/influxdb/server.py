@@ -30,9 +30,9 @@ from urllib3.exceptions import HTTPError
 
 from energy_platform.errors import HotStoreUnavailableError, UsageError
 from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.instants import microseconds
 from energy_platform.settings import InfluxApi
 from energy_platform.storage.hot_store.influxdb import influxql
-from energy_platform.storage.hot_store.points import microseconds
 
 if TYPE_CHECKING:
     from urllib3.response import HTTPResponse

@@ -25,6 +25,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from energy_platform.errors import HotStoreUnavailableError
+from energy_platform.market.instants import microseconds
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.hot_store import points as hot_points
 from energy_platform.storage.hot_store.influxdb.influxql import identifier, string
@@ -38,7 +39,6 @@ from energy_platform.storage.hot_store.influxdb.line_protocol import (
     unwritable,
 )
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer, LinesRefusedError
-from energy_platform.storage.hot_store.points import microseconds
 from energy_platform.storage.hot_store.protocol import REASON, Measurement
 
 _log = logging.getLogger(__name__)

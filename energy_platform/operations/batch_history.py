@@ -1,0 +1,309 @@
+"""What every micro-batch did, kept for ninety days: offsets, rows, seconds, drift, errors.
+
+It answers what happened last night, long after Dagster has forgotten its runs, and what the
+batches of the last hour said, for the status and the alerts. Each batch is one line for three
+days; older lines are summed by source and hour. So the file stays below a bound that the number
+of sources sets, not the number of batches. No truth is here: rows are in the warehouse, and what
+failed a check is in the quarantine.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.market.instants import microseconds
+from energy_platform.market.rows import INSTANT
+from energy_platform.storage.sqlite_file import SqliteFile
+
+if TYPE_CHECKING:
+    from energy_platform.pipeline.micro_batch import BatchReport
+
+KEPT: Final = timedelta(days=90)
+"""How long a line is kept."""
+EACH_BATCH_KEPT: Final = timedelta(days=3)
+"""How long each batch has a line of its own; then one line holds an hour's batches of a source."""
+MOST_LINES: Final = 1_000_000
+"""With more lines than these the oldest are summed sooner."""
+LATELY: Final = timedelta(hours=1)
+"""What "lately" means for a quarantine rate."""
+
+_HOUR: Final = timedelta(hours=1) // timedelta(microseconds=1)
+_REMARK_CHARACTERS: Final = 500
+_MOST_DIFFERENCES: Final = 20
+"""So many differences of a layout are remembered of a source's newest batch."""
+_FIRST_PAUSE_SECONDS: Final = 10.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+
+_LAYOUT: Final = """
+CREATE TABLE IF NOT EXISTS line (
+    finished_at INTEGER, -- microseconds; of an hour's batches the last one's
+    source TEXT,
+    batches INTEGER, failed INTEGER, start INTEGER, stop INTEGER, messages INTEGER,
+    rows_parsed INTEGER, rows_new INTEGER, quarantined INTEGER, seconds REAL,
+    drift INTEGER, hot_copy INTEGER, error INTEGER, -- remarks
+    PRIMARY KEY (finished_at, source)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remark (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
+CREATE TABLE IF NOT EXISTS newest (
+    source TEXT PRIMARY KEY, drift TEXT, failures INTEGER, not_before INTEGER, error TEXT
+);
+"""
+_SUMS: Final = """
+    SELECT MAX(finished_at), source, SUM(batches), SUM(failed), MIN(start), MAX(stop),
+           SUM(messages), SUM(rows_parsed), SUM(rows_new), SUM(quarantined), SUM(seconds),
+           MAX(drift), MAX(hot_copy), MAX(error)
+    FROM line WHERE finished_at >= ? AND finished_at < ?
+    GROUP BY source, finished_at / ?
+"""
+SCHEMA: Final[Mapping[str, pl.DataType]] = {
+    "finished_at": INSTANT,
+    "source": pl.String(),
+    "batches": pl.Int64(),
+    "failed": pl.Int64(),
+    "start_offset": pl.Int64(),
+    "stop_offset": pl.Int64(),
+    "messages": pl.Int64(),
+    "rows_parsed": pl.Int64(),
+    "rows_new": pl.Int64(),
+    "quarantined": pl.Int64(),
+    "seconds": pl.Float64(),
+    "drift": pl.String(),
+    "hot_copy_behind": pl.String(),
+    "error": pl.String(),
+}
+"""What a line of the history holds.
+
+`finished_at` is when its last batch ended; `batches` and `failed` count those that succeeded and
+failed. Offsets [start, stop), messages, rows and `seconds` are theirs together.
+`drift`, `hot_copy_behind` and `error` say what was wrong, and are null where nothing was.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLately:
+    """What one source's batches said in the last hour.
+
+    Attributes:
+        rows: Rows and unparsed messages that were checked, also those that said nothing new.
+        refused: Those of them that went to quarantine.
+        drift: How its newest batch differed from the accepted layout.
+        failures: How many batches in a row have failed, up to the newest one.
+        error: Why the newest one failed; empty where it did not.
+    """
+
+    rows: int = 0
+    refused: int = 0
+    drift: tuple[str, ...] = ()
+    failures: int = 0
+    error: str = ""
+
+
+class BatchHistory:
+    """The history of one home's batches. Threads and processes may share it.
+
+    Args:
+        home: The home folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "batch_history.sqlite"
+        self._file = SqliteFile(self.path, _LAYOUT)
+
+    def add(self, report: "BatchReport") -> None:
+        """Add a line for a batch; one without messages did nothing."""
+        if report.messages == 0:
+            return
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO line VALUES (?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (
+                    _now(),
+                    report.source,
+                    report.start,
+                    report.stop,
+                    report.messages,
+                    report.rows_parsed,
+                    report.rows_new,
+                    report.quarantined.height,
+                    round(report.seconds, 4),
+                    _remark(connection, "; ".join(report.drift)),
+                    _remark(connection, report.hot_copy_behind),
+                ),
+            )
+            connection.execute(
+                "INSERT OR REPLACE INTO newest VALUES (?, ?, 0, 0, '')",
+                (report.source, json.dumps(_shortened(report.drift))),
+            )
+
+    def add_failure(self, source_name: str, error: BaseException) -> None:
+        """Add a line for a batch that failed, and let the next one wait longer each time."""
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:_REMARK_CHARACTERS]
+        now = _now()
+        with self._file.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO line VALUES"
+                " (?, ?, 0, 1, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, ?)",
+                (now, source_name, _remark(connection, said)),
+            )
+            failures = 1 + _failures(connection, source_name)
+            pause = pause_seconds(
+                failures,
+                first_seconds=_FIRST_PAUSE_SECONDS,
+                longest_seconds=_LONGEST_PAUSE_SECONDS,
+            )
+            connection.execute(
+                "INSERT INTO newest VALUES (?, '[]', ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " failures = excluded.failures, not_before = excluded.not_before,"
+                " error = excluded.error",
+                (source_name, failures, now + round(pause * 1e6), said),
+            )
+
+    def pausing(self) -> frozenset[str]:
+        """Return the sources whose newest batches failed and that are to be left alone a while."""
+        if not self.path.exists():
+            return frozenset()
+        with self._file.transaction("DEFERRED") as connection:
+            found = connection.execute(
+                "SELECT source FROM newest WHERE not_before > ?", [_now()]
+            ).fetchall()
+        return frozenset(source for (source,) in found)
+
+    def forget_drift(self, source_name: str) -> None:
+        """Forget how a source's newest batch differed: its layout has been accepted."""
+        with self._file.transaction() as connection:
+            connection.execute("UPDATE newest SET drift = '[]' WHERE source = ?", [source_name])
+
+    def lately(self) -> Mapping[str, SourceLately]:
+        """Return what each source's batches said lately; empty before there were any."""
+        if not self.path.exists():
+            return {}
+        since = _now() - LATELY // timedelta(microseconds=1)
+        with self._file.transaction("DEFERRED") as connection:
+            counts = {
+                source: (rows, refused)
+                for source, rows, refused in connection.execute(
+                    "SELECT source, SUM(rows_parsed + quarantined), SUM(quarantined) FROM line"
+                    " WHERE finished_at >= ? GROUP BY source",
+                    [since],
+                )
+            }
+            newest = connection.execute(
+                "SELECT source, drift, failures, error FROM newest"
+            ).fetchall()
+        return {
+            source: SourceLately(
+                *counts.get(source, (0, 0)), tuple(json.loads(drift)), failures, error
+            )
+            for source, drift, failures, error in newest
+        }
+
+    def lines(self, source_name: str | None = None, *, since: datetime) -> pl.DataFrame:
+        """Return the lines that finished at `since` or later, of one source or of all, in order.
+
+        Their columns are those of `SCHEMA`.
+        """
+        found: list[tuple[object, ...]] = []
+        if self.path.exists():
+            with self._file.transaction("DEFERRED") as connection:
+                found = connection.execute(
+                    "SELECT finished_at, source, batches, failed, start, stop, messages,"
+                    " rows_parsed, rows_new, quarantined, seconds, drift.text, hot_copy.text,"
+                    " error.text FROM line"
+                    " LEFT JOIN remark AS drift ON drift.id = line.drift"
+                    " LEFT JOIN remark AS hot_copy ON hot_copy.id = line.hot_copy"
+                    " LEFT JOIN remark AS error ON error.id = line.error"
+                    " WHERE finished_at >= ? AND source = COALESCE(?, source)"
+                    " ORDER BY finished_at, source",
+                    (microseconds(since), source_name),
+                ).fetchall()
+        return pl.DataFrame(found, schema={**SCHEMA, "finished_at": pl.Int64()}, orient="row").cast(
+            {"finished_at": INSTANT}
+        )
+
+    def stored_bytes(self) -> int:
+        """Return the size of the file, of what waits to be written into it too."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def compact(self, *, now: datetime, most_lines: int = MOST_LINES) -> int:
+        """Sum old lines by source and hour, and forget the oldest; return how many are left."""
+        with self._file.transaction() as connection:
+            until = microseconds(now - EACH_BATCH_KEPT)
+            surplus = connection.execute(
+                "SELECT finished_at FROM line ORDER BY finished_at DESC LIMIT 1 OFFSET ?",
+                [most_lines],
+            ).fetchone()
+            if surplus is not None:
+                until = max(until, surplus[0] + _HOUR)
+            _sum_up(connection, until // _HOUR)
+            connection.execute("DELETE FROM line WHERE finished_at < ?", [microseconds(now - KEPT)])
+            connection.execute(
+                "DELETE FROM remark WHERE id NOT IN (SELECT drift FROM line WHERE drift NOT NULL"
+                " UNION SELECT hot_copy FROM line WHERE hot_copy NOT NULL"
+                " UNION SELECT error FROM line WHERE error NOT NULL)"
+            )
+            [left] = connection.execute("SELECT COUNT(*) FROM line").fetchone()
+        return int(left)
+
+
+def by_source(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per source that sums its lines up; remarks are the newest of each kind."""
+    sums = ("batches", "failed", "messages", "rows_parsed", "rows_new", "quarantined", "seconds")
+    return (
+        lines.sort("finished_at")
+        .group_by("source")
+        .agg(
+            pl.col(*sums).sum(),
+            pl.col("start_offset").min(),
+            pl.col("stop_offset").max(),
+            pl.col("drift", "hot_copy_behind", "error").drop_nulls().last(),
+            pl.col("finished_at").max(),
+        )
+        .select(lines.columns)
+        .sort("source")
+    )
+
+
+def _sum_up(connection: Connection, hour: int) -> None:
+    """Sum all lines up that finished before an hour, from where the last time ended."""
+    [done] = connection.execute("PRAGMA user_version").fetchone()
+    if hour <= done:
+        return
+    span = (done * _HOUR, hour * _HOUR)
+    summed = connection.execute(_SUMS, (*span, _HOUR)).fetchall()
+    connection.execute("DELETE FROM line WHERE finished_at >= ? AND finished_at < ?", span)
+    marks = ", ".join("?" * len(SCHEMA))
+    connection.executemany(f"INSERT INTO line VALUES ({marks})", summed)  # noqa: S608 (only marks)
+    connection.execute(f"PRAGMA user_version = {hour:d}")
+
+
+def _remark(connection: Connection, text: str) -> int | None:
+    """Return the number under which a text is kept, once however many lines say it."""
+    if not text:
+        return None
+    shortened = text[:_REMARK_CHARACTERS]
+    connection.execute("INSERT OR IGNORE INTO remark (text) VALUES (?)", [shortened])
+    [number] = connection.execute("SELECT id FROM remark WHERE text = ?", [shortened]).fetchone()
+    return int(number)
+
+
+def _shortened(texts: Iterable[str]) -> list[str]:
+    return [text[:_REMARK_CHARACTERS] for text in islice(texts, _MOST_DIFFERENCES)]
+
+
+def _failures(connection: Connection, source_name: str) -> int:
+    found = connection.execute("SELECT failures FROM newest WHERE source = ?", [source_name])
+    [failures] = found.fetchone() or [0]
+    return int(failures)
+
+
+def _now() -> int:
+    return microseconds(datetime.now(UTC))
