@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 
 from dagster import Definitions, in_process_executor
 
-from assets import backfill_job, broken_assets, market_assets, mart_assets
+from assets import backfill_job, batch_history, broken_assets, market_assets, mart_assets
 from energy_platform.market.registry import BrokenSource, broken_sources, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.settings import WarehouseKind, settings
 from resources import Platform, migration_scripts
-from sensors import alert_sensors, market_group_sensors, mart_automation, upkeep_schedules
+from sensors import (
+    alert_sensors,
+    market_group_sensors,
+    mart_automation,
+    neighbours_sensor,
+    upkeep_schedules,
+)
 
 
 def build_definitions(
@@ -24,9 +30,19 @@ def build_definitions(
     made_of_them = list(marts().values())
     mart_sensors, mart_schedules = mart_automation(made_of_them)
     return Definitions(
-        assets=[*market_assets(known), mart_assets(made_of_them), *broken_assets(broken)],
+        assets=[
+            *market_assets(known),
+            mart_assets(made_of_them),
+            *broken_assets(broken),
+            batch_history,
+        ],
         jobs=[backfill_job],
-        sensors=[*market_group_sensors(known), *alert_sensors(), *mart_sensors],
+        sensors=[
+            *market_group_sensors(known),
+            neighbours_sensor(known),
+            *alert_sensors(),
+            *mart_sensors,
+        ],
         schedules=[*upkeep_schedules(), *mart_schedules],
         resources={"platform": Platform(), **_clients()},
         # One process per run is the point of a warm worker; a process per step would undo it.

@@ -1,8 +1,9 @@
-"""One asset per market source, on its way from the provider's feed to the hot copy.
+"""Three assets per market source: what landed, the table, and the hot copy.
 
-    <source>_feed ──▶ <source>_landing ──▶ <source> ──▶ <source>_hot
+    <source>_landing ──▶ <source> ──▶ <source>_hot
 
-Only `<source>` is made by Dagster; the others are external assets that make the lineage whole.
+Dagster makes only `<source>`. The collector lands the messages and the micro-batch writes the hot
+copy; `sensors.neighbours` tells Dagster of both.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,16 +21,15 @@ from dagster import (
     FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
-    TableColumn,
-    TableColumnConstraints,
-    TableSchema,
     asset,
 )
 
+from assets.columns import column_schema
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.settings import WarehouseKind, settings
 from resources import Platform
+from resources.neighbours import REPORTED_EVERY, hot_copy_key, landing_key
 
 ROWS_VALID: Final = "rows_valid"
 BATCH_PARSED: Final = "batch_parsed"
@@ -50,42 +50,42 @@ _WEEK_DAYS: Final = 7
 
 
 def market_assets(sources: Iterable[MarketSource]) -> list[AssetsDefinition | AssetSpec]:
-    """Return the assets of these sources, with their external neighbours."""
+    """Return the assets of these sources, with what lies before and behind each table."""
     known = list(sources)
-    neighbours = [spec for source in known for spec in _neighbours(source)]
-    return [*neighbours, *(_market_asset(source) for source in known)]
+    return [
+        *(make(source) for source in known for make in (_landing, _hot_copy)),
+        *(_market_asset(source) for source in known),
+    ]
 
 
-def landing_key(source: MarketSource) -> AssetKey:
-    """Return the key of a source's raw messages."""
-    return AssetKey(f"{source.name}_landing")
-
-
-def _neighbours(source: MarketSource) -> Iterator[AssetSpec]:
-    feed = AssetKey(f"{source.name}_feed")
-    yield AssetSpec(
-        feed,
-        description=f"What {source.provider.name} sends. Terms: {source.terms}",
-        group_name=source.group.value,
-        kinds={source.feed.protocol.lower()},
-        owners=[source.owner],
-        metadata={"provider": source.provider.name, "terms": source.terms},
-    )
-    yield AssetSpec(
+def _landing(source: MarketSource) -> AssetSpec:
+    return AssetSpec(
         landing_key(source),
-        deps=[feed],
-        description="Raw messages as received, kept for good; replay starts here.",
+        description=f"What {source.provider.name} sends, raw as received and kept for good; replay"
+        f" starts here. Terms: {source.terms}",
         group_name=source.group.value,
-        kinds={"arrow"},
+        kinds={source.feed.protocol.lower(), "arrow"},
         owners=[source.owner],
+        metadata={
+            "provider": source.provider.name,
+            "terms": source.terms,
+            "expected_lag_seconds": source.expected_lag.total_seconds(),
+        },
+        freshness_policy=freshness_policy(source, told_after=REPORTED_EVERY),
     )
-    yield AssetSpec(
-        AssetKey(f"{source.name}_hot"),
+
+
+def _hot_copy(source: MarketSource) -> AssetSpec:
+    return AssetSpec(
+        hot_copy_key(source),
         deps=[AssetKey(source.name)],
-        description="The latest value per series and time, for dashboards.",
+        description="The latest value per series and time, for dashboards; it can be made again"
+        " from the table.",
         group_name=source.group.value,
         kinds={settings().hot_store.value},
         owners=[source.owner],
+        metadata={"hot_days": settings().hot_days},
+        freshness_policy=freshness_policy(source, told_after=REPORTED_EVERY),
     )
 
 
@@ -98,7 +98,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
         owners=[source.owner],
         kinds={"polars", _WAREHOUSE_KINDS[settings().warehouse], source.feed.protocol.lower()},
         metadata={
-            "dagster/column_schema": column_schema(source),
+            "dagster/column_schema": column_schema(source.columns),
             "provider": source.provider.name,
             "key": ", ".join(source.key),
             "expected_lag_seconds": source.expected_lag.total_seconds(),
@@ -120,8 +120,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
         ],
     )
     def market_asset(platform: Platform) -> Iterator[MaterializeResult[None]]:
-        report = platform.micro_batches.run(source)
-        platform.note(report)
+        report = platform.run(source)
         yield MaterializeResult(
             metadata=batch_metadata(report), check_results=list(check_results(report))
         )
@@ -129,20 +128,26 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
     return market_asset
 
 
-def freshness_policy(source: MarketSource) -> FreshnessPolicy:
+def freshness_policy(
+    source: MarketSource, *, told_after: timedelta = timedelta()
+) -> FreshnessPolicy:
     """Return when Dagster shows a source as stale: from its own file, as `timeliness` has it.
 
     Dagster sees materializations, not what is in them. So a publication counts as there when
     something came around its time; that it is the right day's, `energy-platform status` and the
     alerts say.
+
+    Args:
+        source: Whose policy.
+        told_after: How long after the fact Dagster may be told of it.
     """
     if source.publication is None:
         return FreshnessPolicy.time_window(
-            fail_window=max(source.expected_lag, _SHORTEST_FRESHNESS)
+            fail_window=max(source.expected_lag, _SHORTEST_FRESHNESS) + told_after
         )
     # On any day without a clock change, since a cron schedule is one of wall time.
     out = datetime.combine(_A_MONDAY, source.publication.at)
-    late = out + source.expected_lag
+    late = out + source.expected_lag + told_after
     weekdays = {
         (day + (late.date() - _A_MONDAY).days) % _WEEK_DAYS for day in source.publication.weekdays
     }
@@ -154,24 +159,8 @@ def freshness_policy(source: MarketSource) -> FreshnessPolicy:
     )
     return FreshnessPolicy.cron(
         deadline_cron=f"{late.minute} {late.hour} * * {days}",
-        lower_bound_delta=min(source.expected_lag + _EARLY, _LONGEST_LOOK_BACK),
+        lower_bound_delta=min(source.expected_lag + told_after + _EARLY, _LONGEST_LOOK_BACK),
         timezone=source.publication.zone,
-    )
-
-
-def column_schema(source: MarketSource) -> TableSchema:
-    """Return the table's columns as Dagster's catalogue shows them, units included."""
-    return TableSchema(
-        columns=[
-            TableColumn(
-                name=column.name,
-                type=column.type,
-                description=column.described,
-                constraints=TableColumnConstraints(nullable=column.nullable),
-                tags={"unit": column.unit} if column.unit else {},
-            )
-            for column in source.columns
-        ]
     )
 
 

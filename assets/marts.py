@@ -2,8 +2,8 @@
 
     <source> ──▶ <mart>
 
-What there is comes from the project's YAML, so the workers need not import dbt for it, which costs
-seconds and eighty megabytes; the run's own process does.
+The project's YAML says which marts there are. So the workers need not import dbt, which costs
+seconds and eighty megabytes; only the process of a run does.
 """
 
 import os
@@ -23,14 +23,11 @@ from dagster import (
     Failure,
     FreshnessPolicy,
     Output,
-    TableColumn,
-    TableColumnConstraints,
-    TableSchema,
     multi_asset,
 )
 from pydantic import Field
 
-from energy_platform.market.column_info import ColumnInfo
+from assets.columns import column_schema
 from energy_platform.market.registry import unbroken
 from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import Mart, project_folder
@@ -122,7 +119,7 @@ def _spec(mart: Mart) -> AssetSpec:
         owners=sorted({source.owner for source in sources}),
         kinds={"dbt", "sql"},
         metadata={
-            "dagster/column_schema": TableSchema([_column(column) for column in mart.columns]),
+            "dagster/column_schema": column_schema(mart.columns),
             "key": ", ".join(mart.key),
         },
         # It is made whenever one of its sources has brought something.
@@ -130,16 +127,4 @@ def _spec(mart: Mart) -> AssetSpec:
             fail_window=min(map(longest_silence, sources), default=_ONE_DAY) + _MAKING
         ),
         skippable=True,
-    )
-
-
-def _column(column: ColumnInfo) -> TableColumn:
-    return TableColumn(
-        name=column.name,
-        type=column.type,
-        description=" ".join(
-            part for part in (column.description, f"[{column.unit}]" if column.unit else "") if part
-        ),
-        constraints=TableColumnConstraints(nullable=column.nullable),
-        tags={"unit": column.unit} if column.unit else {},
     )

@@ -1,8 +1,15 @@
-"""What starts runs, and what tells of trouble: sensors, and the schedules of the upkeep."""
+"""What starts runs and what tells of the platform: sensors, and the schedules of the upkeep."""
 
 from sensors.alerts import alert_sensors
 from sensors.market_group import market_group_sensors
 from sensors.marts import mart_automation
+from sensors.neighbours import neighbours_sensor
 from sensors.upkeep import upkeep_schedules
 
-__all__ = ["alert_sensors", "market_group_sensors", "mart_automation", "upkeep_schedules"]
+__all__ = [
+    "alert_sensors",
+    "market_group_sensors",
+    "mart_automation",
+    "neighbours_sensor",
+    "upkeep_schedules",
+]

@@ -1,48 +1,68 @@
-"""The platform's upkeep: finished runs and ticks are forgotten, tables compacted.
+"""The platform's upkeep: it forgets old runs and events, compacts tables, sums the history up.
 
-A group that runs every five seconds writes 17,000 runs a day, and Dagster forgets none by
-itself; its UI and its database stay quick only if somebody does.
+A group that runs every five seconds writes 17,000 runs a day, and Dagster forgets none by itself;
+its UI and its database stay quick only if somebody does. How long it remembers is a setting. What
+the batches did is kept longer, in the batch history.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import sqlalchemy
 from dagster import (
     AssetKey,
+    AssetSelection,
     DagsterInstance,
     DagsterRunStatus,
     DefaultScheduleStatus,
     OpExecutionContext,
     RunsFilter,
     ScheduleDefinition,
+    define_asset_job,
     job,
     op,
 )
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.instance import RUNLESS_RUN_ID
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
 from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.settings import settings
 from resources import Platform
 
-KEPT: Final = timedelta(hours=2)
-"""How long a finished run stays, some 45 KB each; failed ones stay ten times as long."""
-
 _BATCH: Final = 500
-_FINISHED: Final = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+_SUCCEEDED: Final = [DagsterRunStatus.SUCCESS]
+_FAILED: Final = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+_HISTORY: Final = "batch_history"
 
 
-def forget_finished_runs(instance: DagsterInstance, *, now: datetime, keep: timedelta) -> int:
-    """Delete finished runs older than `keep`, with their events and check results.
+def forget_finished_runs(
+    instance: DagsterInstance, *, now: datetime, keep: timedelta, keep_failed: timedelta
+) -> int:
+    """Delete finished runs that are too old, with their events and check results.
 
     A run that holds an asset's newest materialization stays: a market that speaks once a day must
-    not look as if it had never spoken. Returns how many runs were deleted.
+    not look as if it had never spoken.
+
+    Args:
+        instance: Whose runs.
+        now: The time.
+        keep: How long a run that succeeded stays.
+        keep_failed: How long one stays that failed or was ended.
+
+    Returns:
+        How many runs were deleted.
     """
-    needed = _newest_runs(instance, [AssetKey(name) for name in (*market_sources(), *marts())])
+    kept = [*market_sources(), *marts(), _HISTORY]
+    needed = _newest_runs(instance, [AssetKey(name) for name in kept])
     forgotten = 0
-    for statuses, age in (([DagsterRunStatus.SUCCESS], keep), (_FINISHED, 10 * keep)):
+    for statuses, age in ((_SUCCEEDED, keep), (_FAILED, keep_failed)):
         old = RunsFilter(statuses=statuses, created_before=now - age)
         while run_ids := [
             run_id for run_id in instance.get_run_ids(old, limit=_BATCH) if run_id not in needed
@@ -52,6 +72,28 @@ def forget_finished_runs(instance: DagsterInstance, *, now: datetime, keep: time
             _forget_check_results(instance, run_ids)
             forgotten += len(run_ids)
     return forgotten
+
+
+def forget_reports(instance: DagsterInstance, *, before: datetime) -> int:
+    """Delete events that belong to no run, such as the reports of landings and hot copies.
+
+    The newest event of each kind stays for each asset. Returns how many were deleted.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    event = SqlEventLogStorageTable.c
+    of_no_run = event.run_id == RUNLESS_RUN_ID
+    newest = (
+        sqlalchemy.select(sqlalchemy.func.max(event.id))
+        .where(of_no_run)
+        .group_by(event.asset_key, event.dagster_event_type)
+    )
+    old = SqlEventLogStorageTable.delete().where(
+        of_no_run, event.timestamp < before.replace(tzinfo=None), event.id.not_in(newest)
+    )
+    with storage.index_connection() as connection:
+        return int(connection.execute(old).rowcount)
 
 
 def _newest_runs(instance: DagsterInstance, keys: Iterable[AssetKey]) -> set[str]:
@@ -70,9 +112,13 @@ def _forget_check_results(instance: DagsterInstance, run_ids: list[str]) -> None
 
 @op
 def forget_history(context: OpExecutionContext) -> None:
-    """Forget old runs."""
-    count = forget_finished_runs(context.instance, now=datetime.now(UTC), keep=KEPT)
-    context.log.info("%d finished runs forgotten", count)
+    """Forget old runs, and old events of no run."""
+    keep = timedelta(hours=settings().runs_kept_hours)
+    keep_failed = timedelta(hours=settings().failed_runs_kept_hours)
+    now = datetime.now(UTC)
+    runs = forget_finished_runs(context.instance, now=now, keep=keep, keep_failed=keep_failed)
+    reports = forget_reports(context.instance, before=now - keep)
+    context.log.info("%d finished runs and %d reports forgotten", runs, reports)
 
 
 @op
@@ -101,11 +147,23 @@ def table_upkeep() -> None:
     maintain_tables()
 
 
+batch_history_upkeep: Final = define_asset_job(
+    "batch_history_upkeep",
+    selection=AssetSelection.assets(AssetKey(_HISTORY)),
+    description="Sums old lines of the batch history up, and shows the last day.",
+)
+
+
 def upkeep_schedules() -> list[ScheduleDefinition]:
     """Return the upkeep's schedules, on by default."""
+    jobs = (
+        (history_upkeep, "*/15 * * * *"),
+        (table_upkeep, "*/10 * * * *"),
+        (batch_history_upkeep, "7-59/15 * * * *"),
+    )
     return [
         ScheduleDefinition(
             job=upkeep, cron_schedule=cron, default_status=DefaultScheduleStatus.RUNNING
         )
-        for upkeep, cron in ((history_upkeep, "*/15 * * * *"), (table_upkeep, "*/10 * * * *"))
+        for upkeep, cron in jobs
     ]

@@ -11,13 +11,16 @@ from dagster import (
     AssetKey,
     DagsterInstance,
     ExecuteInProcessResult,
+    TableMetadataValue,
     materialize,
 )
+from polars.exceptions import PanicException
 
-from assets import market_assets
+from assets import batch_history, market_assets
 from assets.market import BATCH_PARSED, LAYOUT_KNOWN, ROWS_VALID
-from energy_platform.operations.lately import Lately
-from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.market.source import MarketSource
+from energy_platform.operations.batch_history import BatchHistory
+from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.settings import settings
 from resources import Platform
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
@@ -148,7 +151,7 @@ def test_what_a_batch_said_is_noted(
     land(platform_batches, [example_message([("CZ", 0, 1.0), ("CZ", 1, 9_999.0)])])
     land(platform_batches, [example_message(b"garbage")])
     run(instance)
-    noted = Lately(settings().home).by_source()[EXAMPLE.name]
+    noted = BatchHistory(settings().home).lately()[EXAMPLE.name]
     assert (noted.rows, noted.refused, noted.drift) == (3, 2, ())
 
 
@@ -163,3 +166,68 @@ def test_one_run_takes_several_sources(
         assert metadata(result, source.name)["messages"] == 1
         assert prices(stored(platform_batches, source)) == [1.0]
         assert instance.get_latest_materialization_event(AssetKey(source.name)) is not None
+
+
+@pytest.mark.parametrize("error", [OSError("torn"), PanicException("at the page")])
+@pytest.mark.parametrize("failing", [EXAMPLE, OTHER])
+def test_a_failing_source_stops_no_other_of_the_run(
+    instance: DagsterInstance,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    failing: MarketSource,
+) -> None:
+    for source in (EXAMPLE, OTHER):
+        land(platform_batches, [example_message([("CZ", 0, 1.0)])], source=source)
+    batch = MicroBatches.run
+
+    def fail_one(self: MicroBatches, source: MarketSource) -> BatchReport:
+        if source is failing:
+            raise error
+        return batch(self, source)
+
+    monkeypatch.setattr(MicroBatches, "run", fail_one)
+    result = materialize(
+        market_assets([EXAMPLE, OTHER]),
+        selection=[EXAMPLE.name, OTHER.name],
+        resources={"platform": Platform()},
+        instance=instance,
+        raise_on_error=False,
+    )
+    assert not result.success
+    sound = OTHER if failing is EXAMPLE else EXAMPLE
+    assert instance.get_latest_materialization_event(AssetKey(sound.name)) is not None
+    assert instance.get_latest_materialization_event(AssetKey(failing.name)) is None
+    assert prices(stored(platform_batches, sound)) == [1.0]
+    lately = BatchHistory(settings().home).lately()
+    assert (lately[sound.name].failures, lately[failing.name].failures) == (0, 1)
+    assert lately[failing.name].error == f"{type(error).__name__}: {error}"
+
+
+def test_a_batch_does_not_depend_on_its_note(
+    instance: DagsterInstance, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(BatchHistory, "add", full)
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    assert run(instance).success
+    assert prices(stored(platform_batches)) == [1.0]
+
+
+def test_the_history_is_an_asset_that_shows_the_last_day(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    for source in (EXAMPLE, OTHER):
+        land(platform_batches, [example_message([("CZ", 0, 1.0)])], source=source)
+        run(instance, source.name)
+    result = materialize([batch_history], resources={"platform": Platform()}, instance=instance)
+    said = metadata(result, "batch_history")
+    assert (said["dagster/row_count"], said["batches_of_the_last_day"]) == (2, 2)
+    [materialization] = result.asset_materializations_for_node("batch_history")
+    last_day = materialization.metadata["last_day"]
+    assert isinstance(last_day, TableMetadataValue)
+    records = [record.data for record in last_day.records]
+    assert [record["source"] for record in records] == [OTHER.name, EXAMPLE.name]
+    assert [record["rows_new"] for record in records] == [1, 1]

@@ -20,6 +20,7 @@ LAYER: Final = ("definitions.py", "assets", "sensors", "resources", "energy_plat
 
 USED: Final = {
     "dagster._core.errors.DagsterUserCodeUnreachableError": "the code server is away",
+    "dagster._core.instance.RUNLESS_RUN_ID": "forgets reports of landings and hot copies",
     "dagster._core.launcher.CheckRunHealthResult": "a launcher's answer to run monitoring",
     "dagster._core.launcher.LaunchRunContext": "what a launcher is called with",
     "dagster._core.launcher.WorkerStatus": "a launcher's answer to run monitoring",
@@ -28,6 +29,7 @@ USED: Final = {
     "dagster._core.storage.sql": "reads migration scripts, which are to be read once",
     "dagster._core.storage.event_log.ConsolidatedSqliteEventLogStorage": "one file for all events",
     "dagster._core.storage.event_log.schema.AssetCheckExecutionsTable": "forgets check results",
+    "dagster._core.storage.event_log.schema.SqlEventLogStorageTable": "forgets such reports",
     "dagster._core.storage.event_log.sql_event_log.SqlEventLogStorage": "forgets check results",
     "dagster._core.storage.noop_compute_log_manager.NoOpComputeLogManager": "keeps no run logs",
     "dagster._grpc.types.CanCancelExecutionRequest": "asks whether a run's process lives",

@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus, materialize
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunsFilter,
+    materialize,
+)
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.test_utils import create_run_for_test
@@ -18,12 +25,19 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import measurement
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
-from sensors.upkeep import forget_finished_runs, table_upkeep
+from resources.neighbours import hot_copy_key, landing_key
+from sensors.upkeep import (
+    forget_finished_runs,
+    forget_reports,
+    history_upkeep,
+    table_upkeep,
+)
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, example_message, prices
 from tests.support.stores import hot, land, run_all, stored
 
 KEEP = timedelta(hours=1)
+KEEP_FAILED = timedelta(hours=10)
 
 pytestmark = pytest.mark.usefixtures("example_known")
 
@@ -70,6 +84,10 @@ def mentions(tmp_path: Path, run_id: str) -> int:
     return found
 
 
+def forgotten(instance: DagsterInstance, now: datetime) -> int:
+    return forget_finished_runs(instance, now=now, keep=KEEP, keep_failed=KEEP_FAILED)
+
+
 def later(**by: float) -> datetime:
     return datetime.now(UTC) + timedelta(**by)
 
@@ -80,14 +98,14 @@ def test_old_runs_are_gone_with_their_events_and_check_results(
     old = [a_run(instance) for _ in range(2)]
     newest = a_run(instance)
     assert all(mentions(tmp_path, run_id) > 10 for run_id in old)
-    assert forget_finished_runs(instance, now=later(hours=2), keep=KEEP) == 2
+    assert forgotten(instance, later(hours=2)) == 2
     assert [mentions(tmp_path, run_id) for run_id in old] == [0, 0]
     assert instance.get_run_by_id(newest) is not None
     event = instance.get_latest_materialization_event(AssetKey(EXAMPLE.name))
     assert event is not None
     assert event.run_id == newest
     # However old it becomes: a market that speaks once a day must not look silent.
-    assert forget_finished_runs(instance, now=later(days=100), keep=KEEP) == 0
+    assert forgotten(instance, later(days=100)) == 0
 
 
 def test_young_runs_and_unfinished_ones_stay(
@@ -95,17 +113,17 @@ def test_young_runs_and_unfinished_ones_stay(
 ) -> None:
     for _ in range(2):
         a_run(instance)
-    assert forget_finished_runs(instance, now=later(minutes=59), keep=KEEP) == 0
+    assert forgotten(instance, later(minutes=59)) == 0
     create_run_for_test(instance, job_name="old", status=DagsterRunStatus.STARTED)
-    assert forget_finished_runs(instance, now=later(days=100), keep=KEEP) == 1
+    assert forgotten(instance, later(days=100)) == 1
     assert instance.get_runs_count() == 2
 
 
-def test_failed_runs_stay_ten_times_as_long(instance: DagsterInstance) -> None:
+def test_failed_runs_stay_as_long_as_is_wanted(instance: DagsterInstance) -> None:
     for status in (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED):
         create_run_for_test(instance, job_name="old", status=status)
-    assert forget_finished_runs(instance, now=later(hours=9), keep=KEEP) == 0
-    assert forget_finished_runs(instance, now=later(hours=11), keep=KEEP) == 2
+    assert forgotten(instance, later(hours=9)) == 0
+    assert forgotten(instance, later(hours=11)) == 2
 
 
 def test_the_instance_is_what_its_file_says(instance: DagsterInstance) -> None:
@@ -131,3 +149,48 @@ def test_tables_are_maintained_and_hot_points_expire(
     assert hot(platform_batches).is_empty()
     assert platform_batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
     assert prices(stored(platform_batches)) == [1.0]
+
+
+def reports(instance: DagsterInstance, key: AssetKey) -> list[float]:
+    """Return when the reports of an asset were made."""
+    found = instance.fetch_materializations(key, limit=100).records
+    return [record.timestamp for record in found]
+
+
+def test_old_reports_are_forgotten_but_the_newest_of_each_asset(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    landing, hot_copy = landing_key(EXAMPLE), hot_copy_key(EXAMPLE)
+    for key in (landing, landing, landing, hot_copy):
+        instance.report_runless_asset_event(AssetMaterialization(key))
+    run_id = a_run(instance)
+    newest = reports(instance, landing)[0]
+    assert forget_reports(instance, before=later(hours=-1)) == 0
+    assert forget_reports(instance, before=later(hours=1)) == 2
+    assert reports(instance, landing) == [newest]
+    assert len(reports(instance, hot_copy)) == 1
+    assert instance.get_latest_materialization_event(AssetKey(EXAMPLE.name)) is not None
+    assert instance.get_run_by_id(run_id) is not None
+
+
+def test_how_long_runs_are_kept_is_a_setting(
+    instance: DagsterInstance, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        a_run(instance)
+    create_run_for_test(instance, job_name="old", status=DagsterRunStatus.FAILURE)
+    instance.report_runless_asset_event(AssetMaterialization(landing_key(EXAMPLE)))
+    instance.report_runless_asset_event(AssetMaterialization(landing_key(EXAMPLE)))
+
+    def runs_after_upkeep() -> int:
+        forget_cached()
+        assert history_upkeep.execute_in_process(instance=instance).success
+        return instance.get_runs_count(RunsFilter(job_name="old")) * 10 + len(
+            reports(instance, landing_key(EXAMPLE))
+        )
+
+    assert runs_after_upkeep() == 12
+    monkeypatch.setenv("ENERGY_PLATFORM_RUNS_KEPT_HOURS", "0.0000001")
+    assert runs_after_upkeep() == 11
+    monkeypatch.setenv("ENERGY_PLATFORM_FAILED_RUNS_KEPT_HOURS", "0.0000001")
+    assert runs_after_upkeep() == 1
