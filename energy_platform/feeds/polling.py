@@ -241,6 +241,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             FeedError: The round is open still, and the next attempt asks what is left of it; or
                 every question of it is refused.
         """
+        last_began_at = progress.began_at
         current = progress.round = self._begun(progress, session.now())
         attempt = Attempt(
             session,
@@ -250,6 +251,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             every=self.every,
             span=self.span,
             lands_after_seconds=_LANDS_AFTER_SECONDS,
+            is_news=progress.began_at != last_began_at,
         )
         await attempt.run(current)
         if not attempt.failures:

@@ -50,6 +50,7 @@ class Attempt(Generic[RequestT]):
         every: How long a round takes.
         span: How long a window may be.
         lands_after_seconds: After how long what has come so far is landed.
+        is_news: Whether progress was made that has not landed.
         all_refused: What is to be told where not one question is answered.
     """
 
@@ -60,10 +61,10 @@ class Attempt(Generic[RequestT]):
     every: timedelta
     span: timedelta
     lands_after_seconds: float
+    is_news: bool = False
     all_refused: RefusedError | None = None
     _failed: list[tuple[RequestT, FeedError]] = field(default_factory=list)
     _messages: list[RawMessage] = field(default_factory=list)
-    _is_news: bool = False
     _landed_at: float = field(default_factory=time.monotonic)
     _questions: dict[str, Question[RequestT]] = field(default_factory=dict)
 
@@ -96,7 +97,7 @@ class Attempt(Generic[RequestT]):
 
         A landing tells the collector that all is well, so an attempt in vain lands nothing.
         """
-        if always or self._messages or self._is_news:
+        if always or self._messages or self.is_news:
             await self.session.land(self._messages, cursor=self.progress.cursor())
             self._messages, self._landed_at = [], time.monotonic()
 
@@ -135,9 +136,9 @@ class Attempt(Generic[RequestT]):
             self._failed.append((request, error))
             told_to_wait = error.retry_after_seconds is not None
             # The next attempt is to know with which question not to begin.
-            self._is_news |= told_to_wait and self.progress.asked > 1
+            self.is_news |= told_to_wait and self.progress.asked > 1
             return not (told_to_wait or isinstance(error, UnreachableError))
-        self._is_news = True
+        self.is_news = True
         current.answered[request.key] = newest
         current.failed.pop(request.key, None)
         if self.progress.held or self.progress.set_aside:
@@ -208,7 +209,7 @@ class Attempt(Generic[RequestT]):
             else:
                 del self.progress.held[name]
                 self.progress.set_aside.discard(name)
-                self._is_news = True
+                self.is_news = True
             await self._land_in_time()
 
     def _hold(
@@ -219,7 +220,7 @@ class Attempt(Generic[RequestT]):
         failures = 1 if before is None else before.failures + 1
         again_at = self.session.now() + slower(self.every, failures)
         self.progress.hold(name, Held(label, start, end, again_at, 1, str(error)))
-        self._is_news = True
+        self.is_news = True
         _log.warning(
             "%s: %s is not answered; again at %s: %s",
             self.session.source_name,

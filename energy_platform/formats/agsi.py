@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import json_object, number, records
-from energy_platform.errors import FeedError, ParseError
+from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 
@@ -19,6 +20,8 @@ AGSI: Final = Provider(name="GIE AGSI+", rates=(Rate(60, timedelta(minutes=1)),)
 URL: Final = "https://agsi.gie.eu/api"
 MOST_DAYS: Final = timedelta(days=145)
 """A page holds 300 records at most, and an aggregate comes with two a gas day."""
+
+ANSWER: Final = json_form("data", records="data", having=("gasDayStart",))
 
 _NUMBERS: Final = {
     "gas_in_storage_twh": "gasInStorage",
@@ -47,19 +50,22 @@ def question(country: str, start: datetime, end: datetime) -> dict[str, str]:
 
 
 def is_answer(_status: int, body: bytes) -> bool:
-    """Say whether a reply holds a record.
+    """Say whether a reply is to be landed: it holds a record, or is no reply of this form.
 
     Raises:
-        FeedError: It is no such reply whatever its status, or has more than the page asked for.
+        FeedError: It says that something is wrong, whatever its status.
+        RefusedError: It has more than the page asked for.
     """
     try:
-        found = _data(body)
-    except ParseError as error:
-        raise FeedError(str(error)) from error
-    pages = json_object(body).get("last_page", 1)
+        reply = json_object(body)
+    except ParseError:
+        return True
+    if "error" in reply:
+        raise FeedError(_refusal(reply))
+    pages = reply.get("last_page", 1)
     if str(pages) not in ("0", "1"):
-        raise FeedError(f"there are {pages} pages where one was expected")
-    return bool(found)
+        raise RefusedError(f"there are {pages} pages where one was expected")
+    return reply.get("data") != []
 
 
 def gas_days(body: bytes) -> pl.DataFrame:
@@ -95,11 +101,15 @@ def gas_days(body: bytes) -> pl.DataFrame:
 def _data(body: bytes) -> list[Any]:
     reply = json_object(body)
     if "error" in reply:
-        raise ParseError(f"refused: {str(reply['error'])[:60]}")
+        raise ParseError(_refusal(reply))
     data = reply.get("data")
     if not isinstance(data, list):
         raise ParseError("the reply has no array 'data'")
     return data
+
+
+def _refusal(reply: dict[str, Any]) -> str:
+    return f"refused: {str(reply['error'])[:60]}"
 
 
 def _with_children(found: list[Any]) -> list[Any]:

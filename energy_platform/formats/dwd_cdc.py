@@ -11,16 +11,21 @@ the time before 2000, says DWD's description of them; such labels are put back b
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import is_of, zip_form
 from energy_platform.encodings.zip_archive import only_member
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 
 DWD: Final = Provider(name="DWD")
+
+is_whole: Final = partial(is_of, zip_form("produkt_*.txt"))
+"""Says whether a file is a whole archive with a product in it."""
 
 _ABOUT: Final = ("STATIONS_ID", "MESS_DATUM")
 _END_OF_ROW: Final = "eor"

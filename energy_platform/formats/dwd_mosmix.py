@@ -9,11 +9,13 @@ others stay in the landing zone, from where a replay can read them once they hav
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, Any, Final, NamedTuple
 
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.answer_forms import is_of, zip_form
 from energy_platform.encodings.xml_document import HARDENED
 from energy_platform.encodings.zip_archive import opened_member
 from energy_platform.errors import ParseError
@@ -30,6 +32,9 @@ STATIONS: Final = tuple(
     )
 )
 """Stations by WMO's numbers, all over Germany: coasts, ridges, plains and the large cities."""
+
+is_whole: Final = partial(is_of, zip_form("*.kml"))
+"""Says whether a file is a whole archive with a forecast in it."""
 
 _LARGEST_DOCUMENT_BYTES: Final = 4 * 1024**3
 _KELVIN: Final = 273.15

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import Form, json_form
 from energy_platform.encodings.json_reply import FieldType, records
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.market.delivery_periods import delivery_start
@@ -100,6 +101,11 @@ def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFram
     if found not in ([], [name]):
         raise ParseError(f"the reply is of {', '.join(found)}, not of {name or 'this source'}")
     return rows.select(**columns)
+
+
+def answers(*fields: str) -> Form:
+    """Return what a dataset's reply looks like whose records have one of these fields."""
+    return json_form("data", records="data", having=fields, bare=True)
 
 
 def is_answer(status: int, body: bytes) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import Form, json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
@@ -30,6 +31,11 @@ _PUBLISHED: Final = pl.col("value").is_not_null().reverse().cum_max().reverse()
 """Whether a value, or one behind it, is there; in order of time."""
 
 _LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
+
+
+def answers(column: str) -> Form:
+    """Return what a reply with this column looks like."""
+    return json_form("unix_seconds", column)
 
 
 def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.answer_forms import Form, either, xml_form
 from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import FeedError, ParseError, RefusedError
@@ -36,6 +37,9 @@ TERMS: Final = "ENTSO-E Transparency Platform terms: free with attribution; some
 
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _ACKNOWLEDGEMENT: Final = "Acknowledgement_MarketDocument"
+ACKNOWLEDGEMENT: Final = xml_form(_ACKNOWLEDGEMENT)
+_ROOTS: Final = {"A09": "Publication", "A11": "Publication", "A44": "Publication"}
+"""How the root is named of documents that tell of neither generation nor load, by their type."""
 _NOTHING: Final = "no matching data found"
 _TROUBLE: Final = re.compile(
     r"unavailable|unexpected|internal|temporar|time-?d? ?out|try again|later|maintenance",
@@ -128,6 +132,15 @@ def market_days(start: datetime, end: datetime) -> dict[str, str]:
 def stamp(instant: datetime) -> str:
     """Return an instant as the platform wants it in a parameter."""
     return f"{instant.astimezone(UTC):%Y%m%d%H%M}"
+
+
+def answers(document: Document) -> Form:
+    """Return what a document looks like; an acknowledgement is an answer too."""
+    processes = "|".join(sorted(document.processes))
+    of_process = rf"(?=.*processType>(?:{processes})<)" if processes else ""
+    root = f"{_ROOTS.get(document.type, 'GL')}_MarketDocument"
+    wanted = xml_form(root, head=rf"(?=.*[<:]type>{document.type}<){of_process}")
+    return either(wanted, ACKNOWLEDGEMENT)
 
 
 def is_answer(_status: int, body: bytes) -> bool:

@@ -13,10 +13,12 @@ from typing import Final
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.answer_forms import either, xml_form, zip_form
 from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.zip_archive import directory, members_like
 from energy_platform.errors import ParseError
 from energy_platform.formats.entsoe import (
+    ACKNOWLEDGEMENT,
     POWER,
     as_instant,
     children,
@@ -30,6 +32,10 @@ from energy_platform.market.rows import INSTANT
 PAGE: Final = 200
 """How many documents one reply holds at most."""
 LAST_OFFSET: Final = 4_800
+
+ANSWER: Final = either(
+    zip_form("*UNAVAILABILITY*.xml"), xml_form("Unavailability_MarketDocument"), ACKNOWLEDGEMENT
+)
 
 _ZIP: Final = b"PK"
 _INFLATED_BYTES: Final = 64 * 1024 * 1024

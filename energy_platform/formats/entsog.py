@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import FieldType, instant, records
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.market.provider import Provider
@@ -20,6 +21,10 @@ ENTSOG: Final = Provider(name="ENTSOG")
 URL: Final = "https://transparency.entsog.eu/api/v1/operationalData"
 HOURLY: Final = {"periodType": "hour", "timeZone": "UCT", "limit": "-1", "offset": "0"}
 """The query for every record of hourly values, of UTC as the platform spells it."""
+INDICATORS: Final = ("Physical Flow", "Nomination", "Renomination", "Allocation", "GCV")
+ANSWER: Final = json_form(
+    "operationalData", records="operationalData", having=("indicator", "pointKey")
+)
 COLUMNS: Final = {
     "kWh/h": "energy_flow_kwh_per_h",
     "kWh/d": "energy_flow_kwh_per_d",

@@ -11,12 +11,15 @@ from typing import Final
 import polars as pl
 from lxml import etree
 
+from energy_platform.encodings.answer_forms import is_of, xml_form
 from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
 
 GME: Final = Provider(name="GME")
+
+ANSWER: Final = xml_form("NewDataSet")
 
 _ZONE: Final = "Europe/Rome"
 _ROW_GRANULARITIES: Final = {"Prezzi": "PT60", "Prezzi15": "PT15"}
@@ -74,7 +77,9 @@ def prices(payload: bytes) -> pl.DataFrame:
 
 
 def is_whole(payload: bytes) -> bool:
-    """Say whether a file ends where its root element does."""
+    """Say whether a file is one of GME's that ends where its root element does."""
+    if not is_of(ANSWER, payload):
+        return False
     try:
         read_xml(payload)
     except ParseError:

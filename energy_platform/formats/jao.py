@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import FieldType, json_object, records
-from energy_platform.errors import ParseError
+from energy_platform.errors import ParseError, RefusedError
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT
 
 JAO: Final = Provider(name="JAO", ban=timedelta(minutes=1))
 API: Final = "https://publicationtool.jao.eu"
+
+ANSWER: Final = json_form("data", records="data", having=("dateTimeUtc",))
 
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _DAY: Final = timedelta(days=1)
@@ -38,6 +41,21 @@ def market_days(start: datetime, end: datetime) -> list[tuple[datetime, datetime
     midnights = [first + number * _DAY for number in range(count + 1)]
     instants = [midnight.astimezone(ZoneInfo("UTC")) for midnight in midnights]
     return list(itertools.pairwise(instants))
+
+
+def is_answer(_status: int, body: bytes) -> bool:
+    """Say that a reply is to be landed.
+
+    Raises:
+        RefusedError: It rejects the question, whatever its status.
+    """
+    try:
+        reply = json_object(body)
+    except ParseError:
+        return True
+    if reply.get("rejected"):
+        raise RefusedError(_rejection(reply))
+    return True
 
 
 def borders(body: bytes) -> pl.DataFrame:
@@ -76,10 +94,14 @@ def borders(body: bytes) -> pl.DataFrame:
     )
 
 
+def _rejection(reply: dict[str, Any]) -> str:
+    return f"the question was rejected: {reply.get('messages')}"[:240]
+
+
 def _records(reply: dict[str, Any]) -> list[dict[str, Any]]:
     found = reply.get("data")
     if reply.get("rejected"):
-        raise ParseError(f"the question was rejected: {reply.get('messages')}"[:240])
+        raise ParseError(_rejection(reply))
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise ParseError("the reply has no array of records 'data'")
     if (total := reply.get("totalRowsWithFilter", len(found))) != len(found):

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from http import HTTPStatus
 from typing import Final, Self
 
 import polars as pl
 
 from energy_platform.encodings import german_csv
+from energy_platform.encodings.answer_forms import table_form
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
@@ -25,6 +27,10 @@ NETZTRANSPARENZ: Final = Provider(
 )
 _API: Final = "https://ds.netztransparenz.de/api/v1/data"
 TOKEN_URL: Final = "https://identity.netztransparenz.de/users/connect/token"  # noqa: S105
+
+ANSWER: Final = table_form("Datum", "Datum von", "BEGINN_DATUM")
+NOTHING_YET: Final = frozenset({HTTPStatus.NOT_FOUND})
+"""What is answered where there is nothing of a product so far."""
 
 _OPERATIONAL: Final = (
     "NrvSaldo/NRVSaldo/Betrieblich",

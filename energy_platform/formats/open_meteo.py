@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import json_object, number
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.market.provider import Provider, Rate
@@ -41,6 +42,8 @@ QUESTION: Final = {
     "timezone": "GMT",
 }
 """What to ask for beside place and time; unless asked, wind is in km/h, and times are texts."""
+
+ANSWER: Final = json_form("hourly")
 
 _MAKING: Final = re.compile(rb'"generationtime_ms": ?[0-9.eE+-]+,?')
 _WEIGHT: Final = 120

@@ -6,12 +6,14 @@ named by Berlin's clock (`NEG_00_04`) or number the quarter-hours of Berlin's da
 
 import re
 from datetime import date, datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from energy_platform.encodings import german_csv, workbook
+from energy_platform.encodings.answer_forms import zip_form
 from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
@@ -22,6 +24,9 @@ REGELLEISTUNG: Final = Provider(name="regelleistung.net")
 URL: Final = (
     "https://www.regelleistung.net/apps/cpp-publisher/api/v1/download/tenders/anonymousresults"
 )
+ANSWER: Final = zip_form("xl/workbook.xml")
+NOTHING_YET: Final = frozenset({HTTPStatus.NOT_FOUND})
+"""What is answered where there is no list for a day."""
 LISTS: Final = (
     {"market": "CAPACITY", "productTypes": "FCR"},
     {"market": "CAPACITY", "productTypes": "aFRR"},

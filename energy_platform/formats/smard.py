@@ -12,6 +12,7 @@ from typing import Final, cast
 
 import polars as pl
 
+from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
@@ -24,6 +25,8 @@ BASE_URL: Final = "https://www.smard.de/app/chart_data"
 ZONE: Final = "Europe/Berlin"
 LONGEST_FILE: Final = timedelta(days=7, hours=1)
 TERMS: Final = "CC BY 4.0, Bundesnetzagentur | SMARD.de"
+
+ANSWER: Final = json_form("series", records="series")
 
 _RESOLUTIONS: Final = {"quarterhour": 900_000, "hour": 3_600_000}
 """How many milliseconds a slot lasts."""

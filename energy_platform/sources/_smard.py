@@ -16,6 +16,7 @@ smard_feed = partial(
     provider=smard.SMARD,
     index=smard.index,
     length=smard.LONGEST_FILE,
+    answers=smard.ANSWER,
     essence=smard.essence,
     every=timedelta(minutes=10),
     span=timedelta(days=9),

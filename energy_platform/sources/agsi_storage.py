@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.agsi import AGSI, MOST_DAYS, URL, gas_days, is_answer, question
+from energy_platform.formats.agsi import AGSI, ANSWER, MOST_DAYS, URL, gas_days, is_answer, question
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
@@ -60,6 +60,7 @@ AGSI_STORAGE = MarketSource(
         overlap=timedelta(days=7),
         history_chunk=MOST_DAYS,
         is_answer=is_answer,
+        answers=ANSWER,
         secret_headers={"x-key": "GIE_API_KEY"},
     ),
     parse=parse,

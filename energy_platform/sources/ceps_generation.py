@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.encodings.answer_forms import soap_form
 from energy_platform.feeds.soap import SoapRequest
 from energy_platform.formats.ceps import CEPS, series, window
 from energy_platform.market.raw_message import RawMessage
@@ -62,6 +63,7 @@ CEPS_GENERATION = MarketSource(
     description="Generation of the Czech grid by type of plant, per quarter of an hour.",
     feed=ceps_feed(
         requests=requests,
+        answers=soap_form(_OPERATION),
         span=timedelta(days=1),
         overlap=timedelta(hours=3),
     ),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
+from energy_platform.encodings.answer_forms import soap_form
 from energy_platform.feeds.soap import SoapRequest, SoapVersion
 from energy_platform.formats.ceps import CEPS, columns, series, window
 from energy_platform.market.raw_message import RawMessage
@@ -54,6 +55,7 @@ CEPS_IMBALANCE = MarketSource(
     feed=ceps_feed(
         version=SoapVersion.V1_2,
         requests=requests,
+        answers=soap_form(_OPERATION),
         span=timedelta(hours=6),
         overlap=timedelta(minutes=30),
     ),

@@ -6,10 +6,9 @@ from typing import Any, Final
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_cdc import DWD
-from energy_platform.formats.dwd_mosmix import STATIONS, forecasts
+from energy_platform.formats.dwd_mosmix import STATIONS, forecasts, is_whole
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message

@@ -6,9 +6,8 @@ from typing import Any, Final
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.feeds.ftp import FtpArchive, FtpFeed
-from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, observations
+from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, is_whole, observations
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message

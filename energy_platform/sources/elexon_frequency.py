@@ -7,11 +7,12 @@ from functools import partial
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import elexon
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._elexon import elexon_feed
 
 _URL = f"{elexon.BASE_URL}/datasets/FREQ/stream"
 
@@ -43,15 +44,14 @@ ELEXON_FREQUENCY = MarketSource(
     provider=elexon.ELEXON,
     group=MarketGroup.GRID,
     description="Frequency of Great Britain's grid, four samples a minute.",
-    feed=RestFeed(
-        provider=elexon.ELEXON,
+    feed=elexon_feed(
         requests=requests,
         every=timedelta(seconds=30),
         span=timedelta(hours=1),
         overlap=timedelta(minutes=10),
         history_chunk=timedelta(days=1),
         newest=partial(elexon.newest_instant, name="FREQ", field="measurementTime"),
-        is_answer=elexon.is_answer,
+        answers=elexon.answers("measurementTime"),
     ),
     parse=parse,
     rows=GridFrequency,

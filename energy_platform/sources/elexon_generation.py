@@ -7,11 +7,12 @@ from functools import partial
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import elexon
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._elexon import elexon_feed
 
 _URL = f"{elexon.BASE_URL}/datasets/FUELINST/stream"
 
@@ -51,8 +52,7 @@ ELEXON_GENERATION = MarketSource(
     provider=elexon.ELEXON,
     group=MarketGroup.GRID,
     description="Generation of Great Britain by fuel, and what its interconnectors carry.",
-    feed=RestFeed(
-        provider=elexon.ELEXON,
+    feed=elexon_feed(
         requests=requests,
         every=timedelta(minutes=1),
         span=timedelta(hours=6),
@@ -61,7 +61,7 @@ ELEXON_GENERATION = MarketSource(
             hours=23
         ),  # and half an hour at most: a day is all that one may ask for
         newest=partial(elexon.newest_instant, name="FUELINST", field="publishTime"),
-        is_answer=elexon.is_answer,
+        answers=elexon.answers("fuelType"),
     ),
     parse=parse,
     rows=GenerationByFuel,

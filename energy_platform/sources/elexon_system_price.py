@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import elexon
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._elexon import elexon_feed
 
 _START = elexon.settlement_start(pl.col("settlement_date"), pl.col("settlement_period"))
 _RANGE = {"min_value": -10_000.0, "max_value": 20_000.0}
@@ -61,14 +62,13 @@ ELEXON_SYSTEM_PRICE = MarketSource(
     provider=elexon.ELEXON,
     group=MarketGroup.GRID,
     description="Imbalance prices of Great Britain: system sell and system buy price.",
-    feed=RestFeed(
-        provider=elexon.ELEXON,
+    feed=elexon_feed(
         requests=requests,
         every=timedelta(minutes=5),
         span=timedelta(days=8),
         overlap=timedelta(days=7),
         history_chunk=timedelta(days=7),
-        is_answer=elexon.is_answer,
+        answers=elexon.answers("systemSellPrice"),
     ),
     parse=parse,
     rows=SystemPrice,

@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import ENERGY_CHARTS, newest_instant, series
+from energy_platform.formats.energy_charts import ENERGY_CHARTS, answers, newest_instant, series
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -61,6 +61,7 @@ ENERGY_CHARTS_FREQUENCY = MarketSource(
         span=timedelta(hours=1),
         overlap=timedelta(seconds=10),
         history_chunk=timedelta(days=1),
+        answers=answers("data"),
         newest=partial(newest_instant, column="data"),
     ),
     parse=parse,

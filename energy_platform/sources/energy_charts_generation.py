@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import COUNTRIES, ENERGY_CHARTS, named_series
+from energy_platform.formats.energy_charts import COUNTRIES, ENERGY_CHARTS, answers, named_series
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -66,6 +66,7 @@ ENERGY_CHARTS_GENERATION = MarketSource(
         span=timedelta(hours=14),
         overlap=timedelta(hours=12),
         history_chunk=timedelta(days=7),
+        answers=answers("production_types"),
         absent=frozenset({HTTPStatus.NOT_FOUND}),
     ),
     parse=parse,

@@ -9,7 +9,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import ENERGY_CHARTS, period_end, series
+from energy_platform.formats.energy_charts import ENERGY_CHARTS, answers, period_end, series
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
@@ -62,6 +62,7 @@ ENERGY_CHARTS_PRICE = MarketSource(
         overlap=timedelta(hours=1),  # yesterday's corrections may appear after midnight
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=31),
+        answers=answers("price"),
         absent=frozenset({HTTPStatus.NOT_FOUND}),
     ),
     parse=parse,

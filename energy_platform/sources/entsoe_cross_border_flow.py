@@ -49,6 +49,7 @@ ENTSOE_CROSS_BORDER_FLOW = MarketSource(
     description="Physical flows over Europe's borders, each direction for itself.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_FLOW),
         every=timedelta(minutes=30),
         span=timedelta(days=1),
         overlap=timedelta(hours=12),

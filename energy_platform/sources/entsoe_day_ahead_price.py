@@ -62,6 +62,7 @@ ENTSOE_DAY_AHEAD_PRICE = MarketSource(
     description="Day-ahead prices of Europe's bidding zones, each auction for itself.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_PRICES),
         every=timedelta(minutes=5),
         span=timedelta(days=2),
     ),

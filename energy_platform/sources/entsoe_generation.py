@@ -63,6 +63,7 @@ ENTSOE_GENERATION = MarketSource(
     description="Generation and pumping per production type, about an hour after it was.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_POWER),
         every=timedelta(minutes=15),
         span=timedelta(hours=12),
         overlap=timedelta(hours=9),

@@ -50,6 +50,7 @@ ENTSOE_LOAD = MarketSource(
     description="Total load of Europe's bidding zones, about an hour after it was.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_LOAD),
         every=timedelta(minutes=15),
         span=timedelta(days=1),
         overlap=timedelta(hours=12),

@@ -51,6 +51,7 @@ ENTSOE_LOAD_FORECAST = MarketSource(
     description="Day-ahead forecast of the total load of Europe's bidding zones.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_LOAD),
         every=timedelta(minutes=30),
         span=timedelta(days=2),
     ),

@@ -60,6 +60,7 @@ ENTSOE_OUTAGE = MarketSource(
     feed=entsoe_feed(
         requests=requests,
         following=next_page,
+        answers=entsoe_outage.ANSWER,
         essence=entsoe_outage.essence,
         every=timedelta(minutes=15),
         span=timedelta(days=2),

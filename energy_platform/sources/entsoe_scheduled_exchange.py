@@ -55,7 +55,12 @@ ENTSOE_SCHEDULED_EXCHANGE = MarketSource(
     provider=entsoe.ENTSOE,
     group=MarketGroup.GRID,
     description="Scheduled commercial exchanges over Europe's borders, each direction for itself.",
-    feed=entsoe_feed(requests=requests, every=timedelta(hours=1), span=timedelta(days=2)),
+    feed=entsoe_feed(
+        requests=requests,
+        answers=entsoe.answers(_EXCHANGE),
+        every=timedelta(hours=1),
+        span=timedelta(days=2),
+    ),
     parse=parse,
     rows=ScheduledExchange,
     key=("from_zone", "to_zone", "contract", "resolution", "delivery_start"),

@@ -60,6 +60,7 @@ ENTSOE_WIND_SOLAR_FORECAST = MarketSource(
     description="Wind and solar power as forecast the day before, intraday, and currently.",
     feed=entsoe_feed(
         requests=requests,
+        answers=entsoe.answers(_FORECAST),
         every=timedelta(minutes=30),
         span=timedelta(hours=12),
     ),

@@ -14,7 +14,6 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
-_INDICATORS = ("Physical Flow", "Nomination", "Renomination", "Allocation", "GCV")
 _FLOW: dict[str, Any] = {"in_range": {"min_value": -1e11, "max_value": 1e11}, "nullable": True}
 
 
@@ -45,7 +44,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return [
         RestRequest(url=entsog.URL, params={**day, "indicator": indicator, **entsog.HOURLY})
         for day in days
-        for indicator in _INDICATORS
+        for indicator in entsog.INDICATORS
     ]
 
 
@@ -68,6 +67,7 @@ ENTSOG_FLOW = MarketSource(
         overlap=timedelta(hours=24),
         history_chunk=timedelta(days=7),
         is_answer=entsog.is_answer,
+        answers=entsog.ANSWER,
         limits=HttpLimits(timeout=timedelta(seconds=90), max_body_bytes=1 << 26),
     ),
     parse=parse,

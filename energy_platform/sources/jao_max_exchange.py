@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.jao import API, JAO, borders, market_days
+from energy_platform.formats.jao import ANSWER, API, JAO, borders, is_answer, market_days
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
@@ -59,6 +59,8 @@ JAO_MAX_EXCHANGE = MarketSource(
         overlap=timedelta(days=1),
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=7),
+        is_answer=is_answer,
+        answers=ANSWER,
     ),
     parse=parse,
     rows=MaxExchange,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 import pandera.polars as pa
@@ -65,7 +64,8 @@ NETZTRANSPARENZ_IMBALANCE = MarketSource(
         span=timedelta(days=2),
         overlap=timedelta(days=1),
         history_chunk=timedelta(days=31),
-        absent=frozenset({HTTPStatus.NOT_FOUND}),
+        absent=nt.NOTHING_YET,
+        answers=nt.ANSWER,
         tokens=_TOKENS,
     ),
     parse=parse,

@@ -65,6 +65,7 @@ OPEN_METEO_FORECAST = MarketSource(
         overlap=timedelta(hours=2),
         history_chunk=timedelta(days=14),
         is_answer=open_meteo.is_answer,
+        answers=open_meteo.ANSWER,
         essence=open_meteo.essence,
     ),
     parse=parse,

@@ -6,12 +6,14 @@ from datetime import datetime, time, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ote import OTE, SERVICE, items, market_days
+from energy_platform.encodings.answer_forms import soap_form
+from energy_platform.feeds.soap import SoapRequest
+from energy_platform.formats.ote import OTE, items, market_days
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._ote import ote_feed
 
 _OPERATION = "GetDamPricePeriodE"
 _PRICE_RANGE = {"min_value": -500.0, "max_value": 5000.0}
@@ -59,16 +61,11 @@ OTE_DAY_AHEAD_PRICE = MarketSource(
     provider=OTE,
     group=MarketGroup.AUCTIONS,
     description="Prices and volumes of the Czech day-ahead auction, per quarter of an hour.",
-    feed=SoapFeed(
-        provider=OTE,
-        url=SERVICE,
-        wsdl=f"{SERVICE}?wsdl",
+    feed=ote_feed(
         requests=requests,
+        answers=soap_form(_OPERATION),
         every=timedelta(seconds=30),
-        span=timedelta(days=7),
         overlap=timedelta(hours=1),  # yesterday's corrections may appear after midnight
-        ahead=timedelta(days=1),
-        history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
     ),
     parse=parse,
     rows=DayAheadPrice,

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.feeds.soap import SoapFeed, SoapRequest
-from energy_platform.formats.ote import OTE, SERVICE, items, market_days
+from energy_platform.encodings.answer_forms import soap_form
+from energy_platform.feeds.soap import SoapRequest
+from energy_platform.formats.ote import OTE, items, market_days
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.sources._ote import ote_feed
 
 _OPERATION = "GetImPricePeriodE"
 
@@ -54,16 +56,11 @@ OTE_INTRADAY_PRICE = MarketSource(
     provider=OTE,
     group=MarketGroup.INTRADAY,
     description="Mean prices and volumes of the Czech intraday market, per delivery period.",
-    feed=SoapFeed(
-        provider=OTE,
-        url=SERVICE,
-        wsdl=f"{SERVICE}?wsdl",
+    feed=ote_feed(
         requests=requests,
+        answers=soap_form(_OPERATION),
         every=timedelta(seconds=15),
-        span=timedelta(days=7),
         overlap=timedelta(days=1),
-        ahead=timedelta(days=1),
-        history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
     ),
     parse=parse,
     rows=IntradayPrice,

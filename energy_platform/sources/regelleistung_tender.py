@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
-from http import HTTPStatus
 from typing import Any
 
 import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.regelleistung import DAY_LIST, LISTS, REGELLEISTUNG, URL, bids, days
+from energy_platform.formats import regelleistung as rl
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
@@ -39,9 +38,9 @@ class Bid(DeliveryRows):
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for each list of bids on the days that the window touches."""
     return [
-        RestRequest(url=URL, params={"date": f"{day}", "exportFormat": "xlsx", **one})
-        for day in days(start, end)
-        for one in LISTS
+        RestRequest(url=rl.URL, params={"date": f"{day}", "exportFormat": "xlsx", **one})
+        for day in rl.days(start, end)
+        for one in rl.LISTS
     ]
 
 
@@ -49,28 +48,29 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per bid."""
     asked = message.context
-    return bids(message.body, market=asked["market"], reserve_type=asked["productTypes"])
+    return rl.bids(message.body, market=asked["market"], reserve_type=asked["productTypes"])
 
 
 REGELLEISTUNG_TENDER = MarketSource(
     name="regelleistung_tender",
-    provider=REGELLEISTUNG,
+    provider=rl.REGELLEISTUNG,
     group=MarketGroup.AUCTIONS,
     description="Anonymous bids for FCR, aFRR and mFRR, for capacity and for energy.",
     feed=RestFeed(
-        provider=REGELLEISTUNG,
+        provider=rl.REGELLEISTUNG,
         requests=requests,
         every=timedelta(minutes=15),
         span=timedelta(days=2, hours=1),
         overlap=timedelta(days=1),
         ahead=timedelta(days=1),
         history_chunk=timedelta(days=1),
-        absent=frozenset({HTTPStatus.NOT_FOUND}),
+        absent=rl.NOTHING_YET,
+        answers=rl.ANSWER,
     ),
     parse=parse,
     rows=Bid,
     key=("market", "reserve_type", "product", "delivery_start", "bid_rank"),
-    whole_list=DAY_LIST,
+    whole_list=rl.DAY_LIST,
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(9, 30), zone="Europe/Berlin", days_ahead=1),
