@@ -7,27 +7,34 @@ out in silence.
 """
 
 import asyncio
-import json
 import logging
 import re
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import ClassVar, Final, Literal
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from aioftp import AIOFTPException, Client, StatusCodeError
 from aioftp.client import ConnType
 
-from energy_platform.errors import FeedError, SourceDefinitionError
-from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
+from energy_platform.errors import FeedError, RefusedError, SourceDefinitionError
+from energy_platform.feeds.ftp_cursor import FtpCursor, HeldFile, Revision
+from energy_platform.feeds.progress import slower
+from energy_platform.market.feed import (
+    FeedSession,
+    HistoryChunk,
+    Unanswered,
+    UnfitAnswerError,
+    WireProtocol,
+)
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 
@@ -37,16 +44,11 @@ _UNFINISHED_SUFFIXES: Final = (".part", ".filepart", ".tmp")
 _GROUP_FILES: Final = 64
 _GROUP_BYTES: Final = 16 * 1024 * 1024
 _UNKNOWN_SIZE: Final = -1
+_GOING_AWAY: Final = "421"
+"""The server closes the connection, whatever was asked."""
 _PORTS: Final = {"ftp": 21, "ftpes": 21, "ftps": 990}
 _ERRORS: Final = (OSError, TimeoutError, AIOFTPException, ValueError)
 """What aioftp lets out when the other side, or the way to it, fails."""
-
-
-class Revision(NamedTuple):
-    """What a look says of a file; another value is another revision of it."""
-
-    size: int
-    modified: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +128,8 @@ def _always(_name: str, _now: datetime) -> bool:
 class FtpFeed:
     """Carries the files of a folder, each revision as one raw message.
 
-    A message's context: `url` (the provider's own), `modified` (as the server writes it). The
-    cursor is a JSON object of the files that are listed and were taken, with size and time.
+    A message's context: `url` (the provider's own), `modified` (as the server writes it). A file
+    that the server does not give keeps no other waiting: it is asked for again, ever more slowly.
 
     Attributes:
         provider: Whose limits apply.
@@ -242,11 +244,14 @@ class FtpFeed:
             await client.change_directory(_folder(session, archive.url))
             body = await self._download(client, name)
         except _ERRORS as error:
-            raise FeedError(f"{archive.url}{name}: {_said(error)}") from error
+            is_refusal = isinstance(error, StatusCodeError) and _refuses(error)
+            kind = RefusedError if is_refusal else FeedError
+            raise kind(f"{archive.url}{name}: {_said(error)}") from error
+        message = _raw_message(archive.url + name, revision, body)
         all_came = revision.size in (_UNKNOWN_SIZE, len(body))
         if not (all_came and await asyncio.to_thread(self.is_complete, body)):
-            raise FeedError(f"{archive.url}{name} is not complete")
-        return [_raw_message(archive.url + name, revision, body)]
+            raise UnfitAnswerError(f"{archive.url}{name} is not complete", message)
+        return [message]
 
     @asynccontextmanager
     async def _connected(self, session: FeedSession) -> AsyncIterator[Client]:
@@ -286,33 +291,38 @@ class FtpFeed:
     async def _poll(
         self, session: FeedSession, client: Client, without_end: Counter[tuple[str, Revision]]
     ) -> None:
-        """Take every file that is new or changed and stays the same for a while."""
-        taken = read_cursor(session.cursor)
+        """Take every file that is new or changed and stays the same for a while.
+
+        Raises:
+            FeedError: Some could not be had, perhaps for now; all others have landed.
+        """
+        known = FtpCursor.read(session.cursor)
         wanted = partial(self._follows, now=session.now())
         before = await self._look(client, self.folders, wanted)
-        fresh = {name: one for name, one in before.items() if taken.get(name) != one}
+        fresh = known.fresh(before, session.now())
         if not fresh:
+            if known.held.keys() - before.keys():
+                known.forget_all_but(before)
+                await session.land([], cursor=known.write())
             return
         await asyncio.sleep(self.settle.total_seconds())
         listed = await self._look(client, self.folders, wanted)
-        taken = {name: one for name, one in taken.items() if name in listed}
-        group: list[RawMessage] = []
-        for name, revision in fresh.items():
-            _heed_cancellation()
-            if listed.get(name) != revision:
-                continue
-            body = await self._take(client, name, revision, without_end)
-            if body is None:
-                continue
-            group.append(_raw_message(self.url + name, revision, body))
-            taken[name] = revision
-            if len(group) >= _GROUP_FILES or sum(len(one.body) for one in group) >= _GROUP_BYTES:
-                await session.land(group, cursor=write_cursor(taken))
-                group = []
-        if group:
-            await session.land(group, cursor=write_cursor(taken))
+        known.forget_all_but(listed)
+        taking = _Taking(session, known)
+        try:
+            for name, revision in fresh.items():
+                _heed_cancellation()
+                if listed.get(name) == revision:
+                    await self._take(client, name, revision, taking, without_end)
+                await taking.land_if_large()
+        except (*_ERRORS, FeedError):
+            await taking.land()
+            raise
+        await taking.land()
         for found in [one for one in without_end if listed.get(one[0]) != one[1]]:
             del without_end[found]
+        if taking.failures:
+            raise taking.failures[0]
 
     def _follows(self, name: str, now: datetime) -> bool:
         return is_wanted(name, self.pattern) and self.is_current(name, now)
@@ -363,28 +373,57 @@ class FtpFeed:
         client: Client,
         name: str,
         revision: Revision,
+        taking: "_Taking",
         without_end: Counter[tuple[str, Revision]],
-    ) -> bytes | None:
-        """Return a file's bytes, or None if it is not to be landed now."""
+    ) -> None:
+        """Take a file, or hold it where it is not had: it keeps no other one waiting.
+
+        Raises:
+            OSError: The connection is gone; so are others of `_ERRORS`.
+        """
         if revision.size > self.file_bytes:
             _log.error("%s%s has %d bytes, too many to take", self.url, name, revision.size)
-            return None
+            return
         try:
             body = await self._download(client, name)
         except StatusCodeError as error:
-            if not error.received_codes[-1].matches("550"):
+            self._hold(name, revision, taking, _said(error))
+            if not _refuses(error):
+                taking.failures.append(FeedError(f"{self.url}{name}: {_said(error)}"))
+            if error.received_codes[-1].matches(_GOING_AWAY):
                 raise
-            _log.info("%s%s went away between look and take", self.url, name)
-            return None
+            return
+        except (*_ERRORS, FeedError) as error:
+            self._hold(name, revision, taking, _said(error))
+            raise
         all_came = revision.size in (_UNKNOWN_SIZE, len(body))
         if all_came and await asyncio.to_thread(self.is_complete, body):
-            return body
+            taking.add(_raw_message(self.url + name, revision, body))
+            taking.known.take(name, revision)
+            return
         without_end[name, revision] += 1
         if without_end[name, revision] < self.patience:
             _log.warning("%s%s is not complete yet", self.url, name)
-            return None
+            return
         _log.error("%s%s stays incomplete; landed as it is", self.url, name)
-        return body
+        taking.add(_raw_message(self.url + name, revision, body))
+        taking.known.hold(name, HeldFile(**revision._asdict(), reason="stays incomplete"))
+
+    def _hold(self, name: str, revision: Revision, taking: "_Taking", reason: str) -> None:
+        before = taking.known.held.get(name)
+        failures = 1 + (before.failures if before and before.revision == revision else 0)
+        again_at = taking.session.now() + slower(self.every, failures)
+        held = HeldFile(
+            **revision._asdict(), reason=reason, failures=failures, again_at=again_at.isoformat()
+        )
+        taking.known.hold(name, held)
+        _log.warning("%s%s is not had: %s", self.url, name, reason)
+
+    def unanswered(self, cursor: str | None) -> Unanswered:
+        """Return the files that are not had; see `AskingFeed.unanswered`."""
+        known = FtpCursor.read(cursor)
+        reasons = {name: one.reason for name, one in known.held.items()}
+        return Unanswered(reasons=reasons, asked=len(known.taken) + len(known.held))
 
     async def _download(self, client: Client, name: str) -> bytes:
         body = bytearray()
@@ -397,6 +436,35 @@ class FtpFeed:
                 if len(body) > self.file_bytes:
                     raise FeedError(f"{self.url}{name} has more bytes than were listed")
         return bytes(body)
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What one poll has taken so far, landed in groups with what is known of the files."""
+
+    session: FeedSession
+    known: FtpCursor
+    group: list[RawMessage] = field(default_factory=list)
+    failures: list[FeedError] = field(default_factory=list)
+
+    def add(self, message: RawMessage) -> None:
+        self.group.append(message)
+
+    async def land_if_large(self) -> None:
+        size = sum(len(one.body) for one in self.group)
+        if len(self.group) >= _GROUP_FILES or size >= _GROUP_BYTES:
+            await self.land()
+
+    async def land(self) -> None:
+        cursor = self.known.write()
+        if self.group or cursor != self.session.cursor:
+            group, self.group = self.group, []
+            await self.session.land(group, cursor=cursor)
+
+
+def _refuses(error: StatusCodeError) -> bool:
+    """Say whether a server won't give a file, for good as far as it says."""
+    return bool(error.received_codes[-1].matches("5xx"))
 
 
 def _folder(session: FeedSession, url: str) -> str:
@@ -435,16 +503,6 @@ def is_wanted(name: str, pattern: str) -> bool:
 def is_unfinished(name: str) -> bool:
     """Say whether a name is that of a file being written."""
     return name.startswith(".") or name.lower().endswith(_UNFINISHED_SUFFIXES)
-
-
-def read_cursor(cursor: str | None) -> dict[str, Revision]:
-    """Return the files that a cursor says were taken."""
-    return {name: Revision(*one) for name, one in json.loads(cursor or "{}").items()}
-
-
-def write_cursor(taken: Mapping[str, Revision]) -> str:
-    """Return the cursor of the files taken."""
-    return json.dumps(taken, separators=(",", ":"))
 
 
 async def _modified(client: Client, name: str, revision: Revision) -> str:

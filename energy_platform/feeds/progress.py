@@ -7,13 +7,17 @@ ask for. Cursors of older versions are read; they hold nothing apart.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import TypeAdapter
 
 Marks = Mapping[str, str]
 """What is remembered of the last answer to a request: its hash, and validators such as an ETag."""
+
+
+_SLOWEST: Final = timedelta(hours=1)
+"""A held question is asked again after this long, or after two rounds where these are longer."""
 
 
 @dataclass(slots=True)
@@ -102,3 +106,15 @@ class Progress:
 
 
 _KEPT: Final = TypeAdapter(Progress)
+
+
+def slower(every: timedelta, failures: int) -> timedelta:
+    """Return how long a question that failed so often is left alone: two rounds, then more.
+
+    >>> [slower(timedelta(minutes=5), failures) // timedelta(minutes=1) for failures in (1, 2, 9)]
+    [10, 20, 60]
+    >>> slower(timedelta(hours=1), 5) // timedelta(hours=1)
+    2
+    """
+    bound = max(_SLOWEST, 2 * every)
+    return min(bound, every * (1 << min(failures, bound // every)))

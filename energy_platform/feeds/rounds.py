@@ -11,18 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Generic
+from typing import Generic
 
 from energy_platform.errors import FeedError, RefusedError, UnreachableError
-from energy_platform.feeds.progress import Held, Marks, Progress, Round
+from energy_platform.feeds.progress import Held, Marks, Progress, Round, slower
 from energy_platform.feeds.questions import Question, RequestsOf, RequestT, questions
 from energy_platform.market.feed import FeedSession, UnfitAnswerError
 from energy_platform.market.raw_message import RawMessage
 
 _log = logging.getLogger(__name__)
-
-_SLOWEST: Final = timedelta(hours=1)
-"""A held question is asked again after this long, or after two rounds where these are longer."""
 
 Put = Callable[[RequestT, dict[str, Marks], list[RawMessage]], Awaitable[datetime | None]]
 """Puts one request to the last page, given what is known of its last answer: adds what is news to
@@ -239,18 +236,6 @@ class Attempt(Generic[RequestT]):
         """Land what a long round has so far: its first answers don't wait for its last."""
         if self._messages and time.monotonic() - self._landed_at > self.lands_after_seconds:
             await self.land(always=True)
-
-
-def slower(every: timedelta, failures: int) -> timedelta:
-    """Return how long a question that failed so often is left alone: two rounds, then more.
-
-    >>> [slower(timedelta(minutes=5), failures) // timedelta(minutes=1) for failures in (1, 2, 9)]
-    [10, 20, 60]
-    >>> slower(timedelta(hours=1), 5) // timedelta(hours=1)
-    2
-    """
-    bound = max(_SLOWEST, 2 * every)
-    return min(bound, every * (1 << min(failures, bound // every)))
 
 
 def close(

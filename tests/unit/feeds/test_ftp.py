@@ -5,12 +5,14 @@ import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from aioftp import Client, Code, StatusCodeError
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.ioloop import IOLoop
@@ -18,7 +20,8 @@ from pyftpdlib.servers import FTPServer
 
 from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.errors import FeedError
-from energy_platform.feeds.ftp import FtpFeed, Revision, is_wanted, read_cursor
+from energy_platform.feeds.ftp import FtpFeed, is_wanted
+from energy_platform.feeds.ftp_cursor import FtpCursor, Revision
 from energy_platform.market.provider import Provider
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
@@ -82,7 +85,7 @@ async def test_every_file_is_taken_once_plain_or_with_tls(world: World, scheme: 
     assert len(set(names(session))) == STATIONS
     assert all(message.context["url"].startswith(url) for message in session.landed)
     assert all(is_whole(message.body) for message in session.landed)
-    assert set(read_cursor(session.cursor)) == set(names(session))
+    assert set(FtpCursor.read(session.cursor).taken) == set(names(session))
 
 
 @pytest.mark.parametrize("scheme", ["ftpes", "ftps"])
@@ -236,6 +239,59 @@ async def test_a_failing_server_is_said_and_tried_again(
     assert len(set(names(session))) == STATIONS
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (StatusCodeError(Code("2xx"), Code("550"), [" No permission"]), "550 No permission"),
+        (StatusCodeError(Code("2xx"), Code("451"), [" Local error"]), "451 Local error"),
+        (TimeoutError(), "TimeoutError"),
+        (ConnectionResetError("reset"), "reset"),
+    ],
+)
+@pytest.mark.parametrize("position", [0, STATIONS - 1])
+async def test_a_file_that_is_not_given_holds_back_no_other_and_is_named(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Exception,
+    said: str,
+    position: int,
+) -> None:
+    session, feed = a_client(world), replace(FEED, every=timedelta(hours=1))
+    folder = world.folder / "dwd/ftp" / FOLDER
+    victim = sorted(folder.glob("10*.zip"))[position].name
+    download = FtpFeed._download
+
+    async def fails(self: FtpFeed, client: Client, name: str) -> bytes:
+        if name == victim:
+            raise trouble
+        return await download(self, client, name)
+
+    monkeypatch.setattr(FtpFeed, "_download", fails)
+    for _ in range(2):  # a broken connection is opened again, as after a restart
+        with suppress(FeedError):
+            await run_until(feed, session, lambda: len(session.landed) >= STATIONS - 1)
+    assert set(names(session)) == {file.name for file in folder.glob("10*.zip")} - {victim}
+    assert feed.unanswered(session.cursor).reasons == {victim: said}
+    assert feed.unanswered(session.cursor).asked == STATIONS
+    monkeypatch.undo()
+    later = replace(feed, every=timedelta(seconds=0.1))
+    session.now = lambda: datetime.now(UTC) + timedelta(days=1)  # type: ignore[method-assign]
+    await run_until(later, session, lambda: victim in names(session))
+    assert feed.unanswered(session.cursor).reasons == {}
+
+
+async def test_a_file_that_stays_incomplete_is_named_until_it_is_another(world: World) -> None:
+    broken = world.folder / "dwd/ftp" / FOLDER / "10minutenwerte_wind_88888_now.zip"
+    broken.write_bytes(b"PK and no more")
+    session = a_client(world)
+    await run_until(FEED, session, lambda: broken.name in names(session))
+    assert FEED.unanswered(session.cursor).reasons == {broken.name: "stays incomplete"}
+    with pytest.raises(TimeoutError):
+        await run_until(FEED, session, lambda: names(session).count(broken.name) > 1, seconds=1.0)
+    broken.unlink()
+    await run_until(FEED, session, lambda: not FEED.unanswered(session.cursor).reasons)
+
+
 async def test_an_unreachable_server_is_a_feed_error(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match="Connect call failed"):
         await FEED.run(MemorySession(SOURCE, tmp_path, addresses=nowhere("ftp")))
@@ -277,13 +333,15 @@ async def test_a_server_without_mlsd_is_asked_for_each_file_s_time(tmp_path: Pat
         session = MemorySession("any", tmp_path, addresses={"ftp://old": f"ftp://127.0.0.1:{port}"})
         feed = replace(FEED, url="ftp://old/", pattern="*.zip", is_complete=bool)
         await run_until(feed, session, lambda: len(session.landed) == 2)
-        first = read_cursor(session.cursor)
+        first = FtpCursor.read(session.cursor).taken
         (tmp_path / "a.zip").write_bytes(b"FIRST")
         await asyncio.sleep(1.1)
         (tmp_path / "a.zip").write_bytes(b"First")
         await run_until(feed, session, lambda: session.landed[-1].body == b"First")
     assert all(len(revision.modified) == len("20260701120000") for revision in first.values())
-    assert first["a.zip"] != read_cursor(session.cursor)["a.zip"], "the same size, another second"
+    assert first["a.zip"] != FtpCursor.read(session.cursor).taken["a.zip"], (
+        "the same size, another second"
+    )
 
 
 @contextlib.contextmanager
@@ -328,5 +386,7 @@ def test_names_of_files_being_written_are_not_wanted(name: str, *, wanted: bool)
 
 
 def test_a_cursor_keeps_revisions() -> None:
-    assert read_cursor('{"a.zip":[5,"20260701120000"]}') == {"a.zip": Revision(5, "20260701120000")}
-    assert read_cursor(None) == {}
+    assert FtpCursor.read('{"a.zip":[5,"20260701120000"]}').taken == {
+        "a.zip": Revision(5, "20260701120000")
+    }
+    assert FtpCursor.read(None) == FtpCursor()
