@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httpx
 
-from energy_platform.errors import FeedError
+from energy_platform.errors import FeedError, RefusedError
 from energy_platform.feeds.http import trusted
 from energy_platform.feeds.sns.envelope import S3ObjectCreated
 from energy_platform.feeds.sns.s3_bucket import (
@@ -155,5 +155,7 @@ class BucketFiles:
     async def _fetch(self, bucket: PublicBucket, file: str) -> Sequence[RawMessage]:
         try:
             return [self.message(file, await self.read_file(bucket, file))]
-        except (BucketUnavailableError, ObjectUnreadableError) as error:
+        except ObjectUnreadableError as error:
+            raise RefusedError(str(error)) from None
+        except BucketUnavailableError as error:
             raise FeedError(str(error)) from None
