@@ -61,20 +61,25 @@ def up(
         if not stopped.is_set():
             console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
         while not stopped.wait(_LOOK_SECONDS):
-            _check_that_it_runs(supervisor, supervisord)
+            _look_after(supervisor, supervisord, stopped)
     finally:
         console().print("Stopping …")
         supervisor.stop(supervisord.pid)
         console().print("Stopped.")
 
 
-def _check_that_it_runs(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]") -> None:
-    """See that supervisord has not ended, without which nothing runs.
+def _look_after(
+    supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", stopped: threading.Event
+) -> None:
+    """Note that supervisord has stopped, as `down` tells it to.
 
     Raises:
-        EnergyPlatformError: It has.
+        EnergyPlatformError: It has ended otherwise, and nothing runs without it.
     """
-    if supervisord.poll() is not None:
+    status = supervisord.poll()
+    if status == 0:
+        stopped.set()
+    elif status is not None:
         raise EnergyPlatformError(
             f"supervisord has ended; see {supervisor.preparation_log} and its neighbours"
         )
@@ -106,7 +111,7 @@ def _wait_until_flowing(
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
     while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
-        _check_that_it_runs(supervisor, supervisord)
+        _look_after(supervisor, supervisord, stopped)
         try:
             sources = source_statuses(chosen, micro_batches())
         except WarehouseUnavailableError as error:

@@ -72,6 +72,17 @@ def test_ctrl_c_in_the_first_second_leaves_nothing(tmp_path: Path) -> None:
         _interrupt(process, home)
 
 
+@pytest.mark.nightly
+def test_down_stops_what_up_has_started_and_up_ends_well(tmp_path: Path) -> None:
+    home = tmp_path / UNUSUAL_HOME
+    with up(home) as process:
+        wait_until(lambda: "metrics" in names(home))
+        environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
+        subprocess.run([script(), "down"], env=environment, check=True, timeout=PATIENCE_SECONDS)
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert family(home) == []
+
+
 def _interrupt(process: subprocess.Popen[str], home: Path) -> None:
     """Send Ctrl-C; see that it ends soon, well and whole."""
     allowed, asked = PROMPT_SECONDS * busy_seconds(), time.monotonic()
