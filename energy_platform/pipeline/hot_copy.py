@@ -26,11 +26,11 @@ from energy_platform.storage.warehouse.protocol import Warehouse
 _log = logging.getLogger(__name__)
 
 _CATCH_UP_ROWS: Final = 200_000
-"""How many rows at once come to a hot copy that is behind; a message's rows stay together."""
+"""How many rows one chunk has when a hot copy catches up; a message's rows stay together."""
 
 _CATCH_UP: Final = timedelta(seconds=10)
-"""How long a batch brings up a hot copy before it leaves the rest to the next one: the group's
-other sources wait meanwhile.
+"""How long a batch catches up before it leaves the rest to the next one: the other sources of its
+group wait meanwhile.
 """
 
 _LISTED: Final = "_listed"
@@ -143,29 +143,29 @@ class HotCopies:
     def _catch_up(
         self, writer: "_Writer", reached: int, stop: int, *, within: timedelta | None = None
     ) -> int:
-        """Write the points of all rows that were stored from offset `reached` on, in pieces.
+        """Write the points of all rows that were stored from offset `reached` on, in chunks.
 
         Returns where the copy has come to: `stop`, or less where the time was too short.
         """
         source, began = writer.source, time.monotonic()
         table = market_table(source)
-        for piece in self._pieces(source, reached, stop):
-            fresh = self._recent(source, piece).collect()
+        for chunk in self._chunks(source, reached, stop):
+            fresh = self._recent(source, chunk).collect()
             known = known_beside(fresh, self.warehouse.scan(table), source)
             writer.write(_changed_points(source, fresh, known), stop=stop)
-            reached = writer.reach(piece.stop)
+            reached = writer.reach(chunk.stop)
             if within is not None and time.monotonic() - began > within.total_seconds():
                 break
         return reached
 
-    def _pieces(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
-        """Cut landing offsets so that each piece has about as many rows as fit the memory."""
+    def _chunks(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
+        """Cut landing offsets into chunks of about as many rows as fit the memory."""
         rows = (
             self._recent(source, range(start, stop)).group_by("landing_offset").agg(rows=pl.len())
         )
         ends = (
             rows.sort("landing_offset")
-            .group_by(piece=pl.col("rows").cum_sum() // _CATCH_UP_ROWS, maintain_order=True)
+            .group_by(chunk=pl.col("rows").cum_sum() // _CATCH_UP_ROWS, maintain_order=True)
             .agg(end=pl.col("landing_offset").last() + 1)
             .collect()["end"]
             .to_list()

@@ -1,11 +1,10 @@
 """The heart: landed bytes to checked rows to both stores, as one unit that can be run twice.
 
-A micro-batch is the landing offsets [start, stop) of one source. Where it starts is what the
-warehouse says it holds, so a batch that died half-way is simply run again: its quarantine, its
-rows and its hot points each carry the offset they reach to, and what is there already is left
-alone.
+A micro-batch is the landing offsets [start, stop) of one source. It starts at the offset that the
+warehouse has reached, so a batch that died half-way is simply run again: its quarantine, its rows
+and its hot points each carry the offset they reach to, and a store leaves alone what it has.
 
-How the hot copy is kept up is in `hot_copy`; how rows are made a second time, in `replay`.
+`new_rows` says which rows are new, `hot_copy` keeps up the hot copy, `replay` makes rows again.
 """
 
 import logging

@@ -20,10 +20,10 @@ from energy_platform.storage.landing.notes import Notes
 _log = logging.getLogger(__name__)
 
 _LOOKED_AT: Final = 8
-"""So many messages of a batch are looked at, whatever its size."""
+"""How many messages of a batch are looked at, whatever its size."""
 _LOOKED_AT_BYTES: Final = 256 * 1024
 _HEAD_BYTES: Final = 96
-"""By so much of their beginning are messages told apart, digits left out."""
+"""How much of their beginning tells kinds of messages apart; digits are left out of it."""
 _DIGITS: Final = string.digits.encode()
 _TRIES: Final = 5
 
@@ -62,7 +62,7 @@ def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -
 def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
     """Return a few messages: one of each that begins in another way, and others spread between.
 
-    Together they are bounded in number and size, for this runs beside every batch.
+    Their number and size are bounded, because this runs after every batch.
     """
     by_beginning: dict[bytes, int] = {}
     for position, message in enumerate(messages):
