@@ -150,7 +150,10 @@ class Attempt(Generic[RequestT]):
             self._owe(question, held.start, current.start, self._questions.keys())
 
     def _tell_if_all_are_refused(self, asked: Sequence[RequestT], current: Round) -> None:
-        """Fail a round of which every question is held: that is the feed's own trouble."""
+        """Fail a round of which every question is refused: that is the feed's own trouble.
+
+        It may well be the provider's and pass, so none is left alone for longer than two rounds.
+        """
         held = [
             self.progress.held.get(self._known(request, current).name)
             for request in asked
@@ -158,6 +161,10 @@ class Attempt(Generic[RequestT]):
         ]
         reasons = [one.reason for one in held if one is not None and one.failures]
         if not self.failures and asked and len(reasons) == len(asked):
+            soon = self.session.now() + slower(self.every, 1)
+            for one in filter(None, held):
+                one.again_at = min(one.again_at, soon)
+            self.is_news = True
             told = f"all {len(asked)} questions are refused, the first: {reasons[0]}"
             self.all_refused = RefusedError(told if len(asked) > 1 else reasons[0])
 

@@ -169,6 +169,14 @@ async def test_what_was_missed_and_is_refused_still_is_named_by_its_time() -> No
     ]
 
 
+async def test_where_all_are_refused_they_are_asked_every_other_round() -> None:
+    market, session = Market(dict.fromkeys(ZONES, refused)), SteppedSession()
+    feed = feed_of(market)
+    await live(feed, session, 21, step=EVERY)
+    for zone in ZONES:
+        assert len(windows_of(feed, zone)) == 11
+
+
 async def test_where_all_are_refused_it_is_told_as_such_and_ends_by_itself() -> None:
     market, session = Market(dict.fromkeys(ZONES, refused)), SteppedSession()
     feed = feed_of(market)
