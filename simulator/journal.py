@@ -3,12 +3,18 @@
 One JSON line per emission, in the columns of the market source's table, stamped with the wall
 time at which it became visible to a client. Tests and benchmarks compare against it; the platform
 never reads it.
+
+Each source has a folder of segments. A segment ends after a day or at some size, and the oldest
+segments of all are dropped when the journal is too old or too large. A source's newest segment
+stays, and with it what a provider that starts again must know.
 """
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -18,9 +24,31 @@ Row = Mapping[str, Any]
 """One row in the columns of its source's table, without provenance; instants as datetimes."""
 
 _SUFFIX: Final = ".ndjson"
-_ROWS: Final = ',"rows":'
-_END: Final = "]}\n"
+_ROWS: Final = b',"rows":'
+_END: Final = b"]}\n"
 """How a line ends that no crash has cut off."""
+_BEGAN: Final = "began.json"
+"""The file of a source's folder that says when the source began, and in which segment."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SEGMENT_LASTS: Final = timedelta(days=1)
+_DROPPED_TO: Final = 0.9
+"""To which part of its size a journal that is too large is brought down, so that it is rare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalBounds:
+    """How much a journal keeps.
+
+    Attributes:
+        age: What was emitted longer ago than this, and a segment's length, is dropped.
+        total_bytes: How much all sources may take, beside the newest segment of each.
+        segment_bytes: At what size a segment ends.
+    """
+
+    age: timedelta = timedelta(days=3)
+    total_bytes: int = 2 * 2**30
+    segment_bytes: int = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,53 +67,176 @@ class Emission:
 
 
 class Journal:
-    """Emissions by market source, in one file each below `folder`, kept over restarts."""
+    """Emissions by market source, in one folder each below `folder`, kept over restarts.
 
-    def __init__(self, folder: Path) -> None:
+    One process writes; any may read meanwhile.
+    """
+
+    def __init__(self, folder: Path, bounds: JournalBounds | None = None) -> None:
         self._folder = folder
+        self._bounds = bounds or JournalBounds()
+        self._newest: dict[str, Path] = {}
+        self._reserved: set[str] = set()
+        self._bytes: int | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def emit(self, source: str, market_at: datetime, rows: Iterable[Row]) -> None:
-        """Note that `rows` become visible now. Call it just before they do."""
-        line = {"emitted_at": datetime.now(UTC), "market_at": market_at, "rows": list(rows)}
-        with (self._folder / f"{source}{_SUFFIX}").open("a+b") as file:
+        """Note that `rows` become visible now. Call it just before they do.
+
+        Of a source that is reserved nothing is noted: nobody sees it.
+        """
+        if source not in self._reserved:
+            self._write(source, market_at, rows)
+
+    def reserved(self, source: str) -> "ReservedJournal":
+        """Return the one place where emissions of a source are noted from now on."""
+        self._reserved.add(source)
+        return ReservedJournal(self, source)
+
+    def _write(self, source: str, market_at: datetime, rows: Iterable[Row]) -> None:
+        emitted_at = datetime.now(UTC)
+        line = {"emitted_at": emitted_at, "market_at": market_at, "rows": list(rows)}
+        segment = self._segment(source, emitted_at, market_at)
+        with segment.open("a+b") as file:
             # A line that a crash cut off ends here, so that it spoils no other.
-            file.write((b"\n" if _is_cut_off(file) else b"") + orjson.dumps(line) + b"\n")
+            text = (b"\n" if _is_cut_off(file) else b"") + orjson.dumps(line) + b"\n"
+            file.write(text)
+        self._keep_bounds(len(text))
+
+    def _segment(self, source: str, now: datetime, market_at: datetime) -> Path:
+        """Return the segment to write to: the newest, or a new one if that has come to its end."""
+        newest = self._newest.get(source) or next(reversed(self._segments(source)), None)
+        if newest is None or self._is_full(newest, now):
+            folder = self._folder / source
+            folder.mkdir(parents=True, exist_ok=True)
+            newest = folder / f"{(now - _EPOCH) // _MICROSECOND:020}{_SUFFIX}"
+            if not (folder / _BEGAN).exists():
+                began = {"market_at": market_at, "segment": newest.name}
+                fresh = folder / f"{_BEGAN}.new"
+                fresh.write_bytes(orjson.dumps(began))
+                fresh.replace(folder / _BEGAN)
+        self._newest[source] = newest
+        return newest
+
+    def _is_full(self, segment: Path, now: datetime) -> bool:
+        is_old = now - _began_at(segment) >= _SEGMENT_LASTS
+        return is_old or (segment.exists() and segment.stat().st_size >= self._bounds.segment_bytes)
+
+    def _keep_bounds(self, written: int) -> None:
+        """Drop the oldest segments if there is too much; look at their age once in a segment."""
+        before = self._bytes
+        if before is None:
+            before = sum(one.stat().st_size for one in self._all_segments())
+            written = 0  # it is among them
+        self._bytes = before + written
+        grown = self._bytes // self._bounds.segment_bytes != before // self._bounds.segment_bytes
+        if grown or written == 0 or self._bytes > self._bounds.total_bytes:
+            self._drop_oldest(datetime.now(UTC))
+
+    def _drop_oldest(self, now: datetime) -> None:
+        """Drop segments, the oldest first, but of no source the newest."""
+        by_source = [self._segments(folder.name) for folder in self._sources()]
+        closed = sorted(
+            ((one, ends) for segments in by_source for one, ends in _with_ends(segments)),
+            key=lambda pair: pair[0].name,
+        )
+        total = sum(one.stat().st_size for one in self._all_segments())
+        is_too_large = total > self._bounds.total_bytes
+        for segment, ends in closed:
+            too_large = is_too_large and total > self._bounds.total_bytes * _DROPPED_TO
+            if too_large or now - ends > self._bounds.age:
+                total -= segment.stat().st_size
+                segment.unlink()
+        self._bytes = total
 
     def emissions(self, source: str) -> Iterator[Emission]:
         """Yield what `source` emitted, oldest first; a line cut off by a crash is left out."""
-        file = self._folder / f"{source}{_SUFFIX}"
-        if not file.exists():
-            return
-        with file.open() as lines:
-            for line in lines:
-                try:
-                    kept = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    continue
-                yield Emission(
-                    datetime.fromisoformat(kept["emitted_at"]),
-                    datetime.fromisoformat(kept["market_at"]),
-                    kept["rows"],
-                )
+        for line in self._lines(self._segments(source)):
+            try:
+                kept = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            yield Emission(
+                datetime.fromisoformat(kept["emitted_at"]),
+                datetime.fromisoformat(kept["market_at"]),
+                kept["rows"],
+            )
 
     def market_times(self, source: str) -> tuple[datetime, datetime] | None:
-        """Return the market times of the oldest and the newest emission; None without any.
+        """Return the market times of the first emission ever and the newest; None without any.
 
         Reads no rows: a provider asks at its start, when its journal may be long.
         """
-        file = self._folder / f"{source}{_SUFFIX}"
-        if not file.exists():
-            return None
-        with file.open() as lines:
-            heads = [line.partition(_ROWS)[0] for line in lines if line.endswith(_END)]
-        times = [datetime.fromisoformat(orjson.loads(head + "}")["market_at"]) for head in heads]
-        return (min(times), max(times)) if times else None
+        for segment in reversed(self._segments(source)):
+            heads = [
+                line.partition(_ROWS)[0] for line in self._lines([segment]) if line.endswith(_END)
+            ]
+            times = [
+                datetime.fromisoformat(orjson.loads(head + b"}")["market_at"]) for head in heads
+            ]
+            if times:
+                began = datetime.fromisoformat(self._began(source)["market_at"])
+                return min(began, *times), max(times)
+        return None
 
     def last_market_at(self, source: str) -> datetime | None:
         """Return the market time of the newest emission: where a restarted provider goes on."""
         times = self.market_times(source)
         return times[1] if times else None
+
+    def reaches_back_to(self, source: str) -> datetime | None:
+        """Return since when everything is there, in wall time; None if nothing was dropped."""
+        oldest = next(iter(self._segments(source)), None)
+        if oldest is None or oldest.name == self._began(source)["segment"]:
+            return None
+        return _began_at(oldest)
+
+    def _began(self, source: str) -> Mapping[str, str]:
+        began: Mapping[str, str] = orjson.loads((self._folder / source / _BEGAN).read_bytes())
+        return began
+
+    def _sources(self) -> list[Path]:
+        return [folder for folder in self._folder.iterdir() if folder.is_dir()]
+
+    def _segments(self, source: str) -> list[Path]:
+        """Return a source's segments, oldest first."""
+        return sorted((self._folder / source).glob(f"*{_SUFFIX}"))
+
+    def _all_segments(self) -> list[Path]:
+        return [one for folder in self._sources() for one in self._segments(folder.name)]
+
+    def _lines(self, segments: Iterable[Path]) -> Iterator[bytes]:
+        for segment in segments:
+            with suppress(FileNotFoundError), segment.open("rb") as lines:  # dropped meanwhile
+                yield from lines
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedJournal:
+    """The journal of a source that only its holder writes of.
+
+    Attributes:
+        journal: The journal that it is a part of.
+        source: The market source.
+    """
+
+    journal: Journal
+    source: str
+
+    def emit(self, market_at: datetime, rows: Iterable[Row]) -> None:
+        """Note that `rows` become visible now; see `Journal.emit`."""
+        self.journal._write(self.source, market_at, rows)  # noqa: SLF001 (a part of it)
+
+
+def _began_at(segment: Path) -> datetime:
+    """Return the wall time of a segment's first emission, which its name is."""
+    return _EPOCH + int(segment.stem) * _MICROSECOND
+
+
+def _with_ends(segments: Sequence[Path]) -> Iterator[tuple[Path, datetime]]:
+    """Yield each segment but the newest, with the time at which the one after it begins."""
+    for segment, after in itertools.pairwise(segments):
+        yield segment, _began_at(after)
 
 
 def _is_cut_off(file: BinaryIO) -> bool:

@@ -81,14 +81,16 @@ def application(world: World, served: Sequence[SimulatedProvider]) -> Starlette:
 def opened(world: World, wanted: Iterable[OpenProvider]) -> list[SimulatedProvider]:
     """Open providers in a world, and enter where they are reached into its addresses.
 
-    They are opened in turn, so that one can see which addresses those before it stand in for.
+    They are opened in turn, so that one can see which sources those before it have a model of.
     """
     served = []
     world.addresses.clear()
+    world.modelled.clear()
     world.addresses[CONTROLS] = f"{world.url}/control"
     for open_provider in wanted:
         provider = open_provider(world)
         world.addresses.update(provider.addresses())
+        world.modelled.update(provider.models)
         served.append(provider)
     return served
 

@@ -41,12 +41,15 @@ class World:
         folder: State that survives a restart; each provider uses a folder of its own below it.
         feeds: Where the platform's feeds keep a folder each, in which those that are pushed to say
             where they listen.
-        replay: A folder `<source>/` of recorded payloads to serve instead of the model, if any.
+        replay: A folder `<source>/<case>/` to serve instead of the models, if any; its cases have
+            the form of test cases.
         journal: What was emitted.
         faults: What is to go wrong.
         listeners: The sockets of the run that is on, or begins next.
         addresses: Each real address (a URL prefix) and its stand-in, and each variable and its
-            value, in the run that is on.
+            value, in the run that is on; behind the name of a market source and a blank, those of
+            this source alone.
+        modelled: The market sources that some provider has a model of, in the run that is on.
     """
 
     clock: MarketClock
@@ -59,6 +62,7 @@ class World:
     faults: FaultPlan = field(default_factory=FaultPlan)
     listeners: Listeners = field(default_factory=Listeners)
     addresses: dict[str, str] = field(default_factory=dict)
+    modelled: set[str] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -82,15 +86,21 @@ class World:
         return Signal(seed=self.seed, name=name, mean=mean, daily=daily, noise=noise)
 
     def recorded(self, source: str) -> list[Path]:
-        """Return the recorded payloads to replay for a source, in the order of their names."""
+        """Return the cases to replay for a source, in the order of their names."""
         folder = self.replay / source if self.replay is not None else None
         return sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
 
 
 class SimulatedProvider(Protocol):
-    """A provider's servers in one world."""
+    """A provider's servers in one world.
+
+    Attributes:
+        name: Below which path it is reached by HTTP.
+        models: The market sources that it has a model of.
+    """
 
     name: str
+    models: frozenset[str]
 
     def addresses(self) -> Mapping[str, str]:
         """Map each real address (a URL prefix) to its stand-in, and each variable to its value.

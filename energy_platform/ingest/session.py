@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from energy_platform.errors import FeedError
 from energy_platform.ingest.provider_limits import ProviderLimits
-from energy_platform.ingest.simulated_market import SimulatedMarket
+from energy_platform.ingest.simulated_market import SimulatedMarket, stand_in
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
@@ -95,13 +95,10 @@ class MarketSession:
         Raises:
             FeedError: The market is simulated, and this part of it is not.
         """
-        addresses = self._addresses()
-        real = max((each for each in addresses if url.startswith(each)), key=len, default=None)
-        if real is not None:
-            return addresses[real] + url.removeprefix(real)
-        if self._simulated is None:
-            return url
-        if not addresses:
+        stood_in = self._stand_in(url)
+        if stood_in is not None or self._simulated is None:
+            return stood_in or url
+        if not (self._simulated.listens() or self.settings.addresses):
             raise FeedError("the simulated market does not listen")
         raise FeedError(f"the simulated market has no stand-in for {url}")
 
@@ -112,7 +109,9 @@ class MarketSession:
             FeedError: It is not set.
         """
         if self.settings.markets is Markets.SIMULATED:
-            return self._addresses().get(variable, SIMULATED_SECRET)
+            stand_ins = {**self._simulated_addresses(), **self.settings.addresses}
+            own = stand_ins.get(f"{self.source_name} {variable}")
+            return own or stand_ins.get(variable, SIMULATED_SECRET)
         value = os.environ.get(variable)
         if not value:
             raise FeedError(f"needs {variable}")
@@ -137,11 +136,13 @@ class MarketSession:
         clock = self._market_clock()
         return clock.speed if clock else 1.0
 
-    def _addresses(self) -> Mapping[str, str]:
-        """Return what stands in for which address: as the settings say, else as the market does."""
-        if self._simulated is None:
-            return self.settings.addresses
-        return {**self._simulated.addresses(), **self.settings.addresses}
+    def _stand_in(self, real: str) -> str | None:
+        """Return what the settings name in place of an address, else what the market does."""
+        chosen = stand_in(self.settings.addresses, self.source_name, real)
+        return chosen or stand_in(self._simulated_addresses(), self.source_name, real)
+
+    def _simulated_addresses(self) -> Mapping[str, str]:
+        return self._simulated.addresses() if self._simulated else {}
 
     def _market_clock(self) -> MarketClock | None:
         return self._simulated.clock() if self._simulated else None

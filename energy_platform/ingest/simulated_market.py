@@ -16,7 +16,10 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.settings import Markets, Settings
 
 ADDRESSES_NAME: Final = "addresses.json"
-"""Each real address (a URL prefix) and its stand-in; it is there while the simulator listens."""
+"""Each real address (a URL prefix) and its stand-in; it is there while the simulator listens.
+
+Behind the name of a source and a blank are those of this source alone.
+"""
 CLOCK_NAME: Final = "clock.json"
 """Market time."""
 CERTIFICATE_NAME: Final = "certificate.pem"
@@ -47,6 +50,22 @@ class _FollowedFile(Generic[T]):
         except FileNotFoundError:
             return None
         return self._content
+
+
+def stand_in(addresses: Mapping[str, str], source: str, real: str) -> str | None:
+    """Return what stands in for a URL that a source asks for; None if nothing does.
+
+    The longest beginning counts, and one behind the source's name, which is for this source alone,
+    before any other.
+    """
+    for prefix in (f"{source} ", ""):
+        found = max(
+            (known for known in addresses if f"{prefix}{real}".startswith(known)
+             and known.startswith(prefix)), key=len, default=None,
+        )  # fmt: skip
+        if found is not None:
+            return addresses[found] + f"{prefix}{real}".removeprefix(found)
+    return None
 
 
 @dataclass(slots=True)

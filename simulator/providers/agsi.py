@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Route
 
 from energy_platform.market.rows import INSTANT
 from simulator.http_faults import RequestGate, RestDesk
-from simulator.recordings import Recordings
 from simulator.timeline import Column, Corrections, Timeline, Values, day_after
 from simulator.world import World
 
@@ -126,7 +125,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._recorded = Recordings(world, _SOURCE)
         self._storage = Timeline(
             world=world,
             source=_SOURCE,
@@ -153,18 +151,14 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Let gas days be reported, except where a recording stands in for them."""
-        if not self._recorded:
-            await self._storage.run()
+        """Let gas days be reported."""
+        await self._storage.run()
 
     async def storage(self, request: Request) -> Response:
         """Answer one page."""
         if request.headers.get("x-key") != _KEY:
             return JSONResponse(_NO_KEY)
         country = request.query_params.get("country", "").upper()
-        if self._recorded:
-            body = self._recorded.answer(country.lower(), {})
-            return Response(body or b'{"last_page":1,"total":0,"data":[]}')
         return await self._desk.answer(_SOURCE, lambda: self._page(country, request.query_params))
 
     def _page(self, country: str, params: Mapping[str, str]) -> Response:
@@ -204,6 +198,7 @@ class Agsi:
     """GIE's AGSI+."""
 
     name = "agsi"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -23,7 +23,6 @@ from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.power_system import power_system
 from simulator.power_system.told import power_told, zones_told
-from simulator.recordings import Recordings
 from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, read_call
 from simulator.timeline import (
     Corrections,
@@ -100,7 +99,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._recorded = {source: Recordings(world, source) for source in _SOURCES.values()}
         self._gate = RequestGate(5.0, burst=30, speed=world.clock.speed)
         self._datasets = {
             "Load": _Dataset("Load", _load(world), "QH", _LOAD_SERIES),
@@ -116,11 +114,10 @@ class _Service:
         }
 
     async def run(self) -> None:
-        """Move the grid on, except where a recording stands in for it."""
+        """Move the grid on."""
         async with asyncio.TaskGroup() as tasks:
-            for operation, dataset in self._datasets.items():
-                if not self._recorded[_SOURCES[operation]]:
-                    tasks.create_task(dataset.timeline.run())
+            for dataset in self._datasets.values():
+                tasks.create_task(dataset.timeline.run())
 
     async def wsdl(self, request: Request) -> Response:
         """Answer `?WSDL`."""
@@ -159,9 +156,6 @@ class _Service:
         end: datetime,
     ) -> Response:
         source = _SOURCES[operation]
-        recorded = self._recorded[source].answer("", {})
-        if recorded is not None:
-            return Response(recorded, media_type=MEDIA_TYPES[SOAP_1_1])
         dataset = self._datasets[operation]
         if question.get("agregation", dataset.aggregation) != dataset.aggregation:
             return _fault(version, f"Only {dataset.aggregation} is simulated.")
@@ -181,6 +175,7 @@ class Ceps:
     """ČEPS, the Czech transmission system operator."""
 
     name = "ceps"
+    models = frozenset({*_SOURCES.values()})
 
     def __init__(self, world: World) -> None:
         self._world = world

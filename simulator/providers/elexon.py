@@ -24,7 +24,6 @@ from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import PowerSystem, power_system
 from simulator.power_system.told import power_told, zones_told
 from simulator.power_system.zones import BORDERS
-from simulator.recordings import Recordings
 from simulator.timeline import Corrections, Timeline, Truth, Values, after_each
 from simulator.world import World
 
@@ -189,7 +188,6 @@ class _Service:
             _FREQUENCY: _frequency(world),
             _PRICE: _prices(world),
         }
-        self._recorded = {source: Recordings(world, source) for source in self.timelines}
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(5.0, burst=50, speed=world.clock.speed),
@@ -198,11 +196,10 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Move the markets on, except where a recording stands in for one."""
+        """Move the markets on."""
         async with asyncio.TaskGroup() as tasks:
-            for source, timeline in self.timelines.items():
-                if not self._recorded[source]:
-                    tasks.create_task(timeline.run())
+            for timeline in self.timelines.values():
+                tasks.create_task(timeline.run())
 
     async def generation(self, request: Request) -> Response:
         """Answer `/datasets/FUELINST`: what was published in a window of a day at most."""
@@ -274,9 +271,6 @@ class _Service:
         self, source: str, rows: Callable[[], pl.DataFrame], *, bare: bool
     ) -> Response:
         def good() -> Response:
-            recorded = self._recorded[source].answer("", {})
-            if recorded is not None:
-                return Response(recorded, media_type="application/json")
             try:
                 records = self._spoiled(source, rows()).write_json()
             except ValueError as error:
@@ -302,6 +296,7 @@ class Elexon:
     """Elexon, which settles Great Britain's imbalances."""
 
     name = "elexon"
+    models = frozenset({_GENERATION, _FREQUENCY, _PRICE})
 
     def __init__(self, world: World) -> None:
         self._world = world

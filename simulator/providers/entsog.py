@@ -17,7 +17,6 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 
 from simulator.http_faults import RequestGate, RestDesk
-from simulator.recordings import Recordings
 from simulator.timeline import Column, Timeline, Values, after_each, run_together
 from simulator.world import World
 
@@ -112,7 +111,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self.reports = {indicator: _reports(world, indicator) for indicator in _UNITS}
-        self._recorded = Recordings(world, _SOURCE)
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(2.0, burst=40, speed=world.clock.speed),
@@ -123,18 +121,14 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Move the market on, except where a recording stands in for it."""
-        if not self._recorded:
-            await run_together([*self.reports.values()])
+        """Move the market on."""
+        await run_together([*self.reports.values()])
 
     async def operational_data(self, request: Request) -> Response:
         """Answer `/api/v1/operationalData`."""
         return await self._desk.answer(_SOURCE, partial(self._good, request.query_params))
 
     def _good(self, params: Mapping[str, str]) -> Response:
-        recorded = self._recorded.answer("", {})
-        if recorded is not None:
-            return Response(recorded, media_type="application/json")
         try:
             first, last = (date.fromisoformat(params[name]) for name in ("from", "to"))
             limit, offset = int(params.get("limit", "1000")), int(params.get("offset", "0"))
@@ -192,6 +186,7 @@ class Entsog:
     """The gas transmission system operators' platform."""
 
     name = "entsog"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -36,6 +36,7 @@ _PUBLISHED: Final = time(12, 58)
 _CORRECTED: Final = time(15, 10)
 _CORRECTED_DAYS: Final = 3
 _BEFORE_THE_START: Final = timedelta(days=3)
+_KEPT_FOR: Final = timedelta(days=60)
 _BEAT: Final = timedelta(seconds=10)
 _QUARTER_HOUR: Final = timedelta(minutes=15)
 _ITALY: Final = {
@@ -168,6 +169,7 @@ class Gme:
     """The provider."""
 
     name = "gme"
+    models = frozenset({SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -201,10 +203,6 @@ PROVIDER: Final = Gme
 
 
 async def _publish(world: World, folder: Path) -> None:
-    if recorded := world.recorded(SOURCE):
-        for file in recorded:
-            ftp_server.put(folder / file.name, file.read_bytes(), world.clock.now())
-        return
     last = world.journal.last_market_at(SOURCE)
     if last is not None:  # what was journalled last may never have been written
         for edition in editions(last - _BEFORE_THE_START, last):
@@ -233,6 +231,14 @@ async def _write(world: World, folder: Path, edition: Edition, *, journalled: bo
     target = folder / f"{edition.day:%Y%m%d}MGPPrezzi.xml"
     content = document(edition.day, hours, shown)
     await ftp_server.publish(world, SOURCE, target, content, edition.at)
+    await asyncio.to_thread(_drop_files, folder, before=edition.day - _KEPT_FOR)
+
+
+def _drop_files(folder: Path, *, before: date) -> None:
+    """Delete the files of days long ago, so that a world that runs on does not fill a disk."""
+    for file in folder.glob("*.xml"):
+        if file.name < f"{before:%Y%m%d}":
+            file.unlink()
 
 
 def _rows(kind: str, day: date, period: str, frame: pl.DataFrame) -> Iterator[str]:

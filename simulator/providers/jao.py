@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 from energy_platform.market.rows import INSTANT
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
-from simulator.recordings import Recordings
 from simulator.timeline import Corrections, Timeline, Values, day_before
 from simulator.world import World
 
@@ -60,7 +59,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self.exchanges = _exchanges(world)
-        self._recorded = Recordings(world, _SOURCE)
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(2.0, burst=20, speed=world.clock.speed),
@@ -71,18 +69,14 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Move the market on, except where a recording stands in for it."""
-        if not self._recorded:
-            await self.exchanges.run()
+        """Move the market on."""
+        await self.exchanges.run()
 
     async def max_exchanges(self, request: Request) -> Response:
         """Answer `/core/api/data/maxExchanges`."""
         return await self._desk.answer(_SOURCE, partial(self._good, request.query_params))
 
     def _good(self, params: Mapping[str, str]) -> Response:
-        recorded = self._recorded.answer("", {})
-        if recorded is not None:
-            return Response(recorded, media_type="application/json")
         try:
             start, end = (datetime.fromisoformat(params[name]) for name in ("FromUtc", "ToUtc"))
             skip, take = int(params.get("Skip", "0")), int(params.get("Take", "5000"))
@@ -124,6 +118,7 @@ class Jao:
     """The Joint Allocation Office."""
 
     name = "jao"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -24,7 +24,6 @@ from starlette.routing import BaseRoute, Route
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import NUMBERS, power_system
-from simulator.recordings import Recordings
 from simulator.timeline import (
     Corrections,
     Timeline,
@@ -198,7 +197,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self._timelines = {assured: _timeline(world, assured=assured) for assured in (False, True)}
-        self._recorded = Recordings(world, _SOURCE)
         self._tokens: dict[str, float] = {}
         self._desk = RestDesk(
             faults=world.faults,
@@ -210,9 +208,8 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Move the market on, except where a recording stands in for it."""
-        if not self._recorded:
-            await run_together([*self._timelines.values()])
+        """Move the market on."""
+        await run_together([*self._timelines.values()])
 
     async def token(self, request: Request) -> Response:
         """Answer `/users/connect/token`, whatever the secret is."""
@@ -245,9 +242,6 @@ class _Service:
         return await self._desk.answer(_SOURCE, partial(self._good, *asked))
 
     def _good(self, path: str, *window: str) -> Response:
-        recorded = self._recorded.answer(path.replace("/", "_"), {"product": path})
-        if recorded is not None:
-            return _csv(recorded)
         product = _PRODUCTS.get(path)
         if product is None:
             return _refusal(HTTPStatus.NOT_FOUND)
@@ -293,6 +287,7 @@ class Netztransparenz:
     """The platform of Germany's transmission system operators."""
 
     name = "netztransparenz"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

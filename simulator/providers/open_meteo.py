@@ -24,7 +24,6 @@ from starlette.routing import BaseRoute, Route
 from energy_platform.market.rows import INSTANT
 from simulator.board import beats
 from simulator.http_faults import RequestGate, RestDesk
-from simulator.recordings import Recordings
 from simulator.signal import Signal, at_each
 from simulator.world import World
 
@@ -215,7 +214,6 @@ class _Service:
     def __init__(self, world: World) -> None:
         self._world = world
         self._model = _Model(world)
-        self._recorded = Recordings(world, _SOURCE)
         self._out: int | None = None
         self._desk = RestDesk(
             faults=world.faults,
@@ -227,8 +225,6 @@ class _Service:
 
     async def run(self) -> None:
         """Let runs come out, each journalled just before it is shown."""
-        if self._recorded:
-            return
         last = self._world.journal.last_market_at(_SOURCE)
         self._out = None if last is None else self._model.newest_run(last)
         every = _BEAT * max(1.0, self._world.clock.speed)
@@ -253,9 +249,6 @@ class _Service:
     async def forecast(self, request: Request) -> Response:
         """Answer one question: an object for one place, an array for several."""
         params = request.query_params
-        if self._recorded:
-            body = self._recorded.answer("", {"site": "recorded"}) or b"[]"
-            return await self._desk.answer(_SOURCE, lambda: _json(body.decode()))
         try:
             question = _Question.read(params, self._world.clock.now())
         except ValueError as error:
@@ -366,6 +359,7 @@ class OpenMeteo:
     """Open-Meteo."""
 
     name = "open_meteo"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -27,7 +27,6 @@ from simulator.journal import Row
 from simulator.market_days import day_start, eve, period_starts
 from simulator.power_system import power_system
 from simulator.power_system.system import NUMBERS
-from simulator.recordings import Recordings
 from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, Call, NoCallError, read_call
 from simulator.world import World
 
@@ -155,17 +154,15 @@ class _Service:
         self._world = world
         self.day_ahead = _DayAhead(world)
         self.intraday = _Intraday(world)
-        self._recorded = {source: Recordings(world, source) for source in _SOURCES.values()}
         self._gate = RequestGate(10.0, burst=50, speed=world.clock.speed)
         types = etree.fromstring(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
 
     async def run(self) -> None:
-        """Move both markets on, except where a recording stands in for one."""
+        """Move both markets on."""
         async with asyncio.TaskGroup() as tasks:
-            for source, market in ((_DAY_AHEAD, self.day_ahead), (_INTRADAY, self.intraday)):
-                if not self._recorded[source]:
-                    tasks.create_task(market.run())
+            tasks.create_task(self.day_ahead.run())
+            tasks.create_task(self.intraday.run())
 
     async def wsdl(self, request: Request) -> Response:
         """Answer `?wsdl`."""
@@ -196,9 +193,6 @@ class _Service:
         )
 
     def _answer(self, asked: Call, source: str) -> Response:
-        recorded = self._recorded[source].answer("", {})
-        if recorded is not None:
-            return Response(recorded, media_type=MEDIA_TYPES[SOAP_1_1])
         question = asked.arguments
         if asked.operation == "GetDamPricePeriodE":
             items = _day_ahead_items(self._asked(self.day_ahead, question), question)
@@ -232,6 +226,7 @@ class Ote:
     """OTE, the Czech market operator."""
 
     name = "ote"
+    models = frozenset({_DAY_AHEAD, _INTRADAY})
 
     def __init__(self, world: World) -> None:
         self._world = world

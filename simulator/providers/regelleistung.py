@@ -26,7 +26,6 @@ from energy_platform.market.rows import INSTANT
 from simulator.board import beats
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import period_starts
-from simulator.recordings import Recordings
 from simulator.world import World
 
 _SOURCE: Final = "regelleistung_tender"
@@ -210,7 +209,6 @@ class _Service:
     def __init__(self, world: World) -> None:
         self._world = world
         self._reached = world.journal.last_market_at(_SOURCE)
-        self._recorded = Recordings(world, _SOURCE)
         self._workbook = lru_cache(_KEPT_WORKBOOKS)(self._written)
         self._desk = RestDesk(
             faults=world.faults,
@@ -223,8 +221,6 @@ class _Service:
 
     async def run(self) -> None:
         """Journal each day's bids just before they appear, those of a break included."""
-        if self._recorded:
-            return
         clock = self._world.clock
         async for beat in beats(clock, _BEAT * max(1.0, clock.speed), self._reached):
             for tender in _TENDERS:
@@ -243,9 +239,6 @@ class _Service:
     async def results(self, request: Request) -> Response:
         """Answer `/download/tenders/anonymousresults`."""
         params = request.query_params
-        recorded = self._recorded.answer(params.get("productTypes", ""), dict(params))
-        if recorded is not None:
-            return await self._desk.answer(_SOURCE, partial(_sheet, recorded))
         try:
             day = date.fromisoformat(params["date"])
             tender = _tender(params["market"], params["productTypes"])
@@ -275,6 +268,7 @@ class Regelleistung:
     """The tendering platform of Germany's transmission system operators."""
 
     name = "regelleistung"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -24,7 +24,6 @@ from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import day_start
 from simulator.power_system import power_system
 from simulator.power_system.told import power_told, zones_told
-from simulator.recordings import Recordings
 from simulator.timeline import (
     Corrections,
     Timeline,
@@ -135,7 +134,6 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self.timelines = {_GENERATION: _generation(world), _PRICE: _prices(world)}
-        self._recorded = {source: Recordings(world, source) for source in self.timelines}
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(20.0, burst=200, speed=world.clock.speed),
@@ -144,11 +142,10 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Move the markets on, except where a recording stands in for one."""
+        """Move the markets on."""
         async with asyncio.TaskGroup() as tasks:
-            for source, timeline in self.timelines.items():
-                if not self._recorded[source]:
-                    tasks.create_task(timeline.run())
+            for timeline in self.timelines.values():
+                tasks.create_task(timeline.run())
 
     async def answer(self, request: Request) -> Response:
         """Answer for an index or a file; faults strike files, of which alone there is a table."""
@@ -166,12 +163,9 @@ class _Service:
         week = next((w for w in weeks if asked and _milliseconds(w) == int(asked[1])), None)
         if week is None:
             return _not_found()
-        return await self._desk.answer(source, lambda: self._file(source, filter_, week, name))
+        return await self._desk.answer(source, lambda: self._file(source, filter_, week))
 
-    def _file(self, source: str, filter_: str, week: datetime, name: str) -> Response:
-        if self._recorded[source]:
-            recorded = self._recorded[source].answer(f"{filter_}_", {"url": name})
-            return _not_found() if recorded is None else Response(recorded, media_type=_JSON)
+    def _file(self, source: str, filter_: str, week: datetime) -> Response:
         end = day_start(week.astimezone(_BERLIN).date() + _WEEK, _BERLIN)
         seen = self.timelines[source].visible(week, end, filter=filter_)
         stamps = range(_milliseconds(week), _milliseconds(end), _SLOT // timedelta(milliseconds=1))
@@ -190,6 +184,7 @@ class Smard:
     """SMARD, the market data of the Bundesnetzagentur."""
 
     name = "smard"
+    models = frozenset({_GENERATION, _PRICE})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -11,6 +11,8 @@ from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from simulator.journal import Journal
 
+_FETCHED_WITHIN: Final = timedelta(minutes=5)
+
 REPLACED: Final = {"entsoe_outage": ("outage_id", "revision_number")}
 """Sources that show of each thing, by its name, only the revision of the highest number: of those
 that came and went between two looks nobody can tell.
@@ -49,15 +51,30 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
         return left.select(said).join(right, on=said, how="anti", nulls_equal=True)
 
     asked_for = _since_the_first_window(source, emitted, stored)
+    known = _since_the_journal_begins(source, journal, stored)
     stale = missing(_latest(source, asked_for), _latest(source, stored))
     return Comparison(
         journalled=emitted.height,
         stored=stored.height,
         lost=missing(asked_for, stored),
         stale=_not_replaced(source, stale, stored),
-        invented=missing(stored, emitted),
+        invented=missing(known, emitted),
         doubled=stored.height - new_revisions(in_order, in_order.clear(), source).height,
     )
+
+
+def _since_the_journal_begins(
+    source: MarketSource, journal: Journal, stored: pl.DataFrame
+) -> pl.DataFrame:
+    """Leave out what a journal that has dropped its beginning may not tell of any more.
+
+    What was shown before its oldest emission may have been fetched two rounds later.
+    """
+    since = journal.reaches_back_to(source.name)
+    if since is None:
+        return stored
+    late: timedelta = getattr(source.feed, "every", timedelta())
+    return stored.filter(pl.col("received_at") > since + 2 * late + _FETCHED_WITHIN)
 
 
 def _not_replaced(source: MarketSource, stale: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from energy_platform.errors import FeedError
+from energy_platform.ingest.simulated_market import stand_in
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
@@ -44,15 +45,15 @@ class MemorySession:
         return self.clock.now() if self.clock else datetime.now(UTC)
 
     def address(self, url: str) -> str:
-        for real, stand_in in self.addresses.items():
-            if url.startswith(real):
-                return stand_in + url.removeprefix(real)
-        if self.world is not None:
+        stood_in = stand_in(self.addresses, self.source_name, url)
+        if stood_in is None and self.world is not None:
             raise FeedError(f"no stand-in for {url}")
-        return url
+        return stood_in or url
 
     def secret(self, variable: str) -> str:
-        return self.secrets.get(variable) or self.addresses.get(variable, "simulated")
+        own = self.addresses.get(f"{self.source_name} {variable}")
+        stood_in = own or self.addresses.get(variable, "simulated")
+        return self.secrets.get(variable) or stood_in
 
     def wall_seconds(self, market_time: timedelta) -> float:
         return market_time.total_seconds() / (self.clock.speed if self.clock else 1.0)

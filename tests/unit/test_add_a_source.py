@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import MISSING, fields
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ import pytest
 from energy_platform import sources
 from energy_platform.market import registry
 from energy_platform.market.source import MarketSource
-from simulator import recorded
+from simulator.recorded import Recorded
 from simulator.server import running
 from tests.support.feeds import a_world
 from tests.support.running_feeds import run_until
-from tests.support.simulated_feed import checked, new_session
+from tests.support.simulated_feed import checked, compared, new_session
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "add_a_source.md").read_text()
@@ -131,21 +132,24 @@ def test_every_test_of_every_source_holds_for_the_examples(checkout: Path) -> No
     assert int(re.findall(r"(\d+) passed", said)[0]) > 10 * len(NAMES)
 
 
+@pytest.mark.parametrize("name", NAMES)
 async def test_an_example_flows_from_its_case(
-    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The simulator has no model of it, and serves its test cases."""
+    """The simulator has no model of it, serves its test cases, and journals what they hold."""
     monkeypatch.setattr(
         sources, "__path__", [*sources.__path__, f"{checkout}/energy_platform/sources"]
     )
-    monkeypatch.setattr(recorded, "_TESTCASES", checkout / "tests" / "testcases")
     registry.found_sources.cache_clear()
-    source, world = registry.market_source(NAMES[0]), a_world(tmp_path / "world")
+    source = registry.market_source(name)
+    registry.found_sources.cache_clear()
+    world = a_world(tmp_path / "world", replay=checkout / "tests" / "testcases")
     session = new_session(world, source)
-    async with running(world, [recorded.Recorded]):
-        await run_until(source.feed, session, lambda: bool(session.landed))
-    registry.found_sources.cache_clear()
-    assert checked(source, session).rows["onshore_wind_mw"].to_list() == [1804.5, 309.75]
+    async with running(world, [partial(Recorded, sources=[source])]):
+        await run_until(source.feed, session, lambda: checked(source, session).rows.height > 0)
+        found = compared(source, world, session)
+    assert found.stored == found.journalled > 0
+    assert (found.invented.height, found.lost.height) == (0, 0)
 
 
 @pytest.mark.nightly

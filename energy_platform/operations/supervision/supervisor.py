@@ -199,6 +199,8 @@ def _configuration(planned: Sequence[Process], socket: Path) -> RawConfigParser:
     }
     configuration["supervisord"] = {
         "logfile": "logs/supervisord.log",
+        "logfile_maxbytes": _LOG_BYTES,
+        "logfile_backups": "2",
         "pidfile": "run/supervisord.pid",
         "childlogdir": "logs",
         "silent": "true",

@@ -18,7 +18,6 @@ import polars as pl
 from energy_platform.market.rows import INSTANT
 from simulator import ftp_server
 from simulator.faults import FaultKind
-from simulator.recordings import Recordings
 from simulator.world import World
 
 SOURCE: Final = "dwd_mosmix_forecast"
@@ -168,17 +167,9 @@ def place_name(station: str) -> str:
 
 
 async def publish(world: World, root: Path, stations: Sequence[str]) -> datetime:
-    """Write the files of the newest issue below `root`, and return its time.
-
-    Where there are recorded files, those.
-    """
+    """Write the files of the newest issue below `root`, and return its time."""
     issued = newest_issue(world.clock.now())
     folder = root / FOLDER
-    if recordings := Recordings(world, SOURCE):
-        for station in stations:
-            if (payload := recordings.answer(station, {})) is not None:
-                ftp_server.put(_file(folder, station), payload, world.clock.now())
-        return issued
     appeared = issued + _APPEARS_AFTER
     files, rows = await asyncio.to_thread(_issue, world, stations, issued)
     last = world.journal.last_market_at(SOURCE)
@@ -193,7 +184,7 @@ async def publish_for_ever(
     world: World, root: Path, stations: Sequence[str], issued: datetime
 ) -> None:
     """Write the files of each issue after the one that was published at last."""
-    while stations and not world.recorded(SOURCE):
+    while stations:
         await _until_next(world, root / FOLDER / stations[0] / "kml", issued)
         issued = await publish(world, root, stations)
 

@@ -28,6 +28,7 @@ class Dwd:
     """
 
     name = "dwd"
+    models = frozenset({wind.SOURCE, mosmix.SOURCE})
 
     world: World
     wind_stations: Sequence[str] = wind.STATIONS

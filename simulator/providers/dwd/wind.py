@@ -118,12 +118,6 @@ async def publish_for_ever(
         begun: What is set when the first files are there.
     """
     folder = root / FOLDER
-    if recorded := world.recorded(SOURCE):
-        for number, file in enumerate(recorded):
-            target = folder / _file_name(f"{number:05d}")
-            ftp_server.put(target, file.read_bytes(), world.clock.now())
-        begun.set()
-        return
     last = world.journal.last_market_at(SOURCE)
     known = {} if last is None else dict.fromkeys(stations, _ten_minutes(last - _GROUPS * _EVERY))
     at, due = _ten_minutes(world.clock.now()), list(stations)

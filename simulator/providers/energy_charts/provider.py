@@ -25,7 +25,6 @@ from simulator.market_days import day_start, eve, period_starts
 from simulator.power_system import power_system
 from simulator.power_system.system import NUMBERS
 from simulator.providers.energy_charts import public_power
-from simulator.recordings import Recordings
 from simulator.world import World
 
 _PRICE: Final = "energy_charts_price"
@@ -174,20 +173,13 @@ class _Service:
         self.frequency = _Frequency(world)
         self.power = public_power.public_power(world)
         self._power_asked = asyncio.Event()
-        self._recorded = {name: Recordings(world, name) for name in (_PRICE, _FREQUENCY, _POWER)}
         self._gate = RequestGate(2.0, burst=20, speed=world.clock.speed)
 
     async def run(self) -> None:
-        """Move the markets on, except where a recording stands in for one."""
-        markets = {
-            _PRICE: self.prices.run,
-            _FREQUENCY: self.frequency.run,
-            _POWER: self._run_power,
-        }
+        """Move the markets on."""
         async with asyncio.TaskGroup() as tasks:
-            for source, run in markets.items():
-                if not self._recorded[source]:
-                    tasks.create_task(run())
+            for run in (self.prices.run, self.frequency.run, self._run_power):
+                tasks.create_task(run())
 
     async def _run_power(self) -> None:
         """Move public power on once somebody looks: its journal is by far the longest."""
@@ -200,8 +192,6 @@ class _Service:
             return refusal
         if zone not in _ZONES:
             return _detail(HTTPStatus.BAD_REQUEST, f"Unknown bidding zone {zone}.")
-        if self._recorded[_PRICE]:
-            return await self._recording(_PRICE, zone, {"bzn": zone})
         try:
             start, end = _window(request.query_params, self._world.clock.now())
         except ValueError as error:
@@ -222,8 +212,6 @@ class _Service:
             return refusal
         if region != _REGION:
             return _detail(HTTPStatus.BAD_REQUEST, f"Unknown region {region}.")
-        if self._recorded[_FREQUENCY]:
-            return await self._recording(_FREQUENCY, region, {"region": region})
         try:
             start, end = _window(request.query_params, self._world.clock.now())
         except ValueError as error:
@@ -241,8 +229,6 @@ class _Service:
             return refusal
         if country not in public_power.KNOWN:
             return _detail(HTTPStatus.UNPROCESSABLE_ENTITY, f"Unknown country {country}.")
-        if self._recorded[_POWER]:
-            return await self._recording(_POWER, f"_{country}", {"country": country})
         try:
             start, end = _window(request.query_params, self._world.clock.now())
         except ValueError as error:
@@ -254,12 +240,6 @@ class _Service:
         if self._world.faults.take(_POWER, FaultKind.BAD_ROW):
             reply["production_types"][-1]["data"][-1] = _BAD_POWER
         return await self._struck(_POWER, JSONResponse(reply))
-
-    async def _recording(self, source: str, name: str, context: Mapping[str, str]) -> Response:
-        body = self._recorded[source].answer(name, context)
-        if body is None:
-            return _detail(HTTPStatus.NOT_FOUND, "No content available for this period.")
-        return await self._struck(source, Response(body, media_type="application/json"))
 
     async def _struck(self, source: str, answer: Response) -> Response:
         return await struck(
@@ -274,6 +254,7 @@ class EnergyCharts:
     """Energy-Charts of the Fraunhofer ISE."""
 
     name = "energy_charts"
+    models = frozenset({_PRICE, _FREQUENCY, _POWER})
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.providers.entsoe import datasets, documents, outages
 from simulator.providers.entsoe.codes import AREAS
-from simulator.recordings import Recordings
 from simulator.timeline import run_together
 from simulator.world import World
 
@@ -45,8 +44,7 @@ class _Service:
         ]
         self._datasets = {dataset.source: dataset for dataset in kinds}
         self._outages = outages.timeline(world)
-        sources = [*self._datasets, outages.SOURCE]
-        self._recorded = {source: Recordings(world, source) for source in sources}
+        self.sources = frozenset({*self._datasets, outages.SOURCE})
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(
@@ -59,13 +57,11 @@ class _Service:
         )
 
     async def run(self) -> None:
-        """Publish, except where a recording stands in for a dataset."""
+        """Publish."""
         async with asyncio.TaskGroup() as tasks:
-            for source, dataset in self._datasets.items():
-                if not self._recorded[source]:
-                    tasks.create_task(run_together(dataset.timelines))
-            if not self._recorded[outages.SOURCE]:
-                tasks.create_task(self._outages.run())
+            for dataset in self._datasets.values():
+                tasks.create_task(run_together(dataset.timelines))
+            tasks.create_task(self._outages.run())
 
     async def answer(self, request: Request) -> Response:
         """Answer `/api`."""
@@ -79,10 +75,6 @@ class _Service:
             return self._acknowledged("documentType is not known", HTTPStatus.BAD_REQUEST)
 
         def good() -> Response:
-            context = {name: value for name, value in params.items() if name != "securityToken"}
-            recorded = self._recorded[source].answer("", context)
-            if recorded is not None:
-                return Response(recorded, media_type=_XML)
             try:
                 return self._document(source, params)
             except (KeyError, ValueError) as error:
@@ -168,6 +160,7 @@ class Entsoe:
     def __init__(self, world: World) -> None:
         self._world = world
         self._service = _Service(world)
+        self.models = self._service.sources
 
     def addresses(self) -> Mapping[str, str]:
         """Stand in for the REST interface."""

@@ -18,12 +18,10 @@ from starlette.routing import BaseRoute
 from simulator.faults import FaultKind
 from simulator.listeners import HOST
 from simulator.providers.met_office.schedule import (
-    PARAMETERS,
     STEP_WITHOUT_A_FILE,
     Issue,
     issues,
 )
-from simulator.recordings import Recordings
 from simulator.sns_sender import SnsSender
 from simulator.world import World
 
@@ -49,6 +47,7 @@ class MetOffice:
     """The Met Office's bucket and topic."""
 
     name = "met_office"
+    models = frozenset({SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -113,14 +112,9 @@ class _Publisher:
         self._keys: deque[str] = deque()
 
     async def run(self) -> None:
-        """Publish until cancelled: recorded files where there are any, else the model's."""
+        """Publish until cancelled."""
         await self._sender.subscribe()
         await self._sender.confirmed.wait()
-        if recordings := Recordings(self._world, SOURCE):
-            for name in PARAMETERS:
-                if (payload := recordings.answer(name, {})) is not None:
-                    await self._put(f"global-deterministic-10km/recorded/0H00M-{name}.nc", payload)
-            await asyncio.Event().wait()
         first, last = self._world.journal.market_times(SOURCE) or (None, None)
         if first is not None and last is not None:
             # What was there before this world began was never announced, and is not now.

@@ -72,20 +72,6 @@ def forecast_file(world: World, issue: Issue) -> ForecastFile:
     )
 
 
-def recorded_file(payload: bytes) -> ForecastFile:
-    """Return a recorded GRIB file as NOAA would publish it, with the rows inside Germany."""
-    messages = _split(payload)
-    with _handle(messages[0]) as first:
-        run_at = _run_at(first)
-        issue = Issue(run_at=run_at, step_hours=int(eccodes.codes_get(first, "endStep")))
-    return ForecastFile(
-        key=issue.key,
-        grib=payload,
-        index=_index(messages, [_description(message) for message in messages], issue),
-        rows=_rows(messages),
-    )
-
-
 class _handle:  # noqa: N801 (used as a function)
     """An eccodes handle that is released at the end of a `with` block."""
 
@@ -187,15 +173,6 @@ def _index(messages: Sequence[bytes], described: Sequence[str], issue: Issue) ->
         lines.append(f"{number}:{offset}:d={issue.run_at:%Y%m%d%H}:{what}:{ahead}:\n")
         offset += len(message)
     return "".join(lines)
-
-
-def _split(payload: bytes) -> list[bytes]:
-    messages, start = [], 0
-    while (start := payload.find(b"GRIB", start)) >= 0:
-        length = int.from_bytes(payload[start + 8 : start + 16], "big")
-        messages.append(payload[start : start + length])
-        start += length
-    return messages
 
 
 def _spoiled(message: bytes) -> bytes:

@@ -18,7 +18,7 @@ from simulator.providers.noaa.gfs_schedule import Flaw, Issue, Schedule
 from simulator.world import World
 
 if TYPE_CHECKING:
-    from simulator.providers.noaa.aws import Cloud
+    from simulator.announced_bucket import Cloud
     from simulator.providers.noaa.gfs_files import ForecastFile
 
 _SOURCE: Final = "noaa_gfs_wind_forecast"
@@ -36,6 +36,7 @@ class _Noaa:
     """NOAA's servers."""
 
     name = "noaa"
+    models = frozenset({_SOURCE})
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -56,11 +57,11 @@ class _Noaa:
     async def run(self) -> None:
         """Serve S3, SNS and SQS, and publish files, until cancelled."""
         # moto and eccodes take two seconds to import; only the running simulator should pay.
+        from simulator import announced_bucket  # noqa: PLC0415
         from simulator.amazon import WIRE_FAULTS  # noqa: PLC0415
-        from simulator.providers.noaa import aws  # noqa: PLC0415
 
         world = self._world
-        async with aws.running(
+        async with announced_bucket.running(
             world,
             bucket=_BUCKET,
             topic=_TOPIC,
@@ -84,13 +85,6 @@ class _Publisher:
         self._due = world.clock.now() if last is None else last + self._interval
 
     async def run(self) -> None:
-        """Publish until cancelled: recorded files where there are any, else the model's."""
-        if recorded := self._world.recorded(_SOURCE):
-            await self._replay([path.read_bytes() for path in recorded])
-        else:
-            await self._forecast()
-
-    async def _forecast(self) -> None:
         """Go on with the schedule, and beside it publish again what a restart has lost."""
         schedule = Schedule.load(self._world.folder / "noaa" / "schedule.json")
         async with asyncio.TaskGroup() as tasks:
@@ -122,20 +116,6 @@ class _Publisher:
         from simulator.providers.noaa import gfs_files  # noqa: PLC0415 (eccodes)
 
         return await asyncio.to_thread(gfs_files.forecast_file, self._world, issue)
-
-    async def _replay(self, payloads: Sequence[bytes]) -> None:
-        """Publish each recorded file once."""
-        from simulator.providers.noaa import gfs_files  # noqa: PLC0415 (eccodes)
-
-        journal, clock = self._world.journal, self._world.clock
-        done = sum(1 for _ in journal.emissions(_SOURCE))
-        for number, payload in enumerate(payloads):
-            file = await asyncio.to_thread(gfs_files.recorded_file, payload)
-            if number >= done:
-                await self._turn()
-                journal.emit(_SOURCE, clock.now(), file.rows)
-            await self._publish(file)
-        await asyncio.Event().wait()
 
     async def _turn(self) -> None:
         """Wait until the next file is due."""

@@ -77,7 +77,6 @@ class NordPoolExchange:
         self._market = IntradayMarket(world)
         self._sessions: set[SockJsSession] = set()
         self._banned_until = 0.0
-        self._recorded = {source: world.recorded(source) for source in (ORDER_BOOK, TRADE)}
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the token endpoint and the SockJS endpoint."""
@@ -101,8 +100,6 @@ class NordPoolExchange:
             orders %= 1
 
     def _tell_books(self, changes: Sequence[BookRow], now: datetime) -> None:
-        if self._recorded[ORDER_BOOK]:
-            return
         sent_ms, sent_at = _sent_now(now)
         listened_to = [area for area in DELIVERY_AREAS if self._listeners(_local_view(area))]
         delivered = [
@@ -127,7 +124,7 @@ class NordPoolExchange:
         return any(delivered)
 
     def _tell_trades(self, made: Sequence[WireRow], now: datetime) -> None:
-        if not made or self._recorded[TRADE]:
+        if not made:
             return
         sent_ms, sent_at = _sent_now(now)
         self._world.journal.emit(TRADE, now, trade_rows(made, sent_at))
@@ -143,8 +140,6 @@ class NordPoolExchange:
         source = {"localview": ORDER_BOOK, "ticker": TRADE}.get(name)
         if source is None or (source == ORDER_BOOK and not area.isdigit()):
             return None
-        if recorded := self._recorded[source]:
-            return [file.read_text() for file in recorded]
         if source == TRADE:
             return [json.dumps(self._market.trade_snapshot(now))]
         rows = [book.on_the_wire(int(area)) for book in self._market.book_snapshot(now)]
@@ -289,6 +284,7 @@ class NordPool:
     """The provider."""
 
     name = "nord_pool"
+    models = frozenset({ORDER_BOOK, TRADE})
 
     def __init__(self, world: World) -> None:
         self._world = world

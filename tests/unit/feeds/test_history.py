@@ -18,10 +18,10 @@ from energy_platform.market.feed import HistoricalFeed
 from energy_platform.market.provider import Provider
 from energy_platform.sources.dwd_wind_observation import DWD_WIND_OBSERVATION
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
+from simulator import announced_bucket as aws
 from simulator.faults import Fault, FaultKind
 from simulator.providers.dwd.provider import Dwd
 from simulator.providers.dwd.wind import RECENT, STATIONS, archive, measured
-from simulator.providers.noaa import aws
 from simulator.server import running
 from simulator.world import World
 from tests.support.feeds import MemorySession, a_world, free_ports

@@ -16,7 +16,7 @@ from energy_platform.feeds.sns.fingerprints import Fingerprints
 from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.market.raw_message import RawMessage
-from simulator.providers.noaa import aws
+from simulator import announced_bucket as aws
 from tests.support.feeds import MemorySession, a_world, free_ports
 from tests.support.running_feeds import until
 

@@ -128,17 +128,6 @@ async def test_nothing_is_written_once_the_clock_stands(tmp_path: Path) -> None:
         assert before == [(file.stat().st_mtime_ns, file.read_bytes()) for file in files(world)]
 
 
-async def test_recorded_files_are_served_in_place_of_the_model(tmp_path: Path) -> None:
-    recorded = tmp_path / "replay" / SOURCE
-    recorded.mkdir(parents=True)
-    (recorded / "some.zip").write_bytes(b"recorded")
-    world = a_world(tmp_path, replay=tmp_path / "replay")
-    async with opened(world, count=1):
-        [only] = files(world)
-        assert only.read_bytes() == b"recorded"
-    assert list(world.journal.emissions(SOURCE)) == []
-
-
 async def test_faults_of_files(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
     for kind in (FaultKind.BAD_ROW, FaultKind.MALFORMED):

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from energy_platform.feeds.ftp import FtpFeed
@@ -16,7 +15,7 @@ from energy_platform.formats.dwd_mosmix import STATIONS
 from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST as SOURCE
 from simulator.faults import Fault, FaultKind
-from simulator.providers.dwd.mosmix import kmz, newest_issue
+from simulator.providers.dwd.mosmix import newest_issue
 from simulator.providers.dwd.provider import Dwd
 from simulator.server import running
 from simulator.world import World
@@ -122,23 +121,6 @@ async def test_a_station_without_a_folder_holds_no_other_up(
     async with served(world):
         await run_until(feed, session, lambda: len(session.landed) >= len(SOME))
     assert "single_stations/99999/kml/ is not there" in caplog.text
-
-
-async def test_recorded_files_are_served_in_place_of_the_model(tmp_path: Path) -> None:
-    recorded = tmp_path / "replay" / SOURCE.name
-    recorded.mkdir(parents=True)
-    empty = pl.DataFrame(
-        {"valid_at": [datetime(2026, 1, 1, 4, tzinfo=UTC)], "TTT": [280.0]},
-        schema_overrides={"valid_at": pl.Datetime("us", "UTC")},
-    )
-    issued = datetime(2026, 1, 1, 3, tzinfo=UTC)
-    (recorded / f"{SOME[1]}.kmz").write_bytes(kmz(SOME[1], issued, empty))
-    world = a_world(tmp_path, origin=BEFORE_AN_ISSUE, replay=tmp_path / "replay")
-    session = a_client(world)
-    async with served(world):
-        await run_until(FEED, session, lambda: len(session.landed) == 1)
-    assert_same(world, session)
-    assert checked(session).rows["temperature_deg_c"].to_list() == [6.85]
 
 
 def test_the_newest_issue() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -155,23 +154,3 @@ async def test_the_past_is_there_once_and_the_same_after_a_restart(tmp_path: Pat
     ]
     assert len(journalled) == len(set(journalled))
     assert sum(at < MORNING.isoformat() for at in journalled) >= 7_400
-
-
-async def test_recorded_payloads_take_the_models_place(tmp_path: Path) -> None:
-    recorded = {
-        "unix_seconds": [1_760_000_400, 1_760_001_300],
-        "price": [-3.5, 12],
-        "unit": "EUR / MWh",
-    }
-    folder = tmp_path / "replay" / "energy_charts_price"
-    folder.mkdir(parents=True)
-    (folder / "price_AT.json").write_text(json.dumps(recorded))
-    world = a_world(tmp_path, origin=MORNING, replay=tmp_path / "replay")
-    async with served(world) as client:
-        body = (await client.get("/price", params={"bzn": "AT"})).content
-        other_zone = await prices(client)
-    assert body == (folder / "price_AT.json").read_bytes()
-    assert other_zone.status_code == 404
-    (emission,) = world.journal.emissions("energy_charts_price")
-    assert [row["price_eur_per_mwh"] for row in emission.rows] == [-3.5, 12]
-    assert {row["bidding_zone"] for row in emission.rows} == {"AT"}

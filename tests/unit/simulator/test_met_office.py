@@ -20,7 +20,7 @@ from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as SOURCE
 from simulator import server
 from simulator.faults import Fault, FaultKind
-from simulator.providers.met_office import PROVIDER, model_files
+from simulator.providers.met_office import PROVIDER
 from simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
@@ -180,21 +180,6 @@ async def test_files_that_waited_are_fetched_after_a_restart_of_the_feed(tmp_pat
             pass
         async with carrying(session):
             await settled(world, session)
-
-
-async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path) -> None:
-    recorded = tmp_path / "replay" / SOURCE.name
-    recorded.mkdir(parents=True)
-    issue = next(issues(ORIGIN, ORIGIN + timedelta(hours=1)))
-    grid = model_files.values(a_fast_world(tmp_path / "model"), issue)
-    payload = model_files.model_file(issue, grid)
-    (recorded / f"{issue.parameter}.nc").write_bytes(payload)
-    world = a_fast_world(tmp_path / "world", replay=tmp_path / "replay")
-    session = a_client(world)
-    async with server.running(world, [PROVIDER]), carrying(session):
-        await until(lambda: files(session))
-        await settled(world, session)
-    assert session.landed[-1].body == payload
 
 
 async def test_other_files_of_the_topic_are_left_alone(tmp_path: Path) -> None:

@@ -21,8 +21,6 @@ from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAS
 from simulator import server
 from simulator.faults import Fault, FaultKind
 from simulator.providers.noaa import PROVIDER
-from simulator.providers.noaa.gfs_files import forecast_file
-from simulator.providers.noaa.gfs_schedule import Issue
 from simulator.world import World
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import comes_true, until
@@ -155,20 +153,6 @@ async def test_a_restarted_simulator_and_a_restarted_feed_lose_nothing(tmp_path:
         await settled(world, session)
     contents = [(message.context["key"], message.body) for message in session.landed]
     assert len(contents) == len(set(contents))
-
-
-async def test_recorded_files_are_published_in_place_of_the_model(tmp_path: Path) -> None:
-    recorded = tmp_path / "replay" / SOURCE.name
-    recorded.mkdir(parents=True)
-    model = a_fast_world(tmp_path / "model")
-    file = forecast_file(model, Issue(run_at=datetime(2026, 1, 1, tzinfo=UTC), step_hours=6))
-    (recorded / "one.grib2").write_bytes(file.grib)
-    world = a_fast_world(tmp_path / "world", replay=tmp_path / "replay")
-    session = a_session(world, SOURCE.name)
-    async with server.running(world, [PROVIDER]), carrying(session):
-        await until(lambda: session.landed)
-        await settled(world, session)
-    assert session.landed[0].context["key"] == file.key
 
 
 async def test_the_bucket_is_public_and_speaks_ranges(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
 from simulator.power_system.system import NUMBERS, power_system
 from simulator.providers.nord_pool import PROVIDER
 from simulator.providers.nord_pool.contracts import open_contracts
-from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE, IntradayMarket
+from simulator.providers.nord_pool.market import TRADE, IntradayMarket
 from simulator.server import running
 from simulator.world import World
 from tests.support.feeds import a_world
@@ -341,16 +341,3 @@ async def test_logging_out_closes_the_session(tmp_path: Path) -> None:
     async with running(world, [PROVIDER]), connected(world) as trader:
         await say(trader, "SEND", b'{"type":"LOGOUT"}', destination="/v1/command")
         assert decode(str(await trader.socket.recv())) == Closed(code=1000, reason="Normal closure")
-
-
-async def test_recorded_messages_are_served_in_place_of_the_model(tmp_path: Path) -> None:
-    recorded = tmp_path / "replay" / ORDER_BOOK
-    recorded.mkdir(parents=True)
-    (recorded / "1.json").write_text('[{"recorded":1}]')
-    (recorded / "2.json").write_text('[{"recorded":2}]')
-    world = a_world(tmp_path, replay=tmp_path / "replay")
-    async with running(world, [PROVIDER]), connected(world) as trader:
-        await say(trader, "SUBSCRIBE", id="a", destination=BOOK)
-        heard = [await hear(trader), await hear(trader)]
-    assert [rows(frame) for frame in heard] == [[{"recorded": 1}], [{"recorded": 2}]]
-    assert list(world.journal.emissions(ORDER_BOOK)) == []

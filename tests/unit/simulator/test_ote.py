@@ -183,19 +183,3 @@ async def test_a_restart_forgets_nothing_and_emits_nothing_twice(tmp_path: Path)
         for row in emission.rows
     ]
     assert len(rows) == len(set(rows))
-
-
-async def test_recorded_replies_take_the_markets_place(tmp_path: Path) -> None:
-    world = a_world(tmp_path / "market", origin=BEFORE_THE_LONG_DAY)
-    days = {"StartDate": "2025-10-25", "EndDate": "2025-10-25", "PeriodResolution": "PT15M"}
-    async with served(world) as client:
-        recorded = (await call(client, DAY_AHEAD, **days)).content
-    folder = tmp_path / "replay" / "ote_day_ahead_price"
-    folder.mkdir(parents=True)
-    (folder / "reply.xml").write_bytes(recorded)
-    replaying = a_world(tmp_path / "replaying", replay=tmp_path / "replay")
-    async with served(replaying) as client:
-        replies = [(await call(client, DAY_AHEAD, **days)).content for _ in range(2)]
-    assert replies == [recorded, recorded]
-    (emission,) = replaying.journal.emissions("ote_day_ahead_price")
-    assert len(emission.rows) == 96

@@ -1,4 +1,4 @@
-"""NOAA's side of Amazon: a public bucket, the topic that announces its objects, and a queue.
+"""A public bucket of Amazon, and the topic that announces its objects, with a queue.
 
 What is published, and when, is the provider's business. Imported only where the simulator runs,
 since moto takes a while.
@@ -6,7 +6,7 @@ since moto takes a while.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,8 +18,12 @@ from moto.sqs.models import sqs_backends
 from simulator import amazon
 from simulator.world import World
 
-_REGION: Final = "us-east-1"
+US_EAST: Final = "us-east-1"
+"""The region whose name an address of S3 may leave out."""
 _REMEMBERED: Final = 1_000
+
+Put = Callable[[str, bytes], Awaitable[dict[str, Any]]]
+"""Puts an object that anyone may read, and returns the event by which S3 announces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Cloud:
     bucket: str
     topic_arn: str
     queue: str
+    region: str
 
     def put(self, key: str, body: bytes) -> None:
         """Put an object that anyone may read."""
@@ -45,34 +50,63 @@ class Cloud:
         self.sns.publish(
             TopicArn=self.topic_arn,
             Subject="Amazon S3 Notification",
-            Message=json.dumps(amazon.s3_event(self.bucket, _REGION, key, body)),
+            Message=json.dumps(amazon.s3_event(self.bucket, self.region, key, body)),
         )
         self._forget()
 
     def _forget(self) -> None:
         """Keep moto from remembering for good what it sent, which nobody asks it for."""
-        sns = sns_backends[DEFAULT_ACCOUNT_ID][_REGION]
+        sns = sns_backends[DEFAULT_ACCOUNT_ID][self.region]
         sns.topics[self.topic_arn].sent_notifications.clear()
         sns._message_public_keys.clear()  # noqa: SLF001 (moto offers no other way)
-        queue = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].queues[self.queue]
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID][self.region].queues[self.queue]
         if len(queue.deleted_messages) > _REMEMBERED:
             queue.deleted_messages.clear()
 
 
 @asynccontextmanager
-async def running(
-    world: World, *, bucket: str, topic: str, queue: str, next_fault: amazon.NextFault
+async def running(  # noqa: PLR0913 (what Amazon is asked to lay out)
+    world: World,
+    *,
+    bucket: str,
+    topic: str,
+    queue: str,
+    next_fault: amazon.NextFault,
+    region: str = US_EAST,
 ) -> AsyncIterator[Cloud]:
     """Serve S3, SNS and SQS in a world, laid out anew, while the context lasts."""
     async with amazon.serving(world, bucket=bucket, next_fault=next_fault) as url:
-        yield await asyncio.to_thread(_laid_out, url, bucket=bucket, topic=topic, queue=queue)
+        yield await asyncio.to_thread(
+            _laid_out, url, bucket=bucket, topic=topic, queue=queue, region=region
+        )
 
 
-def _laid_out(url: str, *, bucket: str, topic: str, queue: str) -> Cloud:
-    s3, sns, sqs = (amazon.client(url, service, _REGION) for service in ("s3", "sns", "sqs"))
-    s3.create_bucket(Bucket=bucket)
+@asynccontextmanager
+async def a_bucket(world: World, bucket: str, *, region: str) -> AsyncIterator[Put]:
+    """Serve a public bucket of S3 in a world, empty at first, while the context lasts."""
+    async with amazon.serving(world, bucket=bucket, next_fault=lambda: None) as url:
+        s3 = amazon.client(url, "s3", region)
+        await asyncio.to_thread(_create, s3, bucket, region)
+
+        async def put(key: str, body: bytes) -> dict[str, Any]:
+            await asyncio.to_thread(
+                s3.put_object, Bucket=bucket, Key=key, Body=body, ACL="public-read"
+            )
+            return amazon.s3_event(bucket, region, key, body)
+
+        yield put
+
+
+def _create(s3: Any, bucket: str, region: str) -> None:  # noqa: ANN401 (boto3 ships no types)
+    where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **({} if region == US_EAST else where))
+
+
+def _laid_out(url: str, *, bucket: str, topic: str, queue: str, region: str) -> Cloud:
+    s3, sns, sqs = (amazon.client(url, service, region) for service in ("s3", "sns", "sqs"))
+    _create(s3, bucket, region)
     topic_arn = sns.create_topic(Name=topic)["TopicArn"]
     queue_url = sqs.create_queue(QueueName=queue)["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn["Attributes"]["QueueArn"])
-    return Cloud(s3, sns, bucket, topic_arn, queue)
+    return Cloud(s3, sns, bucket, topic_arn, queue, region)
