@@ -101,7 +101,7 @@ def _started(world: World, faults: dict[str, NextFault]) -> BaseWSGIServer:
         fd=listener.fileno(),
     )
     threading.Thread(target=server.serve_forever, name="aws", daemon=True).start()
-    httpx.post(f"{world.amazon_url}/moto-api/reset", timeout=10).raise_for_status()
+    httpx.post(f"{world.amazon_url}/moto-api/reset", timeout=60).raise_for_status()
     return server
 
 
@@ -113,7 +113,7 @@ def client(url: str, service: str, region: str) -> Any:  # noqa: ANN401 (boto3 s
         region_name=region,
         aws_access_key_id="simulated",
         aws_secret_access_key="simulated",  # noqa: S106 (moto takes any)
-        config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}),
+        config=Config(connect_timeout=30, read_timeout=60, retries={"total_max_attempts": 2}),
     )
 
 

@@ -32,7 +32,6 @@ Truth = Callable[[str, NDArray[np.int64], NDArray[np.float64]], NDArray[np.float
 """From a value column, the series' numbers and instants of the same shape (seconds since 1970) to
 what is the case there and then, which other providers may tell of too."""
 
-_BEAT: Final = timedelta(seconds=10)
 _HASH_RANGE: Final = 2.0**64
 _FIRST_ERROR: Final = 0.01
 """By how much of itself a value that is stated anew later may be wrong at first."""
@@ -291,7 +290,7 @@ async def run_together(timelines: Sequence[Timeline]) -> None:
     beats only the last is kept.
     """
     world, source = timelines[0].world, timelines[0].source
-    every = _BEAT * max(1.0, world.clock.speed)
+    every = world.beat
     async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
         if beat + every <= world.clock.now():
             continue  # the next one is due as well, and brings this one's news

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,6 +32,22 @@ ENDPOINT_NAME: Final = "listens_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a world goes, beside its clock.
+
+    Attributes:
+        beat: How long markets stand still at most, in wall time or, on a slower clock, in market
+            time.
+        token_life: How long an access token is valid, in wall time.
+        requests: How many times as many requests as the real one each provider lets in.
+    """
+
+    beat: timedelta = timedelta(seconds=10)
+    token_life: timedelta = timedelta(hours=1)
+    requests: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One simulated world.
 
@@ -38,6 +55,7 @@ class World:
         clock: Market time.
         seed: The same seed gives the same market.
         rate: How many times the natural data rate streams run at.
+        pace: How fast it goes, beside its clock.
         folder: State that survives a restart; each provider uses a folder of its own below it.
         feeds: Where the platform's feeds keep a folder each, in which those that are pushed to say
             where they listen.
@@ -59,6 +77,7 @@ class World:
     feeds: Path
     replay: Path | None
     journal: Journal
+    pace: Pace = field(default_factory=Pace)
     faults: FaultPlan = field(default_factory=FaultPlan)
     listeners: Listeners = field(default_factory=Listeners)
     addresses: dict[str, str] = field(default_factory=dict)
@@ -73,6 +92,16 @@ class World:
     def amazon_url(self) -> str:
         """The address of Amazon's S3, SNS and SQS."""
         return f"http://{HOST}:{self.listeners.port('amazon')}"
+
+    @property
+    def beat(self) -> timedelta:
+        """How long markets stand still at most, in market time."""
+        return self.pace.beat * max(1.0, self.clock.speed)
+
+    @property
+    def request_speed(self) -> float:
+        """How many times as many requests as the real one each provider lets in, in wall time."""
+        return self.pace.requests * self.clock.speed
 
     def endpoint(self, source: str) -> str | None:
         """Return where the feed of a market source listens; None while it doesn't."""

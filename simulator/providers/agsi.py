@@ -140,7 +140,7 @@ class _Service:
         )
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(1.0, burst=60, speed=world.clock.speed),
+            gate=RequestGate(1.0, burst=60, speed=world.request_speed),
             server_error=lambda: HTMLResponse(
                 "<html><body>Bad gateway</body></html>", HTTPStatus.BAD_GATEWAY
             ),

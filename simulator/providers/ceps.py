@@ -99,7 +99,7 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._gate = RequestGate(5.0, burst=30, speed=world.clock.speed)
+        self._gate = RequestGate(5.0, burst=30, speed=world.request_speed)
         self._datasets = {
             "Load": _Dataset("Load", _load(world), "QH", _LOAD_SERIES),
             "Generation": _Dataset(

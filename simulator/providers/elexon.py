@@ -190,7 +190,7 @@ class _Service:
         }
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(5.0, burst=50, speed=world.clock.speed),
+            gate=RequestGate(5.0, burst=50, speed=world.request_speed),
             server_error=partial(_problem, HTTPStatus.INTERNAL_SERVER_ERROR, "Server error"),
             malformed=partial(HTMLResponse, "<html><body>Service unavailable</body></html>"),
         )

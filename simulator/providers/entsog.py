@@ -48,7 +48,7 @@ _EMPTY_FIELDS: Final = (
 )  # fmt: skip
 
 
-def _sides() -> list[dict[str, Column]]:
+def _sides(points: int) -> list[dict[str, Column]]:
     """Return both sides of every point: what leaves one operator's network enters the other's."""
     return [
         {
@@ -56,18 +56,18 @@ def _sides() -> list[dict[str, Column]]:
             "point": f"ITP-{point:05}",
             "direction": direction,
         }
-        for point in range(1, _POINTS + 1)
+        for point in range(1, points + 1)
         for side, direction in enumerate(("exit", "entry"))
     ]
 
 
-def _reports(world: World, indicator: str) -> Timeline:
+def _reports(world: World, indicator: str, points: int) -> Timeline:
     """Return what is reported of one indicator."""
     shape = _CALORIFIC_VALUE if indicator == "GCV" else _FLOW
     return Timeline(
         world=world,
         source=_SOURCE,
-        series=[{"indicator": indicator, **side} for side in _sides()],
+        series=[{"indicator": indicator, **side} for side in _sides(points)],
         values=lambda _: {"value": shape},
         resolution=_HOUR,
         schedule=after_each(_REPORTED_AFTER, _CONFIRMED_AFTER),
@@ -109,11 +109,11 @@ _STATUS: Final = (
 class _Service:
     """The REST interface in one world."""
 
-    def __init__(self, world: World) -> None:
-        self.reports = {indicator: _reports(world, indicator) for indicator in _UNITS}
+    def __init__(self, world: World, points: int) -> None:
+        self.reports = {indicator: _reports(world, indicator, points) for indicator in _UNITS}
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(2.0, burst=40, speed=world.clock.speed),
+            gate=RequestGate(2.0, burst=40, speed=world.request_speed),
             server_error=partial(
                 PlainTextResponse, "504 Gateway Time-out", HTTPStatus.GATEWAY_TIMEOUT
             ),
@@ -188,9 +188,9 @@ class Entsog:
     name = "entsog"
     models = frozenset({_SOURCE})
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, points: int = _POINTS) -> None:
         self._world = world
-        self._service = _Service(world)
+        self._service = _Service(world, points)
 
     def addresses(self) -> Mapping[str, str]:
         """Stand in for the Transparency Platform."""

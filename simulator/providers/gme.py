@@ -37,7 +37,6 @@ _CORRECTED: Final = time(15, 10)
 _CORRECTED_DAYS: Final = 3
 _BEFORE_THE_START: Final = timedelta(days=3)
 _KEPT_FOR: Final = timedelta(days=60)
-_BEAT: Final = timedelta(seconds=10)
 _QUARTER_HOUR: Final = timedelta(minutes=15)
 _ITALY: Final = {
     "IT-North": 0.55, "IT-Centre-North": 0.1, "IT-Centre-South": 0.155, "IT-South": 0.085,
@@ -215,7 +214,7 @@ async def _publish(world: World, folder: Path) -> None:
         if world.faults.take(SOURCE, FaultKind.MALFORMED):
             garbage = folder / f"{now:%Y%m%d}MGPPrezziErrati.xml"
             ftp_server.put(garbage, b"<NewDataSet><Errore/></NewDataSet>", now)
-        await world.clock.sleep(_BEAT * max(1.0, world.clock.speed / 10))
+        await world.clock.sleep(world.pace.beat * max(1.0, world.clock.speed / 10))
 
 
 async def _write(world: World, folder: Path, edition: Edition, *, journalled: bool) -> None:

@@ -61,7 +61,7 @@ class _Service:
         self.exchanges = _exchanges(world)
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(2.0, burst=20, speed=world.clock.speed),
+            gate=RequestGate(2.0, burst=20, speed=world.request_speed),
             server_error=partial(
                 PlainTextResponse, "Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR
             ),

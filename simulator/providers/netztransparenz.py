@@ -37,7 +37,6 @@ from simulator.world import World
 
 _SOURCE: Final = "netztransparenz_imbalance"
 _SCOPE: Final = "ntpStatistic.read_all_public"
-_TOKEN_SECONDS: Final = 3600
 _QUARTER: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _LONGEST_WINDOW: Final = timedelta(days=366)
@@ -196,11 +195,12 @@ class _Service:
     """The token service and the data service in one world."""
 
     def __init__(self, world: World) -> None:
+        self._token_seconds = int(world.pace.token_life.total_seconds())
         self._timelines = {assured: _timeline(world, assured=assured) for assured in (False, True)}
         self._tokens: dict[str, float] = {}
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(2.0, burst=60, speed=world.clock.speed),
+            gate=RequestGate(2.0, burst=60, speed=world.request_speed),
             server_error=partial(
                 PlainTextResponse, "Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR
             ),
@@ -223,11 +223,11 @@ class _Service:
         now = time.time()
         self._tokens = {token: end for token, end in self._tokens.items() if end > now}
         token = secrets.token_urlsafe(32)
-        self._tokens[token] = now + _TOKEN_SECONDS
+        self._tokens[token] = now + self._token_seconds
         return JSONResponse(
             {
                 "access_token": token,
-                "expires_in": _TOKEN_SECONDS,
+                "expires_in": self._token_seconds,
                 "token_type": "Bearer",
                 "scope": _SCOPE,
             }

@@ -82,7 +82,6 @@ _FIRST_WINDOW: Final = timedelta(hours=6)
 """How far back the feed asks at its very first poll."""
 _PAST_DAYS: Final = 92
 _FUTURE_DAYS: Final = 16
-_BEAT: Final = timedelta(seconds=10)
 _HOUR: Final = 3600
 _MOST_LEADS: Final = (_HORIZON_DAYS + 1) * 24
 _BAD_TEMPERATURE: Final = 999.9
@@ -217,7 +216,7 @@ class _Service:
         self._out: int | None = None
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(1.0, burst=30, speed=world.clock.speed),
+            gate=RequestGate(1.0, burst=30, speed=world.request_speed),
             server_error=lambda: _error(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error"),
             malformed=lambda: HTMLResponse("<html><body>502 Bad Gateway</body></html>"),
         )
@@ -227,7 +226,7 @@ class _Service:
         """Let runs come out, each journalled just before it is shown."""
         last = self._world.journal.last_market_at(_SOURCE)
         self._out = None if last is None else self._model.newest_run(last)
-        every = _BEAT * max(1.0, self._world.clock.speed)
+        every = self._world.beat
         async for beat in beats(self._world.clock, every, last):
             newest = self._model.newest_run(beat)
             if self._out is None:

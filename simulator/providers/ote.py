@@ -43,7 +43,6 @@ _MOST_DAYS: Final = 31
 _HISTORY: Final = timedelta(days=3 * 366)
 _PUBLICATION: Final = time(13, 10)
 _GATE_CLOSURE: Final = timedelta(minutes=5)
-_BEAT: Final = timedelta(seconds=10)
 _TRADED_AHEAD: Final = timedelta(hours=4)
 """How far before its delivery a period is traded for the most part."""
 _BAD_PRICE: Final = 99_999.0
@@ -62,7 +61,7 @@ class _DayAhead:
 
     async def run(self) -> None:
         """Publish, beat by beat."""
-        async for beat in beats(self._world.clock, _BEAT, self.board.shown_at):
+        async for beat in beats(self._world.clock, self._world.pace.beat, self.board.shown_at):
             today = beat.astimezone(_MARKET_TIME).date()
             for day in (today, today + timedelta(days=1)):
                 shown = self.board.get(day_start(day, _MARKET_TIME)) is not None
@@ -106,7 +105,7 @@ class _Intraday:
 
     async def run(self) -> None:
         """Trade, beat by beat."""
-        async for beat in beats(self._world.clock, _BEAT, self.board.shown_at):
+        async for beat in beats(self._world.clock, self._world.pace.beat, self.board.shown_at):
             self.board.show(self._trades(beat), beat)
 
     def past_day(self, day: date) -> Iterator[Row]:
@@ -154,7 +153,7 @@ class _Service:
         self._world = world
         self.day_ahead = _DayAhead(world)
         self.intraday = _Intraday(world)
-        self._gate = RequestGate(10.0, burst=50, speed=world.clock.speed)
+        self._gate = RequestGate(10.0, burst=50, speed=world.request_speed)
         types = etree.fromstring(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
 

@@ -31,7 +31,6 @@ from simulator.world import World
 _SOURCE: Final = "regelleistung_tender"
 _ZONE: Final = ZoneInfo("Europe/Berlin")
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_BEAT: Final = timedelta(seconds=10)
 _DAY: Final = timedelta(days=1)
 _QUARTER: Final = timedelta(minutes=15)
 _ASKED_BACK: Final = timedelta(days=2, hours=1)
@@ -206,13 +205,14 @@ def _xlsx(columns: Mapping[str, Sequence[object]], day: date) -> bytes:
 class _Service:
     """The download service in one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, tenders: Sequence[_Tender]) -> None:
         self._world = world
+        self._tenders = tenders
         self._reached = world.journal.last_market_at(_SOURCE)
         self._workbook = lru_cache(_KEPT_WORKBOOKS)(self._written)
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(2.0, burst=40, speed=world.clock.speed),
+            gate=RequestGate(2.0, burst=40, speed=world.request_speed),
             server_error=partial(
                 PlainTextResponse, "Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR
             ),
@@ -222,8 +222,8 @@ class _Service:
     async def run(self) -> None:
         """Journal each day's bids just before they appear, those of a break included."""
         clock = self._world.clock
-        async for beat in beats(clock, _BEAT * max(1.0, clock.speed), self._reached):
-            for tender in _TENDERS:
+        async for beat in beats(clock, self._world.beat, self._reached):
+            for tender in self._tenders:
                 for day in self._published(tender, beat):
                     rows = await asyncio.to_thread(bids, self._world.seed, tender, day)
                     self._world.journal.emit(_SOURCE, beat, rows.to_dicts())
@@ -241,7 +241,7 @@ class _Service:
         params = request.query_params
         try:
             day = date.fromisoformat(params["date"])
-            tender = _tender(params["market"], params["productTypes"])
+            tender = self._tender(params["market"], params["productTypes"])
         except (KeyError, ValueError):
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         if tender.published_at(day) > await self._last_beat():
@@ -260,6 +260,12 @@ class _Service:
             await asyncio.sleep(_NAP_SECONDS)
         return self._reached
 
+    def _tender(self, market: str, reserve_type: str) -> _Tender:
+        for tender in self._tenders:
+            if (tender.market, tender.reserve_type) == (market, reserve_type):
+                return tender
+        raise ValueError(f"there is no tender for {market} of {reserve_type}")
+
     def _written(self, tender: _Tender, day: date) -> bytes:
         return workbook(tender, day, bids(self._world.seed, tender, day))
 
@@ -270,9 +276,9 @@ class Regelleistung:
     name = "regelleistung"
     models = frozenset({_SOURCE})
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, tenders: Sequence[_Tender] = _TENDERS) -> None:
         self._world = world
-        self._service = _Service(world)
+        self._service = _Service(world, tenders)
 
     def addresses(self) -> Mapping[str, str]:
         """Stand in for the datacentre's downloads."""
@@ -289,13 +295,6 @@ class Regelleistung:
 
 
 PROVIDER: Final = Regelleistung
-
-
-def _tender(market: str, reserve_type: str) -> _Tender:
-    for tender in _TENDERS:
-        if (tender.market, tender.reserve_type) == (market, reserve_type):
-            return tender
-    raise ValueError(f"there is no tender for {market} of {reserve_type}")
 
 
 def _sheet(body: bytes) -> Response:

@@ -136,7 +136,7 @@ class _Service:
         self.timelines = {_GENERATION: _generation(world), _PRICE: _prices(world)}
         self._desk = RestDesk(
             faults=world.faults,
-            gate=RequestGate(20.0, burst=200, speed=world.clock.speed),
+            gate=RequestGate(20.0, burst=200, speed=world.request_speed),
             server_error=partial(HTMLResponse, "<h1>Internal error</h1>", 500),
             malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
         )

@@ -16,7 +16,7 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from simulator.journal import Journal
-from simulator.world import World
+from simulator.world import Pace, World
 
 
 @dataclass
@@ -100,13 +100,14 @@ def nowhere(scheme: str) -> dict[str, str]:
     return {f"{scheme}://": f"{scheme.replace('https', 'http')}://127.0.0.1:{port}/"}
 
 
-def a_world(
+def a_world(  # noqa: PLR0913 (what a test may want of a world)
     folder: Path,
     *,
     origin: datetime | None = None,
     speed: float = 1.0,
     rate: float = 1.0,
     replay: Path | None = None,
+    pace: Pace | None = None,
 ) -> World:
     """Return a world that keeps its state, and that of its sources' feeds, below `folder`."""
     now = datetime.now(UTC)
@@ -117,6 +118,7 @@ def a_world(
         folder=folder,
         feeds=folder / "feeds",
         replay=replay,
+        pace=pace or Pace(),
         journal=Journal(folder / "journal"),
     )
 

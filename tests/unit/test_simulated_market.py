@@ -108,7 +108,7 @@ def a_simulator(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def until_reached(market: SimulatedMarket) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not market.listens():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -124,7 +124,7 @@ def test_a_restarted_simulator_is_found_and_one_that_ends_says_so(home: Path) ->
         assert httpx.get(f"{killed}/state", timeout=60).is_success
     assert began is not None
     with a_simulator(home) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while market.addresses().get(CONTROLS) in (None, killed):
             assert time.monotonic() < deadline
             time.sleep(0.05)

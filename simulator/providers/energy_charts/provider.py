@@ -37,7 +37,6 @@ _ZONES: Final = ("DE-LU", "AT", "BE", "CH", "CZ", "DK1", "FR", "HU", "NL", "PL")
 
 _FIRST_PUBLICATION: Final = time(12, 45)
 _PUBLICATION_SPREAD_SECONDS: Final = 15 * 60
-_BEAT: Final = timedelta(seconds=10)
 _SECOND: Final = timedelta(seconds=1)
 _PRICE_HISTORY: Final = timedelta(days=3 * 366)
 _FREQUENCY_HISTORY: Final = timedelta(days=366)
@@ -57,7 +56,7 @@ class _Prices:
         self.board = Board(world, _PRICE, ("bidding_zone", "delivery_start"))
 
     async def run(self) -> None:
-        async for beat in beats(self._world.clock, _BEAT, self.board.shown_at):
+        async for beat in beats(self._world.clock, self._world.pace.beat, self.board.shown_at):
             today = beat.astimezone(_MARKET_TIME).date()
             for day in (today, today + timedelta(days=1)):
                 self.board.show(self._publications(day, beat), beat)
@@ -167,13 +166,13 @@ class _Frequency:
 class _Service:
     """The REST interface in one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, countries: Sequence[str]) -> None:
         self._world = world
         self.prices = _Prices(world)
         self.frequency = _Frequency(world)
-        self.power = public_power.public_power(world)
+        self.power = public_power.public_power(world, countries)
         self._power_asked = asyncio.Event()
-        self._gate = RequestGate(2.0, burst=20, speed=world.clock.speed)
+        self._gate = RequestGate(2.0, burst=20, speed=world.request_speed)
 
     async def run(self) -> None:
         """Move the markets on."""
@@ -256,9 +255,9 @@ class EnergyCharts:
     name = "energy_charts"
     models = frozenset({_PRICE, _FREQUENCY, _POWER})
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, countries: Sequence[str] = public_power.COUNTRIES) -> None:
         self._world = world
-        self._service = _Service(world)
+        self._service = _Service(world, countries)
 
     def addresses(self) -> Mapping[str, str]:
         """Stand in for the public REST interface."""

@@ -91,10 +91,10 @@ _BELOW_ZERO: Final = frozenset({
 })  # fmt: skip
 
 
-def public_power(world: World) -> Timeline:
-    """Return the power and shares of all countries that deliver any."""
+def public_power(world: World, countries: Sequence[str] = COUNTRIES) -> Timeline:
+    """Return the power and shares of those of some countries that deliver any."""
     series = [
-        {"country": country, "name": name} for country in COUNTRIES for name in _names(country)
+        {"country": country, "name": name} for country in countries for name in _names(country)
     ]
     return Timeline(
         world=world,

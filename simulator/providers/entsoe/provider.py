@@ -48,7 +48,7 @@ class _Service:
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(
-                _REQUESTS_PER_MINUTE / 60, burst=_REQUESTS_PER_MINUTE, speed=world.clock.speed
+                _REQUESTS_PER_MINUTE / 60, burst=_REQUESTS_PER_MINUTE, speed=world.request_speed
             ),
             server_error=partial(
                 PlainTextResponse, "Service Unavailable", HTTPStatus.SERVICE_UNAVAILABLE

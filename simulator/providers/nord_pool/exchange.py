@@ -60,7 +60,6 @@ from simulator.providers.nord_pool.stomp import (
 from simulator.providers.nord_pool.wire import BookRow, WireRow, book_rows, trade_rows
 from simulator.world import World
 
-_TOKEN_SECONDS: Final = 3600
 _ORDERS_PER_SECOND: Final = 3.0
 """How often somebody does something about a contract; four areas are told of each time."""
 _TICK: Final = timedelta(milliseconds=100)
@@ -77,6 +76,7 @@ class NordPoolExchange:
         self._market = IntradayMarket(world)
         self._sessions: set[SockJsSession] = set()
         self._banned_until = 0.0
+        self._token_seconds = int(world.pace.token_life.total_seconds())
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the token endpoint and the SockJS endpoint."""
@@ -164,13 +164,13 @@ class NordPoolExchange:
         return JSONResponse(
             {
                 "access_token": self._token(form["username"]),
-                "expires_in": _TOKEN_SECONDS,
+                "expires_in": self._token_seconds,
                 "token_type": "Bearer",
             }
         )
 
     def _token(self, user: str) -> str:
-        claims = {"sub": user, "iat": time.time(), "exp": int(time.time()) + _TOKEN_SECONDS}
+        claims = {"sub": user, "iat": time.time(), "exp": int(time.time()) + self._token_seconds}
         signed = f"{_base64({'alg': 'HS256', 'typ': 'JWT'})}.{_base64(claims)}"
         return f"{signed}.{self._signature(signed)}"
 

@@ -28,7 +28,7 @@ from simulator.providers.nord_pool import PROVIDER
 from simulator.providers.nord_pool.contracts import open_contracts
 from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import MemorySession, a_session, a_world, nowhere
 from tests.support.running_feeds import comes_true, run_until
 
@@ -210,7 +210,7 @@ async def test_a_topic_that_does_not_exist_is_said(world: World) -> None:
 
 
 async def test_the_token_is_refreshed_on_the_live_session(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued: list[str] = []
     issue = type(BOOKS.tokens).issue
@@ -221,11 +221,12 @@ async def test_the_token_is_refreshed_on_the_live_session(
         return token
 
     monkeypatch.setattr(type(BOOKS.tokens), "issue", count)
-    monkeypatch.setattr("simulator.providers.nord_pool.exchange._TOKEN_SECONDS", 4)
     feed = replace(BOOKS, refresh_before=timedelta(seconds=2))
+    world = a_world(tmp_path, pace=Pace(token_life=timedelta(seconds=4)))
     session = a_trader(world)
     began = asyncio.get_running_loop().time()
-    await run_until(feed, session, lambda: asyncio.get_running_loop().time() - began > 6)
+    async with running(world, [PROVIDER]):
+        await run_until(feed, session, lambda: asyncio.get_running_loop().time() - began > 6)
     assert len(issued) >= 2
     assert snapshots(session) == 1, "one connection outlived its first token"
 

@@ -13,11 +13,10 @@ import pytest
 
 from energy_platform.formats.agsi import question
 from energy_platform.sources.agsi_storage import AGSI_STORAGE, requests
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.agsi import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.http_server import reply, scripted
 from tests.support.running_feeds import failure
@@ -27,9 +26,7 @@ BEFORE_THE_EVENING = datetime(2025, 10, 27, 17, 30, tzinfo=UTC)
 KEY = {"x-key": "simulated"}
 
 
-@pytest.fixture(autouse=True)
-def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
+QUICK = Pace(beat=timedelta(seconds=0.5))
 
 
 @asynccontextmanager
@@ -40,7 +37,7 @@ async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_estimates_and_what_becomes_of_them_arrive(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_EVENING, speed=7200)
+    world = a_world(tmp_path, origin=BEFORE_THE_EVENING, speed=7200, pace=QUICK)
     session = new_session(world, AGSI_STORAGE)
     async with polled(world, PROVIDER, AGSI_STORAGE, session, every=1):
         while len({row["market_at"] for row in emissions(world)}) < 3:
@@ -66,7 +63,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    world = a_world(tmp_path, origin=BEFORE_THE_EVENING)
+    world = a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)
     for kind in (
         FaultKind.SERVER_ERROR,
         FaultKind.MALFORMED,
@@ -90,7 +87,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
 
 
 async def test_with_a_wrong_key_the_answer_is_200_and_no_answer(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_EVENING)
+    world = a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)
     session = new_session(world, AGSI_STORAGE)
     session.secrets["GIE_API_KEY"] = "5ecre7"
     async with running(world, [PROVIDER]):
@@ -102,7 +99,7 @@ async def test_with_a_wrong_key_the_answer_is_200_and_no_answer(tmp_path: Path) 
 
 async def test_a_reply_that_repeats_the_key_is_not_kept(tmp_path: Path) -> None:
     body = b'{"error": "unavailable", "message": "no answer for key 5ecre7"}'
-    world = a_world(tmp_path, origin=BEFORE_THE_EVENING)
+    world = a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)
     session = new_session(world, AGSI_STORAGE)
     session.secrets["GIE_API_KEY"] = "5ecre7"
     async with scripted(reply(body)) as service:
@@ -113,7 +110,9 @@ async def test_a_reply_that_repeats_the_key_is_not_kept(tmp_path: Path) -> None:
 
 
 async def test_a_future_day_is_answered_with_the_last_one(tmp_path: Path) -> None:
-    async with served(a_world(tmp_path, origin=BEFORE_THE_EVENING + timedelta(hours=2))) as client:
+    async with served(
+        a_world(tmp_path, origin=BEFORE_THE_EVENING + timedelta(hours=2), pace=QUICK)
+    ) as client:
         params = {"country": "DE", "from": "2025-10-26", "to": "2030-01-01"}
         answer = (await client.get("/api", params=params, headers=KEY)).json()
     assert [record["gasDayStart"] for record in answer["data"]] == ["2025-10-26"]
@@ -121,7 +120,7 @@ async def test_a_future_day_is_answered_with_the_last_one(tmp_path: Path) -> Non
 
 
 async def test_more_than_a_page_is_told(tmp_path: Path) -> None:
-    async with served(a_world(tmp_path, origin=BEFORE_THE_EVENING)) as client:
+    async with served(a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)) as client:
         params = {"country": "eu", "from": "2025-10-01", "to": "2025-10-20", "size": "30"}
         first = (await client.get("/api", params=params, headers=KEY)).json()
         last = (await client.get("/api", params={**params, "page": "2"}, headers=KEY)).json()

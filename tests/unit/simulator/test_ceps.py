@@ -14,11 +14,10 @@ from energy_platform.market.source import MarketSource
 from energy_platform.sources.ceps_generation import CEPS_GENERATION
 from energy_platform.sources.ceps_imbalance import CEPS_IMBALANCE
 from energy_platform.sources.ceps_load import CEPS_LOAD
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.ceps import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.simulated_feed import checked, new_session, polled, settles
 
@@ -34,9 +33,7 @@ SOAP = {
 LONG_DAY = {"dateFrom": "2025-10-26T00:00:00", "dateTo": "2025-10-26T23:59:59"}
 
 
-@pytest.fixture(autouse=True)
-def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
+QUICK = Pace(beat=timedelta(seconds=0.5))
 
 
 @asynccontextmanager
@@ -68,7 +65,7 @@ def items(reply: httpx.Response) -> list[dict[str, str]]:
 async def test_what_the_grid_shows_is_what_the_feed_brings(
     tmp_path: Path, source: MarketSource
 ) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600, pace=QUICK)
     session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await asyncio.sleep(2)
@@ -82,7 +79,7 @@ async def test_what_the_grid_shows_is_what_the_feed_brings(
 async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
     tmp_path: Path, source: MarketSource
 ) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600, pace=QUICK)
     for kind in (
         FaultKind.SERVER_ERROR,
         FaultKind.MALFORMED,
@@ -106,7 +103,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(
 
 
 async def test_a_restarted_feed_goes_on_from_its_cursor(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, pace=QUICK)
     first = new_session(world, CEPS_LOAD)
     second = new_session(world, CEPS_LOAD)
     async with polled(world, PROVIDER, CEPS_LOAD, first):
@@ -124,7 +121,7 @@ async def test_a_restarted_feed_goes_on_from_its_cursor(tmp_path: Path) -> None:
 async def test_the_long_day_has_a_hundred_items_with_both_offsets(
     tmp_path: Path, version: str
 ) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY + timedelta(days=2))
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY + timedelta(days=2), pace=QUICK)
     async with served(world) as client:
         shown = items(await call(client, "Load", version, **LONG_DAY, agregation="QH"))
     assert len(shown) == 100
@@ -133,7 +130,7 @@ async def test_the_long_day_has_a_hundred_items_with_both_offsets(
 
 
 async def test_the_end_is_included_and_strange_parameters_are_overlooked(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, pace=QUICK)
     hours = {"dateFrom": "2025-10-25T06:00:00", "dateTo": "2025-10-25T12:00:00"}
     async with served(world) as client:
         shown = items(await call(client, "Generation", **hours, unheard="of", para1="all"))
@@ -142,7 +139,7 @@ async def test_the_end_is_included_and_strange_parameters_are_overlooked(tmp_pat
 
 
 async def test_without_dates_or_with_another_action_there_is_a_fault(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, pace=QUICK)
     async with served(world) as client:
         undated = await call(client, "Load")
         elsewhere = await client.post(
@@ -159,7 +156,7 @@ async def test_without_dates_or_with_another_action_there_is_a_fault(tmp_path: P
 
 async def test_parameters_are_sent_by_the_names_that_the_wsdl_has(tmp_path: Path) -> None:
     """`AktualniSystemovaOdchylkaCR` takes no version; the imbalance's feed gives one."""
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY)
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, pace=QUICK)
     session = new_session(world, CEPS_IMBALANCE)
     async with polled(world, PROVIDER, CEPS_IMBALANCE, session):
         await settles(CEPS_IMBALANCE, world, session)

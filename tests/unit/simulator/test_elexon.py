@@ -15,11 +15,10 @@ from energy_platform.market.source import MarketSource
 from energy_platform.sources.elexon_frequency import ELEXON_FREQUENCY
 from energy_platform.sources.elexon_generation import ELEXON_GENERATION
 from energy_platform.sources.elexon_system_price import ELEXON_SYSTEM_PRICE
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.elexon import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -135,10 +134,9 @@ async def test_bad_questions_are_refused_with_a_problem_document(
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 async def test_what_a_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, source: MarketSource, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: MarketSource
 ) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=SUMMER, speed=300)
+    world = a_world(tmp_path, origin=SUMMER, speed=300, pace=Pace(beat=timedelta(seconds=0.5)))
     session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         while not session.landed:

@@ -21,9 +21,9 @@ from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from simulator.faults import Fault, FaultKind
-from simulator.providers.entsoe import PROVIDER, provider
+from simulator.providers.entsoe import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.comparison import compare
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import failure, last_round, run_until
@@ -61,12 +61,9 @@ def rows_of(source: MarketSource, session: MemorySession) -> pl.DataFrame:
     return checked.rows
 
 
-async def test_what_arrives_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_arrives_is_what_the_journal_says(tmp_path: Path) -> None:
     # A session in memory keeps to no rate.
-    monkeypatch.setattr(provider, "_REQUESTS_PER_MINUTE", 4_000)
-    world = a_world(tmp_path, origin=NOON)
+    world = a_world(tmp_path, origin=NOON, pace=Pace(requests=10))
     sources = [market_source(name) for name in SOURCES]
     sessions = [a_session(world, source.name) for source in sources]
     async with served(world):

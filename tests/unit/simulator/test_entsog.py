@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,12 +12,11 @@ import polars as pl
 import pytest
 
 from energy_platform.sources.entsog_flow import ENTSOG_FLOW
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers import entsog
 from simulator.providers.entsog import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -26,15 +26,13 @@ FIXED = {"periodType": "hour", "timeZone": "UCT", "limit": "-1", "offset": "0"}
 A_MARKET_DAY = 100_000
 
 
-@pytest.fixture
-def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entsog, "_POINTS", 6)
+FEW = partial(PROVIDER, points=6)
 
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"{world.url}/entsog/api/v1"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=60) as client:
+    async with running(world, [FEW]), httpx.AsyncClient(base_url=base, timeout=60) as client:
         while not list(world.journal.emissions("entsog_flow")):
             await asyncio.sleep(0.01)
         yield client
@@ -45,7 +43,6 @@ async def asked(client: httpx.AsyncClient, **params: str) -> httpx.Response:
     return await client.get("/operationalData", params={**window, **params})
 
 
-@pytest.mark.usefixtures("few_points")
 async def test_a_reply_has_the_platforms_form(tmp_path: Path) -> None:
     async with served(a_world(tmp_path, origin=AFTERNOON)) as client:
         reply = (await asked(client)).json()
@@ -61,7 +58,6 @@ async def test_a_reply_has_the_platforms_form(tmp_path: Path) -> None:
     assert page["operationalData"] == reply["operationalData"][5:15]
 
 
-@pytest.mark.usefixtures("few_points")
 @pytest.mark.parametrize(
     "params",
     [{"indicator": "physical flow"}, {"from": "2026-06-12", "to": "2026-06-12"}],
@@ -73,7 +69,6 @@ async def test_nothing_is_a_404_that_says_so(tmp_path: Path, params: dict[str, s
     assert (reply.status_code, reply.json()) == (404, {"message": "No result found"})
 
 
-@pytest.mark.usefixtures("few_points")
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-28", 23), ("2026-10-24", 25)])
 async def test_a_gas_day_over_a_clock_change(tmp_path: Path, day: str, hours: int) -> None:
     world = a_world(tmp_path, origin=datetime(2026, 11, 1, tzinfo=UTC))
@@ -83,14 +78,10 @@ async def test_a_gas_day_over_a_clock_change(tmp_path: Path, day: str, hours: in
     assert {record["flowStatus"] for record in reply["operationalData"]} == {"Confirmed"}
 
 
-@pytest.mark.usefixtures("few_points")
-async def test_what_the_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=AFTERNOON, speed=3600)
+async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=AFTERNOON, speed=3600, pace=Pace(beat=timedelta(seconds=0.5)))
     session = new_session(world, ENTSOG_FLOW)
-    async with polled(world, PROVIDER, ENTSOG_FLOW, session):
+    async with polled(world, FEW, ENTSOG_FLOW, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(ENTSOG_FLOW.name, Fault(kind))
@@ -107,7 +98,6 @@ async def test_what_the_feed_lands_is_what_the_journal_says(
     assert set(statuses["flow_status"]) == {"Provisional", "Confirmed"}
 
 
-@pytest.mark.usefixtures("few_points")
 async def test_a_platform_in_trouble_is_an_error(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=AFTERNOON)
     session = new_session(world, ENTSOG_FLOW)
@@ -118,7 +108,6 @@ async def test_a_platform_in_trouble_is_an_error(tmp_path: Path) -> None:
     assert "answered 504: the platform is in trouble" in str(error)
 
 
-@pytest.mark.usefixtures("few_points")
 async def test_the_past_is_asked_for_by_gas_days(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=AFTERNOON)
     session = new_session(world, ENTSOG_FLOW)
@@ -138,7 +127,9 @@ def test_a_market_day_is_large(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=AFTERNOON)
     start = datetime(2026, 6, 1, 4, tzinfo=UTC)
     statements = sum(
-        entsog._reports(world, indicator).stated(start, start + timedelta(days=1)).height
+        entsog._reports(world, indicator, entsog._POINTS)
+        .stated(start, start + timedelta(days=1))
+        .height
         for indicator in entsog._UNITS
     )
     assert statements > A_MARKET_DAY, "each is one value: provisional, then confirmed"

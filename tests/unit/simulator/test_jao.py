@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-import pytest
 
 from energy_platform.sources.jao_max_exchange import JAO_MAX_EXCHANGE
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.jao import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -69,11 +67,13 @@ async def test_tomorrow_is_empty_until_it_is_published(tmp_path: Path) -> None:
     assert counts == [0, 25]
 
 
-async def test_what_the_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=MORNING + timedelta(hours=1, minutes=50), speed=900)
+async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> None:
+    world = a_world(
+        tmp_path,
+        origin=MORNING + timedelta(hours=1, minutes=50),
+        speed=900,
+        pace=Pace(beat=timedelta(seconds=0.5)),
+    )
     session = new_session(world, JAO_MAX_EXCHANGE)
     async with polled(world, PROVIDER, JAO_MAX_EXCHANGE, session):
         while len(session.landed) < 4:

@@ -116,7 +116,7 @@ def test_a_comparison_holds_within_what_a_journal_kept(tmp_path: Path) -> None:
     made_up = rows.tail(1).with_columns(price_eur_per_mwh=-1.0, received_at=pl.lit(late))
     assert (
         compare(
-            EXAMPLE, journal, rows.vstack(made_up.select(rows.columns).cast(dict(rows.schema)))
+            EXAMPLE, journal, rows.vstack(made_up.select(rows.columns).cast(rows.schema))
         ).invented.height
         == 1
     )

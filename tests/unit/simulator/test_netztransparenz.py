@@ -12,12 +12,10 @@ import polars as pl
 import pytest
 
 from energy_platform.sources.netztransparenz_imbalance import NETZTRANSPARENZ_IMBALANCE as SOURCE
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
-from simulator.providers import netztransparenz
 from simulator.providers.netztransparenz import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -92,11 +90,13 @@ async def test_a_token_takes_the_whole_form(tmp_path: Path, lacking: str) -> Non
         assert (await client.post("/users/connect/token", data=form)).status_code == 400
 
 
-async def test_what_the_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=datetime(2026, 6, 10, 7, 30, tzinfo=UTC), speed=900)
+async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> None:
+    world = a_world(
+        tmp_path,
+        origin=datetime(2026, 6, 10, 7, 30, tzinfo=UTC),
+        speed=900,
+        pace=Pace(beat=timedelta(seconds=0.5)),
+    )
     session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
         await until(lambda: last_round(session))
@@ -140,11 +140,8 @@ async def test_a_token_that_the_service_forgot_is_replaced_and_kept_nowhere(
     assert not any(secret in kept for secret in (*issued, "hush-hush"))
 
 
-async def test_a_token_is_replaced_before_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(netztransparenz, "_TOKEN_SECONDS", 61)
-    world = a_world(tmp_path, origin=NOW)
+async def test_a_token_is_replaced_before_its_end(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=NOW, pace=Pace(token_life=timedelta(seconds=61)))
     session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session) as opened:
         assert isinstance(opened, PROVIDER)

@@ -15,10 +15,9 @@ from energy_platform.feeds.rest import RestFeed
 from energy_platform.formats.open_meteo_sites import SITES
 from energy_platform.sources.open_meteo_forecast import OPEN_METEO_FORECAST
 from simulator.faults import Fault, FaultKind
-from simulator.providers import open_meteo
 from simulator.providers.open_meteo import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -27,9 +26,7 @@ EVENING = datetime(2026, 3, 28, 22, 20, tzinfo=UTC)
 HAMBURG = {"latitude": "53.55", "longitude": "9.99", "hourly": "temperature_2m,wind_speed_10m"}
 
 
-@pytest.fixture(autouse=True)
-def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_meteo, "_BEAT", timedelta(seconds=0.5))
+QUICK = Pace(beat=timedelta(seconds=0.5))
 
 
 @asynccontextmanager
@@ -46,7 +43,7 @@ async def forecast(client: httpx.AsyncClient, **params: str) -> Any:
 
 
 async def test_runs_that_rewrite_the_future_arrive_as_revisions(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=EVENING, speed=300)
+    world = a_world(tmp_path, origin=EVENING, speed=300, pace=QUICK)
     source = OPEN_METEO_FORECAST
     session = new_session(world, source)
     async with polled(world, PROVIDER, source, session, every=0.5):
@@ -62,7 +59,7 @@ async def test_runs_that_rewrite_the_future_arrive_as_revisions(tmp_path: Path) 
 
 
 async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=EVENING)
+    world = a_world(tmp_path, origin=EVENING, pace=QUICK)
     source = OPEN_METEO_FORECAST
     for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.MALFORMED):
         world.faults.ask(source.name, Fault(kind))
@@ -81,7 +78,7 @@ async def test_faults_lose_nothing_and_a_bad_row_is_quarantined(tmp_path: Path) 
 
 
 async def test_one_place_gives_an_object_and_several_an_array(tmp_path: Path) -> None:
-    async with served(a_world(tmp_path, origin=EVENING)) as client:
+    async with served(a_world(tmp_path, origin=EVENING, pace=QUICK)) as client:
         one = await forecast(client)
         two = await forecast(client, latitude="53.55,48.14", longitude="9.99,11.58")
     assert isinstance(one, dict)
@@ -92,7 +89,7 @@ async def test_one_place_gives_an_object_and_several_an_array(tmp_path: Path) ->
 async def test_unless_asked_times_are_text_and_wind_is_in_kilometres_per_hour(
     tmp_path: Path,
 ) -> None:
-    async with served(a_world(tmp_path, origin=EVENING)) as client:
+    async with served(a_world(tmp_path, origin=EVENING, pace=QUICK)) as client:
         bare = await forecast(client)
         asked = await forecast(client, timeformat="unixtime", wind_speed_unit="ms")
     assert bare["hourly_units"]["time"] == "iso8601"
@@ -103,7 +100,7 @@ async def test_unless_asked_times_are_text_and_wind_is_in_kilometres_per_hour(
 
 
 async def test_what_a_run_does_not_reach_is_null(tmp_path: Path) -> None:
-    async with served(a_world(tmp_path, origin=EVENING)) as client:
+    async with served(a_world(tmp_path, origin=EVENING, pace=QUICK)) as client:
         reply = await forecast(client, start_date="2026-03-31", end_date="2026-04-01")
     values = reply["hourly"]["temperature_2m"]
     assert None not in values[:24]
@@ -121,7 +118,7 @@ async def test_what_a_run_does_not_reach_is_null(tmp_path: Path) -> None:
 async def test_a_bad_question_is_refused_with_its_reason(
     tmp_path: Path, params: dict[str, str], said: str
 ) -> None:
-    async with served(a_world(tmp_path, origin=EVENING)) as client:
+    async with served(a_world(tmp_path, origin=EVENING, pace=QUICK)) as client:
         reply = await client.get("/forecast", params={**HAMBURG, **params})
     assert reply.status_code == 400
     assert reply.json()["error"] is True
@@ -129,7 +126,7 @@ async def test_a_bad_question_is_refused_with_its_reason(
 
 
 async def test_the_feed_says_why_it_was_refused(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=EVENING)
+    world = a_world(tmp_path, origin=EVENING, pace=QUICK)
     source = OPEN_METEO_FORECAST
     session = new_session(world, source)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,11 +12,10 @@ import polars as pl
 import pytest
 
 from energy_platform.sources.energy_charts_generation import ENERGY_CHARTS_GENERATION
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.energy_charts import PROVIDER, public_power
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.comparison import journalled_rows
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until
@@ -63,15 +63,11 @@ async def test_a_country_without_data_is_absent_and_an_unknown_one_refused(
     assert reply.status_code == status
 
 
-async def test_what_the_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=1))
-    monkeypatch.setattr(public_power, "COUNTRIES", ("ch", "de", "fr"))
+async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> None:
     source = ENERGY_CHARTS_GENERATION
-    world = a_world(tmp_path, origin=NOON, speed=900)
+    world = a_world(tmp_path, origin=NOON, speed=900, pace=Pace(beat=timedelta(seconds=1)))
     session = new_session(world, source)
-    async with polled(world, PROVIDER, source, session):
+    async with polled(world, partial(PROVIDER, countries=("ch", "de", "fr")), source, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.BAD_ROW):
             world.faults.ask(source.name, Fault(kind))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from simulator.faults import Fault, FaultKind
 from simulator.providers import regelleistung
 from simulator.providers.regelleistung import PROVIDER, bids
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, run_until, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -27,16 +28,13 @@ NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 A_MARKET_DAY = 100_000
 
 
-@pytest.fixture
-def few_bids(monkeypatch: pytest.MonkeyPatch) -> None:
-    fewer = tuple(replace(tender, bids=3) for tender in regelleistung._TENDERS)
-    monkeypatch.setattr(regelleistung, "_TENDERS", fewer)
+FEW = partial(PROVIDER, tenders=[replace(tender, bids=3) for tender in regelleistung._TENDERS])
 
 
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[httpx.AsyncClient]:
     base = f"{world.url}/regelleistung/apps/cpp-publisher/api/v1"
-    async with running(world, [PROVIDER]), httpx.AsyncClient(base_url=base, timeout=30) as client:
+    async with running(world, [FEW]), httpx.AsyncClient(base_url=base, timeout=30) as client:
         yield client
 
 
@@ -45,7 +43,6 @@ async def asked(client: httpx.AsyncClient, day: str, market: str, kind: str) -> 
     return await client.get("/download/tenders/anonymousresults", params=params)
 
 
-@pytest.mark.usefixtures("few_bids")
 async def test_a_list_of_capacity_is_a_workbook_with_dates(tmp_path: Path) -> None:
     async with served(a_world(tmp_path, origin=NOON)) as client:
         reply = await asked(client, "2026-06-11", "CAPACITY", "FCR")
@@ -56,7 +53,6 @@ async def test_a_list_of_capacity_is_a_workbook_with_dates(tmp_path: Path) -> No
     assert sheet["CAPACITY_PRICE_[EUR/MW]"].dtype == pl.Float64
 
 
-@pytest.mark.usefixtures("few_bids")
 @pytest.mark.parametrize(
     ("day", "quarters"), [("2026-06-09", 96), ("2026-03-29", 92), ("2025-10-26", 100)]
 )
@@ -72,7 +68,6 @@ async def test_a_list_of_energy_has_numbers_for_dates_and_texts_for_prices(
     assert sheet["ENERGY_PRICE_[EUR/MWh]"].str.contains(r"^\d+,\d\d$").all()
 
 
-@pytest.mark.usefixtures("few_bids")
 @pytest.mark.parametrize(
     ("day", "market", "kind", "status"),
     [
@@ -90,7 +85,6 @@ async def test_what_is_not_there_is_refused(
         assert (await asked(client, day, market, kind)).status_code == status
 
 
-@pytest.mark.usefixtures("few_bids")
 async def test_a_workbook_is_the_same_to_the_byte_after_a_restart(tmp_path: Path) -> None:
     bodies = []
     for _ in range(2):
@@ -99,14 +93,10 @@ async def test_a_workbook_is_the_same_to_the_byte_after_a_restart(tmp_path: Path
     assert bodies[0] == bodies[1]
 
 
-@pytest.mark.usefixtures("few_bids")
-async def test_what_the_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(regelleistung, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=MORNING, speed=3600)
+async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=MORNING, speed=3600, pace=Pace(beat=timedelta(seconds=0.5)))
     session = new_session(world, SOURCE)
-    async with polled(world, PROVIDER, SOURCE, session):
+    async with polled(world, FEW, SOURCE, session):
         await until(lambda: last_round(session))
         for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
             world.faults.ask(SOURCE.name, Fault(kind))
@@ -131,7 +121,6 @@ def test_a_market_day_is_large() -> None:
     assert sum(rows[name].count() for rows in day for name in SOURCE.fields) > A_MARKET_DAY
 
 
-@pytest.mark.usefixtures("few_bids")
 async def test_the_past_is_asked_for_day_by_day(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON)
     session = new_session(world, SOURCE)
@@ -147,7 +136,6 @@ async def test_the_past_is_asked_for_day_by_day(tmp_path: Path) -> None:
     assert on_the_day.height == (6 + 12 + 12 + 200 + 200) * 3
 
 
-@pytest.mark.usefixtures("few_bids")
 async def test_a_restart_with_the_cursor_lands_only_what_is_new(tmp_path: Path) -> None:
     world = a_world(tmp_path, origin=NOON, speed=3600)
     session = new_session(world, SOURCE)

@@ -13,11 +13,10 @@ import pytest
 from energy_platform.market.source import MarketSource
 from energy_platform.sources.smard_generation import SMARD_GENERATION
 from energy_platform.sources.smard_price import SMARD_PRICE
-from simulator import timeline
 from simulator.faults import Fault, FaultKind
 from simulator.providers.smard import PROVIDER
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until
 from tests.support.simulated_feed import checked, new_session, polled, settles
@@ -79,10 +78,14 @@ async def test_what_is_not_there_is_404(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [SMARD_GENERATION, SMARD_PRICE], ids=lambda source: source.name)
 async def test_what_a_feed_lands_is_what_the_journal_says(
-    tmp_path: Path, source: MarketSource, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: MarketSource
 ) -> None:
-    monkeypatch.setattr(timeline, "_BEAT", timedelta(seconds=0.5))
-    world = a_world(tmp_path, origin=WEDNESDAY - timedelta(minutes=40), speed=1200)
+    world = a_world(
+        tmp_path,
+        origin=WEDNESDAY - timedelta(minutes=40),
+        speed=1200,
+        pace=Pace(beat=timedelta(seconds=0.5)),
+    )
     session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await until(lambda: last_round(session))

@@ -9,7 +9,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from simulator import timeline as timeline_module
 from simulator.journal import Row
 from simulator.timeline import (
     Corrections,
@@ -19,7 +18,7 @@ from simulator.timeline import (
     after_each,
     day_before,
 )
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -101,9 +100,8 @@ def test_a_day_ahead_is_stated_at_local_time_also_when_clocks_change(world: Worl
 async def test_the_journal_holds_each_statement_once_over_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline_module, "_BEAT", timedelta(seconds=0.1))
 
-    clock = a_world(tmp_path, origin=NOON, speed=3600).clock
+    clock = a_world(tmp_path, origin=NOON, speed=3600, pace=Pace(beat=timedelta(seconds=0.1))).clock
     asked = list[datetime]()
     news = Timeline.news
 
@@ -114,7 +112,9 @@ async def test_the_journal_holds_each_statement_once_over_a_restart(
     monkeypatch.setattr(Timeline, "news", noted)
 
     async def run_for(seconds: float) -> World:
-        world = replace(a_world(tmp_path, origin=NOON), clock=clock)
+        world = replace(
+            a_world(tmp_path, origin=NOON, pace=Pace(beat=timedelta(seconds=0.1))), clock=clock
+        )
         timeline = a_timeline(world, after_each(HOUR), corrected=0.3)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(seconds):
