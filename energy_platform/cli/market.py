@@ -104,6 +104,7 @@ def parse(
             checked.rows.columns,
             checked.rows.iter_rows(),
         )
+    _note_empty_columns(checked.rows)
     _report_failures(checked.quarantined)
 
 
@@ -185,6 +186,13 @@ def _pairs(context: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--context takes KEY=VALUE, not {pair!r}")
         pairs[key] = value
     return pairs
+
+
+def _note_empty_columns(rows: "pl.DataFrame") -> None:
+    """Name on standard error what no row has: the payload lacks it, or the parser misspells it."""
+    empty = [name for name in rows.columns if rows.height > 0 and rows[name].count() == 0]
+    if empty:
+        console(stderr=True).print(f"note: no row has a value in {', '.join(empty)}")
 
 
 def _report_failures(quarantined: "pl.DataFrame") -> None:

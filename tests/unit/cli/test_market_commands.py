@@ -139,6 +139,14 @@ def test_parse_for_people(command: Command, payload: Path, home: Path) -> None:
     assert not home.exists(), "parse stores nothing"
 
 
+def test_parse_names_a_column_that_no_row_has(command: Command, tmp_path: Path) -> None:
+    payload = tmp_path / "misspelt.json"
+    payload.write_bytes(example_message([("CZ", 0, None), ("DE-LU", 1, None)]).body)
+    answer = command("parse", NAME, payload)
+    assert answer.code == 0
+    assert answer.error == "note: no row has a value in price_eur_per_mwh\n"
+
+
 def test_parse_as_csv(command: Command, payload: Path) -> None:
     answer = command("parse", NAME, payload, payload, "--csv")
     rows = list(csv.DictReader(io.StringIO(answer.out)))
