@@ -21,6 +21,7 @@ from energy_platform.grafana import files
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.market.whole_list import WITHDRAWN
 from energy_platform.operations.metrics import PlatformMetrics
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import hot_points
@@ -114,8 +115,10 @@ def points_of(source: MarketSource) -> pl.DataFrame:
 def points_named(name: str) -> pl.DataFrame:
     source = market_sources()[name]
     cases = sorted((CASES / name).iterdir())
-    rows = [check_messages(source, case_messages(source, case)).rows for case in cases]
-    return hot_points(source, pl.concat(rows))
+    rows = pl.concat(check_messages(source, case_messages(source, case)).rows for case in cases)
+    if source.whole_list is not None:
+        rows = rows.with_columns(pl.lit(value=False).alias(WITHDRAWN))
+    return hot_points(source, rows)
 
 
 def write_metrics(process: InfluxProcess) -> None:
