@@ -8,6 +8,7 @@ the whole mart is rebuilt after one.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from polars.exceptions import PanicException
 
+from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
 from energy_platform.settings import Settings, WarehouseKind
 from energy_platform.storage.sqlite_file import SqliteFile
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
+
+_log = logging.getLogger(__name__)
 
 MOST_DAYS: Final = 200
 """With more days than these a mart is made anew as a whole."""
@@ -108,6 +113,8 @@ def find_changes(
 ) -> list[Changes]:
     """Return what of each mart is out of date.
 
+    A mart of which a source can't be read is left out, and the log says so; the others are not.
+
     Args:
         warehouse: Where the sources' tables are.
         progress: What the marts have seen.
@@ -118,6 +125,9 @@ def find_changes(
     now = _positions(warehouse, known)
     found = []
     for mart in known:
+        if not mart.upstream.keys() <= now.keys():
+            _log.warning("%s is left as it is: a source of it can't be read", mart.name)
+            continue
         positions = {source: now[source] for source in mart.upstream}
         seen = None if wholly else progress.seen(mart)
         days = _changed_days(warehouse, mart, seen, positions)
@@ -126,11 +136,12 @@ def find_changes(
 
 
 def are_behind(warehouse: Warehouse, progress: Progress) -> bool:
-    """Say whether a source of any mart has had rows that the mart hasn't seen."""
+    """Say whether a source of any mart that can be made has had rows that the mart hasn't seen."""
     now = _positions(warehouse, marts().values())
     return any(
-        (progress.seen(mart) or {}).get(source) != _comparable(now[source])
+        (progress.seen(mart) or {}).get(source) != now[source]
         for mart in marts().values()
+        if mart.upstream.keys() <= now.keys()
         for source in mart.upstream
     )
 
@@ -158,8 +169,17 @@ def _model_files(folder: Path) -> Iterable[Path]:
 
 
 def _positions(warehouse: Warehouse, of: Iterable[Mart]) -> Positions:
+    """Return where the tables of all sources of some marts stand; of those that can be read."""
     tables, sources = source_tables(), {source for mart in of for source in mart.upstream}
-    return {source: _comparable(warehouse.position(tables[source])) for source in sorted(sources)}
+    found = {}
+    for source in sorted(sources):
+        try:
+            found[source] = _comparable(warehouse.position(tables[source]))
+        except WarehouseUnavailableError:
+            raise
+        except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is this source's)
+            _log.warning("%s can't be read: %s", source, error)
+    return found
 
 
 def _comparable(position: Position) -> Position:

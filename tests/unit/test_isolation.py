@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.simulated_market import ADDRESSES_NAME, CLOCK_NAME
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
-from energy_platform.marts.changes import Progress
+from energy_platform.marts.changes import Progress, are_behind, find_changes
 from energy_platform.operations.alerts import conditions
 from energy_platform.operations.alerts.book import AlertBook
 from energy_platform.operations.alerts.watch import look
@@ -26,9 +27,10 @@ from energy_platform.operations.metrics import PlatformMetrics
 from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.pipeline.stores import open_micro_batches
+from energy_platform.pipeline.stores import micro_batches, open_micro_batches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import settings
+from tests.support.environment import forget_cached
 from tests.support.platform_state import PROCESSES
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import land, run_all
@@ -225,3 +227,36 @@ def test_a_damaged_note_of_the_layout_is_learned_anew(
             assert report.drift == drift
     assert note.read_bytes() == GARBAGE
     assert len([one for one in caplog.records if "damaged" in one.getMessage()]) == 1
+
+
+def test_marts_whose_sources_can_be_read_are_made(
+    home: Path, platform_batches: MicroBatches, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse, progress = platform_batches.warehouse, Progress(settings())
+    assert are_behind(warehouse, progress)
+    for broken in sorted({source for mart in marts().values() for source in mart.upstream})[:6]:
+        break_table(home, market_table(market_sources()[broken]).name)
+        forget_cached()
+        warehouse = micro_batches().warehouse
+        unmade = {name for name, mart in marts().items() if broken in mart.upstream}
+        assert unmade
+        made = {each.mart.name for each in find_changes(warehouse, progress, marts().values())}
+        assert made == marts().keys() - unmade
+        assert are_behind(warehouse, progress) == bool(made)
+        assert all(f"{name} is left as it is" in caplog.text for name in unmade)
+        shutil.rmtree(home / "warehouse" / market_table(market_sources()[broken]).name)
+
+
+def test_tables_that_can_be_read_are_maintained(
+    home: Path, platform_batches: MicroBatches, caplog: pytest.LogCaptureFixture
+) -> None:
+    for quarter in range(2):
+        land(platform_batches, [example_message([("CZ", quarter, 1.0)])])
+        run_all(platform_batches)
+    smard = market_table(market_sources()["smard_price"])
+    break_table(home, smard.name)
+    log = home / "warehouse" / market_table(EXAMPLE).name / "_delta_log"
+    assert not list(log.glob("*.checkpoint.parquet"))
+    platform_batches.warehouse.maintain([smard, market_table(EXAMPLE)])
+    assert list(log.glob("*.checkpoint.parquet"))
+    assert f"{smard.name} can't be maintained" in caplog.text

@@ -28,6 +28,7 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError
+from polars.exceptions import PanicException
 
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.history.question import Question
@@ -193,23 +194,28 @@ class DeltaWarehouse:
         """Merge small files, checkpoint, and clear files and log entries that no reader needs.
 
         Safe beside writers: appends go on meanwhile, and where a replacement came in between, the
-        table is left as it is until the next time.
+        table is left as it is until the next time. A table that can't be read is logged, and the
+        others are maintained all the same.
         """
         for table in tables:
-            if not DeltaTable.is_deltatable(str(self._path(table))):
-                continue
-            delta = DeltaTable(self._path(table))
-            small = _files(delta).filter(pl.col("size_bytes") < COMPACTED_BYTES // 2)
             try:
-                if small.height >= FILES_WORTH_COMPACTING:
-                    delta.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_WRITER)
-                # Full: finds also what a killed writer left without a commit.
-                delta.vacuum(dry_run=False, full=True)
+                self._maintain(table)
             except CommitFailedError as error:
                 _log.info("%s was being rewritten, left for the next time: %s", table.name, error)
-                continue
-            delta.create_checkpoint()
-            delta.cleanup_metadata()
+            except (Exception, PanicException):  # noqa: BLE001 (the others are maintained)
+                _log.exception("%s can't be maintained", table.name)
+
+    def _maintain(self, table: Table) -> None:
+        if not DeltaTable.is_deltatable(str(self._path(table))):
+            return
+        delta = DeltaTable(self._path(table))
+        small = _files(delta).filter(pl.col("size_bytes") < COMPACTED_BYTES // 2)
+        if small.height >= FILES_WORTH_COMPACTING:
+            delta.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_WRITER)
+        # Full: finds also what a killed writer left without a commit.
+        delta.vacuum(dry_run=False, full=True)
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
 
     def _path(self, table: Table) -> Path:
         path = self._root / table.name
