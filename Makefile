@@ -17,8 +17,17 @@ $(1)/bin/python $(PIP) $(1)/uv.lock
 $(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --require-hashes --requirement $(2) || $(1)/bin/python $(PIP) $(2)
 endef
 
-# A dozen processes share what one has compiled, at set-up; otherwise each would do it at every start.
+# The first start finds compiled what processes import, and later ones too.
 unexport PYTHONDONTWRITEBYTECODE
+define COMPILE
+from importlib import import_module
+from energy_platform.operations.supervision.plan import shared_modules
+from simulator.world import modelled_providers
+for module in [*shared_modules(), "simulator.__main__", "energy_platform.pipeline.stores"]:
+    import_module(module)
+list(modelled_providers())
+endef
+export COMPILE
 
 .PHONY: up test quick nightly check format bench lock clean
 
@@ -67,7 +76,7 @@ $(READY): requirements.lock pyproject.toml
 	$(call install,$(VENV),requirements.lock)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
-	$(BIN)/python -c 'import definitions; from simulator import server; server.providers()'
+	PYTHONPATH=. $(BIN)/python -c "$$COMPILE"
 	touch $(READY)
 
 # The emulator asks for a newer DuckDB than the one that its extensions come with as wheels.

@@ -85,11 +85,17 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
         warm_start=WarmStart(
             folder=str(PROJECT),
             programs=[one.name for one in planned if Path(one.command[0]).name in _SCRIPTS],
-            modules=[*_modules_of_scripts(), *_SHARED],
+            modules=shared_modules(),
             preparation=(_script("dagster"), "instance", "migrate"),
         ),
         kept=kept,
     )
+
+
+def shared_modules() -> list[str]:
+    """Return what the console scripts begin with, and what they import late."""
+    installed = entry_points(group="console_scripts")
+    return [*(one.module for one in installed if one.name in _SCRIPTS), *_SHARED]
 
 
 def processes(settings: Settings, ports: Ports) -> list[Process]:
@@ -139,12 +145,6 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
 def _script(name: str) -> str:
     """Return a console script of the virtual environment that this process runs in."""
     return str(Path(sys.executable).parent / name)
-
-
-def _modules_of_scripts() -> list[str]:
-    """Return the modules that the console scripts begin with."""
-    installed = entry_points(group="console_scripts")
-    return [one.module for one in installed if one.name in _SCRIPTS]
 
 
 def _broker(settings: Settings, ports: Ports) -> Process:
