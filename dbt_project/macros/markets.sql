@@ -1,6 +1,6 @@
 {# What several models know of the markets. #}
 
-{# The start of delivery that the name of a quarter-hour contract says. #}
+{# The start of delivery that the name of a contract says, after two letters for its length. #}
 {% macro contract_delivery_start(contract_name) %}
     {{- parsed_instant('substr(' ~ contract_name ~ ', 4)', '%Y%m%d-%H%M') -}}
 {% endmacro %}
