@@ -41,6 +41,8 @@ _FIRST_ERROR: Final = 0.01
 class Values:
     """How one value column behaves in one series.
 
+    Where the timeline has a truth, the lowest value and the decimals alone count.
+
     Attributes:
         mean: Its level.
         daily: Half the height of its day shape.
@@ -49,7 +51,7 @@ class Values:
         decimals: As many as the provider gives.
     """
 
-    mean: float
+    mean: float = 0.0
     daily: float = 0.0
     noise: float = 0.0
     lowest: float | None = None

@@ -216,8 +216,8 @@ def _load(world: World) -> Timeline:
         source=_LOAD,
         series=[{"area": "CZ"}],
         values=lambda _: {
-            "load_mw": Values(mean=0, lowest=0, decimals=3),
-            "pumping_mw": Values(mean=0, lowest=0, decimals=3),
+            "load_mw": Values(lowest=0, decimals=3),
+            "pumping_mw": Values(lowest=0, decimals=3),
         },
         truth=lambda name, numbers, seconds: told[name](name, numbers, seconds),
         resolution=_QUARTER,
@@ -236,7 +236,7 @@ def _generation(world: World) -> Timeline:
         world=world,
         source=_GENERATION,
         series=[{"production_type": plant} for plant in _PLANTS],
-        values=lambda _: {"generation_mw": Values(mean=0, lowest=0, decimals=3)},
+        values=lambda _: {"generation_mw": Values(lowest=0, decimals=3)},
         truth=power_told(
             power_system(world.seed),
             [([_ZONE], dict.fromkeys(plants, 1.0)) for _, plants in _PLANTS.values()],
@@ -259,7 +259,7 @@ def _imbalance(world: World) -> Timeline:
         world=world,
         source=_IMBALANCE,
         series=[{"area": "CZ"}],
-        values=lambda _: {"system_imbalance_mw": Values(mean=0, decimals=5)},
+        values=lambda _: {"system_imbalance_mw": Values(decimals=5)},
         truth=zones_told([_ZONE], power_system(world.seed).imbalance_mw),
         resolution=_MINUTE,
         schedule=after_each(timedelta(minutes=2)),

@@ -104,7 +104,7 @@ def _generation(world: World) -> Timeline:
 
 def _megawatts(fuel: str) -> Values:
     may_be_negative = fuel in _CABLES or fuel == "PS"
-    return Values(mean=0, lowest=None if may_be_negative else 0, decimals=0)
+    return Values(lowest=None if may_be_negative else 0, decimals=0)
 
 
 def _fuels_and_cables(system: PowerSystem) -> Truth:
@@ -159,7 +159,7 @@ def _prices(world: World) -> Timeline:
         world=world,
         source=_PRICE,
         series=[{"priceDerivationCode": "N"}],
-        values=lambda _: {"price": Values(mean=0), "volume": Values(mean=0, decimals=4)},
+        values=lambda _: {"price": Values(), "volume": Values(decimals=4)},
         truth=truth,
         resolution=_SETTLEMENT_PERIOD,
         schedule=after_each(timedelta(minutes=45), timedelta(hours=24, minutes=45)),

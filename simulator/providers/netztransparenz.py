@@ -131,7 +131,7 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
         world=world,
         source=_SOURCE,
         series=series,
-        values=lambda _: {"value": Values(mean=0)},
+        values=lambda _: {"value": Values()},
         truth=_balances_and_prices(world, series),
         resolution=_QUARTER,
         schedule=late if assured else after_each(_QUARTER + timedelta(minutes=7)),

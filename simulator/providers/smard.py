@@ -78,7 +78,7 @@ def _generation(world: World) -> Timeline:
         world=world,
         source=_GENERATION,
         series=[{"filter": filter_} for filter_ in _TYPES],
-        values=lambda _: {"value": Values(mean=0, lowest=0)},
+        values=lambda _: {"value": Values(lowest=0)},
         truth=power_told(
             power_system(world.seed),
             [(["DE-LU"], dict.fromkeys(plants, _HOURS_A_SLOT)) for _, plants in _TYPES.values()],
@@ -105,7 +105,7 @@ def _prices(world: World) -> Timeline:
         world=world,
         source=_PRICE,
         series=[{"filter": filter_} for filter_ in _ZONES],
-        values=lambda _: {"value": Values(mean=0)},
+        values=lambda _: {"value": Values()},
         truth=zones_told([*_ZONES.values()], power_system(world.seed).price),
         resolution=_SLOT,
         schedule=day_before(time(13, 30), _BERLIN.key),

@@ -139,7 +139,7 @@ def _names(country: str) -> Sequence[str]:
 
 
 def _values(series: Mapping[str, Column]) -> Mapping[str, Values]:
-    return {"value": Values(mean=0, lowest=None if series["name"] in _BELOW_ZERO else 0)}
+    return {"value": Values(lowest=None if series["name"] in _BELOW_ZERO else 0)}
 
 
 def _delivered(stated: pl.DataFrame) -> pl.DataFrame:

@@ -55,9 +55,9 @@ _QUARTERS_SINCE: Final = datetime(2025, 9, 30, 22, tzinfo=UTC)
 _HOURLY: Final = tuple(zone for zone in ZONES if zone in HOURLY_IN_THE_WORLD)
 _TWO_AUCTIONS: Final = ("AT", "DE-LU")
 _WIND_AND_SOLAR: Final = ("B16", "B18", "B19")
-_PRICE: Final = {"value": Values(mean=0)}
-_MEGAWATTS_TO_CENTS: Final = {"value": Values(mean=0, lowest=0)}
-_WHOLE_MEGAWATTS: Final = {"value": Values(mean=0, lowest=0, decimals=0)}
+_PRICE: Final = {"value": Values()}
+_MEGAWATTS_TO_CENTS: Final = {"value": Values(lowest=0)}
+_WHOLE_MEGAWATTS: Final = {"value": Values(lowest=0, decimals=0)}
 _FORECAST_ERRORS: Final = {"A01": 0.3, "A40": 0.2, "A18": 0.1}
 """How wrong each forecast of wind and sun may be, as a part of it."""
 _LOAD_FORECAST_ERROR: Final = 0.06
