@@ -1,6 +1,6 @@
 """The job by which a backfill is started, watched and ended in the UI.
 
-It does what `energy-platform backfill` does; the rows come of the market groups' own runs.
+It does what `energy-platform backfill` does. The market groups' own runs store the rows.
 """
 
 import asyncio

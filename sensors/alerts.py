@@ -1,7 +1,7 @@
-"""What tells people: a look at all sources twice a minute, and a note of each run that fails.
+"""Two sensors tell people: one looks at all sources twice a minute, one notes each failed run.
 
-The daemon's own interface shows what is wrong, also where no alert address is set. Sending happens
-beside the sensor, so that a webhook that hangs holds up no tick.
+Dagster's interface shows what is wrong, also where no alert address is set. A thread beside the
+sensor sends it, so that a webhook that hangs holds up no tick.
 """
 
 from datetime import UTC, datetime

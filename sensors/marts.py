@@ -1,7 +1,8 @@
-"""What makes the marts: a look every few minutes at what the sources have brought; all each night.
+"""The sensor that makes the marts when a source has brought something, and the nightly schedule.
 
-A run of dbt costs a quarter of a minute of a core, most of it start-up, so it is not worth one for
-each micro-batch. It has a process of its own: no warm worker waits for it.
+A run of dbt costs a quarter of a minute of a core, most of it start-up: too much for each
+micro-batch. So the sensor looks every few minutes. The run has a process of its own, and no warm
+worker waits for it.
 """
 
 from collections.abc import Iterable
