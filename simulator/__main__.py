@@ -52,7 +52,7 @@ def simulate(
             envvar="ENERGY_PLATFORM_SIMULATOR_REPLAY",
             exists=True,
             file_okay=False,
-            help="Folder <source>/ of payloads to serve.",
+            help="Folder <source>/<case>/ to serve in place of the models.",
         ),
     ] = None,
 ) -> None:
