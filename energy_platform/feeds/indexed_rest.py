@@ -12,12 +12,12 @@ from datetime import datetime, time, timedelta
 from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
-from energy_platform.errors import FeedError, ParseError
+from energy_platform.errors import ParseError
 from energy_platform.feeds.http import place
 from energy_platform.feeds.polling import Answer, Ask
 from energy_platform.feeds.progress import Marks
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.market.feed import FeedSession
+from energy_platform.market.feed import FeedSession, UnfitAnswerError
 
 _MIDWEEK = timedelta(days=3, hours=12)
 
@@ -92,7 +92,7 @@ class IndexedRestFeed(RestFeed):
         try:
             return self.index(answer.message.body)
         except ParseError as error:
-            raise FeedError(f"{place(url)} is no index: {error}") from error
+            raise UnfitAnswerError(f"{place(url)} is no index: {error}", answer.message) from error
 
     def _name(self, files: Sequence[tuple[str, datetime]], instant: datetime) -> str | None:
         """Return the name of the last file that begins by an instant and reaches it, if any."""

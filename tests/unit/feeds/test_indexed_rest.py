@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from energy_platform.feeds.indexed_rest import IndexedRequest, IndexedRestFeed, weekly
+from energy_platform.feeds.progress import Progress
 from energy_platform.formats import smard
 from energy_platform.market.provider import Provider
 from tests.support.feeds import MemorySession
@@ -98,9 +99,13 @@ async def test_a_week_that_is_listed_later_is_found(session: MemorySession) -> N
 
 async def test_what_is_no_index_is_a_failure_that_says_so(session: MemorySession) -> None:
     async with scripted(reply(b"<html>Wartungsarbeiten</html>")) as server:
+        await failure(a_feed(server, THURSDAY), session)
         error = await failure(a_feed(server, THURSDAY), session)
     assert "/index.json is no index: the reply is not JSON" in str(error)
-    assert session.cursor is None, "the window is asked for again"
+    assert [one.body for one in session.landed] == [b"<html>Wartungsarbeiten</html>"], "once"
+    progress = Progress.from_cursor(session.cursor)
+    assert progress.round is not None, "the window is asked for again"
+    assert progress.round.answered == {}
 
 
 @pytest.mark.parametrize(
