@@ -26,6 +26,7 @@ UNITS: Final = {
     "_twh": "TWh",
     "_mm": "mm",
     "_s": "s",
+    "_f_d": "°F·d",
     "_pa": "Pa",
     "_kg_per_m2": "kg/m²",
     "_kj_per_m2": "kJ/m²",
