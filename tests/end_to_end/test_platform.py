@@ -33,6 +33,7 @@ from tests.support.running_platform import (
     SETTLED_SECONDS,
     RunningPlatform,
     family,
+    prompt_seconds,
     started,
     wait_for,
     wait_until_everything_fast_has_moved,
@@ -244,8 +245,10 @@ def test_the_hot_copy_agrees_with_the_warehouse(platform: RunningPlatform) -> No
 
 def test_ctrl_c_leaves_no_process_behind(platform: RunningPlatform) -> None:
     assert len(family(platform.home)) > len(PROCESSES)
+    allowed, asked = prompt_seconds(), time.monotonic()
     platform.process.send_signal(signal.SIGINT)
     assert platform.process.wait(60) == 0
+    assert time.monotonic() - asked < allowed
     assert family(platform.home) == []
 
 

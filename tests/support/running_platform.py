@@ -135,6 +135,11 @@ def script() -> str:
     return str(Path(sys.executable).parent / "energy-platform")
 
 
+def prompt_seconds() -> float:
+    """Return how long Ctrl-C may take: 5 s on a machine with nothing else to do, else longer."""
+    return 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def wait_for(what: str, condition: Callable[[], object], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -13,11 +13,9 @@ import pytest
 
 from energy_platform.operations.supervision.supervisor import Supervisor
 from tests.support.environment import UNUSUAL_HOME
-from tests.support.running_platform import family, script
+from tests.support.running_platform import family, prompt_seconds, script
 
 PATIENCE_SECONDS = 240.0
-PROMPT_SECONDS = 5.0
-"""How long Ctrl-C may take on a machine that has nothing else to do."""
 
 
 @contextmanager
@@ -40,11 +38,6 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def busy_seconds() -> float:
-    """Return how much longer things take on this machine than on one with a core for each."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def names(home: Path) -> set[str]:
@@ -85,7 +78,7 @@ def test_down_stops_what_up_has_started_and_up_ends_well(tmp_path: Path) -> None
 
 def _interrupt(process: subprocess.Popen[str], home: Path) -> None:
     """Send Ctrl-C; see that it ends soon, well and whole."""
-    allowed, asked = PROMPT_SECONDS * busy_seconds(), time.monotonic()
+    allowed, asked = prompt_seconds(), time.monotonic()
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE_SECONDS) == 0
     assert time.monotonic() - asked < allowed
