@@ -20,6 +20,7 @@ from energy_platform.market.feed import Feed, NamesContext
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, MarketRows
 from energy_platform.market.units import UNITS, unit_of
+from energy_platform.market.whole_list import WholeList
 
 COLUMN_TYPES: Final = (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), INSTANT)
 """The types that a column may have: every store holds them as they are."""
@@ -74,6 +75,10 @@ class Definition(Protocol):
     @property
     def revision(self) -> str | None:
         """The column in which the provider numbers revisions."""
+
+    @property
+    def whole_list(self) -> WholeList | None:
+        """What makes a message a whole list."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -230,6 +235,25 @@ def _revision(source: Definition) -> Iterator[Fault]:
         yield Fault("revision", f"{source.revision!r} is in the key; then no row has a second one")
 
 
+def _whole_list(source: Definition) -> Iterator[Fault]:
+    listing = source.whole_list
+    if listing is None:
+        return
+    said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
+    expressions = (*listing.name.values(), listing.whole, listing.gone)
+    read = [name for expression in expressions for name in expression.meta.root_names()]
+    yield from _unknown("whole_list", dict.fromkeys(read), said, source)
+    yield from _unknown("whole_list", listing.item or (), said, source)
+    if listing.number is not None:
+        yield from _unknown("whole_list", (listing.number,), source.key, source)
+    if listing.asked and listing.asked.keys() != listing.name.keys():
+        yield Fault(
+            "whole_list",
+            f"asked names {_list(listing.asked)}, and a list's name has {_list(listing.name)};"
+            " say all its parts or none",
+        )
+
+
 def _hot(source: Definition) -> Iterator[Fault]:
     yield from _unknown("hot_tags", source.tags, source.key, source)
     numbers = [
@@ -289,6 +313,6 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_types,),
     (_table,),
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
-    (_revision, _hot, _layouts_by),
+    (_revision, _whole_list, _hot, _layouts_by),
 )
 """In steps: a rule reads only what the steps before it have found to be right."""

@@ -15,9 +15,11 @@ from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import DeliveryRows, Instant, MarketRows
 from energy_platform.market.source import MarketSource
+from energy_platform.market.whole_list import WholeList
 from tests.support.sources import EXAMPLE, ExampleRows
 
 HOUR = timedelta(hours=1)
+BY_ZONE = {"zone": pl.col("bidding_zone")}
 REST = RestFeed(
     provider=EXAMPLE.provider,
     requests=lambda start, end: [RestRequest(url="https://example.org", params={"zone": "CZ"})],
@@ -132,6 +134,18 @@ WRONG: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "a revision in the key": (
         {"rows": Numbered, "revision": "version", "key": ("version", "delivery_start")},
         "revision: 'version' is in the key",
+    ),
+    "a list named by a column that does not exist": (
+        {"whole_list": WholeList(name={"zone": pl.col("zone")})},
+        "whole_list: 'zone' is no column of ExampleRows; choose from",
+    ),
+    "lists numbered by what is not in the key": (
+        {"rows": Numbered, "whole_list": WholeList(name=BY_ZONE, number="version")},
+        "whole_list: 'version' does not fit; choose from bidding_zone, delivery_start",
+    ),
+    "a list whose question says half of its name": (
+        {"whole_list": WholeList(name=BY_ZONE, asked={"area": "zone"})},
+        "whole_list: asked names area, and a list's name has zone; say all its parts or none",
     ),
     "a hot tag that does not exist": (
         {"hot_tags": ("zone",)},
