@@ -24,6 +24,18 @@ class ParseError(EnergyPlatformError):
     """A payload is not in the provider's format; the message says where it departs from it."""
 
 
+class ContextMissingError(ParseError):
+    """A payload does not say what it is, and its context does not either.
+
+    Args:
+        name: What of the context is missing, e.g. `bzn`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the payload doesn't say what it is, and its context has no {name!r}")
+        self.name = name
+
+
 class FeedError(EnergyPlatformError):
     """A provider could not be reached or refused to answer; the feed may try again.
 

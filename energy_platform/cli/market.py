@@ -17,7 +17,7 @@ from energy_platform.cli.output import (
     print_table,
 )
 from energy_platform.cli.platform import Json
-from energy_platform.errors import UsageError
+from energy_platform.errors import ContextMissingError, UsageError
 from energy_platform.market.instants import parse_instant
 from energy_platform.market.raw_message import RawMessage
 
@@ -158,8 +158,12 @@ def replay(
 def _messages(
     source: "MarketSource", files: Sequence[Path], context: Sequence[str] | None
 ) -> list[RawMessage]:
-    """Read files as raw messages, received now, in the context given or the source's default."""
-    given = dict(source.context) | _pairs(context or ())
+    """Read files as raw messages, received now, in the context given.
+
+    Raises:
+        UsageError: A file can't be read, or doesn't say what it is and the context doesn't either.
+    """
+    given = _pairs(context or ())
     received_at = datetime.now(UTC)
     messages = []
     for offset, file in enumerate(files):
@@ -175,7 +179,22 @@ def _messages(
                 landing_offset=offset,
             )
         )
+        _refuse_without_context(source, file, messages[-1])
     return messages
+
+
+def _refuse_without_context(source: "MarketSource", file: Path, message: RawMessage) -> None:
+    """Refuse a payload that may be of several things, before it is taken for one of them."""
+    try:
+        source.parse([message])
+    except ContextMissingError as error:
+        example = source.context.get(error.name, "VALUE")
+        raise UsageError(
+            f"{file} doesn't say what it is: say it with -c {error.name}=…, "
+            f"e.g. -c {error.name}={example}"
+        ) from None
+    except Exception:  # noqa: BLE001 (what is wrong with the payload itself is told by the checks)
+        return
 
 
 def _pairs(context: Sequence[str]) -> dict[str, str]:

@@ -1,9 +1,14 @@
 """JSON from outside: read whole, and its records turned into typed columns.
 
+One bad value costs its own place and no other. polars decodes a reply of the expected shape in one
+pass; a reply that holds something else somewhere is read by Python, and what does not fit the shape
+is replaced there before polars decodes the rest in the same way.
+
 What a field means, and which are needed, is the business of a source or format.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +19,10 @@ from energy_platform.errors import ParseError
 FieldType = pl.DataType | type[pl.DataType]
 
 _EXCERPT_CHARACTERS: Final = 120
+_GARBLED: Final = "\ufffd"
+"""What a list or an object becomes where a single value belongs."""
+_LONGEST_INTEGER: Final = 38
+"""Digits; a longer one is read as a float."""
 
 
 def json_object(body: str | bytes) -> dict[str, Any]:
@@ -47,7 +56,9 @@ def records(
 
     A field that a record lacks is null. So is an empty text where a number or instant is wanted.
     Numbers and booleans may be given as text; a number that is none becomes NaN, which no check
-    lets through, and an instant (ISO 8601, UTC where it does not say) that is none becomes null.
+    lets through, and an instant (ISO 8601, UTC where it does not say) that is none becomes null. A
+    text that is a list or an object is null, and an element that is no object is a row without any
+    text or instant whose numbers are NaN.
 
     Args:
         body: The reply.
@@ -56,8 +67,7 @@ def records(
         path: The fields of the reply that lead to the array; none if it is the reply itself.
 
     Raises:
-        ParseError: The body is not JSON, holds no array of objects there, or a field holds an
-            object or array.
+        ParseError: The body is not JSON, or holds no array there.
     """
     shape: pl.DataType = pl.List(pl.Struct(dict.fromkeys(fields, pl.String)))
     for name in reversed(path):
@@ -77,17 +87,33 @@ def records(
 def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
     """Return JSON of a known shape as a series of one value; what is not there is null.
 
-    Numbers become text where the shape says so, and fields that it does not name are left out.
+    The leaves of a shape are texts, as which numbers and booleans are given too: `number`,
+    `integer`, `boolean`, `instant` and `text` tell what they are. Fields that the shape does not
+    name are left out. Where the shape wants a list and finds something else, it is null; an element
+    of a list that should be an object and is none, has no value that is right.
 
     Raises:
-        ParseError: The body is not JSON, or not of this shape.
+        ParseError: The body is not JSON, or is as a whole not of this shape.
     """
     if not body.strip():
         raise ParseError("the reply is empty")
+    said = _text(body)
     try:
-        return pl.Series("reply", [_text(body)]).str.json_decode(shape)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
-        raise ParseError(f"no records of the known form: {_words(str(error))}") from error
+        found = pl.Series("reply", [said]).str.json_decode(shape)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        found = None
+    # polars reads "1,2" as two values, and leaves null elements of a list as they are.
+    if found is not None and len(found) == 1 and not _lacks_elements(found):
+        return found
+    value = _read(said)
+    if not _is_of(value, shape):
+        raise ParseError(f"no records of the known form: {_words(said)}")
+    return pl.Series("reply", [json.dumps(_fitted(value, shape))]).str.json_decode(shape)
+
+
+def text(value: pl.Expr) -> pl.Expr:
+    """Return a decoded text; null where it was a list or an object."""
+    return pl.when(value != _GARBLED).then(value)
 
 
 def number(text: pl.Expr) -> pl.Expr:
@@ -97,6 +123,20 @@ def number(text: pl.Expr) -> pl.Expr:
     return pl.coalesce(stripped.cast(pl.Float64, strict=False), garbled)
 
 
+def integer(text: pl.Expr) -> pl.Expr:
+    """Return text as whole numbers; null where it is none."""
+    return text.str.strip_chars().cast(pl.Int64, strict=False)
+
+
+def boolean(text: pl.Expr) -> pl.Expr:
+    """Return text as booleans; null where it is neither `true` nor `false`."""
+    return (
+        text.str.strip_chars()
+        .str.to_lowercase()
+        .replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
+    )
+
+
 def instant(text: pl.Expr) -> pl.Expr:
     """Return ISO 8601 text as UTC instants; null where it is none. Without an offset it is UTC."""
     return text.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
@@ -104,10 +144,55 @@ def instant(text: pl.Expr) -> pl.Expr:
 
 def _read(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         text = body if isinstance(body, str) else body.decode("utf-8", errors="replace")
         raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+def _lacks_elements(found: pl.Series) -> bool:
+    """Say whether a list of objects, anywhere inside, has a null for one of them."""
+    if isinstance(found.dtype, pl.Struct):
+        return any(_lacks_elements(found.struct.field(name)) for name in found.struct.fields)
+    if isinstance(found.dtype, pl.List) and found.dtype.inner != pl.String:
+        elements = found.explode(empty_as_null=False, keep_nulls=False)
+        return elements.has_nulls() or _lacks_elements(elements)
+    return False
+
+
+def _is_of(value: object, shape: pl.DataType) -> bool:
+    """Say whether a value is a list or an object where its shape is one."""
+    return isinstance(value, list if isinstance(shape, pl.List) else dict) or value is None
+
+
+def _fitted(value: Any, shape: Any) -> Any:  # noqa: ANN401 (JSON may be anything)
+    """Return a value with everything replaced that is not of its shape, or no text of JSON."""
+    if isinstance(shape, pl.List):
+        if not isinstance(value, list):
+            return None
+        return [_element(each, shape.inner) for each in value]
+    if isinstance(shape, pl.Struct):
+        if not isinstance(value, dict):
+            return None
+        return {field.name: _fitted(value.get(field.name), field.dtype) for field in shape.fields}
+    return _GARBLED if isinstance(value, list | dict) else _single(value)
+
+
+def _single(value: Any) -> Any:  # noqa: ANN401 (a text, a number, a boolean or null)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _element(value: Any, shape: Any) -> Any:  # noqa: ANN401 (JSON may be anything)
+    """Return an element of a list; one that should be an object and is none has garbled fields."""
+    if isinstance(shape, pl.Struct) and not isinstance(value, dict):
+        return _fitted({field.name: {} for field in shape.fields}, shape)
+    return _fitted(value, shape)
 
 
 def _text(body: bytes) -> str:
@@ -122,19 +207,15 @@ def _words(text: str) -> str:
 
 
 def _typed(name: str, dtype: FieldType) -> pl.Expr:
-    text = pl.col(name)
+    said = pl.col(name)
     if dtype.is_float():
-        return number(text)
+        return number(said)
     if dtype.is_integer():
-        return text.str.strip_chars().cast(dtype, strict=False)
+        return integer(said).cast(dtype, strict=False)
     if dtype == pl.Boolean:
-        return (
-            text.str.strip_chars()
-            .str.to_lowercase()
-            .replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
-        )
+        return boolean(said)
     if dtype == pl.Date:
-        return text.str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+        return said.str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
     if dtype == pl.String:
-        return text
-    return instant(text)
+        return text(said)
+    return instant(said)

@@ -4,7 +4,7 @@ A format knows what the elements mean.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from energy_platform.errors import ParseError
 
 _TAGS: Final = re.compile(r"<[^<>]*>")
 _EXCERPT_CHARACTERS: Final = 120
+GARBLED: Final = "\ufffd"
+"""What an element says that should have one text and has several, or elements instead."""
 
 
 HARDENED: Final[Mapping[str, Any]] = MappingProxyType(
@@ -46,6 +48,19 @@ def read_xml(payload: bytes) -> etree._Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise ParseError(f"XML with a document type is not read: {excerpt(payload)}")
     return root
+
+
+def only_text(found: Sequence[etree._Element]) -> str | None:
+    """Return the text of the one element that there is; none if there is no element.
+
+    Where there are several, or the one holds others, it is `GARBLED`: no number, instant or code.
+    """
+    if not found:
+        return None
+    if len(found) > 1 or len(found[0]):
+        return GARBLED
+    text: str | None = found[0].text
+    return text
 
 
 def excerpt(payload: bytes) -> str:

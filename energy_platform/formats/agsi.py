@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from energy_platform.encodings.answer_forms import json_form
-from energy_platform.encodings.json_reply import json_object, number, records
+from energy_platform.encodings.json_reply import decoded, json_object, number, text
 from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
@@ -72,13 +72,15 @@ def gas_days(body: bytes) -> pl.DataFrame:
     """Return one row per record: `code`, `url`, the gas day, `published_at`, `status`, and numbers.
 
     A gas day starts at 06:00 local time. When a record was updated is local time, too: null in the
-    hour that comes twice. Records inside of records (`children`) are rows like any other.
+    hour that comes twice. Records inside of records (`children`) are rows like any other. What is
+    no record is a row without a code or a gas day.
 
     Raises:
         ParseError: The reply is a refusal, or of another form.
     """
-    fields = dict.fromkeys((*_TEXTS, *_NUMBERS.values()), pl.String)
-    frame = records(json.dumps(_with_children(_data(body))).encode(), fields)
+    shape = pl.List(pl.Struct(dict.fromkeys((*_TEXTS, *_NUMBERS.values()), pl.String)))
+    found = decoded(json.dumps(_with_children(_data(body))).encode(), shape)
+    frame = found.explode(empty_as_null=False).struct.unnest().with_columns(text(pl.col(_TEXTS)))
     day = pl.col("gasDayStart").str.extract(_GAS_DAY).str.to_date("%Y-%m-%d", strict=False)
     updated = (
         pl.col("updatedAt")
@@ -113,15 +115,12 @@ def _refusal(reply: dict[str, Any]) -> str:
 
 
 def _with_children(found: list[Any]) -> list[Any]:
-    """Return records, each followed by those inside it."""
+    """Return records, each followed by those inside it; what is none stays, to be refused."""
     flat = []
     for record in found:
-        if not isinstance(record, dict):
-            raise ParseError("a record is no object")
-        children = record.get("children") or []
-        if not isinstance(children, list):
-            raise ParseError("a record's children are no array")
-        flat += [record, *_with_children(children)]
+        children = record.get("children") or [] if isinstance(record, dict) else []
+        inside = children if isinstance(children, list) else [children]
+        flat += [record, *_with_children(inside)]
     return flat
 
 

@@ -5,6 +5,7 @@ series and in which unit, and both differ from reply to reply. What a series mea
 a table has, is the business of a source.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.rows import INSTANT, REFUSED
 
 CEPS: Final = Provider(name="ČEPS")
 SERVICE: Final = "https://www.ceps.cz/_layouts/CepsData.asmx"
@@ -62,57 +63,65 @@ def series(reply: bytes, operation: str) -> pl.DataFrame:
 
     A column is named as the reply names its series, without the unit. An item that holds no value
     says nothing and is left out; a number that is none becomes NaN; a date without an offset, or
-    that is none, becomes null. A reply without items has no row.
+    that is none, becomes null. A reply without items has no row. `refused` says which series is not
+    read, and why: it is not in MW, nothing says what it is, or another has its name.
 
     Args:
         reply: The SOAP envelope, or the `root` of its payload alone.
         operation: The operation that an envelope must answer.
 
     Raises:
-        ParseError: The reply is of another form or a fault, says nothing of its aggregation, or
-            holds a value of which no series tells the meaning, or one that is not in MW.
+        ParseError: The reply is of another form or a fault, or says nothing of its aggregation.
     """
     root = _payload(reply, operation)
-    names = _names(root)
+    names, why = _names(root)
     items = _items(root)
-    attributes = {str(key) for item in items for key in item.keys()}  # noqa: SIM118 (an element is not its attributes)
-    if unknown := sorted(attributes - names.keys() - {_DATE}):
-        raise ParseError(f"no series says what {', '.join(unknown)} is")
+    attributes = [{str(key): value for key, value in item.items()} for item in items]
+    unknown = sorted({*itertools.chain(*attributes)} - names.keys() - why.keys() - {_DATE})
+    reasons = [*why.values(), *(f"no series says what {key} is" for key in unknown)]
+    refused = pl.DataFrame({REFUSED: reasons}, schema={REFUSED: pl.String})
     if not names or not items:
-        return pl.DataFrame(schema=_dtypes(names.values()))
+        return pl.concat([pl.DataFrame(schema=_dtypes(names.values())), refused], how="diagonal")
     text = pl.DataFrame(
-        [[item.get(key) for key in (_DATE, *names)] for item in items],
+        [[said.get(key) for key in (_DATE, *names)] for said in attributes],
         schema=dict.fromkeys((_DATE, *names.values()), pl.String),
         orient="row",
     )
     start = pl.col(_DATE).str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
     local_end = start.dt.convert_time_zone(_MARKET_TIME).dt.offset_by(_step(root))
-    return text.select(
+    found = text.select(
         delivery_start=start,
         delivery_end=local_end.dt.convert_time_zone("UTC"),
         **{name: number(pl.col(name)) for name in names.values()},
     ).filter(pl.any_horizontal(pl.col(*names.values()).is_not_null()))
+    return pl.concat([found, refused], how="diagonal")
 
 
 def columns(found: pl.DataFrame, known: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     """Return the columns of a table, each from the series that has one of its known names.
 
-    A column whose series the reply lacks is null.
-
-    Raises:
-        ParseError: The reply has a series that has no column, or two for one.
+    A column whose series the reply lacks is null. A series that has no column, and each of two that
+    have the same, is refused.
     """
     column_of = {name.casefold(): column for column, names in known.items() for name in names}
-    given = found.columns[len(_PERIOD) :]
-    if unknown := [name for name in given if name.casefold() not in column_of]:
-        raise ParseError(f"no column for the series {', '.join(unknown)}")
-    named = {column_of[name.casefold()]: name for name in given}
-    if len(named) < len(given):
-        raise ParseError(f"two of the series {', '.join(given)} are the same column")
-    nothing = pl.lit(None, dtype=pl.Float64)
-    return found.select(
-        *_PERIOD, **{name: pl.col(named[name]) if name in named else nothing for name in known}
-    )
+    given = [name for name in found.columns if name not in (*_PERIOD, REFUSED)]
+    named: dict[str, str] = {}
+    reasons = []
+    for name in given:
+        column = column_of.get(name.casefold())
+        same = [other for other in given if column_of.get(other.casefold()) == column]
+        if column is None:
+            reasons.append(f"no column for the series {name}")
+        elif len(same) > 1:
+            reasons.append(f"the series {', '.join(same)} are the same column")
+        else:
+            named[column] = name
+    values = [pl.col(name).alias(column) for column, name in named.items()]
+    read = found.select(*_PERIOD, REFUSED, *values)
+    told = pl.any_horizontal(pl.col(REFUSED, *named).is_not_null())
+    table = pl.DataFrame(schema=_dtypes(known))
+    refused = pl.DataFrame({REFUSED: reasons}, schema={REFUSED: pl.String})
+    return pl.concat([table, read.filter(told), refused], how="diagonal")
 
 
 def _payload(reply: bytes, operation: str) -> etree._Element:
@@ -142,18 +151,21 @@ def _items(root: etree._Element) -> list[etree._Element]:
     return items
 
 
-def _names(root: etree._Element) -> dict[str, str]:
-    """Return the value attributes of items and the names of their series."""
-    found = [(serie.get("id", ""), serie.get("name", "")) for serie in root.iter("{*}serie")]
+def _names(root: etree._Element) -> tuple[dict[str, str], dict[str, str]]:
+    """Return value attributes with the names of their series, and with why one is not read."""
     names: dict[str, str] = {}
-    for key, name in found:
-        in_megawatts = _IN_MEGAWATTS.fullmatch(name)
-        if in_megawatts is None or key in names:
-            raise ParseError(f"the series {key!r} is {name!r}, not another one in MW")
-        names[key] = " ".join(in_megawatts[1].split())
-    if len({name.casefold() for name in names.values()}) < len(names):
-        raise ParseError("two series have the same name")
-    return names
+    refused: dict[str, str] = {}
+    for serie in root.iter("{*}serie"):
+        key, said = serie.get("id", ""), serie.get("name", "")
+        in_megawatts = _IN_MEGAWATTS.fullmatch(said)
+        name = " ".join(in_megawatts[1].split()) if in_megawatts else ""
+        if in_megawatts is None:
+            refused[key] = f"the series {key!r} is {said!r}, not one in MW"
+        elif key in names or name.casefold() in {each.casefold() for each in names.values()}:
+            refused[key] = f"the series {key!r} is {said!r}, as another one is"
+        else:
+            names[key] = name
+    return {key: name for key, name in names.items() if key not in refused}, refused
 
 
 def _step(root: etree._Element) -> str:
@@ -166,4 +178,5 @@ def _step(root: etree._Element) -> str:
 
 
 def _dtypes(names: Iterable[str]) -> dict[str, pl.DataType]:
-    return {**dict.fromkeys(_PERIOD, INSTANT), **dict.fromkeys(names, pl.Float64())}
+    values = dict.fromkeys(names, pl.Float64())
+    return {**dict.fromkeys(_PERIOD, INSTANT), **values, REFUSED: pl.String()}

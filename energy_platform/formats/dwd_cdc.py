@@ -70,10 +70,10 @@ def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
 
     Columns: `station_id` (five digits), `observed_at`, `product`, `quality_level`, then the values
     as floats; null where DWD has none, NaN where what stands there is no number, which no range
-    check lets pass.
+    check lets pass. `refused` says that a row was cut off; it is null for all others.
 
     Raises:
-        ParseError: It is not an archive of one of the products, or a row is cut off.
+        ParseError: It is not an archive of one of the products.
     """
     table = _table(only_member(archive, "produkt_*.txt"))
     quality, *measured = (name for name in table.columns if name not in (*_ABOUT, _END_OF_ROW))
@@ -86,11 +86,14 @@ def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
         product=pl.lit(product.name),
         quality_level=pl.col(quality).cast(pl.Int64, strict=False),
         **{name: present.get(name, pl.lit(None, dtype=pl.Float64)) for name in every_value},
+        refused=pl.when(pl.col(_END_OF_ROW).ne_missing(_END_OF_ROW)).then(
+            pl.lit("the row does not end with eor")
+        ),
     )
 
 
 def _table(text: bytes) -> pl.DataFrame:
-    """Return the text's columns as stripped strings, every row ended as it should be."""
+    """Return the text's columns as stripped strings."""
     try:
         read = pl.read_csv(
             io.BytesIO(text),
@@ -104,9 +107,6 @@ def _table(text: bytes) -> pl.DataFrame:
     table = read.rename(str.strip).with_columns(pl.all().str.strip_chars())
     if not {*_ABOUT, _END_OF_ROW} < set(table.columns):
         raise ParseError(f"columns {', '.join(table.columns)} are not those of an observation")
-    cut_off = table.with_row_index("row").filter(pl.col(_END_OF_ROW).ne_missing(_END_OF_ROW))
-    if not cut_off.is_empty():
-        raise ParseError(f"row {cut_off['row'][0] + 1} does not end with eor")
     return table
 
 

@@ -81,13 +81,15 @@ def window(name: str, start: datetime, end: datetime, *, whole: timedelta) -> di
 def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFrame:
     """Return the records of a reply as a table of these columns, in order; no row if it is empty.
 
+    The column `refused` says of which other dataset a record is; it is null where it is of none.
+
     Args:
         body: The reply.
         name: The dataset that every record must say it is of; None where records say nothing.
         columns: The field that each column is.
 
     Raises:
-        ParseError: The reply is a refusal, of another form, or of another dataset.
+        ParseError: The reply is a refusal, of another form, or as a whole of another dataset.
     """
     fields = {field: _FIELDS[field] for field in columns.values()}
     path = () if body.lstrip()[:1] == b"[" else ("data",)
@@ -97,10 +99,12 @@ def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFram
         if (said := problem(body)) is not None:
             raise ParseError(f"the reply is a refusal: {said}") from None
         raise
-    found = rows["dataset"].drop_nulls().unique().sort().to_list()
-    if found not in ([], [name]):
-        raise ParseError(f"the reply is of {', '.join(found)}, not of {name or 'this source'}")
-    return rows.select(**columns)
+    others = rows["dataset"].drop_nulls().ne_missing(name)
+    if len(others) == rows.height and len(others) and others.all():
+        raise ParseError(f"the reply is of {rows['dataset'][0]}, not of {name or 'this source'}")
+    is_other = pl.col("dataset").is_not_null() & pl.col("dataset").ne_missing(pl.lit(name))
+    other = pl.format("a record of {}, not of {}", "dataset", pl.lit(name or "this source"))
+    return rows.select(**columns, refused=pl.when(is_other).then(other))
 
 
 def answers(*fields: str) -> Form:

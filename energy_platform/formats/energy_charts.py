@@ -6,12 +6,12 @@ does not name it.
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import polars as pl
 
 from energy_platform.encodings.answer_forms import Form, json_form
-from energy_platform.encodings.json_reply import decoded, json_object, number
+from energy_platform.encodings.json_reply import decoded, number, text
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
@@ -30,6 +30,7 @@ _PERIODS: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60))
 _PUBLISHED: Final = pl.col("value").is_not_null().reverse().cum_max().reverse()
 """Whether a value, or one behind it, is there; in order of time."""
 
+_TEXTS: Final = pl.List(pl.String)
 _LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
 
@@ -43,22 +44,29 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
 
     Nulls behind the last value stand for what is not published yet, and are left out. A null
     before a value is one that the provider says it does not have: it is kept, for the checks to
-    refuse, so that the hole is seen.
+    refuse, so that the hole is seen. A number that is none is NaN, a time that is none is null.
 
     Raises:
         ParseError: The reply is not of this form, is in another unit than `unit`, or its times do
             not increase.
     """
-    reply = json_object(body)
-    if unit is not None and reply.get("unit") != unit:
-        raise ParseError(f"the unit is {reply.get('unit')!r}, not {unit!r}")
+    shape = pl.Struct({"unix_seconds": _TEXTS, column: _TEXTS, "unit": pl.String})
+    reply = decoded(body, shape).struct.unnest()
+    if unit is not None and (found := reply["unit"].item()) != unit:
+        raise ParseError(f"the unit is {found!r}, not {unit!r}")
+    for name in ("unix_seconds", column):
+        if reply[name].has_nulls():
+            raise ParseError(f"the reply has no array {name!r}")
     seconds, values = (
-        _numbers(reply, "unix_seconds", pl.Int64),
-        _numbers(reply, column, pl.Float64),
+        reply[name].explode(empty_as_null=False) for name in ("unix_seconds", column)
     )
     if len(seconds) != len(values):
         raise ParseError(f"{len(seconds)} unix_seconds stand beside {len(values)} of {column}")
-    return pl.DataFrame({"instant": _instants(seconds), "value": values}).filter(_PUBLISHED)
+    return (
+        pl.DataFrame({"instant": _instants(seconds), "value": values})
+        .with_columns(number(pl.col("value")))
+        .filter(_PUBLISHED)
+    )
 
 
 def named_series(body: bytes, array: str) -> pl.DataFrame:
@@ -66,33 +74,45 @@ def named_series(body: bytes, array: str) -> pl.DataFrame:
 
     Columns: `instant` (UTC), `period_end` as by `period_end`, `name` and `value`; in order of the
     reply's series, then of time. Nulls behind a series' last value are left out; a null before it
-    stays, for it is unknown. A number that is none becomes NaN.
+    stays, for it is unknown. A number that is none is NaN, a time that is none is null. `refused`
+    says why a series is not read: it has no value for each time, or no name of its own.
 
     Raises:
         ParseError: The reply is not of this form, or its times do not increase.
     """
-    column = pl.Struct({"name": pl.String, "data": pl.List(pl.String)})
-    shape = pl.Struct({"unix_seconds": pl.List(pl.String), array: pl.List(column)})
+    column = pl.Struct({"name": pl.String, "data": _TEXTS})
+    shape = pl.Struct({"unix_seconds": _TEXTS, array: pl.List(column)})
     reply = decoded(body, shape).struct.unnest()
     if reply["unix_seconds"].has_nulls() or reply[array].has_nulls():
         raise ParseError(f"the reply has no arrays 'unix_seconds' and {array!r}")
-    columns = reply[array].explode(empty_as_null=False).struct.unnest()
-    seconds = reply["unix_seconds"].explode(empty_as_null=False).cast(pl.Int64, strict=False)
-    uneven = columns.filter(pl.col("data").list.len().ne_missing(len(seconds)))["name"].to_list()
-    if uneven:
-        raise ParseError(f"no value per time is in {uneven}")
-    if columns["name"].has_nulls() or columns["name"].is_duplicated().any():
-        raise ParseError("not every series has a name of its own")
-    times = pl.DataFrame({"instant": _instants(seconds)}).with_columns(
+    instants = _instants(reply["unix_seconds"].explode(empty_as_null=False))
+    name = text(pl.col("name"))
+    columns = (
+        reply[array]
+        .explode(empty_as_null=False)
+        .struct.unnest()
+        .select(
+            "data",
+            name=name,
+            refused=pl.when(name.is_null() | name.is_duplicated())
+            .then(pl.lit("a series without a name of its own"))
+            .when(pl.col("data").list.len().ne_missing(len(instants)))
+            .then(pl.lit("a series without one value per time")),
+        )
+    )
+    times = pl.DataFrame({"instant": instants}).with_columns(
         period_end=period_end(pl.col("instant"), _PERIODS)
     )
-    values = columns.explode("data", empty_as_null=False)
-    return (
-        columns.select("name")
+    read = columns.filter(pl.col("refused").is_null())
+    values = read.explode("data", empty_as_null=False)
+    found = (
+        read.select("name")
         .join(times, how="cross", maintain_order="left_right")
         .with_columns(values.select(value=number(pl.col("data"))))
         .filter(_PUBLISHED.over("name"))
     )
+    refused = columns.filter(pl.col("refused").is_not_null()).select("name", "refused")
+    return pl.concat([found, refused], how="diagonal")
 
 
 def period_end(start: pl.Expr, lengths: Collection[timedelta]) -> pl.Expr:
@@ -115,18 +135,13 @@ def newest_instant(body: bytes, column: str) -> datetime | None:
         return None
 
 
-def _instants(seconds: pl.Series) -> pl.Series:
-    if seconds.has_nulls() or not seconds.is_sorted() or seconds.n_unique() < len(seconds):
+def _instants(texts: pl.Series) -> pl.Series:
+    """Return seconds since 1970 as instants; null where one is no time that a calendar has."""
+    seconds = texts.cast(pl.Int64, strict=False)
+    seconds = seconds.set(~seconds.is_between(0, _LAST_SECOND), None)
+    known = seconds.drop_nulls()
+    if len(known) < len(texts) and known.is_empty():
+        raise ParseError("unix_seconds hold no time")
+    if not known.is_sorted() or known.n_unique() < len(known):
         raise ParseError("unix_seconds do not increase")
-    if not seconds.is_between(0, _LAST_SECOND).all():
-        raise ParseError("unix_seconds lie outside of any calendar")
     return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC").cast(INSTANT)
-
-
-def _numbers(reply: dict[str, Any], name: str, dtype: type[pl.DataType]) -> pl.Series:
-    if not isinstance(reply.get(name), list):
-        raise ParseError(f"the reply has no array {name!r}")
-    try:
-        return pl.Series(name, reply[name], dtype=dtype)
-    except (TypeError, OverflowError) as error:
-        raise ParseError(f"{name!r} holds what is not a number") from error

@@ -3,13 +3,14 @@
 A document (IEC 62325) holds TimeSeries, each of one or more Periods of one resolution, whose Points
 are numbered by position. Two facts decide what a position that is not listed means, and they must
 not be confused: under curve type A03 the value before holds on, to the end of the period; under
-A01 the value is not known. Elements are found by their local names, as namespaces change with the
-version. What a series is about is told by the source that asks for it; outages have a module of
-their own.
+A01 the value is not known. A document is judged series by series and period by period: what is in
+another unit or currency, or can't be placed in time, is refused, and the rest is read. Elements are
+found by their local names, as namespaces change with the version. What a series is about is told by
+the source that asks for it; outages have a module of their own.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
@@ -21,10 +22,10 @@ from lxml import etree
 
 from energy_platform.encodings.answer_forms import Form, either, xml_form
 from energy_platform.encodings.json_reply import number
-from energy_platform.encodings.xml_document import read_xml
+from energy_platform.encodings.xml_document import only_text, read_xml
 from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.rows import INSTANT, REFUSED
 
 ENTSOE: Final = Provider(
     name="ENTSO-E",
@@ -35,6 +36,7 @@ POWER: Final = {"quantity_Measure_Unit.name": "MAW"}
 """What series of powers say of their unit: MW."""
 TERMS: Final = "ENTSO-E Transparency Platform terms: free with attribution; some data CC BY 4.0"
 
+_PROCESS: Final = "process.processType"
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _ACKNOWLEDGEMENT: Final = "Acknowledgement_MarketDocument"
 ACKNOWLEDGEMENT: Final = xml_form(_ACKNOWLEDGEMENT)
@@ -68,7 +70,7 @@ class Document:
         value: The element of a point that holds the value.
         processes: The process types it may be of; any if empty.
         units: Elements of every series and what they must say: a unit or currency that is another
-            makes a value wrong.
+            makes the values of its series wrong.
     """
 
     type: str
@@ -197,44 +199,97 @@ def points(
     document: Document,
     columns: Mapping[str, str],
     *,
+    asked: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Return one row per market time unit of each series for which the document says a value.
 
     Columns: `delivery_start`, `delivery_end` (UTC), `resolution` (`PT15M`, `PT60M`, ...), `process`
     (the document's process type, may be null), `value`, and the `columns` asked for as text, null
-    where a series lacks the element. What a series says twice is one row. A point whose position
-    its period does not have has no `delivery_start`; a value that is no number is NaN, and one
-    that is empty is null.
+    where neither a series nor the question says it. What a series says twice is one row. A point
+    whose position its period does not have has no `delivery_start`; a value that is no number is
+    NaN, and one that is empty is null.
+
+    The column `refused` says why a series, a period or one of several values for one market time
+    unit is not read; it is null for all other rows.
 
     Args:
         body: The reply.
         document: What it must be.
         columns: Columns to make, and the paths of the elements of a TimeSeries that they hold.
-        defaults: What a column says of a series that lacks the element.
+        asked: The parameters of the question: what an element says that the reply leaves out.
+        defaults: What a column says where neither the series nor the question does.
 
     Raises:
-        ParseError: The reply is another document, in another unit, of a form that is not known,
-            or gives one market time unit of one series two values.
+        ParseError: The reply is another document, or holds neither a series nor a period.
     """
     root = read_document(body)
     _expect("document", "type", text_of(root, "type"), {document.type})
-    process = text_of(root, "process.processType")
+    asked = asked or {}
+    process = text_of(root, _PROCESS) or _answer(asked, _PROCESS)
     if document.processes:
-        _expect("document", "process.processType", process, document.processes)
-    periods = _periods(root, document, columns, defaults or {})
-    found = _points(root, document.value, periods)
-    rows = _market_time_units(found, periods)
-    return rows.join(
+        _expect("document", _PROCESS, process, document.processes)
+    about = _About(document=document, columns=columns, asked=asked, defaults=defaults or {})
+    periods, refused = _periods(root, about)
+    rows = _market_time_units(_points(root, document.value, periods), periods).join(
         periods.select("period", "resolution", *columns), on="period", maintain_order="left"
-    ).select(
+    )
+    return pl.concat([rows.drop("period", "series"), refused], how="diagonal").select(
         "delivery_start",
         "delivery_end",
         "resolution",
         "value",
         *columns,
+        REFUSED,
         process=pl.lit(process, dtype=pl.String),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """What tells a series: its document's kind, the columns wanted, and the question."""
+
+    document: Document
+    columns: Mapping[str, str]
+    asked: Mapping[str, str]
+    defaults: Mapping[str, str]
+
+    def columns_of(self, series: etree._Element) -> dict[str, str | None]:
+        """Return what a series, else the question, else the default says of each column."""
+        return {
+            name: text_of(series, path) or _answer(self.asked, path) or self.defaults.get(name)
+            for name, path in self.columns.items()
+        }
+
+    def curve_of(self, series: etree._Element) -> str:
+        """Return the curve type of a series whose values are of the right kind.
+
+        Raises:
+            ParseError: They are in another unit or currency, or of another contract or curve type,
+                or there are none.
+        """
+        if not children(series, "Period"):
+            raise ParseError("a series without a period")
+        for element, wanted in self.document.units.items():
+            found = text_of(series, element) or _answer(self.asked, element)
+            if found is None:
+                raise ParseError(
+                    f"a series without {element}, which neither its document nor the question says"
+                )
+            _expect("a series", element, found, {wanted})
+        curve = text_of(series, "curveType") or "A01"
+        _expect("a series", "curveType", curve, {"A01", "A03"})
+        return curve
+
+
+def _answer(asked: Mapping[str, str], element: str) -> str | None:
+    """Return what the question says of an element: `in_Domain` of `in_Domain.mRID`, for example."""
+    names = {_plain(element), _plain(element.removesuffix(".mRID"))}
+    return next((value for name, value in asked.items() if _plain(name) in names and value), None)
+
+
+def _plain(name: str) -> str:
+    return name.rpartition("/")[2].removeprefix("process.").lower()
 
 
 def _reasons(acknowledgement: etree._Element) -> str:
@@ -272,44 +327,43 @@ def _compiled(path: str, namespace: str) -> etree.XPath:
     return etree.XPath(path, namespaces={"n": namespace[1:-1]})
 
 
-def _periods(
-    root: etree._Element,
-    document: Document,
-    columns: Mapping[str, str],
-    defaults: Mapping[str, str],
-) -> pl.DataFrame:
-    """Return one row per Period: what its series is, when it is, and how many points it has."""
-    found = []
+def _periods(root: etree._Element, about: _About) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return one row per Period that can be read, and one per series or Period that is refused.
+
+    A row of the first says what its series is, when it is, and how many points it has. What is
+    refused is taken out of the document.
+
+    Raises:
+        ParseError: There is neither a series nor a period.
+    """
+    found: list[dict[str, object]] = []
+    refused: list[dict[str, object]] = []
     numbers: dict[tuple[object, ...], int] = {}
     for series in children(root, "TimeSeries"):
-        namespace = _namespace(series)
-        said = {child.tag: child.text for child in series.iterchildren()}
-        for unit, wanted in document.units.items():
-            _expect("a series", unit, said.get(namespace + unit), {wanted})
-        curve = said.get(f"{namespace}curveType") or "A01"
-        _expect("a series", "curveType", curve, {"A01", "A03"})
-        about = {
-            name: (text_of(series, path) if "/" in path else said.get(namespace + path))
-            or defaults.get(name)
-            for name, path in columns.items()
-        }
-        for period in children(series, "Period"):
-            when = timing(period)
+        said = about.columns_of(series)
+        periods = children(series, "Period")
+        try:
+            curve = about.curve_of(series)
+        except ParseError as error:
+            refused.append({**said, **_extent(periods), REFUSED: str(error)})
+            root.remove(series)
+            continue
+        for period in periods:
+            try:
+                when, points = _placed(period)
+            except ParseError as error:
+                refused.append({**said, **_extent([period]), REFUSED: str(error)})
+                series.remove(period)
+                continue
             # Series are told apart by what is asked of them, not by their place in the document.
-            number = numbers.setdefault((*about.values(), when.resolution), len(numbers))
-            found.append(
-                {
-                    **about,
-                    **when.columns(),
-                    "series": number,
-                    "holds": curve == "A03",
-                    "points": int(_xpath(period, "count(n:Point)")),
-                }
-            )
-    if not found:
-        raise ParseError(f"a document of type {document.type} without a period")
+            number = numbers.setdefault((*said.values(), when.resolution), len(numbers))
+            placed = {"series": number, "holds": curve == "A03", "points": points}
+            found.append({**said, **when.columns(), **placed})
+    if not found and not refused:
+        raise ParseError(f"a document of type {about.document.type} without a series")
+    texts = dict.fromkeys(about.columns, pl.String())
     schema = {
-        **dict.fromkeys(columns, pl.String()),
+        **texts,
         "series": pl.Int64(),
         "holds": pl.Boolean(),
         "resolution": pl.String(),
@@ -319,7 +373,46 @@ def _periods(
         "length": pl.Int64(),
         "points": pl.Int64(),
     }
-    return pl.DataFrame(found, schema=schema).with_row_index("period")
+    extent = {"delivery_start": INSTANT, "delivery_end": INSTANT, "resolution": pl.String()}
+    return (
+        pl.DataFrame(found, schema=schema).with_row_index("period"),
+        pl.DataFrame(refused, schema={**texts, **extent, REFUSED: pl.String()}),
+    )
+
+
+def _placed(period: etree._Element) -> tuple[Timing, int]:
+    """Return how the positions of a Period lie in time, and how many points it has."""
+    when = timing(period)
+    if when.length > _MOST_ROWS:
+        raise ParseError(f"a period of {when.length} {when.resolution} is too long")
+    points = int(_xpath(period, "count(n:Point)"))
+    if not points:
+        raise ParseError("a period without a point")
+    return when, points
+
+
+def _extent(periods: Sequence[etree._Element]) -> dict[str, object]:
+    """Return from when to when periods say that they are, as far as that can be read."""
+    edges = [_edges(period) for period in periods]
+    return {
+        "delivery_start": min((start for start, _ in edges if start), default=None),
+        "delivery_end": max((end for _, end in edges if end), default=None),
+        "resolution": text_of(periods[0], "resolution") if periods else None,
+    }
+
+
+def _edges(period: etree._Element) -> tuple[datetime | None, datetime | None]:
+    try:
+        return _interval(period)
+    except ParseError:
+        return None, None
+
+
+def _interval(period: etree._Element) -> tuple[datetime, datetime]:
+    start, end = (
+        as_instant(text_of(period, f"timeInterval/{edge}"), edge) for edge in ("start", "end")
+    )
+    return start, end
 
 
 def timing(period: etree._Element) -> Timing:
@@ -328,9 +421,7 @@ def timing(period: etree._Element) -> Timing:
     Raises:
         ParseError: It has no interval, or one that its resolution doesn't divide.
     """
-    start, end = (
-        as_instant(text_of(period, f"timeInterval/{edge}"), edge) for edge in ("start", "end")
-    )
+    start, end = _interval(period)
     name = text_of(period, "resolution") or ""
     match = _RESOLUTION.fullmatch(name)
     if match is None or end <= start:
@@ -375,8 +466,6 @@ def as_instant(said: str | None, what: str) -> datetime:
 def _points(root: etree._Element, value: str, periods: pl.DataFrame) -> pl.DataFrame:
     """Return `period`, `position` and `value` of every point, in the document's order."""
     total = int(periods["points"].sum())
-    if not total:
-        raise ParseError("a document without a point")
     position, amount = (_texts(root, name, total) for name in ("position", value))
     texts = pl.DataFrame(
         {"position": position, "value": amount},
@@ -392,29 +481,36 @@ def _points(root: etree._Element, value: str, periods: pl.DataFrame) -> pl.DataF
 def _texts(root: etree._Element, name: str, total: int) -> list[str | None]:
     """Return the text of the one element of this name in each of all points; None if it is empty.
 
-    No more is done per point than this list; what follows is done in columns.
+    No more is done per point than this list; what follows is done in columns. Only where the points
+    of a document don't have one such element each are they looked at one by one.
     """
     tag = _namespace(root) + name
-    if _xpath(root, f"count(//n:Point/n:{name}[1])") < total:
-        for point in _xpath(root, f"//n:Point[not(n:{name})]"):
-            etree.SubElement(point, tag)
+    in_points = int(_xpath(root, f"count(n:TimeSeries/n:Period/n:Point/n:{name})"))
+    plain = int(_xpath(root, f"count(n:TimeSeries/n:Period/n:Point/n:{name}[not(*)][1])"))
     texts = [element.text for element in root.iter(tag)]
-    if len(texts) != total:
-        raise ParseError(f"{total} points with {len(texts)} of {name}")
-    return texts
+    if in_points == plain == total == len(texts):
+        return texts
+    points = _xpath(root, "n:TimeSeries/n:Period/n:Point")
+    return [only_text(children(point, name)) for point in points]
 
 
 def _market_time_units(found: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFrame:
     """Return `period`, `delivery_start`, `delivery_end` and `value`, a row per market time unit."""
-    placed = found.join(
-        periods.select("period", "series", "holds", "start", "step", "edges", "length"),
-        on="period",
-        maintain_order="left",
-    ).sort("period", "position", nulls_last=True, maintain_order=True)
     position, length = pl.col("position"), pl.col("length")
     exists = position.is_between(1, length).fill_null(value=False)
-    in_period = pl.col("period") == pl.col("period").shift(-1)
-    until = pl.min_horizontal(pl.when(in_period).then(position.shift(-1)), length + 1)
+    in_period = (pl.col("period") == pl.col("period").shift(-1)).fill_null(value=False)
+    placed = (
+        found.join(
+            periods.select("period", "series", "holds", "start", "step", "edges", "length"),
+            on="period",
+            maintain_order="left",
+        )
+        .with_columns(next_is_known=(position.shift(-1) >= 1).fill_null(value=False) | ~in_period)
+        .sort("period", "position", nulls_last=True, maintain_order=True)
+    )
+    # How far a value holds is not known if the position that follows can't be read.
+    ends = pl.when("next_is_known").then(position.shift(-1)).otherwise(position + 1)
+    until = pl.min_horizontal(pl.when(in_period).then(ends), length + 1)
     placed = placed.with_columns(
         exists=exists,
         # A position that comes twice keeps both rows, of which one value must be left in the end.
@@ -445,22 +541,12 @@ def _market_time_units(found: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFra
 
 
 def _one_value_each(units: pl.DataFrame) -> pl.DataFrame:
-    """Drop what is said twice; refuse what is said in two ways.
-
-    Raises:
-        ParseError: A series has two values for one market time unit.
-    """
-    fact = pl.struct("series", "delivery_start")
-    repeated = fact.is_duplicated() & pl.col("delivery_start").is_not_null()
-    if not units.select(repeated.any()).item():
-        return units
+    """Drop what is said twice; refuse (`refused`) what is said in two ways."""
+    has_place = pl.col("delivery_start").is_not_null()
+    torn = pl.struct("series", "delivery_start").is_duplicated() & has_place
+    if not units.select(torn.any()).item():
+        return units.with_columns(pl.lit(None, pl.String).alias(REFUSED))
     distinct = pl.struct("series", "delivery_start", "value").is_first_distinct()
-    told = units.filter(distinct | pl.col("delivery_start").is_null())
-    torn = told.filter(repeated)
-    if not torn.is_empty():
-        first = torn.row(0, named=True)
-        raise ParseError(
-            f"{torn.height} values for market time units that have another, "
-            f"the first {first['value']} at {first['delivery_start']}"
-        )
-    return told
+    return units.filter(distinct | ~has_place).with_columns(
+        pl.when(torn).then(pl.lit("one of several values for one market time unit")).alias(REFUSED)
+    )

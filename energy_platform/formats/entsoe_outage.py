@@ -5,9 +5,9 @@ revision number. What is available during an outage is a step function: each val
 next position, or to the end of its period, whatever the curve type says.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from operator import itemgetter
 from typing import Final
 
 import polars as pl
@@ -27,7 +27,7 @@ from energy_platform.formats.entsoe import (
     timing,
 )
 from energy_platform.formats.entsoe_codes import area, production_type
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.rows import INSTANT, REFUSED
 
 PAGE: Final = 200
 """How many documents one reply holds at most."""
@@ -38,6 +38,7 @@ ANSWER: Final = either(
 )
 
 _ZIP: Final = b"PK"
+_LONGEST_POSITION: Final = 9
 _INFLATED_BYTES: Final = 64 * 1024 * 1024
 _KINDS: Final = {"A77": "production unit", "A80": "generation unit"}
 _TYPES: Final = {"A53": "Planned maintenance", "A54": "Unplanned outage"}
@@ -63,6 +64,7 @@ _SCHEMA: Final = {
     "reason_code": pl.String(),
     "reason_text": pl.String(),
     "published_at": INSTANT,
+    REFUSED: pl.String(),
 }
 
 
@@ -94,8 +96,9 @@ def essence(body: bytes) -> bytes:
 def outages(body: bytes) -> pl.DataFrame:
     """Return one row per stretch of each outage's series during which the same is available.
 
-    A member of an archive that can't be read gives a row of its name (`outage_id`) and what is
-    wrong with it (`reason_text`), and nothing else: it fails its checks, and its neighbours pass.
+    A member of an archive that can't be read gives one row with its name (`outage_id`) and with
+    what is wrong with it (`refused`). So does a series that is not one of powers, and a stretch of
+    which no one can say when it is or what is available in it.
 
     Raises:
         ParseError: The reply is no outage and no archive of any, or an acknowledgement.
@@ -110,7 +113,7 @@ def outages(body: bytes) -> pl.DataFrame:
     return pl.DataFrame(found, schema=_SCHEMA).select(
         *("delivery_start", "delivery_end", "outage_id", "time_series", "unit_kind", "status"),
         *("outage_type", "unit_eic", "unit_name", "location", "reason_code", "reason_text"),
-        "published_at",
+        *("published_at", REFUSED),
         revision_number=pl.col("revision_number").cast(pl.Int64, strict=False),
         bidding_zone=area("area"),
         production_type=production_type("type"),
@@ -123,7 +126,7 @@ def _member(name: str, member: bytes) -> list[dict[str, object]]:
     try:
         return list(_document(member))
     except ParseError as error:
-        return [{"outage_id": name, "reason_text": f"can't be read: {error}"}]
+        return [{"outage_id": name, REFUSED: f"can't be read: {error}"}]
 
 
 def _document(body: bytes) -> Iterator[dict[str, object]]:
@@ -144,7 +147,10 @@ def _document(body: bytes) -> Iterator[dict[str, object]]:
     if not many:
         raise ParseError("an outage without a series")
     for series in many:
-        yield from _series(series, about)
+        try:
+            yield from list(_series(series, about))
+        except ParseError as error:
+            yield {**about, "time_series": text_of(series, "mRID"), REFUSED: str(error)}
 
 
 def _series(series: etree._Element, about: Mapping[str, object]) -> Iterator[dict[str, object]]:
@@ -164,11 +170,19 @@ def _series(series: etree._Element, about: Mapping[str, object]) -> Iterator[dic
         "nominal": text_of(series, f"{_SYSTEM}.nominalP"),
         **{name: value for name, value in _reason(series).items() if value is not None},
     }
-    starts: dict[datetime | None, str | None] = {}
-    for start, end, available in _stretches(series):
-        if start is not None and starts.setdefault(start, available) != available:
-            raise ParseError(f"{starts[start]} and {available} MW are both available at {start}")
-        yield {**unit, "delivery_start": start, "delivery_end": end, "available": available}
+    stretches = list(_stretches(series))
+    said: dict[datetime | None, set[str | None]] = {}
+    for start, _, available in stretches:
+        said.setdefault(start, set()).add(available)
+    for start, end, available in stretches:
+        torn = start is not None and len(said[start]) > 1
+        yield {
+            **unit,
+            "delivery_start": start,
+            "delivery_end": end,
+            "available": available,
+            REFUSED: f"something else is available at {start}, too" if torn else None,
+        }
 
 
 def _stretches(
@@ -176,34 +190,35 @@ def _stretches(
 ) -> Iterator[tuple[datetime | None, datetime | None, str | None]]:
     """Yield start, end and available power of each stretch, in order.
 
-    A withdrawn outage may have none: then all of it is one, and what is available is not said.
+    A withdrawn outage may have none: then all of it is one, and what is available is not said. A
+    stretch has neither start nor end if its position can't be read, and no end if the next can't.
     """
     periods = children(series, "Available_Period")
     if not periods:
         yield _moment(series, "start"), _moment(series, "end"), None
     for period in periods:
         when = timing(period)
-        listed = sorted(
-            ((_position(point), text_of(point, "quantity")) for point in children(period, "Point")),
-            key=itemgetter(0),
-        )
+        listed = [
+            (_position(point), text_of(point, "quantity")) for point in children(period, "Point")
+        ]
         if not listed:
             raise ParseError("an outage with a period without a point")
-        ends = [position for position, _ in listed[1:]] + [when.length + 1]
-        for (position, available), end in zip(listed, ends, strict=True):
-            exists = 1 <= position < min(end, when.length + 1)
-            yield (
-                when.at(position) if exists else None,
-                when.at(end) if exists else None,
-                available,
-            )
+        known = sorted(position for position, _ in listed if position is not None)
+        for place, (position, available) in enumerate(listed):
+            following = [each for each, _ in listed[place + 1 :]]
+            if position is None or not 1 <= position <= when.length:
+                yield None, None, available
+            elif following and following[0] is None:
+                yield when.at(position), None, available
+            else:
+                later = known[bisect_right(known, position) :][:1]
+                end = min([*later, when.length + 1])
+                yield when.at(position), when.at(end), available
 
 
-def _position(point: etree._Element) -> int:
-    said = text_of(point, "position") or ""
-    if not said.strip().isdecimal():
-        raise ParseError(f"position {said or 'none'} of an outage is no number")
-    return int(said)
+def _position(point: etree._Element) -> int | None:
+    said = (text_of(point, "position") or "").strip()
+    return int(said) if said.isdecimal() and len(said) <= _LONGEST_POSITION else None
 
 
 def _moment(series: etree._Element, name: str) -> datetime:

@@ -12,7 +12,7 @@ import polars as pl
 from lxml import etree
 
 from energy_platform.encodings.answer_forms import is_of, xml_form
-from energy_platform.encodings.xml_document import read_xml
+from energy_platform.encodings.xml_document import only_text, read_xml
 from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
@@ -88,9 +88,11 @@ def is_whole(payload: bytes) -> bool:
 
 
 def _cells(row: etree._Element) -> dict[str, str]:
-    return {
-        etree.QName(cell).localname: text for cell in row if (text := (cell.text or "").strip())
-    }
+    found: dict[str, list[etree._Element]] = {}
+    for cell in row:
+        found.setdefault(etree.QName(cell).localname, []).append(cell)
+    texts = {name: (only_text(cells) or "").strip() for name, cells in found.items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _number(text: pl.Expr) -> pl.Expr:

@@ -1,9 +1,12 @@
 """The replies of JAO's Publication Tool: one record per market time unit, one field per border.
 
-Borders come and go with the region, so they are found in the reply.
+Borders come and go with the region, so they are found in the reply. A reply does not say which of
+JAO's data it is; maximum exchanges are told by having a border between any two hubs of Core, which
+are more than those that lines cross.
 """
 
 import itertools
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -24,6 +27,10 @@ ANSWER: Final = json_form("data", records="data", having=("dateTimeUtc",))
 _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _DAY: Final = timedelta(days=1)
 _BORDER: Final = "border_"
+_HUBS: Final = {*("AT", "BE", "CZ", "DE", "FR", "HR", "HU", "NL", "PL", "RO", "SI", "SK")}
+"""Core's bidding zones."""
+_ALEGRO: Final = {"ALBE", "ALDE"}
+"""The two ends of a cable that has a border of its own."""
 _MARKET_TIME_UNITS: Final = (timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1))
 
 
@@ -70,9 +77,11 @@ def borders(body: bytes) -> pl.DataFrame:
     """
     reply = json_object(body)
     found = _records(reply)
-    names = sorted({name for record in found for name in record if name.startswith(_BORDER)})
+    fields_found = [name for record in found if isinstance(record, dict) for name in record]
+    names = sorted({name for name in fields_found if name.startswith(_BORDER)})
     if found and not names:
-        raise ParseError(f"no field is a {_BORDER}X_Y: {', '.join(found[0])[:120]}")
+        raise ParseError(f"no field is a {_BORDER}X_Y: {', '.join(fields_found)[:120]}")
+    _refuse_other_data(names)
     fields: dict[str, FieldType] = {"dateTimeUtc": INSTANT, "lastModifiedOn": INSTANT}
     fields |= dict.fromkeys(names, pl.Float64)
     step = pl.col("delivery_start").diff().shift(-1)
@@ -98,11 +107,25 @@ def _rejection(reply: dict[str, Any]) -> str:
     return f"the question was rejected: {reply.get('messages')}"[:240]
 
 
-def _records(reply: dict[str, Any]) -> list[dict[str, Any]]:
+def _refuse_other_data(names: Sequence[str]) -> None:
+    """Refuse borders that are not those of Core's maximum exchanges.
+
+    Raises:
+        ParseError: They are of another region, or fewer than half of the pairs of their hubs.
+    """
+    ends = [name.removeprefix(_BORDER).split("_") for name in names]
+    hubs = {hub for each in ends for hub in each} - _ALEGRO
+    if others := sorted(hubs - _HUBS):
+        raise ParseError(f"the borders are not Core's: {', '.join(others)[:120]}")
+    if names and 2 * len(names) < len(hubs) * (len(hubs) - 1):
+        raise ParseError(f"{len(names)} borders between {len(hubs)} hubs are not maximum exchanges")
+
+
+def _records(reply: dict[str, Any]) -> list[Any]:
     found = reply.get("data")
     if reply.get("rejected"):
         raise ParseError(_rejection(reply))
-    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+    if not isinstance(found, list):
         raise ParseError("the reply has no array of records 'data'")
     if (total := reply.get("totalRowsWithFilter", len(found))) != len(found):
         raise ParseError(f"the reply holds {len(found)} of {total} records")

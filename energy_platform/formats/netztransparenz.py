@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import polars as pl
 
@@ -20,7 +20,8 @@ from energy_platform.encodings import german_csv
 from energy_platform.encodings.answer_forms import table_form
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.rows import INSTANT, REFUSED
 
 NETZTRANSPARENZ: Final = Provider(
     name="netztransparenz.de", rates=(Rate(2), Rate(60, timedelta(minutes=1)))
@@ -41,6 +42,7 @@ _QUALITY_ASSURED: Final = (
     "NrvSaldo/NRVSaldo/Qualitaetsgesichert",
     "NrvSaldo/reBAP/Qualitaetsgesichert",
 )
+_NOTHING_ASKED: Final = "//"
 QUALITIES: Final = {"betrieblich": "operational", "qualitaetsgesichert": "quality_assured"}
 _ASSURED_AFTER: Final = timedelta(weeks=9)
 """A month's values are quality-assured by the end of the month after it, give or take."""
@@ -55,6 +57,8 @@ _OWN_UNITS: Final = {"AEP Knappheitskomponente": "EUR/MWh"}
 """Columns in another unit than the one that their line names."""
 _NAME_AND_UNIT: Final = r"^(.*\S)\s*\(((?:EUR/)?MWh?)\)$"
 _DAY: Final = timedelta(days=1)
+_ZONE: Final = "Europe/Berlin"
+_FOLDS: Final[tuple[Literal["earliest", "latest"], ...]] = ("earliest", "latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +87,13 @@ class _Moment:
     def columns(self) -> set[str]:
         return {self.date, self.time, self.zone}
 
-    def instant(self) -> pl.Expr:
-        """Return the UTC instant; null where one of the three is not known for certain."""
+    def instant(self, *, after: pl.Expr | None = None) -> pl.Expr:
+        """Return the UTC instant; null where one of the three is not known for certain.
+
+        Args:
+            after: An instant before it, for a moment whose zone is said to be that of the other: a
+                local clock may have changed in between, and shows what holds after the change.
+        """
         text = pl.col(self.date).str.strip_chars()
         day = pl.coalesce(text.str.to_date(form, strict=False) for form in _DATES)
         clock = pl.col(self.time).str.strip_chars().str.extract_groups(r"^(\d\d):(\d\d)(?::00)?$")
@@ -96,9 +105,21 @@ class _Moment:
             .replace_strict(_UTC_OFFSET_HOURS, default=None, return_dtype=pl.Int64)
         )
         valid = (hours * 60 + minutes).is_between(0, 24 * 60) & (minutes < 60)  # noqa: PLR2004 (a clock)
-        since = pl.duration(hours=hours - offset, minutes=minutes)
-        return pl.when(valid).then(
-            (day.cast(pl.Datetime("us")) + since).dt.replace_time_zone("UTC")
+        since = pl.duration(hours=hours, minutes=minutes)
+        local = pl.when(valid).then(day.cast(pl.Datetime("us")) + since)
+        said = (local - pl.duration(hours=offset)).dt.replace_time_zone("UTC")
+        if after is None:
+            return said
+        shown = [
+            local.dt.replace_time_zone(_ZONE, ambiguous=fold, non_existent="null")
+            for fold in _FOLDS
+        ]
+        utc = [at.dt.convert_time_zone("UTC") for at in shown]
+        changed = pl.min_horizontal(pl.when(offset > 0, at > after).then(at) for at in utc)
+        return (
+            pl.when(said > after)
+            .then(pl.min_horizontal(said, changed))
+            .otherwise(pl.coalesce(changed, said))
         )
 
 
@@ -125,10 +146,11 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
     Beside them stand `category` and `data_type`, null where the layout has none. A series is a
     column by its name, without the unit. What is missing (`N.A.`, `N.E.` or nothing) is no row. A
     number that is none is NaN; a moment that can't be told is null, as it is in a zone that is
-    neither UTC nor says whether summer time holds.
+    neither UTC nor says whether summer time holds. `refused` says why a line or a value is not
+    read: the line has too few or too many fields, the value is in another unit.
 
     Raises:
-        ParseError: The body is no table in one of the layouts, or a value is in none of the units.
+        ParseError: The body is no table in one of the layouts, or all is in another unit.
     """
     table = german_csv.text_table(body)
     start = _Moment.found(
@@ -143,22 +165,26 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
         ("bis", "Uhrzeit bis", "ENDE_UHRZEIT"),
         ("Zeitzone bis", "ZEITZONE_BIS", start.zone),
     )
-    not_values = start.columns | end.columns | {*_ABOUT.values()}
+    not_values = start.columns | end.columns | {*_ABOUT.values(), REFUSED}
     values = [name for name in table.columns if name not in not_values and not _FLAG.search(name)]
     if not values:
         raise ParseError(f"no column holds values: {', '.join(table.columns)[:120]}")
+    began = start.instant()
     placed = table.select(
         *values,
         *(_about(table, name) for name in _ABOUT),
+        REFUSED,
         delivery_start=start.instant(),
-        delivery_end=end.instant(),
+        delivery_end=end.instant() if end.zone != start.zone else end.instant(after=began),
     )
     if start.date == end.date:
         placed = placed.with_columns(delivery_end=_end_after_start())
+    refused = placed.filter(pl.col(REFUSED).is_not_null())
     times = ("delivery_start", "delivery_end")
     name = pl.col("name")
     found = (
-        placed.unpivot(values, index=[*times, *_ABOUT], variable_name="name", value_name="text")
+        placed.filter(pl.col(REFUSED).is_null())
+        .unpivot(values, index=[*times, *_ABOUT], variable_name="name", value_name="text")
         .filter(_is_stated(pl.col("text")))
         .select(
             pl.col(*times).cast(INSTANT),
@@ -173,14 +199,32 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
             ),
         )
     )
-    if others := [unit for unit in found["unit"].unique().to_list() if unit not in units]:
+    other = pl.col("unit").fill_null("no unit")
+    others = found.filter(~other.is_in(units))["unit"]
+    if len(others) and len(others) == found.height:
         raise ParseError(f"values are in {others[0]!r}, not in {' or '.join(units)}")
-    return found
+    reason = pl.format(f"a value in {{}}, not in {' or '.join(units)}", other)
+    found = found.with_columns(pl.when(~other.is_in(units)).then(reason).alias(REFUSED))
+    return pl.concat([found, refused.select(*times, *_ABOUT, REFUSED)], how="diagonal")
 
 
-def quality(data_type: pl.Expr) -> pl.Expr:
-    """Return a `Datentyp`, spelled either way, as one of `QUALITIES`; itself where it is none."""
-    return data_type.str.to_lowercase().str.replace("ä", "ae").replace(QUALITIES)
+def told_series(message: RawMessage, *, units: Sequence[str]) -> pl.DataFrame:
+    """Return `series` with `product` and `quality`: what the reply says, else what was asked for.
+
+    Raises:
+        ContextMissingError: Neither says it.
+        ParseError: As for `series`, or what was asked for is no product.
+    """
+    found = series(message.body, units=units)
+    unsaid = found.filter(pl.col(REFUSED).is_null()).select("category", "data_type").null_count()
+    asked = message.asked("product") if sum(unsaid.row(0)) else _NOTHING_ASKED
+    if asked.count("/") < _NOTHING_ASKED.count("/"):
+        raise ParseError(f"the product is {asked!r}, not like {_OPERATIONAL[0]}")
+    *_, product, quality = asked.split("/")
+    said = pl.col("data_type").fill_null(quality).str.to_lowercase().str.replace("ä", "ae")
+    return found.with_columns(
+        product=pl.col("category").fill_null(product), quality=said.replace(QUALITIES)
+    )
 
 
 def _address(product: str, start: datetime, end: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 import polars as pl
 
+from energy_platform.encodings.json_reply import boolean, decoded, integer, number, text
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
@@ -39,93 +40,80 @@ _ABOUT: Final = (
     "updatedAt",
 )
 
-# Numbers are read as floats, which a JSON integer always fits here: a fraction where an integer
-# is promised must be seen, not become null.
 _ORDER: Final = pl.Struct(
-    {
-        "orderId": pl.String,
-        "price": pl.Float64,
-        "qty": pl.Float64,
-        "updatedAt": pl.String,
-        "deleted": pl.Boolean,
-    }
+    dict.fromkeys(("orderId", "price", "qty", "updatedAt", "deleted"), pl.String)
 )
 _LOCAL_VIEW_ROWS: Final = pl.List(
     pl.Struct(
         {
-            "contractId": pl.String,
-            "deliveryAreaId": pl.Int64,
-            "revisionNo": pl.Int64,
-            "updatedAt": pl.String,
+            **dict.fromkeys(("contractId", "deliveryAreaId", "revisionNo", "updatedAt"), pl.String),
             "buyOrders": pl.List(_ORDER),
             "sellOrders": pl.List(_ORDER),
         }
     )
 )
 _LEG: Final = pl.Struct(
-    {
-        "contractId": pl.String,
-        "side": pl.String,
-        "unitPrice": pl.Float64,
-        "quantity": pl.Float64,
-        "deliveryAreaId": pl.Int64,
-        "aggressor": pl.Boolean,
-    }
+    dict.fromkeys(
+        ("contractId", "side", "unitPrice", "quantity", "deliveryAreaId", "aggressor"), pl.String
+    )
 )
 _TRADE_ROWS: Final = pl.List(
     pl.Struct(
         {
-            "tradeId": pl.String,
-            "tradeTime": pl.String,
-            "state": pl.String,
-            "currency": pl.String,
-            "eventSequenceNo": pl.Int64,
-            "revisionNo": pl.Int64,
-            "deleted": pl.Boolean,
-            "mediumDisplayName": pl.String,
-            "updatedAt": pl.String,
+            **dict.fromkeys(
+                (
+                    *("tradeId", "tradeTime", "state", "currency", "eventSequenceNo", "revisionNo"),
+                    *("deleted", "mediumDisplayName", "updatedAt"),
+                ),
+                pl.String,
+            ),
             "legs": pl.List(_LEG),
         }
     )
 )
 
 
-def _hundredths(number: pl.Expr) -> pl.Expr:
+def _instant(said: pl.Expr) -> pl.Expr:
+    """Read instants with an offset; what is none becomes null, which a check refuses."""
+    return said.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+
+
+def _hundredths(said: pl.Expr) -> pl.Expr:
     """Divide by 100 to the nearest float: polars multiplies by 0.01, which is not the same."""
-    return (number / 100).round(2)
+    return (number(said) / 100).round(2)
 
 
-def _thousandths(number: pl.Expr) -> pl.Expr:
+def _thousandths(said: pl.Expr) -> pl.Expr:
     """Divide by 1000 to the nearest float."""
-    return (number / 1000).round(3)
+    return (number(said) / 1000).round(3)
 
 
 _ORDER_EVENT: Final = {
-    "delivery_area_id": pl.col("deliveryAreaId").cast(pl.String),
-    "contract_id": pl.col("contractId"),
+    "delivery_area_id": integer(pl.col("deliveryAreaId")).cast(pl.String),
+    "contract_id": text(pl.col("contractId")),
     "side": pl.col("side"),
-    "order_id": pl.col("order").struct["orderId"],
-    "revision_no": pl.col("revisionNo"),
+    "order_id": text(pl.col("order").struct["orderId"]),
+    "revision_no": integer(pl.col("revisionNo")),
     "is_snapshot": pl.col("is_snapshot"),
-    "observed_at": pl.coalesce(pl.col("order").struct["updatedAt"], "updatedAt"),
+    "observed_at": _instant(pl.coalesce(pl.col("order").struct["updatedAt"], "updatedAt")),
     "published_at": pl.col("published_at"),
     "price_eur_per_mwh": _hundredths(pl.col("order").struct["price"]),
     "volume_mw": _thousandths(pl.col("order").struct["qty"]),
-    "deleted": pl.col("order").struct["deleted"],
+    "deleted": boolean(pl.col("order").struct["deleted"]),
     "landing_offset": pl.col("landing_offset"),
 }
 _TRADE_LEG: Final = {
-    "trade_id": pl.col("tradeId"),
-    "contract_id": pl.col("leg").struct["contractId"],
-    "side": pl.col("leg").struct["side"],
-    "delivery_area_id": pl.col("leg").struct["deliveryAreaId"].cast(pl.String),
+    "trade_id": text(pl.col("tradeId")),
+    "contract_id": text(pl.col("leg").struct["contractId"]),
+    "side": text(pl.col("leg").struct["side"]),
+    "delivery_area_id": integer(pl.col("leg").struct["deliveryAreaId"]).cast(pl.String),
     # v1 numbers no revisions; its events are numbered in the same order.
-    "revision_no": pl.coalesce("revisionNo", "eventSequenceNo"),
-    "observed_at": pl.col("tradeTime"),
-    "updated_at": pl.col("updatedAt"),
+    "revision_no": integer(pl.coalesce("revisionNo", "eventSequenceNo")),
+    "observed_at": _instant(pl.col("tradeTime")),
+    "updated_at": _instant(pl.col("updatedAt")),
     "published_at": pl.col("published_at"),
-    "contract_name": pl.col("mediumDisplayName"),
-    "state": pl.col("state"),
+    "contract_name": text(pl.col("mediumDisplayName")),
+    "state": text(pl.col("state")),
     "price_eur_per_mwh": pl.when(currency="EUR").then(
         _hundredths(pl.col("leg").struct["unitPrice"])
     ),
@@ -133,9 +121,9 @@ _TRADE_LEG: Final = {
         _hundredths(pl.col("leg").struct["unitPrice"])
     ),
     "volume_mw": _thousandths(pl.col("leg").struct["quantity"]),
-    "is_aggressor": pl.col("leg").struct["aggressor"],
+    "is_aggressor": boolean(pl.col("leg").struct["aggressor"]),
     # v2 shows every trade, so it has no such flag.
-    "deleted": pl.col("deleted").fill_null(False),
+    "deleted": boolean(pl.col("deleted").fill_null("false")),
     "landing_offset": pl.col("landing_offset"),
 }
 
@@ -149,7 +137,10 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
 
     Raises:
         ParseError: A body is not an array of LocalViewRows.
+        ContextMissingError: Nothing says whether a message is a snapshot.
     """
+    for message in messages:
+        message.asked("snapshot")
     books = _rows(messages, _LOCAL_VIEW_ROWS)
     buys, sells = pl.col("buyOrders").list.len() > 0, pl.col("sellOrders").list.len() > 0
     lacking = pl.col("buyOrders").is_null() | pl.col("sellOrders").is_null()
@@ -174,8 +165,7 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
         *_ABOUT, side=pl.lit(None, dtype=pl.String), order=no_order
     )
     events = pl.concat([shown, empty, halved.select(**_ORDER_EVENT)])
-    events = events.sort("landing_offset", maintain_order=True)
-    return events.with_columns(_instant("observed_at"))
+    return events.sort("landing_offset", maintain_order=True)
 
 
 def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:
@@ -194,8 +184,7 @@ def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:
             ),
         ]
     ).rename({"legs": "leg"})
-    ordered = legs.select(**_TRADE_LEG).sort("landing_offset", maintain_order=True)
-    return ordered.with_columns(_instant("observed_at"), _instant("updated_at"))
+    return legs.select(**_TRADE_LEG).sort("landing_offset", maintain_order=True)
 
 
 def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -218,34 +207,28 @@ def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _rows(messages: Sequence[RawMessage], rows_type: pl.List) -> pl.DataFrame:
-    """Decode many bodies at once; beside each row stands what its message's context says."""
-    decoded = pl.DataFrame(
+    """Return the rows of many messages; beside each stands what its message's context says.
+
+    Each body is decoded for itself: one that was cut can't be mended by the one after it.
+    """
+    rows = [decoded(message.body, rows_type) for message in messages]
+    if any(each.has_nulls() for each in rows):
+        raise ParseError("not an array of rows: null")
+    told = pl.DataFrame(
         {
             "landing_offset": [message.landing_offset for message in messages],
             "is_snapshot": [message.context.get("snapshot") == "true" for message in messages],
             "sent_at": [message.context.get("sent_at") for message in messages],
-            "body": [message.body for message in messages],
+            "rows": pl.concat(rows),
         },
-        schema={
-            "landing_offset": pl.Int64,
-            "is_snapshot": pl.Boolean,
-            "sent_at": pl.String,
-            "body": pl.Binary,
-        },
+        schema_overrides={"landing_offset": pl.Int64, "sent_at": pl.String},
     )
-    try:
-        decoded = decoded.with_columns(
-            rows=pl.col("body").cast(pl.String).str.json_decode(rows_type),
-            published_at=pl.from_epoch(pl.col("sent_at").cast(pl.Int64), "ms").cast(INSTANT),
+    return (
+        told.with_columns(
+            published_at=pl.from_epoch(integer(pl.col("sent_at")), "ms").cast(INSTANT)
         )
-    except pl.exceptions.PolarsError as error:
-        raise ParseError(f"not an array of rows: {messages[0].body[:60]!r}") from error
-    if decoded["rows"].has_nulls():
-        raise ParseError("not an array of rows: b'null'")
-    rows = decoded.filter(pl.col("rows").list.len() > 0).explode("rows")
-    return rows.select("landing_offset", "is_snapshot", "published_at", "rows").unnest("rows")
-
-
-def _instant(column: str) -> pl.Expr:
-    """Read instants with an offset; what is none becomes null, which a check refuses."""
-    return pl.col(column).str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+        .filter(pl.col("rows").list.len() > 0)
+        .explode("rows")
+        .select("landing_offset", "is_snapshot", "published_at", "rows")
+        .unnest("rows")
+    )

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from energy_platform.encodings.answer_forms import json_form
-from energy_platform.encodings.json_reply import json_object, number
+from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.rows import INSTANT, REFUSED
 
 FORECAST: Final = "https://api.open-meteo.com/v1/forecast"
 VARIABLES: Final = {
@@ -96,7 +96,8 @@ def hourly(body: bytes, sites: str | None) -> pl.DataFrame:
 
     An hour of which nothing is known has no row. A variable that the reply lacks is null, a number
     that is none NaN. A time that is none is null, and so is one that may be two: local time in the
-    hours around a change of clocks.
+    hours around a change of clocks. `refused` says why a place is not read: it is an error, has
+    none of the variables, one in a unit that is not known, or columns of several lengths.
 
     Args:
         body: The reply.
@@ -105,53 +106,58 @@ def hourly(body: bytes, sites: str | None) -> pl.DataFrame:
 
     Raises:
         ParseError: The reply is an error or of another form, has not as many places as were asked
-            for, none of the variables, or one in a unit that is not known.
+            for, or no place that can be read.
     """
     places = _places(body)
     if sites is None:
-        places = places.with_columns(site=pl.format("{},{}", "latitude", "longitude"))
+        where = [number(pl.col(name)).is_finite() for name in ("latitude", "longitude")]
+        by_coordinates = pl.format("{},{}", "latitude", "longitude")
+        places = places.with_columns(site=pl.when(*where).then(by_coordinates))
     else:
         names = sites.split(",")
         if len(names) != places.height:
             raise ParseError(f"{places.height} places answer the question for {len(names)}")
         places = places.with_columns(site=pl.Series(names))
-    given = {
-        column: variable
-        for column, variable in VARIABLES.items()
-        if places[f"values {variable}"].count() > 0
+    places = places.with_columns(_refused(places).alias(REFUSED))
+    refused = places.filter(pl.col(REFUSED).is_not_null()).select("site", REFUSED)
+    if refused.height == places.height:
+        raise ParseError(refused[REFUSED][0])
+    return pl.concat(
+        [_rows(places.filter(pl.col(REFUSED).is_null())), refused], how="diagonal"
+    ).select("site", "valid_at", *VARIABLES, REFUSED)
+
+
+def _rows(places: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per place and hour of which something is known."""
+    hours = pl.col("values time").list.len()
+    lists = {
+        variable: pl.coalesce(
+            f"values {variable}", pl.lit(None, dtype=pl.String).repeat_by(hours)
+        ).alias(f"values {variable}")
+        for variable in VARIABLES.values()
     }
-    if not given:
-        raise ParseError(f"the reply has none of {', '.join(VARIABLES.values())}")
-    factors = {column: _factors(places, column, variable) for column, variable in given.items()}
-    lists = [f"values {variable}" for variable in ("time", *given.values())]
-    lengths = places.select(pl.col(lists).list.len().fill_null(0))
-    if not lengths.select(pl.all_horizontal(pl.col(lists) == pl.col(lists[0])).all()).item():
-        raise ParseError("the reply's columns are not of one length")
-    rows = places.with_columns(**factors).explode(lists, empty_as_null=False)
-    valid_at = pl.coalesce(_unix(), *_local(rows))
-    missing = {column: pl.lit(None, dtype=pl.Float64) for column in VARIABLES.keys() - given.keys()}
-    return (
-        rows.with_columns(valid_at=valid_at)
-        .select(
-            "site",
-            "valid_at",
-            **{
-                column: number(pl.col(f"values {variable}")) * pl.col(column)
-                for column, variable in given.items()
-            },
-            **missing,
-        )
-        .filter(pl.any_horizontal(pl.col(*given).is_not_null()))
-        .select("site", "valid_at", *VARIABLES)
-    )
+    rows = places.with_columns(
+        *lists.values(),
+        **{
+            column: pl.col(f"unit {variable}").replace_strict(
+                _factors(column), default=None, return_dtype=pl.Float64
+            )
+            for column, variable in VARIABLES.items()
+        },
+    ).explode("values time", *(f"values {name}" for name in lists), empty_as_null=False)
+    return rows.select(
+        "site",
+        valid_at=pl.coalesce(_unix(), *_local(rows)),
+        **{
+            column: number(pl.col(f"values {variable}")) * pl.col(column)
+            for column, variable in VARIABLES.items()
+        },
+    ).filter(pl.any_horizontal(pl.col(*VARIABLES).is_not_null()))
 
 
 def _places(body: bytes) -> pl.DataFrame:
     """Return one row per place: where it is, its zone, and the units and values of variables."""
-    try:
-        text = body.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise ParseError(f"the reply is not UTF-8: {error}") from error
+    text = body.strip(b"\xef\xbb\xbf \r\n\t")
     if not text:
         raise ParseError("the reply is empty")
     names = ("time", *VARIABLES.values())
@@ -165,33 +171,61 @@ def _places(body: bytes) -> pl.DataFrame:
             "hourly": pl.Struct(dict.fromkeys(names, pl.List(pl.String))),
         }
     )
-    several = text if text.startswith("[") else f"[{text}]"
-    try:
-        decoded = pl.Series("place", [several]).str.json_decode(pl.List(shape))
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError) as error:
-        raise ParseError(f"not a reply of the known form: {error}") from error
-    places = decoded.explode(empty_as_null=False).struct.unnest()
-    if refused := places["reason"].drop_nulls().to_list():
-        raise ParseError(f"an error: {refused[0]}")
-    if places.is_empty() or places["hourly"].has_nulls() or places["hourly_units"].has_nulls():
-        raise ParseError("the reply has no hourly values with their units")
+    several = text if text.startswith(b"[") else b"[" + text + b"]"
+    places = decoded(several, pl.List(shape)).explode(empty_as_null=False).struct.unnest()
+    if places.is_empty():
+        raise ParseError("the reply has no place")
     return places.with_columns(
         pl.col("hourly_units").struct.rename_fields([f"unit {name}" for name in names]),
         pl.col("hourly").struct.rename_fields([f"values {name}" for name in names]),
+        has_values=pl.col("hourly").is_not_null() & pl.col("hourly_units").is_not_null(),
     ).unnest("hourly_units", "hourly")
 
 
-def _factors(places: pl.DataFrame, column: str, variable: str) -> pl.Series:
-    """Return what each place's values of a variable are multiplied by."""
-    known = next(
-        factors
-        for suffix, factors in sorted(_UNITS.items(), key=lambda item: -len(item[0]))
-        if column.endswith(suffix)
+def _refused(places: pl.DataFrame) -> pl.Expr:
+    """Return why a place is not read; the others are read as they are."""
+    values = [f"values {variable}" for variable in VARIABLES.values()]
+    hours = pl.col("values time").list.len().fill_null(0)
+    zones = [zone for zone in places["timezone"].drop_nulls().unique() if not _is_zone(zone)]
+    units = [
+        pl.when(
+            pl.col(f"values {variable}").is_not_null()
+            & ~pl.col(f"unit {variable}").is_in([*_factors(column)]).fill_null(value=False)
+        ).then(
+            pl.format(
+                f"{variable} is in {{}}, not in one of {', '.join(_factors(column))}",
+                pl.col(f"unit {variable}").fill_null("no unit"),
+            )
+        )
+        for column, variable in VARIABLES.items()
+    ]
+    return pl.coalesce(
+        pl.when(pl.col("reason").is_not_null()).then(pl.format("an error: {}", "reason")),
+        pl.when(~pl.col("has_values")).then(pl.lit("no hourly values with their units")),
+        pl.when(pl.all_horizontal(pl.col(values).is_null())).then(
+            pl.lit(f"none of {', '.join(VARIABLES.values())}")
+        ),
+        *units,
+        pl.when(pl.any_horizontal(pl.col(values).list.len() != hours)).then(
+            pl.lit("its columns are not of one length")
+        ),
+        pl.when(pl.col("timezone").is_in(zones) & (pl.col("unit time") == "iso8601")).then(
+            pl.format("the time zone is {}", pl.col("timezone").str.slice(0, 40))
+        ),
     )
-    units = places[f"unit {variable}"]
-    if unknown := [unit for unit in units.unique() if unit not in known]:
-        raise ParseError(f"{variable} is in {unknown[0]!r}, not in one of {', '.join(known)}")
-    return units.replace_strict(known, return_dtype=pl.Float64)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
+
+
+def _factors(column: str) -> dict[str, float]:
+    """Return the units that a column is read from, and what each is multiplied by."""
+    return _UNITS[max((suffix for suffix in _UNITS if column.endswith(suffix)), key=len)]
 
 
 def _unix() -> pl.Expr:
@@ -213,11 +247,7 @@ def _local(rows: pl.DataFrame) -> list[pl.Expr]:
     offset = pl.duration(seconds=pl.col("utc_offset_seconds").cast(pl.Int64, strict=False))
     by_offset = (label - offset).dt.replace_time_zone("UTC")
     found: list[pl.Expr] = []
-    for zone in rows["timezone"].drop_nulls().unique():
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, KeyError) as error:
-            raise ParseError(f"the time zone is {zone[:40]!r}") from error
+    for zone in filter(_is_zone, rows["timezone"].drop_nulls().unique()):
         by_zone = label.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
         same = by_zone.dt.convert_time_zone("UTC") == by_offset
         applies = (pl.col("unit time") == "iso8601") & (pl.col("timezone") == zone) & same

@@ -14,6 +14,7 @@ import polars as pl
 from lxml import etree
 
 from energy_platform.encodings.soap_envelope import read_envelope
+from energy_platform.encodings.xml_document import only_text
 from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.provider import Provider
@@ -65,7 +66,7 @@ def items(
         raise ParseError(f"the answer to {operation} has no Result")
     elements = (*_PLACING, *numbers.values(), *texts.values())
     found = [
-        [item.findtext(f"{{{NAMESPACE}}}{element}") for element in elements]
+        [only_text(item.findall(f"{{{NAMESPACE}}}{element}")) for element in elements]
         for item in result.iterchildren(f"{{{NAMESPACE}}}Item")
     ]
     frame = pl.DataFrame(found, schema=dict.fromkeys(elements, pl.String), orient="row")

@@ -100,7 +100,11 @@ def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
         )
     day = _date("date")
     one_day = pl.col("last_date").is_null() | (_date("last_date") == day)
-    product = ["market", "reserve_type", "product", "delivery_start"]
+    # A bid whose product can't be read keeps its place among those of the product around it.
+    listed = [
+        pl.when(pl.col("delivery_start").is_not_null()).then(name).forward_fill().backward_fill()
+        for name in ("product", "delivery_start")
+    ]
     return (
         pl.concat(found)
         .filter(~pl.all_horizontal(pl.all().is_null()))
@@ -110,7 +114,11 @@ def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
             market=_market(market),
             reserve_type=pl.col("reserve_type").fill_null(reserve_type),
         )
-        .with_columns(bid_rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(product))
+        .with_columns(
+            bid_rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(
+                "market", "reserve_type", *listed
+            )
+        )
         .drop("date", "last_date")
     )
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number
-from energy_platform.errors import ParseError
+from energy_platform.errors import ContextMissingError, ParseError
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 
@@ -37,6 +37,7 @@ _FILE: Final = pl.Struct(
         "series": pl.List(pl.List(pl.String)),
     }
 )
+_VALUE: Final = number(pl.col("value"))
 _FILE_NAME: Final = re.compile(r"(?P<filter>\d+)_(?P<region>[^_/]+)_(?P<resolution>[a-z]+)_\d+")
 _LAST_MILLISECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -71,13 +72,14 @@ def series_of(context: Mapping[str, str]) -> dict[str, str]:
     """Return a message's `filter`, `region` and `resolution`: by a file's name, else as given.
 
     Raises:
-        ParseError: Nothing says what the series is.
+        ContextMissingError: Nothing says what the series is.
     """
     for name in ("url", "file_name"):
         if found := _FILE_NAME.search(context.get(name, "")):
             return found.groupdict()
-    if "filter" not in context:
-        raise ParseError("neither a file name nor the context says which filter this is")
+    for name in ("filter", "region"):
+        if name not in context:
+            raise ContextMissingError(name)
     return {name: context[name] for name in ("filter", "region", "resolution") if name in context}
 
 
@@ -85,7 +87,8 @@ def slots(body: bytes, resolution: str | None = None) -> pl.DataFrame:
     """Return a file as `delivery_start`, `delivery_end`, `value` and `published_at`, in order.
 
     Nulls behind the last value are slots that lie ahead or are not published yet, and are left out.
-    A null before a value is one that is unknown, and stays.
+    A null before a value is one that is unknown, and stays. What is no pair, or has no time that a
+    calendar has, is a row without a `delivery_start`.
 
     Args:
         body: The file.
@@ -96,16 +99,18 @@ def slots(body: bytes, resolution: str | None = None) -> pl.DataFrame:
     """
     reply = decoded(body, _FILE).struct
     pairs = reply.field("series").explode(empty_as_null=False)
-    if reply.field("series").has_nulls() or not (pairs.list.len() == 2).all():  # noqa: PLR2004 (a pair)
+    if reply.field("series").has_nulls() or (len(pairs) and pairs.null_count() == len(pairs)):
         raise ParseError("the file has no array 'series' of pairs")
-    starts = pairs.list.get(0).cast(pl.Int64, strict=False)
-    if not starts.is_between(0, _LAST_MILLISECOND).fill_null(value=False).all():
-        raise ParseError("a slot has no time that a calendar has")
+    starts = pairs.list.get(0, null_on_oob=True).cast(pl.Int64, strict=False)
+    is_slot = starts.is_between(0, _LAST_MILLISECOND) & (pairs.list.len() == 2)  # noqa: PLR2004 (a pair)
+    starts = starts.set(~is_slot.fill_null(value=False), None)
+    if len(starts) and starts.null_count() == len(starts):
+        raise ParseError("no slot has a time that a calendar has")
     created = reply.field("meta_data").struct.field("created").cast(pl.Int64, strict=False)
     published = pl.col("value").is_not_null().reverse().cum_max().reverse()
     return (
-        pl.DataFrame({"start": starts, "value": pairs.list.get(1)})
-        .with_columns(number(pl.col("value")))
+        pl.DataFrame({"start": starts, "value": pairs.list.get(1, null_on_oob=True)})
+        .with_columns(value=pl.when(pl.col("start").is_null()).then(float("nan")).otherwise(_VALUE))
         .select(
             delivery_start=_instant(pl.col("start")),
             delivery_end=_instant(pl.col("start") + _slot_milliseconds(starts, resolution)),

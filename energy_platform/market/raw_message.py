@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from energy_platform.errors import ContextMissingError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMessage:
@@ -24,3 +26,14 @@ class RawMessage:
     received_at: datetime
     context: Mapping[str, str] = field(default_factory=dict)
     landing_offset: int = -1
+
+    def asked(self, name: str) -> str:
+        """Return what the question said, of which the answer says nothing.
+
+        Raises:
+            ContextMissingError: The context does not have it; no default would be sure to be right.
+        """
+        try:
+            return self.context[name]
+        except KeyError:
+            raise ContextMissingError(name) from None

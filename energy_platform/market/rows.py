@@ -13,6 +13,8 @@ import pandera.polars as pa
 import polars as pl
 from polars import selectors
 
+from energy_platform.market import market_time_units
+
 INSTANT: Final = pl.Datetime("us", "UTC")
 """The one type of time inside the platform: a UTC instant in microseconds."""
 
@@ -21,6 +23,13 @@ Instant = Annotated[pl.Datetime, "us", "UTC"]
 
 PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
 """Columns that say where a row came from; they are no part of what the market said."""
+
+REFUSED: Final = "refused"
+"""A column that a parser may add to its rows: why a part of a message is no row of this table.
+
+It is null for a row. A part that is refused goes to quarantine with this reason and whatever its
+other columns can say of it; the parts beside it go through.
+"""
 
 OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 """Between these two is every instant that a market table holds."""
@@ -58,7 +67,24 @@ class MarketRows(pa.DataFrameModel):
 
 
 class DeliveryRows(MarketRows):
-    """Values that hold for a delivery period, its end excluded."""
+    """Values that hold for a delivery period, its end excluded.
+
+    A table says how long its periods are: `class Load(DeliveryRows, lasting="PT15M PT60M")`, or
+    `lasting_as_in="resolution"` where a column says it.
+    """
+
+    _is_one_market_time_unit = market_time_units.lasting(market_time_units.USUAL)
+
+    @classmethod
+    def __init_subclass__(
+        cls, *, lasting: str | None = None, lasting_as_in: str | None = None, **settings: object
+    ) -> None:
+        """Note the market time units of a table."""
+        if lasting is not None:
+            cls._is_one_market_time_unit = market_time_units.lasting(lasting)
+        if lasting_as_in is not None:
+            cls._is_one_market_time_unit = market_time_units.lasting_as_in(lasting_as_in)
+        super().__init_subclass__(**settings)  # type: ignore[no-untyped-call]
 
     delivery_start: Instant = pa.Field(description="Start of the delivery period")
     delivery_end: Instant = pa.Field(description="End of the delivery period")
@@ -68,6 +94,17 @@ class DeliveryRows(MarketRows):
     def delivery_ends_after_it_starts(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """A delivery period has a length."""
         return data.lazyframe.select(pl.col("delivery_end") > pl.col("delivery_start"))
+
+    @pa.dataframe_check
+    @classmethod
+    def lasts_one_market_time_unit(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        """A period of another length is not what the market trades or measures by."""
+        # Where an edge is missing, its own check says so.
+        return data.lazyframe.select(
+            pl.all_horizontal(
+                pl.lit(value=True), cls._is_one_market_time_unit.fill_null(value=True)
+            )
+        )
 
 
 class InstantRows(MarketRows):

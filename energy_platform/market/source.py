@@ -28,8 +28,10 @@ from energy_platform.market.whole_list import WholeList
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
 """Raw messages to the rows that they hold: the source's columns and `landing_offset`.
 
-Pure: the same messages give the same rows. Raises `ParseError` (any other exception counts as one)
-when a message is not in the provider's format; the caller then tries each message alone.
+Pure: a message gives the same rows alone and among others. A part of a message that is no row of
+this table (a series in another currency) is a row whose column `refused` says why; a message that
+is as a whole not in the provider's format raises `ParseError` (any other exception counts as one),
+and the caller then tries each message alone.
 """
 
 
@@ -68,7 +70,8 @@ class MarketSource:
             withdrawn; None where what is missing is unknown.
         hot_tags: Columns that name a series in the hot store; by default the key without times.
         hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
-        context: What a parser needs when a payload is read by hand, with sensible defaults.
+        context: What a payload may leave out of what it is, and must be said when it is read by
+            hand: names of the question, with an example of each. Never taken for the answer.
         layouts_by: What of a message's context tells which of several layouts it has.
         required_environment: Environment variables without which the live feed cannot run.
     """
@@ -154,10 +157,13 @@ def each_message(parse_one: Callable[[RawMessage], pl.DataFrame]) -> Parser:
     @wraps(parse_one)
     def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
         return pl.concat(
-            parse_one(message).with_columns(
-                landing_offset=pl.lit(message.landing_offset, dtype=pl.Int64)
-            )
-            for message in messages
+            [
+                parse_one(message).with_columns(
+                    landing_offset=pl.lit(message.landing_offset, dtype=pl.Int64)
+                )
+                for message in messages
+            ],
+            how="diagonal",  # only a message with a part that is refused has that column
         )
 
     return parse

@@ -1,8 +1,8 @@
 """Raw messages to good rows and quarantined ones: parse, then pandera, then the split.
 
-Pure: no store, no network. A message that can't be parsed and a row that fails a check never
-hold up the ones beside them, and nothing is dropped: what is not a good row is quarantined with
-its reason.
+Pure: no store, no network. A message that can't be parsed, a part of one that its parser refuses
+and a row that fails a check never hold up what is beside them, and nothing is dropped: what is not
+a good row is quarantined with its reason.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,15 @@ from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
+from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, REFUSED
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 
 UNPARSED: Final = "parse"
 """The check that a message fails which can't be parsed at all."""
+
+PART: Final = "part"
+"""The check that a part of a message fails which its parser refuses."""
 
 _REASON_CHARACTERS: Final = 500
 
@@ -47,7 +50,7 @@ class CheckedRows:
     @property
     def broken(self) -> frozenset[int]:
         """The landing offsets of messages of which a part, or all, could not be parsed."""
-        lines = self.quarantined.filter(pl.col("row").is_null())
+        lines = self.quarantined.filter(pl.col("row").is_null() | (pl.col("check") == PART))
         return frozenset(lines["landing_offset"])
 
 
@@ -63,7 +66,11 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
     frames, failures = _parse_around_failures(source, messages)
     parsed = pl.concat([pl.DataFrame(schema=_parsed_dtypes(source)), *frames])
     complete = parsed.join(received, on="landing_offset", how="left", maintain_order="left")
-    rows, failing, refused = _split(source, complete.select(*source.dtypes))
+    read = complete.filter(pl.col(REFUSED).is_null()).select(*source.dtypes)
+    rows, failing, failed = _split(source, read)
+    refused = complete.filter(pl.col(REFUSED).is_not_null()).with_columns(
+        row=_as_json(source), reason=pl.col(REFUSED).str.slice(0, _REASON_CHARACTERS)
+    )
     unparsed = pl.DataFrame(
         failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
     ).join(received, on="landing_offset")
@@ -74,7 +81,8 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
             )
             for frame, check in (
                 (unparsed.with_columns(row=pl.lit(None)), pl.lit(UNPARSED)),
-                (refused, pl.col("check")),
+                (refused, pl.lit(PART)),
+                (failed, pl.col("check")),
             )
         ]
     )
@@ -82,8 +90,15 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
-    """Return what a parser must give: the table's columns but for `received_at`."""
-    return {name: dtype for name, dtype in source.dtypes.items() if name != "received_at"}
+    """Return what a parser gives: the table's columns but for `received_at`, and `refused`."""
+    dtypes = {name: dtype for name, dtype in source.dtypes.items() if name != "received_at"}
+    return {**dtypes, REFUSED: pl.String()}
+
+
+def _as_json(source: MarketSource) -> pl.Expr:
+    """Return a row as JSON, as the market said it."""
+    said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
+    return pl.struct(*said).struct.json_encode()
 
 
 def _parse_around_failures(
@@ -105,6 +120,8 @@ def _parse_around_failures(
 
 def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame:
     frame = source.parse(messages)
+    if REFUSED not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias(REFUSED))
     wanted = _parsed_dtypes(source)
     if differences := sorted(set(wanted.items()) ^ set(frame.schema.items()), key=str):
         named = ", ".join(
@@ -135,9 +152,8 @@ def _split(
     else:
         return rows, rows.clear(), nothing
     numbered = rows.with_row_index("index")
-    said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
     failing = numbered.join(failed, on="index", maintain_order="left")
-    lines = failing.with_columns(row=pl.struct(*said).struct.json_encode())
+    lines = failing.with_columns(row=_as_json(source))
     passing = numbered.join(failed, on="index", how="anti", maintain_order="left")
     return passing.drop("index"), failing.select(rows.columns), lines.select(*QUARANTINE_DTYPES)
 

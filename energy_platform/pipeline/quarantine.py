@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import UNPARSED
+from energy_platform.pipeline.checks import PART, UNPARSED
 from energy_platform.pipeline.tables import quarantine_table
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.protocol import Warehouse
@@ -123,7 +123,7 @@ def quarantine_samples(
 
 _KIND_OF_REASON: Final = (
     # The numbers in a parser's words are places in a payload; those in a check's name are its own.
-    pl.when(pl.col("check") == UNPARSED)
+    pl.when(pl.col("check").is_in([UNPARSED, PART]))
     .then(pl.col("reason").str.replace_all(r"\d+", "…"))
     .otherwise(pl.col("reason").str.replace_all(r" = .*? fails ", " = … fails "))
 )

@@ -16,7 +16,7 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 _COUNTRIES = "AT BE BG CZ DE DK ES FR GB HR HU IT LV NL PL PT RO SE SK UA EU".split()  # noqa: SIM905 (as short as it gets)
 
 
-class GasStorage(DeliveryRows):
+class GasStorage(DeliveryRows, lasting="P1D"):
     """The state of a country's storages at the end of a gas day; null where it was not reported."""
 
     code: str = pa.Field(

@@ -30,7 +30,7 @@ _TYPES = {
 _TYPE_OF = {name.casefold(): plant for plant, names in _TYPES.items() for name in names}
 
 
-class Generation(DeliveryRows):
+class Generation(DeliveryRows, lasting="PT15M"):
     """The mean generation of one type of plant in one quarter of an hour."""
 
     production_type: str = pa.Field(
@@ -49,11 +49,12 @@ def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per quarter of an hour and type of plant that has a value there."""
     found = series(message.body, _OPERATION)
     named = found.rename(lambda name: _TYPE_OF.get(name.casefold(), name))
-    return named.unpivot(
-        index=("delivery_start", "delivery_end"),
+    by_type = named.unpivot(
+        index=("delivery_start", "delivery_end", "refused"),
         variable_name="production_type",
         value_name="generation_mw",
     ).filter(pl.col("generation_mw").is_not_null())
+    return pl.concat([by_type, found.select("refused").drop_nulls()], how="diagonal")
 
 
 CEPS_GENERATION = MarketSource(

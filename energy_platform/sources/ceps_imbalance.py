@@ -28,7 +28,7 @@ _SERIES = {
 }
 
 
-class SystemImbalance(DeliveryRows):
+class SystemImbalance(DeliveryRows, lasting="PT1M"):
     """The mean imbalance of one minute."""
 
     system_imbalance_mw: float = pa.Field(

@@ -26,7 +26,7 @@ _SERIES = {
 }
 
 
-class Load(DeliveryRows):
+class Load(DeliveryRows, lasting="PT15M"):
     """The mean load of one quarter of an hour."""
 
     load_mw: float = pa.Field(ge=0, le=30_000, nullable=True, description="Load without pumping")

@@ -17,7 +17,7 @@ from energy_platform.sources._elexon import elexon_feed
 _URL = f"{elexon.BASE_URL}/datasets/FUELINST/stream"
 
 
-class GenerationByFuel(DeliveryRows):
+class GenerationByFuel(DeliveryRows, lasting="PT5M"):
     """What all units of one fuel gave, or one interconnector carried, in five minutes."""
 
     fuel_type: str = pa.Field(description="Fuel or interconnector (INT...), as Elexon names it")

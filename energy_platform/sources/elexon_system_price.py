@@ -17,7 +17,7 @@ _START = elexon.settlement_start(pl.col("settlement_date"), pl.col("settlement_p
 _RANGE = {"min_value": -10_000.0, "max_value": 20_000.0}
 
 
-class SystemPrice(DeliveryRows):
+class SystemPrice(DeliveryRows, lasting="PT30M"):
     """The price of imbalance in one settlement period, and how far the system was out."""
 
     settlement_date: str = pa.Field(description="Day of London time, e.g. 2026-05-06")

@@ -44,7 +44,7 @@ def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per second; the region is the one that was asked for."""
     return series(message.body, "data").select(
         observed_at="instant",
-        region=pl.lit(message.context["region"]),
+        region=pl.lit(message.asked("region")),
         frequency_hz="value",
     )
 

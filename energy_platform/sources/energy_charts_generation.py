@@ -17,7 +17,7 @@ _URL = "https://api.energy-charts.info/public_power"
 _QUARTER_DAY_SECONDS = 6 * 3600
 
 
-class PublicPower(DeliveryRows):
+class PublicPower(DeliveryRows, lasting="PT15M PT30M PT60M"):
     """What one series of a country was in one period: a power, or a share where it is called so."""
 
     country: str = pa.Field(description="Country, as Energy-Charts codes it; eu is all of the EU")
@@ -47,8 +47,9 @@ def parse(message: RawMessage) -> pl.DataFrame:
     return named_series(message.body, "production_types").select(
         delivery_start="instant",
         delivery_end="period_end",
-        country=pl.lit(message.context["country"]),
+        country=pl.lit(message.asked("country")),
         production_type="name",
+        refused="refused",
         power_mw=pl.when(~is_share).then("value"),
         share_pct=pl.when(is_share).then("value"),
     )

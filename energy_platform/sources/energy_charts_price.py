@@ -21,7 +21,7 @@ _MARKET_ZONE = "Europe/Berlin"
 _MARKET_TIME_UNITS = (timedelta(minutes=15), timedelta(hours=1))
 
 
-class DayAheadPrice(DeliveryRows):
+class DayAheadPrice(DeliveryRows, lasting="PT15M PT60M"):
     """The price of one delivery period in one bidding zone."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as Energy-Charts names it")
@@ -44,7 +44,7 @@ def parse(message: RawMessage) -> pl.DataFrame:
     return series(message.body, "price", unit="EUR / MWh").select(
         delivery_start="instant",
         delivery_end=period_end(pl.col("instant"), _MARKET_TIME_UNITS),
-        bidding_zone=pl.lit(message.context["bzn"]),
+        bidding_zone=pl.lit(message.asked("bzn")),
         price_eur_per_mwh="value",
     )
 

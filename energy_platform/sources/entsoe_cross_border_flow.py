@@ -17,7 +17,7 @@ from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, en
 _FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
 
 
-class CrossBorderFlow(DeliveryRows):
+class CrossBorderFlow(DeliveryRows, lasting_as_in="resolution"):
     """The mean flow over one border in one direction; the other direction is a row of its own."""
 
     from_zone: str = pa.Field(description="Area that the power leaves, as ENTSO-E names it")
@@ -34,8 +34,8 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per market time unit."""
-    return entsoe.points(message.body, _FLOW, DIRECTION).select(
-        *("delivery_start", "delivery_end", "resolution"),
+    return entsoe.points(message.body, _FLOW, DIRECTION, asked=message.context).select(
+        *("delivery_start", "delivery_end", "resolution", "refused"),
         from_zone=area("from"),
         to_zone=area("to"),
         flow_mw="value",

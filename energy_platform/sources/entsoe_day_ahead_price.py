@@ -6,7 +6,6 @@ from datetime import datetime, time, timedelta
 import pandera.polars as pa
 import polars as pl
 
-from energy_platform.errors import ParseError
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area
@@ -26,7 +25,7 @@ _COLUMNS = {
 }
 
 
-class DayAheadPrice(DeliveryRows):
+class DayAheadPrice(DeliveryRows, lasting_as_in="resolution"):
     """The price of one market time unit in one auction of one bidding zone."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
@@ -44,11 +43,14 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per market time unit and auction; a zone's only auction has no sequence."""
-    rows = entsoe.points(message.body, _PRICES, _COLUMNS, defaults={"sequence": "1"})
-    if rows.select(pl.col("zone").ne_missing(pl.col("other_zone")).any()).item():
-        raise ParseError("prices between two areas are not those of a bidding zone")
+    only = {"sequence": "1"}
+    rows = entsoe.points(message.body, _PRICES, _COLUMNS, asked=message.context, defaults=only)
+    of_a_border = pl.when(pl.col("zone").ne_missing(pl.col("other_zone"))).then(
+        pl.lit("prices between two areas are not those of a bidding zone")
+    )
     return rows.select(
         *("delivery_start", "delivery_end", "resolution"),
+        refused=pl.coalesce("refused", of_a_border),
         bidding_zone=area("zone"),
         auction_sequence=pl.col("sequence").cast(pl.Int64, strict=False),
         price_eur_per_mwh="value",

@@ -23,7 +23,7 @@ _COLUMNS = {
 }
 
 
-class Generation(DeliveryRows):
+class Generation(DeliveryRows, lasting_as_in="resolution"):
     """The mean power of one production type in one bidding zone over one market time unit."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
@@ -48,7 +48,7 @@ def parse(message: RawMessage) -> pl.DataFrame:
     direction = [pl.when(pl.col(none).is_null()).then(pl.lit(word)) for word, none in words.items()]
     rows = entsoe.points(message.body, _POWER, _COLUMNS)
     return rows.with_columns(zone=pl.coalesce("generates", "consumes")).select(
-        *("delivery_start", "delivery_end", "resolution"),
+        *("delivery_start", "delivery_end", "resolution", "refused"),
         bidding_zone=area("zone"),
         production_type=production_type("type"),
         direction=pl.coalesce(direction),

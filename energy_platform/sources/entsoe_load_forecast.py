@@ -17,9 +17,10 @@ from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _DAY_AHEAD = "A01"
 _LOAD = entsoe.Document(type="A65", processes={_DAY_AHEAD}, value="quantity", units=entsoe.POWER)
+_COLUMNS = {"zone": "outBiddingZone_Domain.mRID"}
 
 
-class LoadForecast(DeliveryRows):
+class LoadForecast(DeliveryRows, lasting_as_in="resolution"):
     """The load that is expected of one bidding zone over one market time unit."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
@@ -36,9 +37,9 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per market time unit."""
-    rows = entsoe.points(message.body, _LOAD, {"zone": "outBiddingZone_Domain.mRID"})
+    rows = entsoe.points(message.body, _LOAD, _COLUMNS, asked=message.context)
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution"),
+        *("delivery_start", "delivery_end", "resolution", "refused"),
         bidding_zone=area("zone"),
         load_mw="value",
     )

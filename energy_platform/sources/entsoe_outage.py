@@ -20,7 +20,7 @@ _ASKED = [
 ]
 
 
-class Outage(DeliveryRows):
+class Outage(DeliveryRows, lasting="any"):
     """One stretch of one revision of an outage; of an outage its highest revision counts."""
 
     outage_id: str = pa.Field(description="Name (mRID) of the outage, the same in all revisions")

@@ -21,7 +21,7 @@ _TOTAL = "A05"
 _CONTRACTS = {"A01": "Day-ahead", _TOTAL: "Total"}
 
 
-class ScheduledExchange(DeliveryRows):
+class ScheduledExchange(DeliveryRows, lasting_as_in="resolution"):
     """What the market is to exchange over one border in one direction, all contracts together."""
 
     from_zone: str = pa.Field(description="Area that sells, as ENTSO-E names it")
@@ -40,9 +40,9 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per market time unit."""
-    rows = entsoe.points(message.body, _EXCHANGE, _COLUMNS, defaults={"contract": _TOTAL})
+    rows = entsoe.points(message.body, _EXCHANGE, _COLUMNS, asked=message.context)
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution"),
+        *("delivery_start", "delivery_end", "resolution", "refused"),
         from_zone=area("from"),
         to_zone=area("to"),
         contract=pl.col("contract").replace(_CONTRACTS),

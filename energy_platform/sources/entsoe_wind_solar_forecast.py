@@ -21,7 +21,7 @@ _FORECAST = entsoe.Document(
 _COLUMNS = {"zone": "inBiddingZone_Domain.mRID", "type": "MktPSRType/psrType"}
 
 
-class WindSolarForecast(DeliveryRows):
+class WindSolarForecast(DeliveryRows, lasting_as_in="resolution"):
     """The power that is expected of one production type over one market time unit."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
@@ -44,8 +44,11 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per production type and market time unit."""
-    return entsoe.points(message.body, _FORECAST, _COLUMNS).select(
-        *("delivery_start", "delivery_end", "resolution"),
+    asked = message.context
+    zone = {"zone": asked["in_Domain"]} if "in_Domain" in asked else {}
+    rows = entsoe.points(message.body, _FORECAST, _COLUMNS, asked=asked, defaults=zone)
+    return rows.select(
+        *("delivery_start", "delivery_end", "resolution", "refused"),
         bidding_zone=area("zone"),
         production_type=production_type("type"),
         forecast=pl.col("process").replace_strict(FORECAST_PROCESSES),

@@ -17,7 +17,7 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 _FLOW: dict[str, Any] = {"in_range": {"min_value": -1e11, "max_value": 1e11}, "nullable": True}
 
 
-class GasFlow(DeliveryRows):
+class GasFlow(DeliveryRows, lasting_as_in="period_type"):
     """One indicator at one side of a point, in the unit in which its operator reports it."""
 
     indicator: str = pa.Field(description="What is reported, e.g. Physical Flow or Nomination")

@@ -19,7 +19,7 @@ _MARKET_ZONE: Final = "Europe/Rome"
 _DATE_CHARACTERS: Final = len("YYYYMMDD")
 
 
-class ZonalPrice(DeliveryRows):
+class ZonalPrice(DeliveryRows, lasting_as_in="market_time_unit"):
     """The price of one delivery period in one zone; hours and quarter-hours are told apart."""
 
     market: str = pa.Field(isin=["MGP"], description="GME's market: the day-ahead one")

@@ -16,7 +16,7 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 _URL = f"{API}/core/api/data/maxExchanges"
 
 
-class MaxExchange(DeliveryRows):
+class MaxExchange(DeliveryRows, lasting="PT15M PT30M PT60M"):
     """What could flow over one border at most, were all of the grid's margin used for it."""
 
     border: str = pa.Field(description="From zone and to zone, as JAO names them, e.g. AT_DE")

@@ -23,7 +23,7 @@ _TOKENS = ClientCredentialsGrant(
 )
 
 
-class Imbalance(DeliveryRows):
+class Imbalance(DeliveryRows, lasting="PT15M"):
     """One value of a quarter of an hour: a power or a price, as its product has it."""
 
     product: str = pa.Field(description="NRV-Saldo, RZ-Saldo, reBAP or AEP-Schätzer")
@@ -41,12 +41,9 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per value; a layout that doesn't say what it is, is what was asked for."""
-    *_, product, quality = message.context["product"].split("/")
     is_price = pl.col("unit") == "EUR/MWh"
-    return nt.series(message.body, units=("MW", "EUR/MWh")).select(
-        pl.col("delivery_start", "delivery_end", "series"),
-        product=pl.col("category").fill_null(product),
-        quality=nt.quality(pl.col("data_type").fill_null(quality)),
+    return nt.told_series(message, units=("MW", "EUR/MWh")).select(
+        pl.col("delivery_start", "delivery_end", "product", "quality", "series", "refused"),
         power_mw=pl.when(~is_price).then("value"),
         price_eur_per_mwh=pl.when(is_price).then("value"),
     )

@@ -73,6 +73,5 @@ NOAA_GFS_WIND_FORECAST = MarketSource(
     expected_lag=timedelta(hours=8),
     terms="Public domain (NOAA Open Data Dissemination)",
     hot_fields=("wind_speed_m_per_s", "wind_direction_deg"),
-    context={"area": GERMANY},
     required_environment=("NOAA_GFS_QUEUE_URL",),
 )

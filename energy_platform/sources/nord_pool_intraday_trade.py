@@ -54,6 +54,5 @@ NORD_POOL_INTRADAY_TRADE: Final = MarketSource(
     terms="Subscribers only; no redistribution (Nord Pool market data agreement)",
     revision="revision_no",
     hot_tags=("contract_id", "side", "delivery_area_id", "trade_id"),
-    context={"snapshot": "false"},
     required_environment=TOKENS.required_environment,
 )

@@ -19,7 +19,7 @@ _OPERATION = "GetDamPricePeriodE"
 _PRICE_RANGE = {"min_value": -500.0, "max_value": 5000.0}
 
 
-class DayAheadPrice(DeliveryRows):
+class DayAheadPrice(DeliveryRows, lasting="PT15M PT60M"):
     """The result of the day-ahead auction for one delivery period."""
 
     price_eur_per_mwh: float = pa.Field(in_range=_PRICE_RANGE, description="Auction price")

@@ -17,7 +17,7 @@ from energy_platform.sources._ote import ote_feed
 _OPERATION = "GetImPricePeriodE"
 
 
-class IntradayPrice(DeliveryRows):
+class IntradayPrice(DeliveryRows, lasting="PT15M PT60M"):
     """What was traded so far for one delivery period; revised while trading goes on."""
 
     price_eur_per_mwh: float = pa.Field(

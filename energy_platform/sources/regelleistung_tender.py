@@ -18,7 +18,7 @@ _PRICE: dict[str, Any] = {"in_range": {"min_value": -1e5, "max_value": 1e5}, "nu
 _CAPACITY: dict[str, Any] = {"in_range": {"min_value": 0, "max_value": 1e4}, "nullable": True}
 
 
-class Bid(DeliveryRows):
+class Bid(DeliveryRows, lasting="PT15M PT4H P1D"):
     """One bid of a tender, and what became of it."""
 
     market: str = pa.Field(isin=["CAPACITY", "ENERGY"], description="What is tendered")
@@ -47,8 +47,8 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per bid."""
-    asked = message.context
-    return rl.bids(message.body, market=asked["market"], reserve_type=asked["productTypes"])
+    market, reserve_type = message.asked("market"), message.asked("productTypes")
+    return rl.bids(message.body, market=market, reserve_type=reserve_type)
 
 
 REGELLEISTUNG_TENDER = MarketSource(

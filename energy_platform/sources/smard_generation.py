@@ -21,7 +21,7 @@ _TYPES = {
 }  # fmt: skip
 
 
-class Generation(DeliveryRows):
+class Generation(DeliveryRows, lasting="PT15M PT60M"):
     """What one type of production fed in during one slot."""
 
     region: str = pa.Field(description="Country or control area, as SMARD names it")

@@ -22,7 +22,7 @@ _ZONES = {
 """The bidding zone of each filter. Left out is 5078, the mean of DE-LU's neighbours."""
 
 
-class DayAheadPrice(DeliveryRows):
+class DayAheadPrice(DeliveryRows, lasting="PT15M PT60M"):
     """The price of one delivery period in one bidding zone."""
 
     bidding_zone: str = pa.Field(isin=[*_ZONES.values()], description="Bidding zone")

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("example_known")
 
 NAME = EXAMPLE.name
 PROJECT = Path(__file__).parents[3]
+TESTCASES = PROJECT / "tests" / "testcases"
 
 
 class Answer(NamedTuple):
@@ -201,6 +202,18 @@ def test_ingest_lands_and_runs_through(
     assert prices(hot(platform_batches)) == [1.0]
     message = platform_batches.landing.log(NAME).read(0, 1)[0]
     assert message.context["file_name"] == "payload.json"
+
+
+@pytest.mark.parametrize("read", ["parse", "ingest"])
+def test_a_payload_that_may_be_several_things_is_refused_until_one_says_which(
+    command: Command, read: str, platform_batches: MicroBatches
+) -> None:
+    file = TESTCASES / "energy_charts_price" / "hours" / "payload.json"
+    answer = command(read, "energy_charts_price", file)
+    assert answer.code == 2
+    assert "say it with -c bzn=…, e.g. -c bzn=DE-LU" in only_complaint(answer)
+    assert platform_batches.landing.log("energy_charts_price").end_offset() == 0
+    assert command(read, "energy_charts_price", file, "-c", "bzn=AT").code == 0
 
 
 def test_replay_makes_the_table_again(

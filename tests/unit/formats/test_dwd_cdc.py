@@ -87,8 +87,6 @@ def test_what_is_no_number_fails_its_row_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (WIND + row("202607011210")[:-5], "row 1 does not end with eor"),
-        (WIND + row("202607011210") + row("202607011220")[:20], "row 2 does not end with eor"),
         ("nonsense", "are not those of an observation"),
         (WIND.replace("FF_10", "DS_10") + row("202607011210"), "DS_10, DD_10 are none of the"),
         ("", "produkt text"),
@@ -97,6 +95,13 @@ def test_what_is_no_number_fails_its_row_alone() -> None:
 def test_what_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ParseError, match=reason):
         observations(an_archive(text), WIND_PRODUCTS)
+
+
+@pytest.mark.parametrize("kept", [20, -5])
+def test_a_row_that_is_cut_off_is_refused_alone(kept: int) -> None:
+    text = WIND + row("202607011210") + row("202607011220")[:kept]
+    rows = observations(an_archive(text), WIND_PRODUCTS)
+    assert rows["refused"].to_list() == [None, "the row does not end with eor"]
 
 
 def test_a_new_product_is_a_value() -> None:

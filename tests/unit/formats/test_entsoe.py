@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats import entsoe
@@ -42,7 +44,7 @@ def acknowledgement(text: str) -> bytes:
     ).encode()
 
 
-def values(body: bytes) -> list[tuple[datetime, float | None]]:
+def values(body: bytes) -> list[tuple[datetime | None, float | None]]:
     rows = entsoe.points(body, LOAD, {})
     return list(zip(rows["delivery_start"], rows["value"], strict=True))
 
@@ -86,11 +88,6 @@ def test_months_and_days_follow_the_calendar(resolution: str, rows: int) -> None
     assert said["delivery_end"][-1] == datetime(2026, 2, 1, 23, tzinfo=UTC)
 
 
-def test_a_period_that_no_calendar_divides_is_refused() -> None:
-    with pytest.raises(ParseError, match="no multiple of 7d"):
-        entsoe.points(document(point(1, 5), hours=24 * 31, resolution="P7D"), LOAD, {})
-
-
 @pytest.mark.parametrize("namespace", ["urn:of:another:version:9:9", NAMESPACE])
 def test_any_version_is_read_by_its_local_names(namespace: str) -> None:
     assert len(values(document(point(1, 5), namespace=namespace))) == 8
@@ -114,27 +111,82 @@ def test_points_may_lack_and_may_hold_more_than_they_should() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
+        (document(point(1, 5)).replace(b">A65<", b">A75<"), "type A75, not A65"),
+        (b'<GL_MarketDocument xmlns="a"><type>A65</type></GL_MarketDocument>', "without a series"),
+        (acknowledgement("Not allowed"), "an acknowledgement without data: 999 Not allowed"),
+        (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "document type"),
+    ],
+)  # fmt: skip
+def test_another_document_is_refused_as_a_whole(body: bytes, why: str) -> None:
+    with pytest.raises(ParseError, match=why):
+        entsoe.points(body, LOAD, {})
+
+
+def beside(good: bytes, bad: bytes) -> bytes:
+    """Return a document of which one series is good and another one is not."""
+    series = bad[bad.index(b"<TimeSeries>") : bad.index(b"</GL_")]
+    return good.replace(b"<TimeSeries>", series + b"<TimeSeries>", 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
         (document(), "without a point"),
         (document(point(1, 5), curve="A02"), "curveType A02"),
         (document(point(1, 5), resolution="PT7M"), "no multiple of PT7M"),
         (document(point(1, 5), resolution="PT0M"), "no multiple of PT0M"),
         (document(point(1, 5), resolution="soon"), "by soon"),
+        (document(point(1, 5), hours=24 * 31, resolution="P7D"), "no multiple of 7d"),
         (document(point(1, 5), hours=0), "from 2026-01-01"),
-        (document(point(1, 5), hours=24 * 9_000, resolution="PT1M"), "too large"),
-        (document(point(1, 5), point(1, 6)), "values for market time units that have another"),
-        (document("<Point><position>1</position><quantity>1</quantity><quantity>2</quantity>"
-                  "</Point>"), "1 points with 2 of quantity"),
+        (document(point(1, 5), hours=24 * 9_000, resolution="PT1M"), "too long"),
         (document(point(1, 5)).replace(b"23:00Z</start>", b"23:00</start>"), "without a zone"),
-        (document(point(1, 5)).replace(b">A65<", b">A75<"), "type A75, not A65"),
         (document(point(1, 5)).replace(b">MAW<", b">MWH<"), "MWH, not MAW"),
-        (b'<GL_MarketDocument xmlns="a"><type>A65</type></GL_MarketDocument>', "without a period"),
-        (acknowledgement("Not allowed"), "an acknowledgement without data: 999 Not allowed"),
-        (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>', "document type"),
+        (document(point(1, 5)).replace(b"quantity_Measure_Unit.name", b"unit"), "nor the question"),
     ],
-)  # fmt: skip
-def test_what_is_not_known_to_be_right_is_refused(body: bytes, why: str) -> None:
-    with pytest.raises(ParseError, match=why):
-        entsoe.points(body, LOAD, {})
+)
+def test_a_series_that_is_not_known_to_be_right_is_refused_alone(bad: bytes, why: str) -> None:
+    good = document(point(1, 5), point(3, 6))
+    rows = entsoe.points(beside(good, bad), LOAD, {})
+    refused = rows.filter(pl.col("refused").is_not_null())
+    assert refused.height == 1
+    assert why in refused["refused"][0]
+    wanted = entsoe.points(good, LOAD, {})
+    assert_frame_equal(rows.filter(pl.col("refused").is_null()), wanted)
+
+
+def test_what_a_reply_leaves_out_is_what_was_asked_for() -> None:
+    body = document(point(1, 5)).replace(b"quantity_Measure_Unit.name", b"unit")
+    for unit, heights in {"MAW": [0, 8], "MWH": [1, 0]}.items():
+        asked = {"quantity_Measure_Unit.name": unit, "outBiddingZone_Domain": "10YAT-APG------L"}
+        columns = {"zone": "outBiddingZone_Domain.mRID"}
+        rows = entsoe.points(body, LOAD, columns, asked=asked)
+        refused = pl.col("refused").is_not_null()
+        assert [rows.filter(refused).height, rows.filter(~refused).height] == heights
+        assert set(rows["zone"]) == {"10YAT-APG------L"}
+
+
+def test_two_values_for_one_unit_cost_that_unit() -> None:
+    rows = entsoe.points(document(point(1, 5), point(1, 6), point(2, 7)), LOAD, {})
+    assert rows["refused"].is_not_null().to_list() == [True, True, *[False] * 7]
+    assert rows["value"].to_list() == [5.0, 6.0, *[7.0] * 7]
+
+
+@pytest.mark.parametrize(
+    "value", ["<quantity>1</quantity><quantity>2</quantity>", "<quantity>1<a/></quantity>"]
+)
+def test_a_point_without_one_value_costs_its_unit(value: str) -> None:
+    odd = f"<Point><position>2</position>{value}</Point>"
+    rows = entsoe.points(document(point(1, 5), odd, point(3, 7), curve="A01"), LOAD, {})
+    assert rows["value"].is_nan().to_list() == [False, True, False]
+
+
+@pytest.mark.parametrize("position", ["x", "", "0", "1e3", "99999999999999999999"])
+def test_a_value_does_not_hold_on_over_a_place_that_cannot_be_read(position: str) -> None:
+    said = values(document(point(1, 5), point(position, 6), point(5, 7)))
+    placed = [(at, value) for at, value in said if at is not None]
+    assert placed[0] == (START, 5.0)
+    assert [value for _, value in placed[1:]] == [7.0] * 4
+    assert (None, 6.0) in said
 
 
 def test_what_is_said_twice_is_one_row() -> None:

@@ -35,16 +35,23 @@ def test_what_may_be_another_number_is_none(text: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252"])
 def test_umlauts_are_read_in_any_encoding(encoding: str) -> None:
     table = german_csv.text_table("Zeit;AEP-Schätzer\n1;ü\n".encode(encoding))
-    assert table.to_dict(as_series=False) == {"Zeit": ["1"], "AEP-Schätzer": ["ü"]}
+    said = {"Zeit": ["1"], "AEP-Schätzer": ["ü"], "refused": [None]}
+    assert table.to_dict(as_series=False) == said
 
 
-@pytest.mark.parametrize("body", [b"a;b\n1;2\n3\n", b"a;b\n1;2;3\n", b"a;b\n1;2\n3;4;5;6\n"])
-def test_a_line_of_another_length_is_refused(body: bytes) -> None:
-    with pytest.raises(ParseError, match="fields"):
-        german_csv.text_table(body)
+@pytest.mark.parametrize("body", [b"a;b\n1;2\n3\n5;6\n", b"a;b\n3;4;5\n1;2\n5;6\n"])
+def test_a_line_of_another_length_is_refused_alone(body: bytes) -> None:
+    table = german_csv.text_table(body)
+    assert table.filter(pl.col("refused").is_null()).rows() == [("1", "2", None), ("5", "6", None)]
+    assert "fields, not 2" in table["refused"].drop_nulls().item()
+
+
+def test_a_table_whose_lines_are_none_of_its_own_is_none() -> None:
+    with pytest.raises(ParseError, match="1 to 3 fields"):
+        german_csv.text_table(b"a;b\n1;2;3\n4\n")
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
 def test_line_endings_and_blank_lines_do_not_count(ending: str) -> None:
     table = german_csv.text_table(f"a;b{ending}1;2{ending}3;4{ending}".encode())
-    assert table.rows() == [("1", "2"), ("3", "4")]
+    assert table.drop("refused").rows() == [("1", "2"), ("3", "4")]
