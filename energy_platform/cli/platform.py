@@ -5,8 +5,9 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Optional
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, Optional
 
 import typer
 
@@ -41,9 +42,8 @@ def up(
     ] = None,
 ) -> None:
     """Run the whole platform until Ctrl-C."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    told = threading.Event()
+    _on_stop(lambda *_: told.set())
 
     from energy_platform.operations.supervision.plan import PROJECT, platform_plan
     from energy_platform.operations.supervision.ports import HOST, bound_ports
@@ -55,63 +55,84 @@ def up(
         plan = platform_plan(chosen, ports, kept)
         supervisord = supervisor.start(plan, PROJECT / "dagster.yaml")
     try:
+        # From here on nothing is lost by breaking off at once, in the middle of imports too.
+        _on_stop(_break_off)
+        if told.is_set():
+            _break_off()
         console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
-        _wait_until_flowing(supervisor, supervisord, chosen, stopped)
-        _wait_until_it_listens(supervisor, ports.webserver, stopped)
-        if not stopped.is_set():
-            console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
-        while not stopped.wait(_LOOK_SECONDS):
-            _look_after(supervisor, supervisord, stopped)
+        _wait_until_flowing(supervisor, supervisord, chosen)
+        _wait_until_it_listens(supervisor, supervisord, ports.webserver)
+        console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            _look_after(supervisor, supervisord)
+    except _Stopped:
+        pass
     finally:
+        _on_stop(signal.SIG_IGN)
         console().print("Stopping …")
         supervisor.stop(supervisord.pid)
         console().print("Stopped.")
 
 
-def _look_after(
-    supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", stopped: threading.Event
-) -> None:
-    """Note that supervisord has stopped, as `down` tells it to.
+class _Stopped(KeyboardInterrupt):
+    """The platform is to stop, or has stopped in order."""
+
+
+def _break_off(*_: object) -> NoReturn:
+    raise _Stopped
+
+
+def _on_stop(handler: Callable[..., object] | signal.Handlers) -> None:
+    """Say what happens when this process is told to stop, by Ctrl-C or otherwise."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _look_after(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]") -> None:
+    """See that supervisord runs.
 
     Raises:
-        EnergyPlatformError: It has ended otherwise, and nothing runs without it.
+        EnergyPlatformError: It has ended, and nothing runs without it.
+        _Stopped: It has stopped in order, as `down` tells it to.
     """
     status = supervisord.poll()
     if status == 0:
-        stopped.set()
-    elif status is not None:
+        _break_off()
+    if status is not None:
         raise EnergyPlatformError(
             f"supervisord has ended; see {supervisor.preparation_log} and its neighbours"
         )
 
 
-def _wait_until_it_listens(supervisor: "Supervisor", port: int, stopped: threading.Event) -> None:
+def _wait_until_it_listens(
+    supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", port: int
+) -> None:
     """Wait until the platform's own UI server, and no other program, has the port.
 
     Raises:
         EnergyPlatformError: Patience has ended.
     """
     deadline = time.monotonic() + _LISTENING_SECONDS
-    while not supervisor.listens("webserver", port) and not stopped.wait(_LOOK_SECONDS / 10):
+    while not supervisor.listens("webserver", port):
+        _look_after(supervisor, supervisord)
         if time.monotonic() > deadline:
             raise EnergyPlatformError(
                 f"the UI does not listen on port {port}; see {supervisor.logs}/webserver.log"
             )
+        time.sleep(_LOOK_SECONDS / 10)
 
 
 def _wait_until_flowing(
-    supervisor: "Supervisor",
-    supervisord: "subprocess.Popen[bytes]",
-    chosen: Settings,
-    stopped: threading.Event,
+    supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", chosen: Settings
 ) -> None:
     """Say which sources flow as they begin to, until all do or patience ends."""
     from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
     from energy_platform.pipeline.stores import micro_batches
 
     began, told, waiting = time.monotonic(), set[str](), list[SourceStatus]()
-    while time.monotonic() - began < _FLOWING_SECONDS and not stopped.is_set():
-        _look_after(supervisor, supervisord, stopped)
+    while time.monotonic() - began < _FLOWING_SECONDS:
+        _look_after(supervisor, supervisord)
         try:
             sources = source_statuses(chosen, micro_batches())
         except WarehouseUnavailableError as error:
@@ -127,8 +148,8 @@ def _wait_until_flowing(
         waiting = [s for s in sources if s.name not in ready and s.state is not SourceState.NEEDS]
         if not waiting:
             return
-        stopped.wait(_LOOK_SECONDS)
-    for source in [] if stopped.is_set() else waiting:
+        time.sleep(_LOOK_SECONDS)
+    for source in waiting:
         console().print(f"  {source.name}: {source.state} {source.detail}")
 
 
