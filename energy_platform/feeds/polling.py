@@ -220,6 +220,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         may_move = late is not None and (bool(late.answered) or self.newest is None)
         if late is not None and may_move and close(progress, self.requests, self.every, now):
             self._finish(progress, late)
+        progress.count_round()
         start, end = self.window(progress.reached, now)
         if progress.reached is None:
             progress.reached = start + self.overlap

@@ -51,6 +51,8 @@ class Held:
         again_at: Market time at which it may be asked again.
         failures: How often in a row it was asked in vain; 0 where it only waits for its turn.
         reason: Why it was not answered the last time.
+        rounds: How many rounds go on without it at most, whatever the time: a simulated market's
+            may stand still.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Held:
     again_at: datetime
     failures: int = 0
     reason: str = ""
+    rounds: int = 0
 
 
 @dataclass(slots=True)
@@ -94,7 +97,13 @@ class Progress:
 
     def is_held(self, name: str, now: datetime) -> bool:
         """Say whether a question is not to be asked yet."""
-        return name in self.held and now < self.held[name].again_at
+        held = self.held.get(name)
+        return held is not None and held.rounds > 0 and now < held.again_at
+
+    def count_round(self) -> None:
+        """Note that a round begins, which brings what is held nearer to its turn."""
+        for held in self.held.values():
+            held.rounds = max(0, held.rounds - 1)
 
     def hold(self, name: str, fresh: Held) -> None:
         """Keep a question apart; one that is kept already still has its earlier start."""

@@ -163,7 +163,7 @@ class Attempt(Generic[RequestT]):
         if not self.failures and asked and len(reasons) == len(asked):
             soon = self.session.now() + slower(self.every, 1)
             for one in filter(None, held):
-                one.again_at = min(one.again_at, soon)
+                one.again_at, one.rounds = min(one.again_at, soon), min(one.rounds, 2)
             self.is_news = True
             told = f"all {len(asked)} questions are refused, the first: {reasons[0]}"
             self.all_refused = RefusedError(told if len(asked) > 1 else reasons[0])
@@ -222,8 +222,9 @@ class Attempt(Generic[RequestT]):
         """Hold a question that was asked in vain; the longer, the more often it was."""
         before = self.progress.held.get(name)
         failures = 1 if before is None else before.failures + 1
-        again_at = self.session.now() + slower(self.every, failures)
-        self.progress.hold(name, Held(label, start, end, again_at, 1, str(error)))
+        pause = slower(self.every, failures)
+        again_at, rounds = self.session.now() + pause, pause // self.every
+        self.progress.hold(name, Held(label, start, end, again_at, 1, str(error), rounds))
         self.is_news = True
         _log.warning(
             "%s: %s is not answered; again at %s: %s",
@@ -277,6 +278,14 @@ def close(
         pause = slower(every, tried) if tried and current.answered else timedelta()
         progress.hold(
             question.name,
-            Held(question.label, current.start, current.end, now + pause, bool(reason), reason),
+            Held(
+                question.label,
+                current.start,
+                current.end,
+                now + pause,
+                bool(reason),
+                reason,
+                pause // every,
+            ),
         )
     return True

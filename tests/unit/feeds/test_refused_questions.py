@@ -29,6 +29,7 @@ from tests.support.asked_feeds import (
     windows_of,
     zones,
 )
+from tests.support.running_feeds import run_until
 
 EVERY = timedelta(minutes=5)
 SPAN = timedelta(hours=6)
@@ -123,6 +124,16 @@ async def test_a_refused_question_is_asked_again_ever_more_slowly() -> None:
         *(12, 12, 12),
     ]
     assert len(windows_of(feed, "AT")) == 61
+
+
+async def test_in_a_market_that_stands_still_it_is_asked_again_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market, session = Market({"XK": refused}), SteppedSession()
+    monkeypatch.setattr(session, "wall_seconds", lambda _time: 0.01, raising=False)
+    feed = feed_of(market)
+    await run_until(feed, session, lambda: len(windows_of(feed, "XK")) == 3)  # type: ignore[arg-type]
+    assert 6 <= len(windows_of(feed, "AT")) <= 8
 
 
 @pytest.mark.parametrize("zone", ["AT", "XK"])
