@@ -35,7 +35,7 @@ class Batch:
         messages: The messages.
         rows: Their good rows, in landing order.
         refused: Their rows that failed a check, in the same columns.
-        broken: Landing offsets of messages of which a part, or all, could not be read.
+        broken: Landing offsets of messages that could not be read.
     """
 
     messages: Sequence[RawMessage]
@@ -60,9 +60,9 @@ class Lists:
 def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists:
     """Return the whole lists that the messages of a batch are.
 
-    A message of which a part could not be read is no list, for nobody knows what it left out. A
-    row that failed a check is on its list all the same, if its item can be told. If it can't, or if
-    all rows of a list failed, that list is none.
+    A row that failed a check, or a part that was refused, is on its list all the same, if its item
+    can be told. If it can't, or if all rows of a list failed, that list is none. A message that
+    holds what is of no list that can be told is no list at all.
     """
     item = listing.items(source.key)
     rows, refused = (_placed(frame, listing) for frame in (batch.rows, batch.refused))

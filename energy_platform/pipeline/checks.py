@@ -35,7 +35,8 @@ class CheckedRows:
     Attributes:
         rows: Rows that pass every check, in the columns of the source's table.
         quarantined: What failed, one line per row or unparsed message (`QUARANTINE_DTYPES`).
-        refused: The rows that failed, as they were parsed, in the columns of the source.
+        refused: The rows that failed and the parts that were refused, as they were parsed, in the
+            columns of the source.
     """
 
     rows: pl.DataFrame
@@ -49,8 +50,8 @@ class CheckedRows:
 
     @property
     def broken(self) -> frozenset[int]:
-        """The landing offsets of messages of which a part, or all, could not be parsed."""
-        lines = self.quarantined.filter(pl.col("row").is_null() | (pl.col("check") == PART))
+        """The landing offsets of messages that could not be parsed."""
+        lines = self.quarantined.filter(pl.col("check") == UNPARSED)
         return frozenset(lines["landing_offset"])
 
 
@@ -86,7 +87,11 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
             )
         ]
     )
-    return CheckedRows(rows, quarantined.sort("landing_offset", maintain_order=True), failing)
+    return CheckedRows(
+        rows,
+        quarantined.sort("landing_offset", maintain_order=True),
+        pl.concat([failing, refused.select(*source.dtypes)]),
+    )
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:

@@ -23,7 +23,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source, market_sources
-from energy_platform.market.rows import DeliveryRows
+from energy_platform.market.rows import REFUSED, DeliveryRows
 from energy_platform.market.source import MarketSource, each_message
 from energy_platform.market.whole_list import WITHDRAWN, WholeList
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -339,6 +339,23 @@ def test_a_truncated_reply_withdraws_nothing(listed: Listed) -> None:
 def test_a_bad_row_is_on_its_list_all_the_same(listed: Listed) -> None:
     messages = raw([("A", [bid(1), bid(2), bid(3)]), ("A", [bid(1), bid(2, TOO_MUCH)])])
     assert listed(TENDERS, "item", *messages) == [1, 2]
+
+
+def test_a_part_that_its_parser_refuses_is_on_its_list_all_the_same(listed: Listed) -> None:
+    """Also a part of which nobody knows which item it is: then its list withdraws nothing."""
+    whole, fewer = raw([("A", [bid(1), bid(2), bid(3)]), ("A", [bid(1), bid(2)])])
+
+    def refusing(name: str) -> MarketSource:
+        def read(messages: Sequence[RawMessage]) -> pl.DataFrame:
+            is_second = (pl.col("item") == 2) & (pl.col("landing_offset") == 1)
+            why = pl.when(is_second).then(pl.lit("in another currency"))
+            item = pl.when(is_second & (name == "item")).then(None).otherwise("item").alias("item")
+            return parse(messages).with_columns(why.alias(REFUSED), item)
+
+        return replace(TENDERS, parse=read, name=f"tenders_{name or 'known'}")
+
+    assert listed(refusing(""), "item", whole, fewer) == [1, 2]
+    assert listed(refusing("item"), "item", whole, fewer) == [1, 2, 3]
 
 
 def test_a_redrive_withdraws_what_the_mended_message_lacks(
