@@ -29,15 +29,5 @@
     {{- return(rows) -}}
 {% endmacro %}
 
-{# The bidding zone that a provider's name means, as ENTSO-E writes it. #}
-{% macro bidding_zone_of_gme(name) -%}
-    case {{ name }}
-        when 'NORD' then 'IT-North' when 'CNOR' then 'IT-Centre-North'
-        when 'CSUD' then 'IT-Centre-South' when 'SUD' then 'IT-South' when 'CALA' then 'IT-Calabria'
-        when 'SICI' then 'IT-Sicily' when 'SARD' then 'IT-Sardinia' when 'PUN' then 'IT-PUN'
-    end
-{%- endmacro %}
-
-{% macro bidding_zone_of_jao(name) -%}
-    case {{ name }} when 'DE' then 'DE-LU' else {{ name }} end
-{%- endmacro %}
+{# How many days before count as lately: what a zone has reported since then is expected of it. #}
+{% macro days_lately() %}{{ return(7) }}{% endmacro %}

@@ -13,7 +13,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
-_COUNTRIES = "AT BE BG CZ DE DK ES FR GB HR HU IT LV NL PL PT RO SE SK UA EU".split()  # noqa: SIM905 (as short as it gets)
+_COUNTRIES = "AT BE BG CZ DE DK ES FR GB GB* HR HU IT LV NL PL PT RO SE SK UA EU".split()  # noqa: SIM905 (as short as it gets)
 
 
 class GasStorage(DeliveryRows, lasting="P1D"):

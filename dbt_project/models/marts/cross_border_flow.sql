@@ -30,8 +30,8 @@ directions as (
     from schedules
     union all
     select
-        {{ bidding_zone_of_jao(dbt.split_part('border', "'_'", 1)) }},
-        {{ bidding_zone_of_jao(dbt.split_part('border', "'_'", 2)) }},
+        {{ named('jao_hub', dbt.split_part('border', "'_'", 1)) }},
+        {{ named('jao_hub', dbt.split_part('border', "'_'", 2)) }},
         delivery_start,
         null,
         null,

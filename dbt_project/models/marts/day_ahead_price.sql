@@ -19,9 +19,9 @@ with prices as (
     select 'CZ', delivery_start, delivery_end, 'ote', price_eur_per_mwh, received_at
     from {{ ref('stg_ote_day_ahead_price') }}
     union all
-    select {{ bidding_zone_of_gme('bidding_zone') }}, delivery_start, delivery_end, 'gme', price_eur_per_mwh, received_at
+    select {{ named('gme_zone', 'bidding_zone') }}, delivery_start, delivery_end, 'gme', price_eur_per_mwh, received_at
     from {{ ref('stg_gme_day_ahead_price') }}
-    where {{ bidding_zone_of_gme('bidding_zone') }} is not null
+    where {{ named('gme_zone', 'bidding_zone') }} is not null
 )
 
 select

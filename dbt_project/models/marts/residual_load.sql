@@ -1,5 +1,9 @@
-{# Wind and solar count only where every type is there that the zone reports on that day: a sum that
+{# Wind and solar count only where every type is there that the zone has reported lately: a sum that
    lacks one would pass for a lull. #}
+
+{%- set lately = days_lately() %}
+{%- set generated = "direction = 'generation' and production_type in ('Solar', 'Wind Onshore', 'Wind Offshore')" %}
+{%- set forecast = "forecast = 'Day ahead'" %}
 
 with load_outcome as (
     select * from {{ by_quarter_hour(ref('stg_entsoe_load'), ['bidding_zone'], ['load_mw']) }} as quarters
@@ -12,15 +16,33 @@ load_forecast as (
 by_type as (
     select 'outcome' as what, *
     from {{ by_quarter_hour(
-        ref('stg_entsoe_generation'), ['bidding_zone', 'production_type'], ['power_mw'],
-        "direction = 'generation' and production_type in ('Solar', 'Wind Onshore', 'Wind Offshore')"
+        ref('stg_entsoe_generation'), ['bidding_zone', 'production_type'], ['power_mw'], generated
     ) }} as quarters
     union all
     select 'forecast', *
     from {{ by_quarter_hour(
-        ref('stg_entsoe_wind_solar_forecast'), ['bidding_zone', 'production_type'], ['power_mw'],
-        "forecast = 'Day ahead'"
+        ref('stg_entsoe_wind_solar_forecast'), ['bidding_zone', 'production_type'], ['power_mw'], forecast
     ) }} as quarters
+),
+
+reported as (
+    select distinct 'outcome' as what, bidding_zone, production_type, {{ utc_day('delivery_start') }} as reported_day
+    from {{ ref('stg_entsoe_generation') }}
+    where {{ generated }} and {{ in_changed_days('delivery_start', margin=lately + 1) }}
+    union all
+    select distinct 'forecast', bidding_zone, production_type, {{ utc_day('delivery_start') }}
+    from {{ ref('stg_entsoe_wind_solar_forecast') }}
+    where {{ forecast }} and {{ in_changed_days('delivery_start', margin=lately + 1) }}
+),
+
+expected as (
+    select days.what, days.bidding_zone, days.summed_day, count(distinct reported.production_type) as types
+    from (select distinct what, bidding_zone, {{ utc_day('delivery_start') }} as summed_day from by_type) as days
+    inner join reported
+        on days.what = reported.what
+        and days.bidding_zone = reported.bidding_zone
+        and reported.reported_day between days.summed_day - {{ lately }} and days.summed_day
+    group by days.what, days.bidding_zone, days.summed_day
 ),
 
 summed as (
@@ -30,9 +52,13 @@ summed as (
 ),
 
 wind_solar as (
-    select what, bidding_zone, delivery_start, power_mw, received_at
+    select summed.what, summed.bidding_zone, summed.delivery_start, summed.power_mw, summed.received_at
     from summed
-    qualify types = max(types) over (partition by what, bidding_zone, {{ utc_day('delivery_start') }})
+    inner join expected
+        on summed.what = expected.what
+        and summed.bidding_zone = expected.bidding_zone
+        and {{ utc_day('summed.delivery_start') }} = expected.summed_day
+    where summed.types >= expected.types
 ),
 
 outcome as (
