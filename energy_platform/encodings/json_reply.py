@@ -9,6 +9,7 @@ What a field means, and which are needed, is the business of a source or format.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,10 @@ FieldType = pl.DataType | type[pl.DataType]
 _EXCERPT_CHARACTERS: Final = 120
 _GARBLED: Final = "\ufffd"
 """What a list or an object becomes where a single value belongs."""
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,:\[\]{}"]+', re.DOTALL)
+_LITERAL: Final = re.compile(
+    r'".*|true|false|null|NaN|-?Infinity|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL
+)
 _LONGEST_INTEGER: Final = 38
 """Digits; a longer one is read as a float."""
 
@@ -147,7 +152,16 @@ def _read(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
         return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         text = body if isinstance(body, str) else body.decode("utf-8", errors="replace")
-        raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
+        try:
+            return json.loads(_TOKEN.sub(_as_literal, text), parse_int=_integer)
+        except (ValueError, RecursionError):
+            raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
+
+
+def _as_literal(token: re.Match[str]) -> str:
+    """Return a bare word that no JSON has, such as `-nan`, as the text that it is."""
+    said = token.group()
+    return said if _LITERAL.fullmatch(said) else json.dumps(said)
 
 
 def _integer(digits: str) -> int | float:

@@ -20,7 +20,19 @@ _MARK: Final = "~the bad value~"
 
 JSON_VALUES: Final = (
     *("NaN", "Infinity", "-Infinity", "1e400", "-1e400", str(2**70), "[1]", "[]", '{"a": 1}'),
-    *("true", '"text"', "null", '"2026-02-30"', '"2026-02-30T25:61:00Z"', '"1e400"', '"NaN"'),
+    *(
+        "-nan",
+        "nan",
+        "inf",
+        "N/A",
+        "true",
+        '"text"',
+        "null",
+        '"2026-02-30"',
+        '"2026-02-30T25:61:00Z"',
+        '"1e400"',
+        '"NaN"',
+    ),
 )
 """What a value becomes, as it is written in JSON."""
 
@@ -61,7 +73,7 @@ def bad_values(body: bytes) -> Iterator[Making]:
         yield from _in_xml(body)
     elif head[:1] in (b"{", b"["):
         yield from _in_json(body)
-    elif b";" in body and b"\x00" not in body:
+    elif (b";" in body or b"|" in body) and b"\x00" not in body:
         yield from _in_table(body)
 
 
@@ -168,16 +180,17 @@ def _place(element: etree._Element) -> tuple[int, ...]:
 
 def _in_table(body: bytes) -> Iterator[Making]:
     lines = body.decode("latin-1").split("\n")
+    separator = max(";|", key=body.decode("latin-1").count)
     for number, line in list(enumerate(lines))[1:]:
-        fields = line.split(";")
+        fields = line.split(separator)
         for place in range(len(fields)) if len(fields) > 1 else ():
             for value in TEXTS:
-                yield partial(_bad_line, lines, number, place, value)
+                yield partial(_bad_line, lines, separator, number, place, value)
 
 
-def _bad_line(lines: list[str], number: int, place: int, value: str) -> BadValue:
-    fields = lines[number].split(";")
-    changed = ";".join([*fields[:place], value, *fields[place + 1 :]])
+def _bad_line(lines: list[str], separator: str, number: int, place: int, value: str) -> BadValue:
+    fields = lines[number].split(separator)
+    changed = separator.join([*fields[:place], value, *fields[place + 1 :]])
     body, without = (
         "\n".join([*lines[:number], *instead, *lines[number + 1 :]]).encode("latin-1")
         for instead in ([changed], [])
