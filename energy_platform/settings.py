@@ -97,6 +97,8 @@ class Settings(BaseSettings):
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
+        simulated_days: How many days of raw messages a simulated market's home keeps; those of
+            real markets are kept for good.
         runs_kept_hours: How long Dagster keeps a run that succeeded, and an event of no run.
         failed_runs_kept_hours: How long it keeps one that failed or was ended.
         alert_urls: Where alerts go: Apprise addresses, parted by commas or blanks; never printed.
@@ -136,6 +138,7 @@ class Settings(BaseSettings):
     linger_seconds: float = Field(default=0.2, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
+    simulated_days: int = Field(default=3, ge=1)
     runs_kept_hours: float = Field(default=2.0, gt=0)
     failed_runs_kept_hours: float = Field(default=72.0, gt=0)
     alert_urls: SecretStr = SecretStr("")

@@ -32,6 +32,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
+from energy_platform.pipeline.stores import is_simulated_alone
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import settings
 from resources import Platform
@@ -135,6 +136,22 @@ def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
     context.log.info("%d tables maintained, %d hot points expired", len(tables), expired)
 
 
+@op
+def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -> None:
+    """Remove old raw messages of a home that is simulated alone, so that it doesn't fill a disk."""
+    if not is_simulated_alone(settings()):
+        return
+    batches, before = platform.micro_batches, datetime.now(UTC)
+    before -= timedelta(days=settings().simulated_days)
+    removed = sum(
+        batches.landing.log(source.name).forget(
+            before=before, below=batches.warehouse.committed_offset(market_table(source))
+        )
+        for source in market_sources().values()
+    )
+    context.log.info("%d segments of simulated messages removed", removed)
+
+
 @job(description="Forgets finished runs and their events.")
 def history_upkeep() -> None:
     """Forget old runs."""
@@ -145,6 +162,12 @@ def history_upkeep() -> None:
 def table_upkeep() -> None:
     """Maintain every table."""
     maintain_tables()
+
+
+@job(description="Removes old raw messages of simulated markets; those of real ones stay for good.")
+def landing_upkeep() -> None:
+    """Bound the landing zone of a simulated market."""
+    forget_simulated_messages()
 
 
 batch_history_upkeep: Final = define_asset_job(
@@ -160,6 +183,7 @@ def upkeep_schedules() -> list[ScheduleDefinition]:
         (history_upkeep, "*/15 * * * *"),
         (table_upkeep, "*/10 * * * *"),
         (batch_history_upkeep, "7-59/15 * * * *"),
+        (landing_upkeep, "3 * * * *"),
     )
     return [
         ScheduleDefinition(

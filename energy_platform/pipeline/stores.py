@@ -7,7 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import HotStoreKind, InfluxApi, Settings, WarehouseKind, settings
+from energy_platform.settings import (
+    HotStoreKind,
+    InfluxApi,
+    Markets,
+    Settings,
+    WarehouseKind,
+    settings,
+)
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from energy_platform.storage.landing import LandingZone
@@ -17,6 +24,9 @@ from energy_platform.storage.warehouse.protocol import Warehouse
 if TYPE_CHECKING:
     from energy_platform.storage.warehouse.bigquery.client import Clients
 
+_SIMULATED_ALONE: Final = "landing_is_simulated"
+"""The file of a home whose raw messages may be forgotten: none of them came from a real market."""
+
 _RECENT_DAYS: Final = 2
 """How far back rows of a far warehouse are kept beside the home, for batches to be compared with.
 """
@@ -25,12 +35,28 @@ _RECENT_DAYS: Final = 2
 def open_micro_batches(chosen: Settings) -> MicroBatches:
     """Open the way from the landing zone to both stores that these settings name."""
     return MicroBatches(
-        landing=LandingZone.open(chosen.landing_url),
+        landing=open_landing(chosen),
         warehouse=open_warehouse(chosen),
         hot_store=_hot_store(chosen),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
     )
+
+
+def open_landing(chosen: Settings) -> LandingZone:
+    """Open the landing zone that these settings name, and note whether it is simulated alone."""
+    zone = LandingZone.open(chosen.landing_url)
+    note = chosen.home / _SIMULATED_ALONE
+    if chosen.markets is Markets.LIVE:
+        note.unlink(missing_ok=True)
+    elif chosen.landing is None and zone.is_empty():
+        note.touch()
+    return zone
+
+
+def is_simulated_alone(chosen: Settings) -> bool:
+    """Say whether the home's landing zone was never opened but for simulated markets."""
+    return chosen.landing is None and (chosen.home / _SIMULATED_ALONE).exists()
 
 
 @cache

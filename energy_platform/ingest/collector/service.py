@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.stores import open_landing
 from energy_platform.settings import Settings
-from energy_platform.storage.landing import LandingZone
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def _readable(written: Mapping[str, object]) -> Iterator[tuple[str, FeedStatus]]
 
 async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
     """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each in good order."""
-    zone = LandingZone.open(settings.landing_url)
+    zone = open_landing(settings)
     limits = ProviderLimits(settings.home)
     jobs = [SourceTask(source, settings, zone, limits) for source in sources]
     stopped = asyncio.Event()

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from threading import Lock
 from typing import Final, NamedTuple, Self
 from uuid import uuid4
@@ -101,6 +101,11 @@ class LandingZone:
         raise UsageError(
             f"a landing zone is at file:///folder or gs://bucket/prefix, not at {url!r}"
         )
+
+    def is_empty(self) -> bool:
+        """Say whether nothing has ever landed here."""
+        found = obstore.list_with_delimiter(self._store)
+        return not found["common_prefixes"] and not found["objects"]
 
     def log(self, source_name: str) -> "LandingLog":
         """Return a source's log for reading; the same one each time, for what it remembers.
@@ -224,6 +229,24 @@ class LandingLog:
         segment = segments[bisect_left(segments, instant, key=began_at) - 1]
         earlier = self._received_at(segment) < instant
         return segment.first + int(earlier.sum())
+
+    def forget(self, *, before: datetime, below: int) -> int:
+        """Remove old segments for good; return how many.
+
+        A segment goes if all of its messages were received before an instant and have offsets
+        below a bound. The first segment and the last one stay: they say that the log has begun,
+        and where it ends.
+        """
+        stop = min(self.offset_at(before), below)
+        firsts = [
+            segment.first
+            for folder in self._folders()
+            if folder <= stop // OFFSETS_PER_FOLDER
+            for segment in self._list(folder)
+        ]
+        old = [first for first, following in pairwise(firsts) if first > 0 and following <= stop]
+        objects.remove(self._store, [segment_path(self._source_name, first) for first in old])
+        return len(old)
 
     def tail(self) -> _Tail:
         """Return what the last segment says, looking again whether it is still the last."""

@@ -4,7 +4,9 @@
 adds that.
 """
 
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import obstore
@@ -65,6 +67,16 @@ def fetch(store: ObjectStore, path: str) -> bytes:
         FileNotFoundError: It isn't there.
     """
     return bytes(obstore.get(store, path).bytes())
+
+
+def remove(store: ObjectStore, paths: Sequence[str]) -> None:
+    """Remove objects, and the folders that are empty without them."""
+    obstore.delete(store, paths)
+    if isinstance(store, LocalStore):
+        for folder in {(_root(store) / path).parent for path in paths}:
+            # Where another object is left in it, the folder stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _root(store: LocalStore) -> Path:

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from dagster._core.test_utils import create_run_for_test
 from assets import market_assets
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.stores import is_simulated_alone, open_micro_batches
 from energy_platform.pipeline.tables import measurement
+from energy_platform.settings import settings
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from resources.neighbours import hot_copy_key, landing_key
@@ -30,6 +33,7 @@ from sensors.upkeep import (
     forget_finished_runs,
     forget_reports,
     history_upkeep,
+    landing_upkeep,
     table_upkeep,
 )
 from tests.support.environment import forget_cached
@@ -194,3 +198,38 @@ def test_how_long_runs_are_kept_is_a_setting(
     assert runs_after_upkeep() == 11
     monkeypatch.setenv("ENERGY_PLATFORM_FAILED_RUNS_KEPT_HOURS", "0.0000001")
     assert runs_after_upkeep() == 1
+
+
+@pytest.mark.parametrize(("opened_by", "left"), [("simulated", 2), ("live", 3)])
+def test_messages_are_forgotten_only_where_all_of_them_are_simulated(
+    instance: DagsterInstance,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened_by: str,
+    left: int,
+) -> None:
+    batches = open_micro_batches(settings())
+    for number in range(3):
+        long_ago = datetime(2020, 1, 1 + number, tzinfo=UTC)
+        land(batches, [replace(example_message([("CZ", number, 1.0)]), received_at=long_ago)])
+    run_all(batches)
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", opened_by)
+    forget_cached()
+    open_micro_batches(settings())
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", "simulated")
+    forget_cached()
+    resources = {"platform": Platform()}
+    assert landing_upkeep.execute_in_process(instance=instance, resources=resources).success
+    assert len(list((home / "landing" / EXAMPLE.name).rglob("*.arrow"))) == left
+
+
+def test_a_home_that_real_markets_filled_is_not_taken_for_a_simulated_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", "live")
+    forget_cached()
+    land(open_micro_batches(settings()), [example_message([("CZ", 0, 1.0)])])
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", "simulated")
+    forget_cached()
+    open_micro_batches(settings())
+    assert not is_simulated_alone(settings())

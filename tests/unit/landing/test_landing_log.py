@@ -88,6 +88,40 @@ def test_a_reader_sees_what_is_appended_after_it_opened(zone: LandingZone) -> No
             assert reader.last_received_at() == message(count).received_at
 
 
+def test_old_messages_are_forgotten_and_the_log_goes_on(zone: LandingZone) -> None:
+    writer = zone.writer(SOURCE)
+    for number in range(0, 3000, 500):
+        writer.append([message(one) for one in range(number, number + 500)], str(number))
+    before = message(2100).received_at
+    assert zone.log(SOURCE).forget(before=before, below=1400) == 1, "up to 1000 is committed"
+    assert zone.log(SOURCE).forget(before=before, below=3000) == 2, "500 messages in 2000 are new"
+    assert zone.log(SOURCE).forget(before=before, below=3000) == 0
+    again = LandingZone(zone._store)
+    assert again.log(SOURCE).end_offset() == 3000
+    assert bodies(again.log(SOURCE).read(2000, 3000)) == bodies(
+        [message(one) for one in range(2000, 3000)]
+    )
+    assert again.log(SOURCE).offset_at(message(2300).received_at) == 2300
+    with pytest.raises(CorruptLogError, match="is missing"):
+        again.log(SOURCE).read(0, 3000)
+    with pytest.raises(CorruptLogError):
+        again.log(SOURCE).read(1200, 1300)
+    taken_over = again.writer(SOURCE)
+    assert (taken_over.end_offset, taken_over.cursor) == (3000, "2500")
+    assert taken_over.append([message(3000)], None) == range(3000, 3001)
+
+
+def test_a_log_is_never_forgotten_whole(zone: LandingZone) -> None:
+    assert zone.log(SOURCE).forget(before=EPOCH, below=10) == 0
+    writer = zone.writer(SOURCE)
+    for number in range(3):
+        writer.append([message(number)], str(number))
+    later = message(1000).received_at
+    assert zone.log(SOURCE).forget(before=later, below=3) == 1
+    assert LandingZone(zone._store).log(SOURCE).end_offset() == 3
+    assert LandingZone(zone._store).writer(SOURCE).cursor == "2"
+
+
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "a b", "a" * 101, "a\n", "../x", ".a"])
 def test_a_name_that_is_no_source_is_refused(zone: LandingZone, name: str) -> None:
     with pytest.raises(UsageError):
