@@ -108,6 +108,10 @@ class SimulatedMarket:
         """Return each real address and its stand-in; none while nobody listens."""
         return self._addresses.content() or {}
 
+    def played_back(self) -> frozenset[str]:
+        """Return the sources without a model of their own, whose test cases are played back."""
+        return frozenset(known.partition(" ")[0] for known in self.addresses() if " " in known)
+
     def clock(self) -> MarketClock | None:
         """Return its clock; None before it has ever begun."""
         return self._clock.content()

@@ -6,7 +6,7 @@ told of as ever. Only what all sources share, such as a warehouse that is away, 
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -126,7 +126,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
     feeds = feed_statuses(settings.home)
     lately = _lately(settings)
     clock = market_clock(settings)
-    return [
+    statuses = [
         _status_or_unknown(
             source,
             settings,
@@ -137,6 +137,24 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
         )
         for source in market_sources().values()
     ]
+    played_back = _played_back(settings)
+    return [_never_late(one) if one.name in played_back else one for one in statuses]
+
+
+def _played_back(settings: Settings) -> frozenset[str]:
+    """Return the sources whose test cases a simulated market plays back."""
+    try:
+        simulated = SimulatedMarket.of(settings)
+        return simulated.played_back() if simulated else frozenset()
+    except ValueError:
+        _log.exception("the simulated market's addresses can't be read")
+        return frozenset()
+
+
+def _never_late(status: SourceStatus) -> SourceStatus:
+    """Return the status of a source whose rows are of the dates of its test cases, not of today."""
+    state = SourceState.FLOWING if status.state is SourceState.LATE else status.state
+    return replace(status, late=None, state=state)
 
 
 def market_clock(settings: Settings) -> MarketClock:

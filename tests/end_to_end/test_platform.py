@@ -19,6 +19,7 @@ from polars.testing import assert_frame_equal
 from redis import Redis
 
 from energy_platform.formats.nord_pool_intraday import standing_orders
+from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.registry import market_source, market_sources
 from energy_platform.operations.status import SourceStatus
 from energy_platform.pipeline.layouts.watch import drift
@@ -85,6 +86,11 @@ def test_the_command_line_shows_processes_and_sources(platform: RunningPlatform)
 def test_every_source_reaches_both_stores(platform: RunningPlatform, name: str) -> None:
     source = market_source(name)
     assert platform.stored(source).height > 0
+    wanted, _ = platform.shown(source)
+    if wanted.is_empty():
+        # Of a source without a model its test cases are played back: their dates may be long ago.
+        assert name in SimulatedMarket(platform.settings.simulator_folder).played_back()
+        return
     wait_for("hot points", lambda: platform.hot(source).height, RECOVERY_SECONDS)
     assert platform.batches.hot_store.latest(measurement(source)).height > 0
 
@@ -99,7 +105,7 @@ def test_dagster_shows_groups_lineage_and_metadata(platform: RunningPlatform) ->
         node = by_key[name]
         assert node["groupName"] == market_source(name).group
         assert node["dependencyKeys"] == [{"path": [f"{name}_landing"]}]
-        assert by_key[f"{name}_landing"]["dependencyKeys"] == [{"path": [f"{name}_feed"]}]
+        assert by_key[f"{name}_landing"]["dependencyKeys"] == []
         assert by_key[f"{name}_hot"]["dependencyKeys"] == [{"path": [name]}]
         labels = {e["label"] for e in node["assetMaterializations"][0]["metadataEntries"]}
         assert {"dagster/row_count", "lag_seconds", "landing_offsets"} <= labels

@@ -136,3 +136,15 @@ def test_a_live_source_says_what_it_needs(
         "NORD_POOL_USERNAME", "NORD_POOL_PASSWORD", "NORD_POOL_CLIENT_SECRET"
     ]  # fmt: skip
     assert status(name="nord_pool_intraday_trade").needs == []
+
+
+def test_a_source_whose_test_cases_are_played_back_is_never_late(
+    status: Status, platform_batches: MicroBatches
+) -> None:
+    received(NOON, platform_batches)
+    assert status().state is SourceState.LATE
+    folder = settings().simulator_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "addresses.json").write_text(json.dumps({f"{EXAMPLE.name} https://": "http://x/"}))
+    one = status()
+    assert (one.state, one.late) == (SourceState.FLOWING, None)
