@@ -73,6 +73,7 @@ class MarketSource:
         context: What a payload may leave out of what it is, and must be said when it is read by
             hand: names of the question, with an example of each. Never taken for the answer.
         layouts_by: What of a message's context tells which of several layouts it has.
+        optional_fields: Uppermost fields that only some documents have: no drift, there or not.
         required_environment: Environment variables without which the live feed cannot run.
     """
 
@@ -95,6 +96,7 @@ class MarketSource:
     hot_fields: tuple[str, ...] | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     layouts_by: tuple[str, ...] = ()
+    optional_fields: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -75,5 +75,6 @@ ENTSOE_OUTAGE = MarketSource(
     expected_lag=timedelta(hours=12),
     terms=entsoe.TERMS,
     hot_tags=("outage_id",),
+    optional_fields=("docStatus",),
     required_environment=(TOKEN,),
 )

@@ -4,7 +4,8 @@ How a layout is found in bytes, and what is done about one that differs, is not 
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -56,6 +57,14 @@ class Layout:
     form: str
     root: Field
     is_whole: bool = True
+
+    def without(self, names: Collection[str]) -> "Layout":
+        """Return the layout without some of the uppermost names."""
+        left = {name: one for name, one in self.root.below.items() if name not in names}
+        if (record := left.get(ELEMENT)) is not None:
+            below = {name: one for name, one in record.below.items() if name not in names}
+            left[ELEMENT] = Field(record.kinds, below)
+        return replace(self, root=Field(self.root.kinds, left))
 
     @property
     def names(self) -> frozenset[str]:

@@ -89,7 +89,10 @@ def _spread(positions: Sequence[int]) -> Sequence[int]:
 def _layouts(source: MarketSource, messages: Iterable[RawMessage]) -> list[Layout]:
     """Return the layouts of messages, each told from the source's others by its context."""
     return [
-        replace(layout, form=" ".join([layout.form, *_asked(source, message)]))
+        replace(
+            layout.without(source.optional_fields),
+            form=" ".join([layout.form, *_asked(source, message)]),
+        )
         for message in messages
         for layout in layouts_of(message.body)
     ]

@@ -65,6 +65,16 @@ def test_every_worker_goes_by_the_same_layout(batches: MicroBatches, tmp_path: A
     assert watch.drift(other.notes, EXAMPLE, [message(**GOOD | {"more": True})]) == ()
 
 
+def test_an_optional_field_is_no_drift_there_or_not(batches: MicroBatches) -> None:
+    notes, often, rare = batches.landing.notes, message(**GOOD), message(**GOOD | {"status": "A9"})
+    source = replace(EXAMPLE, optional_fields=("status",))
+    assert [watch.drift(notes, source, [often]) for _ in range(2 * ALWAYS)] == [()] * 2 * ALWAYS
+    assert watch.drift(notes, source, [rare]) == ()
+    assert [watch.drift(notes, source, [rare]) for _ in range(2 * ALWAYS)] == [()] * 2 * ALWAYS
+    assert watch.drift(notes, source, [often]) == ()
+    assert watch.drift(notes, EXAMPLE, [rare]) == ("new field `status` (text)",)
+
+
 def test_of_two_writers_of_a_version_one_is_told(tmp_path: Any) -> None:
     one, other = (LandingZone.open(tmp_path.as_uri()).notes for _ in range(2))
     assert one.newest("layout/a") == (0, b"")
