@@ -14,6 +14,7 @@ from typing import Any, Final
 from lxml import etree
 from pydantic_core import from_json
 
+from energy_platform.encodings.json_reply import read_json
 from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.encodings.xml_document import excerpt
 from energy_platform.encodings.zip_archive import directory, is_whole
@@ -149,7 +150,10 @@ def _json(body: bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
     try:
         return from_json(body.removeprefix(_BYTE_ORDER_MARK), cache_strings="keys")
     except ValueError as error:
-        raise ParseError(f"no whole JSON ({error}): {excerpt(body)}") from error
+        try:
+            return read_json(body)  # which takes a bare word, such as `-nan`, for one bad value
+        except ParseError:
+            raise ParseError(f"no whole JSON ({error}): {excerpt(body)}") from error
 
 
 def _check_fields(reply: object, fields: Collection[str], body: bytes) -> None:

@@ -7,6 +7,7 @@ is replaced there before polars decodes the rest in the same way.
 What a field means, and which are needed, is the business of a source or format.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -36,7 +37,7 @@ def json_object(body: str | bytes) -> dict[str, Any]:
     Raises:
         ParseError: The body is not JSON, or no object.
     """
-    reply = _read(body)
+    reply = read_json(body)
     if not isinstance(reply, dict):
         raise ParseError("the reply is not a JSON object")
     return reply
@@ -48,7 +49,7 @@ def json_array(body: str | bytes) -> list[Any]:
     Raises:
         ParseError: The body is not JSON, or no array.
     """
-    reply = _read(body)
+    reply = read_json(body)
     if not isinstance(reply, list):
         raise ParseError("the reply is not a JSON array")
     return reply
@@ -110,7 +111,7 @@ def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
     # polars reads "1,2" as two values, and leaves null elements of a list as they are.
     if found is not None and len(found) == 1 and not _lacks_elements(found):
         return found
-    value = _read(said)
+    value = read_json(said)
     if not _is_of(value, shape):
         raise ParseError(f"no records of the known form: {_words(said)}")
     return pl.Series("reply", [json.dumps(_fitted(value, shape))]).str.json_decode(shape)
@@ -147,15 +148,22 @@ def instant(text: pl.Expr) -> pl.Expr:
     return text.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
 
 
-def _read(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
+def read_json(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
+    """Return what a body of JSON holds; a bare word where a value belongs is taken for text.
+
+    Raises:
+        ParseError: The body is not JSON.
+    """
     try:
         return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         text = body if isinstance(body, str) else body.decode("utf-8", errors="replace")
-        try:
-            return json.loads(_TOKEN.sub(_as_literal, text), parse_int=_integer)
-        except (ValueError, RecursionError):
-            raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
+        with contextlib.suppress(ValueError, RecursionError):
+            reply = json.loads(_TOKEN.sub(_as_literal, text), parse_int=_integer)
+            # A body that is one bare word is no reply with a bare word in it.
+            if isinstance(reply, dict | list):
+                return reply
+        raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
 
 
 def _as_literal(token: re.Match[str]) -> str:
