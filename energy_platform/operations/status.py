@@ -1,7 +1,8 @@
 """How every market source is doing: what landed, what was stored, how late it is, what drifts.
 
-A source of which something can't be read is in the state UNKNOWN, with the reason; the others are
-told of as ever. Only what all sources share, such as a warehouse that is away, fails the whole.
+If one source's tables or logs can't be read, that source is in the state UNKNOWN, with the reason,
+and the other sources are reported as usual. The report as a whole fails only if something that all
+sources share is unavailable, such as the warehouse.
 """
 
 import logging
@@ -30,15 +31,14 @@ from energy_platform.settings import Settings
 _log = logging.getLogger(__name__)
 
 _OWN_LAG: Final = timedelta(minutes=1)
-"""What a poll, a tick and a run take of the wall's time at most, when all is well."""
-
+"""The longest that a poll, a tick and a run take together by the wall clock, when all is well."""
 
 _NAMED: Final = 3
-"""Of so many questions without an answer a line says which they are and why."""
+"""How many unanswered questions one line names, each with its reason."""
 
 
 class SourceState(StrEnum):
-    """A source's state in one word; a feed's own trouble goes before lateness."""
+    """A source's state in one word; a feed in trouble is reported before a late source."""
 
     UNKNOWN = "unknown"
     NEEDS = "needs"
@@ -51,53 +51,54 @@ class SourceState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """One market source's state; what is not known is None.
+    """One market source's state; a value that is not known is None.
 
     Attributes:
-        landed_offset: Where its landing log ends.
-        committed_offset: Up to where the warehouse holds it.
+        landed_offset: The offset at which its landing log ends.
+        committed_offset: The offset up to which the warehouse holds the log.
         rows: Rows in the warehouse, every revision counted.
         last_event_at: The newest moment that the platform knows of: the newest row's event time,
-            or when it was received, for forecasts and other rows about the future.
-        lag_seconds: How long ago that was, in market time.
-        expected_lag_seconds: How long ago it may be, or how long after a publication's time.
+            or when the row was received, for forecasts and other rows about the future.
+        lag_seconds: How long ago that moment was, in market time.
+        expected_lag_seconds: How large the lag may be, or how long after a publication's time
+            the values are due.
         is_daily: Whether values are due once a day.
-        late: Since when it is late and what is missing; None while it is on time.
+        late: Since when the source is late and what is missing; None while it is on time.
         quarantined: Rows and messages in quarantine.
         rows_lately: Rows and messages that were checked in the last hour.
-        refused_lately: Those of them that went to quarantine.
-        quarantine_rate: Their part; None where nothing was checked.
+        refused_lately: How many of those rows and messages went to quarantine.
+        quarantine_rate: Their share, 0 to 1; None if nothing was checked.
         drift: How its newest batch differs from the accepted layout.
         needs: Environment variables that are missing.
-        detail: The feed's last error in one line, or why nothing is known.
-        hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty where it has all.
-        unanswered: The questions that the provider does not answer while it answers others, and
-            why it does not.
+        detail: The feed's last error in one line, or why the state is unknown.
+        hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty if it has all.
+        unanswered: The questions that the provider does not answer while it answers others, each
+            with the reason.
         questions: How many questions the feed asks.
         batch_failures: How many of its newest batches in a row have failed.
-        batch_error: Why the newest of them failed; empty where it did not.
+        batch_error: Why the newest batch failed; empty if it did not.
     """
 
     name: str
     protocol: str
     group: str
-    landed_offset: int | None
-    committed_offset: int | None
-    rows: int | None
-    last_event_at: datetime | None
-    lag_seconds: float | None
+    landed_offset: int | None = None
+    committed_offset: int | None = None
+    rows: int | None = None
+    last_event_at: datetime | None = None
+    lag_seconds: float | None = None
     expected_lag_seconds: float
     is_daily: bool
-    late: Lateness | None
-    quarantined: int | None
+    late: Lateness | None = None
+    quarantined: int | None = None
     rows_lately: int
     refused_lately: int
     quarantine_rate: float | None
     drift: tuple[str, ...]
-    state: SourceState
-    needs: list[str]
+    state: SourceState = SourceState.UNKNOWN
+    needs: list[str] = field(default_factory=list)
     detail: str
-    hot_copy_behind: str
+    hot_copy_behind: str = ""
     batch_failures: int = 0
     batch_error: str = ""
     unanswered: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class SourceStatus:
 
     @property
     def told_unanswered(self) -> str:
-        """The questions that are not answered, in one line; empty where all are."""
+        """The unanswered questions in one line; empty if all are answered."""
         if not self.unanswered:
             return ""
         named = [f"{name} ({why})" for name, why in self.unanswered.items()][:_NAMED]
@@ -121,7 +122,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
     """Return every market source's status, in alphabetical order.
 
     Raises:
-        WarehouseUnavailableError: Nothing can be said of any source's tables.
+        WarehouseUnavailableError: No source's tables can be read.
     """
     feeds = feed_statuses(settings.home)
     lately = _lately(settings)
@@ -152,13 +153,13 @@ def _played_back(settings: Settings) -> frozenset[str]:
 
 
 def _never_late(status: SourceStatus) -> SourceStatus:
-    """Return the status of a source whose rows are of the dates of its test cases, not of today."""
+    """Return the status of a source that plays back test cases, whose rows bear old dates."""
     state = SourceState.FLOWING if status.state is SourceState.LATE else status.state
     return replace(status, late=None, state=state)
 
 
 def market_clock(settings: Settings) -> MarketClock:
-    """Return the simulated market's clock, or the wall clock as one."""
+    """Return the simulated market's clock, or a market clock that shows the wall's time."""
     try:
         simulated = SimulatedMarket.of(settings)
         clock = simulated and simulated.clock()
@@ -170,10 +171,10 @@ def market_clock(settings: Settings) -> MarketClock:
 
 
 def _lately(settings: Settings) -> Mapping[str, SourceLately]:
-    """Return what the batches said lately; nothing where that can't be read."""
+    """Return what each source's batches reported in the last hour; nothing if it can't be read."""
     try:
         return BatchHistory(settings.home).lately()
-    except Exception:  # noqa: BLE001 (they are the least that a status is made of)
+    except Exception:  # noqa: BLE001 (a status is useful without them)
         _log.exception("what the batches of the last hour said can't be read")
         return {}
 
@@ -187,17 +188,18 @@ def _status_or_unknown(  # noqa: PLR0913 (see `_status`)
     feed: FeedStatus,
     lately: SourceLately,
 ) -> SourceStatus:
-    """Return a source's status, or that it is not known and why."""
+    """Return a source's status, or the state UNKNOWN with the reason."""
     try:
         return _status(source, settings, batches, clock=clock, feed=feed, lately=lately)
     except WarehouseUnavailableError:
         raise
     except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is this source's)
         said = str(error).splitlines() or [""]
-        return _unknown(source, feed, lately, reason=f"{type(error).__name__}: {said[0]}")
+        reason = f"{type(error).__name__}: {said[0]}"
+        return replace(_heard_of(source, feed, lately), detail=reason)
 
 
-def _status(  # noqa: PLR0913 (a status is put together from all that is known)
+def _status(  # noqa: PLR0913 (a status is put together from everything known)
     source: MarketSource,
     settings: Settings,
     batches: MicroBatches,
@@ -207,67 +209,43 @@ def _status(  # noqa: PLR0913 (a status is put together from all that is known)
     lately: SourceLately,
 ) -> SourceStatus:
     summary = batches.warehouse.summary(market_table(source))
-    # What was received, was by the wall clock; lag is counted on the market's.
+    # `received_at` was read from the wall clock; lag is counted on the market's clock.
     received_at = summary.last_received_at and clock.at(summary.last_received_at)
     newest = newest_moment(source, summary.last_event_at, received_at)
     now = clock.now()
-    # In a market that runs faster, the platform's own minute still is one of the wall's.
+    # In a market that runs faster, the platform still takes its minute by the wall clock.
     late = lateness(
         source, summary.last_event_at, received_at, now - _OWN_LAG * max(0.0, clock.speed - 1)
     )
     needs = missing_environment(source, settings)
-    return SourceStatus(
-        name=source.name,
-        protocol=source.feed.protocol,
-        group=source.group,
+    return replace(
+        _heard_of(source, feed, lately),
         landed_offset=batches.landing.log(source.name).end_offset(),
         committed_offset=summary.committed_offset,
         rows=summary.rows,
         last_event_at=newest,
         lag_seconds=(now - newest).total_seconds() if newest else None,
-        expected_lag_seconds=source.expected_lag.total_seconds(),
-        is_daily=source.publication is not None,
         late=late,
         quarantined=batches.warehouse.summary(quarantine_table(source)).rows,
-        rows_lately=lately.rows,
-        refused_lately=lately.refused,
-        quarantine_rate=lately.refused / lately.rows if lately.rows else None,
-        drift=lately.drift,
         state=_state(feed, needs, newest, late),
         needs=needs,
-        detail=feed.detail,
         hot_copy_behind=batches.hot_copies.behind(source, summary.committed_offset),
-        unanswered=feed.unanswered,
-        questions=feed.questions,
-        batch_failures=lately.failures,
-        batch_error=lately.error,
     )
 
 
-def _unknown(
-    source: MarketSource, feed: FeedStatus, lately: SourceLately, *, reason: str
-) -> SourceStatus:
+def _heard_of(source: MarketSource, feed: FeedStatus, lately: SourceLately) -> SourceStatus:
+    """Return what the feed and the newest batches say of a source, without its tables."""
     return SourceStatus(
         name=source.name,
         protocol=source.feed.protocol,
         group=source.group,
-        landed_offset=None,
-        committed_offset=None,
-        rows=None,
-        last_event_at=None,
-        lag_seconds=None,
         expected_lag_seconds=source.expected_lag.total_seconds(),
         is_daily=source.publication is not None,
-        late=None,
-        quarantined=None,
         rows_lately=lately.rows,
         refused_lately=lately.refused,
         quarantine_rate=lately.refused / lately.rows if lately.rows else None,
         drift=lately.drift,
-        state=SourceState.UNKNOWN,
-        needs=[],
-        detail=reason,
-        hot_copy_behind="",
+        detail=feed.detail,
         batch_failures=lately.failures,
         batch_error=lately.error,
         unanswered=feed.unanswered,

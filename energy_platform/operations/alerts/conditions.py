@@ -1,4 +1,7 @@
-"""What is wrong at this moment, in the words of a message; what is news is decided elsewhere."""
+"""What is wrong at this moment, in the words of a message.
+
+Which of it is news, and who is told, is decided in `incidents`, `book` and `delivery`.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,10 +39,10 @@ class Condition:
 
     Attributes:
         trouble: What is wrong.
-        subject: With which source or job.
-        text: What a message says of it, with what to do next.
-        over: What a message says once it is over.
-        patience: How long it has to last before anyone is told.
+        subject: The source or job that has the trouble.
+        text: What a message says of the trouble, with what to do next.
+        over: What a message says once the trouble is over.
+        patience: How long the trouble must last before anyone is told.
     """
 
     trouble: Trouble
@@ -50,7 +53,7 @@ class Condition:
 
     @property
     def key(self) -> str:
-        """What tells it from others, also over a restart."""
+        """The identity of the condition, the same before and after a restart."""
         return f"{self.trouble}:{self.subject}"
 
 
@@ -67,90 +70,123 @@ class FailedRuns:
 def conditions(
     statuses: Iterable[SourceStatus], failed: Iterable[FailedRuns], settings: Settings
 ) -> list[Condition]:
-    """Return all that is wrong with these sources and runs."""
+    """Return every condition of these sources and runs."""
     known = list(statuses)
     wrong = [one for status in known for one in _of_source(status, settings)]
     return [*wrong, *_of_hot_copy(known), *(_of_runs(runs) for runs in failed)]
 
 
 def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
-    if status.needs:
-        return
+    if not status.needs:
+        yield from _of_tables(status)
+        yield from _of_lateness(status)
+        yield from _of_feed(status)
+        yield from _of_rows(status, settings)
+
+
+def _of_tables(status: SourceStatus) -> Iterator[Condition]:
     name = status.name
     if status.state is SourceState.UNKNOWN:
-        yield Condition(
-            trouble=Trouble.UNKNOWN,
-            subject=name,
-            text=f"{name}: what is stored of it can't be read: {status.detail}."
-            f" Next: energy-platform replay {name} makes its table anew from what landed",
+        yield _wrong(
+            Trouble.UNKNOWN,
+            name,
+            f"{name}: what is stored of it can't be read: {status.detail}",
+            step=f"energy-platform replay {name} makes its table anew from what landed",
             over=f"{name} can be read again.",
             patience=_BRIEF,
         )
     if status.batch_failures:
-        yield Condition(
-            trouble=Trouble.BATCH,
-            subject=name,
-            text=f"{name}: its newest batches failed, {status.batch_failures} in a row:"
-            f" {status.batch_error}. What landed is kept, and is tried again."
-            f" Next: energy-platform history {name}",
+        yield _wrong(
+            Trouble.BATCH,
+            name,
+            f"{name}: its newest batches failed, {status.batch_failures} in a row:"
+            f" {status.batch_error}. What landed is kept, and is tried again",
+            step=f"energy-platform history {name}",
             over=f"{name}: its batches succeed again.",
             patience=_BRIEF,
         )
+
+
+def _of_lateness(status: SourceStatus) -> Iterator[Condition]:
+    name = status.name
     lag = timedelta(seconds=status.expected_lag_seconds)
+    last_event = f"last event {_instant(status.last_event_at)}"
     if status.late is not None:
-        yield Condition(
-            trouble=Trouble.LATE,
-            subject=name,
-            text=f"{name} is late since {_instant(status.late.since)}: {status.late.missing} not"
-            f" there (expected lag {_span(lag)}, last event {_instant(status.last_event_at)})."
-            " Next: energy-platform status",
-            over=f"{name} is on time again (last event {_instant(status.last_event_at)}).",
+        yield _wrong(
+            Trouble.LATE,
+            name,
+            f"{name} is late since {_instant(status.late.since)}: {status.late.missing} not there"
+            f" (expected lag {_span(lag)}, {last_event})",
+            step="energy-platform status",
+            over=f"{name} is on time again ({last_event}).",
             patience=_BRIEF,
         )
+    if status.state is SourceState.WAITING:
+        yield _wrong(
+            Trouble.SILENT,
+            name,
+            f"{name} has never brought anything (expected lag {_span(lag)})",
+            step="energy-platform status, and the collector's log",
+            over=f"{name} flows.",
+            patience=max(lag, _FOR_LONG) + (_ONE_DAY if status.is_daily else timedelta()),
+        )
+
+
+def _of_feed(status: SourceStatus) -> Iterator[Condition]:
+    name = status.name
     if status.state in (SourceState.BACKING_OFF, SourceState.FENCED):
-        yield Condition(
-            trouble=Trouble.FEED,
-            subject=name,
-            text=f"{name}: its feed is {status.state} for {_span(_FOR_LONG)} or longer:"
-            f" {status.detail} (last event {_instant(status.last_event_at)})."
-            " Next: energy-platform status, and the collector's log",
+        yield _wrong(
+            Trouble.FEED,
+            name,
+            f"{name}: its feed is {status.state} for {_span(_FOR_LONG)} or longer:"
+            f" {status.detail} (last event {_instant(status.last_event_at)})",
+            step="energy-platform status, and the collector's log",
             over=f"{name}: its feed runs again.",
             patience=_FOR_LONG,
         )
     if status.unanswered:
-        yield Condition(
-            trouble=Trouble.UNANSWERED,
-            subject=name,
-            text=f"{name}: {status.told_unanswered}. They are asked again, ever more slowly, and"
-            " the others go on. Next: energy-platform status",
+        yield _wrong(
+            Trouble.UNANSWERED,
+            name,
+            f"{name}: {status.told_unanswered}. They are asked again, ever more slowly, and the"
+            " others go on",
+            step="energy-platform status",
             over=f"{name}: all its questions are answered again.",
         )
-    if status.state is SourceState.WAITING:
-        yield Condition(
-            trouble=Trouble.SILENT,
-            subject=name,
-            text=f"{name} has never brought anything (expected lag {_span(lag)})."
-            " Next: energy-platform status, and the collector's log",
-            over=f"{name} flows.",
-            patience=max(lag, _FOR_LONG) + (_ONE_DAY if status.is_daily else timedelta()),
-        )
+
+
+def _of_rows(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
+    name = status.name
     if _too_many_refused(status, settings):
-        yield Condition(
-            trouble=Trouble.QUARANTINE,
-            subject=name,
-            text=f"{name}: {status.refused_lately:,} of {status.rows_lately:,} rows of the last"
-            f" hour are in quarantine ({status.quarantine_rate:.0%})."
-            f" Next: energy-platform quarantine {name}",
+        yield _wrong(
+            Trouble.QUARANTINE,
+            name,
+            f"{name}: {status.refused_lately:,} of {status.rows_lately:,} rows of the last hour"
+            f" are in quarantine ({status.quarantine_rate:.0%})",
+            step=f"energy-platform quarantine {name}",
             over=f"{name}: its rows pass the checks again.",
         )
     if status.drift:
-        yield Condition(
-            trouble=Trouble.DRIFT,
-            subject=name,
-            text=f"{name}: its layout has drifted: {'; '.join(status.drift)}."
-            f" Next: energy-platform layout {name}",
+        yield _wrong(
+            Trouble.DRIFT,
+            name,
+            f"{name}: its layout has drifted: {'; '.join(status.drift)}",
+            step=f"energy-platform layout {name}",
             over=f"{name} has its accepted layout.",
         )
+
+
+def _wrong(  # noqa: PLR0913 (all that a message says)
+    trouble: Trouble,
+    subject: str,
+    fact: str,
+    *,
+    step: str,
+    over: str,
+    patience: timedelta = timedelta(),
+) -> Condition:
+    text = f"{fact}. Next: {step}"
+    return Condition(trouble=trouble, subject=subject, text=text, over=over, patience=patience)
 
 
 def _too_many_refused(status: SourceStatus, settings: Settings) -> bool:
@@ -161,18 +197,19 @@ def _too_many_refused(status: SourceStatus, settings: Settings) -> bool:
 
 
 def _of_hot_copy(statuses: Iterable[SourceStatus]) -> Iterator[Condition]:
-    """Tell of all sources at once: what they have in common is the store."""
+    """Report all sources in one condition, since they share the hot store."""
     behind = [status for status in statuses if status.hot_copy_behind]
     if not behind:
         return
     first = behind[0]
     sources = "source" if len(behind) == 1 else "sources"
-    yield Condition(
-        trouble=Trouble.HOT_COPY,
-        subject="hot_store",
-        text=f"The hot copy of {len(behind)} {sources} is behind for {_span(_A_FEW_BATCHES)} or"
+    yield _wrong(
+        Trouble.HOT_COPY,
+        "hot_store",
+        f"The hot copy of {len(behind)} {sources} is behind for {_span(_A_FEW_BATCHES)} or"
         f" longer, so that dashboards are ({first.name}: {first.hot_copy_behind}). No row is lost,"
-        " and it catches up by itself. Next: energy-platform status, and the hot store's own log",
+        " and it catches up by itself",
+        step="energy-platform status, and the hot store's own log",
         over="The hot copies have caught up.",
         patience=_A_FEW_BATCHES,
     )
@@ -180,11 +217,11 @@ def _of_hot_copy(statuses: Iterable[SourceStatus]) -> Iterator[Condition]:
 
 def _of_runs(runs: FailedRuns) -> Condition:
     times = "A run" if runs.count == 1 else f"{runs.count} runs"
-    return Condition(
-        trouble=Trouble.RUN,
-        subject=runs.job,
-        text=f"{times} of {runs.job} failed, the last at {_instant(runs.last_at)}:"
-        f" {runs.last_error}. Next: the run's page in the Dagster UI",
+    return _wrong(
+        Trouble.RUN,
+        runs.job,
+        f"{times} of {runs.job} failed, the last at {_instant(runs.last_at)}: {runs.last_error}",
+        step="the run's page in the Dagster UI",
         over=f"No run of {runs.job} has failed lately.",
     )
 

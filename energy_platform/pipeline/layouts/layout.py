@@ -60,6 +60,8 @@ class Layout:
 
     def without(self, names: Collection[str]) -> "Layout":
         """Return the layout without some of the uppermost names."""
+        if not names:
+            return self
         left = {name: one for name, one in self.root.below.items() if name not in names}
         if (record := left.get(ELEMENT)) is not None:
             below = {name: one for name, one in record.below.items() if name not in names}

@@ -9,7 +9,8 @@ Filters and column choices are pushed down to BigQuery where it can apply them; 
 whole predicate again to the rows that come back.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -39,19 +40,7 @@ def scan(clients: Clients, table: Table) -> pl.LazyFrame:
     is_landed = "landing_offset" in table.dtypes
     dtypes = {**table.dtypes, **({PLACE: pl.Int64()} if is_landed else {})}
 
-    def read(
-        with_columns: list[str] | None,
-        predicate: pl.Expr | None,
-        n_rows: int | None,
-        batch_size: int | None,
-    ) -> Iterator[pl.DataFrame]:
-        del batch_size  # BigQuery's own are of some thousand rows
-        columns = with_columns or list(dtypes)
-        told = _told(predicate, n_rows, dtypes)
-        batches = _stored_rows(clients, table, columns, told)
-        yield from _frames(batches, columns, dtypes, predicate, n_rows)
-
-    frame = register_io_source(read, schema=dtypes)
+    frame = _lazily(dtypes, partial(_stored_rows, clients, table))
     return frame.sort(_LANDING_ORDER).select(*table.dtypes) if is_landed else frame
 
 
@@ -60,7 +49,13 @@ def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyF
 
     Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
     """
-    dtypes = question.dtypes
+    return _lazily(question.dtypes, partial(_answers, clients, question, budget))
+
+
+def _lazily(
+    dtypes: Mapping[str, pl.DataType], ask: Callable[[Asked], Iterator[pa.RecordBatch]]
+) -> pl.LazyFrame:
+    """Return a frame with these columns that asks BigQuery for them when it is collected."""
 
     def read(
         with_columns: list[str] | None,
@@ -68,11 +63,10 @@ def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyF
         n_rows: int | None,
         batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
-        del batch_size
+        del batch_size  # BigQuery chooses the size of its batches, some thousand rows
         columns = with_columns or list(dtypes)
         asked = Asked(columns=columns, filters=_told(predicate, n_rows, dtypes), limit=n_rows)
-        batches = _answers(clients, question, asked, budget)
-        yield from _frames(batches, columns, dtypes, predicate, n_rows)
+        yield from _frames(ask(asked), columns, dtypes, predicate, n_rows)
 
     return register_io_source(read, schema=dtypes)
 
@@ -85,7 +79,7 @@ def _told(
 
 
 def _answers(
-    clients: Clients, question: Question, asked: Asked, budget: ReadBudget
+    clients: Clients, question: Question, budget: ReadBudget, asked: Asked
 ) -> Iterator[pa.RecordBatch]:
     where = reference(clients, question.table)
     stored = _stored_columns(clients, question.table)
@@ -95,13 +89,11 @@ def _answers(
     yield from queries.run(clients, sql, what=question.table.name, budget=budget)
 
 
-def _stored_rows(
-    clients: Clients, table: Table, columns: Collection[str], told: Sequence[Filter]
-) -> Iterator[pa.RecordBatch]:
+def _stored_rows(clients: Clients, table: Table, asked: Asked) -> Iterator[pa.RecordBatch]:
     where = reference(clients, table)
     try:
         yield from storage_read.batches(
-            clients, where, columns=columns, restriction=_restriction(table, told)
+            clients, where, columns=asked.columns, restriction=_restriction(table, asked.filters)
         )
     except (exceptions.NotFound, exceptions.InvalidArgument):
         # Either is said before the first row: there is no table yet, or it lacks a column.
@@ -111,8 +103,10 @@ def _stored_rows(
         yield from storage_read.batches(
             clients,
             where,
-            columns=[name for name in columns if name in stored] or [PLACE],
-            restriction=_restriction(table, [each for each in told if each.columns <= stored]),
+            columns=[name for name in asked.columns if name in stored] or [PLACE],
+            restriction=_restriction(
+                table, [each for each in asked.filters if each.columns <= stored]
+            ),
         )
 
 
