@@ -1,5 +1,7 @@
 """Fixtures that tests of several packages share."""
 
+import asyncio
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,3 +58,18 @@ def without_waiting() -> Iterator[None]:
 def platform_batches(home: Path) -> MicroBatches:
     """The stores of this home, as every process of the platform opens them."""
     return micro_batches()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses as they were asked for, none of them waited for; jitter at its longest."""
+    asked: list[float] = []
+    sleep = asyncio.sleep
+
+    async def record(seconds: float) -> None:
+        asked.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", record)
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+    return asked

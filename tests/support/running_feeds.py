@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 import pytest
@@ -10,7 +10,7 @@ import stamina
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.progress import Progress
-from energy_platform.market.feed import Feed
+from energy_platform.market.feed import Feed, FeedSession
 from tests.support.feeds import MemorySession
 
 
@@ -27,6 +27,27 @@ async def run_until(
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+
+
+@contextlib.asynccontextmanager
+async def carrying(feed: Feed, session: FeedSession) -> AsyncIterator[None]:
+    """Run a feed in the background, and run it again after a failure as the collector would."""
+
+    async def collect() -> None:
+        while True:
+            with contextlib.suppress(FeedError):
+                await feed.run(session)
+            await asyncio.sleep(0.2)
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield
+    finally:
+        crashed = collecting.done()
+        collecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await collecting
+        assert not crashed
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 180.0) -> None:

@@ -15,10 +15,12 @@ from energy_platform.feeds.polling import PollingFeed
 from energy_platform.history.revisions import new_revisions
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import CheckedRows, check_messages
+from simulator.faults import Fault, FaultKind
 from simulator.server import running
 from simulator.world import OpenProvider, SimulatedProvider, World
 from tests.support.comparison import Comparison, compare
 from tests.support.feeds import MemorySession, a_session
+from tests.support.running_feeds import until
 
 
 @asynccontextmanager
@@ -53,6 +55,13 @@ async def polled(
             asking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asking
+
+
+async def suffer(world: World, source: MarketSource, *kinds: FaultKind) -> None:
+    """Let a provider commit these faults one after the other, and wait until it has."""
+    for kind in kinds:
+        world.faults.ask(source.name, Fault(kind))
+        await until(lambda: not world.faults.pending(source.name))
 
 
 def checked(source: MarketSource, session: MemorySession) -> CheckedRows:

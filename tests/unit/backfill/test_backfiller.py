@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -107,21 +106,6 @@ def a_window(source: MarketSource, start: datetime = START, end: datetime = END)
 @pytest.fixture
 def batches(home: Path) -> MicroBatches:
     return batches_in(home)
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Pauses as they were asked for, none of them waited for; jitter at its longest."""
-    asked: list[float] = []
-    sleep = asyncio.sleep
-
-    async def record(seconds: float) -> None:
-        asked.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", record)
-    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
-    return asked
 
 
 Run = Callable[[], Any]

@@ -1,21 +1,20 @@
 """The backfill command, as a user or a script meets it."""
 
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import pytest
 
-from energy_platform import cli
 from energy_platform.errors import FeedError
 from energy_platform.market.feed import FeedSession, HistoryChunk, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from simulator.world import ADDRESSES_NAME
+from tests.support.commands import Command, command_in_process
 from tests.support.environment import add_source_module
 from tests.support.sources import example_message
 
@@ -57,17 +56,6 @@ class PastFeed:
         ]
 
 
-class Answer(NamedTuple):
-    """What a command said, and its exit code."""
-
-    code: int
-    out: str
-    error: str
-
-
-Command = Callable[..., Answer]
-
-
 @pytest.fixture
 def command(
     home: Path,
@@ -75,7 +63,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
-    """Run a command in this process as its script does, with a simulator's addresses in place."""
+    """Run the backfill command in this process, with a simulator's addresses in place."""
     add_source_module(tmp_path / "sources", "past_price", SOURCE, monkeypatch)
     (home / "simulator").mkdir(parents=True)
     (home / "simulator" / ADDRESSES_NAME).write_text(
@@ -84,14 +72,7 @@ def command(
     monkeypatch.setattr(PastFeed, "asked", [])
     monkeypatch.setattr("energy_platform.ingest.backfill.run._FIRST_PAUSE_SECONDS", 0.01)
 
-    def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["energy-platform", "backfill", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return Answer(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return partial(command_in_process(monkeypatch, capsys), "backfill")
 
 
 def test_it_lands_stores_and_says_what_came_of_it(command: Command) -> None:

@@ -5,16 +5,15 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from energy_platform import cli
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table
+from tests.support.commands import Answer, Command
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, example_message, prices
 from tests.support.stores import hot, stored
@@ -24,31 +23,6 @@ pytestmark = pytest.mark.usefixtures("example_known")
 NAME = EXAMPLE.name
 PROJECT = Path(__file__).parents[3]
 TESTCASES = PROJECT / "tests" / "testcases"
-
-
-class Answer(NamedTuple):
-    """What a command said, and its exit code."""
-
-    code: int
-    out: str
-    error: str
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process as its script does."""
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["energy-platform", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return Answer(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture

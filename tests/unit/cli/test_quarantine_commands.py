@@ -1,46 +1,19 @@
 """What is in quarantine as a user or a script meets it, before and after a fix."""
 
 import json
-import sys
-from collections.abc import Callable
-from typing import NamedTuple
 
 import pytest
 
-from energy_platform import cli
 from energy_platform.pipeline import redrive
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive as run_again
+from tests.support.commands import Command
 from tests.support.sources import BAD_ROW, EXAMPLE, GARBAGE, MENDED, example_message, prices
 from tests.support.stores import land, quarantined, run_all, stored
 
 pytestmark = pytest.mark.usefixtures("example_known")
 
 NAME = EXAMPLE.name
-
-
-class Answer(NamedTuple):
-    """What a command said, and its exit code."""
-
-    code: int
-    out: str
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command in this process as its script does."""
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["energy-platform", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return Answer(code if isinstance(code, int) else 0, capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture
@@ -52,7 +25,7 @@ def _failures(platform_batches: MicroBatches) -> None:
 
 def test_nothing_is_in_quarantine(command: Command, home: object) -> None:
     for arguments in (["quarantine"], ["quarantine", NAME], ["redrive", NAME]):
-        assert command(*arguments) == (0, "Nothing is in quarantine.\n")
+        assert command(*arguments) == (0, "Nothing is in quarantine.\n", "")
     assert json.loads(command("quarantine", "--json").out) == {"reasons": []}
 
 
@@ -91,7 +64,7 @@ def test_redrive_says_what_it_did(
     command: Command, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = command("redrive", NAME)
-    assert answer == (0, "3 lines in quarantine, failing as before; nothing was changed\n")
+    assert answer == (0, "3 lines in quarantine, failing as before; nothing was changed\n", "")
     monkeypatch.setattr(redrive, "redrive", lambda batches, _: run_again(batches, MENDED))
     answer = command("redrive", NAME)
     assert answer.out == (

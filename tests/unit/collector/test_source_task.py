@@ -64,21 +64,6 @@ def zone(settings: Settings) -> LandingZone:
     return LandingZone.open(settings.landing_url)
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Pauses as they were asked for, none of them waited for; jitter at its longest."""
-    asked: list[float] = []
-    sleep = asyncio.sleep
-
-    async def record(seconds: float) -> None:
-        asked.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", record)
-    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
-    return asked
-
-
 @asynccontextmanager
 async def running(
     source: MarketSource, settings: Settings, zone: LandingZone

@@ -19,7 +19,7 @@ from simulator.server import running
 from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until, until
-from tests.support.simulated_feed import checked, new_session, polled, settles
+from tests.support.simulated_feed import checked, new_session, polled, settles, suffer
 
 AFTERNOON = datetime(2026, 6, 10, 13, 30, tzinfo=UTC)
 FIXED = {"periodType": "hour", "timeZone": "UCT", "limit": "-1", "offset": "0"}
@@ -83,10 +83,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> N
     session = new_session(world, ENTSOG_FLOW)
     async with polled(world, FEW, ENTSOG_FLOW, session):
         await until(lambda: last_round(session))
-        for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
-            world.faults.ask(ENTSOG_FLOW.name, Fault(kind))
-            while world.faults.pending(ENTSOG_FLOW.name):
-                await asyncio.sleep(0.05)
+        await suffer(world, ENTSOG_FLOW, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW)
         while checked(ENTSOG_FLOW, session).quarantined.is_empty():
             await asyncio.sleep(0.2)
         comparison = await settles(ENTSOG_FLOW, world, session)

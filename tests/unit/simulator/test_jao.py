@@ -15,7 +15,7 @@ from simulator.server import running
 from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import failure, last_round, run_until
-from tests.support.simulated_feed import checked, new_session, polled, settles
+from tests.support.simulated_feed import checked, new_session, polled, settles, suffer
 
 MORNING = datetime(2026, 10, 24, 6, tzinfo=UTC)
 NOON = datetime(2026, 10, 24, 12, tzinfo=UTC)
@@ -78,10 +78,9 @@ async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> N
     async with polled(world, PROVIDER, JAO_MAX_EXCHANGE, session):
         while len(session.landed) < 4:
             await asyncio.sleep(0.05)
-        for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
-            world.faults.ask(JAO_MAX_EXCHANGE.name, Fault(kind))
-            while world.faults.pending(JAO_MAX_EXCHANGE.name):
-                await asyncio.sleep(0.05)
+        await suffer(
+            world, JAO_MAX_EXCHANGE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW
+        )
         while checked(JAO_MAX_EXCHANGE, session).quarantined.is_empty():
             await asyncio.sleep(0.2)
         while world.clock.now() < MORNING + timedelta(hours=4):

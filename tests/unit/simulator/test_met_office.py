@@ -1,9 +1,7 @@
 """The Met Office's simulated side: it pushes to the real feed, which fetches from the bucket."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.announced_files import FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
@@ -25,7 +22,7 @@ from simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
-from tests.support.running_feeds import comes_true, until
+from tests.support.running_feeds import carrying, comes_true, until
 
 assert isinstance(SOURCE.feed, SnsEndpointFeed)
 assert isinstance(SOURCE.feed.files, BucketFiles)
@@ -40,27 +37,6 @@ POINTS = 18 * 21
 
 def a_fast_world(folder: Path, **settings: Any) -> World:
     return a_world(folder, origin=ORIGIN, speed=60.0, **settings)
-
-
-@contextlib.asynccontextmanager
-async def carrying(session: MemorySession) -> AsyncIterator[None]:
-    """Run the feed, again after a failure as the collector would."""
-
-    async def collect() -> None:
-        while True:
-            with contextlib.suppress(FeedError):
-                await FAST.run(session)
-            await asyncio.sleep(0.2)
-
-    collecting = asyncio.create_task(collect())
-    try:
-        yield
-    finally:
-        crashed = collecting.done()
-        collecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await collecting
-        assert not crashed
 
 
 def a_client(world: World) -> MemorySession:
@@ -93,7 +69,7 @@ async def settled(world: World, session: MemorySession) -> None:
 async def test_every_published_row_lands_once(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_client(world)
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: len(files(session)) >= 8)
         await settled(world, session)
     keys = files(session)
@@ -122,7 +98,7 @@ async def test_a_fault_on_the_wire_loses_nothing(tmp_path: Path, kind: FaultKind
     world = a_fast_world(tmp_path)
     session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(kind, count=2, seconds=4.0))
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: not world.faults.pending(SOURCE.name) and len(files(session)) >= 8)
         await settled(world, session)
 
@@ -131,7 +107,7 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     world = a_fast_world(tmp_path)
     session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: flawed(session) == 1)
         world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
         await until(lambda: flawed(session) == 2)
@@ -150,15 +126,15 @@ async def test_restarts_of_either_side_lose_nothing(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_client(world)
     async with server.running(world, [PROVIDER]):
-        async with carrying(session):
+        async with carrying(FAST, session):
             await until(lambda: len(files(session)) >= 3)
         came = len(files(session))
         await until(lambda: emitted_files(world) > came)  # pushes find nobody, and are tried again
         missed = emitted_files(world)
-        async with carrying(session):
+        async with carrying(FAST, session):
             await until(lambda: len(files(session)) >= missed)
         await asyncio.sleep(2.0)  # these die with the simulator
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await settled(world, session)
     assert len(files(session)) == len(set(files(session)))
 
@@ -172,20 +148,20 @@ async def test_files_that_waited_are_fetched_after_a_restart_of_the_feed(tmp_pat
     session = a_client(world)
     world.faults.ask(SOURCE.name, Fault(FaultKind.SERVER_ERROR, count=1_000))
     async with server.running(world, [PROVIDER]):
-        async with carrying(session):
+        async with carrying(FAST, session):
             await until(lambda: len(session.landed) >= 5)
         assert files(session) == []
         assert len(json.loads(session.cursor or "")["waiting"]) == len(session.landed)
         while world.faults.take(SOURCE.name, FaultKind.SERVER_ERROR):
             pass
-        async with carrying(session):
+        async with carrying(FAST, session):
             await settled(world, session)
 
 
 async def test_other_files_of_the_topic_are_left_alone(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_client(world)
-    async with server.running(world, [PROVIDER]) as [opened], carrying(session):
+    async with server.running(world, [PROVIDER]) as [opened], carrying(FAST, session):
         await until(lambda: len(files(session)) >= 1)
         landed = len(session.landed)
         world.clock.freeze()
@@ -226,7 +202,7 @@ def test_a_market_day_of_the_schedule() -> None:
 async def test_a_day_has_more_than_a_hundred_thousand_points(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_client(world)
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: len(files(session)) >= 2)
         await settled(world, session)
     emitted = journalled_rows(SOURCE, world.journal)

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from energy_platform.sources.netztransparenz_imbalance import NETZTRANSPARENZ_IMBALANCE as SOURCE
-from simulator.faults import Fault, FaultKind
+from simulator.faults import FaultKind
 from simulator.providers.netztransparenz import PROVIDER
 from simulator.server import running
 from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, run_until, until
-from tests.support.simulated_feed import checked, new_session, polled, settles
+from tests.support.simulated_feed import checked, new_session, polled, settles, suffer
 
 NOW = datetime(2026, 6, 10, 12, 30, tzinfo=UTC)
 FORM = {
@@ -100,10 +100,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> N
     session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session):
         await until(lambda: last_round(session))
-        for kind in (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW):
-            world.faults.ask(SOURCE.name, Fault(kind))
-            while world.faults.pending(SOURCE.name):
-                await asyncio.sleep(0.05)
+        await suffer(world, SOURCE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.BAD_ROW)
         while checked(SOURCE, session).quarantined.is_empty():
             await asyncio.sleep(0.2)
         while world.clock.now() < datetime(2026, 6, 10, 8, 30, tzinfo=UTC):

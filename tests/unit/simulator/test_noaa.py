@@ -1,8 +1,5 @@
 """NOAA's simulated side, met by the real feed and the real parser over real sockets."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +9,7 @@ import httpx
 import polars as pl
 import pytest
 
-from energy_platform.errors import FeedError
 from energy_platform.feeds.sns.queue import SnsQueueFeed
-from energy_platform.market.feed import FeedSession
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.sources.noaa_gfs_wind_forecast import NOAA_GFS_WIND_FORECAST as SOURCE
@@ -23,7 +18,7 @@ from simulator.faults import Fault, FaultKind
 from simulator.providers.noaa import PROVIDER
 from simulator.world import World
 from tests.support.feeds import MemorySession, a_session, a_world
-from tests.support.running_feeds import comes_true, until
+from tests.support.running_feeds import carrying, comes_true, until
 
 assert isinstance(SOURCE.feed, SnsQueueFeed)
 FAST = replace(
@@ -39,27 +34,6 @@ ORIGIN = datetime(2026, 3, 28, 22, tzinfo=UTC)
 
 def a_fast_world(folder: Path, **settings: Any) -> World:
     return a_world(folder, origin=ORIGIN, speed=20.0, rate=5.0, **settings)
-
-
-@contextlib.asynccontextmanager
-async def carrying(session: FeedSession, feed: SnsQueueFeed = FAST) -> AsyncIterator[None]:
-    """Run the feed, again after a failure as the collector would."""
-
-    async def collect() -> None:
-        while True:
-            with contextlib.suppress(FeedError):
-                await feed.run(session)
-            await asyncio.sleep(0.2)
-
-    collecting = asyncio.create_task(collect())
-    try:
-        yield
-    finally:
-        crashed = collecting.done()
-        collecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await collecting
-        assert not crashed
 
 
 def rows_of(messages: list[RawMessage]) -> pl.DataFrame:
@@ -98,7 +72,7 @@ async def settled(world: World, session: MemorySession) -> None:
 async def test_every_published_row_lands_once(tmp_path: Path) -> None:
     world = a_fast_world(tmp_path)
     session = a_session(world, SOURCE.name)
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: len(session.landed) >= 3)
         await settled(world, session)
     assert rows_of(session.landed[:1]).height == 35 * 41 * 3
@@ -121,7 +95,7 @@ async def test_a_fault_on_the_wire_loses_nothing(tmp_path: Path, kind: FaultKind
     world = a_fast_world(tmp_path)
     session = a_session(world, SOURCE.name)
     world.faults.ask(SOURCE.name, Fault(kind, count=2, seconds=6.0))
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: world.faults.pending(SOURCE.name) == 0 and len(session.landed) >= 3)
         await settled(world, session)
 
@@ -131,7 +105,7 @@ async def test_a_corrupt_file_and_a_bad_row_are_quarantined_alone(tmp_path: Path
     session = a_session(world, SOURCE.name)
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: refused_by(session).height == 2)
         await settled(world, session)
     refused = refused_by(session)
@@ -143,12 +117,12 @@ async def test_a_restarted_simulator_and_a_restarted_feed_lose_nothing(tmp_path:
     world = a_fast_world(tmp_path)
     session = a_session(world, SOURCE.name)
     async with server.running(world, [PROVIDER]):
-        async with carrying(session):
+        async with carrying(FAST, session):
             await until(lambda: len(session.landed) >= 2)
         came = rows_of(session.landed).height
         # Events queue up that die with moto's memory.
         await until(lambda: journalled(world).height > came)
-    async with server.running(world, [PROVIDER]), carrying(session):
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
         await until(lambda: len(session.landed) >= 5)
         await settled(world, session)
     contents = [(message.context["key"], message.body) for message in session.landed]
@@ -160,7 +134,7 @@ async def test_the_bucket_is_public_and_speaks_ranges(tmp_path: Path) -> None:
     session = a_session(world, SOURCE.name)
     async with (
         server.running(world, [PROVIDER]),
-        carrying(session),
+        carrying(FAST, session),
         httpx.AsyncClient(timeout=60) as client,
     ):
         await until(lambda: session.landed)

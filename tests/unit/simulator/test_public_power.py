@@ -12,14 +12,14 @@ import polars as pl
 import pytest
 
 from energy_platform.sources.energy_charts_generation import ENERGY_CHARTS_GENERATION
-from simulator.faults import Fault, FaultKind
+from simulator.faults import FaultKind
 from simulator.providers.energy_charts import PROVIDER, public_power
 from simulator.server import running
 from simulator.world import Pace, World
 from tests.support.comparison import journalled_rows
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until
-from tests.support.simulated_feed import checked, new_session, polled, settles
+from tests.support.simulated_feed import checked, new_session, polled, settles, suffer
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 EXPECTED_POINTS = 100_000
@@ -69,10 +69,7 @@ async def test_what_the_feed_lands_is_what_the_journal_says(tmp_path: Path) -> N
     session = new_session(world, source)
     async with polled(world, partial(PROVIDER, countries=("ch", "de", "fr")), source, session):
         await until(lambda: last_round(session))
-        for kind in (FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.BAD_ROW):
-            world.faults.ask(source.name, Fault(kind))
-            while world.faults.pending(source.name):
-                await asyncio.sleep(0.05)
+        await suffer(world, source, FaultKind.SERVER_ERROR, FaultKind.TRUNCATED, FaultKind.BAD_ROW)
         while len(checked(source, session).quarantined) < len(("truncated", "bad row")):
             await asyncio.sleep(0.2)
         comparison = await settles(source, world, session)

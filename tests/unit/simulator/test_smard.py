@@ -13,13 +13,13 @@ import pytest
 from energy_platform.market.source import MarketSource
 from energy_platform.sources.smard_generation import SMARD_GENERATION
 from energy_platform.sources.smard_price import SMARD_PRICE
-from simulator.faults import Fault, FaultKind
+from simulator.faults import FaultKind
 from simulator.providers.smard import PROVIDER
 from simulator.server import running
 from simulator.world import Pace, World
 from tests.support.feeds import a_world
 from tests.support.running_feeds import last_round, until
-from tests.support.simulated_feed import checked, new_session, polled, settles
+from tests.support.simulated_feed import checked, new_session, polled, settles, suffer
 
 WEDNESDAY = datetime(2026, 6, 10, 12, tzinfo=UTC)
 IN_THE_LONG_WEEK = datetime(2025, 10, 24, 12, tzinfo=UTC)
@@ -89,11 +89,14 @@ async def test_what_a_feed_lands_is_what_the_journal_says(
     session = new_session(world, source)
     async with polled(world, PROVIDER, source, session):
         await until(lambda: last_round(session))
-        kinds = (FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.TRUNCATED, FaultKind.BAD_ROW)
-        for kind in kinds:
-            world.faults.ask(source.name, Fault(kind))
-            while world.faults.pending(source.name):
-                await asyncio.sleep(0.05)
+        await suffer(
+            world,
+            source,
+            FaultKind.SERVER_ERROR,
+            FaultKind.CUT,
+            FaultKind.TRUNCATED,
+            FaultKind.BAD_ROW,
+        )
         while len(checked(source, session).quarantined) < len(("truncated", "bad row")):
             await asyncio.sleep(0.2)
         comparison = await settles(source, world, session)
