@@ -33,6 +33,8 @@ _HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
 _SIGNED: Final = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token")
 _SIGNED_LAST: Final = ("TopicArn", "Type")
 _KEY_BITS: Final = 2048
+_NOT_THE_ENDPOINT: Final = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+"""What another server answers that has taken the port of an endpoint that was killed."""
 
 
 @dataclass(kw_only=True)
@@ -130,7 +132,9 @@ class SnsSender:
         return {**envelope, "Signature": base64.b64encode(signature).decode()}
 
     async def push(self, envelope: Mapping[str, str]) -> int:
-        """Post an envelope, again and unchanged after a 5xx or no answer; return the last status.
+        """Post an envelope; repeat it unchanged after a 429, a 5xx or no answer.
+
+        Returns the last status.
 
         0 stands for no answer.
         """
@@ -147,7 +151,7 @@ class SnsSender:
                 if tries:
                     await asyncio.sleep(self.retry_seconds)
                 status = await self._post(client, json.dumps(envelope), headers)
-                if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                if not _is_tried_again(status):
                     break
         return status
 
@@ -157,9 +161,16 @@ class SnsSender:
         if endpoint is None:
             return 0
         try:
-            return (await client.post(endpoint, content=body, headers=headers)).status_code
+            status = (await client.post(endpoint, content=body, headers=headers)).status_code
         except httpx.HTTPError:
             return 0
+        return 0 if status in _NOT_THE_ENDPOINT else status
+
+
+def _is_tried_again(status: int) -> bool:
+    """Say whether SNS sends a message again after a status; 0 stands for no answer."""
+    late = status == HTTPStatus.TOO_MANY_REQUESTS
+    return late or status == 0 or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def self_signed(

@@ -56,9 +56,12 @@ NEVER_OVERWRITTEN = {
 """Sources that lose no revision between two looks, for their values stay where they are."""
 
 PROCESSES = [
-    "simulator", "broker", "collector", "code-server", "daemon", "webserver",
+    "simulator", "broker", "webserver", "collector", "code-server", "daemon",
     "worker-1", "worker-2", "metrics",
 ]  # fmt: skip
+"""All processes: the first three are killed at once, then the next three. The simulator comes back
+on other ports while the collector runs on.
+"""
 
 
 @pytest.fixture(scope="module")

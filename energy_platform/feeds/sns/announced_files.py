@@ -77,6 +77,8 @@ class AnnouncedFiles:
     def wanted(self, notification: str) -> Mapping[str, str]:
         """Return the wanted files that a notification announces and their entity tags.
 
+        A file that waits already is tried at once, for it may be there by now.
+
         Raises:
             ParseError: It is no event of S3.
             FeedError: Too many files wait already.
@@ -84,8 +86,12 @@ class AnnouncedFiles:
         files = {}
         for created in s3_objects_created(notification):
             file = self.files.announced(created)
-            known = _version(created.key, created.etag) in self.ledger.landed
-            if file is not None and not known and self.ledger.waiting.get(file) != created.etag:
+            if file is None or _version(created.key, created.etag) in self.ledger.landed:
+                continue
+            if self.ledger.waiting.get(file) == created.etag:
+                self._failures.pop(file, None)
+                self._due.put_nowait(file)
+            else:
                 files[file] = created.etag
         if files and len(self.ledger.waiting) + len(files) > self.how.max_waiting:
             raise FeedError(f"{len(self.ledger.waiting)} announced files wait already")

@@ -96,7 +96,7 @@ class BucketFiles:
         async with httpx.AsyncClient(timeout=self.answer_seconds, verify=trusted()) as client:
             yield PublicBucket(
                 client=client,
-                url=session.address(f"https://{host}"),
+                address=partial(session.address, f"https://{host}"),
                 answer_seconds=self.answer_seconds,
             )
 

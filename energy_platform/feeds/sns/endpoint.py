@@ -269,7 +269,8 @@ class _Endpoint:
                         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
                         raise _RefusedError(status, "the request is too large")
         except (TimeoutError, ClientDisconnect):
-            raise _RefusedError(HTTPStatus.REQUEST_TIMEOUT, "the request did not end") from None
+            # SNS takes a 4xx for good; a slow request may be quick the next time.
+            raise FeedError("the request did not end") from None
         return bytes(body)
 
     def _message(self, body: bytes) -> Mapping[str, str]:

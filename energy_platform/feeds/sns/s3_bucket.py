@@ -4,7 +4,7 @@ Every answer is bounded in size and time, and checked to be the one that was ask
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -13,7 +13,7 @@ import httpx
 from lxml import etree
 
 from energy_platform.encodings.xml_document import read_xml
-from energy_platform.errors import ParseError
+from energy_platform.errors import FeedError, ParseError
 
 _MAX_LISTING_BYTES: Final = 4 << 20
 _UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
@@ -54,12 +54,12 @@ class PublicBucket:
 
     Attributes:
         client: Does the asking.
-        url: The bucket's address, already resolved.
+        address: Says where the bucket is reached now; asked anew for each request.
         answer_seconds: How long one answer may take as a whole.
     """
 
     client: httpx.AsyncClient
-    url: str
+    address: Callable[[], str]
     answer_seconds: float
 
     async def get(self, key: str, *, max_bytes: int) -> S3Object:
@@ -108,13 +108,13 @@ class PublicBucket:
         max_bytes: int,
         params: Mapping[str, str] | None = None,
     ) -> S3Object:
-        request = self.client.build_request(
-            "GET",
-            f"{self.url}/{key}",
-            params=params,
-            headers={"Accept-Encoding": "identity", **headers},
-        )
         try:
+            request = self.client.build_request(
+                "GET",
+                f"{self.address()}/{key}",
+                params=params,
+                headers={"Accept-Encoding": "identity", **headers},
+            )
             async with asyncio.timeout(self.answer_seconds):
                 response = await self.client.send(request, stream=True)
                 try:
@@ -122,7 +122,7 @@ class PublicBucket:
                     body = await _bounded(response, max_bytes, key)
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, FeedError) as error:
             raise BucketUnavailableError(
                 f"S3 did not deliver {key}: {type(error).__name__} {error}"
             ) from None

@@ -128,7 +128,7 @@ def a_bucket(
         return httpx.Response(status, content=part, headers={"ETag": f'"{etag}"'})
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    return PublicBucket(client=client, url="http://bucket", answer_seconds=2.0)
+    return PublicBucket(client=client, address=lambda: "http://bucket", answer_seconds=2.0)
 
 
 READ = GribRanges(variables=WIND, levels=HUB)
