@@ -1,4 +1,4 @@
-"""Energy market data: landed raw, checked row by row, as of any instant.
+"""Energy market data: every message is kept, every row is checked, history is read as of any time.
 
     import energy_platform as ep
 
@@ -8,7 +8,7 @@
     ep.runs("noaa_gfs_wind_forecast")
     ep.batch_history("smard_price")
 
-These five are all that a notebook needs; they are documented in `energy_platform.reading.library`.
+A notebook needs only these five functions; `energy_platform.reading.library` documents them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ __all__ = ["batch_history", "catalog", "load", "runs", "scan"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)
-    """Import the library when it is first used: most processes of the platform never do."""
+    """Import the library on first use, since most processes of the platform never need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from energy_platform.reading import library  # noqa: PLC0415

@@ -1,15 +1,15 @@
 """The errors that reach a user, each with a message of one line.
 
-Anything that a caller is expected to handle is here. Errors private to one module stay in it.
+Every error that a caller is expected to handle is here. An error private to one module stays in it.
 """
 
 
 class EnergyPlatformError(Exception):
-    """Base of every error whose message is meant to be read by a user."""
+    """Base class of every error whose message is written for a user."""
 
 
 class UsageError(EnergyPlatformError):
-    """What was asked cannot be: an unknown source, a missing file, a bad setting."""
+    """The request is impossible: an unknown source, a missing file, a bad setting."""
 
 
 class UnknownSourceError(UsageError):
@@ -17,18 +17,18 @@ class UnknownSourceError(UsageError):
 
 
 class SourceDefinitionError(UsageError):
-    """A source's module says something that can't be; the message names the field and the mend."""
+    """A source's definition is wrong; the message names the field and how to correct it."""
 
 
 class ParseError(EnergyPlatformError):
-    """A payload is not in the provider's format; the message says where it departs from it."""
+    """A payload is not in the provider's format; the message says where it differs."""
 
 
 class ContextMissingError(ParseError):
-    """A payload does not say what it is, and its context does not either.
+    """A payload does not say what it is, and its context does not say it either.
 
     Args:
-        name: What of the context is missing, e.g. `bzn`.
+        name: The missing name of the context, e.g. `bzn`.
     """
 
     def __init__(self, name: str) -> None:
@@ -50,11 +50,11 @@ class FeedError(EnergyPlatformError):
 
 
 class UnreachableError(FeedError):
-    """There is no connection to the provider, whatever it would be asked."""
+    """There is no connection to the provider, whatever the question."""
 
 
 class RefusedError(FeedError):
-    """The provider refuses this one question, for good as far as it says; it may answer others."""
+    """The provider refuses this question for good; it may answer others."""
 
 
 class FencedError(EnergyPlatformError):
@@ -66,23 +66,23 @@ class CommitConflictError(EnergyPlatformError):
 
 
 class IncompatibleTableError(EnergyPlatformError):
-    """A column's type isn't the one that the table was made with, or none that it can hold."""
+    """A column's type differs from the table's, or the warehouse has no such type."""
 
 
 class WarehouseUnavailableError(EnergyPlatformError):
-    """The warehouse's service, or the way to it, is down, or too much was asked at once.
+    """The warehouse is down, unreachable or overloaded.
 
-    It may answer later; what was asked for is not done, or is found to be done by the next try.
+    It may answer later. The request was not carried out, or the next try finds that it was.
     """
 
 
 class HotStoreUnavailableError(EnergyPlatformError):
-    """The hot store does not answer, or not as one that works; it can be asked again later."""
+    """The hot store does not answer, or answers with a failure; it may work again later."""
 
 
 class DamagedFileError(EnergyPlatformError):
-    """A file of the home folder is damaged: it has been set aside, and the next use begins anew."""
+    """A file of the home folder is damaged. It was set aside, and the next use begins a new one."""
 
 
 class ReplayOvertakenError(EnergyPlatformError):
-    """Another replay of the same table has begun; what is left to do is left to it."""
+    """Another replay of the same table has begun; it does the rest of the work."""

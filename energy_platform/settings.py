@@ -1,7 +1,7 @@
 """Every setting of the platform, read from the environment in this one place.
 
-Providers' secrets are read from the environment by name at the moment they are used, and are kept
-out of this object; those of the stores are in it, masked, so that printing it can't leak one.
+Providers' secrets are not in this object: they are read from the environment by name when they are
+used. The stores' secrets are in it, masked, so that printing it can't leak one.
 """
 
 import json
@@ -48,18 +48,18 @@ class HotStoreKind(StrEnum):
 
 
 class InfluxApi(StrEnum):
-    """Which of InfluxDB's two write paths a server has."""
+    """Which of InfluxDB's two write interfaces a server has."""
 
     V1 = "v1"
     V2 = "v2"
 
 
 _UNFIT_FOR_A_HOME: Final = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
-"""What Delta Lake can't have in a table's path, which it reads as an URL: `%20` means a blank."""
+"""What a table's path must not contain, since Delta Lake reads it as a URL: `%20` means a blank."""
 
 
 def _from_json(value: object) -> object:
-    """Read a variable's text here, where a text that is no JSON is an error like any other."""
+    """Read a variable's text as JSON, so that malformed JSON is reported like any wrong setting."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -67,7 +67,7 @@ def _from_json(value: object) -> object:
 
 
 class Settings(BaseSettings):
-    """The platform's settings; `ENERGY_PLATFORM_` and the field's name is the variable.
+    """The platform's settings; a field's environment variable is `ENERGY_PLATFORM_` and its name.
 
     Attributes:
         home: The one folder that holds all state.
@@ -75,37 +75,40 @@ class Settings(BaseSettings):
         landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
         warehouse: Delta Lake below `home`, or BigQuery.
         bigquery_project: The Google Cloud project that is billed and holds the dataset.
-        bigquery_dataset: The dataset; it is made if it isn't there.
-        bigquery_location: Where it is made.
-        bigquery_warn_bytes: A notebook's question that scans more is logged with its price.
-        bigquery_max_bytes: One that would scan more is refused; 0 refuses none.
-        bigquery_emulator: An emulator's REST address, asked without credentials, if it is one.
+        bigquery_dataset: The dataset; it is created if it is missing.
+        bigquery_location: Where the dataset is created.
+        bigquery_warn_bytes: A notebook's query that scans more is logged with its price.
+        bigquery_max_bytes: A notebook's query that would scan more is refused; 0 refuses none.
+        bigquery_emulator: An emulator's REST address, if one is used; it gets no credentials.
         bigquery_emulator_grpc: The same emulator's Storage API, as host:port.
         hot_store: A SQLite file below `home`, or InfluxDB.
         influxdb_url: The server's address.
         influxdb_api: `v2` for 2.x and 3.x, `v1` for 1.8 and older.
         influxdb_org: The organisation; 2.x only.
-        influxdb_bucket: The bucket, or for `v1` the database; it is made if it isn't there.
+        influxdb_bucket: The bucket, or for `v1` the database; it is created if it is missing.
         influxdb_token: A token, for `v2`.
         influxdb_user: A user, for `v1` with authentication.
         influxdb_password: That user's password.
         broker_url: Address of the Celery broker.
-        simulator: Where a simulated market says how it is reached; `home/simulator` if unset.
-        addresses: Addresses (URL prefixes) and what to reach, or listen on, instead, as a JSON
-            object; in a simulated market also variables and what they stand for.
-        ca_file: Certificates that feeds trust beside the system's, e.g. of a company's proxy.
+        simulator: The folder in which a simulated market publishes its addresses; `home/simulator`
+            if unset.
+        addresses: A JSON object from addresses (URL prefixes) to the ones to reach, or listen on,
+            instead; in a simulated market also from variables to their stand-ins.
+        ca_file: Certificates that feeds trust beside the system's, e.g. a company proxy's.
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
-        simulated_days: How many days of raw messages a simulated market's home keeps; those of
-            real markets are kept for good.
-        runs_kept_hours: How long Dagster keeps a run that succeeded, and an event of no run.
-        failed_runs_kept_hours: How long it keeps one that failed or was ended.
-        alert_urls: Where alerts go: Apprise addresses, parted by commas or blanks; never printed.
-        alert_quarantine_percent: Which part of an hour's rows in quarantine is too much.
-        alert_quarantine_rows: How many it has to be at least.
-        alert_reminder_hours: After how long an incident that goes on is told again.
-        log_level: What the processes log.
+        simulated_days: How many days of raw messages a simulated market's home keeps; those of real
+            markets are kept for good.
+        runs_kept_hours: How long Dagster keeps a successful run, and an event without a run.
+        failed_runs_kept_hours: How long Dagster keeps a run that failed or was ended.
+        alert_urls: Where alerts go: Apprise addresses, separated by commas or blanks; never
+            printed.
+        alert_quarantine_percent: The share of an hour's rows in quarantine above which an alert is
+            sent.
+        alert_quarantine_rows: The least number of quarantined rows for that alert.
+        alert_reminder_hours: After how long an unresolved incident is sent again.
+        log_level: The least severity that the processes log.
     """
 
     model_config = SettingsConfigDict(env_prefix="ENERGY_PLATFORM_", frozen=True)
@@ -159,7 +162,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stores_are_wholly_described(self) -> Self:
-        """Refuse, at the start, a store that is chosen or described by half."""
+        """Refuse a store whose settings are incomplete."""
         needed = {
             WarehouseKind.BIGQUERY: ["bigquery_project"],
             HotStoreKind.INFLUXDB: ["influxdb_url"],
@@ -184,12 +187,12 @@ class Settings(BaseSettings):
 
     @property
     def simulator_folder(self) -> Path:
-        """The folder in which a simulated market says how it is reached, and its time."""
+        """The folder in which a simulated market publishes its addresses and its clock."""
         return self.simulator or self.home / "simulator"
 
     @property
     def landing_url(self) -> str:
-        """The landing zone's address: a URL that object stores understand."""
+        """The landing zone's address as a URL that object stores understand."""
         if self.landing is not None and "://" in self.landing:
             return self.landing
         folder = Path(self.landing) if self.landing is not None else self.home / "landing"

@@ -1,8 +1,8 @@
-"""The moment by which a row had to be known to count: the three ways to ask `as_of`.
+"""The moment by which a row had to be known to count: the three forms of `as_of`.
 
-A back-test may use only what its decision could have used. When that was is either one instant
-for all rows, or depends on the delivery that a row is about: an hour before it, or the gate of
-its day-ahead auction. Each way becomes one polars expression over the event time.
+A back-test may use only what its decision could have used. The moment of the decision is either one
+instant for all rows, or it depends on the delivery of each row: an hour before the delivery, or the
+gate closure of its day-ahead auction. Each form becomes one polars expression over the event time.
 """
 
 import re
@@ -17,7 +17,7 @@ from energy_platform.errors import UsageError
 from energy_platform.market.rows import INSTANT
 
 AsOf = datetime | timedelta | str
-"""An instant, a lead time before each delivery, or a moment of the days before it as text."""
+"""An instant, a lead time before each delivery, or (as text) a moment of a day before it."""
 
 _EXAMPLES: Final = (
     "as_of takes an instant (datetime(2026, 3, 1, 11, tzinfo=UTC)), a lead time before each "
@@ -41,7 +41,7 @@ class KnownAt:
 
 @dataclass(frozen=True, slots=True)
 class LeadTime:
-    """What was known so long before each event time; a negative time is after it."""
+    """What was known a given time before each event time; a negative time lies after it."""
 
     ahead: timedelta
 
@@ -52,11 +52,11 @@ class LeadTime:
 
 @dataclass(frozen=True, slots=True)
 class DailyMoment:
-    """What was known at a time of day, so many days before the day of each event time.
+    """What was known at a time of day, some days before the day of each event time.
 
-    The day is the local one of `zone`, and so is the time of day: noon is noon on days of 23 and
-    of 25 hours too. A time that a clock shows twice is the first of the two, and one that it
-    skips is as long after midnight as it would be had the clock not been changed yet.
+    Day and time of day are local to `zone`: noon is noon on days of 23 and of 25 hours too. If a
+    clock shows the time twice, the first one counts. If a clock skips the time, the moment is as
+    long after midnight as it would be without the clock change.
     """
 
     days_before: int
@@ -80,17 +80,17 @@ KnowledgeTime = KnownAt | LeadTime | DailyMoment
 
 
 def knowledge_time(as_of: AsOf) -> KnowledgeTime:
-    """Return what `as_of` says.
+    """Return the moment that `as_of` describes.
 
     Args:
-        as_of: An instant with its time zone; a lead time before each delivery; or
-            "D-<days> <hh:mm> <time zone>", a moment of a day before each delivery day.
+        as_of: An instant with its time zone; a lead time before each delivery; or "D-<days> <hh:mm>
+            <time zone>", a moment of a day before each delivery day.
 
     Raises:
-        UsageError: It says none of these; the message has an example of each.
+        UsageError: `as_of` has none of these forms; the message has an example of each.
 
-    The day-ahead gate of a delivery that begins at midnight in Berlin, on the day after the
-    clocks were changed:
+    The day-ahead gate of a delivery that begins at midnight in Berlin, on the day after the clocks
+    were changed:
 
     >>> from datetime import UTC, datetime
     >>> midnight = pl.lit(datetime(2026, 3, 29, 22, tzinfo=UTC))

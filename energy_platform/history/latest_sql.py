@@ -1,7 +1,7 @@
-"""Which row of a key is the latest, as SQL: `revisions.revision_order` in the words of engines.
+"""The rule for the latest row of a key, as SQL: `revisions.revision_order` for SQL engines.
 
-BigQuery's queries and dbt's macros are both made of these parts, so the rule stands once. Whole
-queries are elsewhere.
+BigQuery's queries and dbt's macros are both built from these parts, so the rule is written once.
+Whole queries are built elsewhere.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ EVERY_ROW: Final = "TRUE"
 
 
 def latest_first(source: Revised, place: str, name: Callable[[str], str] = str) -> str:
-    """Return what orders the rows of a key, the latest first; null comes behind every value.
+    """Return the columns that sort the rows of a key, latest first and nulls last.
 
     Args:
-        source: Whose rows they are.
-        place: Tells where a row stands among those of its message.
+        source: The source or question that the rows belong to.
+        place: The column that orders the rows of one message.
         name: How the engine writes a column's name.
     """
     columns = [*map(name, revision_order(source)), place]
@@ -26,5 +26,5 @@ def latest_first(source: Revised, place: str, name: Callable[[str], str] = str) 
 
 
 def listed(*, has_withdrawals: bool, name: Callable[[str], str] = str) -> str:
-    """Return what is true of the latest row of a key, unless it is withdrawn."""
+    """Return the condition that holds for a key's latest row unless it is withdrawn."""
     return f"{name(WITHDRAWN)} IS NOT TRUE" if has_withdrawals else EVERY_ROW

@@ -1,6 +1,7 @@
 """A question about a table of revisions, as a value that every warehouse can answer.
 
-Delta Lake answers by `history.revisions` over its scan, BigQuery by SQL; both give the same rows.
+Delta Lake answers it with `history.revisions` over a scan, BigQuery with SQL; both give the same
+rows.
 """
 
 from collections.abc import Sequence
@@ -15,20 +16,20 @@ from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
 
 Run = datetime | Literal["latest"]
-"""A forecast's run by its reference time, or for each valid time the latest that is known."""
+"""One run of a forecast by its reference time, or the latest known run for each valid time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which rows of a table, in which of their revisions: one row per key.
+    """Which rows of a table are wanted, and in which revision: one row per key.
 
     Attributes:
-        table: Whose rows; its key tells one fact from another.
+        table: The table; its key tells one fact from another.
         revision: The column in which the provider numbers revisions, if there is one.
-        start: Only rows whose event time is not before.
-        end: Only rows whose event time is before.
-        known: By when a row had to be received to count; now, if None.
-        run: Of a forecast only this run, or the latest of each valid time; every run, if None.
+        start: Only rows whose event time is at or after this instant.
+        end: Only rows whose event time is before this instant.
+        known: The moment by which a row had to be received to count; now, if None.
+        run: Only this run of a forecast, or the latest of each valid time; every run, if None.
     """
 
     table: Table
@@ -45,19 +46,19 @@ class Question:
 
     @property
     def event_time(self) -> str:
-        """The column that says when a fact holds."""
+        """The column that says when the fact holds."""
         return self.table.event_time
 
     @property
     def dtypes(self) -> dict[str, pl.DataType]:
-        """The columns of the answer: a row that is withdrawn is no part of it."""
+        """The columns of the answer; the column that marks a withdrawn row is left out."""
         return {name: dtype for name, dtype in self.table.dtypes.items() if name != WITHDRAWN}
 
     @property
     def facts_move(self) -> bool:
         """Whether a revision may move a fact to another time.
 
-        Then the revision that was replaced must be seen beside the one that replaced it, wherever
-        each of them is, before it can be said which facts are between `start` and `end`.
+        If so, a revision must be compared with the one that it replaced, wherever both are in time,
+        before the facts between `start` and `end` are known.
         """
         return self.event_time not in self.key

@@ -1,10 +1,11 @@
-"""What a table says once its revisions are taken in order: now, at an instant, and anew.
+"""What a table of revisions says: now, at an instant, and what a new batch adds to it.
 
-Pure functions of any rows of a market source. Storage, and when each is asked for, is elsewhere.
+Pure functions over the rows of any market source. Other packages store the rows and decide when to
+call these functions.
 
-The order of a key's rows is: the provider's revision number where there is one, then when the row
-was received, then its landing offset, then its place within the message. `received_at` never falls
-along a log, so the offset says the second too. The place is the order in which the rows are given;
+The order of a key's rows is: the provider's revision number if there is one, then the time of
+receipt, then the landing offset, then the place within the message. `received_at` never decreases
+along a log, so the landing offset implies it. The place is the order in which the rows are given;
 every store keeps the rows of one message in their order.
 """
 
@@ -24,7 +25,7 @@ RUN: Final = "run_at"
 
 
 class Revised(Protocol):
-    """What must be known of rows to read their history; sources have it, and questions."""
+    """What these functions need to know of rows; sources and questions both provide it."""
 
     @property
     def key(self) -> Sequence[str]:
@@ -36,15 +37,15 @@ class Revised(Protocol):
 
     @property
     def event_time(self) -> str:
-        """The column that says when a fact holds."""
+        """The column that says when the fact holds."""
 
 
 def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
-    """Return the one row per key that is asked for.
+    """Return the one row per key that a question asks for.
 
     Args:
         rows: Every revision of the question's table.
-        question: Which of them are asked for.
+        question: Which rows are wanted.
     """
     window = _window(question)
     rows = rows if question.facts_move else rows.filter(window)
@@ -65,9 +66,9 @@ def latest_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
 
 
 def latest_of_each_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
-    """Return the last row of each key and revision number: what `new_revisions` has to know.
+    """Return the last row of each key and revision number, as `new_revisions` needs it.
 
-    Where the provider doesn't number revisions it is the last row of each key.
+    If the provider doesn't number revisions, this is the last row of each key.
     """
     return _last_of_each(rows, source, _statement(source))
 
@@ -75,14 +76,14 @@ def latest_of_each_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame
 def as_of(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.LazyFrame:
     """Return what was known at a moment: the last row of each key received by then.
 
-    The moment may depend on each row's event time; it is included.
+    The moment may depend on each row's event time. A row received exactly at it counts.
     """
     known_by = moment.known_by(pl.col(source.event_time))
     return latest_revision(rows.filter(pl.col("received_at") <= known_by), source)
 
 
 def listed(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Leave out the rows that are withdrawn, and the column that says it.
+    """Return the rows that are not withdrawn, without the column that marks them.
 
     Args:
         rows: One row per key of a table with withdrawals, as `latest_revision` returns them.
@@ -95,7 +96,7 @@ def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
 
     Args:
         rows: One row per key of a forecast, as `latest_revision` and `as_of` return them.
-        source: Whose rows they are.
+        source: The source or question that the rows belong to.
     """
     but_run = [name for name in source.key if name != RUN]
     return rows.sort(RUN).unique(but_run, keep="last")
@@ -104,20 +105,20 @@ def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
 def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource) -> pl.DataFrame:
     """Return the rows of `batch` that say something new.
 
-    A row is new if its key is, or if one of the source's value columns differs from the key's
-    previous row, or if it withdraws a row that is listed, or lists one that is withdrawn: A, B, A
-    is three rows, and A, A is one. Null equals null, and NaN equals NaN.
+    A row is new if its key is new, if one of the source's value columns differs from the key's
+    previous row, if it withdraws a listed row, or if it lists a withdrawn one. A, B, A is three
+    rows, and A, A is one. Null equals null, and NaN equals NaN.
 
-    Where the provider numbers revisions, each number is a statement of its own, compared with the
-    previous row of the same key and number. So a number is kept once however often and in
-    whatever order it is delivered; a late older one is kept too, and is never the latest. A higher
-    number that repeats the values is kept as well: without it, a late number in between would
-    pass for the latest.
+    If the provider numbers revisions, each number is a statement of its own and is compared with
+    the previous row of the same key and number. So a number is kept once, however often and in
+    whatever order it is delivered. A lower number that arrives late is kept too, and is never the
+    latest. A higher number that repeats the values is kept as well: without it, a number in between
+    that arrives late would pass for the latest.
 
     Args:
         batch: Rows in landing order.
-        known: The rows that are stored of these keys, as `latest_of_each_revision` returns them.
-        source: Whose rows they are.
+        known: The stored rows of these keys, as `latest_of_each_revision` returns them.
+        source: The source or question that the rows belong to.
     """
     statement = _statement(source)
     withdrawals = [WITHDRAWN] if WITHDRAWN in batch.columns else []
@@ -135,12 +136,12 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
 
 
 def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource) -> pl.DataFrame:
-    """Return what is stored of every key that shares a series and time with `rows`.
+    """Return the stored rows of every key that shares a series and time with `rows`.
 
     Args:
         rows: Rows of a batch.
-        stored: Rows of the same table, the ones of each message in their order.
-        source: Whose rows they are.
+        stored: Rows of the same table, those of each message in their order.
+        source: The source or question that the rows belong to.
     """
     if rows.is_empty():
         return rows
@@ -151,7 +152,7 @@ def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource)
         on=points.columns,
         how="semi",
         nulls_equal=True,
-        maintain_order="left",  # of a message that says a key often, the last row counts
+        maintain_order="left",  # if a message repeats a key, its last row counts
     )
     return latest_of_each_revision(same, source).collect()
 
@@ -159,13 +160,13 @@ def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource)
 def revision_order(source: Revised) -> list[str]:
     """Return the columns that put the rows of a key in order; null comes before every value.
 
-    Rows that are alike in them stand in the order in which their message says them.
+    Rows that are equal in all of them keep the order of their message.
     """
     return [*([source.revision] if source.revision else []), "landing_offset"]
 
 
 def _window(question: Question) -> pl.Expr:
-    """Say of a row whether its event time is asked for."""
+    """Return whether a row's event time is asked for."""
     event_time, window = pl.col(question.event_time), pl.lit(value=True)
     if question.start is not None:
         window &= event_time >= question.start

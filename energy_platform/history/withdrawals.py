@@ -1,9 +1,8 @@
-"""Which rows a newer whole list takes back, as rows of the message that leaves them out.
+"""Finds the rows that a newer whole list withdraws, and writes them as rows of that message.
 
-Pure functions over frames. A withdrawing row is the row that it takes back with `withdrawn` set,
-and the provenance of the newer list; so it is a revision like any other, and `as_of` an earlier
-moment still shows what was listed then. What makes a message a list is said by the source's
-`WholeList`.
+Pure functions over frames. A withdrawing row repeats the row that it withdraws, with `withdrawn`
+set and the provenance of the newer list. It is a revision like any other, so `as_of` an earlier
+moment still shows what was listed then. The source's `WholeList` says which messages are lists.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +17,7 @@ from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN, WholeList
 
 _SEPARATOR: Final = "\x1f"
-# Columns of our own beside a source's, whose names have no leading underscore.
+# Columns of this module beside a source's columns, whose names never begin with an underscore.
 _LIST: Final = "_list"
 _NUMBER: Final = "_number"
 _AT: Final = "_at"
@@ -29,7 +28,7 @@ _ROW: Final = "_row"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one batch of messages holds, as far as lists go.
+    """What the whole-list rules need to know of one batch of messages.
 
     Attributes:
         messages: The messages.
@@ -50,7 +49,7 @@ class Lists:
 
     Attributes:
         shown: One row per list and message: `_list`, `_number`, `_at`.
-        items: The items of each: the same columns, and those of the item.
+        items: The items of each list: the same columns, and the item's own.
     """
 
     shown: pl.DataFrame
@@ -58,17 +57,17 @@ class Lists:
 
 
 def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists:
-    """Return the whole lists that the messages of a batch are.
+    """Return the whole lists among the messages of a batch.
 
-    A row that failed a check, or a part that was refused, is on its list all the same, if its item
-    can be told. If it can't, or if all rows of a list failed, that list is none. A message that
-    holds what is of no list that can be told is no list at all.
+    A row that failed a check, or a part that was refused, still counts as being on its list if its
+    item can be told. If the item can't be told, or if all rows of a list failed, the list does not
+    count. A message whose rows can't all be assigned to a list does not count as a list at all.
     """
     item = listing.items(source.key)
     rows, refused = (_placed(frame, listing) for frame in (batch.rows, batch.refused))
     said = pl.concat([rows, refused]).filter(_WHOLE, ~pl.col(_AT).is_in([*batch.broken]))
     named, occurrence = _asked(listing, batch.messages), [_LIST, _NUMBER, _AT]
-    # A message that was asked for one list is that list, if all that it holds is of it.
+    # The answer to a question for one list is that list, if all of its rows belong to it.
     said = said.join(named.rename({_LIST: "_asked"}), on=_AT, how="left")
     is_other = pl.col("_asked").is_not_null() & pl.col("_asked").ne_missing(pl.col(_LIST))
     has_no_item = pl.any_horizontal(pl.col(name).is_null() for name in item)
@@ -93,7 +92,7 @@ def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists
 def rows_of(
     lists: Lists, source: MarketSource, listing: WholeList, stored: pl.LazyFrame
 ) -> pl.DataFrame:
-    """Return the latest stored row of each key on these lists, withdrawn ones included."""
+    """Return the latest stored row of each key on these lists, withdrawn rows included."""
     of_lists = stored.with_columns(_name(listing).alias(_LIST)).join(
         lists.shown.lazy().select(_LIST).unique(), on=_LIST, how="semi", maintain_order="left"
     )
@@ -103,16 +102,16 @@ def rows_of(
 def with_withdrawals(
     batch: Batch, lists: Lists, known: pl.DataFrame, source: MarketSource, listing: WholeList
 ) -> pl.DataFrame:
-    """Return a batch's rows, and behind those of each message the rows that it takes back.
+    """Return a batch's rows, with the rows that each message withdraws after its own.
 
-    A row of an older list that arrives after the newer one which lacks it is withdrawn from the
-    start: it is kept, and was never shown.
+    A row of an older list may arrive after the newer list that lacks it. It is then stored as
+    withdrawn from the start and is never shown.
 
     Args:
         batch: The batch; its rows have the column `withdrawn`.
         lists: Its whole lists.
-        known: The rows that are stored of these lists, as `rows_of` returns them.
-        source: Whose rows they are.
+        known: The stored rows of these lists, as `rows_of` returns them.
+        source: The source that the rows belong to.
         listing: How the source's lists work.
     """
     fresh = _placed(batch.rows, listing).with_row_index(_ROW)
@@ -147,7 +146,7 @@ def with_withdrawals(
 def _absences(
     rows: pl.DataFrame, lists: Lists, listing: WholeList, item: tuple[str, ...]
 ) -> pl.DataFrame:
-    """Return each row beside each newer list that lacks its item; from `_until` on it is absent."""
+    """Return each row with each newer list that lacks its item, absent from `_until` on."""
     absent = _left_out(rows, lists, item)
     if listing.number is not None:
         absent = pl.concat([absent, _late(rows, item).select(absent.columns)])
@@ -155,7 +154,7 @@ def _absences(
 
 
 def _left_out(rows: pl.DataFrame, lists: Lists, item: tuple[str, ...]) -> pl.DataFrame:
-    """Return the rows that a newer list of this batch leaves out, which came with them or later."""
+    """Return the rows that came with a newer list of this batch, or later, and that it lacks."""
     newer = {_NUMBER: "_newer", _AT: "_until"}
     came_before = pl.col(_AT) < pl.col("_until")
     came_with = (pl.col(_AT) == pl.col("_until")) & pl.col(_WHOLE)
@@ -167,7 +166,7 @@ def _left_out(rows: pl.DataFrame, lists: Lists, item: tuple[str, ...]) -> pl.Dat
 
 
 def _late(rows: pl.DataFrame, item: tuple[str, ...]) -> pl.DataFrame:
-    """Return the rows of this batch's lists that an earlier list of a higher number leaves out."""
+    """Return the rows of this batch's lists that a higher-numbered list, received before, lacks."""
     whole = rows.filter(_WHOLE).rename({_NUMBER: "_newer"})
     lists = whole.group_by(_LIST, "_newer").agg(_first_at=pl.col(_AT).min())
     items = whole.group_by(_LIST, "_newer", *item).agg(_item_at=pl.col(_AT).min())
@@ -182,13 +181,13 @@ def _late(rows: pl.DataFrame, item: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _last_said_gone(item: tuple[str, ...]) -> pl.Expr:
-    """Say of a row beside a newer list whether its item's last row before it says it is gone."""
+    """Return whether the item's last row before a newer list says that the item is gone."""
     last = pl.col(_GONE).sort_by(_NUMBER, _AT).last()
     return last.over(_LIST, *item, "_newer", "_until")
 
 
 def _placed(rows: pl.DataFrame, listing: WholeList) -> pl.DataFrame:
-    """Return rows with the list that each is of, and where it stands among others of its name."""
+    """Return rows with the name of their list and their position among the lists of that name."""
     return rows.with_columns(
         _name(listing).alias(_LIST),
         pl.col(listing.number or "landing_offset").alias(_NUMBER),
@@ -203,7 +202,7 @@ def _name(listing: WholeList) -> pl.Expr:
 
 
 def _asked(listing: WholeList, messages: Sequence[RawMessage]) -> pl.DataFrame:
-    """Return the list that each message was asked for, of those whose context says it."""
+    """Return the list that each message was asked for, for messages whose context says it."""
     asked = [
         (message.landing_offset, _SEPARATOR.join(name))
         for message in messages

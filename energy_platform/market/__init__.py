@@ -1,5 +1,5 @@
-"""The contract: what a market source is, and the words that every floor above speaks in.
+"""The contract: what a market source is, in the terms that every package above uses.
 
-Here belong values and pure functions over sources, rows, units and times. What moves bytes, keeps
-rows or reads a provider's format does not.
+Values and pure functions over sources, rows, units and times belong here. Code that moves bytes,
+stores rows or reads a provider's format does not.
 """

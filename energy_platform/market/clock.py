@@ -1,7 +1,7 @@
 """Market time: the wall clock on real markets, a clock of any speed on simulated ones.
 
 The simulator keeps its clock in a file, and feeds read the same file, because they ask for windows
-of market time. What happens in the market does not belong here.
+of market time. What happens in the market is decided elsewhere.
 """
 
 import asyncio
@@ -37,16 +37,16 @@ class MarketClock:
         return _KEPT.validate_json(file.read_bytes())
 
     def save(self, file: Path) -> None:
-        """Keep this clock in `file`, so that others go by it and a restart goes on with it."""
+        """Keep this clock in `file`, for other processes and for the next start."""
         fresh = file.with_suffix(".new")
         fresh.write_bytes(_KEPT.dump_json(self))
         fresh.replace(file)
 
     @classmethod
     def resume(cls, file: Path, *, origin: datetime | None, speed: float) -> "MarketClock":
-        """Go on with the clock kept in `file`, so that a restart does not turn time back.
+        """Continue the clock kept in `file`, so that a restart does not turn time back.
 
-        A file of another speed, or of another `origin` where one is given, is replaced.
+        A kept clock of another speed, or of another `origin` if one is given, is replaced.
         """
         now = datetime.now(UTC)
         if file.exists():
@@ -64,19 +64,19 @@ class MarketClock:
         return self.at(datetime.now(UTC))
 
     def at(self, wall: datetime) -> datetime:
-        """Return what market time it was, or will be, at an instant of wall time."""
+        """Return the market time at an instant of wall time, past or future."""
         return self.origin + (wall - self.started_at) * self.speed
 
     def freeze(self) -> None:
-        """Stop market time for good: nothing new happens, but every question is answered."""
+        """Stop market time for good: nothing new happens, but every question is still answered."""
         self.frozen_at = self.now()
 
     async def sleep(self, market_time: timedelta) -> None:
-        """Wait for a span of market time; for ever once the clock is frozen."""
+        """Wait for a span of market time; wait for ever once the clock is frozen."""
         await self.sleep_until(self.now() + market_time)
 
     async def sleep_until(self, instant: datetime) -> None:
-        """Wait until market time has reached `instant`; for ever once the clock is frozen."""
+        """Wait until market time reaches `instant`; wait for ever once the clock is frozen."""
         while (missing := (instant - self.now()).total_seconds()) > 0 or self.frozen_at is not None:
             await asyncio.sleep(_NAP_SECONDS if self.frozen_at else min(missing / self.speed, 1.0))
 

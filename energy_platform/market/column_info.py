@@ -15,6 +15,6 @@ class ColumnInfo:
 
     @property
     def described(self) -> str:
-        """What the column holds, its unit behind it in brackets."""
+        """The column's description, followed by its unit in brackets."""
         unit = f"[{self.unit}]" if self.unit else ""
         return " ".join(part for part in (self.description, unit) if part)

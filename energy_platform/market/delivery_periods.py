@@ -1,9 +1,9 @@
-"""Local market days to UTC delivery periods, and back to how many a day has.
+"""Conversion between local market days and UTC delivery periods.
 
-Exchanges number the delivery periods of a local day from 1. A day is 23, 24 or 25 hours long, so
-an index says when a period starts only together with the zone; labels such as `02:00-02:15` say
-nothing on the day on which that hour comes twice. Pure polars expressions; what a provider calls
-its columns is the business of its source.
+Exchanges number the delivery periods of a local day from 1. A day is 23, 24 or 25 hours long, so an
+index gives an instant only together with the time zone. A label such as `02:00-02:15` is ambiguous
+on the day on which that hour comes twice. Pure polars expressions; each source knows its provider's
+column names.
 """
 
 import polars as pl
@@ -14,8 +14,8 @@ from energy_platform.market.rows import INSTANT
 def day_start(day: pl.Expr, zone: str) -> pl.Expr:
     """Return the UTC instant at which a local day (a date) starts.
 
-    Where clocks go back at midnight the first midnight counts; where they go forward over it the
-    instant is null.
+    If clocks go back at midnight, the first midnight counts. If they skip midnight, the instant is
+    null.
     """
     midnight = day.cast(pl.Datetime("us")).dt.replace_time_zone(
         zone, ambiguous="earliest", non_existent="null"
@@ -35,8 +35,8 @@ def periods_of_day(day: pl.Expr, resolution: pl.Expr, zone: str) -> pl.Expr:
 def delivery_start(day: pl.Expr, index: pl.Expr, resolution: pl.Expr, zone: str) -> pl.Expr:
     """Return the UTC start of the `index`-th period (from 1) of a local day.
 
-    An index that the day does not have gives null: such a row is an error of its sender, and its
-    time must not be made up.
+    An index that the day does not have gives null: the sender made a mistake, and no time is made
+    up for it.
 
     >>> from datetime import date, timedelta
     >>> spring = pl.DataFrame({"day": [date(2025, 3, 30)] * 2, "index": [92, 93]})

@@ -1,8 +1,8 @@
 """The contract of a feed, and the session that its runner gives it.
 
 A feed carries bytes. It owns its schedule, cursor, time-outs and rate limit; it knows no columns.
-The collector runs it, lands the messages that it brings, and restarts it with back-off when it
-raises. The feeds themselves are in `feeds/`.
+The collector runs the feed, lands its messages, and restarts it with back-off when it raises. The
+feeds themselves are in `feeds/`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,11 +19,11 @@ from energy_platform.market.raw_message import RawMessage
 
 
 class UnfitAnswerError(FeedError):
-    """What came is not what was asked for: a page, an empty body, a cut or foreign document.
+    """The answer is not what was asked for: a page, an empty body, a cut or foreign document.
 
     Args:
-        message: What is wrong with it.
-        came: What came, to be landed once, so that the quarantine keeps it.
+        message: What is wrong with the answer.
+        came: The answer itself; it is landed once, so that the quarantine keeps it.
     """
 
     def __init__(self, message: str, came: RawMessage) -> None:
@@ -46,24 +46,24 @@ class FeedSession(Protocol):
 
     source_name: str
     state_directory: Path
-    """A folder of the feed's own for caches; losing it costs time, never data."""
+    """A folder for this feed's caches; losing it costs time, never data."""
 
     @property
     def cursor(self) -> str | None:
-        """The cursor that was landed last, also before a restart; None at the very start."""
+        """The cursor that was landed last, also before a restart; None if there was none."""
 
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         """Append messages to the landing zone together with the feed's new cursor.
 
-        Returns once they are durable; only then may the feed acknowledge them upstream.
-        With `cursor=None` the last cursor stays. Waits while the landing zone is slow, so a feed
-        that awaits it is never ahead by more than what it holds itself.
+        Returns once they are durable; only then may the feed acknowledge them upstream. With
+        `cursor=None` the last cursor stays. Waits while the landing zone is slow, so that a feed
+        that awaits this never holds more than one call's messages.
         """
 
     def now(self) -> datetime:
-        """Return market time (UTC): what a feed's windows of time are counted from.
+        """Return market time (UTC), from which a feed's windows are counted.
 
-        The wall clock's on real markets; when a message was received is always wall time.
+        It is the wall clock on real markets. A message's time of receipt is always wall time.
         """
 
     @property
@@ -71,23 +71,23 @@ class FeedSession(Protocol):
         """Certificates to trust beside the system's, if there are any."""
 
     def address(self, url: str) -> str:
-        """Return where `url` is really reached: itself, or the simulator's stand-in."""
+        """Return where `url` is reached: `url` itself, or the simulator's stand-in for it."""
 
     def secret(self, variable: str) -> str:
-        """Return an environment variable's value; a stand-in in a simulated market."""
+        """Return an environment variable's value, or the stand-in of a simulated market."""
 
     def wall_seconds(self, market_time: timedelta) -> float:
-        """Return how long a span of market time lasts by the wall clock.
+        """Return how many seconds a span of market time lasts by the wall clock.
 
-        On real markets that is its own length; what a feed waits for, other than an answer, it
-        waits for in market time.
+        On real markets both are equal. A feed counts every wait in market time, except the wait for
+        an answer.
         """
 
     async def turn(self, provider: Provider) -> None:
         """Wait for a turn at a provider; all feeds of one provider share its rates."""
 
     def ban(self, provider: Provider, seconds: float | None) -> None:
-        """Keep every feed of this provider away for so long; for its own ban where None."""
+        """Keep all feeds of this provider away for some seconds; by default, for its ban."""
 
 
 @runtime_checkable
@@ -100,8 +100,8 @@ class Feed(Protocol):
         """Carry messages until cancelled.
 
         Raises:
-            FeedError: The provider failed; the collector starts the feed again after a back-off
-                (or after `retry_after_seconds`). Any other exception is treated alike, and logged
+            FeedError: The provider failed; the collector starts the feed again after a back-off (or
+                after `retry_after_seconds`). Any other exception is treated the same, and logged
                 with its traceback.
             FencedError: Another collector has taken over this source.
         """
@@ -109,7 +109,7 @@ class Feed(Protocol):
 
 @runtime_checkable
 class NamesContext(Protocol):
-    """A feed that knows beforehand what the context of its messages will hold."""
+    """A feed that knows in advance which names its messages' contexts have."""
 
     def context_names(self) -> frozenset[str]:
         """Return every name that a message's context may have."""
@@ -120,11 +120,11 @@ class HistoryChunk:
     """One piece of a feed's history: a question, a file, an object.
 
     Attributes:
-        key: What tells it from every other one; the same for as long as it holds the same.
-        fetch: Gets it, and returns what is to land: no message where the provider has nothing.
-            Raises `RefusedError` where the provider refuses this chunk, `UnfitAnswerError` where
-            something else came in its place, and any other `FeedError` as `Feed.run` does; only
-            after the last is the history to be opened anew.
+        key: Identifies the chunk; it stays the same for as long as the chunk's content does.
+        fetch: Fetches the chunk and returns the messages to land; none if the provider has nothing.
+            Raises `RefusedError` if the provider refuses this chunk, `UnfitAnswerError` if
+            something else came in its place, and any other `FeedError` as `Feed.run` does. Only
+            after the last must the history be opened again.
     """
 
     key: str
@@ -136,7 +136,7 @@ class Unanswered:
     """The questions that a provider does not answer while it answers others.
 
     Attributes:
-        reasons: What each asks for, and why it is not answered.
+        reasons: The unanswered questions, each with the reason.
         asked: How many questions the feed asks in all.
     """
 
@@ -146,27 +146,28 @@ class Unanswered:
 
 @runtime_checkable
 class AskingFeed(Feed, Protocol):
-    """A feed of several questions, each with progress of its own."""
+    """A feed of several questions, each with its own progress."""
 
     def unanswered(self, cursor: str | None) -> Unanswered:
-        """Return the questions that are not answered, as a cursor of this feed tells."""
+        """Return the unanswered questions that a cursor of this feed records."""
 
 
 @runtime_checkable
 class HistoricalFeed(Feed, Protocol):
-    """A feed that can be asked for the past, beside the one that runs."""
+    """A feed that can also be asked for the past, beside its regular run."""
 
     @property
     def keeps_history(self) -> bool:
-        """Whether this source's provider serves it."""
+        """Whether the provider serves this source's past."""
 
     def history(
         self, session: FeedSession, start: datetime, end: datetime
     ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
-        """Open the history of [start, end): all that tells of it, in parts small enough to ask for.
+        """Open the history of [start, end), divided into chunks small enough to ask for.
 
-        A part may reach beyond the window, where the provider cuts it so. The parts can be fetched
-        while the context lasts, one after the other. The session's cursor is not touched.
+        A chunk may reach beyond the window if the provider's own divisions do. The chunks can be
+        fetched one after the other for as long as the context lasts. The session's cursor stays as
+        it is.
 
         Raises:
             FeedError: The provider failed.

@@ -9,13 +9,15 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an instant from ISO 8601 text; without an offset it is UTC, and a date is its midnight.
+    """Read an instant from ISO 8601 text.
+
+    Text without an offset is UTC, and a date is its midnight.
 
     >>> parse_instant("2026-03-29").isoformat()
     '2026-03-29T00:00:00+00:00'
 
     Raises:
-        UsageError: It is not an instant.
+        UsageError: The text is not an instant.
     """
     try:
         instant = datetime.fromisoformat(text)
@@ -25,5 +27,5 @@ def parse_instant(text: str) -> datetime:
 
 
 def microseconds(instant: datetime) -> int:
-    """Return an instant as stores keep it; exact, which a timestamp in floating point is not."""
+    """Return an instant in whole microseconds since 1970, which a float would round."""
     return (instant - _EPOCH) // timedelta(microseconds=1)

@@ -1,7 +1,7 @@
 """A provider, and how often it may be asked: one value that all its feeds share.
 
-Nothing here sends or waits. A source's module says which provider it belongs to; a provider of
-several sources is a value in the module of their common format.
+Nothing here sends or waits. A source's module names its provider. The value of a provider with
+several sources is in the module of their common format.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests within so long."""
+    """A number of requests within a span of time."""
 
     requests: int
     per: timedelta = timedelta(seconds=1)
@@ -21,9 +21,9 @@ class Provider:
     """Who publishes, and what it allows to all its feeds together.
 
     Attributes:
-        name: The provider, as it writes itself.
-        rates: Every one of them holds at the same time.
-        ban: How long to stay away after "too many requests" that doesn't say how long.
+        name: The provider's name, as the provider writes it.
+        rates: Limits that all hold at the same time.
+        ban: How long to stay away after "too many requests" without a waiting time.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """A raw message: the bytes that a feed hands to a parser, with the context to read them.
 
-A provider's format and the way of storing do not belong here.
+Providers' formats and storage do not belong here.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class RawMessage:
 
     Attributes:
         body: The bytes as received.
-        received_at: When we knew them (UTC).
+        received_at: When the platform received them (UTC).
         context: What a parser needs beside the body: the URL or topic, request parameters, the
             content type. Never a secret.
         landing_offset: The message's address in its source's log; -1 before it has landed.
@@ -28,10 +28,10 @@ class RawMessage:
     landing_offset: int = -1
 
     def asked(self, name: str) -> str:
-        """Return what the question said, of which the answer says nothing.
+        """Return a parameter of the question that the answer does not repeat.
 
         Raises:
-            ContextMissingError: The context does not have it; no default would be sure to be right.
+            ContextMissingError: The context lacks it; any default could be wrong.
         """
         try:
             return self.context[name]

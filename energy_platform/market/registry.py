@@ -1,7 +1,8 @@
 """Finds the market sources: every `MarketSource` value in a module of `energy_platform.sources`.
 
-No list is kept: a new file in that folder is a new source. A file that can't be imported, or that
-defines a source wrongly, is broken: it is named with its reason, and all other sources work.
+There is no central list: a new file in that folder is a new source. A file that can't be imported,
+or that defines a source wrongly, is broken: it is reported by name with the reason, and all other
+sources work.
 """
 
 import importlib
@@ -22,19 +23,19 @@ from energy_platform.market.source import MarketSource
 _log = logging.getLogger(__name__)
 
 _SOURCES: Final = "energy_platform.sources"
-"""By name: the contract's floor is below that of the sources, and imports none of them."""
+"""A name and not an import, because this package is below the sources."""
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _REASON_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenSource:
-    """A file that should bring a market source and doesn't.
+    """A file in the folder of sources that fails to define one.
 
     Attributes:
-        name: The module's name, which would be its source's.
-        place: The file, and the line where it went wrong if that is known.
-        reason: What is wrong, in one line; the field and the mend where a definition is.
+        name: The module's name, which would be the source's name.
+        place: The file, and the line of the error if it is known.
+        reason: What is wrong, in one line; for a wrong definition, the field and its correction.
     """
 
     name: str
@@ -47,7 +48,7 @@ class BrokenSource:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the folder of sources holds, each by name in alphabetical order."""
+    """The contents of the folder of sources, each by name in alphabetical order."""
 
     sources: Mapping[str, MarketSource]
     broken: tuple[BrokenSource, ...]
@@ -59,12 +60,12 @@ def market_sources() -> Mapping[str, MarketSource]:
 
 
 def broken_sources() -> tuple[BrokenSource, ...]:
-    """Return the files of the folder that are broken."""
+    """Return the broken files of the folder."""
     return found_sources().broken
 
 
 def unbroken(names: Iterable[str]) -> list[MarketSource]:
-    """Return the sources of these names, in alphabetical order, without those that are broken."""
+    """Return the sources with these names, in alphabetical order, without broken ones."""
     return [market_sources()[name] for name in sorted(names) if name in market_sources()]
 
 
@@ -72,8 +73,8 @@ def market_source(name: str) -> MarketSource:
     """Return the market source of this name.
 
     Raises:
-        UnknownSourceError: There is none; the message names the nearest ones, or what is wrong
-            with its file.
+        UnknownSourceError: There is no such source; the message names similar ones, or says what is
+            wrong with its file.
     """
     known = market_sources()
     if name in known:
@@ -88,17 +89,17 @@ def market_source(name: str) -> MarketSource:
 
 @cache
 def found_sources() -> Found:
-    """Import every module of the folder; a broken one is logged, once in each process."""
+    """Import every module of the folder; log a broken one, once in each process."""
     files = _source_files()
     defined: list[tuple[str, MarketSource]] = []
     broken: list[BrokenSource] = []
     for module, file in files.items():
         try:
             defined += [(module, source) for source in _defined_in(module)]
-        except Exception as error:  # noqa: BLE001 (whatever a source's module does, it is its own)
+        except Exception as error:  # noqa: BLE001 (a source's module may raise anything)
             broken.append(BrokenSource(module, _place(file, error), _reason(error)))
     sources: dict[str, MarketSource] = {}
-    # A source's own file comes before files that only import it.
+    # The file that defines a source comes before files that only import it.
     for module, source in sorted(defined, key=lambda one: not _is_home_of(*one)):
         known = sources.get(source.name)
         if known is source:
@@ -113,7 +114,7 @@ def found_sources() -> Found:
 
 
 def _source_files() -> dict[str, Path]:
-    """Return the modules of the folder and their files; a name that begins with _ is a helper's."""
+    """Return the modules of the folder and their files; names of helpers begin with _."""
     folder = importlib.import_module(_SOURCES).__path__
     found = {}
     for module in pkgutil.iter_modules(folder):
@@ -147,7 +148,7 @@ def _misnamed(module: str, source: MarketSource) -> str:
 
 
 def _place(file: Path, error: Exception) -> str:
-    """Return the file, and the line of it where an error came from, if that can be told."""
+    """Return the file of an error, and the line if it is known."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,7 @@
 """The columns that every market table has, as pandera models that a source extends.
 
-A source's table is one model: its column names carry the unit, its fields the checks and the
-description. What the catalogue, the checks and the stores say about a column is derived from here.
+A source's table is one model: column names carry the unit, fields the checks and the description.
+The catalogue, the checks and the stores derive all that they say of a column from the model.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from polars import selectors
 from energy_platform.market import market_time_units
 
 INSTANT: Final = pl.Datetime("us", "UTC")
-"""The one type of time inside the platform: a UTC instant in microseconds."""
+"""The only type of time inside the platform: a UTC instant in microseconds."""
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
-"""`INSTANT`, spelled for the annotation of a pandera model."""
+"""`INSTANT`, for the annotations of a pandera model."""
 
 PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
-"""Columns that say where a row came from; they are no part of what the market said."""
+"""Columns that say where a row came from; the market did not send them."""
 
 REFUSED: Final = "refused"
 """A column that a parser may add to its rows: why a part of a message is no row of this table.
 
-It is null for a row. A part that is refused goes to quarantine with this reason and whatever its
-other columns can say of it; the parts beside it go through.
+The column is null in a row. A refused part goes to quarantine with this reason and the values of
+its other columns; the parts beside it go through.
 """
 
 OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-"""Between these two is every instant that a market table holds."""
+"""Every instant of a market table lies between these two."""
 
 
 class MarketRows(pa.DataFrameModel):
-    """Every market table: where each row came from and when we knew it."""
+    """The columns of every market table: where a row came from and when we knew it."""
 
     class Config:
-        """A column that the model does not name is an error, not a surprise."""
+        """A column that the model does not name is an error."""
 
         strict = True
 
@@ -51,7 +51,7 @@ class MarketRows(pa.DataFrameModel):
     @pa.dataframe_check
     @classmethod
     def numbers_are_finite(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """NaN and infinity are no market values; a missing one is null."""
+        """NaN and infinity are not market values; a missing value is null."""
         return data.lazyframe.select(
             pl.all_horizontal(
                 pl.lit(value=True), selectors.float().is_finite().fill_null(value=True)
@@ -61,7 +61,7 @@ class MarketRows(pa.DataFrameModel):
     @pa.dataframe_check
     @classmethod
     def instants_are_of_our_time(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A unit mistaken for another makes years that no calendar has and no store reads back."""
+        """A mistaken unit gives years that no calendar has and no store reads back."""
         instants = selectors.datetime().is_between(*OUR_TIME).fill_null(value=True)
         return data.lazyframe.select(pl.all_horizontal(pl.lit(value=True), instants))
 
@@ -70,7 +70,7 @@ class DeliveryRows(MarketRows):
     """Values that hold for a delivery period, its end excluded.
 
     A table says how long its periods are: `class Load(DeliveryRows, lasting="PT15M PT60M")`, or
-    `lasting_as_in="resolution"` where a column says it.
+    `lasting_as_in="resolution"` if a column says it.
     """
 
     _is_one_market_time_unit = market_time_units.lasting(market_time_units.USUAL)
@@ -79,7 +79,7 @@ class DeliveryRows(MarketRows):
     def __init_subclass__(
         cls, *, lasting: str | None = None, lasting_as_in: str | None = None, **settings: object
     ) -> None:
-        """Note the market time units of a table."""
+        """Keep the market time units of a table."""
         if lasting is not None:
             cls._is_one_market_time_unit = market_time_units.lasting(lasting)
         if lasting_as_in is not None:
@@ -92,14 +92,14 @@ class DeliveryRows(MarketRows):
     @pa.dataframe_check
     @classmethod
     def delivery_ends_after_it_starts(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A delivery period has a length."""
+        """A delivery period ends after its start."""
         return data.lazyframe.select(pl.col("delivery_end") > pl.col("delivery_start"))
 
     @pa.dataframe_check
     @classmethod
     def lasts_one_market_time_unit(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A period of another length is not what the market trades or measures by."""
-        # Where an edge is missing, its own check says so.
+        """The market trades or measures only periods of its market time units."""
+        # If the start or the end is missing, the column's own check says so.
         return data.lazyframe.select(
             pl.all_horizontal(
                 pl.lit(value=True), cls._is_one_market_time_unit.fill_null(value=True)

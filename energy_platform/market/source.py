@@ -1,8 +1,8 @@
 """The contract of a market source: one value says all that the platform needs to know of a feed.
 
-A module in `energy_platform/sources/` holds one or more `MarketSource` values and is found by
-`energy_platform.market.registry`. What belongs here is the contract; what a provider sends is the
-business of the source's own module, and how bytes travel that of its feed.
+A module in `energy_platform/sources/` holds one or more `MarketSource` values, and
+`energy_platform.market.registry` finds it. Only the contract belongs here. What a provider sends is
+described in the source's own module, and how bytes travel in its feed's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,17 +26,17 @@ from energy_platform.market.units import unit_of
 from energy_platform.market.whole_list import WholeList
 
 Parser = Callable[[Sequence[RawMessage]], pl.DataFrame]
-"""Raw messages to the rows that they hold: the source's columns and `landing_offset`.
+"""Turns raw messages into the rows that they hold: the source's columns and `landing_offset`.
 
-Pure: a message gives the same rows alone and among others. A part of a message that is no row of
-this table (a series in another currency) is a row whose column `refused` says why; a message that
-is as a whole not in the provider's format raises `ParseError` (any other exception counts as one),
-and the caller then tries each message alone.
+A parser is pure: a message gives the same rows alone and among others. A part of a message that is
+no row of this table (a series in another currency) becomes a row whose column `refused` says why. A
+message that as a whole is not in the provider's format raises `ParseError` (any other exception
+counts as one), and the caller then tries each message alone.
 """
 
 
 class MarketGroup(StrEnum):
-    """The markets that a desk watches together; one sensor and one run per tick each."""
+    """The markets that a desk watches together; each group has one sensor and one run per tick."""
 
     AUCTIONS = "auctions"
     INTRADAY = "intraday"
@@ -50,30 +50,31 @@ class MarketSource:
     """One feed of one provider, and the table that it becomes.
 
     Attributes:
-        name: The table's and the asset's name, e.g. `ote_day_ahead_price`.
-        provider: Who publishes it.
-        group: The market group whose sensor watches it.
+        name: The name of the table and the asset, e.g. `ote_day_ahead_price`.
+        provider: Who publishes the data.
+        group: The market group whose sensor watches the source.
         description: One or two sentences for the catalogue.
-        feed: How its bytes arrive.
-        parse: How its bytes become rows.
-        rows: The pandera model of its table.
+        feed: How the bytes arrive.
+        parse: How the bytes become rows.
+        rows: The pandera model of the table.
         key: Columns that tell one fact from another; a second row with the same key is a revision.
         event_time: The column that says when the fact holds.
-        expected_lag: How old the newest data may be before it is late; with `publication`, how long
-            after its time.
+        expected_lag: How old the newest data may be before the source is late; with `publication`,
+            how long after the publication's time.
         terms: Terms of use, in short.
         publication: When values are due, if not all day long.
-        owner: Who to ask.
-        revision: A column in which the provider numbers revisions; where there is none, the
-            order in which they were received counts.
+        owner: Whom to ask about the source.
+        revision: A column in which the provider numbers revisions; if None, the order of receipt
+            counts.
         whole_list: What makes a message a whole list, so that a row which a newer list lacks is
-            withdrawn; None where what is missing is unknown.
+            withdrawn; None if a missing row means nothing.
         hot_tags: Columns that name a series in the hot store; by default the key without times.
         hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
-        context: What a payload may leave out of what it is, and must be said when it is read by
-            hand: names of the question, with an example of each. Never taken for the answer.
-        layouts_by: What of a message's context tells which of several layouts it has.
-        optional_fields: Uppermost fields that only some documents have: no drift, there or not.
+        context: Parameters of the question that the payload may leave out, each with an example;
+            whoever reads a payload by hand must give them. They never replace what the payload
+            says.
+        layouts_by: Names of the context that tell the source's several layouts apart.
+        optional_fields: Uppermost fields that only some documents have; their absence is no drift.
         required_environment: Environment variables without which the live feed cannot run.
     """
 
@@ -100,7 +101,7 @@ class MarketSource:
     required_environment: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a source that can't be, with each wrong field and its mend.
+        """Refuse a wrong definition, with each wrong field and its correction.
 
         Raises:
             SourceDefinitionError: See `energy_platform.market.source_rules`.
@@ -120,7 +121,7 @@ class MarketSource:
 
     @cached_property
     def value_columns(self) -> tuple[str, ...]:
-        """Columns in which a revision differs: neither key, nor provenance, nor publication."""
+        """Columns in which revisions differ: not key, provenance or publication time."""
         fixed = {*self.key, *PROVENANCE_COLUMNS, "published_at", self.revision}
         return tuple(name for name in self.dtypes if name not in fixed)
 
@@ -133,7 +134,7 @@ class MarketSource:
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """Columns that the hot store holds as values."""
+        """Columns that the hot store keeps as values."""
         if self.hot_fields is not None:
             return self.hot_fields
         return tuple(name for name in self.value_columns if self.dtypes[name].is_numeric())
@@ -154,7 +155,7 @@ class MarketSource:
 
 
 def each_message(parse_one: Callable[[RawMessage], pl.DataFrame]) -> Parser:
-    """Lift the parser of one message to a `Parser` that notes which message a row came from."""
+    """Turn a parser of one message into a `Parser` that notes each row's message."""
 
     @wraps(parse_one)
     def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
@@ -165,7 +166,7 @@ def each_message(parse_one: Callable[[RawMessage], pl.DataFrame]) -> Parser:
                 )
                 for message in messages
             ],
-            how="diagonal",  # only a message with a part that is refused has that column
+            how="diagonal",  # only a message with a refused part has that column
         )
 
     return parse

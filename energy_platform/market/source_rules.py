@@ -1,7 +1,7 @@
-"""What a source's definition must be, one rule each, and what to say where it is not.
+"""The rules for a source's definition, one function each, and the message for each violation.
 
-Pure: a definition in, faults out. `MarketSource` asks when it is made, so that a wrong one fails in
-its own file; what a parser makes of bytes is held against the source's test cases instead.
+Pure: a definition in, faults out. `MarketSource` applies the rules when it is created, so that a
+wrong one fails in its own file. Test cases check what a parser makes of bytes.
 """
 
 import re
@@ -23,7 +23,7 @@ from energy_platform.market.units import UNITS, unit_of
 from energy_platform.market.whole_list import WholeList
 
 COLUMN_TYPES: Final = (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean(), INSTANT)
-"""The types that a column may have: every store holds them as they are."""
+"""The column types that every store can keep as they are."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -32,7 +32,7 @@ _TEXTS: Final = ("description", "terms", "owner")
 
 
 class Definition(Protocol):
-    """What the rules read of a source."""
+    """The fields of a source that the rules read."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -66,7 +66,7 @@ class Definition(Protocol):
 
     @property
     def event_time(self) -> str:
-        """The column that says when a fact holds."""
+        """The column that says when the fact holds."""
 
     @property
     def expected_lag(self) -> timedelta:
@@ -90,11 +90,11 @@ class Definition(Protocol):
 
     @property
     def layouts_by(self) -> tuple[str, ...]:
-        """What of a message's context tells which layout it has."""
+        """Names of the context that tell the source's several layouts apart."""
 
     @property
     def required_environment(self) -> tuple[str, ...]:
-        """Variables without which the live feed cannot run."""
+        """Environment variables without which the live feed cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ Rule = Callable[[Definition], Iterator[Fault]]
 
 
 def faults(source: Definition) -> list[Fault]:
-    """Return all that the first step of rules which a source fails finds wrong with it."""
+    """Return the faults of the first step of rules that a source violates."""
     for rules in _RULES:
         if found := [fault for rule in rules for fault in rule(source)]:
             return found
@@ -147,7 +147,7 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:  # noqa: ANN401 (an annotation may 
 
 
 def _table(source: Definition) -> Iterator[Fault]:
-    """The model must be one that pandera can read, of column types that every store holds."""
+    """Require a model that pandera can read, with column types that every store can keep."""
     model = source.rows.__name__
     try:
         dtypes = source.dtypes
@@ -272,12 +272,12 @@ def _expected_lag(source: Definition) -> Iterator[Fault]:
 
 
 def _layouts_by(source: Definition) -> Iterator[Fault]:
-    """What tells layouts apart is something that the feed says of its messages."""
+    """Require names that the feed's context has."""
     if not isinstance(source.feed, NamesContext):
         return
     try:
         known = source.feed.context_names()
-    except Exception as error:  # noqa: BLE001 (whatever a source's own function raises)
+    except Exception as error:  # noqa: BLE001 (a source's own function may raise anything)
         yield Fault("feed", f"requests raises {type(error).__name__}: {error}")
         return
     for name in source.layouts_by:
@@ -315,4 +315,4 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
     (_revision, _whole_list, _hot, _layouts_by),
 )
-"""In steps: a rule reads only what the steps before it have found to be right."""
+"""The rules in steps: a rule reads only fields that earlier steps found correct."""

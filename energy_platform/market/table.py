@@ -1,6 +1,6 @@
-"""What a store must know of a table before it can make it, in no store's own terms.
+"""The description of a table that every store understands.
 
-How a market source becomes a table is the business of `energy_platform.pipeline.tables`.
+`energy_platform.pipeline.tables` turns a market source into such a table.
 """
 
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ from energy_platform.market.whole_list import WITHDRAWN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What a warehouse must know of a table before it can make it.
+    """What a warehouse must know of a table to create it.
 
     Attributes:
         name: The table's name; may have a folder, e.g. `quarantine/ote_day_ahead_price`.
         dtypes: Columns and their polars types, `landing_offset` among them.
-        event_time: The instant column by which reads are pruned.
+        event_time: The column of instants by which reads are pruned.
         key: Columns that tell one fact from another; rows are stored near others of their key.
         description: What the table holds, for people.
         descriptions: What each column holds, its unit included.
-        labels: What a table is found and billed by, e.g. its provider.
-        is_large: Whether a query that reads it without a bound on `event_time` is a mistake.
+        labels: Labels by which a table is found and billed, e.g. its provider.
+        is_large: Whether a query without a bound on `event_time` is a mistake.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Whether a market source is late: one pure function of what is known and what time it is.
+"""Whether a market source is late: pure functions of what is known and the time.
 
-What is asked of a source stands in its own module: `expected_lag`, and a `DailyPublication` where
-values appear at a known time. The status page, the freshness policies and the alerts all go by
-this; who is told what is decided elsewhere.
+A source's module says what is expected of it: `expected_lag`, and a `DailyPublication` if values
+appear at a known time. The status page, the freshness policies and the alerts all use these
+functions.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _WEEK_DAYS: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """A source's values are not where they should be.
+    """Values of a source that are overdue.
 
     Attributes:
-        since: From when on it has been late (UTC).
-        missing: What isn't there, e.g. "values of 2026-03-02".
+        since: Since when the source has been late (UTC).
+        missing: The missing values, e.g. "values of 2026-03-02".
     """
 
     since: datetime
@@ -34,10 +34,10 @@ class Lateness:
 def newest_moment(
     source: MarketSource, event_at: datetime | None, received_at: datetime | None
 ) -> datetime | None:
-    """Return the newest moment of which the platform knows something; None before there is one.
+    """Return the newest moment that a source's rows cover; None if there are no rows.
 
-    The newest row's event time, or when it was received: for forecasts, and for other rows about
-    the future.
+    This is the newest row's event time. For forecasts and other rows about the future, it is the
+    time of receipt.
 
     Args:
         source: The market source.
@@ -55,9 +55,9 @@ def lateness(
     received_at: datetime | None,
     now: datetime,
 ) -> Lateness | None:
-    """Say since when a source is late and what is missing; None while it is on time.
+    """Return since when a source is late and what is missing; None while it is on time.
 
-    A source that never brought anything is not late: nothing says since when it should have.
+    A source that never brought anything is not late, since there is no time from which to count.
 
     Args:
         source: The market source.
@@ -78,7 +78,7 @@ def lateness(
         newest = received_at if of_runs else event_at
         if newest is None:
             return None
-        # A forecast is for many days, so its day is the one on which it comes.
+        # A forecast covers many days, so the day of its receipt counts.
         ahead = 0 if of_runs else source.publication.days_ahead
         published_on = next_publication(source.publication, newest, days_ahead=ahead)
         since = deadline(source, source.publication, published_on)
@@ -100,11 +100,11 @@ def longest_silence(source: MarketSource) -> timedelta:
 
 
 def next_publication(publication: DailyPublication, newest: datetime, *, days_ahead: int) -> date:
-    """Return the day of the first publication whose values are not there yet.
+    """Return the day of the first publication whose values are missing.
 
     Args:
-        publication: When the source speaks.
-        newest: The newest value that is there; its local day counts as there.
+        publication: When the source publishes.
+        newest: The newest value that is there; its local day counts as complete.
         days_ahead: Which day is published, counted from the day of publication.
     """
     first_missing = newest.astimezone(ZoneInfo(publication.zone)).date() + _ONE_DAY
@@ -115,7 +115,7 @@ def next_publication(publication: DailyPublication, newest: datetime, *, days_ah
 
 
 def deadline(source: MarketSource, publication: DailyPublication, day: date) -> datetime:
-    """Return the instant (UTC) from which on a day's publication is late."""
+    """Return the instant (UTC) from which a day's publication is late."""
     out = datetime.combine(day, publication.at, ZoneInfo(publication.zone))
-    # Across time zones a sum is one of instants, not of what a clock on the wall shows.
+    # Adding to an aware datetime moves the local clock's reading, so the sum is made in UTC.
     return out.astimezone(UTC) + source.expected_lag

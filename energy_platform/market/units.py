@@ -1,6 +1,6 @@
-"""The unit of a column, read from its name: the suffix is the only place where a unit is written.
+"""The unit of a column, read from its name: the suffix is the only place that states a unit.
 
-Adding a unit is one line in `UNITS`.
+A new unit is one line in `UNITS`.
 """
 
 from typing import Final
@@ -35,7 +35,7 @@ UNITS: Final = {
 
 
 def unit_of(column: str) -> str | None:
-    """Return the unit that a column's name carries, the longest suffix winning.
+    """Return the unit that a column's name carries; the longest suffix wins.
 
     >>> unit_of("price_eur_per_mwh")
     'EUR/MWh'

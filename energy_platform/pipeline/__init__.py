@@ -1,5 +1,5 @@
 """The way from landed bytes to checked rows in both stores, and the ways to make them again.
 
-Here belong tables, checks, quarantine, the micro-batch, the hot copy, replay and redrive. How
-bytes arrive is in `ingest`; who starts a batch is decided outside the library.
+Tables, checks, quarantine, the micro-batch, the hot copy, replay and redrive belong here. `ingest`
+brings the bytes, and the Dagster layer decides when a batch starts.
 """

@@ -1,8 +1,8 @@
-"""Raw messages to good rows and quarantined ones: parse, then pandera, then the split.
+"""Turns raw messages into good rows and quarantined ones: parse, check with pandera, split.
 
-Pure: no store, no network. A message that can't be parsed, a part of one that its parser refuses
-and a row that fails a check never hold up what is beside them, and nothing is dropped: what is not
-a good row is quarantined with its reason.
+Pure: no store, no network. A message that can't be parsed, a part of a message that its parser
+refuses, and a row that fails a check never hold up what is beside them. Nothing is dropped: what is
+not a good row is quarantined with its reason.
 """
 
 from collections.abc import Sequence
@@ -20,23 +20,22 @@ from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 
 UNPARSED: Final = "parse"
-"""The check that a message fails which can't be parsed at all."""
+"""The name of the check that a message fails if it can't be parsed at all."""
 
 PART: Final = "part"
-"""The check that a part of a message fails which its parser refuses."""
+"""The name of the check that a part of a message fails if its parser refuses it."""
 
 _REASON_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRows:
-    """What a batch of messages gave.
+    """The result of checking a batch of messages.
 
     Attributes:
         rows: Rows that pass every check, in the columns of the source's table.
         quarantined: What failed, one line per row or unparsed message (`QUARANTINE_DTYPES`).
-        refused: The rows that failed and the parts that were refused, as they were parsed, in the
-            columns of the source.
+        refused: The failed rows and refused parts as they were parsed, in the source's columns.
     """
 
     rows: pl.DataFrame
@@ -56,7 +55,7 @@ class CheckedRows:
 
 
 def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
-    """Parse messages and check each row; every message and row ends up on one side or the other."""
+    """Parse messages and check each row; each becomes a good row or a quarantined line."""
     received = pl.DataFrame(
         {
             "landing_offset": [message.landing_offset for message in messages],
@@ -95,13 +94,13 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
-    """Return what a parser gives: the table's columns but for `received_at`, and `refused`."""
+    """Return a parser's columns: the table's without `received_at`, and `refused`."""
     dtypes = {name: dtype for name, dtype in source.dtypes.items() if name != "received_at"}
     return {**dtypes, REFUSED: pl.String()}
 
 
 def _as_json(source: MarketSource) -> pl.Expr:
-    """Return a row as JSON, as the market said it."""
+    """Return a row as JSON, with the values that the market sent."""
     said = [name for name in source.dtypes if name not in PROVENANCE_COLUMNS]
     return pl.struct(*said).struct.json_encode()
 
@@ -109,12 +108,12 @@ def _as_json(source: MarketSource) -> pl.Expr:
 def _parse_around_failures(
     source: MarketSource, messages: Sequence[RawMessage]
 ) -> tuple[list[pl.DataFrame], list[tuple[int, str]]]:
-    """Parse all at once if that works, else halve until the messages that fail stand alone."""
+    """Parse all at once if that works, else halve until the failing messages stand alone."""
     if not messages:
         return [], []
     try:
         return [_parse(source, messages)], []
-    except (Exception, PanicException) as error:  # noqa: BLE001 (whatever a payload does to a parser, it is the payload's)
+    except (Exception, PanicException) as error:  # noqa: BLE001 (a payload may make a parser raise anything)
         if len(messages) == 1:
             return [], [(messages[0].landing_offset, _reason(error))]
     middle = len(messages) // 2
@@ -146,7 +145,7 @@ def _reason(error: BaseException) -> str:
 def _split(
     source: MarketSource, rows: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the rows that pass every check, those that don't, and these as lines of quarantine."""
+    """Return the rows that pass every check, the rows that fail, and quarantine lines for these."""
     nothing = pl.DataFrame(schema=QUARANTINE_DTYPES)
     if rows.is_empty():
         return rows, rows, nothing
@@ -168,7 +167,7 @@ def _failures_by_row(cases: pl.DataFrame, height: int) -> pl.DataFrame:
     per_row = cases.filter(pl.col("index").is_not_null()).with_columns(
         pl.col("index").cast(pl.UInt32)
     )
-    # A check that raised says nothing of any row, so no row can be said to have passed it.
+    # A check that raised has judged no row, so every row counts as failed.
     for_all = cases.filter(pl.col("index").is_null()).drop("index")
     everyone = for_all.join(pl.select(index=pl.int_range(height, dtype=pl.UInt32)), how="cross")
     by_column = pl.col("schema_context") == "Column"

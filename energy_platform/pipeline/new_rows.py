@@ -1,7 +1,7 @@
-"""What a batch of checked messages adds to a source's table: new revisions, and withdrawals.
+"""What a batch of checked messages adds to a source's table: new revisions and withdrawals.
 
-Micro-batches and replays both ask here, so that a table is the same whichever of them made it.
-Nothing here writes.
+Micro-batches and replays both call this, so a table is the same whichever of them wrote it. Nothing
+here writes.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,16 +21,16 @@ from energy_platform.pipeline.checks import CheckedRows
 from energy_platform.pipeline.tables import market_table
 
 Stored = Callable[[datetime], pl.LazyFrame]
-"""The rows from an event time on that a table holds at the position which a batch builds upon."""
+"""Reads a table's rows from an event time on, at the position that a batch builds upon."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRows:
-    """What a batch adds, and what is known beside it.
+    """What a batch adds, and the stored rows beside it.
 
     Attributes:
         fresh: The rows to store, in landing order.
-        known: What is stored of every series and time that the batch speaks of.
+        known: The stored rows of every series and time that the batch has rows of.
     """
 
     fresh: pl.DataFrame
@@ -40,10 +40,10 @@ class NewRows:
 def new_rows(
     source: MarketSource, messages: Sequence[RawMessage], checked: CheckedRows, stored: Stored
 ) -> NewRows:
-    """Return what messages add to what is stored already.
+    """Return what messages add to the stored rows.
 
     Args:
-        source: Whose messages they are.
+        source: The messages' source.
         messages: The messages, in landing order.
         checked: What they hold, as `check_messages` returns it.
         stored: The rows to compare them with.
@@ -82,7 +82,7 @@ def _with_withdrawals(
 
 
 def _since(source: MarketSource, listing: WholeList, rows: pl.DataFrame, lists: Lists) -> datetime:
-    """Return from which event time on there may be rows that these lists take back."""
+    """Return the event time from which these lists may withdraw stored rows."""
     has_rows = lists.shown.join(lists.items, on=lists.shown.columns, how="anti").is_empty()
     if listing.reach is None or not has_rows or rows.is_empty():
         return OUR_TIME[0]

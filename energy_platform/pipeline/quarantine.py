@@ -1,7 +1,7 @@
-"""What the checks refused: which of it is new, and how it is told to people.
+"""Quarantine: which refused rows and messages are new, and how they are shown to people.
 
-A line is a row that failed (as JSON, as the market said it) or a message that couldn't be parsed.
-`energy_platform.pipeline.redrive` runs quarantined messages again after a fix.
+A line is a row that failed (as JSON, with the values that the market sent) or a message that
+couldn't be parsed. `energy_platform.pipeline.redrive` runs quarantined messages again after a fix.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.protocol import Warehouse
 
 _BEGINNING_BYTES: Final = 400
-"""How much of a message that couldn't be parsed a sample shows."""
+"""How many bytes of an unparsed message a sample shows."""
 
 _PUBLISHED: Final = r'"published_at":(?:"[^"]*"|null),?'
 
@@ -29,12 +29,12 @@ class QuarantineSample:
 
     Attributes:
         check: The check that failed, or `parse`.
-        reason: Why.
+        reason: Why it failed.
         times: How many lines fail for the same reason.
         landing_offset: Address of the message in the landing log.
         received_at: When the message was received.
-        row: The row as JSON; None where the message couldn't be parsed.
-        beginning: The beginning of the message, where it couldn't be parsed.
+        row: The row as JSON; None if the message couldn't be parsed.
+        beginning: The beginning of the message, if it couldn't be parsed.
         context: What came with the message: its URL or topic, request parameters, content type.
     """
 
@@ -51,13 +51,13 @@ class QuarantineSample:
 def new_failures(failures: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the lines of `failures` that say something new, in `QUARANTINE_DTYPES`.
 
-    A row that fails the same check as before with the same values is told once, however often a
-    polled reply repeats it. When it was published is no part of it, as with rows that pass. A
-    message that can't be parsed is always new: nobody knows yet what it says.
+    A row that fails the same check with the same values as before is kept once, however often a
+    polled reply repeats it. Its publication time is not compared, as for rows that pass. A message
+    that can't be parsed is always new, since nobody knows yet what it says.
 
     Args:
         failures: Lines in landing order.
-        known: Those of earlier messages that are in quarantine.
+        known: Lines of earlier messages that are in quarantine.
     """
     said = pl.concat([known, failures])
     statement = pl.struct("check", pl.col("row").str.replace(_PUBLISHED, ""))
@@ -122,7 +122,7 @@ def quarantine_samples(
 
 
 _KIND_OF_REASON: Final = (
-    # The numbers in a parser's words are places in a payload; those in a check's name are its own.
+    # Numbers in a parser's message are places in a payload; those in a check's name belong to it.
     pl.when(pl.col("check").is_in([UNPARSED, PART]))
     .then(pl.col("reason").str.replace_all(r"\d+", "…"))
     .otherwise(pl.col("reason").str.replace_all(r" = .*? fails ", " = … fails "))

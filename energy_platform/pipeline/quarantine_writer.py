@@ -1,7 +1,7 @@
-"""The one writer of quarantine: what micro-batches, hot copies and replays put there.
+"""The one writer of quarantine, for micro-batches, hot copies and replays.
 
-Which line is new is said by `quarantine.new_failures`. Whoever writes and finds that another was
-faster raises `CommitConflictError`, and is to be run again.
+`quarantine.new_failures` decides which lines are new. A writer that finds another one was faster
+raises `CommitConflictError`; its caller runs the step again.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ from energy_platform.storage.warehouse.protocol import Position, Warehouse
 
 @dataclass(frozen=True, slots=True)
 class QuarantineWriter:
-    """Writes what the checks of one source refuse to its quarantine in a warehouse."""
+    """Writes one source's failed rows and messages to its quarantine in a warehouse."""
 
     warehouse: Warehouse
     source: MarketSource
 
     def position(self) -> Position:
-        """Return where the quarantine stands."""
+        """Return the position of the quarantine's table."""
         return self.warehouse.position(quarantine_table(self.source))
 
     def lines(self) -> pl.DataFrame:
-        """Return all that is in quarantine."""
+        """Return all lines in quarantine."""
         return self.warehouse.scan(quarantine_table(self.source)).collect()
 
     def append(self, failures: pl.DataFrame, *, stop: int) -> None:
-        """Add what failed in a batch up to landing offset `stop`, and isn't there yet.
+        """Add the new failures of a batch up to landing offset `stop`.
 
-        A batch without failures costs no commit. One that died after this step is there already,
-        and it may have been a larger one.
+        A batch without failures costs no commit. If a batch died after this step, its lines are
+        there already, and it may have been a larger batch.
         """
         if failures.is_empty():
             return
@@ -50,7 +50,7 @@ class QuarantineWriter:
             )
 
     def insert(self, failures: pl.DataFrame) -> None:
-        """Add what failed at landing offsets that may have been committed before, once each."""
+        """Add failures at landing offsets that may have been committed before, once each."""
         offset, before, stored = pl.col("landing_offset"), self.position(), self.lines()
         unseen = new_failures(failures, stored)
         if unseen.is_empty():
@@ -68,10 +68,10 @@ class QuarantineWriter:
     def replace(
         self, failures: pl.DataFrame, offsets: range, *, to_the_end: bool, before: Position
     ) -> None:
-        """Put what fails now in the place of what failed at these landing offsets.
+        """Replace the lines at these landing offsets by today's failures.
 
-        A replay that reaches the end also takes out what batches under way have put beyond it:
-        they left out what they knew of the quarantine as it was, and will come again.
+        A replay that reaches the end also removes lines that running batches have added beyond the
+        end: those batches compared themselves with the old quarantine, and will run again.
         """
         stored = self.lines()
         unseen = new_failures(failures, stored.filter(pl.col("landing_offset") < offsets.start))

@@ -1,4 +1,4 @@
-"""Runs what is in quarantine again after a parser or a check was mended, exactly once."""
+"""Runs quarantined messages again after a parser or a check was corrected, exactly once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from energy_platform.pipeline.replay import ReplayReport, replay
 from energy_platform.pipeline.tables import market_table
 
 _GAP: Final = 32
-"""Quarantined messages at most so far apart are read together with the ones between them."""
+"""Quarantined messages closer than this are read together with the ones between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +25,9 @@ class RedriveReport:
 
     Attributes:
         source: The market source's name.
-        lines_before: What was in quarantine: rows, and messages that couldn't be parsed.
-        lines_after: What is left in it.
-        replay: The replay that followed; None where everything fails as before.
+        lines_before: Lines in quarantine before: rows, and messages that couldn't be parsed.
+        lines_after: Lines in quarantine afterwards.
+        replay: The replay that followed; None if everything fails as before.
     """
 
     source: str
@@ -37,16 +37,16 @@ class RedriveReport:
 
 
 def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
-    """Bring rows that are good by now from a source's quarantine to where they belong.
+    """Move rows that are good by now from a source's quarantine to its tables.
 
-    The quarantined messages alone are parsed and checked first. Where each fails as before,
-    nothing is written. Otherwise all is replayed from the first one that doesn't: a row that
-    comes back may make others after it a revision or a repetition. The tables are then what they
-    would be had the fix always been there, `received_at` and all; so a second redrive changes
-    nothing, and one that was killed is simply run again.
+    The quarantined messages alone are parsed and checked first. If each fails as before, nothing is
+    written. Otherwise everything is replayed from the first message that no longer fails, because a
+    row that comes back may turn later rows into revisions or repetitions. The tables are then as if
+    the fix had always been there, `received_at` included. So a second redrive changes nothing, and
+    one that was killed is simply run again.
 
-    Only messages in quarantine are looked at. Where a fix also changes rows that had passed, in
-    messages before the first one fixed, `replay` is what is needed.
+    Only messages in quarantine are read. If a fix also changes rows that had passed, in messages
+    before the first repaired one, use `replay`.
 
     Raises:
         CommitConflictError: Others kept committing to the same table at the same time.
@@ -56,7 +56,7 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     quarantine = QuarantineWriter(batches.warehouse, source)
     lines = quarantine.lines()
     processed = lines.filter(pl.col("landing_offset") < position.offset)
-    # A replay that was cut off goes on, whatever the quarantine says.
+    # An interrupted replay is continued, whatever is in quarantine.
     starts = [position.stale_from, _first_changed(batches, source, processed)]
     start = min((one for one in starts if one is not None), default=None)
     done = None if start is None else replay(batches, source, start=start)
@@ -85,7 +85,7 @@ def _first_changed(batches: MicroBatches, source: MarketSource, lines: pl.DataFr
 def _quarantined_messages(
     batches: MicroBatches, source: MarketSource, lines: pl.DataFrame
 ) -> Iterator[list[RawMessage]]:
-    """Read the messages that have a line, in landing order and in pieces that fit the memory."""
+    """Read the quarantined messages, in landing order and in pieces that fit in memory."""
     offset = pl.col("offset")
     runs = (
         lines.select(offset=pl.col("landing_offset").unique().sort())

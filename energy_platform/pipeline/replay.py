@@ -1,6 +1,6 @@
-"""A replay: the rows of a source made again from landed bytes, by today's parser and checks.
+"""A replay: a source's rows made again from landed bytes, by today's parser and checks.
 
-Which messages are worth it after a fix is the business of `redrive`.
+`redrive` decides which messages to replay after a fix.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ReplayReport:
     Attributes:
         source: The market source's name.
         start: First landing offset whose rows were made again.
-        stop: Offset after the last.
+        stop: The offset after the last one.
         rows: Rows that were stored.
     """
 
@@ -43,7 +43,7 @@ class ReplayReport:
 
 
 class _Step(NamedTuple):
-    """Where a replay stands: all before `reached` is made again."""
+    """How far a replay is: all rows before `reached` are made again."""
 
     position: Position
     reached: int
@@ -51,19 +51,19 @@ class _Step(NamedTuple):
 
 
 def replay(batches: MicroBatches, source: MarketSource, *, start: int) -> ReplayReport:
-    """Make the rows from landing offset `start` on again, and the whole hot copy after them.
+    """Make the rows from landing offset `start` on again, and then the whole hot copy.
 
-    The table is then what it would be had today's parser and checks been there from `start`
-    on. Micro-batches go on meanwhile. What they commit is compared with rows that may yet be
-    replaced, so the replay goes over it too, until it has caught up with them: its last
-    step is one that no batch has overtaken, and a batch that was under way is refused.
+    The table is then as if today's parser and checks had been there from `start` on. Micro-batches
+    continue meanwhile. They compare their rows with rows that may yet be replaced, so the replay
+    makes their rows again too, until it has caught up. Its last step is one that no batch has
+    overtaken, and a batch that was running at that moment is refused.
 
-    From its first commit to its last the table says from where on it is stale. A replay that
-    died is simply run again, from any `start`: it goes on where the dead one stopped.
+    From the replay's first commit to its last, the table records where its stale rows begin. A
+    replay that died is simply run again, from any `start`: it continues where the dead one stopped.
 
     Raises:
         CommitConflictError: Others kept committing to the same table at the same time.
-        HotStoreUnavailableError: The hot store is away; run the replay again when it is back.
+        HotStoreUnavailableError: The hot store is down; run the replay again when it is back.
         ReplayOvertakenError: Another replay of this source has begun.
     """
     if batches.warehouse.committed_offset(market_table(source)) == 0:
@@ -93,9 +93,9 @@ def _begin(warehouse: Warehouse, source: MarketSource, start: int) -> _Step:
 
 @tried_again
 def _go_on(batches: MicroBatches, source: MarketSource, done: _Step) -> _Step:
-    """Make the first of the stale rows again."""
+    """Make the next stale rows again."""
     warehouse, table, first = batches.warehouse, market_table(source), done.reached
-    # In this order: were another replay to begin after the second, the first shows it.
+    # In this order: if another replay begins after the second step, the first step reveals it.
     quarantine = QuarantineWriter(warehouse, source)
     quarantine_before = quarantine.position()
     before = _unless_overtaken(warehouse, source, done)
@@ -124,7 +124,7 @@ def _end(warehouse: Warehouse, source: MarketSource, done: _Step) -> None:
 
 
 def _unless_overtaken(warehouse: Warehouse, source: MarketSource, done: _Step) -> Position:
-    """Return where the table stands now, if no other replay has moved it."""
+    """Return the table's position, unless another replay has changed it."""
     position = warehouse.position(market_table(source))
     if position.replacements != done.position.replacements:
         raise ReplayOvertakenError(f"another replay of {source.name} has begun and goes on")

@@ -1,6 +1,7 @@
-"""Opens the stores that the settings name. The only place that knows which systems there are.
+"""Opens the stores that the settings name. Only this module knows which systems there are.
 
-A system's client is imported where it is chosen: who uses another needs not have it.
+A system's client is imported when it is chosen, so the clients of other systems need not be
+installed.
 """
 
 from functools import cache
@@ -25,15 +26,14 @@ if TYPE_CHECKING:
     from energy_platform.storage.warehouse.bigquery.client import Clients
 
 _SIMULATED_ALONE: Final = "landing_is_simulated"
-"""The file of a home whose raw messages may be forgotten: none of them came from a real market."""
+"""This file marks a home whose raw messages all came from simulated markets and may be deleted."""
 
 _RECENT_DAYS: Final = 2
-"""How far back rows of a far warehouse are kept beside the home, for batches to be compared with.
-"""
+"""How many days of a remote warehouse's rows are kept in the home, for batches to compare with."""
 
 
 def open_micro_batches(chosen: Settings) -> MicroBatches:
-    """Open the way from the landing zone to both stores that these settings name."""
+    """Open the landing zone and both stores that these settings name."""
     return MicroBatches(
         landing=open_landing(chosen),
         warehouse=open_warehouse(chosen),
@@ -44,7 +44,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
 
 
 def open_landing(chosen: Settings) -> LandingZone:
-    """Open the landing zone that these settings name, and note whether it is simulated alone."""
+    """Open the landing zone that these settings name, and record whether it is only simulated."""
     zone = LandingZone.open(chosen.landing_url)
     note = chosen.home / _SIMULATED_ALONE
     if chosen.markets is Markets.LIVE:
@@ -55,20 +55,20 @@ def open_landing(chosen: Settings) -> LandingZone:
 
 
 def is_simulated_alone(chosen: Settings) -> bool:
-    """Say whether the home's landing zone was never opened but for simulated markets."""
+    """Return whether the home's landing zone was only ever opened for simulated markets."""
     return chosen.landing is None and (chosen.home / _SIMULATED_ALONE).exists()
 
 
 @cache
 def micro_batches() -> MicroBatches:
-    """Return this process's own, opened once."""
+    """Return this process's micro-batches, opened once."""
     return open_micro_batches(settings())
 
 
 def warehouse() -> Warehouse:
     """Return the warehouse that this process's settings name, and open nothing else.
 
-    Nothing is made on disk: who only reads need not be let write.
+    Nothing is created on disk, so a reader needs no permission to write.
     """
     return open_warehouse(settings())
 
@@ -91,7 +91,7 @@ def open_warehouse(chosen: Settings) -> Warehouse:
 
 
 def bigquery_clients(chosen: Settings) -> "Clients":
-    """Return this process's ways to the BigQuery that these settings name, opened once."""
+    """Return this process's BigQuery clients for these settings, opened once."""
     return _bigquery_clients(
         chosen.bigquery_project or "",
         chosen.bigquery_dataset,
@@ -136,13 +136,13 @@ def _influxdb(chosen: Settings) -> HotStore:
         token=_influxdb_token(chosen),
         ca_file=chosen.ca_file,
     )
-    # A point at the edge of the days is not to be refused for a difference of clocks.
+    # One more day, so that a difference of clocks refuses no point at the edge.
     server = InfluxServer(login, days=chosen.hot_days + 1)
     return InfluxHotStore(server, locks=chosen.home / "hot_locks")
 
 
 def _influxdb_token(chosen: Settings) -> str | None:
-    """Return the token; a v1 server's is its user and password."""
+    """Return the token; for a v1 server, user and password."""
     if chosen.influxdb_api is InfluxApi.V1 and chosen.influxdb_password is not None:
         return f"{chosen.influxdb_user}:{chosen.influxdb_password.get_secret_value()}"
     return chosen.influxdb_token.get_secret_value() if chosen.influxdb_token else None

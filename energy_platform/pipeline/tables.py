@@ -1,6 +1,6 @@
-"""What a market source looks like to the stores: its table, its quarantine, its measurement.
+"""A market source's table, quarantine and measurement, as the stores know them.
 
-The one place where a source's contract is turned into the stores' own terms, once per source.
+Only this module turns a source's contract into the stores' terms, once per source.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ QUARANTINE_DTYPES: Final[dict[str, pl.DataType]] = {
     "reason": pl.String(),
     "row": pl.String(),
 }
-"""One line per row that failed (as JSON), or per message that could not be parsed (`row` null)."""
+"""One line per failed row (as JSON), or per message that could not be parsed (`row` is null)."""
 
 _QUARANTINE_DESCRIPTIONS: Final = {
     "landing_offset": "Address of the message in the landing log",
@@ -46,7 +46,7 @@ _WITHDRAWALS: Final = ColumnInfo(
 
 
 def table_columns(source: MarketSource) -> tuple[ColumnInfo, ...]:
-    """Return the columns of a source's table: what a reader sees, and what withdraws a row."""
+    """Return the columns of a source's table, with the one that marks withdrawn rows."""
     return (*source.columns, *([_WITHDRAWALS] if source.whole_list is not None else []))
 
 
@@ -68,7 +68,7 @@ def market_table(source: MarketSource) -> Table:
 
 @cache
 def quarantine_table(source: MarketSource) -> Table:
-    """Return the table of what a source's checks refused."""
+    """Return the table of a source's failed rows and messages."""
     return Table(
         name=f"quarantine/{source.name}",
         dtypes=QUARANTINE_DTYPES,

@@ -1,6 +1,6 @@
-"""The layout of what a provider sends: which fields with which kinds of values, and its drift.
+"""The layout of a provider's documents: their fields and kinds of values, and how it drifts.
 
-`layout` has the values, `reading` finds them in raw bytes of any format, `baseline` holds a message
-against what has been accepted, `watch` looks at the messages of a batch and remembers. No parser is
-known here: a drift is told, whether or not anyone reads the field.
+`layout` has the values, `reading` finds them in raw bytes of any format, `baseline` compares a
+message with the accepted layout, and `watch` does so for the messages of a batch and keeps what it
+learned. Parsers are not involved: a drift is reported whether or not anyone reads the field.
 """

@@ -1,9 +1,9 @@
-"""The accepted layout of a source: what a message is held against, and what learns from it.
+"""The accepted layout of a source: messages are compared with it, and it learns from them.
 
-The first messages of each kind of document set it; from then on only a person widens it. What it
-learns by itself is what it could not know before: the kind of a value that was always null, what is
-in an array that was always empty, and which fields are always there. Pure: keeping it is not known
-here.
+The first messages of each kind of document set the layout; afterwards only a person widens it. By
+itself it learns only what could not be known before: the kind of a value that was always null, the
+content of an array that was always empty, and which fields are always there. Pure: `watch` stores
+it.
 """
 
 import json
@@ -21,22 +21,22 @@ from energy_platform.pipeline.layouts.layout import (
 )
 
 ALWAYS: Final = 10
-"""A field that was in so many documents, one after the other from the first on, has to be there."""
+"""A field that was in the first so many documents without a gap is required from then on."""
 
 _KINDS_OF_DOCUMENTS: Final = 128
 _SAME_KIND: Final = 1 / 3
-"""Documents of one format that share this part of the fewer names are of one kind."""
+"""Documents of one format are of one kind if they share this part of the shorter one's names."""
 
 
 @dataclass(slots=True)
 class KnownField:
-    """What has been accepted at one place.
+    """What has been accepted at one place of a document.
 
     Attributes:
         kinds: The kinds of values.
         below: The names below, or patterns of names that are data, such as `*` and `border_*`.
-        documents: In how many documents it was, up to `ALWAYS`.
-        opened: In how many of them something could be below it, up to `ALWAYS`.
+        documents: How many documents had the field, counted up to `ALWAYS`.
+        opened: How many of them could have something below it, counted up to `ALWAYS`.
     """
 
     kinds: set[ValueKind] = field(default_factory=set)
@@ -45,7 +45,7 @@ class KnownField:
     opened: int = 0
 
     def find(self, name: str) -> "KnownField | None":
-        """Return what is known of a name, if need be as one of those that are data."""
+        """Return what is known of a name, directly or by a pattern of names that are data."""
         if name in self.below:
             return self.below[name]
         pattern = data_pattern(name)
@@ -60,7 +60,7 @@ class KnownDocument:
     root: KnownField
 
     def likeness(self, layout: Layout) -> float:
-        """Return which part of the fewer uppermost names is shared, from 0 to 1."""
+        """Return the share of common uppermost names, of the document with fewer, from 0 to 1."""
         if self.form != layout.form:
             return 0.0
         top = self.root.below.get(ELEMENT, self.root)
@@ -72,14 +72,14 @@ class KnownDocument:
 
 @dataclass(slots=True)
 class Baseline:
-    """The accepted layout of one source: one for each kind of document."""
+    """The accepted layout of one source: one layout for each kind of document."""
 
     documents: list[KnownDocument] = field(default_factory=list)
 
     def differences(self, layouts: Iterable[Layout]) -> list[str]:
-        """Say in words how documents differ from what is accepted; each difference once.
+        """Describe how documents differ from the accepted layout; each difference once.
 
-        A kind of document that was never seen is no difference: it is one of its own.
+        A kind of document that was never seen is no difference: it gets a layout of its own.
         """
         said: dict[str, None] = {}
         for layout in layouts:
@@ -88,7 +88,7 @@ class Baseline:
         return list(said)
 
     def learn(self, layouts: Iterable[Layout]) -> None:
-        """Take in what is no difference, from the documents of one batch."""
+        """Learn from the documents of one batch what is no difference."""
         new: list[KnownDocument] = []
         for layout in layouts:
             known = self._known(layout)
@@ -100,7 +100,7 @@ class Baseline:
                 _count(known.root, layout.root, layout)
 
     def accept(self, layouts: Iterable[Layout]) -> None:
-        """Take in whatever documents hold; what they lack need not be there any more."""
+        """Accept all that the documents hold; what they lack is no longer required."""
         for layout in layouts:
             known = self._known(layout)
             if known is None:
@@ -114,7 +114,7 @@ class Baseline:
         return best if best is not None and best.likeness(layout) >= _SAME_KIND else None
 
     def _add(self, layout: Layout) -> list[KnownDocument]:
-        """Take in a kind of document, up to a bound on what is kept of a source."""
+        """Add a kind of document, up to a bound on the kinds kept for a source."""
         if len(self.documents) >= _KINDS_OF_DOCUMENTS:
             return []
         new = KnownDocument(layout.form, _first_seen(layout.root, layout))
@@ -138,7 +138,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in a document we are, and how a reader calls it."""
+    """A place in a document, and the path by which a reader names it."""
 
     layout: Layout
     names: tuple[str, ...] = ()
@@ -180,19 +180,19 @@ def _other_kinds(known: KnownField, seen: Field, layout: Layout) -> set[ValueKin
 
 
 def _is_open(known: KnownField, layout: Layout) -> bool:
-    """Say whether names are still being learned here.
+    """Return whether names are still being learned here.
 
-    Nothing was ever here but null or an empty array; or it is XML, which leaves out what it has no
-    value for, so that one document does not tell.
+    They are as long as there was only null or an empty array. They are in XML too, which leaves out
+    elements without a value, so that one document does not show all names.
     """
     return not known.below or (layout.is_xml and known.opened < ALWAYS)
 
 
 def _is_required(known: KnownField, name: str, layout: Layout) -> bool:
-    """Say whether a name was in every document of enough.
+    """Return whether enough documents, and all of them, had a name.
 
-    An array without elements is there and empty; in XML it is gone, so that no element with others
-    below it has to be there.
+    An array without elements is present and empty in JSON. In XML it is absent, so an element with
+    others below it is never required.
     """
     one = known.below[name]
     of_records = layout.is_xml and ValueKind.OBJECT in one.kinds
@@ -205,7 +205,7 @@ def _words(kinds: Iterable[ValueKind]) -> str:
 
 
 def _learn(known: KnownField, seen: Field, layout: Layout, *, everything: bool) -> None:
-    """Take in what could not be known before; with `everything`, what differs too."""
+    """Take in what could not be known before; with `everything`, also what differs."""
     if everything or not known.kinds:
         known.kinds |= seen.kinds
     if _other_kinds(known, seen, layout):
@@ -221,7 +221,7 @@ def _learn(known: KnownField, seen: Field, layout: Layout, *, everything: bool) 
 
 
 def _count(known: KnownField, seen: Field, layout: Layout) -> None:
-    """Count in how many documents a name was there, of those in which it could be."""
+    """Count the documents that had a name, of those that could have it."""
     if not layout.is_whole or not seen.below:
         return
     if known.opened < ALWAYS:
@@ -233,7 +233,7 @@ def _count(known: KnownField, seen: Field, layout: Layout) -> None:
 
 
 def _let_go(known: KnownField, seen: Field, layout: Layout) -> None:
-    """Require nothing that a document does without."""
+    """Stop requiring the names that a document lacks."""
     if not layout.is_whole or not seen.below:
         return
     for name, one in known.below.items():
@@ -244,7 +244,7 @@ def _let_go(known: KnownField, seen: Field, layout: Layout) -> None:
 
 
 def _first_seen(seen: Field, layout: Layout) -> KnownField:
-    """Return what is known after the first look, with names that are data under their pattern."""
+    """Return the layout of a first look, with names that are data replaced by their pattern."""
     below = seen.below if layout.is_table else _without_data(seen.below)
     return KnownField(
         kinds=set(seen.kinds),
@@ -253,10 +253,10 @@ def _first_seen(seen: Field, layout: Layout) -> KnownField:
 
 
 def _without_data(below: dict[str, Field]) -> dict[str, Field]:
-    """Put names that are data under one pattern.
+    """Replace names that are data by one pattern.
 
-    A date is never a field's name. Codes and numbered words may be: they are data where several
-    stand beside each other, or nothing else does, and all have values of one kind.
+    A date is never a field's name. Codes and numbered words may be: they are data if several stand
+    beside each other, or if they stand alone, and all have values of one kind.
     """
     by_pattern: dict[str, list[str]] = {}
     for name in below:

@@ -1,6 +1,6 @@
 """What a layout is: a tree of names, each with the kinds of values that it was seen with.
 
-How a layout is found in bytes, and what is done about one that differs, is not known here.
+`reading` finds a layout in bytes; `baseline` compares layouts.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class ValueKind(StrEnum):
-    """What a value is, as a reader of the reply would say it."""
+    """What kind of value this is, in a reader's words."""
 
     NUMBER = "number"
     TEXT = "text"
@@ -22,15 +22,15 @@ class ValueKind(StrEnum):
 
 
 ELEMENT: Final = "[]"
-"""The name under which an array's elements are merged to one."""
+"""The name under which all elements of an array are merged into one."""
 
 
 @dataclass(slots=True)
 class Field:
-    """A place in a message: what was seen there, and what lies below it.
+    """A place in a document: which kinds of values it had, and what lies below it.
 
     Attributes:
-        kinds: The kinds of values seen; none while only nulls and empty texts were.
+        kinds: The kinds of values seen; empty while there were only nulls and empty texts.
         below: The names of an object or element, or `ELEMENT` of an array.
     """
 
@@ -38,7 +38,7 @@ class Field:
     below: dict[str, "Field"] = field(default_factory=dict)
 
     def add(self, other: "Field") -> None:
-        """Take over what `other` has seen."""
+        """Add all that `other` has seen."""
         self.kinds |= other.kinds
         for name, one in other.below.items():
             self.below.setdefault(name, Field()).add(one)
@@ -49,9 +49,9 @@ class Layout:
     """The layout of one document.
 
     Attributes:
-        form: The format and what else tells it, e.g. `XML Publication_MarketDocument`.
+        form: The format and what else identifies it, e.g. `XML Publication_MarketDocument`.
         root: The document.
-        is_whole: Whether all of it was read; of a large document it is the beginning only.
+        is_whole: Whether all of the document was read; only the beginning of a large one is.
     """
 
     form: str
@@ -70,22 +70,22 @@ class Layout:
 
     @property
     def names(self) -> frozenset[str]:
-        """The uppermost names, by which kinds of documents are told from each other."""
+        """The uppermost names, which tell kinds of documents apart."""
         return frozenset(self.root.below.get(ELEMENT, self.root).below)
 
     @property
     def is_json(self) -> bool:
-        """Whether values say themselves what they are."""
+        """Whether the format marks each value's kind."""
         return self.form.startswith("JSON")
 
     @property
     def is_xml(self) -> bool:
-        """Whether what has no value may be left out."""
+        """Whether the format may leave out fields without a value."""
         return self.form.startswith("XML")
 
     @property
     def is_table(self) -> bool:
-        """Whether every name is a field's: a header holds no data."""
+        """Whether every name is a field's, since a header holds no data."""
         return self.form.startswith(("CSV", "XLSX"))
 
 
@@ -103,9 +103,9 @@ _DATA_NAMES: Final = (
 
 
 def data_pattern(name: str) -> str | None:
-    """Return what a name would be called if it were data: a date, a zone, a number in a row.
+    """Return the pattern for a name that may be data: a date, a zone, a number in a row.
 
-    Whether it is, its siblings tell. None for a name that reads as a field's.
+    Its siblings decide whether the name is data. None for a name that reads as a field's.
 
     >>> data_pattern("2026-03-29"), data_pattern("SE3"), data_pattern("border_AT_CZ")
     ('*', '*', 'border_*')
@@ -119,5 +119,5 @@ def data_pattern(name: str) -> str | None:
 
 
 def is_never_a_field(name: str) -> bool:
-    """Say whether a name can only be data: it is a date, an instant, a number or an identifier."""
+    """Return whether a name can only be data: a date, an instant, a number or an identifier."""
     return any(pattern.fullmatch(name) for pattern, _ in _DATA_NAMES[:2])

@@ -1,8 +1,8 @@
 """Finds the layout in a message's bytes: JSON, XML, delimited text, XLSX, and ZIP of these.
 
-Cheap, since it runs beside every batch: of a large body only the beginning is read, of a long array
-or element only some members, first and last among them. What is in no such format (GRIB, free text)
-has no layout. No value is kept, only its kind.
+This runs beside every batch, so it is cheap: it reads only the beginning of a large body, and only
+some members of a long array or element, the first and last among them. A message in another format
+(GRIB, free text) has no layout. Only the kinds of values are kept, never a value.
 """
 
 import csv
@@ -20,12 +20,12 @@ from energy_platform.errors import ParseError
 from energy_platform.pipeline.layouts.layout import ELEMENT, Field, Layout, ValueKind
 
 _WHOLE_BYTES: Final = 256 * 1024
-"""A body up to this size is read whole, of a larger one its beginning."""
+"""A body up to this size is read whole; of a larger one, this much of its beginning."""
 _HEAD_BYTES: Final = 64 * 1024
 _MEMBERS: Final = 16
-"""So many members of an archive are looked into."""
+"""How many members of an archive are read."""
 _SAMPLED: Final = (4, 6, 3)
-"""How many members of a long array or element are looked at: the first, between, and the last."""
+"""How many members of a long array or element are read: the first, the last and some between."""
 _DEEPEST: Final = 24
 _COLUMNS: Final = 1_000
 _ROWS: Final = 20
@@ -39,7 +39,7 @@ _NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _NO_DATA_OF_OURS: Final = frozenset(
     {"http://www.w3.org/2001/XMLSchema", "http://www.w3.org/2001/XMLSchema-instance"}
 )
-"""Namespaces that describe a document; what they say changes with the data."""
+"""Namespaces whose attributes describe a document and change with its data."""
 
 _XLSX_KINDS: Final = {
     "int": ValueKind.NUMBER,
@@ -58,7 +58,7 @@ def layouts_of(body: bytes) -> list[Layout]:
     try:
         return list(_layouts(body, is_whole=True))
     except (ParseError, ValueError, SyntaxError, RecursionError, fastexcel.FastExcelError):
-        # What can't be read so far is quarantined by its parser, which also says why.
+        # The parser quarantines a document that can't be read so far, with the reason.
         return []
 
 
@@ -84,7 +84,7 @@ def _json_layouts(body: bytes, *, is_whole: bool) -> Iterator[Layout]:
         yield Layout(f"JSON {next(iter(root.kinds))}", root, is_whole)
 
 
-def _json_field(value: Any, depth: int) -> Field:  # noqa: ANN401 (JSON may be anything)
+def _json_field(value: Any, depth: int) -> Field:  # noqa: ANN401 (a JSON value may have any type)
     match value:
         case bool():
             return Field({ValueKind.BOOLEAN})
@@ -106,14 +106,14 @@ def _json_field(value: Any, depth: int) -> Field:  # noqa: ANN401 (JSON may be a
 
 
 def _kinds_of_json_text(text: str) -> set[ValueKind]:
-    """Return a JSON text's kind; a number in quotes is text, for JSON has numbers."""
+    """Return the kind of a JSON text; a number in quotes is text, since JSON has numbers."""
     if text.strip() in _NO_VALUE:
         return set()
     return {ValueKind.INSTANT if _ISO_INSTANT.fullmatch(text) else ValueKind.TEXT}
 
 
 def _kinds_of_text(text: str | None) -> set[ValueKind]:
-    """Return the kind that a text looks like, in formats where every value is one."""
+    """Return the kind that a text looks like, in formats where every value is text."""
     value = (text or "").strip()
     if value in _NO_VALUE:
         return set()
@@ -133,7 +133,7 @@ def _xml_layouts(body: bytes, *, is_whole: bool) -> Iterator[Layout]:
 
 
 def _xml_head(head: bytes) -> etree._Element:
-    """Return the root of a document's beginning, with the elements that are in it."""
+    """Return the root of a cut document, with the elements that are complete."""
     if b"<!DOCTYPE" in head:
         raise ParseError("XML with a document type is not read")
     parser = etree.XMLPullParser(
@@ -205,7 +205,7 @@ def _archive_layouts(body: bytes) -> Iterator[Layout]:
         yield from _workbook_layouts(body)
         return
     for name, head, is_whole in heads:
-        # Dates and stations are in the names of members.
+        # Names of members have dates and stations in them.
         member = re.sub(r"\d+", "#", name)
         try:
             found = list(_layouts(head, is_whole=is_whole)) if head[:2] != b"PK" else []
@@ -230,7 +230,7 @@ def _workbook_layouts(body: bytes) -> Iterator[Layout]:
 
 
 def _sample(members: Sequence[_Member]) -> Sequence[_Member]:
-    """Return the first, some between and the last; all of a short sequence."""
+    """Return the first, the last and some members between; all members of a short sequence."""
     first, between, last = _SAMPLED
     if len(members) <= first + between + last:
         return members

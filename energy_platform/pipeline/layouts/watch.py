@@ -1,7 +1,7 @@
-"""Looks at some messages of each batch, says what drifted, and remembers what it learned.
+"""Compares some messages of each batch with the accepted layout, and keeps what it learned.
 
-The accepted layout is kept in the landing zone's notes, a version per change. So every worker goes
-by the same one, and what was accepted when can be read there.
+The accepted layout is kept in the landing zone's notes, one version per change. So all workers use
+the same one, and its history can be read there.
 """
 
 import logging
@@ -20,35 +20,36 @@ from energy_platform.storage.landing.notes import Notes
 _log = logging.getLogger(__name__)
 
 _LOOKED_AT: Final = 8
-"""How many messages of a batch are looked at, whatever its size."""
+"""How many messages of a batch are compared, whatever its size."""
 _LOOKED_AT_BYTES: Final = 256 * 1024
 _HEAD_BYTES: Final = 96
-"""How much of their beginning tells kinds of messages apart; digits are left out of it."""
+"""How many bytes at the beginning, digits left out, tell kinds of messages apart."""
 _DIGITS: Final = string.digits.encode()
 _TRIES: Final = 5
 
 
 def drift(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
-    """Say how a batch's messages differ from the accepted layout; learn what is no difference."""
+    """Describe how a batch's messages differ from the accepted layout; learn the rest."""
     layouts = _layouts(source, some_of_each(messages))
     version, baseline, text = _accepted(notes, source)
     differences = baseline.differences(layouts)
     baseline.learn(layouts)
     learned = baseline.to_json()
     if learned != text:
-        # Whoever was quicker has learned from other messages; these are not the last ones.
+        # Another worker has stored a newer layout; a later batch will learn what this one could
+        # not.
         notes.add(_note(source), version + 1, learned)
     return tuple(differences)
 
 
 def pending(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
-    """Say what accepting these messages would change."""
+    """Describe what accepting these messages would change."""
     _, baseline, _ = _accepted(notes, source)
     return tuple(baseline.differences(_layouts(source, messages)))
 
 
 def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
-    """Make what these messages hold part of the accepted layout; return what that changed."""
+    """Add what these messages hold to the accepted layout; return the changes."""
     layouts = _layouts(source, messages)
     for _ in range(_TRIES):
         version, baseline, _ = _accepted(notes, source)
@@ -60,7 +61,7 @@ def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -
 
 
 def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
-    """Return a few messages: one of each that begins in another way, and others spread between.
+    """Return a few messages: one of each different beginning, and others spread between.
 
     Their number and size are bounded, because this runs after every batch.
     """
@@ -68,7 +69,7 @@ def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
     for position, message in enumerate(messages):
         by_beginning.setdefault(message.body[:_HEAD_BYTES].translate(None, _DIGITS), position)
     step = max(1, len(messages) // _LOOKED_AT)
-    # From the last backwards: of a batch that catches up, the newest say how it is now.
+    # From the last backwards: in a batch that catches up, the newest messages have today's layout.
     spread = range(len(messages) - 1, -1, -step)
     chosen = dict.fromkeys([*_spread(list(by_beginning.values())), *spread])
     looked_at: list[RawMessage] = []
@@ -87,7 +88,7 @@ def _spread(positions: Sequence[int]) -> Sequence[int]:
 
 
 def _layouts(source: MarketSource, messages: Iterable[RawMessage]) -> list[Layout]:
-    """Return the layouts of messages, each told from the source's others by its context."""
+    """Return the layouts of messages, labelled by the context names that tell them apart."""
     return [
         replace(
             layout.without(source.optional_fields),
