@@ -1,5 +1,5 @@
-"""Where things are kept: the landing zone, the warehouse and the hot store.
+"""The stores: the landing zone, the warehouse and the hot store.
 
-Each is one protocol with an embedded and a cloud implementation. What the rows mean, and when
-they are written, is decided above.
+Each is one protocol with an embedded and a cloud implementation. The packages above decide what the
+rows mean and when they are written.
 """

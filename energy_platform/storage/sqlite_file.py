@@ -1,7 +1,7 @@
 """One SQLite file that several processes and threads share: opened late, one transaction at a time.
 
-A damaged file is set aside under another name and begun anew, so that a broken side file costs
-what it held and nothing else. What is in a file belongs to whoever opens it.
+A damaged file is renamed and a new one begun, so that a damaged side file costs only its content.
+The modules that open a file define that content.
 """
 
 import logging
@@ -20,17 +20,17 @@ from filelock import FileLock
 from energy_platform.errors import DamagedFileError
 
 _BUSY_SECONDS: Final = 30.0
-"""How long to wait for the file; whoever has it keeps it for milliseconds."""
+"""How long to wait for the file, which others hold for milliseconds."""
 _CHECKED_BYTES: Final = 8 * 2**20
-"""A file up to this size is checked whenever it is opened; a larger one when reading it fails."""
+"""A file up to this size is checked whenever it is opened; a larger one after a read fails."""
 _KEPT_ASIDE: Final = 3
 """How many damaged files of one name are kept, the newest ones."""
 _ASIDE: Final = ".damaged-"
 _BESIDE: Final = ("-wal", "-shm")
-"""What SQLite puts behind a file's name for what belongs to it."""
+"""The suffixes of the files that SQLite keeps beside a database."""
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
-"""The part of SQLite's error codes that says the kind; the rest says where."""
+"""The bits of SQLite's error codes that give the kind of error."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ class SqliteFile:
     A power cut may cost the last transactions, never the file; a killed process costs nothing.
 
     Args:
-        path: The file; it and its folder are made where they are missing.
-        layout: The statements that make its tables where they are missing.
+        path: The file; the file and its folder are created if they are missing.
+        layout: The statements that create its tables if they are missing.
     """
 
     def __init__(self, path: Path, layout: str) -> None:
@@ -56,11 +56,11 @@ class SqliteFile:
     def transaction(
         self, kind: Literal["DEFERRED", "IMMEDIATE"] = "IMMEDIATE"
     ) -> Iterator[sqlite3.Connection]:
-        """Begin a transaction; one that will write says so at once, and waits for its turn.
+        """Begin a transaction; one that will write declares it first, and waits for its turn.
 
         Raises:
-            DamagedFileError: The file turned out to be damaged. It has been set aside, and the
-                next transaction begins with an empty one.
+            DamagedFileError: The file turned out to be damaged. It was renamed, and the next
+                transaction begins with an empty one.
         """
         with self._lock:
             connection = self._opened()
@@ -85,7 +85,7 @@ class SqliteFile:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and self._opened_file != _identity(self._path):
-            # Another process has set it aside, or somebody has removed it.
+            # Another process has set the file aside, or somebody has removed it.
             self._close()
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class SqliteFile:
         """Open the file as it is.
 
         Raises:
-            sqlite3.DatabaseError: It is damaged, or can't be opened.
+            sqlite3.DatabaseError: The file is damaged, or can't be opened.
         """
         connection = sqlite3.connect(
             self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -127,7 +127,7 @@ class SqliteFile:
             self._connection = None
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> str:
-        """Set a file aside whose reading failed, unless another process just did; say so."""
+        """Set aside a file whose reading failed, unless another process just did, and log it."""
         with self._alone():
             connection = None
             try:
@@ -144,7 +144,7 @@ class SqliteFile:
             return self._set_aside(error)
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> str:
-        """Rename the file and what belongs to it; drop the oldest of those before. Say so."""
+        """Rename the damaged file and its side files, delete the oldest such files, log it."""
         aside = self._path.with_name(
             f"{self._path.name}{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         )
@@ -187,17 +187,17 @@ def _check(connection: sqlite3.Connection, pragma: str) -> None:
 
 
 def _parts(path: Path) -> list[Path]:
-    """Return the files of a database; what waits to be written into it comes first.
+    """Return the files of a database, the write-ahead log first.
 
-    A new database must never find what was to be written into the one before it.
+    A new database must never find the write-ahead log of the one before it.
     """
     return [path.with_name(path.name + suffix) for suffix in (*_BESIDE, "")]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file at a path from one that was there before."""
+    """Return what tells the file at a path from an earlier file of that name."""
     try:
-        found = os.stat(path)  # noqa: PTH116 (twice as quick, and it is asked before each transaction)
+        found = os.stat(path)  # noqa: PTH116 (twice as fast, and called before each transaction)
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -12,7 +12,7 @@ from energy_platform.storage.hot_store.protocol import Measurement
 
 
 class FieldKind(StrEnum):
-    """What a field holds."""
+    """The kind of value that a field holds."""
 
     FLOAT = "float"
     INTEGER = "integer"
@@ -25,7 +25,7 @@ def field_kind(dtype: pl.DataType) -> FieldKind:
     """Return the kind of a column.
 
     Raises:
-        ValueError: No hot store holds such a column.
+        ValueError: No hot store can hold such a column.
     """
     if dtype.is_float():
         return FieldKind.FLOAT
@@ -41,10 +41,10 @@ def field_kind(dtype: pl.DataType) -> FieldKind:
 
 
 def tidy(measurement: Measurement, points: pl.DataFrame) -> pl.DataFrame:
-    """Return the points as every store takes them, one per series and time, the last one.
+    """Return the points as every store takes them: the last one per series and time.
 
-    Tags are strings without nulls, and numbers that are not finite are null: nothing can be drawn
-    of them, and no hot store holds one. Columns beside those of the measurement are kept.
+    Tags are strings without nulls. Numbers that are not finite become null, since no chart can draw
+    them and no hot store holds them. Columns beside those of the measurement are kept.
 
     Raises:
         ValueError: A point has no time.
@@ -67,7 +67,7 @@ def physical(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def physical_type(dtype: pl.DataType) -> pl.DataType:
-    """Return the type that a field is stored in: the one of its kind."""
+    """Return the stored type of a field's kind."""
     match field_kind(dtype):
         case FieldKind.FLOAT:
             return pl.Float64()
@@ -80,7 +80,7 @@ def physical_type(dtype: pl.DataType) -> pl.DataType:
 
 
 def logical(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return a field in its own type again, from what `physical` gave."""
+    """Return a field in its own type again, from the result of `physical`."""
     if isinstance(dtype, pl.Datetime):
         return pl.col(name).cast(pl.Datetime("us", dtype.time_zone)).cast(dtype)
     return pl.col(name).cast(dtype)

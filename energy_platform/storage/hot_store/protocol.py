@@ -1,4 +1,4 @@
-"""The hot store's promises, whichever system keeps them.
+"""What every hot store promises, whichever system implements it.
 
 A hot store keeps the latest value per series and time for dashboards, for days and not for years.
 The warehouse is the truth, and the hot store can be made again from it. Writing the same points
@@ -22,7 +22,7 @@ class Measurement:
     Attributes:
         name: The measurement's name: the source's.
         tags: String columns that name a series.
-        fields: Columns and types that a point holds.
+        fields: Columns of a point's values, with their types.
         time: The column that dates a point.
     """
 
@@ -35,39 +35,39 @@ class Measurement:
 class HotStore(Protocol):
     """A store of points, overwritten by (measurement, tags, time).
 
-    Points come first and the offset that they reach to afterwards: what dies in between writes
-    the same points again. Every call but `close` may raise `HotStoreUnavailableError` where the
-    system is one that can be away.
+    Points are written first, and the offset that they reach afterwards: a process that dies in
+    between writes the same points again. Every method but `close` may raise
+    `HotStoreUnavailableError` if the system can be down.
     """
 
     def committed_offset(self, measurement: Measurement) -> int:
         """Return the landing offset up to which points have been written; 0 at first.
 
-        It is 0 too when tags or fields have changed since, for then the points must be made again.
+        It is 0 too after tags or fields have changed, since the points must then be made again.
         """
 
     def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
         """Write points and return those that the store refuses for good.
 
-        A point takes the place of the one with the same tags and time as a whole, its null fields
-        included, unless that one was written with a greater `stop`. Of several in `points` the
-        last one counts. A null tag becomes the empty string, a number that isn't finite null.
+        A point replaces the whole point with the same tags and time, its null fields included,
+        unless that one was written with a greater `stop`. Of equal points in `points` the last one
+        counts. A null tag becomes the empty string, and a number that isn't finite becomes null.
 
         Args:
-            measurement: What to write to; where its tags or fields have changed it is emptied.
+            measurement: The measurement; it is emptied if its tags or fields have changed.
             points: The time column, tags and fields; other columns are not stored.
-            stop: The landing offset whose state of things the points are.
+            stop: The landing offset up to which the points' writer had read.
 
         Returns:
-            The refused points with all their columns, and why in `REASON`; the others are
-            written.
+            The refused points with all their columns, and the reason in `REASON`; the others are
+                written.
 
         Raises:
-            ValueError: A point has no time, or the measurement can't be held.
+            ValueError: A point has no time, or the measurement can't be stored.
         """
 
     def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
-        """Note that all points before this landing offset are written; it never goes back."""
+        """Record that all points before this landing offset are written; it never decreases."""
 
     def read(
         self,
@@ -78,14 +78,14 @@ class HotStore(Protocol):
     ) -> pl.DataFrame:
         """Return points with start <= time < end, ordered by tags and time.
 
-        A point whose fields are all null is not among them.
+        Points whose fields are all null are left out.
         """
 
     def latest(self, measurement: Measurement) -> pl.DataFrame:
         """Return the newest point of each series that has a value, ordered by tags."""
 
     def empty_points(self, measurement: Measurement) -> int:
-        """Return how many points have no value in any field, and so aren't read back."""
+        """Return how many points have no value in any field; they aren't read back."""
 
     def clear(self, measurement: Measurement) -> None:
         """Remove every point of the measurement and forget its offset."""
@@ -94,4 +94,4 @@ class HotStore(Protocol):
         """Remove points older than `before`; return how many."""
 
     def close(self) -> None:
-        """Let go of files and connections; the next call opens them again."""
+        """Close files and connections; the next call opens them again."""

@@ -1,10 +1,10 @@
 """The embedded hot store: one SQLite file that many processes read and write.
 
 Each measurement is a table of its own name with a column per tag and field, so any SQL tool can
-plot it. The table `<name>.latest` holds the newest point of each series. Two more columns are no
+plot it. The table `<name>.latest` holds the newest point of each series. Two more columns are not
 part of a point: `written_at`, the wall clock at the write, shows how long a point took to arrive;
-`written_stop`, the landing offset that the write reached to, keeps a slow writer of an older batch
-from overwriting a newer one.
+`written_stop`, the landing offset up to which the writer had read, keeps a slow writer of an older
+batch from overwriting a newer point.
 
 Instants are integers of microseconds. Numbers that are not finite are stored as null. A point whose
 fields are all null is stored, so that it replaces an older one, but is not read back;
@@ -39,7 +39,7 @@ class SqliteHotStore:
     """A `HotStore` in one file. Threads may share it; they take turns.
 
     Args:
-        path: The file; it and its folder are made where they are missing.
+        path: The file; the file and its folder are created if they are missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class SqliteHotStore:
         return points.clear().with_columns(pl.lit(None, dtype=pl.String).alias(REASON))
 
     def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
-        """Note that all points before this landing offset are written; it never goes back."""
+        """Record that all points before this landing offset are written; it never decreases."""
         layout = _Layout(measurement)
         with self._file.transaction() as connection:
             if not layout.is_held_by(connection):
@@ -130,7 +130,7 @@ class SqliteHotStore:
         return removed
 
     def empty_points(self, measurement: Measurement) -> int:
-        """Return how many points have no value in any field, and so aren't read back."""
+        """Return how many points have no value in any field; they aren't read back."""
         layout = _Layout(measurement)
         with self._file.transaction("DEFERRED") as connection:
             if not layout.is_held_by(connection):
@@ -148,10 +148,10 @@ class SqliteHotStore:
 
 
 class _Layout:
-    """How one measurement is laid out: its tables, its statements, and its types in storage.
+    """How one measurement is stored: its tables, its statements, and its column types.
 
     Raises:
-        ValueError: A field's type can't be held, or two columns share a name.
+        ValueError: A field's type can't be stored, or two columns share a name.
     """
 
     def __init__(self, measurement: Measurement) -> None:
@@ -202,7 +202,7 @@ class _Layout:
         return f"SELECT {self._point} FROM {self.points} WHERE {where} ORDER BY {self._order}"
 
     def is_held_by(self, connection: sqlite3.Connection) -> bool:
-        """Say whether the file has this measurement's tables, made as they would be made now."""
+        """Return whether the file has this measurement's tables, with today's columns."""
         stored = connection.execute(
             "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?",
             [self._measurement.name],
@@ -210,7 +210,7 @@ class _Layout:
         return bool(stored == (self._definitions[self.points],))
 
     def create(self, connection: sqlite3.Connection) -> None:
-        """Make the tables, empty, in the place of those that were there."""
+        """Create the tables, empty; drop those that were there."""
         for table, definition in self._definitions.items():
             connection.execute(f"DROP TABLE IF EXISTS {table}")
             connection.execute(definition)

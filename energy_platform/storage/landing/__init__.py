@@ -6,8 +6,8 @@ returns. The collector owns a log. If two writers believe that they own it, the 
 second to a name gets `FencedError`. A segment also holds the feed's cursor, so bytes and cursor
 always agree. Guests, such as a backfill, add segments beside the owner and copy its cursor.
 
-Every table can be made again from the landing zone, so no segment is rewritten, and those of real
-markets are never removed. Only a simulated market's old segments are, to bound its home.
+Every table can be made again from the landing zone, so no segment is rewritten, and the segments of
+real markets are never removed. Only old segments of a simulated market are, to bound its home.
 """
 
 from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter, LandingZone

@@ -2,8 +2,8 @@
 
 A log's segments form a chain: each starts at the offset at which the previous one stops. The name
 of the next segment is therefore known before it exists, and one look for that name tells whether
-the log has grown. A listing may miss segments that are made while it runs, so a reader first finds
-the end of the log and lists the segments afterwards.
+the log has grown. A listing may miss segments that are created while it runs, so a reader first
+finds the end of the log and lists the segments afterwards.
 """
 
 import random
@@ -50,14 +50,13 @@ _FETCH_BYTES: Final = 32 * 2**20
 _FETCH_SEGMENTS: Final = 256
 _FETCH_THREADS: Final = 8
 _GUEST_PAUSE_SECONDS: Final = 0.01
-"""How long a guest that came second waits at most; the owner, who does not, has the better chance.
-"""
+"""The longest pause of a guest that came second; the owner does not pause, and so goes first."""
 
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
 class _Tail(NamedTuple):
-    """What the last segment of a log says."""
+    """What is known of a log from its last segment."""
 
     first: int
     end: int
@@ -72,7 +71,7 @@ class LandingZone:
     """The logs of all sources in one folder or bucket.
 
     Args:
-        store: Where the segments are.
+        store: The folder or bucket of the segments.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -82,11 +81,12 @@ class LandingZone:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the landing zone at `file:///folder` (made where it's missing) or `gs://bucket/prefix`.
+        """Open the landing zone at `file:///folder` or `gs://bucket/prefix`.
 
-        Cloud Storage takes its credentials from the environment as Google's own tools do, and its
-        objects are durable once written. `GOOGLE_SERVICE_ACCOUNT_KEY` points it to an emulator:
-        a key with a `gcs_base_url` and `"disable_oauth": true`.
+        A missing folder is created. Cloud Storage takes its credentials from the environment as
+        Google's own tools do, and its objects are durable once written.
+        `GOOGLE_SERVICE_ACCOUNT_KEY` points it to an emulator: a key with a `gcs_base_url` and
+        `"disable_oauth": true`.
 
         Raises:
             UsageError: No landing zone can be at this address.
@@ -103,12 +103,12 @@ class LandingZone:
         )
 
     def is_empty(self) -> bool:
-        """Say whether nothing has ever landed here."""
+        """Return whether nothing has ever landed here."""
         found = obstore.list_with_delimiter(self._store)
         return not found["common_prefixes"] and not found["objects"]
 
     def log(self, source_name: str) -> "LandingLog":
-        """Return a source's log for reading; the same one each time, for what it remembers.
+        """Return a source's log for reading; always the same object, since it caches its state.
 
         Raises:
             UsageError: No source can have this name.
@@ -120,7 +120,7 @@ class LandingZone:
     def writer(self, source_name: str) -> "LandingWriter":
         """Take over a source's log for writing.
 
-        Whoever owned it before is told `FencedError` when next the two aim at the same offset.
+        The previous owner gets `FencedError` when both next write at the same offset.
 
         Raises:
             UsageError: No source can have this name.
@@ -128,7 +128,7 @@ class LandingZone:
         return LandingWriter(self._store, source_name)
 
     def guest(self, source_name: str) -> "LandingGuest":
-        """Return a source's log for adding to it beside its owner, who goes on undisturbed.
+        """Return a source's log for appending beside its owner, who is not disturbed.
 
         Raises:
             UsageError: No source can have this name.
@@ -140,7 +140,7 @@ class LandingLog:
     """One source's log, for reading. Threads may share it.
 
     Args:
-        store: Where the segments are.
+        store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
 
     Raises:
@@ -156,14 +156,14 @@ class LandingLog:
         self._advancing = Lock()
 
     def end_offset(self) -> int:
-        """Return the offset that the next message will have: how many there are.
+        """Return the offset of the next message, which is the number of messages so far.
 
-        One look at one name while the log stands still.
+        Costs one look for one name while the log does not grow.
         """
         return self.tail().end
 
     def last_received_at(self) -> datetime | None:
-        """Return when the newest message was received; None while there is none."""
+        """Return when the newest message was received; None if there is none."""
         return self.tail().last_received_at
 
     def read(
@@ -174,9 +174,9 @@ class LandingLog:
         Args:
             start: The first offset.
             stop: The offset after the last; at most `end_offset()`.
-            limit: Return at most so many messages, the first ones.
-            limit_bytes: Return no further messages once their bodies together exceed so many
-                bytes; the first is always returned.
+            limit: The greatest number of messages to return, from the first on.
+            limit_bytes: Return no further message once the bodies together exceed this many bytes;
+                the first message is always returned.
 
         Raises:
             ValueError: The log doesn't reach from `start` to `stop`.
@@ -209,9 +209,9 @@ class LandingLog:
         )
 
     def offset_at(self, instant: datetime) -> int:
-        """Return the first offset received at `instant` or later; the end when there is none.
+        """Return the first offset received at `instant` or later; the end if there is none.
 
-        Well defined because `received_at` never falls along a log.
+        `received_at` never decreases along a log.
         """
         tail = self.tail()
         folders = [
@@ -249,7 +249,7 @@ class LandingLog:
         return len(old)
 
     def tail(self) -> _Tail:
-        """Return what the last segment says, looking again whether it is still the last."""
+        """Return what the last segment says, after checking that it still is the last."""
         with self._advancing:
             if self._tail.end == 0 and self._is_segment(0):
                 self._tail = self._read_tail(self._newest())
@@ -262,7 +262,8 @@ class LandingLog:
         return objects.exists(self._store, segment_path(self._source_name, first))
 
     def _newest(self) -> Segment:
-        # A writer that was killed between its folder and its segment leaves an empty folder.
+        # A writer that is killed after creating a folder and before its segment leaves the folder
+        # empty.
         return next(
             segments[-1] for folder in reversed(self._folders()) if (segments := self._list(folder))
         )
@@ -324,7 +325,7 @@ class LandingLog:
         listing = obstore.list(
             self._store,
             folder_path(self._source_name, folder),
-            # The last name that is not wanted: offsets of a listing are exclusive.
+            # The last name before the wanted ones, since a listing begins after its offset.
             offset=segment_path(self._source_name, since - 1) if since else None,
             chunk_size=OFFSETS_PER_FOLDER,
         )
@@ -346,7 +347,7 @@ class LandingWriter:
     """One source's log, for writing by its owner, by one thread at a time.
 
     Args:
-        store: Where the segments are.
+        store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
 
     Raises:
@@ -363,7 +364,7 @@ class LandingWriter:
 
     @property
     def end_offset(self) -> int:
-        """The offset that the next message will have, unless a guest comes first."""
+        """The offset of the next message, unless a guest writes first."""
         return self._tail.end
 
     @property
@@ -372,21 +373,21 @@ class LandingWriter:
         return self._tail.cursor
 
     def append(self, messages: Sequence[RawMessage], cursor: str | None) -> range:
-        """Append messages, and the feed's cursor after them; return the offsets they are in.
+        """Append messages and the feed's cursor after them; return the messages' offsets.
 
-        Durable on return. A clock that was set back doesn't make `received_at` fall: it stays at
-        the last landed instant until the clock has caught up. An append that becomes several
-        segments carries the new cursor in the last one only, so a crash between them costs a
-        repeated fetch and no message; a guest's messages may then lie between its own. A cursor
-        without a message travels with the next one.
+        Durable on return. If the clock was set back, `received_at` stays at the last landed instant
+        until the clock has caught up. An append that becomes several segments has the new cursor in
+        the last one only, so a crash between them costs a repeated fetch and no message; a guest's
+        messages may then lie in between. A cursor without a message is written with the next
+        message.
 
         Args:
-            messages: What was received, in order.
-            cursor: Where the feed goes on from; None leaves it as it was.
+            messages: The received messages, in order.
+            cursor: Where the feed continues; None leaves the cursor as it was.
 
         Raises:
             FencedError: Another writer has taken over this log; nothing more was written.
-            ValueError: A message doesn't say in which time zone it was received.
+            ValueError: The `received_at` of a message has no time zone.
         """
         after = cursor if cursor is not None else self._tail.cursor
         firsts = []
@@ -405,10 +406,11 @@ class LandingWriter:
         self._tail = appended
 
     def _step_past_a_guest(self) -> None:
-        """Go on behind the segment that is where the next one should have been.
+        """Continue after the segment that has taken the next one's name.
 
         Raises:
-            FencedError: It is no guest's, or there is none: a new owner discarded what we staged.
+            FencedError: The segment is no guest's, or it is missing because a new owner discarded
+                our staged file.
         """
         path = segment_path(self._source_name, self._tail.end)
         if not objects.exists(self._store, path) or not is_guest(
@@ -416,18 +418,18 @@ class LandingWriter:
         ):
             raise FencedError(f"another writer has taken over the log of {self._source_name}")
         objects.make_durable(self._store, path)
-        # What the guest carried along is a cursor of ours, and may be an older one.
+        # The guest copied a cursor of this writer, which may be an older one.
         self._tail = _tail_of(self._tail.end, body)._replace(cursor=self._tail.cursor)
 
 
 class LandingGuest:
-    """One source's log, for adding to it beside its owner; threads and processes may each have one.
+    """One source's log, for appending beside its owner; threads and processes may each have one.
 
-    A guest writes where the log ends now, and tries again behind whoever was quicker, the owner or
-    another guest. It leaves the owner's cursor as it is, and the owner moves on behind it.
+    A guest writes at the current end of the log, and tries again after a quicker writer, the owner
+    or another guest. It copies the owner's cursor, and the owner continues after it.
 
     Args:
-        store: Where the segments are.
+        store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
 
     Raises:
@@ -441,12 +443,12 @@ class LandingGuest:
         self._log = LandingLog(store, source_name)
 
     def append(self, messages: Sequence[RawMessage]) -> list[range]:
-        """Append messages; return the ranges of their offsets, one for each segment they became.
+        """Append messages; return the ranges of their offsets, one per segment.
 
-        Durable on return. `received_at` never falls, as with the owner.
+        Durable on return. `received_at` never decreases, as with the owner.
 
         Raises:
-            ValueError: A message doesn't say in which time zone it was received.
+            ValueError: The `received_at` of a message has no time zone.
         """
         return [self._append_segment(part) for part in _parts(messages)]
 
@@ -460,10 +462,10 @@ class LandingGuest:
             )
             if appended is not None:
                 return range(appended.first, appended.end)
-            time.sleep(random.uniform(0, _GUEST_PAUSE_SECONDS))  # noqa: S311 (guards nothing)
+            time.sleep(random.uniform(0, _GUEST_PAUSE_SECONDS))  # noqa: S311 (spreads retries, guards nothing)
 
 
-def _put(  # noqa: PLR0913 (what, where, behind what, and as whom)
+def _put(  # noqa: PLR0913 (the parts of a segment)
     store: ObjectStore,
     source_name: str,
     messages: Sequence[RawMessage],
@@ -472,7 +474,7 @@ def _put(  # noqa: PLR0913 (what, where, behind what, and as whom)
     cursor: str | None,
     writer: str,
 ) -> _Tail | None:
-    """Write messages as the segment behind `tail`; return the new tail, or None if it is taken."""
+    """Write messages as the segment after `tail`; return the new tail, or None if it exists."""
     rows = tabulate(messages, first=tail.end).with_columns(
         pl.max_horizontal(
             pl.col("received_at").cum_max(), pl.lit(tail.last_received_at, dtype=INSTANT)
@@ -486,14 +488,14 @@ def _put(  # noqa: PLR0913 (what, where, behind what, and as whom)
 
 
 def _tail_of(first: int, segment: bytes) -> _Tail:
-    """Return what a segment says, as a log's last one."""
+    """Return the tail of a log whose last segment this is."""
     rows = decode([segment], ["offset", "received_at", "cursor"])
     last_offset, last_received_at, cursor = rows.row(-1)
     return _Tail(first, last_offset + 1, cursor, last_received_at)
 
 
 def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:
-    """Split messages so that a part's bodies keep to `SEGMENT_BYTES`, or are one alone."""
+    """Split messages into parts of at most `SEGMENT_BYTES` of bodies; a larger message is alone."""
     start = size = 0
     for position, message in enumerate(messages):
         if position > start and size + len(message.body) > SEGMENT_BYTES:
@@ -505,7 +507,7 @@ def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:
 
 
 def _bounded(segments: Iterator[Segment]) -> Iterator[list[Segment]]:
-    """Group segments into what is fetched and held at once."""
+    """Group segments into portions that are fetched and held at once."""
     group: list[Segment] = []
     size = 0
     for segment in segments:

@@ -1,7 +1,7 @@
 """Small documents kept beside the logs of a landing zone, each version written once.
 
-The module that writes a note knows its content. Versions are numbered without gaps, so two writers
-of one version collide and the second one learns it.
+The module that writes a note defines its content. Versions are numbered without gaps, so if two
+writers write the same version, the second one learns of it.
 """
 
 from threading import Lock
@@ -14,14 +14,14 @@ from obstore.store import ObjectStore
 from energy_platform.storage.landing import objects
 
 _FOLDER: Final = "_notes"
-"""No source's log can be in it: their names begin with a letter."""
+"""No source's log is in this folder, because sources' names begin with a letter."""
 
 
 class Notes:
     """The notes of one landing zone. Threads may share them.
 
     Args:
-        store: Where the landing zone is.
+        store: The folder or bucket of the landing zone.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -30,7 +30,7 @@ class Notes:
         self._advancing = Lock()
 
     def newest(self, name: str) -> tuple[int, bytes]:
-        """Return a note's newest version, counted from 1, and its text; 0 and nothing at first."""
+        """Return a note's newest version, counted from 1, and its text; 0 and no text at first."""
         with self._advancing:
             version = self._newest.get(name) or self._last_listed(name)
             while objects.exists(self._store, _path(name, version + 1)):
@@ -39,7 +39,7 @@ class Notes:
         return version, objects.fetch(self._store, _path(name, version)) if version else b""
 
     def add(self, name: str, version: int, text: bytes) -> bool:
-        """Write the version after the newest; return whether nobody else had written one."""
+        """Write the version after the newest; return whether nobody else had written it."""
         return objects.create(self._store, _path(name, version), text, writer=uuid4().hex)
 
     def _last_listed(self, name: str) -> int:

@@ -17,11 +17,11 @@ _STAGED_SUFFIX = ".staged"
 
 
 def create(store: ObjectStore, path: str, body: bytes, *, writer: str) -> bool:
-    """Write an object that must not exist yet; return whether it is there with these bytes.
+    """Write an object that must not exist yet; return whether it now exists with these bytes.
 
-    Bytes that are there already are a put whose answer was lost and that was tried again, so
-    writers see to it that their bytes are their own. On return the object is durable; after any
-    failure it is there whole, or not at all.
+    If the object exists with these bytes, an earlier try has written them and its answer was lost.
+    Writers therefore make their bytes unique. On return the object is durable; after a failure it
+    exists as a whole or not at all.
     """
     if isinstance(store, LocalStore):
         return _create_file(_root(store), path, body, writer)
@@ -33,9 +33,9 @@ def create(store: ObjectStore, path: str, body: bytes, *, writer: str) -> bool:
 
 
 def discard_staged(store: ObjectStore, folder: str) -> None:
-    """Remove what killed writers left half-written.
+    """Remove the staged files of killed writers.
 
-    A live one finds that it has been displaced; a guest tries again.
+    A writer that is alive finds that it has been displaced; a guest tries again.
     """
     if isinstance(store, LocalStore):
         for staged in (_root(store) / folder).glob(f"*{_STAGED_SUFFIX}"):
@@ -52,9 +52,9 @@ def exists(store: ObjectStore, path: str) -> bool:
 
 
 def make_durable(store: ObjectStore, path: str) -> None:
-    """See to it that an object which another writer made outlives a power cut.
+    """Make an object that another writer created survive a power cut.
 
-    Its bytes do, or it would have no name yet; that name may not.
+    Its bytes are durable already, since it has its name; the name may not be.
     """
     if isinstance(store, LocalStore):
         _sync_folders(_root(store), _root(store) / path)
@@ -64,17 +64,17 @@ def fetch(store: ObjectStore, path: str) -> bytes:
     """Return an object's bytes.
 
     Raises:
-        FileNotFoundError: It isn't there.
+        FileNotFoundError: There is no such object.
     """
     return bytes(obstore.get(store, path).bytes())
 
 
 def remove(store: ObjectStore, paths: Sequence[str]) -> None:
-    """Remove objects, and the folders that are empty without them."""
+    """Remove objects, and the folders that become empty."""
     obstore.delete(store, paths)
     if isinstance(store, LocalStore):
         for folder in {(_root(store) / path).parent for path in paths}:
-            # Where another object is left in it, the folder stays.
+            # A folder with another object stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
@@ -89,8 +89,8 @@ def _create_file(root: Path, path: str, body: bytes, writer: str) -> bool:
     """Stage the file, make its bytes durable, and only then give it its name.
 
     obstore's local store links a name to bytes that it never syncs: after a power cut an
-    acknowledged segment could be gone, or there but empty. A hard link is its create-only step
-    too: it fails where the name is taken, also between processes.
+    acknowledged segment could be missing or empty. The hard link is also the create-only step: it
+    fails if the name is taken, also by another process.
     """
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def _create_file(root: Path, path: str, body: bytes, writer: str) -> bool:
             if target.read_bytes() != body:
                 return False
         except FileNotFoundError:
-            # The log's new owner discarded what we had staged.
+            # The log's new owner discarded the staged file.
             return False
     finally:
         staged.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def _sync_folders(root: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, which syncing a file does not."""
+    """Make the names in a folder durable; syncing a file does not."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,6 @@
 """One segment of a landing log: its name, and its messages as an Arrow IPC file.
 
-The layout of a segment belongs here. Writing segments and their order in a log belong to `log`.
+Only the layout of a segment is here; `log` writes segments and keeps their order.
 """
 
 import io
@@ -27,25 +27,25 @@ COLUMNS: Final = {
     "cursor": pl.String(),
     "writer": pl.String(),
 }
-"""Columns of a segment; `cursor` is null but in the last row, `context` is a JSON object."""
+"""Columns of a segment; `cursor` is null except in the last row, `context` is a JSON object."""
 
 _SUFFIX: Final = ".arrow"
 _GUEST: Final = "guest-"
 
 
 class CorruptLogError(EnergyPlatformError):
-    """A segment is unreadable or missing: somebody or something touched the folder."""
+    """A segment is unreadable or missing: somebody or something changed the folder."""
 
 
 class Segment(NamedTuple):
-    """A segment as a listing shows it: the first offset in it, and its size in bytes."""
+    """A segment as a listing shows it: its first offset, and its size in bytes."""
 
     first: int
     size: int
 
 
 def folder_path(source_name: str, folder: int) -> str:
-    """Return the folder's path; names sort as numbers do."""
+    """Return the folder's path; names sort in the order of the numbers."""
     return f"{source_name}/{folder:017}"
 
 
@@ -61,16 +61,16 @@ def segment_path(source_name: str, first: int) -> str:
 def first_offset(path: str) -> int | None:
     """Return the first offset that a segment's path names; None for any other path."""
     stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
-    return int(stem) if dot + suffix == _SUFFIX and len(stem) == 20 and stem.isdecimal() else None  # noqa: PLR2004 (digits of a name, as written above)
+    return int(stem) if dot + suffix == _SUFFIX and len(stem) == 20 and stem.isdecimal() else None  # noqa: PLR2004 (digits of a segment's name)
 
 
 def guest_name() -> str:
-    """Return a writer's name by which its segments are known as a guest's, not an owner's."""
+    """Return a writer's name that marks its segments as a guest's."""
     return f"{_GUEST}{uuid4().hex}"
 
 
 def is_guest(writer: str) -> bool:
-    """Say whether a writer's name is that of a guest."""
+    """Return whether a writer's name is that of a guest."""
     return writer.startswith(_GUEST)
 
 
@@ -87,7 +87,7 @@ def tabulate(messages: Sequence[RawMessage], *, first: int) -> pl.DataFrame:
     """Return messages as a segment's columns, numbered from `first`, with no cursor yet.
 
     Raises:
-        ValueError: A message doesn't say in which time zone it was received.
+        ValueError: The `received_at` of a message has no time zone.
     """
     if any(message.received_at.utcoffset() is None for message in messages):
         raise ValueError("received_at must be an instant, with a time zone")
@@ -112,7 +112,7 @@ def encode(rows: pl.DataFrame, *, cursor: str | None, writer: str) -> bytes:
         writer=pl.lit(writer),
     )
     file = io.BytesIO()
-    # Kept for good, so in the layout that every Arrow implementation reads.
+    # Segments are kept for good, so this is the layout that every Arrow implementation reads.
     stamped.write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
     return file.getvalue()
 

@@ -8,10 +8,10 @@ from energy_platform.storage.warehouse.protocol import Position
 
 
 def check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
-    """Refuse rows that are not those of a table, or not of landing offsets [start, stop).
+    """Refuse rows of another table, or of offsets outside [start, stop).
 
     Raises:
-        ValueError: They aren't.
+        ValueError: The rows have other columns, types or offsets.
     """
     if dict(rows.schema) != table.dtypes:
         raise ValueError(f"rows are not of {table.name}: {dict(rows.schema)} for {table.dtypes}")
@@ -22,10 +22,10 @@ def check_rows(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
 
 
 def check_batch(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None:
-    """Refuse a batch of no messages, or of other rows than its own.
+    """Refuse a batch without messages, or with rows of other offsets.
 
     Raises:
-        ValueError: It is one.
+        ValueError: The batch is one of these.
     """
     if start == stop:
         raise ValueError(f"a batch for {table.name} has rows of no offset")
@@ -33,17 +33,17 @@ def check_batch(table: Table, rows: pl.DataFrame, start: int, stop: int) -> None
 
 
 def is_stored(table: Table, found: Position, *, start: int, stop: int, replacements: int) -> bool:
-    """Say whether a batch is there already; if it isn't, it is the next one.
+    """Return whether a batch is stored already; if it isn't, it must be the next one.
 
     Args:
-        table: For which it is.
-        found: Where the table stands.
+        table: The batch's table.
+        found: The table's position.
         start: The batch's first landing offset.
-        stop: The one after its last.
-        replacements: The table's replacements when its rows were made.
+        stop: The offset after its last.
+        replacements: The table's replacements when the batch's rows were made.
 
     Raises:
-        CommitConflictError: It isn't the next one, or rows were replaced since it was made.
+        CommitConflictError: The batch isn't the next one, or rows were replaced since it was made.
     """
     if found.offset >= stop:
         return True

@@ -2,8 +2,8 @@
 
 A micro-batch is one Delta commit that carries its `stop` as an application transaction. All writes
 of rows belong to one application, and Delta refuses a commit if the same application has committed
-since the version that the commit is based on. A table therefore still stands at the `Position` that
-a write assumed when the write lands. Two writers cannot both land one batch, on one machine or on
+since the version that the commit is based on. So when a write lands, the table still has the
+`Position` that the write assumed. Two writers cannot both land one batch, on one machine or on
 several, and no writer lands rows that it compared with rows which were replaced since.
 
 Delta does not sync its files. Killing a process at any moment is harmless. After a power cut the
@@ -39,23 +39,23 @@ from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 50
-"""Commits between two checkpoints: what opening a table reads at most beside one of them."""
+"""Commits between two checkpoints; opening a table reads one checkpoint and at most these."""
 
 COMPACTED_BYTES: Final = 32 * 2**20
-"""Files grow to this size; small enough to be written again and again until they have."""
+"""Compaction stops at files of this size, small enough to be rewritten many times until then."""
 
 FILES_WORTH_COMPACTING: Final = 32
 """With fewer small files than this, compacting would write more than it saves."""
 
 _CONFIGURATION: Final = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
-    # Each commit looks through the folder of the log, and is slower by half at 1,000 entries.
+    # Each commit lists the folder of the log, and is slower by half at 1,000 entries.
     "delta.logRetentionDuration": "interval 10 minutes",
-    # How long a query may run: the files that it began with stay this long.
+    # How long a query may run: the files that it reads are kept this long.
     "delta.deletedFileRetentionDuration": "interval 6 hours",
 }
 
-# A position's parts are versions of application transactions; one that was set stays.
+# The parts of a position are versions of application transactions; they can't be unset.
 _REPLACEMENTS: Final = "/replacements"
 _STALE_FROM: Final = "/stale_from"
 _NOTHING_STALE: Final = -1
@@ -75,7 +75,8 @@ class DeltaWarehouse:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._handles: dict[str, tuple[DeltaTable, int]] = {}
-        # A handle moves on with each commit, so a check and the write after it must not be parted.
+        # A handle advances with each commit, so a lock holds a check and the write after it
+        # together.
         self._lock = RLock()
 
     def committed_offset(self, table: Table) -> int:
@@ -85,7 +86,7 @@ class DeltaWarehouse:
             return _committed(delta, table) if delta else 0
 
     def position(self, table: Table) -> Position:
-        """Return where a table stands; at the start of all while there is none."""
+        """Return a table's position; the very first one if there is no table."""
         with self._lock:
             delta = self._current(table)
             return _position(delta, table) if delta else Position()
@@ -95,14 +96,14 @@ class DeltaWarehouse:
     ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
-        A batch that is already there, from this process or another, is left alone, and the answer
+        If the batch is stored already, by this process or another, nothing happens and the answer
         is False. Columns that the table lacks are added to it.
 
         Raises:
-            CommitConflictError: The table stands at neither `start` nor `stop` or beyond, or rows
-                of it have been replaced since.
-            IncompatibleTableError: A column's type isn't the one that the table was made with.
-            ValueError: The rows are not those of `table`, or not of these offsets.
+            CommitConflictError: The table's offset is neither `start` nor at or beyond `stop`, or
+                its rows have been replaced since.
+            IncompatibleTableError: A column's type differs from the table's.
+            ValueError: The rows have other columns or offsets.
         """
         check_batch(table, rows, start, stop)
         with self._lock:
@@ -127,13 +128,13 @@ class DeltaWarehouse:
         before: Position,
         after: Position,
     ) -> None:
-        """Put `rows` in the place of all rows with these landing offsets, atomically.
+        """Replace all rows with these landing offsets by `rows`, atomically.
 
         Raises:
-            CommitConflictError: The table does not stand at `before`, or was written to
+            CommitConflictError: The table's position is not `before`, or the table was written to
                 meanwhile; nothing was replaced.
-            IncompatibleTableError: A column's type isn't the one that the table was made with.
-            ValueError: The rows are not those of `table`, or not of these offsets.
+            IncompatibleTableError: A column's type differs from the table's.
+            ValueError: The rows have other columns or offsets.
         """
         check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
@@ -155,7 +156,7 @@ class DeltaWarehouse:
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; files whose statistics rule them out aren't opened.
 
-        It is the table of this moment, also when it is collected later, up to six hours from now.
+        The frame is the table of this moment, even if it is collected up to six hours later.
         """
         if not DeltaTable.is_deltatable(str(self._path(table))):
             return pl.LazyFrame(schema=table.dtypes)
@@ -171,11 +172,11 @@ class DeltaWarehouse:
         return self.scan(table).filter(in_time, pl.col("landing_offset") < position.offset)
 
     def answer(self, question: Question) -> pl.LazyFrame:
-        """Return the one row per key that is asked for, lazily, of the table of this moment."""
+        """Return the one row per key that a question asks for, lazily, as of this moment."""
         return answer(self.scan(question.table), question)
 
     def summary(self, table: Table) -> TableSummary:
-        """Return the table's size and reach from its log; times are cut to milliseconds."""
+        """Return the row count and newest times from the log; times are cut to milliseconds."""
         with self._lock:
             delta = self._current(table)
             if delta is None:
@@ -191,18 +192,18 @@ class DeltaWarehouse:
         )
 
     def maintain(self, tables: Sequence[Table]) -> None:
-        """Merge small files, checkpoint, and clear files and log entries that no reader needs.
+        """Merge small files, checkpoint, and delete files and log entries that no reader needs.
 
-        Safe beside writers: appends go on meanwhile, and where a replacement came in between, the
-        table is left as it is until the next time. A table that can't be read is logged, and the
-        others are maintained all the same.
+        Safe beside writers: appends continue meanwhile, and a table that a replacement changed at
+        the same time is left until the next run. A table that can't be read is logged, and the
+        others are maintained.
         """
         for table in tables:
             try:
                 self._maintain(table)
             except CommitFailedError as error:
                 _log.info("%s was being rewritten, left for the next time: %s", table.name, error)
-            except (Exception, PanicException):  # noqa: BLE001 (the others are maintained)
+            except (Exception, PanicException):  # noqa: BLE001 (the other tables are maintained)
                 _log.exception("%s can't be maintained", table.name)
 
     def _maintain(self, table: Table) -> None:
@@ -212,7 +213,7 @@ class DeltaWarehouse:
         small = _files(delta).filter(pl.col("size_bytes") < COMPACTED_BYTES // 2)
         if small.height >= FILES_WORTH_COMPACTING:
             delta.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_WRITER)
-        # Full: finds also what a killed writer left without a commit.
+        # A full vacuum also finds files that a killed writer left without a commit.
         delta.vacuum(dry_run=False, full=True)
         delta.create_checkpoint()
         delta.cleanup_metadata()
@@ -224,13 +225,13 @@ class DeltaWarehouse:
         return path
 
     def _current(self, table: Table) -> DeltaTable | None:
-        """Return a handle at the table's newest version; None where there is no table yet."""
+        """Return a handle at the table's newest version; None if there is no table yet."""
         path = self._path(table)
         if table.name in self._handles:
             delta, opened_at = self._handles[table.name]
             delta.update_incremental()
-            # A handle keeps every log entry that it has followed, and slows down; a new one
-            # starts from the last checkpoint.
+            # A handle keeps every log entry that it has read, and slows down; a new one starts from
+            # the last checkpoint.
             if delta.version() < opened_at + CHECKPOINT_INTERVAL:
                 return delta
         elif not DeltaTable.is_deltatable(str(path)):
@@ -244,7 +245,7 @@ class DeltaWarehouse:
         try:
             return DeltaTable.create(self._path(table), schema=schema, configuration=_CONFIGURATION)
         except DeltaError:
-            # Another process may have been faster; then it is a table now.
+            # Another process may have been faster; then the table exists now.
             delta = self._current(table)
             if delta is None:
                 raise
@@ -259,7 +260,7 @@ def _write(
     *,
     replacing: str | None = None,
 ) -> None:
-    """Commit rows and the position in one step, based on the version at which `delta` stands."""
+    """Commit rows and the position in one step, based on the version of `delta`."""
     stored = pl.Schema(delta.schema().to_arrow())
     _check_types(table, stored)
     write = partial(
@@ -306,7 +307,7 @@ def _delta_schema(table: Table) -> Schema:
     try:
         schema = Schema.from_arrow(pl.Schema(table.dtypes))
     except Exception as error:  # delta-rs raises a bare Exception for a type it doesn't know
-        first_line = str(error).partition("\n")[0]  # a trace of delta-rs's own follows
+        first_line = str(error).partition("\n")[0]  # a trace of delta-rs itself follows
         raise IncompatibleTableError(
             f"{table.name} has a type that Delta lacks: {first_line}"
         ) from error
@@ -315,7 +316,7 @@ def _delta_schema(table: Table) -> Schema:
 
 
 def _check_types(table: Table, stored: pl.Schema) -> None:
-    """Delta casts what it can without a word; a changed type must be a decision."""
+    """Refuse a changed type, which Delta would cast silently where it can."""
     for name, dtype in table.dtypes.items():
         if name in stored and stored[name] != dtype:
             raise IncompatibleTableError(

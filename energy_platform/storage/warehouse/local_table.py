@@ -1,7 +1,7 @@
-"""A Delta table in a local folder, whose files are named by the paths that they have.
+"""A Delta table in a local folder, whose files are named by their real paths.
 
-delta-rs names a file as an URL would, `Gr%C3%BC%C3%9Fe` for `Grüße`, without the scheme that says
-so; polars and DuckDB then look for a folder of that name.
+delta-rs names a file as a URL would, `Gr%C3%BC%C3%9Fe` for `Grüße`, but without the scheme; polars
+and DuckDB then look for a folder of that name.
 """
 
 from urllib.parse import unquote
@@ -11,7 +11,7 @@ from deltalake.table import FilePruningPredicateType, FilterType
 
 
 class LocalDeltaTable(DeltaTable):
-    """A Delta table whose files polars and DuckDB find, whatever their folder is called."""
+    """A Delta table whose files polars and DuckDB find, whatever the folder's name."""
 
     def file_uris(
         self,

@@ -2,8 +2,8 @@
 
 Each micro-batch is compared with the stored rows of the same series and times. A remote service
 takes most of a second for that and bills it by the byte, every few seconds; the local copy takes
-milliseconds. The copy serves this comparison only. It counts while it stands at the warehouse's own
-position, and is made again from the warehouse otherwise. It may be deleted at any time.
+milliseconds. The copy serves this comparison only. It is used while its position equals the
+warehouse's, and is made again from the warehouse otherwise. It may be deleted at any time.
 """
 
 import logging
@@ -28,10 +28,10 @@ class MirroredWarehouse:
     """A `Warehouse` and a copy of its recent rows. Threads and processes may share both.
 
     Args:
-        warehouse: Where every row is.
-        folder: Where the copy is: a folder for each day, with the rows whose event time is not
-            before `days` whole days earlier. So each day begins with a copy made anew.
-        days: How far back the copy goes.
+        warehouse: The remote warehouse, which has every row.
+        folder: The folder of the copies: one folder per day, with the rows whose event time is at
+            most `days` whole days earlier. So each day begins with a new copy.
+        days: How many days back the copy goes.
     """
 
     def __init__(self, warehouse: Warehouse, folder: Path, *, days: int) -> None:
@@ -45,25 +45,25 @@ class MirroredWarehouse:
         return self._warehouse.committed_offset(table)
 
     def position(self, table: Table) -> Position:
-        """Return where a table stands; at the start of all while there is none."""
+        """Return a table's position; the very first one if there is no table."""
         return self._warehouse.position(table)
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
     ) -> bool:
-        """Append rows to the warehouse, and then to the copy where that stands at `start` too.
+        """Append rows to the warehouse, and to the copy if its offset is `start` too.
 
-        Rows that are there already aren't copied: another writer's may be others than these.
+        If the rows are stored already they aren't copied, since another writer's may differ.
 
         Raises:
-            CommitConflictError: The table stands elsewhere; read it again.
+            CommitConflictError: The table has another position; read it again.
         """
         stored = self._warehouse.commit(
             table, rows, start=start, stop=stop, replacements=replacements
         )
         if stored:
             _, copy = self._copy()
-            # A copy that stands elsewhere is made again when next it is asked.
+            # A copy with another position is made again when it is next read.
             with suppress(CommitConflictError):
                 copy.commit(table, rows, start=start, stop=stop, replacements=replacements)
         return stored
@@ -77,10 +77,10 @@ class MirroredWarehouse:
         before: Position,
         after: Position,
     ) -> None:
-        """Put `rows` in the place of all rows with these landing offsets, in the warehouse.
+        """Replace all rows with these landing offsets by `rows`, in the warehouse.
 
         Raises:
-            CommitConflictError: The table does not stand at `before`; nothing was replaced.
+            CommitConflictError: The table's position is not `before`; nothing was replaced.
         """
         self._warehouse.replace(table, rows, offsets, before=before, after=after)
 
@@ -89,9 +89,9 @@ class MirroredWarehouse:
         return self._warehouse.scan(table)
 
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
-        """Return the rows of a position, of event times from `since` on, from the copy if it can.
+        """Return the rows of a position, of event times from `since` on, from the copy if possible.
 
-        A copy that stands elsewhere is made again first.
+        A copy with another position is made again first.
         """
         first, copy = self._copy()
         if since >= first and (
@@ -101,26 +101,26 @@ class MirroredWarehouse:
         return self._warehouse.rows_at(table, position, since=since)
 
     def answer(self, question: Question) -> pl.LazyFrame:
-        """Return the one row per key that is asked for, lazily, from the warehouse."""
+        """Return the one row per key that a question asks for, lazily, from the warehouse."""
         return self._warehouse.answer(question)
 
     def summary(self, table: Table) -> TableSummary:
-        """Return the table's size and reach in the warehouse."""
+        """Return the table's row count and newest times in the warehouse."""
         return self._warehouse.summary(table)
 
     def maintain(self, tables: Sequence[Table]) -> None:
-        """Maintain the warehouse and the copy, and delete the copies of days long gone."""
+        """Maintain the warehouse and the copy, and delete the copies of earlier days."""
         self._warehouse.maintain(tables)
         first, copy = self._copy()
         copy.maintain(tables)
-        # Yesterday's may still be read by a batch that began before midnight.
+        # A batch that began before midnight may still read yesterday's copy.
         needed = first.date() - timedelta(days=1)
         for folder in self._folder.iterdir() if self._folder.exists() else ():
             if date.fromisoformat(folder.name) < needed:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _copy(self) -> tuple[datetime, DeltaWarehouse]:
-        """Return today's copy, and the first event time of which it has all rows."""
+        """Return today's copy, and the event time from which it has all rows."""
         day = (datetime.now(UTC) - self._kept).date()
         if self._copy_of[0] != day:
             self._copy_of = (day, DeltaWarehouse(self._folder / day.isoformat()))
@@ -129,10 +129,10 @@ class MirroredWarehouse:
     def _made_again(
         self, table: Table, position: Position, first: datetime, copy: DeltaWarehouse
     ) -> bool:
-        """Make the copy again as of a position; say whether that could be done.
+        """Make the copy again as of a position; return whether that was possible.
 
-        It can't where the table has moved on meanwhile: what was read may be of either position.
-        Who asked will find the same when it commits.
+        It is not if the table has changed meanwhile, since the rows read may be of either position.
+        The caller finds the same when it commits.
         """
         before = copy.position(table)
         rows = self._warehouse.rows_at(table, position, since=first).collect()

@@ -1,7 +1,7 @@
-"""What a warehouse promises, whichever system it is.
+"""What every warehouse promises, whichever system implements it.
 
-It keeps every revision of every row. Rows are appended in micro-batches; each is atomic, and
-idempotent by the landing offset at which it stops.
+A warehouse keeps every revision of every row. Rows are appended in micro-batches; each is atomic,
+and idempotent by the landing offset at which it stops.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSummary:
-    """What can be said of a table without reading its rows."""
+    """What is known of a table without reading its rows."""
 
     rows: int
     last_event_at: datetime | None
@@ -29,14 +29,14 @@ class TableSummary:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a table stands; what a write was made upon, so that it can be refused elsewhere.
+    """The state of a table. A write names the position that it assumes, and is refused at another.
 
     Attributes:
         offset: The landing offset before which every message has been processed.
-        replacements: How often rows were replaced. Rows that were compared with the table before
-            a replacement may not be committed after it.
-        stale_from: From this landing offset on, rows are as they were before a replay that goes
-            on or was cut off; None when there is no such replay.
+        replacements: How often rows were replaced. Rows that were compared with the table before a
+            replacement may not be committed after it.
+        stale_from: From this landing offset on, rows precede a replay that is running or was
+            interrupted; None if there is no such replay.
     """
 
     offset: int = 0
@@ -44,7 +44,7 @@ class Position:
     stale_from: int | None = None
 
     def replaced(self, *, offset: int | None = None, stale_from: int | None = None) -> "Position":
-        """Return the position after one more replacement, at this offset unless told another."""
+        """Return the position after one more replacement, at this offset unless one is given."""
         return Position(
             offset=self.offset if offset is None else offset,
             replacements=self.replacements + 1,
@@ -56,7 +56,7 @@ class Warehouse(Protocol):
     """A store of tables that micro-batches are committed to."""
 
     def position(self, table: Table) -> Position:
-        """Return where a table stands; at the start of all while there is none."""
+        """Return a table's position; the very first one if there is no table."""
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
@@ -66,18 +66,18 @@ class Warehouse(Protocol):
     ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
-        One atomic step, also when `rows` is empty. A batch whose `stop` is not beyond the
-        committed offset is already there, and is left alone; then the answer is False.
+        One atomic step, also if `rows` is empty. If the committed offset is at or beyond `stop`,
+        the batch is stored already: nothing happens, and the answer is False.
 
         Args:
-            table: What to append to.
+            table: The table to append to.
             rows: The rows, in landing order.
             start: The table's offset when the rows were made.
             stop: Its offset afterwards.
             replacements: The table's replacements when the rows were made.
 
         Raises:
-            CommitConflictError: The table stands elsewhere; read it again.
+            CommitConflictError: The table has another position; read it again.
         """
 
     def replace(
@@ -89,29 +89,29 @@ class Warehouse(Protocol):
         before: Position,
         after: Position,
     ) -> None:
-        """Put `rows` in the place of all rows with these landing offsets.
+        """Replace all rows with these landing offsets by `rows`.
 
-        One atomic step, also when the range is empty and only the position changes.
+        One atomic step, also if the range is empty and only the position changes.
 
         Raises:
-            CommitConflictError: The table does not stand at `before`; nothing was replaced.
+            CommitConflictError: The table's position is not `before`; nothing was replaced.
         """
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
 
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
-        """Return, lazily, the rows that a table at this position has from an event time on.
+        """Return, lazily, a table's rows at a position, from an event time on.
 
-        A row of an earlier event time may be among them; one of a message that the position
-        doesn't include is not, though it may be stored already.
+        Rows of an earlier event time may be among them. Rows of messages after the position are
+        not, even if they are stored already.
         """
 
     def answer(self, question: "Question") -> pl.LazyFrame:
-        """Return the one row per key that is asked for, lazily; in no order."""
+        """Return the one row per key that a question asks for, lazily and in no order."""
 
     def summary(self, table: Table) -> TableSummary:
-        """Return the table's size and reach, from metadata alone where possible."""
+        """Return the table's row count and newest times, from metadata alone where possible."""
 
     def maintain(self, tables: Sequence[Table]) -> None:
-        """Compact, checkpoint and clear what is no longer needed; safe beside writers."""
+        """Compact, checkpoint and delete what is no longer needed; safe beside writers."""

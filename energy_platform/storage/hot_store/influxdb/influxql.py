@@ -1,4 +1,4 @@
-r"""InfluxQL, the one language that InfluxDB 1.x, 2.x and 3.x are asked in: words and answers.
+r"""InfluxQL, the query language that InfluxDB 1.x, 2.x and 3.x share: quoting, and reading answers.
 
 https://docs.influxdata.com/influxdb/v1/query_language/spec/
 """
@@ -14,23 +14,23 @@ _STRING: Final = str.maketrans({"'": r"\'", "\\": r"\\", "\n": r"\n"})
 
 
 class StatementError(Exception):
-    """The server refused a statement; the message is its own."""
+    """The server refused a statement; the message is the server's."""
 
 
 def identifier(name: str) -> str:
-    """Return a name as InfluxQL writes it, whatever characters are in it."""
+    """Return a name as InfluxQL quotes it, whatever characters it has."""
     return f'"{name.translate(_IDENTIFIER)}"'
 
 
 def string(text: str) -> str:
-    """Return a text as InfluxQL writes it."""
+    """Return a text as InfluxQL quotes it."""
     return f"'{text.translate(_STRING)}'"
 
 
 def rows(answer: Iterable[bytes], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Return the rows of a chunked answer, in the columns of `schema`.
 
-    CSV would be quicker to read, but says nothing of a statement that failed.
+    CSV would be quicker to read, but it does not say that a statement failed.
 
     Raises:
         StatementError: The statement failed, at once or half-way.

@@ -24,14 +24,14 @@ WRITTEN_STOP: Final = "written_stop"
 _RESERVED: Final = {"time", NULL_FIELDS, WRITTEN_STOP}
 _NO_NAME: Final = r"[\x00-\x1f\x7f,\\]"
 _UNWRITABLE_TAG: Final = r"[\x00-\x1f\x7f]|\\$"
-"""The protocol has no way to write a line break, or a backslash at the end, into a tag."""
+"""The protocol can't write a line break, or a backslash at the end, into a tag."""
 
 
 def check_names(measurement: Measurement) -> None:
-    """Refuse a measurement that can't be written, before anything of it is.
+    """Refuse a measurement that can't be written, before any of its points is.
 
     Raises:
-        ValueError: Two columns share a name, a name can't be written, or a field can't be held.
+        ValueError: Two columns share a name, a name can't be written, or a field can't be stored.
     """
     columns = [*measurement.tags, *measurement.fields]
     if len({*columns, measurement.time}) < len(columns) + 1:
@@ -48,13 +48,13 @@ def check_names(measurement: Measurement) -> None:
 
 
 def layout_of(measurement: Measurement) -> str:
-    """Return what tells one layout of a measurement from another."""
+    """Return a text that is equal for equal layouts of a measurement, and for no others."""
     kinds = {name: field_kind(dtype).value for name, dtype in measurement.fields.items()}
     return json.dumps({"tags": measurement.tags, "time": measurement.time, "fields": kinds})
 
 
 def unwritable(measurement: Measurement) -> pl.Expr:
-    """Return why a point has no line at all; null where it has one."""
+    """Return why a point has no line at all; null if it has one."""
     return (
         pl.coalesce(
             pl.when(pl.col(tag).str.contains(_UNWRITABLE_TAG)).then(
@@ -71,9 +71,9 @@ def lines(measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.Se
     """Return a line for each point; times are in microseconds.
 
     Args:
-        measurement: What the points are of.
+        measurement: The measurement of the points.
         points: As `points.tidy` returns them, none of them `unwritable`.
-        stop: What `written_stop` is to say.
+        stop: The value of `written_stop`.
     """
     series = [pl.lit(_key(measurement.name)), *(_tag(tag) for tag in sorted(measurement.tags))]
     fields = [_field(name, dtype) for name, dtype in measurement.fields.items()]
@@ -90,7 +90,7 @@ def lines(measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.Se
 
 
 def null_fields(measurement: Measurement) -> pl.Expr:
-    """Return the names of a point's null fields, parted by commas."""
+    """Return the names of a point's null fields, separated by commas."""
     names = [pl.when(pl.col(name).is_null()).then(pl.lit(name)) for name in measurement.fields]
     return pl.concat_str([*names, pl.lit(None, dtype=pl.String)], separator=",", ignore_nulls=True)
 
@@ -105,7 +105,7 @@ def not_null(field: str) -> str:
 
 
 def cut(lines: pl.Series, *, most_lines: int, most_bytes: int) -> Iterator[slice]:
-    """Cut lines into requests of a bounded size; one that is larger alone goes alone."""
+    """Cut lines into requests of a bounded size; a larger line goes alone."""
     ends = (lines.str.len_bytes() + 1).cum_sum()
     start, before = 0, 0
     while start < len(lines):
@@ -127,7 +127,7 @@ def _tag(name: str) -> pl.Expr:
 
 
 def _field(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return `key=value`; null where the value is."""
+    """Return `key=value`; null if the value is null."""
     value = physical(name, dtype).cast(pl.String)
     match field_kind(dtype):
         case FieldKind.INTEGER | FieldKind.INSTANT:
@@ -140,12 +140,12 @@ def _field(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _escaped(text: pl.Expr) -> pl.Expr:
-    """Return what stands between the quotes of a string."""
+    """Return the content of a quoted string."""
     return text.str.replace_all(r'(["\\])', r"\$1")
 
 
 def _key(name: str) -> str:
-    """Return a measurement's, tag's or field's name with what would end it escaped."""
+    """Return the name of a measurement, tag or field, with its special characters escaped."""
     for character in ",= ":
         name = name.replace(character, "\\" + character)
     return name

@@ -1,7 +1,7 @@
 """Talks to one InfluxDB server over HTTP: writes lines, queries, deletes, creates the bucket.
 
-Every exchange has a time-out and a few retries. After a server failed to answer, calls fail at once
-for a pause that grows, instead of waiting for it again. Callers make the lines and the queries.
+Every exchange has a time-out and a few retries. After the server failed to answer, calls fail at
+once during a pause that grows, instead of waiting again. Callers build the lines and the queries.
 """
 
 # ruff: noqa: S608 (InfluxQL is built from names that `identifier` has quoted, and numbers)
@@ -42,8 +42,9 @@ _log = logging.getLogger(__name__)
 _RETENTION_POLICY: Final = "hot"
 _SHARD: Final = "1d"
 _TEN_YEARS_SECONDS: Final = 10 * 365 * 24 * 3600
-"""`WritesRetry` counts `max_retry_time` from when it was made, which here is the process's start;
-tries are bounded by their number instead."""
+"""`WritesRetry` counts `max_retry_time` from its own creation, which here is the process's start.
+The number of tries bounds them instead.
+"""
 _LINES_REFUSED: Final = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -60,7 +61,7 @@ _T = TypeVar("_T")
 
 
 class LinesRefusedError(Exception):
-    """The server did not take all lines of a write; those that it could it has stored.
+    """The server refused some lines of a write, and stored the others.
 
     Args:
         reason: The server's own words.
@@ -70,19 +71,19 @@ class LinesRefusedError(Exception):
         super().__init__(reason)
         dropped = _DROPPED.search(reason)
         self.dropped = int(dropped[1]) if dropped else 0
-        """How many lines it says it left out; at least so many, since it counts one cause."""
+        """How many lines the server left out, at least; it counts one cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a server is waited for.
+    """How long to wait for a server.
 
     Attributes:
-        connect_seconds: For a connection.
-        answer_seconds: For each piece of an answer.
+        connect_seconds: The time-out for a connection.
+        answer_seconds: The time-out for each piece of an answer.
         tries: How often an exchange is tried at most.
-        first_pause_seconds: How long a server that was away is left alone at first.
-        longest_pause_seconds: How long at most.
+        first_pause_seconds: The first pause after the server failed to answer.
+        longest_pause_seconds: The longest such pause.
     """
 
     connect_seconds: float = 3.0
@@ -94,11 +95,11 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Who asks, and for what. Neither the token nor the password is in its text.
+    """The server, the bucket and the credentials. Its text has neither token nor password.
 
     Attributes:
         url: The server's address.
-        api: Which of the two write paths it has.
+        api: Which of the two write interfaces the server has.
         bucket: The bucket, or the database of a v1 server.
         organisation: The organisation; 2.x only.
         token: A token, or `user:password` for v1; None for a server without authentication.
@@ -132,9 +133,9 @@ class InfluxServer:
     """A connection to one server. Threads may share it.
 
     Args:
-        login: Where it is, and who asks.
-        days: How many days of points its bucket is to keep.
-        patience: How long it is waited for.
+        login: The server, the bucket and the credentials.
+        days: How many days of points the bucket is to keep.
+        patience: How long to wait for the server.
     """
 
     def __init__(self, login: Login, *, days: int, patience: Patience | None = None) -> None:
@@ -157,18 +158,18 @@ class InfluxServer:
             self._client = None
 
     def write(self, lines: bytes) -> None:
-        """Write lines of the line protocol, their times in microseconds.
+        """Write lines of the line protocol, with times in microseconds.
 
         Raises:
-            LinesRefusedError: Some of the lines were not taken.
-            HotStoreUnavailableError: No answer, or not that of a server that takes writes.
+            LinesRefusedError: The server refused some of the lines.
+            HotStoreUnavailableError: The server does not answer, or can't take writes.
         """
         if not self._has_bucket:
             self._make_bucket()
         try:
             self._write(lines)
         except _NoBucketError:
-            # Made once, and gone since.
+            # The bucket was created before and has been deleted since.
             self._make_bucket()
             try:
                 self._write(lines)
@@ -176,10 +177,10 @@ class InfluxServer:
                 raise self._unavailable(f"answers: {error}") from None
 
     def query(self, statement: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """Ask an InfluxQL statement; times in its answer are in microseconds.
+        """Run an InfluxQL statement; times in its answer are in microseconds.
 
         Raises:
-            HotStoreUnavailableError: No answer, or none that is one.
+            HotStoreUnavailableError: The server does not answer, or not with a result.
         """
         try:
             return self._query(statement, schema)
@@ -193,11 +194,11 @@ class InfluxServer:
     def delete(self, measurement: str, *, before: datetime | None = None) -> None:
         """Remove the points of a measurement, all of them or those older than an instant.
 
-        A v1 login that is no administrator's leaves the types of fields behind. InfluxDB 3 can't
-        remove points; there they stay until the retention ends them.
+        A v1 login without administrator rights leaves the types of fields behind. InfluxDB 3 can't
+        remove points; they stay until the retention ends them.
 
         Raises:
-            HotStoreUnavailableError: No answer, or not that of a server that removes.
+            HotStoreUnavailableError: The server does not answer, or can't delete.
         """
         if self._login.api is InfluxApi.V1:
             self._delete_v1(influxql.identifier(measurement), before)
@@ -282,12 +283,12 @@ class InfluxServer:
         return self._exchange(post)
 
     def _make_bucket(self) -> None:
-        """Make the bucket and its retention, where they are missing and we are allowed to."""
+        """Create the bucket and its retention if they are missing and the login may do so."""
         make = self._make_database if self._login.api is InfluxApi.V1 else self._make_v2_bucket
         try:
             make()
         except (influxql.StatementError, _AnswerError) as error:
-            # Whether there is one after all, the write that follows tells.
+            # The write that follows shows whether the bucket exists after all.
             _log.warning(
                 "%s: bucket %s was not made: %s", self._login.url, self._login.bucket, error
             )
@@ -298,7 +299,7 @@ class InfluxServer:
         keeps = f"DURATION {self._days}d REPLICATION 1 SHARD DURATION {_SHARD}"
         tries = [
             f"CREATE DATABASE {database} WITH {keeps} NAME {policy}",
-            # There is one of another retention.
+            # The bucket exists with another retention.
             f"CREATE RETENTION POLICY {policy} ON {database} {keeps}",
             f"ALTER RETENTION POLICY {policy} ON {database} {keeps}",
         ]
@@ -324,11 +325,11 @@ class InfluxServer:
         self._exchange(make)
 
     def _exchange(self, request: Callable[[InfluxDBClient], _T]) -> _T:
-        """Make one request, unless the server was away just now.
+        """Make one request, unless the server failed to answer just now.
 
         Raises:
             _AnswerError: The server's answer is an error.
-            HotStoreUnavailableError: There is no answer, or one of a server in trouble.
+            HotStoreUnavailableError: The server does not answer, or says that it is in trouble.
         """
         if time.monotonic() < self._rests_until:
             raise HotStoreUnavailableError(self._why)
@@ -346,7 +347,7 @@ class InfluxServer:
         return answer
 
     def _unavailable(self, what: str) -> HotStoreUnavailableError:
-        """Note that the server is in trouble, and return the error that says so."""
+        """Record that the server is in trouble, and return the error that says so."""
         self._failures += 1
         pause = pause_seconds(
             self._failures,
@@ -372,7 +373,7 @@ class InfluxServer:
                     allowed_methods=["POST", "GET"],
                     redirect=False,
                     raise_on_status=False,
-                    respect_retry_after_header=False,  # it may say hours
+                    respect_retry_after_header=False,  # the server may ask for hours
                     retry_interval=0.2,
                     max_retry_delay=1,
                     max_retry_time=_TEN_YEARS_SECONDS,
@@ -382,7 +383,7 @@ class InfluxServer:
 
 
 class _AnswerError(Exception):
-    """The server answered with an error that no retry mends."""
+    """The server answered with an error that a retry would not remove."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"answers {status}: {reason}")
@@ -403,7 +404,7 @@ def _says_no_bucket(reason: str) -> bool:
 
 
 def _reason(error: ApiException) -> str:
-    """Return the server's words, shortened; its headers stay out of it."""
+    """Return the server's message, shortened and without headers."""
     body = error.body if error.body is not None else (error.message or error.reason)
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
     try:

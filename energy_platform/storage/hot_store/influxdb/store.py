@@ -1,13 +1,13 @@
 """The hot store in InfluxDB, which has neither transactions nor nulls.
 
 A measurement holds a source's points. The measurement `hot_copy_offsets` holds the landing offset
-that each source's points reach to. Its points are dated by the hour of the write, so that
-InfluxDB's retention keeps the newest one while anything is written. If it is removed nevertheless,
-the offset reads as 0 and the copy is made again.
+up to which each source's points are written. Its points are dated by the hour of the write, so that
+InfluxDB's retention keeps the newest one while anything is written. If that point is removed
+nevertheless, the offset reads as 0 and the copy is made again.
 
-A file lock makes the writers of one measurement take turns, for all processes of one machine. On
-several machines a worker that continues after it was taken for dead could overwrite a newer point
-with an older one; the next revision mends it.
+A file lock makes the writers of one measurement take turns, among all processes of one machine.
+With several machines, a worker that continues after it was taken for dead could overwrite a newer
+point with an older one; the next revision corrects it.
 """
 
 # ruff: noqa: S608 (InfluxQL is built from names and texts that are quoted, and numbers)
@@ -44,7 +44,7 @@ from energy_platform.storage.hot_store.protocol import REASON, Measurement
 _log = logging.getLogger(__name__)
 
 OFFSETS: Final = "hot_copy_offsets"
-"""The measurement that says how far the others have come."""
+"""The measurement that holds the offsets of all others."""
 
 _TURN_SECONDS: Final = 60.0
 """How long a writer waits for its turn."""
@@ -52,18 +52,18 @@ _TURN_SECONDS: Final = 60.0
 _REQUEST_LINES: Final = 5_000
 _REQUEST_BYTES: Final = 4 * 1024 * 1024
 _EVER: Final = ("1678-01-01T00:00:00Z", "2262-01-01T00:00:00Z")
-"""Without an end, a server may take the present for it; forecasts are beyond."""
+"""An end for queries: without one, a server may stop at the present, and forecasts lie beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What is noted of a measurement.
+    """The recorded state of a measurement.
 
     Attributes:
         layout: The layout of its points.
-        stop: Up to which landing offset they are written.
-        begun: The greatest `stop` that a write was begun with.
-        noted_at: The time of the point that says so, in microseconds.
+        stop: The landing offset up to which they are written.
+        begun: The greatest `stop` with which a write was begun.
+        noted_at: The time of the point that records this, in microseconds.
     """
 
     layout: str = ""
@@ -85,7 +85,7 @@ class InfluxHotStore:
 
     Args:
         server: The server that has the bucket.
-        locks: A folder for the locks of this machine's writers; made where it is missing.
+        locks: A folder for the locks of this machine's writers; created if it is missing.
     """
 
     def __init__(self, server: InfluxServer, *, locks: Path) -> None:
@@ -104,8 +104,8 @@ class InfluxHotStore:
     def write(self, measurement: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
         """Write points, and return those that the server, or the line protocol, refuses.
 
-        A tag with a control character, or that ends in a backslash, has no line. The server
-        refuses what is older than its retention, and a field whose type is another there.
+        A tag with a control character or a backslash at its end has no line. The server refuses a
+        point older than its retention, and a field that it has with another type.
         """
         check_names(measurement)
         tidied = hot_points.tidy(measurement, points).with_columns(
@@ -125,7 +125,7 @@ class InfluxHotStore:
         return pl.concat([impossible, refused])
 
     def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
-        """Note that all points before this landing offset are written; it never goes back."""
+        """Record that all points before this landing offset are written; it never decreases."""
         check_names(measurement)
         with self._turn(measurement):
             state = self._state(measurement)
@@ -160,7 +160,7 @@ class InfluxHotStore:
         )
 
     def empty_points(self, measurement: Measurement) -> int:
-        """Return how many points have no value in any field, and so aren't read back."""
+        """Return how many points have no value in any field; they aren't read back."""
         return self._count(
             measurement, f"{_within()} AND {identifier(NULL_FIELDS)} = {_all_null(measurement)}"
         )
@@ -180,7 +180,7 @@ class InfluxHotStore:
 
     @contextmanager
     def _turn(self, measurement: Measurement) -> Iterator[None]:
-        """Wait until no other writes to the measurement, and keep others from it."""
+        """Wait until nobody else writes to the measurement, and keep others from writing."""
         self._locks.mkdir(parents=True, exist_ok=True)
         file = self._locks / f"{quote(measurement.name, safe='')}.lock"
         lock = FileLock(file, timeout=_TURN_SECONDS)
@@ -210,7 +210,7 @@ class InfluxHotStore:
         return _State(layout=layout, stop=stop, begun=begun, noted_at=noted_at)
 
     def _note(self, measurement: Measurement, state: _State) -> None:
-        """Note a state over the one of this hour, or after it; a clock that went back says less."""
+        """Record a state over that of this hour, or after it if the clock went back."""
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         point = pl.DataFrame(
             {
@@ -229,7 +229,7 @@ class InfluxHotStore:
             ) from None
 
     def _empty(self, measurement: Measurement, state: _State) -> _State:
-        """Remove all points, and note the layout that they will have."""
+        """Remove all points, and record the layout of the points to come."""
         self._server.delete(measurement.name)
         empty = _State(layout=layout_of(measurement), noted_at=state.noted_at)
         self._note(measurement, empty)
@@ -238,7 +238,7 @@ class InfluxHotStore:
     def _without_newer(
         self, measurement: Measurement, points: pl.DataFrame, stop: int
     ) -> pl.DataFrame:
-        """Leave out the points in whose place there is one of a greater `stop`."""
+        """Leave out points that would replace one of a greater `stop`."""
         if points.is_empty():
             return points
         [(first, last)] = points.select(
@@ -257,7 +257,7 @@ class InfluxHotStore:
         )
 
     def _post(self, measurement: Measurement, points: pl.DataFrame, stop: int) -> pl.DataFrame:
-        """Write points, ordered by time, in requests of a bounded size; return those refused."""
+        """Write points, ordered by time, in requests of a bounded size; return refused points."""
         written = lines(measurement, points, stop=stop)
         reasons: dict[int, str] = {}
         for part in cut(written, most_lines=_REQUEST_LINES, most_bytes=_REQUEST_BYTES):
@@ -267,11 +267,11 @@ class InfluxHotStore:
         return refused.with_columns(reason)
 
     def _post_around_refusals(self, written: pl.Series, part: slice) -> dict[int, str]:
-        """Write lines, and halve them where some are refused, until each of those stands alone.
+        """Write lines; halve them on a refusal, until each refused line stands alone.
 
-        A server says how many it refused at least, and of one cause; all others are stored by
-        then, and are so again by the next try. What is refused for its age, or for a field's type
-        in one day's shard, is next to each other in order of time, so that few tries are needed.
+        A server says only how many lines it refused at least, for one cause. It has stored all
+        others by then, and the next try stores them again. Lines refused for their age, or for a
+        field's type in one day's shard, are neighbours in order of time, so few tries are needed.
         """
         try:
             self._server.write(_body(written[part]))
@@ -298,7 +298,7 @@ class InfluxHotStore:
         return int(found["points"].sum())
 
     def _points(self, measurement: Measurement, clauses: str) -> pl.DataFrame:
-        """Return the points that a query finds, but for those without a value."""
+        """Return the points that a query finds, without those that have no value."""
         fields = {
             name: hot_points.physical_type(dtype) for name, dtype in measurement.fields.items()
         }
@@ -333,7 +333,7 @@ class InfluxHotStore:
 
 
 def _columns(measurement: Measurement, fields: Mapping[str, pl.DataType]) -> str:
-    """Return what to select; of a field that others wrote as another type, there is no value."""
+    """Return the columns to select; a field that others wrote with another type has no value."""
     types = {pl.Float64: "float", pl.Int64: "integer", pl.Boolean: "boolean", pl.String: "string"}
     return ", ".join(
         [
@@ -348,7 +348,7 @@ def _schema(measurement: Measurement, fields: dict[str, pl.DataType]) -> dict[st
 
 
 def _dated(measurement: Measurement, found: pl.DataFrame) -> pl.DataFrame:
-    """Return an answer's rows with the tags and the time as points have them."""
+    """Return an answer's rows with the tags and times of points."""
     return found.with_columns(
         pl.col(measurement.tags).fill_null(""), pl.col("time").cast(INSTANT)
     ).rename({"time": measurement.time})

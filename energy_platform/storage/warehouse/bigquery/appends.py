@@ -21,7 +21,7 @@ from google.cloud.bigquery_storage_v1 import types
 from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
 _STREAMABLE: Final = (timedelta(days=-5 * 365), timedelta(days=364))
-"""How far from now a day's partition may be that rows are streamed into."""
+"""How far from now a day's partition may be for a stream to write to it."""
 
 _GONE: Final = (
     exceptions.FailedPrecondition,
@@ -29,7 +29,7 @@ _GONE: Final = (
     exceptions.NotFound,
     exceptions.OutOfRange,
 )
-"""What a stream that was finalized or that the service doesn't know any more answers."""
+"""The error codes for a stream that was finalized or that the service has forgotten."""
 
 
 class StreamRefusedError(Exception):
@@ -37,14 +37,14 @@ class StreamRefusedError(Exception):
 
 
 class Appends:
-    """The streams that this process appends to, the busiest over connections that stay open."""
+    """The streams that this process appends to; the busiest ones keep a connection open."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._connections: OrderedDict[str, _Connection] = OrderedDict()
 
     def new_stream(self, table: bigquery.TableReference) -> str:
-        """Make a stream whose rows can be read as soon as they were accepted; return its name."""
+        """Create a stream whose rows can be read once they are accepted; return its name."""
         stream = patiently(
             self._clients.writer.create_write_stream,
             parent=f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}",
@@ -53,10 +53,10 @@ class Appends:
         return str(stream.name)
 
     def append(self, stream: str, offset: int, rows: pa.RecordBatch) -> bool:
-        """Put rows at an offset of a stream, all or none; return False if some are there already.
+        """Append rows at an offset of a stream, all or none; return False if some are there.
 
         Raises:
-            StreamRefusedError: None was stored, and none will be.
+            StreamRefusedError: No row was stored, and none will be.
         """
         request = types.AppendRowsRequest(write_stream=stream, offset=offset)
         request.arrow_rows.writer_schema.serialized_schema = rows.schema.serialize().to_pybytes()
@@ -71,7 +71,7 @@ class Appends:
         return True
 
     def finalize(self, stream: str) -> int | None:
-        """Close a stream for every writer; return how many rows it took, None if it is unknown."""
+        """Close a stream for every writer; return its number of rows, None if it is unknown."""
         self._drop(stream)
         try:
             answer = patiently(self._clients.writer.finalize_write_stream, name=stream)
@@ -94,7 +94,7 @@ class Appends:
             raise
 
     def _connected(self, stream: str) -> "_Connection":
-        """Return a stream's connection; for a new one, that which has idled longest gives way."""
+        """Return a stream's connection; a new one replaces the one that was idle longest."""
         connection = self._connections.get(stream)
         if connection is None or not connection.is_open:
             self._drop(stream)
@@ -110,7 +110,7 @@ class Appends:
 
 
 def is_streamed(times: pl.Series) -> bool:
-    """Say whether rows of these event times go to partitions that a stream may write to."""
+    """Return whether a stream may write to the partitions of these event times."""
     now = datetime.now(UTC)
     earliest, latest = (now + distance for distance in _STREAMABLE)
     return bool(times.is_between(earliest, latest).all(ignore_nulls=False))
@@ -119,12 +119,12 @@ def is_streamed(times: pl.Series) -> bool:
 class _Connection:
     """One call of the service that stays open, and answers each request in turn.
 
-    The client library's own manager of such calls looks for an answer once a second at most.
+    The client library's own manager of such calls checks for an answer only once a second.
     """
 
     def __init__(self, clients: Clients, stream: str) -> None:
         self._requests: SimpleQueue[types.AppendRowsRequest | None] = SimpleQueue()
-        # The transport's own call, for its answers can be waited for within a time.
+        # The transport's own call, because waiting for its answers can have a time-out.
         open_call: Callable[..., Any] = clients.writer.transport.append_rows
         self._call = open_call(
             self._until_closed(), metadata=(("x-goog-request-params", f"write_stream={stream}"),)

@@ -1,6 +1,6 @@
 """BigQuery's clients: REST for tables and jobs, gRPC for Storage Write and Storage Read.
 
-This module decides which errors are retried, and reaches an emulator where one is set. The modules
+This module decides which errors are retried, and reaches an emulator if one is set. The modules
 beside it decide what is written and read.
 """
 
@@ -29,18 +29,18 @@ CALL_SECONDS: Final = 30.0
 """How long one call may take before it counts as failed."""
 
 _APPEND_BYTES: Final = 9 * 2**20
-"""The service takes 10 MB, what comes around the rows included."""
+"""The service takes 10 MB, the request's other parts included."""
 
 _EMULATOR_APPEND_BYTES: Final = 3 * 2**20
-"""An emulator's server takes gRPC's usual 4 MiB."""
+"""An emulator's server takes gRPC's default of 4 MiB."""
 
 _APPEND_CONNECTIONS: Final = 40
-"""The service takes 100 calls at once over one channel; more would wait for one to end, and a
-connection to a stream is a call that doesn't.
+"""The service takes 100 calls at once over one channel and makes further ones wait. A connection to
+a stream is a call that doesn't end.
 """
 
 _EMULATOR_APPEND_CONNECTIONS: Final = 4
-"""An emulator's server has 16 threads for all who call, and each connection keeps one."""
+"""An emulator's server has 16 threads for all callers, and each connection occupies one."""
 
 _CHANNEL_OPTIONS: Final = [
     ("grpc.max_send_message_length", 64 * 2**20),
@@ -62,7 +62,7 @@ _PASSING: Final = (
 """The service or the way to it is down, or too much was asked at once."""
 
 _QUOTA_REASONS: Final = {"rateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded"}
-"""The reasons why a REST call answers 403 where gRPC says RESOURCE_EXHAUSTED."""
+"""The reasons for which a REST call answers 403 and gRPC RESOURCE_EXHAUSTED."""
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
@@ -71,7 +71,7 @@ _try = stamina.RetryingCaller(attempts=None, timeout=60.0, wait_initial=0.1, wai
 
 
 def passes(error: Exception) -> bool:
-    """Say whether an error passes by itself, so that the same call may succeed later."""
+    """Return whether an error passes by itself, so that the same call may succeed later."""
     if isinstance(error, exceptions.Forbidden):
         reasons = {each.get("reason") for each in error.errors if isinstance(each, dict)}
         return bool(reasons & _QUOTA_REASONS)
@@ -81,10 +81,10 @@ def passes(error: Exception) -> bool:
 def again(
     call: Callable[_Arguments, _Answer], *args: _Arguments.args, **kwargs: _Arguments.kwargs
 ) -> _Answer:
-    """Make a call that may be made twice, again and later where its error passes by itself.
+    """Make a repeatable call, and repeat it later if its error passes by itself.
 
     Raises:
-        WarehouseUnavailableError: Its error had not passed after a minute.
+        WarehouseUnavailableError: The error had not passed after a minute.
     """
     try:
         return _try(passes, call, *args, **kwargs)
@@ -105,8 +105,8 @@ class Clients:
 
     Attributes:
         dataset: `project.dataset`.
-        location: Where the dataset is, or is made.
-        rest: Tables, load jobs and queries; its project is the one that is billed.
+        location: Where the dataset is, or will be created.
+        rest: Tables, load jobs and queries; its project is billed.
         writer: Storage Write API.
         reader: Storage Read API.
         append_bytes: How large a request to append rows may be.
@@ -131,15 +131,15 @@ class Clients:
         emulator: str | None = None,
         emulator_grpc: str | None = None,
     ) -> Self:
-        """Open the ways to a project, with the credentials that the environment has.
+        """Open the clients of a project, with the credentials of the environment.
 
         Args:
-            project: Who is billed, and has the dataset.
+            project: The project that is billed and has the dataset.
             dataset: The dataset.
-            location: Where it is, or is made.
-            emulator: Address of an emulator to ask instead, e.g. `http://127.0.0.1:9050`. It is
-                asked without credentials.
-            emulator_grpc: Its Storage API, as host:port.
+            location: Where the dataset is, or will be created.
+            emulator: Address of an emulator to use instead, e.g. `http://127.0.0.1:9050`; it gets
+                no credentials.
+            emulator_grpc: The emulator's Storage API, as host:port.
         """
         if emulator is None or emulator_grpc is None:
             rest = bigquery.Client(project=project, location=location)
@@ -164,7 +164,7 @@ class Clients:
         )
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self.rest.close()
         self.writer.transport.close()
         self.reader.transport.close()

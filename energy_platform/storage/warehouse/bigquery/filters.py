@@ -41,13 +41,13 @@ _PYTHON_TYPES: Final[dict[pl.DataType, type]] = {
     pl.Boolean(): bool,
 }
 _MOST_VALUES: Final = 1_000
-"""A longer list of values is compared by polars; the text of a filter has a limit."""
+"""polars compares longer lists of values, since a filter's text has a size limit."""
 
 _Node = dict[str, Any]
 
 
 class _NotInSqlError(Exception):
-    """SQL would not say the same, or isn't known to."""
+    """SQL would give another answer, or the answer isn't known to be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Filter:
     """A condition in SQL.
 
     Attributes:
-        sql: The condition, to be joined by AND as it is.
-        columns: The columns that it is about.
+        sql: The condition, ready to be joined by AND.
+        columns: The columns that it reads.
     """
 
     sql: str
@@ -64,7 +64,7 @@ class Filter:
 
 
 def filters(predicate: pl.Expr, dtypes: Mapping[str, pl.DataType]) -> list[Filter]:
-    """Return those conjuncts of a predicate that SQL can say.
+    """Return the conjuncts of a predicate that can be translated.
 
     Args:
         predicate: A condition on the rows of a table.
@@ -99,7 +99,7 @@ def literal(value: object) -> str:
     """Return a value as SQL writes it: an instant, a number, a text, true or false.
 
     Raises:
-        ValueError: It is none of these, or a number that is none.
+        ValueError: The value is none of these, or NaN or infinity.
     """
     match value:
         case bool():
@@ -109,7 +109,7 @@ def literal(value: object) -> str:
         case float() if math.isfinite(value):
             return repr(value)
         case str():
-            # JSON's escapes are BigQuery's too.
+            # BigQuery's escapes include JSON's.
             return json.dumps(value, ensure_ascii=False)
         case datetime() if value.tzinfo is not None:
             instant = value.astimezone(UTC).isoformat(sep=" ", timespec="microseconds")
@@ -144,7 +144,7 @@ def _columns(node: object) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Translation:
-    """Of the predicates on one table's rows, in the form in which polars serializes them."""
+    """Translates predicates on one table's rows, in the form in which polars serializes them."""
 
     dtypes: Mapping[str, pl.DataType]
 
@@ -171,7 +171,7 @@ class _Translation:
                 return f"({identifier(name)} IS NOT NULL)"
             case {"IsBetween": {"closed": str(closed)}}, [{"Column": str(name)}, low, high]:
                 above, below = _BOUNDS[closed]
-                # Of NaN the second says no.
+                # For NaN the second answer is no.
                 return (
                     f"({identifier(name)} {above} {self.value(low, name)}"
                     f" AND {identifier(name)} {below} {self.value(high, name)})"
@@ -191,7 +191,8 @@ class _Translation:
             case {"Column": str(name)}, {"Literal": _}:
                 said = f"({identifier(name)} {sign} {self.value(right, name)})"
                 if self.dtypes[name].is_float() and op in {"Gt", "GtEq"}:
-                    # To polars NaN is greater than any number, to SQL it is neither.
+                    # polars takes NaN for greater than any number; in SQL every comparison with it
+                    # is false.
                     return f"({said} OR IS_NAN({identifier(name)}))"
                 return said
             case _:

@@ -1,7 +1,7 @@
-"""A question of a table's history, as BigQuery's SQL.
+"""Writes a question about a table's history as BigQuery's SQL.
 
-It says what `history.revisions` says in polars, row for row; which row is the latest is written by
-`history.latest_sql`. Running it is elsewhere.
+The SQL gives the same rows as `history.revisions` does in polars; `history.latest_sql` writes the
+rule for the latest row. `reads` runs the query.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,11 +23,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is asked of a question's answer, so that no more of it need be read.
+    """Which part of an answer is needed, so that BigQuery reads no more.
 
     Attributes:
-        columns: Those that are wanted.
-        filters: Conditions on its rows.
+        columns: The wanted columns.
+        filters: Conditions on the answer's rows.
         limit: How many rows are wanted at most, before any filter.
     """
 
@@ -42,14 +42,14 @@ def question_sql(
     """Return the query that answers a question.
 
     Partitions are days of event time: the question's window prunes them, and so do filters on
-    columns of the key. Where a revision may move a fact to another time no window can; there all
+    columns of the key. If a revision may move a fact to another time, no window can prune, and all
     revisions are read.
 
     Args:
-        question: Which rows.
-        asked: What of them.
+        question: Which rows are wanted.
+        asked: Which part of the answer is needed.
         table_id: The table, as `project.dataset.table`.
-        stored: The columns that it has; those that it lacks are null.
+        stored: The columns that the table has; others are null.
     """
     early, late = _parted(question, asked.filters)
     steps = {"known": _known(question, early, _relation(question.table, table_id, stored))}
@@ -87,9 +87,9 @@ def known_by(known: KnowledgeTime, event_time: str) -> str:
 def _daily_moment(moment: DailyMoment, event: str) -> str:
     """Return the instant at which a clock shows a time of day, some days before an event.
 
-    First tried is a day after the clock showed that time the day before: it is the first of two,
-    where the clock is put back between them, and it is what counts where the clock skips the time.
-    So nothing rests on what `TIMESTAMP` makes of a time that there is twice, or never.
+    The first candidate is one day after the clock showed that time on the day before. This gives
+    the first of two instants if the clock is put back between them, and the required instant if the
+    clock skips the time. So nothing depends on what `TIMESTAMP` makes of an ambiguous time.
     """
     zone, time = literal(moment.zone), moment.time_of_day
     day = f"DATE_SUB(DATE({event}, {zone}), INTERVAL {moment.days_before} DAY)"
@@ -105,9 +105,9 @@ def _daily_moment(moment: DailyMoment, event: str) -> str:
 
 
 def bounds(table: Table) -> str:
-    """Return a condition that every row fulfils, and a table that wants a bound on its days too.
+    """Return a condition that every row fulfils and that satisfies a required partition filter.
 
-    The checks let no instant of another time pass.
+    The checks let no instant outside these bounds pass.
     """
     event, (first, last) = identifier(table.event_time), OUR_TIME
     return f"({event} >= {literal(first)} AND {event} <= {literal(last)})"
@@ -132,7 +132,7 @@ def _select(
 ) -> str:
     lines = [f"SELECT {columns}", f"FROM {relation}"]
     if where or qualify:
-        # A QUALIFY wants a WHERE beside it.
+        # BigQuery requires a WHERE beside QUALIFY.
         lines.append("WHERE " + "\n  AND ".join(where or ["TRUE"]))
     if qualify:
         lines.append(f"QUALIFY {qualify}")
@@ -145,9 +145,9 @@ def _last(question: Question, columns: Sequence[str], order: str) -> str:
 
 
 def _groupable(table: Table, name: str) -> str:
-    """Return what tells a column's values apart; BigQuery doesn't partition by numbers of FLOAT64.
+    """Return an expression that tells a column's values apart; BigQuery can't partition by FLOAT64.
 
-    Seventeen digits tell any two of them apart, and both zeros are one number.
+    Seventeen digits tell any two numbers apart; both zeros are one number.
     """
     column = identifier(name)
     if not table.dtypes[name].is_float():
@@ -164,17 +164,20 @@ def _window(question: Question) -> Iterator[str]:
 
 
 def _parted(question: Question, filters: Sequence[Filter]) -> tuple[list[Filter], list[Filter]]:
-    """Part filters into those that may come first, as they take all rows of a key or none."""
+    """Split filters into those that take all rows of a key or none, and the others.
+
+    Only the first may be applied before the latest row is chosen.
+    """
     whole = set(question.key) - ({RUN} if question.run == "latest" else set())
     early = [each for each in filters if each.columns <= whole]
     return early, [each for each in filters if not each.columns <= whole]
 
 
 def _relation(table: Table, table_id: str, stored: Collection[str]) -> str:
-    """Return the table with all its columns."""
+    """Return the table with all columns of the question."""
     lacking = [name for name in table.dtypes if name not in stored]
     if not lacking:
         return f"`{table_id}`"
     types = {field.name: field.field_type for field in fields(table)}
     nulls = ", ".join(f"CAST(NULL AS {types[name]}) AS {identifier(name)}" for name in lacking)
-    return f"(SELECT *, {nulls} FROM `{table_id}`)"  # noqa: S608 (names that the source gives)
+    return f"(SELECT *, {nulls} FROM `{table_id}`)"  # noqa: S608 (the source defines these names)

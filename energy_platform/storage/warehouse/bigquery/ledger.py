@@ -1,4 +1,4 @@
-"""An append-only log of where each table stands, which also decides who may write next.
+"""An append-only log of each table's position, which also decides who may write next.
 
 Every table has its own stream of ledger records. A writer appends its record at the offset after
 the last record that it has read, and the service takes each offset once. If two writers have read
@@ -7,7 +7,7 @@ and each writer knew all records before its own.
 
 Rows are stored between two records. The first, the intent, names the offset of a table's stream, or
 the job, by which the rows are stored. The second is the outcome: `done` or `void`. The last outcome
-says where the table stands. An intent without an outcome belongs to a writer that is at work or has
+gives the table's position. An intent without an outcome belongs to a writer that is at work or has
 died; `warehouse` finds out which.
 """
 
@@ -46,14 +46,15 @@ LEDGER: Final = table_id("platform/ledger")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _OPENED: Final = -1
-"""The number of the record that names a table's ledger stream, before the first in it."""
+"""The number of the record that names a table's ledger stream, before the stream's first record."""
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
-"""How far writers' clocks may differ at most for one to see at once what another has written; what
-it missed for longer, a conflict tells it."""
+"""The greatest difference of two writers' clocks at which each still sees the other's records at
+once. A conflict reveals records missed for longer.
+"""
 
 _KEPT: Final = timedelta(days=2)
-"""How long a record is kept that later ones have made history; for people who look into it."""
+"""How long a superseded record is kept, for people who look into it."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,31 +70,31 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One line of the ledger. An intent says how the table will stand, an outcome how it does.
+    """One line of the ledger: an intent has the table's next state, an outcome the state reached.
 
     Attributes:
         table_name: The table, by its name in the dataset.
         epoch: How often the table's ledger stream was lost before.
         number: The record's offset in the ledger stream.
-        kind: What it says.
-        record_id: Tells it from any other.
-        writer: Which process wrote it.
-        written_at: When, by that process's clock.
-        ledger_stream: The stream that a table's records go to; in `opened` only.
+        kind: What the record says.
+        record_id: Identifies the record.
+        writer: The process that wrote it.
+        written_at: When it was written, by that process's clock.
+        ledger_stream: The stream of the table's records; in `opened` only.
         start: First landing offset of the batch.
         landed: Landing offset before which every message has been processed.
         replacements: As in `Position`.
         stale_from: As in `Position`.
-        stream: The table's stream that rows are appended to; None where there is none to go on
+        stream: The table's stream to which rows are appended; None if there is none to continue
             with.
         stream_rows: How many rows that stream has then.
         job: Id of the job that stores the rows, if no stream takes them.
         batch_rows: How many rows the batch has.
-        first_event_at: Their first event time.
-        last_event_at: Their last.
+        first_event_at: The first event time of the batch.
+        last_event_at: The last event time of the batch.
         table_rows: How many rows the table has then.
-        table_last_event_at: The last event time in it.
-        table_last_received_at: When the newest of its rows was received.
+        table_last_event_at: The last event time in the table.
+        table_last_received_at: When the table's newest row was received.
     """
 
     table_name: str
@@ -120,7 +121,7 @@ class Record:
 
     @property
     def position(self) -> Position:
-        """Where the table stands after this record."""
+        """The table's position after this record."""
         return Position(self.landed, self.replacements, self.stale_from)
 
 
@@ -141,12 +142,12 @@ _ARROW: Final = arrow_fields(_DTYPES, of=LEDGER)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a table's records come to.
+    """The result of a table's records.
 
     Attributes:
-        settled: Its last outcome.
-        pending: An intent after that, whose outcome isn't known.
-        epoch: Number of its ledger stream; none was opened yet, if negative.
+        settled: The last outcome.
+        pending: An intent after that outcome, if its own outcome isn't known.
+        epoch: Number of the table's ledger stream; negative if none was opened yet.
         ledger_stream: The stream.
         number: How many records that stream has.
     """
@@ -158,7 +159,7 @@ class Standing:
     number: int = 0
 
     def after(self, record: Record) -> "Standing":
-        """Return the standing after one more record; one that it has seen changes nothing."""
+        """Return the standing after one more record; a record that it has seen changes nothing."""
         if (record.epoch, record.number) < (self.epoch, self.number):
             return self
         match record.kind:
@@ -177,9 +178,9 @@ class Ledger:
     """The ledger as one process reads and writes it.
 
     Args:
-        clients: The way to BigQuery.
+        clients: BigQuery's clients.
         appends: This process's streams.
-        age_seconds: How old what it has read may be. Whoever writes upon what is no longer so is
+        age_seconds: How old the last reading may be. A write based on an outdated reading is
             refused, so age costs tries and never rows.
     """
 
@@ -194,13 +195,13 @@ class Ledger:
         self._newest = _NEVER
 
     def standing(self, table: Table) -> Standing:
-        """Return where a table stands."""
+        """Return a table's standing."""
         if self._read_at is None or time.monotonic() - self._read_at > self._age_seconds:
             self._read_news()
         return self._of(table_id(table.name))
 
     def anew(self, name: str) -> Standing:
-        """Read all that is written of a table, by its name in the dataset."""
+        """Read all records of a table, by its name in the dataset."""
         standing = Standing(Record(table_name=name))
         for record in _records(self._read(f"table_name = '{name}'")):
             standing = standing.after(record)
@@ -208,10 +209,10 @@ class Ledger:
         return standing
 
     def append(self, upon: Standing, record: Record) -> Standing:
-        """Append a record to those of its table, if they still are what `upon` says.
+        """Append a record to those of its table, if they still are as in `upon`.
 
         Raises:
-            CommitConflictError: They aren't.
+            CommitConflictError: The table has further records.
         """
         if upon.epoch < 0:
             upon = self._open_stream(upon, record.table_name)
@@ -224,12 +225,12 @@ class Ledger:
                 upon.number,
                 error,
             )
-            # Whoever still writes to it must be heard before, or not at all.
+            # A writer that still uses the stream must write before this, or not at all.
             self._appends.finalize(upon.ledger_stream)
             return self._append(self._open_stream(upon, record.table_name), record)
 
     def trim(self) -> None:
-        """Delete old records of which later ones say all that counts."""
+        """Delete old records that later records supersede."""
         self._read_news()
         before = (datetime.now(UTC) - _KEPT).isoformat()
         history = [
@@ -241,7 +242,7 @@ class Ledger:
         if history:
             conditions = " OR ".join(f"({one})" for one in history)
             sql = (
-                f"DELETE FROM `{self._table}` WHERE written_at < TIMESTAMP '{before}' "  # noqa: S608 (names of ours)
+                f"DELETE FROM `{self._table}` WHERE written_at < TIMESTAMP '{before}' "  # noqa: S608 (the platform defines these names)
                 f"AND ({conditions})"
             )
             loads.run(
@@ -251,7 +252,7 @@ class Ledger:
     def _append(self, upon: Standing, record: Record) -> Standing:
         record = self._signed(record, epoch=upon.epoch, number=upon.number)
         is_new = self._appends.append(upon.ledger_stream, record.number, _batch(record))
-        # Taken by another, or by this very record before its first answer was lost.
+        # Another record has the offset, or this one has, and the first answer was lost.
         if not is_new and not self._has(record):
             self._standings.pop(record.table_name, None)
             raise CommitConflictError(f"another writer has committed to {record.table_name}")
@@ -277,7 +278,7 @@ class Ledger:
             epoch=upon.epoch + 1,
             number=_OPENED,
         )
-        # The job's id can be had once, so one stream is the table's; the others stay empty.
+        # The job's id can be used once, so the table gets one stream; the others stay empty.
         loads.load(
             self._clients,
             _frame(opened),
@@ -302,14 +303,15 @@ class Ledger:
         return not found.is_empty()
 
     def _read_news(self) -> None:
-        """Read what was written since the last time, or all there is."""
+        """Read the records since the last reading, or all of them."""
         since = "TRUE"
         if self._read_at is not None:
             since = f"written_at >= TIMESTAMP '{(self._newest - _CLOCKS_DIFFER).isoformat()}'"
         for record in _records(self._read(since)):
             self._standings[record.table_name] = self._of(record.table_name).after(record)
             self._newest = max(self._newest, record.written_at)
-        # From its end on: were a slow read old as soon as it is there, each question would read.
+        # The age counts from the end of a reading; otherwise a slow one would be outdated at once,
+        # and each question would read again.
         self._read_at = time.monotonic()
 
     def _read(self, restriction: str) -> pl.DataFrame:
@@ -322,7 +324,7 @@ class Ledger:
         return pl.concat([nothing, *(f.select(*_DTYPES).cast(pl.Schema(_DTYPES)) for f in frames)])
 
     def _ensure(self) -> int:
-        """Make the ledger if there is none; return when it was made, in milliseconds."""
+        """Create the ledger if there is none; return when it was created, in milliseconds."""
         wanted = bigquery.Table(self._table, schema=_FIELDS)
         wanted.description = "Where each table stands, and how it came there; written by machines."
         wanted.time_partitioning = bigquery.TimePartitioning(
@@ -334,7 +336,7 @@ class Ledger:
 
 
 def _records(rows: pl.DataFrame) -> list[Record]:
-    """Return the last record of each kind that counts, for each table, in their order."""
+    """Return the last record of each kind that counts, for each table, in order."""
     settles = pl.col("kind").is_in([Kind.DONE, Kind.VOID])
     last = (
         rows.sort("table_name", "epoch", "number")

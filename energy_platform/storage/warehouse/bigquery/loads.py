@@ -1,8 +1,8 @@
 """Jobs that run exactly once: loads of batches that are too large to append, and replacements.
 
 The caller chooses a job's id, and the service accepts each id once, so a job that is requested
-twice runs once. `settle` makes sure that a missing job never runs: it takes the job's id for a job
-that does nothing.
+twice runs once. `settle` makes sure that a missing job never runs: it uses up the job's id for a
+job that does nothing.
 """
 
 import io
@@ -27,7 +27,7 @@ from energy_platform.storage.warehouse.bigquery.client import (
 Job = LoadJob | QueryJob
 
 _JOB_SECONDS: Final = 600.0
-"""How long a job is waited for. It goes on by itself, and is found done by the next who asks."""
+"""How long to wait for a job. The job continues by itself, and the next caller finds it done."""
 
 _MOST_TRIES: Final = 5
 _PASSING_REASONS: Final = {
@@ -40,13 +40,13 @@ _PASSING_REASONS: Final = {
 }
 _VOID: Final = "SELECT 1"
 _NO_RETRY: Final = Retry(predicate=if_exception_type())
-"""Who asks for a job says when it is asked for again."""
+"""The caller of a job decides when it is asked for again."""
 
 _STAGED_FOR: Final = timedelta(days=1)
 
 
 class JobFailedError(EnergyPlatformError):
-    """BigQuery refused what a job was to do; nothing of it was done."""
+    """BigQuery refused a job's work; nothing of it was done."""
 
 
 def load(
@@ -60,7 +60,7 @@ def load(
     """Append rows to a table by a load job, all or none.
 
     Raises:
-        CommitConflictError: Another writer has seen to it that this job never runs.
+        CommitConflictError: Another writer has made sure that this job never runs.
         JobFailedError: BigQuery refused the rows.
     """
     file = io.BytesIO()
@@ -88,11 +88,11 @@ def load(
 
 
 def run(clients: Clients, script: str, *, job_id: str) -> Job:
-    """Run SQL as one job; a script in which a transaction fails has done nothing.
+    """Run SQL as one job; a script whose transaction fails changes nothing.
 
     Raises:
-        CommitConflictError: Another writer has seen to it that this job never runs.
-        JobFailedError: BigQuery refused it.
+        CommitConflictError: Another writer has made sure that this job never runs.
+        JobFailedError: BigQuery refused the job.
     """
     return _run_once(clients, job_id, lambda one_id: _query(clients, script, one_id))
 
@@ -105,7 +105,7 @@ def stage(
     *,
     job_id: str,
 ) -> None:
-    """Load rows into a table of their own, that goes away by itself after a day."""
+    """Load rows into a table of their own, which expires after a day."""
     staging = bigquery.Table(table, schema=schema)
     staging.expires = datetime.now(UTC) + _STAGED_FOR
     patiently(clients.rest.create_table, staging, exists_ok=True)
@@ -113,10 +113,10 @@ def stage(
 
 
 def settle(clients: Clients, job_id: str) -> Job | None:
-    """Return the job that has done what it was to do; None if there is none, and never will be.
+    """Return the job that has done its work; None if there is none and never will be.
 
     Raises:
-        CommitConflictError: It is running.
+        CommitConflictError: The job is running.
     """
     for one_id in _tries(job_id):
         try:
@@ -136,7 +136,7 @@ def settle(clients: Clients, job_id: str) -> Job | None:
 
 
 def _run_once(clients: Clients, job_id: str, submit: Callable[[str], Job]) -> Job:
-    """Run a job, and again under another id only after it has failed for good."""
+    """Run a job; run it under another id only after it has failed for good."""
     failure = ""
     for one_id in _tries(job_id):
         try:
@@ -145,7 +145,7 @@ def _run_once(clients: Clients, job_id: str, submit: Callable[[str], Job]) -> Jo
             job = _get(clients, one_id)
         if _is_void(job):
             raise CommitConflictError(f"another writer has taken over from job {one_id}")
-        # A job's failure is an answer too; what is raised here is that there was none.
+        # A job's failure is an answer too; this error says that there was no answer.
         error = job.exception(timeout=_JOB_SECONDS)  # type: ignore[no-untyped-call] # no types
         if error is None:
             return job

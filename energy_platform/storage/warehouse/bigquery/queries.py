@@ -14,10 +14,10 @@ from energy_platform.storage.warehouse.bigquery import storage_read
 from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
 QUERY_SECONDS: Final = 600.0
-"""How long a query may run; BigQuery ends it then."""
+"""How long a query may run before BigQuery ends it."""
 
 USD_PER_TIB_QUERIED: Final = 6.25
-"""On-demand price in most regions, without what is free each month."""
+"""On-demand price in most regions, without the monthly free amount."""
 
 _TIB: Final = 2**40
 _TRIED_SECONDS: Final = 60.0
@@ -31,21 +31,22 @@ class ReadTooLargeError(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBudget:
-    """What one read may scan.
+    """How much one read may scan.
 
     Attributes:
         warn_bytes: A read that scans more is logged with its bytes and price before it runs.
-        max_bytes: One that would scan more is refused; 0 refuses none.
+        max_bytes: A read that would scan more is refused; 0 refuses none.
     """
 
     warn_bytes: int = 10 * 2**30
     max_bytes: int = 2**40
 
     def check(self, scanned_bytes: int, what: str, usd_per_tib: float) -> None:
-        """Say what a read will scan, or refuse it.
+        """Log what a read will scan, or refuse it.
 
         Raises:
-            ReadTooLargeError: It would scan too much; the message has the bytes and the price.
+            ReadTooLargeError: The read would scan too much; the message has the bytes and the
+                price.
         """
         said = (
             f"{what} scans {_readable(scanned_bytes)}, "
@@ -67,14 +68,15 @@ def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterato
     """Run a query and yield its rows, read by the Storage Read API.
 
     Args:
-        clients: The ways to BigQuery.
+        clients: BigQuery's clients.
         sql: The query.
-        what: What it reads, for people.
-        budget: What it may scan. BigQuery holds it to the same, should the table grow meanwhile.
+        what: What the query reads, for people.
+        budget: How much it may scan. BigQuery enforces the same limit, should the table grow
+            meanwhile.
 
     Raises:
-        ReadTooLargeError: It would scan too much; it has not run.
-        GoogleAPICallError: BigQuery refuses it, or didn't answer in time.
+        ReadTooLargeError: The query would scan too much; it has not run.
+        GoogleAPICallError: BigQuery refuses the query, or didn't answer in time.
     """
     budget.check(dry_run_bytes(clients, sql), what, USD_PER_TIB_QUERIED)
     job = clients.rest.query(
@@ -90,7 +92,7 @@ def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterato
 
 
 def dry_run_bytes(clients: Clients, sql: str) -> int:
-    """Return how many bytes a query would scan, which costs nothing to ask."""
+    """Return how many bytes a query would scan; asking is free."""
     job = patiently(
         clients.rest.query,
         sql,

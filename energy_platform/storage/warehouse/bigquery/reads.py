@@ -2,8 +2,8 @@
 
 A collected frame is one snapshot of the table at that moment: it holds everything committed by then
 and nothing later. It is never older than the `scan` that made it, and a second `collect` may see a
-newer table. (A Delta frame is the table at the moment of `scan`. BigQuery's clock and ours differ,
-so a read as of our own "now" could miss a commit that we have just made.)
+newer table. (A Delta frame is the table at the moment of `scan`. BigQuery's clock and the
+platform's differ, so a read as of the platform's "now" could miss a commit made just before.)
 
 Filters and column choices are pushed down to BigQuery where it can apply them; polars applies the
 whole predicate again to the rows that come back.
@@ -33,10 +33,10 @@ _LANDING_ORDER: Final = ("landing_offset", PLACE)
 def scan(clients: Clients, table: Table) -> pl.LazyFrame:
     """Return every revision in landing order, lazily, by the Storage Read API.
 
-    Filters on event time prune partitions. Where a table wants such a filter, an unfiltered scan
-    names the bounds of all that the checks let pass, and so reads the whole table.
+    Filters on event time prune partitions. If a table requires such a filter, an unfiltered scan
+    uses the bounds of all instants that the checks let pass, and so reads the whole table.
     """
-    # A mart's rows are of no message, and in no order.
+    # A mart's rows come from no message, and have no order.
     is_landed = "landing_offset" in table.dtypes
     dtypes = {**table.dtypes, **({PLACE: pl.Int64()} if is_landed else {})}
 
@@ -45,9 +45,9 @@ def scan(clients: Clients, table: Table) -> pl.LazyFrame:
 
 
 def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
-    """Return the one row per key that is asked for, lazily, by a query.
+    """Return the one row per key that a question asks for, lazily, by a query.
 
-    Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
+    Collecting it raises `ReadTooLargeError` if it would scan more than the budget allows.
     """
     return _lazily(question.dtypes, partial(_answers, clients, question, budget))
 
@@ -74,7 +74,7 @@ def _lazily(
 def _told(
     predicate: pl.Expr | None, n_rows: int | None, dtypes: Mapping[str, pl.DataType]
 ) -> Sequence[Filter]:
-    """Return what BigQuery is told of a predicate; nothing, where a number of rows comes first."""
+    """Return the filters for BigQuery; none if a number of rows is taken before the predicate."""
     return [] if predicate is None or n_rows is not None else filters(predicate, dtypes)
 
 
@@ -96,7 +96,7 @@ def _stored_rows(clients: Clients, table: Table, asked: Asked) -> Iterator[pa.Re
             clients, where, columns=asked.columns, restriction=_restriction(table, asked.filters)
         )
     except (exceptions.NotFound, exceptions.InvalidArgument):
-        # Either is said before the first row: there is no table yet, or it lacks a column.
+        # Both errors come before the first row: there is no table yet, or it lacks a column.
         stored = _stored_columns(clients, table)
         if stored is None:
             return
@@ -116,7 +116,7 @@ def _restriction(table: Table, told: Sequence[Filter]) -> str:
 
 
 def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:
-    """Return the columns that a table has; None where there is no table yet."""
+    """Return the columns that a table has; None if there is no table yet."""
     try:
         stored = patiently(clients.rest.get_table, reference(clients, table))
     except exceptions.NotFound:
@@ -131,9 +131,9 @@ def _frames(
     predicate: pl.Expr | None,
     n_rows: int | None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield batches as the frames that polars asks for, and one at least.
+    """Yield batches as the frames that polars asks for, at least one.
 
-    The number of rows is that of before the predicate, as polars means it.
+    As polars defines it, the number of rows is taken before the predicate applies.
     """
     wanted = {name: dtypes[name] for name in columns}
     left = n_rows
@@ -149,7 +149,7 @@ def _frames(
 
 
 def _typed(batch: pa.RecordBatch, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return a batch with these columns; null where the table has no such column yet."""
+    """Return a batch with these columns; null if the table has no such column yet."""
     frame = pl.DataFrame(pl.from_arrow(batch))
     return frame.select(
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)

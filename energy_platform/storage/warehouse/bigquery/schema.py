@@ -20,7 +20,8 @@ from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 
 PLACE: Final = "landing_place"
 """A row's place among the rows of its message. BigQuery keeps no order, and the order of revisions
-rests on it: every read sorts by `landing_offset` and this, and leaves this out of what it returns.
+depends on the place: every read sorts by `landing_offset` and this column, and leaves the column
+out of its result.
 """
 
 _TYPES: Final[dict[pl.DataType, tuple[str, pa.DataType]]] = {
@@ -30,10 +31,10 @@ _TYPES: Final[dict[pl.DataType, tuple[str, pa.DataType]]] = {
     pl.String(): ("STRING", pa.string()),
     pl.Boolean(): ("BOOL", pa.bool_()),
 }
-"""The types that come back from BigQuery as they were; in its own terms and in Arrow's."""
+"""The types that BigQuery gives back unchanged; in its own terms and in Arrow's."""
 
 _STANDARD_NAMES: Final = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-"""The service answers in its older terms."""
+"""The service answers with its older names of types."""
 
 _MOST_CLUSTERING_COLUMNS: Final = 4
 _NAME: Final = re.compile(r"(?!.*__)[a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)*")
@@ -47,7 +48,7 @@ def table_id(name: str) -> str:
     'quarantine__ote_day_ahead_price'
 
     Raises:
-        UsageError: It can't name a table.
+        UsageError: No table can have this name.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} can't name a table")
@@ -55,12 +56,12 @@ def table_id(name: str) -> str:
 
 
 def reference(clients: Clients, table: Table) -> bigquery.TableReference:
-    """Return where a table is."""
+    """Return a table's address."""
     return clients.dataset.table(table_id(table.name))
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """Return the columns in which rows travel to BigQuery, `PLACE` the last."""
+    """Return the columns in which rows are sent to BigQuery, `PLACE` the last."""
     return arrow_fields({**table.dtypes, PLACE: pl.Int64()}, of=table.name)
 
 
@@ -68,21 +69,21 @@ def fields(table: Table) -> list[bigquery.SchemaField]:
     """Return a table's columns in BigQuery's terms, with their descriptions.
 
     Raises:
-        IncompatibleTableError: A column has a type that would not come back as it was.
+        IncompatibleTableError: BigQuery would not give a column's type back unchanged.
     """
     described = {**table.descriptions, PLACE: "The row's place among those of its message"}
     return bigquery_fields({**table.dtypes, PLACE: pl.Int64()}, described, of=table.name)
 
 
 def arrow_fields(dtypes: Mapping[str, pl.DataType], *, of: str) -> pa.Schema:
-    """Return columns in Arrow's terms; `of` is whose they are, for an error's message."""
+    """Return columns in Arrow's terms; an error's message names their owner, `of`."""
     return pa.schema([(name, _type(name, dtype, of)[1]) for name, dtype in dtypes.items()])
 
 
 def bigquery_fields(
     dtypes: Mapping[str, pl.DataType], descriptions: Mapping[str, str] | None = None, *, of: str
 ) -> list[bigquery.SchemaField]:
-    """Return columns in BigQuery's terms; `of` is whose they are, for an error's message."""
+    """Return columns in BigQuery's terms; an error's message names their owner, `of`."""
     described = descriptions or {}
     return [
         bigquery.SchemaField(name, _type(name, dtype, of)[0], description=described.get(name, ""))
@@ -91,10 +92,10 @@ def bigquery_fields(
 
 
 def ensure(clients: Clients, table: Table) -> None:
-    """Make the table if there is none, and add the columns that it lacks.
+    """Create the table if there is none, and add the columns that it lacks.
 
     Raises:
-        IncompatibleTableError: A column has another type than the one that the table has.
+        IncompatibleTableError: A column's type differs from the table's.
     """
     wanted = bigquery.Table(reference(clients, table), schema=fields(table))
     wanted.description = table.description or None
@@ -108,16 +109,16 @@ def ensure(clients: Clients, table: Table) -> None:
 
 
 def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
-    """Make a table, and its dataset, if there is none, or add the columns that it lacks.
+    """Create a table, and its dataset, if there is none, or add the columns that it lacks.
 
     Raises:
-        IncompatibleTableError: A column has another type than the one that the table has.
+        IncompatibleTableError: A column's type differs from the table's.
     """
     stored = _stored(clients, wanted.reference) or _create(clients, wanted)
     while missing := _missing(wanted, stored.schema):
         stored.schema = [*stored.schema, *missing]
         try:
-            # The table's etag goes with it: who changed it meanwhile isn't overwritten.
+            # The table's etag is sent along, so a change made meanwhile isn't overwritten.
             stored = patiently(clients.rest.update_table, stored, ["schema"])
         except exceptions.PreconditionFailed:
             stored = patiently(clients.rest.get_table, stored.reference)
@@ -132,12 +133,13 @@ def _stored(clients: Clients, table: bigquery.TableReference) -> bigquery.Table 
 
 
 def _create(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
-    # Another process may be faster; then it is that one's.
+    # Another process may be faster; then its table is used.
     make = partial(patiently, clients.rest.create_table, wanted, exists_ok=True)
     try:
         return make()
     except exceptions.NotFound:
-        # Only here: who may write to a dataset need not be let make one.
+        # Created only on this error, since a writer of a dataset need not have the right to create
+        # one.
         dataset = bigquery.Dataset(clients.dataset)
         dataset.location = clients.location
         patiently(clients.rest.create_dataset, dataset, exists_ok=True)
@@ -170,7 +172,7 @@ def _type(name: str, dtype: pl.DataType, of: str) -> tuple[str, pa.DataType]:
 
 
 def _clustering(table: Table) -> list[str]:
-    """Return the key's first columns that can be clustered by, times last: days are partitions."""
+    """Return the key's first columns that can be clustered by, times last: partitions are days."""
     able = [name for name in table.key if not table.dtypes[name].is_float()]
     return sorted(able, key=lambda name: table.dtypes[name].is_temporal())[
         :_MOST_CLUSTERING_COLUMNS
@@ -178,7 +180,7 @@ def _clustering(table: Table) -> list[str]:
 
 
 def _labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Write values as labels must be: letters in lower case, digits, dashes, 63 at most."""
+    """Write values as labels must be: lower-case letters, digits and dashes, at most 63."""
     return {
         name: _NO_LABEL.sub("-", value.lower()).strip("-")[:63] for name, value in labels.items()
     }

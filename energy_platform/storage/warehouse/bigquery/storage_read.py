@@ -12,7 +12,7 @@ from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 
 STREAM_SECONDS: Final = 300.0
-"""How long one call may stream; one that brought rows until then is taken up where it ended."""
+"""How long one call may stream; a call that brought rows is resumed where it ended."""
 
 
 def batches(
@@ -25,16 +25,16 @@ def batches(
     """Yield a table's rows, in no order, as they are at the moment of the first batch.
 
     Args:
-        clients: The ways to BigQuery.
-        table: What to read.
-        columns: Only these; all, if empty.
+        clients: BigQuery's clients.
+        table: The table to read.
+        columns: Only these columns; all, if empty.
         restriction: Only rows that fulfil this condition in SQL.
 
     Raises:
         NotFound: There is no such table.
-        InvalidArgument: It lacks a column.
-        GoogleAPICallError: BigQuery refuses it.
-        WarehouseUnavailableError: It didn't answer in time.
+        InvalidArgument: The table lacks a column.
+        GoogleAPICallError: BigQuery refuses the read.
+        WarehouseUnavailableError: BigQuery didn't answer in time.
     """
     session: types.ReadSession = patiently(
         clients.reader.create_read_session,
@@ -56,7 +56,10 @@ def batches(
 
 
 def _messages(clients: Clients, stream: str) -> Iterator[types.ReadRowsResponse]:
-    """Yield what a stream brings; the library resumes it when it breaks, a deadline it doesn't."""
+    """Yield the messages of a stream, and resume it after a deadline.
+
+    The library resumes a stream that breaks.
+    """
     reached = began = 0
     while True:
         try:

@@ -6,8 +6,8 @@ appended to a stream of the table at the offset that the intent names. Rows that
 loaded by a job whose id the intent names; replacements use such a job too.
 
 A writer may find an intent without an outcome whose writer seems dead. It first makes sure that the
-intent can't be carried out later: it closes the stream for every writer, or takes the job's id. The
-service's answer tells whether the rows were stored.
+intent can't be carried out later: it closes the stream for every writer, or uses up the job's id.
+The service's answer tells whether the rows were stored.
 """
 
 import logging
@@ -56,11 +56,11 @@ class BigQueryWarehouse:
     """A `Warehouse` of BigQuery tables in one dataset. Threads may share it.
 
     Args:
-        clients: The ways to BigQuery.
-        budget: What an answer may scan.
-        ledger_age_seconds: How old a table's position may be when it is asked for. Writes upon
-            one that is no longer so are refused, whatever this is.
-        patience_seconds: How long another writer's intent is left to it.
+        clients: BigQuery's clients.
+        budget: How much an answer may scan.
+        ledger_age_seconds: How old a returned position may be. Writes that assume an outdated
+            position are refused in any case.
+        patience_seconds: How long to wait for another writer's intent before settling it.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class BigQueryWarehouse:
         return self.position(table).offset
 
     def position(self, table: Table) -> Position:
-        """Return where a table stands; at the start of all while there is none."""
+        """Return a table's position; the very first one if there is no table."""
         with self._lock:
             return self._ledger.standing(table).settled.position
 
@@ -98,15 +98,15 @@ class BigQueryWarehouse:
     ) -> bool:
         """Append the rows of landing offsets [start, stop), and move the table to `stop`.
 
-        A batch that is already there, from this process or another, is left alone, and the answer
+        If the batch is stored already, by this process or another, nothing happens and the answer
         is False. Columns that the table lacks are added to it.
 
         Raises:
-            CommitConflictError: The table stands at neither `start` nor `stop` or beyond, rows of
-                it have been replaced since, or another writer is at work on it.
-            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            CommitConflictError: The table's offset is neither `start` nor at or beyond `stop`, its
+                rows have been replaced since, or another writer is at work on it.
+            IncompatibleTableError: A column's type differs from the table's.
             JobFailedError: BigQuery refuses the rows.
-            ValueError: The rows are not those of `table`, or not of these offsets.
+            ValueError: The rows have other columns or offsets.
         """
         check_batch(table, rows, start, stop)
         with self._lock:
@@ -131,14 +131,14 @@ class BigQueryWarehouse:
         before: Position,
         after: Position,
     ) -> None:
-        """Put `rows` in the place of all rows with these landing offsets, atomically.
+        """Replace all rows with these landing offsets by `rows`, atomically.
 
         Raises:
-            CommitConflictError: The table does not stand at `before`, or was written to
+            CommitConflictError: The table's position is not `before`, or the table was written to
                 meanwhile; nothing was replaced.
-            IncompatibleTableError: A column's type isn't the one that the table was made with.
+            IncompatibleTableError: A column's type differs from the table's.
             JobFailedError: BigQuery refuses the rows; nothing was replaced.
-            ValueError: The rows are not those of `table`, or not of these offsets.
+            ValueError: The rows have other columns or offsets.
         """
         check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
@@ -168,20 +168,20 @@ class BigQueryWarehouse:
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
         """Return, lazily, the rows of a position from an event time on.
 
-        Rows of a writer that died before it said so are stored, but not of the position yet.
+        Rows of a writer that died before its outcome are stored, but not part of the position yet.
         """
         in_time = pl.col(table.event_time) >= since
         return self.scan(table).filter(in_time, pl.col("landing_offset") < position.offset)
 
     def answer(self, question: Question) -> pl.LazyFrame:
-        """Return the one row per key that is asked for, lazily, found by a query.
+        """Return the one row per key that a question asks for, lazily, by a query.
 
-        Collecting it raises `ReadTooLargeError` where it would scan more than the budget allows.
+        Collecting it raises `ReadTooLargeError` if it would scan more than the budget allows.
         """
         return reads.answer(self._clients, question, self._budget)
 
     def summary(self, table: Table) -> TableSummary:
-        """Return the table's size and reach from the ledger; no row is read."""
+        """Return the table's row count and newest times from the ledger; no row is read."""
         with self._lock:
             settled = self._ledger.standing(table).settled
         return TableSummary(
@@ -192,7 +192,7 @@ class BigQueryWarehouse:
         )
 
     def maintain(self, tables: Sequence[Table]) -> None:
-        """Delete what is history in the ledger; the service looks after the tables itself."""
+        """Delete superseded ledger records; the service maintains the tables itself."""
         del tables
         with self._lock:
             self._ledger.trim()
@@ -203,7 +203,7 @@ class BigQueryWarehouse:
             self._ensured[table.name] = table.dtypes
 
     def _store(self, table: Table, standing: Standing, done: Record, rows: pl.DataFrame) -> None:
-        """Append rows to the table's stream, or load them where no stream takes them."""
+        """Append rows to the table's stream, or load them if no stream takes them."""
         placed = _placed(table, rows)
         [batch] = placed.to_arrow().cast(arrow_schema(table)).combine_chunks().to_batches()
         fits = batch.nbytes <= self._clients.append_bytes
@@ -252,7 +252,7 @@ class BigQueryWarehouse:
         done = replace(done, job=job)
         standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
         columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
-        insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`;"  # noqa: S608 (names of ours)
+        insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`;"  # noqa: S608 (the platform defines these)
         script = f"""
             BEGIN TRANSACTION;
             DELETE FROM `{stored}`
@@ -260,13 +260,13 @@ class BigQueryWarehouse:
             AND {bounds(table)};
             {"" if rows.is_empty() else insert}
             COMMIT TRANSACTION;
-        """  # noqa: S608 (names of ours)
+        """  # noqa: S608 (the platform defines these)
         loads.run(self._clients, script, job_id=job)
         self._conclude(standing, self._counted(table, done))
         patiently(self._clients.rest.delete_table, staging, not_found_ok=True)
 
     def _conclude(self, standing: Standing, done: Record) -> None:
-        """Say that the rows are there, unless who took this writer for dead has said it before."""
+        """Record that the rows are stored, unless another writer has settled the intent."""
         try:
             self._ledger.append(standing, done)
         except CommitConflictError:
@@ -275,10 +275,10 @@ class BigQueryWarehouse:
                 raise
 
     def _settled(self, table: Table) -> Standing:
-        """Return where a table stands once every intent has its outcome.
+        """Return a table's standing once every intent has its outcome.
 
         Raises:
-            CommitConflictError: A writer that may be alive is at work on it.
+            CommitConflictError: A writer that may be alive is at work on the table.
         """
         standing = self._ledger.standing(table)
         if (intent := standing.pending) is None:
@@ -289,7 +289,7 @@ class BigQueryWarehouse:
         return self._settle(table, standing)
 
     def _settle(self, table: Table, standing: Standing) -> Standing:
-        """Find out what became of an intent, once nothing can become of it any more."""
+        """Find out what became of an intent, after making sure that nothing more can."""
         intent = cast("Record", standing.pending)
         if intent.job is not None:
             is_done = loads.settle(self._clients, intent.job) is not None
@@ -312,7 +312,7 @@ class BigQueryWarehouse:
         return self._ledger.append(standing, replace(outcome, stream=None, stream_rows=0))
 
     def _is_appended(self, table: Table, intent: Record) -> bool:
-        """Say whether a stream has taken an intent's rows, and close it."""
+        """Return whether a stream has taken an intent's rows, and close the stream."""
         stream = cast("str", intent.stream)
         taken = self._appends.finalize(stream)
         if taken is not None:
@@ -329,11 +329,11 @@ class BigQueryWarehouse:
         return any(batch.num_rows for batch in found)
 
     def _counted(self, table: Table, done: Record) -> Record:
-        """Return a record with the table's size and reach as they are now."""
+        """Return a record with the table's present row count and newest times."""
         event_time = f"`{table.event_time}`"
         [(rows, last_event_at, last_received_at)] = again(
             self._clients.rest.query_and_wait,
-            f"SELECT COUNT(*), MAX({event_time}), MAX(received_at) "  # noqa: S608 (names of ours)
+            f"SELECT COUNT(*), MAX({event_time}), MAX(received_at) "  # noqa: S608 (the platform defines these)
             f"FROM `{reference(self._clients, table)}` WHERE {bounds(table)}",
             location=self._clients.location,
             api_timeout=CALL_SECONDS,
@@ -351,7 +351,7 @@ class BigQueryWarehouse:
 
 
 def _with(settled: Record, table: Table, rows: pl.DataFrame, start: int) -> Record:
-    """Return how a table will stand once rows were added to it."""
+    """Return the record of a table to which rows were added."""
     times = rows.get_column(table.event_time)
     first, last = cast("tuple[datetime | None, datetime | None]", (times.min(), times.max()))
     received = cast("datetime | None", rows.get_column("received_at").max())
@@ -374,6 +374,6 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a table's columns, and each row's place among those of its message."""
+    """Return a table's columns, and each row's place within its message."""
     place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset")
     return rows.select(*table.dtypes, place.alias(PLACE))
