@@ -6,7 +6,7 @@
     ftp.py        FTP         new and changed files, plain and with TLS
     sns/          AWS SNS     files announced by a queue; messages pushed to an endpoint
 
-`base` has the contract that all of them keep; `access_token` is how a feed logs in by OAuth. A feed
-brings bytes and keeps its place; it never looks at columns. What the bytes mean is said in
-`energy_platform.sources`.
+`energy_platform.market.feed` has the contract that all of them keep; `access_token` logs a feed in
+by OAuth. A feed brings bytes and keeps its cursor; it never looks at columns. The modules of
+`energy_platform.sources` say what the bytes mean.
 """

@@ -1,6 +1,6 @@
 """OAuth access tokens: by the password grant for a user, by client credentials for a program.
 
-How a token is presented on a connection is the business of the feed.
+Each feed decides how to present a token on its connection.
 """
 
 import base64
@@ -22,7 +22,7 @@ _MAX_BODY_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """A token and when it ends; its value is in no representation."""
+    """A token and its end; the value is in no representation."""
 
     value: str = field(repr=False)
     expires_at: datetime
@@ -30,7 +30,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenIssuer(ABC):
-    """Where tokens come from, and the environment variables that hold what it takes.
+    """The token endpoint, and the environment variables with the credentials.
 
     Attributes:
         url: The token endpoint.
@@ -49,20 +49,20 @@ class TokenIssuer(ABC):
     @property
     @abstractmethod
     def required_environment(self) -> tuple[str, ...]:
-        """The variables without which no token can be had."""
+        """The variables that a token request needs."""
 
     @abstractmethod
     def _form(self, session: FeedSession) -> dict[str, str]:
-        """Return what is posted."""
+        """Return the form to post."""
 
     @abstractmethod
     def _client_identity(self, session: FeedSession) -> tuple[str, str] | None:
-        """Return the client's id and secret where they go into a header."""
+        """Return the client's id and secret if they belong in a header."""
 
     async def issue(self, session: FeedSession, provider: Provider) -> AccessToken:
-        """Ask for a new token when it is our turn.
+        """Wait for a turn at the provider and ask for a new token.
 
-        A refusal that names a time holds for all feeds of the provider.
+        If a refusal names a waiting time, all feeds of the provider keep to it.
 
         Raises:
             FeedError: The endpoint could not be reached, refused, or gave no usable token.
@@ -101,7 +101,7 @@ class TokenIssuer(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordGrant(TokenIssuer):
-    """Tokens for a user; the client names itself in a header.
+    """Tokens for a user; the client identifies itself in a header.
 
     Attributes:
         username: Variable of the user's name.
@@ -130,7 +130,7 @@ class PasswordGrant(TokenIssuer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentialsGrant(TokenIssuer):
-    """Tokens for a program, which names itself in the form."""
+    """Tokens for a program, which identifies itself in the form."""
 
     @property
     def required_environment(self) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ class CurrentToken:
     """The token that the requests of one run carry, replaced before it ends.
 
     Attributes:
-        issuer: Where the next one comes from.
+        issuer: Where the next token comes from.
         refresh_before: How long before its end a token is replaced.
     """
 
@@ -164,10 +164,10 @@ class CurrentToken:
     _token: AccessToken | None = None
 
     async def value(self, session: FeedSession) -> str:
-        """Return a token that is good for a while yet, asking for one if need be.
+        """Return a token that remains valid for a while, after asking for a new one if necessary.
 
         Raises:
-            FeedError: There is none to be had.
+            FeedError: No token could be had.
         """
         if self._token is None or self._token.expires_at - self.refresh_before < datetime.now(UTC):
             self._token = await self.issuer.issue(session, self.provider)
@@ -179,7 +179,7 @@ class CurrentToken:
 
 
 def _token(body: bytes, url: str) -> AccessToken:
-    """Read the token of a reply; its end stands beside it or in the token itself, a JWT."""
+    """Read the token of a reply; its end is beside it or in the token itself, a JWT."""
     try:
         reply = json.loads(body)
         value = reply["access_token"].strip()

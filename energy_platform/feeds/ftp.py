@@ -1,9 +1,9 @@
 """The FTP feed: takes each new or changed file of a folder, or of folders below it, whole and once.
 
-Providers do not say when a file is complete. A file is taken when two looks agree on its size and
-time, as many bytes arrive as were listed, and the format's own end is there. A file that stays
+Providers do not say when a file is complete. The feed takes a file when two looks agree on its size
+and time, as many bytes arrive as were listed, and the format's own end is there. A file that stays
 without that end is landed after some looks, so that it appears in quarantine instead of being left
-out in silence.
+out silently.
 """
 
 import asyncio
@@ -45,26 +45,26 @@ _GROUP_FILES: Final = 64
 _GROUP_BYTES: Final = 16 * 1024 * 1024
 _UNKNOWN_SIZE: Final = -1
 _GOING_AWAY: Final = "421"
-"""The server closes the connection, whatever was asked."""
+"""The replies with which the server closes the connection, whatever was asked."""
 _PORTS: Final = {"ftp": 21, "ftpes": 21, "ftps": 990}
 _ERRORS: Final = (OSError, TimeoutError, AIOFTPException, ValueError)
-"""What aioftp lets out when the other side, or the way to it, fails."""
+"""What aioftp raises when the server, or the way to it, fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FtpArchive:
-    r"""A folder of files about the past, and how their names say of what time they tell.
+    r"""A folder of files about the past, and how their names tell which time they cover.
 
-    A file is taken whole, so it may tell of more than was asked for.
+    A file is taken whole, so it may cover more than was asked for.
 
     Attributes:
-        url: The folder, on the feed's own server; it may be the feed's own folder too.
-        names: Regular expression of the names to take. Its group `first` is the time that a file
-            begins with, and `last` that of its last part; a file without `last` has one part.
+        url: The folder, on the feed's own server; it may be the feed's own folder.
+        names: Regular expression of the names to take. Its group `first` is the time at which a
+            file begins, and `last` the time of its last part; a file without `last` has one part.
         time_format: How these times are written, for `strptime`.
         zone: The time zone that they are in.
         part: How long a part is: most often a day.
-        reaches_back: How far back files reach whose names say no time.
+        reaches_back: How far back files reach whose names have no time.
 
     >>> archive = FtpArchive(url="ftp://x", names=r"(?P<first>\d{8})P\.xml", zone="Europe/Rome")
     >>> start, end = datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC)
@@ -80,7 +80,7 @@ class FtpArchive:
     reaches_back: timedelta = timedelta()
 
     def tells_of(self, name: str, start: datetime, end: datetime, now: datetime) -> bool:
-        """Say whether a file of this name tells of any moment in [start, end)."""
+        """Return whether a file of this name covers any moment in [start, end)."""
         named = re.fullmatch(self.names, name)
         if named is None or is_unfinished(name):
             return False
@@ -88,7 +88,7 @@ class FtpArchive:
         if times.get("first") is None:
             return now - self.reaches_back < end and start < now
         first = self._instant(times["first"])
-        # A day of the market's own zone may have 23 or 25 hours.
+        # A day of the market's time zone may have 23 or 25 hours.
         until = self._local(times.get("last") or times["first"]) + self.part
         return first < end and start < until.astimezone(UTC)
 
@@ -100,7 +100,7 @@ class FtpArchive:
 
 
 class _Client(Client):
-    """aioftp's client; closes the data connection also when the transfer was refused."""
+    """aioftp's client; it closes the data connection also when the transfer was refused."""
 
     _data: asyncio.StreamWriter | None = None
 
@@ -129,26 +129,28 @@ class FtpFeed:
     """Carries the files of a folder, each revision as one raw message.
 
     A message's context: `url` (the provider's own), `modified` (as the server writes it). A file
-    that the server does not give keeps no other waiting: it is asked for again, ever more slowly.
+    that the server does not give holds up no other file: the feed asks for it again, ever more
+    slowly.
 
     Attributes:
-        provider: Whose limits apply.
+        provider: The provider, whose limits apply.
         url: The folder; `ftp` is plain, `ftpes` is explicit TLS, `ftps` is implicit TLS.
         pattern: Shell pattern of the names to take.
-        folders: The folders below `url` to look into, each with its slash; itself, unless given.
-        is_current: Says of a name, at a market time, whether the feed follows it; a folder that
-            keeps a file for every day of ten years is not carried home at the first start.
-        is_complete: Says whether a file's bytes have the end that their format demands.
-        username: Variable of the user's name; anonymous without.
+        folders: The folders below `url` to look into, each with its slash; by default, `url`
+            itself.
+        is_current: Returns whether the feed follows a file of this name at a market time, so that
+            the first start does not fetch a folder of ten years.
+        is_complete: Returns whether a file's bytes have the end that their format requires.
+        username: Variable of the user's name; anonymous if it is None.
         password: Variable of the password.
         every: How long to wait between two polls.
         settle: How long a file must stay the same before it is taken.
         patience: How often the same revision may be found without its end before it is landed.
-        answer_seconds: How long the server may say nothing, on either connection.
+        answer_seconds: How long the server may be silent, on either connection.
         transfer_seconds: How long one listing or one file may take.
-        file_bytes: A larger file is not taken, and said in the log.
-        archives: Where the provider keeps what is older. Of two that tell of the same time, the
-            later one's files are taken later, and so count.
+        file_bytes: A larger file is not taken, and logged.
+        archives: Folders in which the provider keeps older files. Of two archives that cover the
+            same time, the later one's files are taken later, and so count.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.FTP
@@ -170,10 +172,10 @@ class FtpFeed:
     archives: tuple[FtpArchive, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a folder that no file's address can be made of.
+        """Refuse a folder whose files' addresses can't be built.
 
         Raises:
-            SourceDefinitionError: The message names the field and the mend.
+            SourceDefinitionError: The message names the field and how to correct it.
         """
         if urlsplit(self.url).scheme not in _PORTS or not self.url.endswith("/"):
             raise SourceDefinitionError(
@@ -182,7 +184,7 @@ class FtpFeed:
             )
 
     def context_names(self) -> frozenset[str]:
-        """Return what a file's message says of it."""
+        """Return the names of a message's context."""
         return frozenset({"url", "modified"})
 
     async def run(self, session: FeedSession) -> None:
@@ -208,7 +210,7 @@ class FtpFeed:
     async def history(
         self, session: FeedSession, start: datetime, end: datetime
     ) -> AsyncIterator[Sequence[HistoryChunk]]:
-        """Open the archives' files that tell of [start, end); see `HistoricalFeed.history`."""
+        """Open the archives' files that cover [start, end); see `HistoricalFeed.history`."""
         await session.turn(self.provider)
         async with AsyncExitStack() as stack:
             try:
@@ -237,7 +239,7 @@ class FtpFeed:
         name: str,
         revision: Revision,
     ) -> Sequence[RawMessage]:
-        """Return an archive's file; one that is not whole is an error, to be tried again."""
+        """Return an archive's file; an incomplete one is an error, to be tried again."""
         _heed_cancellation()
         await session.turn(self.provider)
         try:
@@ -255,7 +257,7 @@ class FtpFeed:
 
     @asynccontextmanager
     async def _connected(self, session: FeedSession) -> AsyncIterator[Client]:
-        """Connect, protect both connections where asked, and log in."""
+        """Connect, protect both connections if required, and log in."""
         url = urlsplit(session.address(self.url))
         if url.scheme not in _PORTS or url.hostname is None:
             raise FeedError(f"{self.url} is no address of an FTP server")
@@ -275,7 +277,7 @@ class FtpFeed:
                     await client.command("PBSZ 0", "200")
                     await client.command("PROT P", "200")
             yield client
-            # A server that hangs up without a word has given all that it was asked for.
+            # A server that closes the connection without a reply has sent all that was asked for.
             with suppress(*_ERRORS):
                 async with asyncio.timeout(self.answer_seconds):
                     await client.quit()
@@ -294,7 +296,7 @@ class FtpFeed:
         """Take every file that is new or changed and stays the same for a while.
 
         Raises:
-            FeedError: Some could not be had, perhaps for now; all others have landed.
+            FeedError: Some files could not be had, perhaps only for now; all others have landed.
         """
         known = FtpCursor.read(session.cursor)
         wanted = partial(self._follows, now=session.now())
@@ -330,7 +332,7 @@ class FtpFeed:
     async def _look(
         self, client: Client, folders: Sequence[str], wanted: Callable[[str], bool]
     ) -> dict[str, Revision]:
-        """List the files to take, oldest first; times to the second, whatever the server can."""
+        """List the files to take, oldest first; times to the second, whatever the server offers."""
         async with asyncio.timeout(self.transfer_seconds):
             _, features = await client.command("FEAT", ("211", "5xx"))
             in_facts = any(line.strip().upper().startswith("MLST") for line in features)
@@ -352,7 +354,7 @@ class FtpFeed:
         command: Literal["MLSD", "LIST"],
         wanted: Callable[[str], bool],
     ) -> dict[str, Revision]:
-        """List one folder; one of several that isn't there holds nothing up."""
+        """List one folder; if one of several folders is missing, the others are listed."""
         try:
             listing = await client.list(folder, raw_command=command)
         except StatusCodeError as error:
@@ -376,7 +378,7 @@ class FtpFeed:
         taking: "_Taking",
         without_end: Counter[tuple[str, Revision]],
     ) -> None:
-        """Take a file, or hold it where it is not had: it keeps no other one waiting.
+        """Take a file, or hold it if the server does not give it, so that other files go on.
 
         Raises:
             OSError: The connection is gone; so are others of `_ERRORS`.
@@ -420,7 +422,7 @@ class FtpFeed:
         _log.warning("%s%s is not had: %s", self.url, name, reason)
 
     def unanswered(self, cursor: str | None) -> Unanswered:
-        """Return the files that are not had; see `AskingFeed.unanswered`."""
+        """Return the files that the server does not give; see `AskingFeed.unanswered`."""
         known = FtpCursor.read(cursor)
         reasons = {name: one.reason for name, one in known.held.items()}
         return Unanswered(reasons=reasons, asked=len(known.taken) + len(known.held))
@@ -440,7 +442,7 @@ class FtpFeed:
 
 @dataclass(slots=True)
 class _Taking:
-    """What one poll has taken so far, landed in groups with what is known of the files."""
+    """The files that one poll has taken so far, landed in groups with the cursor."""
 
     session: FeedSession
     known: FtpCursor
@@ -463,12 +465,12 @@ class _Taking:
 
 
 def _refuses(error: StatusCodeError) -> bool:
-    """Say whether a server won't give a file, for good as far as it says."""
+    """Return whether the server refuses a file for good."""
     return bool(error.received_codes[-1].matches("5xx"))
 
 
 def _folder(session: FeedSession, url: str) -> str:
-    """Return the path of a folder as the server that is really reached has it."""
+    """Return a folder's path on the server that is really reached."""
     return unquote(urlsplit(session.address(url)).path) or "/"
 
 
@@ -481,7 +483,7 @@ def _raw_message(url: str, revision: Revision, body: bytes) -> RawMessage:
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what TLS goes by: the system's certificates, and those of a file."""
+    """Return the trusted certificates for TLS: the system's, and those of a file."""
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(ca_file)
@@ -489,30 +491,30 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _heed_cancellation() -> None:
-    """End a task that was cancelled: `wait_for`, as aioftp uses it, may swallow that in 3.11."""
+    """End a task that was cancelled: in 3.11 `wait_for`, as aioftp uses it, may swallow that."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
 
 
 def is_wanted(name: str, pattern: str) -> bool:
-    """Say whether a file's name fits and is not that of a file being written."""
+    """Return whether a file's name matches and is not that of a file being written."""
     return fnmatchcase(name, pattern) and not is_unfinished(name)
 
 
 def is_unfinished(name: str) -> bool:
-    """Say whether a name is that of a file being written."""
+    """Return whether a name is that of a file being written."""
     return name.startswith(".") or name.lower().endswith(_UNFINISHED_SUFFIXES)
 
 
 async def _modified(client: Client, name: str, revision: Revision) -> str:
-    """Ask for a file's time: a LIST tells it by the minute, and by the day after half a year."""
+    """Ask for a file's time; a listing gives only the minute, and after half a year the day."""
     code, lines = await client.command(f"MDTM {name}", ("213", "5xx"))
     return lines[-1].strip() if code.matches("213") else revision.modified
 
 
 def _said(error: Exception) -> str:
-    """Return what went wrong in one line; a server's words, or the kind of error."""
+    """Return what went wrong in one line: the server's words, or the kind of error."""
     if isinstance(error, StatusCodeError):
         return f"{error.received_codes[-1]} {' '.join(str(line) for line in error.info).strip()}"
     return str(error) or type(error).__name__

@@ -1,8 +1,8 @@
 """What an FTP feed remembers of a folder's files: the revision that it took, or why it did not.
 
-The cursor is one JSON object by file name. A file that was taken has size and time; one that the
-server does not give, or that stays without its end, is held: an object with the reason, and when it
-is asked for again. Cursors of older versions hold nothing.
+The cursor is one JSON object by file name. A file that was taken has its size and time. A file that
+the server does not give, or that stays without its end, is held: an object with the reason, and
+when to ask for it again. Cursors of older versions hold no files.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Revision(NamedTuple):
-    """What a look says of a file; another value is another revision of it."""
+    """A file's size and time in a listing; another value is another revision."""
 
     size: int
     modified: str
@@ -21,15 +21,15 @@ class Revision(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldFile:
-    """A revision of a file that is not had, or not as it should be.
+    """A revision of a file that could not be taken, or that stays incomplete.
 
     Attributes:
         size: Its size.
         modified: Its time.
         reason: What is wrong.
-        failures: How often in a row it was asked for in vain.
-        again_at: Market time at which it is asked for again (ISO 8601); None where it has landed as
-            it is, and only another revision is asked for.
+        failures: How many tries in a row have failed.
+        again_at: Market time of the next try (ISO 8601); None if the revision has landed as it is,
+            so that only another revision is taken.
     """
 
     size: int
@@ -44,7 +44,7 @@ class HeldFile:
         return Revision(self.size, self.modified)
 
     def is_left(self, revision: Revision, now: datetime) -> bool:
-        """Say whether this revision is not to be asked for yet."""
+        """Return whether it is too early to try this revision again."""
         is_early = self.again_at is None or now < datetime.fromisoformat(self.again_at)
         return revision == self.revision and is_early
 
@@ -54,8 +54,8 @@ class FtpCursor:
     """The files of a folder, by name.
 
     Attributes:
-        taken: Those that were taken.
-        held: Those that were not, or not whole.
+        taken: The files that were taken.
+        held: The files that were not taken, or not whole.
     """
 
     taken: dict[str, Revision] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class FtpCursor:
         return json.dumps(files, separators=(",", ":"))
 
     def fresh(self, listed: Mapping[str, Revision], now: datetime) -> dict[str, Revision]:
-        """Return what is to be taken of what is listed: new, changed, or due once more."""
+        """Return the listed files to take: new, changed, or due for another try."""
         return {
             name: one
             for name, one in listed.items()
@@ -90,11 +90,11 @@ class FtpCursor:
         self.held = {name: one for name, one in self.held.items() if name in listed}
 
     def take(self, name: str, revision: Revision) -> None:
-        """Note that a revision was taken."""
+        """Record that a revision was taken."""
         self.held.pop(name, None)
         self.taken[name] = revision
 
     def hold(self, name: str, held: HeldFile) -> None:
-        """Note that a revision is not had; what was taken of the file before is another one."""
+        """Record that a revision could not be taken; an earlier one no longer counts as taken."""
         self.taken.pop(name, None)
         self.held[name] = held

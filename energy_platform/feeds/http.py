@@ -33,7 +33,7 @@ _NOT_FOR_THE_QUESTION: Final = {
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 }
-"""Statuses of the 400s that say something of who asks or when, and nothing of what is asked."""
+"""Statuses of the 400s that concern the client or the moment, not the question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def http_client(
 ) -> httpx.AsyncClient:
     """Return a client that keeps its connections alive for as long as it is open.
 
-    With an `identity`, a name and its secret, it says who it is in a header of each request.
+    With an `identity`, a name and its secret, it identifies itself in a header of each request.
     """
     logging.getLogger("httpx").addFilter(_names_no_query)
     return httpx.AsyncClient(
@@ -73,12 +73,12 @@ def http_client(
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Return whom every client trusts; to read all certificates anew takes each of them 50 ms."""
+    """Return the certificates that all clients trust, read once, since reading takes 50 ms."""
     return httpx.create_ssl_context()
 
 
 def _names_no_query(record: logging.LogRecord) -> bool:
-    """Take the query, which may hold a token, out of what httpx logs of each request."""
+    """Remove the query, which may hold a token, from what httpx logs of each request."""
     if isinstance(record.args, tuple):
         record.args = tuple(
             place(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args
@@ -86,7 +86,7 @@ def _names_no_query(record: logging.LogRecord) -> bool:
     return True
 
 
-async def exchange(  # noqa: PLR0913 (these six are what an HTTP request is)
+async def exchange(  # noqa: PLR0913 (an HTTP request has these six parts)
     client: httpx.AsyncClient,
     method: str,
     url: str,
@@ -133,8 +133,8 @@ def _said(error: Exception) -> str:
 async def _opened(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send a request and return the reply as far as its head.
 
-    A server may close a connection that was idle just as it is used again; nobody is to blame,
-    so the question is put once more, on a new one.
+    A server may close an idle connection just as it is used again. That is no failure, so the
+    request is sent once more, on a new connection.
     """
     try:
         return await client.send(request, stream=True)
@@ -158,7 +158,7 @@ def raise_if_banned(reply: HttpReply, url: str, provider: Provider, session: Fee
 
 
 def refuses(status: int) -> bool:
-    """Say whether a status refuses the very question, so that another one may be answered."""
+    """Return whether a status refuses this one question, so that another may be answered."""
     is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return is_client_error and status not in _NOT_FOR_THE_QUESTION
 
@@ -166,7 +166,7 @@ def refuses(status: int) -> bool:
 def unusable(
     reply: HttpReply, url: str, why: str = "", *, kind: type[FeedError] | None = None
 ) -> FeedError:
-    """Return the error for a reply that a feed has no use for; its status says of which kind."""
+    """Return the error for a reply that a feed can't use; the status decides its class."""
     said = f"{place(url)} answered {reply.status}"
     kind = kind or (RefusedError if refuses(reply.status) else FeedError)
     return kind(
@@ -175,9 +175,9 @@ def unusable(
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return what `Retry-After` asks for, given in seconds or as a date; None if it asks nothing.
+    """Return the waiting time of `Retry-After`, in seconds or as a date; None without one.
 
-    An hour at most: a provider that wants more is asked again then, and says so again.
+    An hour at most: after it, a provider that wants a longer time is asked again, and repeats it.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
@@ -194,7 +194,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def _unpack(raw: bytes, encoding: str, *, url: str, max_bytes: int) -> bytes:
-    """Unpack a body; httpx itself takes a gzip stream that ends early for a whole one."""
+    """Unpack a body; httpx itself accepts a gzip stream that ends early."""
     if encoding == "identity" or not raw:
         return raw
     if encoding != "gzip":

@@ -1,7 +1,7 @@
-"""REST with an index: files are asked for by an instant that they hold, and an index names them.
+"""REST with an index: each question names an instant, and an index names the file that has it.
 
-A question names an instant, and the feed looks up the file that holds it just before it asks. So
-questions are a pure function of their window, as with any polled feed.
+The feed looks up the file just before it asks for it. So questions are a pure function of their
+window, as with any polled feed.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ class IndexedRequest(RestRequest):
     """A question for the file that holds an instant.
 
     Attributes:
-        url: Where the file is, with `{name}` in the place of the name that the index has for it.
-        index_url: Where the index is.
-        holds: An instant that lies well inside the file.
+        url: The file's address, with `{name}` in the place of its name in the index.
+        index_url: The index's address.
+        holds: An instant well inside the file.
     """
 
     index_url: str
@@ -37,7 +37,7 @@ class IndexedRequest(RestRequest):
 
     @property
     def key(self) -> str:
-        """The file's place, and the instant that it holds."""
+        """The file's address without its name, and the instant that it holds."""
         return f"{self.url}@{self.holds.isoformat()}"
 
 
@@ -45,13 +45,13 @@ class IndexedRequest(RestRequest):
 class IndexedRestFeed(RestFeed):
     """Polls files that an index lists by the instants at which they begin.
 
-    The index may run behind the files or ahead of them: what it does not list, and what is listed
-    and absent, is not there yet.
+    The index may be older or newer than the files. A file that the index does not list, or that is
+    listed and absent, is not published yet.
 
     Attributes:
         absent: Statuses of an index or file that is not there.
         index: Reads an index: each file's name, and the instant at which the file begins.
-        length: How long a file is at most; an instant that no listed file reaches is in none.
+        length: The greatest length of a file; an instant that no listed file reaches is in none.
     """
 
     absent: frozenset[HTTPStatus] = frozenset({HTTPStatus.NOT_FOUND})
@@ -60,7 +60,7 @@ class IndexedRestFeed(RestFeed):
 
     @asynccontextmanager
     async def connection(self, session: FeedSession) -> AsyncIterator[Ask[RestRequest]]:
-        """Open a client that looks every file up first; an index is kept for half a round."""
+        """Open a client that looks up every file first; an index is kept for half a round."""
         indexes: dict[str, tuple[float, Sequence[tuple[str, datetime]]]] = {}
         now = asyncio.get_running_loop().time
 
@@ -86,7 +86,7 @@ class IndexedRestFeed(RestFeed):
             yield ask_for_file
 
     def _files(self, answer: Answer, url: str) -> Sequence[tuple[str, datetime]]:
-        """Read an index; one that is absent lists nothing."""
+        """Read an index; an absent index lists nothing."""
         if answer.message is None:
             return ()
         try:

@@ -1,8 +1,8 @@
-"""What REST and SOAP feeds share: asking again and again, for a window of time that never gaps.
+"""What REST and SOAP feeds share: asking at even intervals for windows of time without a gap.
 
-Which requests ask for a window, and how one is sent, is the feed's business. Here are the even
-schedule, the windows, and whether an answer is one and says something new. How a round goes when
-questions fail is in `rounds`, what is kept over a restart in `progress`.
+Each feed builds the requests for a window and sends them. This module has the schedule and the
+windows, and decides whether an answer is valid and new. `rounds` handles questions that fail, and
+`progress` is what survives a restart.
 """
 
 import asyncio
@@ -30,16 +30,18 @@ _log = logging.getLogger(__name__)
 _SAMPLED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _HASH = "sha256"
 _LANDS_AFTER_SECONDS = 5.0
-"""A long round lands what it has so far, so that its first answers don't wait for its last."""
+"""A long round lands what it has after this time, so that its first answers don't wait for its
+last.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back.
+    """The result of one request.
 
     Attributes:
-        message: The answer, or None where there is nothing new or nothing yet.
-        marks: Validators to send along next time.
+        message: The answer, or None if there is nothing new or nothing yet.
+        marks: Validators to send with the next request.
     """
 
     message: RawMessage | None
@@ -55,23 +57,23 @@ class PollingFeed(ABC, Generic[RequestT]):
     """A feed that asks for a window of time at even intervals.
 
     Attributes:
-        provider: Whose request rate and bans it shares.
+        provider: The provider, whose request rate and bans all its feeds share.
         requests: The requests that ask for a window from `start` to `end` (UTC); pure.
         every: Time from one round to the next.
-        span: The longest window of one round; how far back the very first one reaches; and how
-            long an instant that has no value yet is asked for, if `newest` is given.
+        span: The longest window of one round; how far back the very first one reaches; and how long
+            the feed asks for an instant without a value, if `newest` is given.
         overlap: How far each window goes back into the one before, for values that came late.
         ahead: How far a window reaches beyond now, for what is published in advance.
-        newest: The newest instant for which a body holds a value, if it holds any; windows then
-            start there, so a provider that is slow to publish leaves no hole. Without it, windows
-            start at the time of the last round.
-        following: The request that asks for the rest, where a body is only one page of an answer.
-        answers: Looks at a body: does nothing where it is an answer of the kind that was asked for;
-            raises `ParseError` where it is a page, cut, empty or of another kind.
-        essence: What of a body tells it from one that says something else, where no two bodies are
-            the same; a body whose essence is that of the last one is not landed again.
-        history_chunk: The longest window that one question about the past may ask for; None where
-            the provider keeps no history.
+        newest: Returns the newest instant for which a body holds a value, if it holds any; windows
+            then start there, so a provider that is slow to publish leaves no hole. Without it,
+            windows start at the time of the last round.
+        following: Returns the request for the rest, if a body is only one page of an answer.
+        answers: Checks that a body is an answer of the expected kind; raises `ParseError` if it is
+            a page, cut, empty or of another kind.
+        essence: Returns the part of a body that matters, if every body has a part that always
+            differs; a body with the same essence as the last one is not landed again.
+        history_chunk: The longest window that one question about the past may ask for; None if the
+            provider keeps no history.
         limits: What one exchange may cost.
     """
 
@@ -92,7 +94,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         """Refuse a schedule that would ask for nothing, or for ever.
 
         Raises:
-            SourceDefinitionError: The message names the field and the mend.
+            SourceDefinitionError: The message names the field and how to correct it.
         """
         if self.span <= self.overlap + self.ahead:
             raise SourceDefinitionError(
@@ -109,19 +111,19 @@ class PollingFeed(ABC, Generic[RequestT]):
                 raise SourceDefinitionError(f"feed: {name} ({length}) must not be below zero")
 
     def sample_requests(self) -> Sequence[RequestT]:
-        """Return what a window of the feed's length asks for."""
+        """Return the requests for a window of the feed's length."""
         return self.requests(_SAMPLED_AT - self.span, _SAMPLED_AT)
 
     @abstractmethod
     def connection(self, session: FeedSession) -> AbstractAsyncContextManager[Ask[RequestT]]:
-        """Open what requests travel on, for one run."""
+        """Open the connection on which one run sends its requests."""
 
     async def run(self, session: FeedSession) -> None:
         """Poll until cancelled.
 
         Raises:
-            FeedError: A request failed that may be answered yet. Whatever the round's other
-                requests brought has landed.
+            FeedError: A request failed that may still be answered. The answers to the round's other
+                requests have landed.
         """
         progress = Progress.from_cursor(session.cursor)
         async with self.connection(session) as ask:
@@ -141,7 +143,7 @@ class PollingFeed(ABC, Generic[RequestT]):
     ) -> AsyncIterator[Sequence[HistoryChunk]]:
         """Open the questions that ask for [start, end); see `HistoricalFeed.history`.
 
-        Windows may share a question where the provider is asked for whole days; it is put once.
+        If the provider is asked for whole days, windows may share a question, which is asked once.
         """
         asked = {
             request.key: request
@@ -157,7 +159,7 @@ class PollingFeed(ABC, Generic[RequestT]):
     async def _put(
         self, session: FeedSession, ask: Ask[RequestT], request: RequestT
     ) -> Sequence[RawMessage]:
-        """Put one question about the past, as if nothing had been asked before."""
+        """Ask one question about the past, without regard to earlier answers."""
         pages = self._pages(session, ask, request, {})
         return [answer.message async for _, answer in pages if answer.message is not None]
 
@@ -168,7 +170,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         request: RequestT,
         marks: Mapping[str, Marks],
     ) -> AsyncIterator[tuple[str, Answer]]:
-        """Put one question; yield its answer, page by page, each with the key that asks for it."""
+        """Ask one question; yield its answer page by page, each with its request's key."""
         page: RequestT | None = request
         while page is not None:
             await session.turn(self.provider)
@@ -178,10 +180,10 @@ class PollingFeed(ABC, Generic[RequestT]):
             page = self._rest(page, answer)
 
     async def _check(self, answer: Answer) -> None:
-        """See that what came is what was asked for.
+        """Check that an answer is of the kind that was asked for.
 
         Raises:
-            UnfitAnswerError: It is not, whatever its status said.
+            UnfitAnswerError: It is not, whatever its status.
         """
         if self.answers is None or answer.message is None:
             return
@@ -192,7 +194,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             raise UnfitAnswerError(f"{url} sent no answer: {error}", answer.message) from error
 
     def _rest(self, request: RequestT, answer: Answer) -> RequestT | None:
-        """Return the request for what follows an answer, if it was only a page."""
+        """Return the request for the rest of an answer, if this was only a page."""
         if self.following is None or answer.message is None:
             return None
         return self.following(request, answer.message.body)
@@ -203,20 +205,20 @@ class PollingFeed(ABC, Generic[RequestT]):
         return start, min(start + self.span, now + self.ahead)
 
     def _pause(self, progress: Progress, now: datetime) -> timedelta:
-        """Return how long a restarted feed waits: until its next round would have begun anyway."""
+        """Return how long a restarted feed waits for the time of its next regular round."""
         if progress.began_at is None or progress.round is not None:
             return timedelta()
         requests = self.requests(*self.window(progress.reached, now))
         if any(request.key not in progress.marks for request in requests):
-            return timedelta()  # such a thing has not been asked yet
+            return timedelta()  # this question has not been asked yet
         return max(timedelta(), min(progress.began_at + self.every - now, self.every))
 
     def _begun(self, progress: Progress, now: datetime) -> Round:
-        """Return the round to go on with: one that was broken off just now, or a new one."""
+        """Return the round to continue, if one was just interrupted, or a new one."""
         late = progress.round
         if late is not None and now < late.began_at + self.every:
             return late
-        # A provider that is slow to publish says by its answers alone how far a window may move.
+        # For a provider that is slow to publish, only its answers show how far a window may move.
         may_move = late is not None and (bool(late.answered) or self.newest is None)
         if late is not None and may_move and close(progress, self.requests, self.every, now):
             self._finish(progress, late)
@@ -227,20 +229,20 @@ class PollingFeed(ABC, Generic[RequestT]):
         return Round(start, end, began_at=now)
 
     def _finish(self, progress: Progress, done: Round) -> None:
-        """Note that a round is over: all of it is answered or held."""
+        """Record that a round is over: each of its questions is answered or held."""
         progress.reached = self._reached(progress.reached, done)
         progress.began_at = done.began_at
         progress.round = None
 
     async def _round(self, session: FeedSession, ask: Ask[RequestT], progress: Progress) -> bool:
-        """Attempt a round; say whether the feed has caught up.
+        """Attempt a round; return whether the feed has caught up.
 
-        What lands on the way lands with the requests that were answered, so that a restart goes on
-        with the others.
+        Answers land together with the requests that they answer, so a restart continues with the
+        rest.
 
         Raises:
-            FeedError: The round is open still, and the next attempt asks what is left of it; or
-                every question of it is refused.
+            FeedError: The round is still open, and the next attempt asks the rest of it; or every
+                question of it is refused.
         """
         last_began_at = progress.began_at
         current = progress.round = self._begun(progress, session.now())
@@ -278,10 +280,10 @@ class PollingFeed(ABC, Generic[RequestT]):
         known: dict[str, Marks],
         messages: list[RawMessage],
     ) -> datetime | None:
-        """Put one request of a round, and return the newest instant that it brought a value for.
+        """Send one request of a round with all its pages; return the newest instant with a value.
 
-        What is news is added to `messages`, what to remember to `known`; None if no newest instant
-        can be told.
+        New messages are added to `messages`, and what to remember to `known`. Returns None if no
+        newest instant can be told.
         """
         marks: dict[str, Marks] = {}
         newest: list[datetime | None] = []
@@ -293,7 +295,8 @@ class PollingFeed(ABC, Generic[RequestT]):
                 if answer.message is not None and not is_known:
                     messages.append(answer.message)
         except FeedError:
-            # The other pages come behind the first, so that one must not be answered "unchanged".
+            # The other pages follow from the first, so the first must not be answered by
+            # "unchanged".
             known |= {
                 key: {_HASH: remembered[_HASH]}
                 for key, remembered in marks.items()
@@ -304,7 +307,7 @@ class PollingFeed(ABC, Generic[RequestT]):
         return _slowest(newest)
 
     def _remembered(self, answer: Answer) -> Marks:
-        """Return what tells, next time, whether an answer says something new."""
+        """Return what shows, next time, whether an answer says something new."""
         if answer.message is None:
             return answer.marks
         body = answer.message.body
@@ -312,30 +315,31 @@ class PollingFeed(ABC, Generic[RequestT]):
         return {**answer.marks, _HASH: digest}
 
     def _newest(self, answer: Answer) -> datetime | None:
-        """Return the newest instant that an answer holds a value for; None where it can't be told.
+        """Return the newest instant for which an answer has a value; None if it can't be told.
 
-        The body must land in any case.
+        An error in reading it is no failure, since the body must land in any case.
         """
         if self.newest is None or answer.message is None:
             return None
         try:
             return self.newest(answer.message.body)
-        except Exception:  # noqa: BLE001 (as of a parser; the bytes come first)
+        except Exception:  # noqa: BLE001 (like a parser's; the bytes land first)
             _log.exception("a body's newest instant can't be told")
             return None
 
     def _reached(self, before: datetime | None, done: Round) -> datetime:
-        """Return how far a round got, its slowest answer counting; what is held does not."""
+        """Return how far a round got: the least of its answers, without held questions."""
         if self.newest is None:
             return min(done.end, done.began_at)
-        # What has no value after this long will not get one; waiting on would never end.
+        # An instant without a value after this long will not get one; waiting longer would never
+        # end.
         given_up = min(done.end, done.began_at - (self.span - self.overlap - self.ahead))
         slowest = _slowest([*done.answered.values(), done.began_at]) if done.answered else None
         return max(given_up, slowest or given_up, before or given_up)
 
 
 def _slowest(instants: Sequence[datetime | None]) -> datetime | None:
-    """Return the earliest instant; None where any can't be told."""
+    """Return the earliest instant; None if any can't be told."""
     told = [instant for instant in instants if instant is not None]
     return min(told) if len(told) == len(instants) else None
 
@@ -352,7 +356,7 @@ def _together(failures: Sequence[FeedError]) -> FeedError:
 
 
 async def _ticks(interval: float) -> AsyncIterator[None]:
-    """Yield at even intervals from now on; a tick that is missed is left out, not made up for."""
+    """Yield at even intervals from now on; a missed tick is left out, not made up for."""
     loop = asyncio.get_running_loop()
     first = loop.time()
     while True:

@@ -1,8 +1,8 @@
 """How far a polling feed got: the cursor that carries its progress over a restart.
 
-Every question has progress of its own. Those that are answered share one instant that they have
-reached; one that is not answered while others are is kept apart (`Held`) with what it still has to
-ask for. Cursors of older versions are read; they hold nothing apart.
+Every question has its own progress. Answered questions share one instant that they have reached. A
+question that is not answered while others are is kept apart (`Held`), with what it still has to ask
+for. Cursors of older versions can be read; they hold no questions apart.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Marks = Mapping[str, str]
 
 
 _SLOWEST: Final = timedelta(hours=1)
-"""A held question is asked again after this long, or after two rounds where these are longer."""
+"""A held question is asked again after at most this long, or after two rounds if that is longer."""
 
 
 @dataclass(slots=True)
@@ -29,8 +29,8 @@ class Round:
         end: Where it ends.
         began_at: Market time at which its first request was sent.
         answered: The requests that were answered, to the last page, each with the newest instant
-            that its answer holds a value for; None where that can't be told.
-        failed: The requests that were tried in vain, and the last error of each.
+            for which its answer has a value; None if that can't be told.
+        failed: The requests that failed, each with its last error.
     """
 
     start: datetime
@@ -42,17 +42,17 @@ class Round:
 
 @dataclass(slots=True)
 class Held:
-    """A question that is not answered, and is asked again at a pace of its own.
+    """A question that is not answered, and is asked again at its own pace.
 
     Attributes:
         label: What it asks for, for people to read.
-        start: From when on it has not been answered.
-        end: Where the window ends that it belongs to.
+        start: Since when it has not been answered.
+        end: The end of the window that it belongs to.
         again_at: Market time at which it may be asked again.
-        failures: How often in a row it was asked in vain; 0 where it only waits for its turn.
-        reason: Why it was not answered the last time.
-        rounds: How many rounds go on without it at most, whatever the time: a simulated market's
-            may stand still.
+        failures: How many tries in a row have failed; 0 if it only waits for its turn.
+        reason: Why the last try failed.
+        rounds: How many rounds at most go on without it, whatever the time, since a simulated
+            market's time may stand still.
     """
 
     label: str
@@ -69,12 +69,13 @@ class Progress:
     """How far a feed got.
 
     Attributes:
-        reached: All that is older has been asked for, but for what is held; None at the very start.
+        reached: Everything before this instant has been asked for, except held questions; None at
+            the start.
         marks: What is remembered of each request's last answer, for the requests of one round.
-        began_at: Market time at which the last round that was asked to its end began.
-        round: The round that is under way, or was when it was broken off.
+        began_at: Market time at which the last completed round began.
+        round: The round that is under way, or was interrupted.
         held: The questions that are not answered, by name.
-        set_aside: The questions to which something else than an answer came last and has landed.
+        set_aside: The questions whose last answer was unfit and has landed.
         asked: How many questions the last round had.
     """
 
@@ -88,7 +89,7 @@ class Progress:
 
     @staticmethod
     def from_cursor(cursor: str | None) -> "Progress":
-        """Take up the progress that was landed last."""
+        """Read the progress that was landed last."""
         return Progress() if cursor is None else _KEPT.validate_json(cursor)
 
     def cursor(self) -> str:
@@ -96,17 +97,17 @@ class Progress:
         return _KEPT.dump_json(self).decode()
 
     def is_held(self, name: str, now: datetime) -> bool:
-        """Say whether a question is not to be asked yet."""
+        """Return whether it is too early to ask a question again."""
         held = self.held.get(name)
         return held is not None and held.rounds > 0 and now < held.again_at
 
     def count_round(self) -> None:
-        """Note that a round begins, which brings what is held nearer to its turn."""
+        """Record that a round begins, which brings held questions nearer to their turn."""
         for held in self.held.values():
             held.rounds = max(0, held.rounds - 1)
 
     def hold(self, name: str, fresh: Held) -> None:
-        """Keep a question apart; one that is kept already still has its earlier start."""
+        """Keep a question apart; one that is kept already keeps its earlier start."""
         before = self.held.get(name)
         if before is not None:
             fresh.start = min(before.start, fresh.start)
@@ -118,7 +119,7 @@ _KEPT: Final = TypeAdapter(Progress)
 
 
 def slower(every: timedelta, failures: int) -> timedelta:
-    """Return how long a question that failed so often is left alone: two rounds, then more.
+    """Return how long to wait before asking a failed question again: two rounds, then longer.
 
     >>> [slower(timedelta(minutes=5), failures) // timedelta(minutes=1) for failures in (1, 2, 9)]
     [10, 20, 60]

@@ -1,7 +1,7 @@
 """Tells what a question is about from the window that it asks for.
 
-A feed's requests are a pure function of their window. So the parts of a request's key that stand in
-the requests of another window too say what it is about; the other parts say the window.
+A feed's requests are a pure function of their window. Parts of a request's key that recur in the
+requests for another window name the subject; the other parts name the window.
 """
 
 import re
@@ -22,7 +22,7 @@ class PollRequest(Protocol):
 
     @property
     def key(self) -> str:
-        """What tells it from every other request of the source; the same on the next round."""
+        """Identifies the request within the source; the same on the next round."""
 
 
 RequestT = TypeVar("RequestT", bound=PollRequest)
@@ -33,14 +33,14 @@ RequestsOf = Callable[[datetime, datetime], Sequence[RequestT]]
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[RequestT]):
-    """A request, and what is known of it beside its window.
+    """A request, and what it is about.
 
     Attributes:
         request: The request.
         subject: What it is about, whatever the window: a bidding zone, a list.
-        name: What its progress is kept under: its subject where one request a window is about it;
-            else its whole key, as of one day of several.
-        label: What tells it from the others of its window, for people to read.
+        name: The name under which its progress is kept: the subject, if one request per window is
+            about it; otherwise the whole key, e.g. of one day of several.
+        label: What distinguishes it from others of its window, for people to read.
     """
 
     request: RequestT
@@ -93,7 +93,7 @@ def _subject(parts: Iterable[str], lasting: set[str]) -> str:
 
 
 def _labels(names: Iterable[list[str]]) -> list[str]:
-    """Return of each name the parts that not all of them have."""
+    """Return, for each name, the parts that not all names have."""
     told = list(names)
     shared = set[str]().union(*told).intersection(*told) if len(told) > 1 else set()
     return [

@@ -1,6 +1,6 @@
-"""REST: ask for a window of time by GET, conditionally where the provider gives validators.
+"""REST: ask for a window of time by GET, conditionally if the provider gives validators.
 
-Of the body nothing is known here but whether it is whole and whether it changed.
+Of the body this module knows only whether it is whole and whether it changed.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -35,7 +35,7 @@ class RestRequest:
     """A GET request; its parameters become the parser's context, so none may be a secret.
 
     Attributes:
-        url: Where to ask, without a query.
+        url: The address, without a query.
         params: The query.
         context: What else the parser must know of the question and the reply does not say.
     """
@@ -56,11 +56,11 @@ class RestFeed(PollingFeed[RestRequest]):
 
     Attributes:
         absent: Statuses by which the provider says that the window holds nothing yet.
-        is_answer: Looks at the status and body of any other reply: true if it is to be landed,
-            false if there is nothing yet; raises `RefusedError` if the question is refused,
-            whatever its status says, and `FeedError` if it can't be answered now.
-        secret_params: Query parameters that are secrets, and the environment variables that hold
-            them; they are in no context, cursor or log.
+        is_answer: Judges the status and body of any other reply: true if it is to be landed, false
+            if there is nothing yet. Raises `RefusedError` if the question is refused, whatever the
+            status, and `FeedError` if it can't be answered now.
+        secret_params: Query parameters that are secrets, and their environment variables; they are
+            in no context, cursor or log.
         secret_headers: The same for headers.
         tokens: Where the bearer tokens come from, if requests must carry one.
     """
@@ -74,7 +74,7 @@ class RestFeed(PollingFeed[RestRequest]):
     tokens: TokenIssuer | None = None
 
     def context_names(self) -> frozenset[str]:
-        """Return what its requests say of themselves, and where they went."""
+        """Return the names of its requests' parameters and context, and of the address."""
         asked = (name for one in self.sample_requests() for name in (*one.params, *one.context))
         return frozenset({*asked, "url", "content_type"})
 
@@ -145,7 +145,7 @@ class RestFeed(PollingFeed[RestRequest]):
 
 @dataclass(slots=True)
 class _Bearer:
-    """Lends each request of a run the token that it must carry, if any."""
+    """Gives each request of a run the token that it must carry, if any."""
 
     feed: RestFeed
     session: FeedSession
@@ -159,7 +159,7 @@ class _Bearer:
     async def carried_by(
         self, send: Callable[[Mapping[str, str]], Awaitable[HttpReply]]
     ) -> HttpReply:
-        """Send a request with the token; once more, with a new one, if it is refused."""
+        """Send a request with the token; if it is refused, once more with a new one."""
         if self.token is None:
             return await send({})
         reply = await send(await self._authorization(self.token))
@@ -177,5 +177,5 @@ class _Bearer:
 
 
 def _secrets(variables: Mapping[str, str], session: FeedSession) -> dict[str, str]:
-    """Return what the environment holds for each name."""
+    """Return the value of each environment variable."""
     return {name: session.secret(variable) for name, variable in variables.items()}

@@ -1,9 +1,9 @@
-"""One attempt at a round: puts its questions one after the other, and lands what they bring.
+"""One attempt at a round: asks its questions one after the other, and lands the answers.
 
-A question that the provider refuses is held: it is asked again at a slower pace, and the round goes
-on without it. One that fails otherwise stays open, so that the next attempt asks it again; if the
-round's time is over by then, it is held too. Only where the provider is not there, or wants no more
-requests, does an attempt break off. No question waits for another one's answer.
+If the provider refuses a question, the question is held: it is asked again at a slower pace, and
+the round continues without it. A question that fails otherwise stays open, and the next attempt
+asks it again; if the round's time is over by then, it is held too. An attempt stops early only if
+the provider can't be reached or wants no more requests. No question waits for another one's answer.
 """
 
 import logging
@@ -22,8 +22,10 @@ from energy_platform.market.raw_message import RawMessage
 _log = logging.getLogger(__name__)
 
 Put = Callable[[RequestT, dict[str, Marks], list[RawMessage]], Awaitable[datetime | None]]
-"""Puts one request to the last page, given what is known of its last answer: adds what is news to
-the messages, what to remember to the known, and returns the newest instant that has a value."""
+"""Sends one request to the last page, given what is remembered of its last answer. Adds new
+messages to the messages and what to remember to the marks, and returns the newest instant with a
+value.
+"""
 
 
 def windows(
@@ -40,15 +42,15 @@ class Attempt(Generic[RequestT]):
     """One attempt at the round that is under way.
 
     Attributes:
-        session: Lands what comes.
-        progress: Where the feed is; its round is the one to attempt.
+        session: The session that lands messages.
+        progress: The feed's progress; its round is the one to attempt.
         requests: The requests of a window.
-        put: Puts one of them.
+        put: Sends one of them.
         every: How long a round takes.
         span: How long a window may be.
-        lands_after_seconds: After how long what has come so far is landed.
+        lands_after_seconds: After how long the answers so far are landed.
         is_news: Whether progress was made that has not landed.
-        all_refused: What is to be told where not one question is answered.
+        all_refused: The error to raise if not one question is answered.
     """
 
     session: FeedSession
@@ -66,7 +68,7 @@ class Attempt(Generic[RequestT]):
     _questions: dict[str, Question[RequestT]] = field(default_factory=dict)
 
     async def run(self, current: Round) -> None:
-        """Put what is open, then what is held and due."""
+        """Ask the open questions, then held ones that are due."""
         asked = self.requests(current.start, current.end)
         self.progress.asked = len(asked)
         self.progress.marks = {
@@ -86,27 +88,27 @@ class Attempt(Generic[RequestT]):
 
     @property
     def failures(self) -> list[FeedError]:
-        """The errors after which the round is open still."""
+        """The errors that leave the round open."""
         return [error for _, error in self._failed]
 
     async def land(self, *, always: bool) -> None:
-        """Land what has not landed, with the progress made, if there is any of either.
+        """Land new messages and progress, if there are any.
 
-        A landing tells the collector that all is well, so an attempt in vain lands nothing.
+        A landing tells the collector that all is well, so a failed attempt lands nothing.
         """
         if always or self._messages or self.is_news:
             await self.session.land(self._messages, cursor=self.progress.cursor())
             self._messages, self._landed_at = [], time.monotonic()
 
     def _known(self, request: RequestT, current: Round) -> Question[RequestT]:
-        """Return the question that a request of the round is; only troubles ask for it."""
+        """Return the question of a request of the round; only needed when something failed."""
         if not self._questions:
             found = questions(self.requests, current.start, current.end)
             self._questions = {question.key: question for question in found}
         return self._questions[request.key]
 
     def _open(self, asked: Sequence[RequestT], current: Round) -> list[RequestT]:
-        """Return the requests to send, those last that failed in this round already."""
+        """Return the requests to send; those that failed in this round come last."""
         now = self.session.now()
         unanswered = [
             request
@@ -120,7 +122,7 @@ class Attempt(Generic[RequestT]):
         return sorted(unanswered, key=lambda request: request.key in current.failed)
 
     async def _put(self, request: RequestT, current: Round) -> bool:
-        """Put a question of the round; false if the round is to be broken off."""
+        """Ask a question of the round; return False if the round must stop."""
         try:
             newest = await self.put(request, self.progress.marks, self._messages)
         except RefusedError as error:
@@ -132,7 +134,7 @@ class Attempt(Generic[RequestT]):
             current.failed[request.key] = str(error)
             self._failed.append((request, error))
             told_to_wait = error.retry_after_seconds is not None
-            # The next attempt is to know with which question not to begin.
+            # The next attempt must know which question not to begin with.
             self.is_news |= told_to_wait and self.progress.asked > 1
             return not (told_to_wait or isinstance(error, UnreachableError))
         self.is_news = True
@@ -143,16 +145,16 @@ class Attempt(Generic[RequestT]):
         return True
 
     def _answered(self, question: Question[RequestT], current: Round) -> None:
-        """Note that a question is answered, if it was not."""
+        """Record that a held question is answered."""
         self.progress.set_aside.discard(question.name)
         held = self.progress.held.pop(question.name, None)
         if held is not None:
             self._owe(question, held.start, current.start, self._questions.keys())
 
     def _tell_if_all_are_refused(self, asked: Sequence[RequestT], current: Round) -> None:
-        """Fail a round of which every question is refused: that is the feed's own trouble.
+        """Fail a round of which every question is refused, since the feed as a whole is in trouble.
 
-        It may well be the provider's and pass, so none is left alone for longer than two rounds.
+        The provider may be at fault and recover, so no question waits longer than two rounds.
         """
         held = [
             self.progress.held.get(self._known(request, current).name)
@@ -169,7 +171,7 @@ class Attempt(Generic[RequestT]):
             self.all_refused = RefusedError(told if len(asked) > 1 else reasons[0])
 
     def _hold_again(self, current: Round) -> None:
-        """Hold what was held, and failed when it was its turn, while others were answered."""
+        """Keep holding due questions that failed while others were answered."""
         for request, error in list(self._failed):
             question = self._known(request, current)
             if question.name in self.progress.held:
@@ -184,7 +186,7 @@ class Attempt(Generic[RequestT]):
         end: datetime,
         asked: Collection[str],
     ) -> None:
-        """Note what a question that is answered again has missed: it is asked for in this round."""
+        """Add what a question has missed, now that it is answered again, to this round."""
         for window in windows(start, end, self.span):
             for missed in questions(self.requests, *window):
                 same = question.name in (missed.subject, missed.key)
@@ -193,7 +195,7 @@ class Attempt(Generic[RequestT]):
                     self.progress.hold(missed.key, Held(label, *window, self.session.now()))
 
     async def _put_held(self, asked: set[str]) -> None:
-        """Put the held questions that are due and that the round did not ask."""
+        """Ask the held questions that are due and that the round did not ask."""
         for name, held in list(self.progress.held.items()):
             if name in asked or self.progress.is_held(name, self.session.now()):
                 continue
@@ -219,7 +221,7 @@ class Attempt(Generic[RequestT]):
     def _hold(
         self, name: str, label: str, start: datetime, end: datetime, error: FeedError
     ) -> None:
-        """Hold a question that was asked in vain; the longer, the more often it was."""
+        """Hold a question that failed, for longer after each failure."""
         before = self.progress.held.get(name)
         failures = 1 if before is None else before.failures + 1
         pause = slower(self.every, failures)
@@ -241,7 +243,7 @@ class Attempt(Generic[RequestT]):
             self._messages.append(error.came)
 
     async def _land_in_time(self) -> None:
-        """Land what a long round has so far: its first answers don't wait for its last."""
+        """Land the answers so far of a long round, so that the first don't wait for the last."""
         if self._messages and time.monotonic() - self._landed_at > self.lands_after_seconds:
             await self.land(always=True)
 
@@ -249,10 +251,10 @@ class Attempt(Generic[RequestT]):
 def close(
     progress: Progress, requests: RequestsOf[RequestT], every: timedelta, now: datetime
 ) -> bool:
-    """Give up a round whose time is over: hold what it has not answered, if anything was.
+    """End a round whose time is over: hold its unanswered questions, if any was answered.
 
-    Also if all of it was answered by something else than an answer: the provider is there. Else
-    nothing is held and false is returned, for the same window is to be asked for again.
+    An unfit answer to every question counts too, since the provider was reached. If there was no
+    answer at all, nothing is held and the result is False: the same window must be asked for again.
     """
     current = progress.round
     if current is None:
@@ -274,7 +276,8 @@ def close(
             continue
         before = progress.held.get(question.name)
         tried = (before.failures if before else 0) + bool(reason)
-        # Where nothing at all is answered, the collector waits; all are asked as soon as it asks.
+        # If nothing at all is answered, the collector backs off; all questions are asked when it
+        # tries again.
         pause = slower(every, tried) if tried and current.answered else timedelta()
         progress.hold(
             question.name,

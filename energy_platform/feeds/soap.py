@@ -1,8 +1,8 @@
 """SOAP: call operations as the service's own WSDL says, and land the replies as they came.
 
-The WSDL is loaded from the service and kept on disk for a day; when the service can't give it,
-the kept one serves. A fault that blames the question refuses it, any other is an outage; a page
-with status 200 is no answer.
+The WSDL is loaded from the service and cached on disk for a day. If the service can't give it, the
+cached copy is used. A fault that blames the question refuses it; any other fault is an outage. A
+page with status 200 is no answer.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _WSDL_KEPT: Final = timedelta(days=1)
 _WSDL_ERRORS: Final = (
     etree.LxmlError,
     zeep.exceptions.Error,
-    # zeep lets these out where a document lacks a part, or imports itself.
+    # zeep raises these if a document lacks a part, or imports itself.
     AttributeError,
     LookupError,
     RecursionError,
@@ -58,7 +58,7 @@ _WSDL_ERRORS: Final = (
 
 
 class SoapVersion(Enum):
-    """The version of the envelope, and the WSDL binding that speaks it."""
+    """The version of the envelope, and the WSDL binding for it."""
 
     V1_1 = Soap11Binding
     V1_2 = Soap12Binding
@@ -83,10 +83,10 @@ class SoapFeed(PollingFeed[SoapRequest]):
 
     Attributes:
         url: Where operations are called, whatever address the WSDL gives.
-        wsdl: Where the WSDL is.
-        version: The envelope to speak.
-        spellings: Parameters that not every operation has or spells alike, and their names; the
-            one that the WSDL has for an operation is sent, none where it has none.
+        wsdl: The WSDL's address.
+        version: The version of the envelope.
+        spellings: Parameters that some operations lack or spell differently, and their names; the
+            name in the WSDL is sent, none if the WSDL has none.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.SOAP
@@ -97,7 +97,7 @@ class SoapFeed(PollingFeed[SoapRequest]):
     spellings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def context_names(self) -> frozenset[str]:
-        """Return the parameters of its calls, and where they went."""
+        """Return the parameters of its calls, and the name of the address."""
         asked = (name for one in self.sample_requests() for name in one.parameters)
         return frozenset({*asked, "operation", "url", "content_type"})
 
@@ -140,7 +140,7 @@ class SoapFeed(PollingFeed[SoapRequest]):
         raise FeedError(f"the WSDL of {place(wsdl)} has no {self.version.value.__name__}")
 
     def _spelled(self, parameters: Mapping[str, str], known: Collection[str]) -> dict[str, str]:
-        """Return parameters by the names that an operation knows them by."""
+        """Return parameters by the names that the operation uses."""
         return {
             name: value
             for parameter, value in parameters.items()
@@ -177,14 +177,14 @@ class SoapFeed(PollingFeed[SoapRequest]):
 
 def _known_to(operation: AsyncOperationProxy) -> set[str]:
     """Return the names of an operation's parameters, as the WSDL has them."""
-    body = operation._proxy._binding.get(operation._op_name).input.body  # noqa: SLF001 (zeep tells it nowhere else)
+    body = operation._proxy._binding.get(operation._op_name).input.body  # noqa: SLF001 (zeep has no public name for it)
     return {name for name, _ in body.type.elements}
 
 
 class _Transport:
-    """What zeep asks of a transport: documents of the WSDL, and the reply to an envelope.
+    """The transport that zeep uses for documents of the WSDL, and for the reply to an envelope.
 
-    Replies are handed through as bytes; zeep's own transport would take them apart.
+    Replies are returned as bytes; zeep's own transport would parse them.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class _Transport:
         """Return a document of the WSDL; called by zeep on a thread of its own.
 
         Raises:
-            FeedError: It can't be had, and no copy of it was kept.
+            FeedError: The document can't be had, and there is no cached copy.
         """
         kept = self._kept(url, _WSDL_KEPT)
         if kept is not None:
@@ -218,12 +218,12 @@ class _Transport:
         return content
 
     def _kept(self, url: str, longest: timedelta | None) -> bytes | None:
-        """Return the copy of a document that is not older; a damaged file is set aside."""
+        """Return the cached copy of a document if it is recent; set a damaged file aside."""
         seconds = longest and longest.total_seconds()
         try:
             kept: bytes | None = SqliteCache(str(self._cache_file), timeout=seconds).get(url)
         except sqlite3.OperationalError:
-            raise  # it is busy, or can't be opened
+            raise  # the file is busy, or can't be opened
         except sqlite3.DatabaseError as error:
             aside = self._cache_file.with_name(f"{self._cache_file.name}.damaged")
             self._cache_file.replace(aside)

@@ -26,7 +26,7 @@ class Backlog:
             self._changed.notify_all()
 
     async def take(self) -> list[RawMessage]:
-        """Wait for messages and return all that are there; none once the backlog has ended."""
+        """Wait for messages and return all of them; none once the backlog has ended."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._messages or self._ended)
             taken = list(self._messages)
@@ -36,7 +36,7 @@ class Backlog:
             return taken
 
     async def end(self) -> None:
-        """Say that nothing will be added."""
+        """Declare that nothing more will be added."""
         async with self._changed:
             self._ended = True
             self._changed.notify_all()

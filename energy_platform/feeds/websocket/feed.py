@@ -2,8 +2,8 @@
 
 A topic begins with a snapshot, followed by numbered deltas. SockJS has no acknowledgement and no
 replay, so a missed message cannot be asked for again. After a gap or a lost connection the feed
-subscribes again and gets a new snapshot. Every message is landed as it came, also one that shows a
-gap or comes out of order, because each is true by itself.
+subscribes again and gets a new snapshot. Every message is landed as it came, even if it follows a
+gap or comes out of order, because each one is true by itself.
 
 The sources' parsers read the messages; `stomp_over_sockjs` reads the frames.
 """
@@ -58,21 +58,21 @@ class WebSocketFeed:
     """Carries the messages of topics, each body as one raw message.
 
     A message's context: `destination` (the topic), `sequence_no`, `snapshot` (`true` or `false`)
-    and `sent_at` (milliseconds since 1970), each where the server sent it. The cursor is a JSON
-    object of the last sequence number landed of each topic.
+    and `sent_at` (milliseconds since 1970), each if the server sent it. The cursor is a JSON object
+    of the last sequence number landed of each topic.
 
     Attributes:
-        provider: Whose limits apply.
-        url: Where the SockJS endpoint is, without server and session.
-        topics: What to subscribe to, below `/user/<user>/`, e.g. `v1/streaming/localview/22`.
+        provider: The provider, whose limits apply.
+        url: The SockJS endpoint, without server and session.
+        topics: The topics to subscribe to, below `/user/<user>/`, e.g. `v1/streaming/localview/22`.
         tokens: Where access tokens come from.
-        heartbeat_seconds: How often the server hears that we are there.
-        silence_seconds: A server that says nothing for so long is taken for dead.
+        heartbeat_seconds: How often the client sends a heartbeat.
+        silence_seconds: After how much silence the server is taken for dead.
         answer_seconds: How long one step of opening or closing may take.
         snapshot_seconds: How long a subscription may take to bring its snapshot.
         refresh_before: How long before its end a token is replaced.
         message_bytes: A longer message ends the connection.
-        backlog_bytes: How much may wait to be landed before the socket is left unread.
+        backlog_bytes: How many bytes may wait to be landed before the socket is left unread.
         resubscriptions_per_minute: More gaps than this end the connection.
     """
 
@@ -147,7 +147,7 @@ class WebSocketFeed:
 
 
 def sockjs_url(endpoint: str) -> str:
-    """Return the address of a new SockJS session: any server number, a session id of our own."""
+    """Return the address of a new SockJS session, with a random server number and session id."""
     return f"{endpoint}/{secrets.randbelow(1_000):03d}/{secrets.token_hex(16)}/websocket"
 
 
@@ -173,7 +173,7 @@ def command_frame(command: Mapping[str, str]) -> StompFrame:
 
 
 class _Stream:
-    """One logged-in connection: subscriptions, their numbers, and what waits to be landed."""
+    """One logged-in connection: its subscriptions, their numbers, and messages to be landed."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class _Stream:
                 self._read(), self._beat(), self._refresh_token(), _outcome(landing)
             )
         except Exception:
-            # What was read before the connection failed is as good as any message.
+            # Messages read before the connection failed are valid.
             await self._backlog.end()
             await asyncio.wait([landing], timeout=self._feed.answer_seconds)
             raise
@@ -224,7 +224,7 @@ class _Stream:
         )
 
     async def _resubscribe(self, subscription: Subscription) -> None:
-        """Leave a topic whose numbers have a gap, and ask for a new snapshot of it."""
+        """Leave a topic whose numbers have a gap, and subscribe again for a new snapshot."""
         if not self._resubscriptions.has_capacity():
             raise FeedError(f"{subscription.topic} keeps losing messages")
         await self._resubscriptions.acquire()
@@ -257,7 +257,7 @@ class _Stream:
         await self._backlog.put(message)
         subscription = self._subscriptions.get(message.context.get("destination", ""))
         if subscription is None or frame.headers.get("subscription") != subscription.id:
-            return  # the last words of a subscription that has been left
+            return  # a late message of a subscription that was left
         before = subscription.last_sequence_no
         is_snapshot = message.context.get("snapshot") == "true"
         if not subscription.follows(_sequence_no(message), is_snapshot=is_snapshot):
@@ -291,7 +291,7 @@ class _Stream:
                 raise FeedError(f"no snapshot of {subscription.topic} came")
 
     async def _land(self) -> None:
-        """Land what there is, as one group, and then what came meanwhile."""
+        """Land the waiting messages as one group, and then those that came meanwhile."""
         while messages := await self._backlog.take():
             for message in messages:
                 sequence_no = _sequence_no(message)
@@ -305,7 +305,7 @@ class _Stream:
             await self._socket.send(HEARTBEAT)
 
     async def _refresh_token(self) -> None:
-        """Hand in a new token before the old one ends; the session goes on."""
+        """Send a new token before the old one ends; the session continues."""
         while True:
             left = self._token.expires_at - datetime.now(UTC) - self._feed.refresh_before
             await asyncio.sleep(max(left, _SHORTEST_TOKEN_LIFE).total_seconds())
@@ -349,7 +349,7 @@ async def _until_one_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 async def _outcome(task: asyncio.Task[None]) -> None:
-    """Wait for a task without taking it along when cancelled; raise what it raised."""
+    """Wait for a task without cancelling it when cancelled; raise what it raised."""
     await asyncio.shield(task)
 
 
@@ -363,7 +363,7 @@ def _sequence_no(message: RawMessage) -> int | None:
 
 
 def _complaint(frame: StompFrame) -> str:
-    """Return what an ERROR frame complains of, without the token that it may quote."""
+    """Return the message of an ERROR frame, without the token that it may quote."""
     return _TOKEN.sub("***", f"{frame.command} {frame.headers.get('message', '')}".strip())
 
 

@@ -1,6 +1,6 @@
 """The address of Nord Pool Intraday, and the variables that hold its users' logins.
 
-Shared by every source that is one of its topics.
+Every source that is one of its topics shares them.
 """
 
 from typing import Final

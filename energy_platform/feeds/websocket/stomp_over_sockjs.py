@@ -18,7 +18,7 @@ from typing import Final
 from energy_platform.errors import FeedError
 
 HEARTBEAT: Final = json.dumps(["\n"])
-"""What a client sends now and then, so that the server knows it is there."""
+"""What a client sends regularly, so that the server knows it is alive."""
 
 _NUL: Final = b"\x00"
 _UNESCAPED_COMMANDS: Final = frozenset({"CONNECT", "CONNECTED"})
@@ -36,7 +36,7 @@ class StompFrame:
 
     Attributes:
         command: `CONNECT`, `MESSAGE` and so on.
-        headers: Header names and values, unescaped; of a repeated header the first counts.
+        headers: Header names and values, unescaped; the first of a repeated header counts.
         body: The body's bytes.
     """
 
@@ -52,7 +52,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """SockJS: the server is there and has nothing to say."""
+    """SockJS: the server is alive and has nothing to send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +75,10 @@ def decode(message: str) -> SockJsMessage:
     """Read one SockJS message of a server.
 
     Returns:
-        What it says; for an array, the STOMP frames of all its strings, in order.
+        What the message says; for an array, the STOMP frames of all its strings, in order.
 
     Raises:
-        FramingError: It is no SockJS message, or holds something else than STOMP frames.
+        FramingError: It is no SockJS message, or holds something other than STOMP frames.
     """
     match message[:1]:
         case "o":
@@ -97,7 +97,7 @@ def decode(message: str) -> SockJsMessage:
 
 
 def stomp_text(frame: StompFrame) -> str:
-    """Return a frame as it goes into a SockJS string; a body gets its content-length."""
+    """Return a frame as text for a SockJS string; a body gets its content-length."""
     headers = dict(frame.headers)
     if frame.body:
         headers["content-length"] = str(len(frame.body))

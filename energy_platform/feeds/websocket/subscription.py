@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription to a topic, and how far its numbers go; None before the snapshot."""
+    """One subscription to a topic, and its last number; None before the snapshot."""
 
     id: str
     topic: str
@@ -13,7 +13,7 @@ class Subscription:
     last_sequence_no: int | None = None
 
     def follows(self, sequence_no: int | None, *, is_snapshot: bool) -> bool:
-        """Note a message's number; say whether nothing is missing before it."""
+        """Record a message's number; return whether no message before it is missing."""
         if sequence_no is None or (self.last_sequence_no is None and not is_snapshot):
             return True
         if is_snapshot or self.last_sequence_no is None:
