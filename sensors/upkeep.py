@@ -1,4 +1,4 @@
-"""The platform's upkeep: it forgets old runs and events, compacts tables, sums the history up.
+"""The platform's upkeep: it forgets old runs and events, compacts tables, bounds simulated homes.
 
 A group that runs every five seconds writes 17,000 runs a day, and Dagster forgets none by itself;
 its UI and its database stay quick only if somebody does. How long it remembers is a setting. What
@@ -7,6 +7,7 @@ the batches did is kept longer, in the batch history.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy
@@ -32,11 +33,17 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from energy_platform.market.registry import market_sources
 from energy_platform.marts.catalogue import marts
+from energy_platform.operations.home_bounds import bound_landing, bound_tables
 from energy_platform.pipeline.stores import is_simulated_alone
-from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.settings import settings
+from energy_platform.storage.sqlite_space import give_back, used_bytes
 from resources import Platform
 
+HISTORY_BYTES: Final = 2**30
+"""How much Dagster's databases may hold together."""
+
+_LEAST_KEPT: Final = timedelta(minutes=5)
 _BATCH: Final = 500
 _SUCCEEDED: Final = [DagsterRunStatus.SUCCESS]
 _FAILED: Final = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
@@ -111,14 +118,47 @@ def _forget_check_results(instance: DagsterInstance, run_ids: list[str]) -> None
             connection.execute(AssetCheckExecutionsTable.delete().where(gone))
 
 
+def bound_history(
+    instance: DagsterInstance,
+    *,
+    keep: timedelta,
+    keep_failed: timedelta,
+    most_bytes: int = HISTORY_BYTES,
+) -> tuple[int, int]:
+    """Forget what is too old, and ever younger runs while Dagster's databases are too large.
+
+    The free pages of its databases go back to the disk.
+
+    Args:
+        instance: Whose runs and databases.
+        keep: How long a run that succeeded, or an event of no run, stays.
+        keep_failed: How long a run stays that failed or was ended.
+        most_bytes: How much the databases may hold.
+
+    Returns:
+        How many runs and how many events of no run were deleted.
+    """
+    databases = sorted(Path(instance.root_directory).rglob("*.db"))
+    now, runs, reports = datetime.now(UTC), 0, 0
+    while True:
+        runs += forget_finished_runs(instance, now=now, keep=keep, keep_failed=keep_failed)
+        reports += forget_reports(instance, before=now - keep)
+        if max(keep, keep_failed) < _LEAST_KEPT or sum(map(used_bytes, databases)) <= most_bytes:
+            break
+        keep, keep_failed = keep / 2, keep_failed / 2
+    for database in databases:
+        give_back(database)
+    return runs, reports
+
+
 @op
 def forget_history(context: OpExecutionContext) -> None:
     """Forget old runs, and old events of no run."""
-    keep = timedelta(hours=settings().runs_kept_hours)
-    keep_failed = timedelta(hours=settings().failed_runs_kept_hours)
-    now = datetime.now(UTC)
-    runs = forget_finished_runs(context.instance, now=now, keep=keep, keep_failed=keep_failed)
-    reports = forget_reports(context.instance, before=now - keep)
+    runs, reports = bound_history(
+        context.instance,
+        keep=timedelta(hours=settings().runs_kept_hours),
+        keep_failed=timedelta(hours=settings().failed_runs_kept_hours),
+    )
     context.log.info("%d finished runs and %d reports forgotten", runs, reports)
 
 
@@ -131,25 +171,23 @@ def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
         for source in market_sources().values()
         for make in (market_table, quarantine_table)
     ]
+    if is_simulated_alone(settings()):
+        removed = bound_tables(batches, now=datetime.now(UTC))
+        context.log.info("%d rows of simulated markets removed", removed)
     batches.warehouse.maintain(tables)
-    expired = batches.hot_copies.expire(market_sources().values())
+    sources = market_sources().values()
+    expired = batches.hot_copies.expire(sources)
+    expired += batches.hot_store.compact([measurement(source) for source in sources])
     context.log.info("%d tables maintained, %d hot points expired", len(tables), expired)
 
 
 @op
 def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -> None:
     """Remove old raw messages of a home that is simulated alone, so that it doesn't fill a disk."""
-    if not is_simulated_alone(settings()):
-        return
-    batches, before = platform.micro_batches, datetime.now(UTC)
-    before -= timedelta(days=settings().simulated_days)
-    removed = sum(
-        batches.landing.log(source.name).forget(
-            before=before, below=batches.warehouse.committed_offset(market_table(source))
-        )
-        for source in market_sources().values()
-    )
-    context.log.info("%d segments of simulated messages removed", removed)
+    if is_simulated_alone(settings()):
+        age = timedelta(days=settings().simulated_days)
+        removed = bound_landing(platform.micro_batches, now=datetime.now(UTC), age=age)
+        context.log.info("%d segments of simulated messages removed", removed)
 
 
 @job(description="Forgets finished runs and their events.")
@@ -183,7 +221,7 @@ def upkeep_schedules() -> list[ScheduleDefinition]:
         (history_upkeep, "*/15 * * * *"),
         (table_upkeep, "*/10 * * * *"),
         (batch_history_upkeep, "7-59/15 * * * *"),
-        (landing_upkeep, "3 * * * *"),
+        (landing_upkeep, "3-59/10 * * * *"),
     )
     return [
         ScheduleDefinition(

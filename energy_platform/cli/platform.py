@@ -167,6 +167,7 @@ def down() -> None:
 def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
     from energy_platform.market.registry import broken_sources
+    from energy_platform.operations.disk_space import disk_spaces
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
@@ -174,8 +175,12 @@ def status(*, json: Json = False) -> None:
     chosen = settings()
     processes = Supervisor(chosen.home).statuses()
     sources = source_statuses(chosen, micro_batches())
+    disks = disk_spaces(chosen)
     if json:
-        print_json({"processes": processes, "sources": sources, "broken": broken_sources()})
+        print_json(
+            {"processes": processes, "sources": sources, "disks": disks,
+             "broken": broken_sources()}
+        )  # fmt: skip
         return
     if processes:
         print_table(
@@ -192,6 +197,9 @@ def status(*, json: Json = False) -> None:
         [_source_row(source) for source in sources],
     )  # fmt: skip
     print_broken(broken_sources())
+    for disk in disks:
+        if disk.is_short:
+            console().print(f"The disk is nearly full: {disk.told}.")
 
 
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:
@@ -230,6 +238,7 @@ def metrics(
     """Answer Prometheus' scrapes, and Telegraf's: what `status` says, as numbers."""
     from prometheus_client import start_http_server
 
+    from energy_platform.operations.disk_space import disk_spaces
     from energy_platform.operations.metrics import PlatformMetrics
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.ports import HOST
@@ -237,7 +246,9 @@ def metrics(
     from energy_platform.pipeline.stores import micro_batches
 
     answers = PlatformMetrics(
-        lambda: source_statuses(settings(), micro_batches()), Supervisor(settings().home).statuses
+        lambda: source_statuses(settings(), micro_batches()),
+        Supervisor(settings().home).statuses,
+        lambda: disk_spaces(settings()),
     )
     _server, thread = start_http_server(port, addr=HOST, registry=answers.registry())
     thread.join()

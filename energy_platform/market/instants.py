@@ -20,12 +20,17 @@ def parse_instant(text: str) -> datetime:
         UsageError: The text is not an instant.
     """
     try:
-        instant = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
-    return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def microseconds(instant: datetime) -> int:
     """Return an instant in whole microseconds since 1970, which a float would round."""
     return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def instant(microseconds: int) -> datetime:
+    """Return the instant that a store keeps as this number of microseconds."""
+    return _EPOCH + timedelta(microseconds=microseconds)

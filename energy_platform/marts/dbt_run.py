@@ -8,6 +8,7 @@ the rest.
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -134,6 +135,8 @@ def mart_run(
         except BlockingIOError:
             raise UsageError("the marts are being made already") from None
         (target_folder(settings) / "run_results.json").unlink(missing_ok=True)
+        # What a run left there that was killed; there is no other now.
+        shutil.rmtree(spill_folder(settings), ignore_errors=True)
         progress = Progress(settings)
         asked = [mart for mart in marts().values() if only is None or mart.name in only]
         changes = find_changes(warehouse, progress, asked, wholly=wholly)
@@ -211,6 +214,11 @@ def dbt_environment(settings: Settings) -> Mapping[str, str]:
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         **{f"ENERGY_PLATFORM_{name}": value for name, value in named.items() if value is not None},
     }
+
+
+def spill_folder(settings: Settings) -> Path:
+    """Return where a run puts what doesn't fit into its memory; empty while there is none."""
+    return settings.home.absolute() / "marts" / "spill"
 
 
 def target_folder(settings: Settings) -> Path:

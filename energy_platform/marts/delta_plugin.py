@@ -22,6 +22,7 @@ from duckdb import DuckDBPyConnection
 from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, source_tables
+from energy_platform.marts.dbt_run import spill_folder
 from energy_platform.settings import settings
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 
@@ -43,6 +44,8 @@ _CONFIGURATION: Final = {
 }
 _MEMORY: Final = "2GB"
 """What a run may use of the machine that the platform runs on."""
+_SPILL: Final = "4GB"
+"""What a run may put beside the marts of what doesn't fit into its memory."""
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
 
@@ -57,7 +60,8 @@ class Plugin(BasePlugin):
         """Make a view of every market source, and of every mart that is there."""
         self._connection = conn
         # What doesn't fit is put beside the marts, not wherever dbt was called.
-        conn.execute(f"set temp_directory = {_quoted(_home() / 'marts' / 'spill')}")
+        conn.execute(f"set temp_directory = {_quoted(spill_folder(settings()))}")
+        conn.execute(f"set max_temp_directory_size = '{_SPILL}'")
         conn.execute(f"set memory_limit = '{_MEMORY}'")
         show_sources(conn)
         schema = self._schema

@@ -1,4 +1,4 @@
-"""The platform's own metrics, as Prometheus reads them: how each source and each process is.
+"""The platform's own metrics, as Prometheus reads them: how sources, processes and disks are.
 
 What is said here is what `energy-platform status` says, taken anew for each scrape. No market
 data: they are in the stores.
@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from energy_platform.operations.disk_space import DiskSpace
 from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.operations.supervision.supervisor import ProcessStatus
 
@@ -25,7 +26,7 @@ _KEPT_SECONDS: Final = 5.0
 _RUNNING: Final = "RUNNING"
 
 _log = logging.getLogger(__name__)
-_Said = TypeVar("_Said", SourceStatus, ProcessStatus)
+_Said = TypeVar("_Said", SourceStatus, ProcessStatus, DiskSpace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +123,18 @@ class PlatformMetrics(Collector):
     Args:
         sources: How every source is.
         processes: How every supervised process is.
+        disks: How much room is left on each disk.
     """
 
     def __init__(
         self,
         sources: Callable[[], Sequence[SourceStatus]],
         processes: Callable[[], Sequence[ProcessStatus]],
+        disks: Callable[[], Sequence[DiskSpace]] = lambda: (),
     ) -> None:
         self._sources = sources
         self._processes = processes
+        self._disks = disks
         self._lock = threading.Lock()
         self._kept: tuple[float, list[Metric]] | None = None
 
@@ -154,6 +158,7 @@ class PlatformMetrics(Collector):
                     [
                         *self._told(_of_sources, self._sources),
                         *self._told(_of_processes, self._processes),
+                        *self._told(_of_disks, self._disks),
                     ],
                 )
             return self._kept[1]
@@ -201,6 +206,15 @@ def _of_processes(statuses: Sequence[ProcessStatus]) -> Iterable[Metric]:
             cpu.add_metric([status.name], used[0])
             memory.add_metric([status.name], used[1])
     yield from (up, restarts, cpu, memory)
+
+
+def _of_disks(spaces: Sequence[DiskSpace]) -> Iterable[Metric]:
+    free = GaugeMetricFamily(
+        "energy_platform_disk_free_bytes", "Room on the disk of a folder.", labels=["folder"]
+    )
+    for space in spaces:
+        free.add_metric([str(space.folder)], space.free_bytes)
+    yield free
 
 
 def _used(pid: int) -> tuple[float, float] | None:

@@ -18,6 +18,7 @@ from typing import Final, Literal
 from filelock import FileLock
 
 from energy_platform.errors import DamagedFileError
+from energy_platform.storage import sqlite_space
 
 _BUSY_SECONDS: Final = 30.0
 """How long to wait for the file, which others hold for milliseconds."""
@@ -28,6 +29,8 @@ _KEPT_ASIDE: Final = 3
 _ASIDE: Final = ".damaged-"
 _BESIDE: Final = ("-wal", "-shm")
 """The suffixes of the files that SQLite keeps beside a database."""
+_WAITING_BYTES: Final = 64 * 2**20
+"""How large the file beside it stays that holds what is yet to be written into it."""
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
 """The bits of SQLite's error codes that give the kind of error."""
@@ -46,7 +49,7 @@ class SqliteFile:
     """
 
     def __init__(self, path: Path, layout: str) -> None:
-        self._path = path
+        self.path = path
         self._layout = layout
         self._connection: sqlite3.Connection | None = None
         self._opened_file: tuple[int, int] | None = None
@@ -78,17 +81,22 @@ class SqliteFile:
                 connection.rollback()
                 raise
 
+    def give_back(self) -> None:
+        """Give the disk back what deleted rows took; others use the file meanwhile."""
+        if self.path.exists():
+            sqlite_space.give_back(self.path)
+
     def close(self) -> None:
         """Close the file; the next transaction opens it again."""
         with self._lock:
             self._close()
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and self._opened_file != _identity(self._path):
+        if self._connection is not None and self._opened_file != _identity(self.path):
             # Another process has set the file aside, or somebody has removed it.
             self._close()
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
                 try:
                     connection = self._connect()
@@ -98,7 +106,7 @@ class SqliteFile:
                     self._set_aside(error)
                     connection = self._connect()
             weakref.finalize(self, connection.close)
-            self._connection, self._opened_file = connection, _identity(self._path)
+            self._connection, self._opened_file = connection, _identity(self.path)
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -107,13 +115,17 @@ class SqliteFile:
         Raises:
             sqlite3.DatabaseError: The file is damaged, or can't be opened.
         """
+        is_new = not self.path.exists() or self.path.stat().st_size == 0
         connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
+            if is_new:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAITING_BYTES:d}")
             connection.execute("PRAGMA synchronous = NORMAL")
-            if self._path.stat().st_size <= _CHECKED_BYTES:
+            if self.path.stat().st_size <= _CHECKED_BYTES:
                 _check(connection, "quick_check")
             connection.executescript(self._layout).close()
         except BaseException:
@@ -137,7 +149,7 @@ class SqliteFile:
                 if not _is_damage(again):
                     raise
             else:
-                return f"{self._path} was damaged ({error}) and is sound again"
+                return f"{self.path} was damaged ({error}) and is sound again"
             finally:
                 if connection is not None:
                     connection.close()
@@ -145,28 +157,25 @@ class SqliteFile:
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> str:
         """Rename the damaged file and its side files, delete the oldest such files, log it."""
-        aside = self._path.with_name(
-            f"{self._path.name}{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        )
-        for part, renamed in zip(_parts(self._path), _parts(aside), strict=True):
+        aside = self.path.with_name(f"{self.path.name}{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        for part, renamed in zip(_parts(self.path), _parts(aside), strict=True):
             if part.exists():
                 part.rename(renamed)
         before = sorted(
             file
-            for file in self._path.parent.iterdir()
-            if file.name.startswith(f"{self._path.name}{_ASIDE}")
-            and file.suffix[-4:] not in _BESIDE
+            for file in self.path.parent.iterdir()
+            if file.name.startswith(f"{self.path.name}{_ASIDE}") and file.suffix[-4:] not in _BESIDE
         )
         for old in before[:-_KEPT_ASIDE]:
             for part in _parts(old):
                 part.unlink(missing_ok=True)
-        said = f"{self._path} is damaged ({error}): it is kept as {aside.name} and begun anew"
+        said = f"{self.path} is damaged ({error}): it is kept as {aside.name} and begun anew"
         _log.error("%s", said)
         return said
 
     def _alone(self) -> FileLock:
         """Keep other processes from opening the file or setting it aside."""
-        return FileLock(self._path.with_name(f"{self._path.name}.lock"))
+        return FileLock(self.path.with_name(f"{self.path.name}.lock"))
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

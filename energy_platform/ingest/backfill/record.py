@@ -15,6 +15,9 @@ from energy_platform.errors import UsageError
 from energy_platform.ingest.backfill.window import BackfillWindow
 from energy_platform.storage.sqlite_file import SqliteFile
 
+MOST_CHUNKS: Final = 200_000
+"""How many chunks are remembered, of all backfills; a line takes some 200 bytes."""
+
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS chunks (
     backfill TEXT NOT NULL,
@@ -37,9 +40,12 @@ class BackfillRecord:
 
     Args:
         home: The platform's home.
+        most_chunks: How many chunks are remembered; the oldest are forgotten, and asked for again
+            if their backfill was not finished.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, most_chunks: int = MOST_CHUNKS) -> None:
+        self._most_chunks = most_chunks
         self._folder = home / "backfills"
         self._file = SqliteFile(self._folder / "record.sqlite", _LAYOUT)
 
@@ -112,4 +118,9 @@ class BackfillRecord:
             connection.execute(
                 f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",  # noqa: S608 (our own names)
                 [window.name, chunk, where],
+            )
+            connection.execute(
+                f"DELETE FROM {table} WHERE rowid <= "  # noqa: S608 (our own names)
+                f"(SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+                [self._most_chunks],
             )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from energy_platform.operations.disk_space import DiskSpace
 from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.settings import Settings
 
@@ -31,6 +32,7 @@ class Trouble(StrEnum):
     RUN = "run"
     UNKNOWN = "unknown"
     BATCH = "batch"
+    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,22 @@ def conditions(
     known = list(statuses)
     wrong = [one for status in known for one in _of_source(status, settings)]
     return [*wrong, *_of_hot_copy(known), *(_of_runs(runs) for runs in failed)]
+
+
+def of_disks(spaces: Iterable[DiskSpace]) -> list[Condition]:
+    """Return what is wrong with the disks."""
+    return [
+        Condition(
+            trouble=Trouble.DISK,
+            subject=str(space.folder),
+            text=f"The disk is nearly full: {space.told}. What lands then is lost where its market"
+            " doesn't say it twice. Next: make room; docs/operations.md says what each folder of"
+            " the home takes",
+            over=f"There is room on the disk again: {space.told}.",
+        )
+        for space in spaces
+        if space.is_short
+    ]
 
 
 def _of_source(status: SourceStatus, settings: Settings) -> Iterator[Condition]:

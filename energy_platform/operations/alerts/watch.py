@@ -1,4 +1,4 @@
-"""Looks at all sources and failed runs, keeps what is news, and has it sent beside the caller."""
+"""Looks at sources, failed runs and disks, keeps what is news, and sends it in a thread."""
 
 import logging
 import threading
@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from energy_platform.operations.alerts.book import AlertBook
-from energy_platform.operations.alerts.conditions import conditions
+from energy_platform.operations.alerts.conditions import conditions, of_disks
 from energy_platform.operations.alerts.delivery import Address, addresses, deliver
 from energy_platform.operations.alerts.incidents import Incident, News, Told, advance
+from energy_platform.operations.disk_space import disk_spaces
 from energy_platform.operations.status import source_statuses
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings
@@ -33,7 +34,10 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
     now = datetime.now(UTC)
     book = AlertBook(settings.home)
     to = addresses(settings.alert_urls.get_secret_value())
-    wrong = conditions(source_statuses(settings, batches), book.failed_runs(now), settings)
+    wrong = [
+        *of_disks(disk_spaces(settings)),
+        *conditions(source_statuses(settings, batches), book.failed_runs(now), settings),
+    ]
     reminder = timedelta(hours=settings.alert_reminder_hours)
     incidents, news = advance(book.incidents(), wrong, now, reminder=reminder)
     book.write(incidents, news, [address.digest for address in to])

@@ -156,6 +156,8 @@ def _broker(settings: Settings, ports: Ports) -> Process:
             "--dir", str(settings.home.absolute() / "broker"),
             # A queued run outlives the broker; what the last second loses is asked for again.
             "--appendonly", "yes", "--save", "",
+            # Written anew once it is twice as large as what the broker holds, and this much.
+            "--auto-aof-rewrite-percentage", "100", "--auto-aof-rewrite-min-size", "64mb",
         ),
         ends_last=True,
     )  # fmt: skip

@@ -5,6 +5,7 @@ The warehouse is the truth, and the hot store can be made again from it. Writing
 twice changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -92,6 +93,13 @@ class HotStore(Protocol):
 
     def expire(self, measurement: Measurement, *, before: datetime) -> int:
         """Remove points older than `before`; return how many."""
+
+    def compact(self, measurements: Sequence[Measurement]) -> int:
+        """Keep to the store's bound in bytes, and give the disk back what is free.
+
+        Where there is too much, the oldest points of all measurements go; returns how many. The
+        measurements' offsets stay as they are.
+        """
 
     def close(self) -> None:
         """Close files and connections; the next call opens them again."""

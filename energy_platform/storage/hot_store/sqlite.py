@@ -15,18 +15,28 @@ fields are all null is stored, so that it replaces an older one, but is not read
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
 
 import polars as pl
 
-from energy_platform.market.instants import microseconds
+from energy_platform.market.instants import instant, microseconds
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.hot_store import points as hot_points
 from energy_platform.storage.hot_store.points import FieldKind, field_kind
 from energy_platform.storage.hot_store.protocol import REASON, Measurement
 from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.storage.sqlite_space import used_bytes
+
+MOST_BYTES: Final = 2 * 2**30
+"""How much the points of all measurements may take."""
+
+_LEAST_KEPT: Final = 3_600_000_000
+"""An hour of points stays, however large the file is; in microseconds."""
+_CUT_INTO: Final = 10
+"""Of so many parts of the time that the points span, the first is cut off at once."""
 
 _OFFSETS: Final = '"committed.offsets"'
 _SCHEMA: Final = (
@@ -40,10 +50,12 @@ class SqliteHotStore:
 
     Args:
         path: The file; the file and its folder are created if they are missing.
+        most_bytes: How much the points may take once the store is compacted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_bytes: int = MOST_BYTES) -> None:
         self._file = SqliteFile(path, _SCHEMA)
+        self._most_bytes = most_bytes
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +140,39 @@ class SqliteHotStore:
                         f"DELETE FROM {table} WHERE {layout.time} < ?", [microseconds(before)]
                     ).rowcount
         return removed
+
+    def compact(self, measurements: Sequence[Measurement]) -> int:
+        """Remove the oldest points while the file is too large, and give the disk back the rest.
+
+        Points of one span of time go from all measurements at once, so that no dashboard reaches
+        further back than another. A file that one point fills stays as it is.
+        """
+        removed = 0
+        reach = pl.DataFrame(
+            [self._reach(one) for one in measurements],
+            schema={"first": pl.Int64(), "last": pl.Int64()},
+            orient="row",
+        )
+        first, last = reach["first"].min(), reach["last"].max()
+        if isinstance(first, int) and isinstance(last, int):
+            while last - first > _LEAST_KEPT and used_bytes(self._file.path) > self._most_bytes:
+                first += (last - first) // _CUT_INTO
+                removed += sum(self.expire(one, before=instant(first)) for one in measurements)
+        self._file.give_back()
+        return removed
+
+    def _reach(self, measurement: Measurement) -> tuple[int | None, int | None]:
+        """Return the times of a measurement's oldest and newest point."""
+        layout = _Layout(measurement)
+        with self._file.transaction("DEFERRED") as connection:
+            if not layout.is_held_by(connection):
+                return None, None
+            # One at a time: so SQLite takes either from the end of the index.
+            [[first], [last]] = (
+                connection.execute(f"SELECT {end}({layout.time}) FROM {layout.points}").fetchone()
+                for end in ("MIN", "MAX")
+            )
+        return first, last
 
     def empty_points(self, measurement: Measurement) -> int:
         """Return how many points have no value in any field; they aren't read back."""

@@ -208,6 +208,10 @@ class LandingLog:
             if segment.first < stop
         )
 
+    def size_bytes(self) -> int:
+        """Return the size of all files of the log."""
+        return objects.size_bytes(self._store, self._source_name)
+
     def offset_at(self, instant: datetime) -> int:
         """Return the first offset received at `instant` or later; the end if there is none.
 

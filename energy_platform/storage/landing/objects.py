@@ -69,6 +69,11 @@ def fetch(store: ObjectStore, path: str) -> bytes:
     return bytes(obstore.get(store, path).bytes())
 
 
+def size_bytes(store: ObjectStore, folder: str) -> int:
+    """Return the size of all objects in a folder."""
+    return sum(meta["size"] for chunk in obstore.list(store, folder) for meta in chunk)
+
+
 def remove(store: ObjectStore, paths: Sequence[str]) -> None:
     """Remove objects, and the folders that become empty."""
     obstore.delete(store, paths)

@@ -60,6 +60,8 @@ _REPLACEMENTS: Final = "/replacements"
 _STALE_FROM: Final = "/stale_from"
 _NOTHING_STALE: Final = -1
 
+_RECEIVED_AT: Final = "received_at"
+
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
 _log = logging.getLogger(__name__)
@@ -206,6 +208,41 @@ class DeltaWarehouse:
             except (Exception, PanicException):  # noqa: BLE001 (the other tables are maintained)
                 _log.exception("%s can't be maintained", table.name)
 
+    def stored_bytes(self, tables: Sequence[Table]) -> int:
+        """Return the size of the files that tables are made of, without replaced ones."""
+        with self._lock:
+            opened = [delta for table in tables if (delta := self._current(table)) is not None]
+            return sum(int(_files(delta).get_column("size_bytes").sum()) for delta in opened)
+
+    def expire(self, tables: Sequence[Table], *, before: datetime) -> int:
+        """Remove the rows that were received before an instant and speak of a time before it.
+
+        Safe beside writers, as `maintain` is. A table of no receipts goes by the event time alone.
+        Returns how many rows were removed; their files stay as long as a query may run.
+        """
+        removed = 0
+        for table in tables:
+            try:
+                removed += self._expire(table, before)
+            except CommitFailedError as error:
+                _log.info("%s was being rewritten, expires the next time: %s", table.name, error)
+            except (Exception, PanicException):  # noqa: BLE001 (the others expire)
+                _log.exception("rows of %s can't be removed", table.name)
+        return removed
+
+    def _expire(self, table: Table, before: datetime) -> int:
+        if not DeltaTable.is_deltatable(str(self._path(table))):
+            return 0
+        delta = DeltaTable(self._path(table))
+        times = sorted({table.event_time, *({_RECEIVED_AT} & table.dtypes.keys())})
+        files = _files(delta)
+        if not set(_minima(times)) <= set(files.columns):
+            return 0
+        if files.filter(pl.all_horizontal(pl.col(_minima(times)) < before)).is_empty():
+            return 0
+        old = " AND ".join(f"{name} < '{before.isoformat()}'" for name in times)
+        return int(delta.delete(old, writer_properties=_WRITER)["num_deleted_rows"])
+
     def _maintain(self, table: Table) -> None:
         if not DeltaTable.is_deltatable(str(self._path(table))):
             return
@@ -326,6 +363,11 @@ def _check_types(table: Table, stored: pl.Schema) -> None:
 
 def _files(delta: DeltaTable) -> pl.DataFrame:
     return pl.DataFrame(delta.get_add_actions(flatten=True))
+
+
+def _minima(columns: Sequence[str]) -> list[str]:
+    """Return how the smallest values of columns are called in what is known of files."""
+    return [f"min.{name}" for name in columns]
 
 
 def _last(files: pl.DataFrame, column: str) -> datetime | None:

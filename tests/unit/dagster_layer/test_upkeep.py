@@ -26,10 +26,13 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import is_simulated_alone, open_micro_batches
 from energy_platform.pipeline.tables import measurement
 from energy_platform.settings import settings
+from energy_platform.storage import sqlite_space
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from resources.neighbours import hot_copy_key, landing_key
+from sensors import upkeep
 from sensors.upkeep import (
+    bound_history,
     forget_finished_runs,
     forget_reports,
     history_upkeep,
@@ -141,8 +144,13 @@ def test_the_instance_is_what_its_file_says(instance: DagsterInstance) -> None:
 
 
 def test_tables_are_maintained_and_hot_points_expire(
-    instance: DagsterInstance, platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+    instance: DagsterInstance,
+    home: Path,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    note = home / "landing_is_simulated"
+    note.unlink()
     land(platform_batches, [example_message([("CZ", 0, 1.0)])])
     run_all(platform_batches)
     assert prices(hot(platform_batches)) == [1.0]
@@ -152,7 +160,12 @@ def test_tables_are_maintained_and_hot_points_expire(
     assert result.success
     assert hot(platform_batches).is_empty()
     assert platform_batches.hot_store.committed_offset(measurement(EXAMPLE)) == 1
-    assert prices(stored(platform_batches)) == [1.0]
+    assert prices(stored(platform_batches)) == [1.0], "rows of real markets stay"
+    note.touch()
+    assert table_upkeep.execute_in_process(
+        instance=instance, resources={"platform": Platform()}
+    ).success
+    assert prices(stored(platform_batches)) == [], "old rows of simulated markets go"
 
 
 def reports(instance: DagsterInstance, key: AssetKey) -> list[float]:
@@ -198,6 +211,37 @@ def test_how_long_runs_are_kept_is_a_setting(
     assert runs_after_upkeep() == 11
     monkeypatch.setenv("ENERGY_PLATFORM_FAILED_RUNS_KEPT_HOURS", "0.0000001")
     assert runs_after_upkeep() == 1
+
+
+def database_bytes(tmp_path: Path) -> int:
+    return sum(file.stat().st_size for file in (tmp_path / "dagster").rglob("*.db"))
+
+
+def test_dagsters_databases_shrink_when_runs_are_forgotten(
+    instance: DagsterInstance,
+    tmp_path: Path,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sqlite_space, "KEPT_FREE_BYTES", 0)
+    padding = {"padding": "x" * 200_000}
+    for number in range(20):
+        create_run_for_test(
+            instance,
+            job_name="old",
+            status=DagsterRunStatus.SUCCESS,
+            tags=padding | {"n": str(number)},
+        )
+    before = database_bytes(tmp_path)
+    assert before > 4_000_000
+    assert bound_history(instance, keep=KEEP, keep_failed=KEEP) == (0, 0), "all of it is young"
+    assert database_bytes(tmp_path) >= before - 1_000_000
+    bounded = bound_history(instance, keep=KEEP, keep_failed=KEEP, most_bytes=1_000)
+    assert bounded == (0, 0), "what is younger than minutes stays, whatever it takes"
+    monkeypatch.setattr(upkeep, "_LEAST_KEPT", timedelta(microseconds=1))
+    forgotten_runs, _ = bound_history(instance, keep=KEEP, keep_failed=KEEP, most_bytes=1_500_000)
+    assert forgotten_runs == 20
+    assert database_bytes(tmp_path) < before / 4
 
 
 @pytest.mark.parametrize(("opened_by", "left"), [("simulated", 2), ("live", 3)])

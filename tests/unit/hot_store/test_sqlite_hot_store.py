@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from energy_platform.market.rows import INSTANT
+from energy_platform.storage import sqlite_space
 from energy_platform.storage.hot_store.protocol import Measurement
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.hot_points import EPOCH, PRICES, point, points, put
@@ -99,3 +100,33 @@ def test_three_writers_and_two_readers_at_once(tmp_path: Path) -> None:
         assert store.read(SHARED).height == 3 * SERIES * WRITES
         assert store.latest(SHARED)["value"].to_list() == [WRITES - 1] * 3 * SERIES
         assert [store.committed_offset(each) for each in OWN] == [WRITES] * 3
+
+
+def test_a_file_that_is_too_large_loses_its_oldest_points_and_gives_the_disk_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_space, "KEPT_FREE_BYTES", 0)
+    path = tmp_path / "hot.sqlite"
+    other = OWN[0]
+    with SqliteHotStore(path, most_bytes=2_000_000) as store:
+        for day in range(20):
+            at = EPOCH + timedelta(days=day)
+            for measurement in (SHARED, other):
+                frame = pl.select(
+                    writer=pl.format("{}", pl.int_range(2_000)),
+                    at=pl.lit(at, dtype=INSTANT),
+                    value=pl.lit(day),
+                    twice=pl.lit(2 * day),
+                )
+                put(store, measurement, frame, stop=day + 1)
+        assert sqlite_space.used_bytes(path) > 4_000_000
+        removed = store.compact([SHARED, other])
+        assert removed > 0
+        left = store.read(SHARED)["value"].unique().sort().to_list()
+        assert left == list(range(min(left), 20)), "the newest stay"
+        assert store.read(other)["value"].unique().sort().to_list() == left
+        assert len(left) > 3
+        assert store.committed_offset(SHARED) == 20
+        store.close()
+        assert path.stat().st_size <= 2_000_000
+        assert store.compact([SHARED, other]) == 0, "it is small enough"

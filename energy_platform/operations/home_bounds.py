@@ -1,0 +1,109 @@
+"""How much of the disk the home of a simulated market takes, and the upkeep that sees to it.
+
+What simulated markets say is worth nothing in the long run, so raw messages and rows go when they
+are old or too many. What real markets said is kept for good, and nothing here touches it: see
+`disk_space` for who is warned there. Which homes are simulated says `is_simulated_alone`.
+
+`docs/operations.md` has all bounds in one table.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from energy_platform.market.registry import market_sources
+from energy_platform.marts.catalogue import marts
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.storage.warehouse.delta import DeltaWarehouse
+
+LANDING_BYTES: Final = 10 * 2**30
+"""How much the raw messages of a simulated market may take."""
+TABLE_BYTES: Final = 8 * 2**30
+"""How much its tables may take, quarantine and marts included."""
+TABLE_AGE: Final = timedelta(days=30)
+"""How long its rows are kept at most."""
+
+_LEAST_AGE: Final = timedelta(hours=1)
+"""What is younger stays, however much it is."""
+_SHORTER: Final = 0.8
+
+_log = logging.getLogger(__name__)
+
+
+def bound_landing(
+    batches: MicroBatches, *, now: datetime, age: timedelta, most_bytes: int = LANDING_BYTES
+) -> int:
+    """Remove raw messages that are too old, and the oldest while all are too many.
+
+    What no batch has taken yet stays. Returns how many segments were removed.
+    """
+    logs = [(batches.landing.log(source.name), source) for source in market_sources().values()]
+
+    def forget(before: datetime) -> int:
+        return sum(
+            log.forget(
+                before=before, below=batches.warehouse.committed_offset(market_table(source))
+            )
+            for log, source in logs
+        )
+
+    def size() -> int:
+        return sum(log.size_bytes() for log, _ in logs)
+
+    return _remove(forget, size, _cuts(now, age), most_bytes)
+
+
+def bound_tables(
+    batches: MicroBatches,
+    *,
+    now: datetime,
+    age: timedelta = TABLE_AGE,
+    most_bytes: int = TABLE_BYTES,
+) -> int:
+    """Remove rows that are too old, and the oldest while all are too many; return how many.
+
+    A warehouse that is not in the home is left as it is.
+    """
+    warehouse = batches.warehouse
+    if not isinstance(warehouse, DeltaWarehouse):
+        return 0
+    tables = [
+        *(
+            make(one)
+            for one in market_sources().values()
+            for make in (market_table, quarantine_table)
+        ),
+        *(mart.table for mart in marts().values()),
+    ]
+    return _remove(
+        lambda before: warehouse.expire(tables, before=before),
+        lambda: warehouse.stored_bytes(tables),
+        # Whole hours: a file is written anew once an hour at most.
+        _cuts(now.replace(minute=0, second=0, microsecond=0), age),
+        most_bytes,
+    )
+
+
+def _remove(
+    remove: Callable[[datetime], int],
+    size: Callable[[], int],
+    cuts: Iterable[datetime],
+    most_bytes: int,
+) -> int:
+    """Remove what is older than the first cut, then than later ones until the rest is small."""
+    removed = 0
+    for before in cuts:
+        removed += remove(before)
+        if size() <= most_bytes:
+            return removed
+    _log.warning("more than %d bytes are left: all of it is new", most_bytes)
+    return removed
+
+
+def _cuts(now: datetime, age: timedelta) -> Iterator[datetime]:
+    """Yield instants, the first one `age` ago and each later than the one before."""
+    yield now - age
+    while (age := age * _SHORTER) > _LEAST_AGE:
+        yield now - age
