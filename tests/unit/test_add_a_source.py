@@ -1,6 +1,6 @@
-"""Does what `docs/add_a_source.md` says, with its own files, in a copy of the checkout.
+"""Follows `docs/add_a_source.md` with the guide's own files, in a copy of the checkout.
 
-Which sources there are, the tests take from the guide too.
+The tests take the names of the added sources from the guide too.
 """
 
 import os
@@ -50,7 +50,7 @@ NAMES = [Path(name).stem for name in MODULES]
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git tracks here, with the guide's files, after `energy-platform generate`."""
+    """A repository with what git tracks here and the guide's files, after `generate`."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -61,6 +61,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in FILES.items():
         _write(folder / name, text.encode())
     run(folder, "energy-platform", "generate")
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", "--all")
     return folder
 
 
@@ -71,7 +73,8 @@ def _write(file: Path, content: bytes) -> None:
 
 def run(checkout: Path, tool: str, *arguments: str, timeout: float = 280) -> str:
     """Run a tool of this environment on the copy; return what it says."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    outside = ("PYTEST_", "GIT_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(outside)}
     done = subprocess.run(
         [shutil.which(tool, path=BIN) or tool, *arguments],
         cwd=checkout,
