@@ -1,5 +1,5 @@
-"""Runs the feeds and lands what they bring: the collector all day, a backfill for the past.
+"""Runs the feeds and lands their messages: the collector all day, a backfill for the past.
 
-Here belong sessions and the rate limits that feeds of one provider share. How one protocol works
-is in `feeds`; what the bytes mean is unknown here.
+Sessions, and the rate limits that feeds of one provider share, belong here. `feeds` has the
+protocols; what the bytes mean is unknown here.
 """

@@ -1,11 +1,11 @@
-"""Keeps all who ask a provider, together, below its request rates and out of its bans.
+"""Keeps all callers of a provider, together, below its request rates and out of its bans.
 
-The state is one SQLite file: collector, backfills and Dagster's runs share it, and it outlives each
-of them. A turn is reserved and then waited for, so turns are taken in the order in which they were
-asked for, whoever asks. Of the libraries, pyrate-limiter keeps such a file too; there one of three
-processes got 3 turns of 105, its file lock is waited for on the event loop, and it knows no bans.
+The state is one SQLite file: the collector, backfills and Dagster's runs share it, and it outlives
+each of them. A turn is reserved and then waited for, so turns are taken in the order of the
+requests. Of the libraries, pyrate-limiter keeps such a file too. With it, one of three processes
+got 3 turns of 105, waiting for its file lock blocks the event loop, and it knows no bans.
 
-Time is wall time, which is all that processes and restarts have in common.
+Time is wall time, the only clock that processes and restarts share.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from energy_platform.market.provider import Provider
 from energy_platform.storage.sqlite_file import SqliteFile
 
 _FARTHEST_SECONDS: Final = 86_400.0
-"""No turn and no ban is as far away: where one seems to be, the clock was set back."""
+"""No turn or ban is farther in the future; if one seems to be, the clock was set back."""
 
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS turns (provider TEXT NOT NULL, at REAL NOT NULL);
@@ -31,7 +31,7 @@ class ProviderLimits:
     """The turns and bans of every provider. Threads may share it.
 
     Args:
-        home: The platform's home; all that have the same one share the limits.
+        home: The home folder; all processes with the same home share the limits.
     """
 
     def __init__(self, home: Path) -> None:
@@ -40,19 +40,19 @@ class ProviderLimits:
     async def turn(self, provider: Provider, speed: float = 1.0) -> None:
         """Wait until a ban is over and every rate allows one more request.
 
-        No rate is exceeded in any window of its length, wherever that begins. In a market that
-        runs at another `speed`, the rates do too. Who is cancelled while waiting leaves the turn
-        unused.
+        No rate is exceeded in any window of its length, wherever the window begins. In a market
+        that runs at another `speed`, the rates scale with it. A caller that is cancelled while
+        waiting leaves the turn unused.
         """
         while True:
             at = await asyncio.to_thread(self._reserve, provider, speed)
             await asyncio.sleep(max(0.0, at - time.time()))
-            # A ban may have begun while we waited for the rates to allow one more.
+            # A ban may have begun while this call waited for the rates.
             if at >= await asyncio.to_thread(self._banned_until, provider):
                 return
 
     def ban(self, provider: Provider, seconds: float) -> None:
-        """Keep everybody away from a provider for so long; a shorter ban shortens nothing.
+        """Keep all callers away from a provider for a time; a longer ban stays as it is.
 
         Takes a millisecond of the caller's event loop; bans are rare.
         """
@@ -64,9 +64,10 @@ class ProviderLimits:
             )
 
     def _reserve(self, provider: Provider, speed: float) -> float:
-        """Note the next turn, and return when it is.
+        """Reserve the next turn, and return its time.
 
-        By a rate of n requests it is no sooner than the rate's window after the n-th turn before.
+        A rate of n requests per window puts the turn one window after the n-th last turn at the
+        earliest.
         """
         with self._file.transaction() as connection:
             now = time.time()
@@ -94,7 +95,10 @@ def _ban(connection: sqlite3.Connection, provider: Provider) -> float:
 
 
 def _forget(connection: sqlite3.Connection, provider: Provider, now: float, speed: float) -> None:
-    """Drop what no rate looks back at any more, and what a clock that was set back left behind."""
+    """Delete turns older than any rate's window, and turns in the future.
+
+    A clock that was set back leaves turns in the future.
+    """
     longest = max(rate.per.total_seconds() for rate in provider.rates) / speed
     for statement in (
         "DELETE FROM turns WHERE provider = ? AND at NOT BETWEEN ? AND ?",

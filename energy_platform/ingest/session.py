@@ -1,7 +1,7 @@
-"""What a feed is lent while it runs: market time, addresses, secrets, turns, a place to land.
+"""What a running feed gets: market time, addresses, secrets, turns, a place to land.
 
-The collector and a backfill lend the same; only where bytes land, and whether there is a cursor to
-go on from, differs between them.
+The collector and a backfill give the same; they differ only in where bytes land, and whether there
+is a cursor to continue from.
 """
 
 import logging
@@ -24,7 +24,7 @@ from energy_platform.settings import Markets, Settings
 _log = logging.getLogger(__name__)
 
 _SHORTEST_WAIT_SECONDS: Final = 1.0
-"""What a feed that waits in market time waits at least, however fast a simulated market runs."""
+"""The shortest wait of a feed in market time, however fast a simulated market runs."""
 
 SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (the simulator takes any password)
 
@@ -65,7 +65,7 @@ class MarketSession:
     def open(
         cls, source: MarketSource, settings: Settings, limits: ProviderLimits, landing: Landing
     ) -> "MarketSession":
-        """Return a session for a source's feed, with the folder of its caches made."""
+        """Return a session for a source's feed, after creating its folder of caches."""
         state_directory = settings.home / "feeds" / source.name
         state_directory.mkdir(parents=True, exist_ok=True)
         return cls(source.name, state_directory, settings, limits, landing)
@@ -93,7 +93,7 @@ class MarketSession:
         """Return where `url` is really reached.
 
         Raises:
-            FeedError: The market is simulated, and this part of it is not.
+            FeedError: The market is simulated, and it has no stand-in for this URL.
         """
         stood_in = self._stand_in(url)
         if stood_in is not None or self._simulated is None:
@@ -103,10 +103,10 @@ class MarketSession:
         raise FeedError(f"the simulated market has no stand-in for {url}")
 
     def secret(self, variable: str) -> str:
-        """Return an environment variable's value; a stand-in in a simulated market.
+        """Return an environment variable's value, or the stand-in of a simulated market.
 
         Raises:
-            FeedError: It is not set.
+            FeedError: The variable is not set.
         """
         if self.settings.markets is Markets.SIMULATED:
             stand_ins = {**self._simulated_addresses(), **self.settings.addresses}
@@ -127,7 +127,7 @@ class MarketSession:
         await self.limits.turn(provider, self._market_speed())
 
     def ban(self, provider: Provider, seconds: float | None) -> None:
-        """Keep everybody away from a provider for so long; for its own ban where None."""
+        """Keep all callers away from a provider for some seconds; by default, for its ban."""
         away = provider.ban.total_seconds() if seconds is None else seconds
         _log.warning("%s: staying away from %s for %.0f s", self.source_name, provider.name, away)
         self.limits.ban(provider, away)
@@ -137,7 +137,7 @@ class MarketSession:
         return clock.speed if clock else 1.0
 
     def _stand_in(self, real: str) -> str | None:
-        """Return what the settings name in place of an address, else what the market does."""
+        """Return what the settings name in place of an address, else what the simulator does."""
         chosen = stand_in(self.settings.addresses, self.source_name, real)
         return chosen or stand_in(self._simulated_addresses(), self.source_name, real)
 

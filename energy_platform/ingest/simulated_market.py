@@ -1,7 +1,7 @@
-"""What a simulated market says of itself: three files in a folder that its simulator writes.
+"""The interface to a simulated market: three files in a folder that its simulator writes.
 
-The library knows the simulator by these files alone. They are read anew whenever they have changed,
-so that a simulator may come back on other ports.
+The library knows the simulator only by these files. They are read again whenever they have changed,
+so a simulator may come back on other ports.
 """
 
 import time
@@ -16,14 +16,15 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.settings import Markets, Settings
 
 ADDRESSES_NAME: Final = "addresses.json"
-"""Each real address (a URL prefix) and its stand-in; it is there while the simulator listens.
+"""The file of addresses: each real address (a URL prefix) and its stand-in, while the simulator
+listens.
 
-Behind the name of a source and a blank are those of this source alone.
+A key of a source's name, a blank and an address holds for this source alone.
 """
 CLOCK_NAME: Final = "clock.json"
-"""Market time."""
+"""The file of market time."""
 CERTIFICATE_NAME: Final = "certificate.pem"
-"""What its servers with TLS are to be trusted by."""
+"""The file of the certificate that clients of its TLS servers must trust."""
 
 _LOOK_SECONDS: Final = 0.05
 _ADDRESSES: Final = TypeAdapter(dict[str, str])
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _FollowedFile(Generic[T]):
-    """A file whose content is read once for each time that it is written."""
+    """A file whose content is read once after each change."""
 
     path: Path
     read: Callable[[Path], T]
@@ -41,7 +42,7 @@ class _FollowedFile(Generic[T]):
     _content: T | None = None
 
     def content(self) -> T | None:
-        """Return the content; None while there is no file."""
+        """Return the content; None if there is no file."""
         try:
             status = self.path.stat()
             written = (status.st_mtime_ns, status.st_ino)
@@ -53,10 +54,10 @@ class _FollowedFile(Generic[T]):
 
 
 def stand_in(addresses: Mapping[str, str], source: str, real: str) -> str | None:
-    """Return what stands in for a URL that a source asks for; None if nothing does.
+    """Return the stand-in for a URL that a source asks for; None if there is none.
 
-    The longest beginning counts, and one behind the source's name, which is for this source alone,
-    before any other.
+    The longest matching prefix counts. A prefix after the source's name, for this source alone,
+    comes before any other.
     """
     for prefix in (f"{source} ", ""):
         found = max(
@@ -70,7 +71,7 @@ def stand_in(addresses: Mapping[str, str], source: str, real: str) -> str | None
 
 @dataclass(slots=True)
 class SimulatedMarket:
-    """A simulated market, as its simulator's folder tells of it.
+    """A simulated market, as its simulator's folder describes it.
 
     Attributes:
         folder: The simulator's folder.
@@ -92,31 +93,31 @@ class SimulatedMarket:
         return cls(settings.simulator_folder) if settings.markets is Markets.SIMULATED else None
 
     def listens(self) -> bool:
-        """Say whether its simulator listens."""
+        """Return whether its simulator listens."""
         return self._addresses.content() is not None
 
     def wait(self, seconds: float) -> None:
-        """Wait until its simulator listens, for so long at most.
+        """Wait until its simulator listens, for a limited time.
 
-        A feed that asks earlier backs off for longer than a simulator takes to begin.
+        A feed that asks earlier would back off for longer than a simulator takes to start.
         """
         deadline = time.monotonic() + seconds
         while not self.listens() and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
 
     def addresses(self) -> Mapping[str, str]:
-        """Return each real address and its stand-in; none while nobody listens."""
+        """Return each real address and its stand-in; none while no simulator listens."""
         return self._addresses.content() or {}
 
     def played_back(self) -> frozenset[str]:
-        """Return the sources without a model of their own, whose test cases are played back."""
+        """Return the sources without a model, whose test cases are played back."""
         return frozenset(known.partition(" ")[0] for known in self.addresses() if " " in known)
 
     def clock(self) -> MarketClock | None:
-        """Return its clock; None before it has ever begun."""
+        """Return its clock; None before the simulator's first start."""
         return self._clock.content()
 
     def certificate(self) -> Path | None:
-        """Return the file of its servers' certificate; None before there is one."""
+        """Return the certificate file of its servers; None before there is one."""
         file = self.folder / CERTIFICATE_NAME
         return file if file.exists() else None

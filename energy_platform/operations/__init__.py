@@ -1,1 +1,1 @@
-"""How the platform is run and watched: status, metrics, alerts, and supervised processes."""
+"""Running and watching the platform: status, metrics, alerts, and supervised processes."""

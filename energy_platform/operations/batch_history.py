@@ -1,10 +1,10 @@
 """What every micro-batch did, kept for ninety days: offsets, rows, seconds, drift, errors.
 
-It answers what happened last night, long after Dagster has forgotten its runs, and what the
-batches of the last hour said, for the status and the alerts. Each batch is one line for three
-days; older lines are summed by source and hour. So the file stays below a bound that the number
-of sources sets, not the number of batches. No truth is here: rows are in the warehouse, and what
-failed a check is in the quarantine.
+The history shows what happened last night, long after Dagster has deleted its runs, and gives the
+status and the alerts the batches of the last hour. Each batch is one line for three days; older
+lines are summed by source and hour. So the number of sources bounds the file, not the number of
+batches. The history is no source of truth: rows are in the warehouse, and failures in the
+quarantine.
 """
 
 import json
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(days=90)
 """How long a line is kept."""
 EACH_BATCH_KEPT: Final = timedelta(days=3)
-"""How long each batch has a line of its own; then one line holds an hour's batches of a source."""
+"""How long each batch has its own line; older lines are summed by source and hour."""
 MOST_LINES: Final = 1_000_000
-"""With more lines than these the oldest are summed sooner."""
+"""With more lines than this, the oldest are summed sooner."""
 LATELY: Final = timedelta(hours=1)
 """What "lately" means for a quarantine rate."""
 
 _HOUR: Final = timedelta(hours=1) // timedelta(microseconds=1)
 _REMARK_CHARACTERS: Final = 500
 _MOST_DIFFERENCES: Final = 20
-"""So many differences of a layout are remembered of a source's newest batch."""
+"""How many layout differences of a source's newest batch are remembered."""
 _FIRST_PAUSE_SECONDS: Final = 10.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 
@@ -79,24 +79,24 @@ SCHEMA: Final[Mapping[str, pl.DataType]] = {
     "hot_copy_behind": pl.String(),
     "error": pl.String(),
 }
-"""What a line of the history holds.
+"""The columns of a line of the history.
 
-`finished_at` is when its last batch ended; `batches` and `failed` count those that succeeded and
-failed. Offsets [start, stop), messages, rows and `seconds` are theirs together.
-`drift`, `hot_copy_behind` and `error` say what was wrong, and are null where nothing was.
+`finished_at` is when the line's last batch ended; `batches` and `failed` count those that succeeded
+and failed. Offsets [start, stop), messages, rows and `seconds` cover all batches of the line.
+`drift`, `hot_copy_behind` and `error` say what was wrong, and are null if nothing was.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLately:
-    """What one source's batches said in the last hour.
+    """What one source's batches reported in the last hour.
 
     Attributes:
         rows: Rows and unparsed messages that were checked, also those that said nothing new.
-        refused: Those of them that went to quarantine.
-        drift: How its newest batch differed from the accepted layout.
+        refused: How many of them went to quarantine.
+        drift: How the newest batch differed from the accepted layout.
         failures: How many batches in a row have failed, up to the newest one.
-        error: Why the newest one failed; empty where it did not.
+        error: Why the newest batch failed; empty if it did not.
     """
 
     rows: int = 0
@@ -118,7 +118,7 @@ class BatchHistory:
         self._file = SqliteFile(self.path, _LAYOUT)
 
     def add(self, report: "BatchReport") -> None:
-        """Add a line for a batch; one without messages did nothing."""
+        """Add a line for a batch, unless it had no messages."""
         if report.messages == 0:
             return
         with self._file.transaction() as connection:
@@ -144,7 +144,7 @@ class BatchHistory:
             )
 
     def add_failure(self, source_name: str, error: BaseException) -> None:
-        """Add a line for a batch that failed, and let the next one wait longer each time."""
+        """Add a line for a batch that failed, and delay the next one longer each time."""
         said = f"{type(error).__name__}: {error}".splitlines()[0][:_REMARK_CHARACTERS]
         now = _now()
         with self._file.transaction() as connection:
@@ -167,7 +167,7 @@ class BatchHistory:
             )
 
     def pausing(self) -> frozenset[str]:
-        """Return the sources whose newest batches failed and that are to be left alone a while."""
+        """Return the sources whose newest batches failed and that wait before the next."""
         if not self.path.exists():
             return frozenset()
         with self._file.transaction("DEFERRED") as connection:
@@ -177,12 +177,12 @@ class BatchHistory:
         return frozenset(source for (source,) in found)
 
     def forget_drift(self, source_name: str) -> None:
-        """Forget how a source's newest batch differed: its layout has been accepted."""
+        """Forget how a source's newest batch differed, after its layout was accepted."""
         with self._file.transaction() as connection:
             connection.execute("UPDATE newest SET drift = '[]' WHERE source = ?", [source_name])
 
     def lately(self) -> Mapping[str, SourceLately]:
-        """Return what each source's batches said lately; empty before there were any."""
+        """Return what each source's batches reported lately; empty before the first batch."""
         if not self.path.exists():
             return {}
         since = _now() - LATELY // timedelta(microseconds=1)
@@ -208,7 +208,7 @@ class BatchHistory:
     def lines(self, source_name: str | None = None, *, since: datetime) -> pl.DataFrame:
         """Return the lines that finished at `since` or later, of one source or of all, in order.
 
-        Their columns are those of `SCHEMA`.
+        The columns are those of `SCHEMA`.
         """
         found: list[tuple[object, ...]] = []
         if self.path.exists():
@@ -229,12 +229,12 @@ class BatchHistory:
         )
 
     def stored_bytes(self) -> int:
-        """Return the size of the file, of what waits to be written into it too."""
+        """Return the size of the file, its write-ahead log included."""
         files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
     def compact(self, *, now: datetime, most_lines: int = MOST_LINES) -> int:
-        """Sum old lines by source and hour, and forget the oldest; return how many are left."""
+        """Sum old lines by source and hour, and delete the oldest; return how many are left."""
         with self._file.transaction() as connection:
             until = microseconds(now - EACH_BATCH_KEPT)
             surplus = connection.execute(
@@ -255,7 +255,7 @@ class BatchHistory:
 
 
 def by_source(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per source that sums its lines up; remarks are the newest of each kind."""
+    """Return one row per source that sums its lines; remarks are the newest of each kind."""
     sums = ("batches", "failed", "messages", "rows_parsed", "rows_new", "quarantined", "seconds")
     return (
         lines.sort("finished_at")
@@ -273,7 +273,7 @@ def by_source(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sum_up(connection: Connection, hour: int) -> None:
-    """Sum all lines up that finished before an hour, from where the last time ended."""
+    """Sum all lines that finished before an hour, from where the last call ended."""
     [done] = connection.execute("PRAGMA user_version").fetchone()
     if hour <= done:
         return
@@ -281,12 +281,12 @@ def _sum_up(connection: Connection, hour: int) -> None:
     summed = connection.execute(_SUMS, (*span, _HOUR)).fetchall()
     connection.execute("DELETE FROM line WHERE finished_at >= ? AND finished_at < ?", span)
     marks = ", ".join("?" * len(SCHEMA))
-    connection.executemany(f"INSERT INTO line VALUES ({marks})", summed)  # noqa: S608 (only marks)
+    connection.executemany(f"INSERT INTO line VALUES ({marks})", summed)  # noqa: S608 (only question marks are inserted)
     connection.execute(f"PRAGMA user_version = {hour:d}")
 
 
 def _remark(connection: Connection, text: str) -> int | None:
-    """Return the number under which a text is kept, once however many lines say it."""
+    """Return the number of a text, which is stored once however many lines have it."""
     if not text:
         return None
     shortened = text[:_REMARK_CHARACTERS]

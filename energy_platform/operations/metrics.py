@@ -1,7 +1,7 @@
-"""The platform's own metrics, as Prometheus reads them: how sources, processes and disks are.
+"""The platform's own metrics for Prometheus: the state of sources, processes and disks.
 
-What is said here is what `energy-platform status` says, taken anew for each scrape. No market
-data: they are in the stores.
+The values are those of `energy-platform status`, read again for each scrape. Market data is not
+among them; it is in the stores.
 """
 
 import logging
@@ -21,7 +21,7 @@ from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.operations.supervision.supervisor import ProcessStatus
 
 _KEPT_SECONDS: Final = 5.0
-"""Several that scrape at once are told the same; looking costs the stores a question a source."""
+"""Scrapes within this time get the same answer; reading costs a query per source."""
 
 _RUNNING: Final = "RUNNING"
 
@@ -31,7 +31,7 @@ _Said = TypeVar("_Said", SourceStatus, ProcessStatus, DiskSpace)
 
 @dataclass(frozen=True, slots=True)
 class SourceGauge:
-    """A number that every source has; None leaves it out."""
+    """A number of every source; None leaves it out."""
 
     name: str
     says: str
@@ -121,9 +121,9 @@ class PlatformMetrics(Collector):
     """Answers a scrape.
 
     Args:
-        sources: How every source is.
-        processes: How every supervised process is.
-        disks: How much room is left on each disk.
+        sources: Returns the status of every source.
+        processes: Returns the status of every supervised process.
+        disks: Returns the room left on each disk.
     """
 
     def __init__(
@@ -139,13 +139,13 @@ class PlatformMetrics(Collector):
         self._kept: tuple[float, list[Metric]] | None = None
 
     def registry(self) -> CollectorRegistry:
-        """Return a registry of nothing else."""
+        """Return a registry of these metrics alone."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return registry
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing, so that registering asks no store."""
+        """Return nothing, so that registering reads no store."""
         return []
 
     def collect(self) -> Iterable[Metric]:
@@ -166,10 +166,10 @@ class PlatformMetrics(Collector):
     def _told(
         self, of: Callable[[Sequence[_Said]], Iterable[Metric]], look: Callable[[], Sequence[_Said]]
     ) -> list[Metric]:
-        """Return the metrics of what is found; none where looking fails, beside all others."""
+        """Return some of the metrics; none if reading them fails, so that the others remain."""
         try:
             return list(of(look()))
-        except Exception:  # noqa: BLE001 (what else can be told is told)
+        except Exception:  # noqa: BLE001 (the other metrics are still served)
             _log.exception("some metrics are left out")
             return []
 
@@ -218,7 +218,7 @@ def _of_disks(spaces: Sequence[DiskSpace]) -> Iterable[Metric]:
 
 
 def _used(pid: int) -> tuple[float, float] | None:
-    """Return a process family's CPU seconds and resident bytes; None where it has just ended."""
+    """Return a process family's CPU seconds and resident bytes; None if it has just ended."""
     try:
         members = family(pid)
         return cpu_seconds(members), sum(one.memory_info().rss for one in members)
@@ -227,7 +227,7 @@ def _used(pid: int) -> tuple[float, float] | None:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all that come of it."""
+    """Return a process and all its descendants."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 

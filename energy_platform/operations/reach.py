@@ -1,6 +1,6 @@
-"""How far a source has come since it was last looked at: what landed, and what its hot copy shows.
+"""How far a source has come since a former look: what landed, and what its hot copy shows.
 
-Whoever asks says where it stood before. Whether a source is on time is the status's business.
+The caller says where the source stood before. `status` decides whether a source is on time.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Landed:
     Attributes:
         offset: Where its landing log ends.
         messages: How many messages are new.
-        stored_bytes: The size of the segments that hold them; None where all are new.
+        stored_bytes: The size of the segments that hold them; None if all messages are new.
         last_received_at: When the newest message was received.
     """
 
@@ -35,12 +35,12 @@ class Shown:
     """What the hot copy of a source shows.
 
     Attributes:
-        offset: The landing offset that it reaches to.
+        offset: The landing offset up to which it is written.
         messages: How many messages are new in it.
-        messages_behind: How many messages the warehouse has beyond it.
-        rows: Rows of the table behind it, every revision counted.
+        messages_behind: How many further messages the warehouse has.
+        rows: Rows of the source's table, every revision counted.
         newest_moment: The newest moment, in market time, that the platform knows of.
-        lag_seconds: How long ago that was.
+        lag_seconds: How long ago that moment was.
     """
 
     offset: int
@@ -52,7 +52,7 @@ class Shown:
 
 
 def landed(batches: MicroBatches, source: MarketSource, *, before: int | None) -> Landed | None:
-    """Return what landed behind an offset, of all where none is given; None where nothing did."""
+    """Return what landed after an offset, or all if none is given; None if nothing did."""
     log = batches.landing.log(source.name)
     offset = log.end_offset()
     if offset == (before or 0):
@@ -60,7 +60,7 @@ def landed(batches: MicroBatches, source: MarketSource, *, before: int | None) -
     return Landed(
         offset=offset,
         messages=offset - (before or 0),
-        # Long logs have a million segments; only the newest are worth a listing.
+        # A long log has a million segments, so only the newest are listed.
         stored_bytes=None if before is None else log.stored_bytes(before, offset),
         last_received_at=log.last_received_at(),
     )
@@ -69,11 +69,11 @@ def landed(batches: MicroBatches, source: MarketSource, *, before: int | None) -
 def shown(
     batches: MicroBatches, source: MarketSource, clock: MarketClock, *, before: int | None
 ) -> Shown | None:
-    """Return what the hot copy shows since an offset; None where nothing has come.
+    """Return what the hot copy shows since an offset; None if nothing has come.
 
     Raises:
-        HotStoreUnavailableError: The hot store is away.
-        WarehouseUnavailableError: The warehouse is.
+        HotStoreUnavailableError: The hot store is down.
+        WarehouseUnavailableError: The warehouse is down.
     """
     offset = batches.hot_store.committed_offset(measurement(source))
     if offset == (before or 0):

@@ -193,7 +193,7 @@ def _status_or_unknown(  # noqa: PLR0913 (see `_status`)
         return _status(source, settings, batches, clock=clock, feed=feed, lately=lately)
     except WarehouseUnavailableError:
         raise
-    except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is this source's)
+    except (Exception, PanicException) as error:  # noqa: BLE001 (only this source is unknown)
         said = str(error).splitlines() or [""]
         reason = f"{type(error).__name__}: {said[0]}"
         return replace(_heard_of(source, feed, lately), detail=reason)

@@ -1,7 +1,7 @@
-"""Backfills: a provider is asked for the past, and what it says goes the way of all that lands.
+"""Backfills: a provider is asked for the past, and its answers land like all others.
 
-`window` is what is asked for, `record` remembers what has come, and `run` asks, beside a collector
-that goes on undisturbed. How a provider is asked is its feed's business (`HistoricalFeed`).
+`window` is what to ask for, `record` remembers what has landed, and `run` asks, beside a collector
+that is not disturbed. Each feed knows how to ask its provider (`HistoricalFeed`).
 """
 
 from energy_platform.ingest.backfill.record import BackfillRecord

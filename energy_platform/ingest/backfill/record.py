@@ -1,7 +1,7 @@
-"""Remembers which chunks of which backfill have landed, and where, over restarts and kills.
+"""Remembers which chunks of a backfill have landed, and where, over restarts and kills.
 
-A chunk is noted once it is durable. One that landed and could not be noted any more is asked for
-again: the same answer adds no row.
+A chunk is recorded once it is durable. A chunk that landed and could not be recorded is asked for
+again; the same answer adds no row.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ class BackfillRecord:
     """What the backfills of one home have done.
 
     Args:
-        home: The platform's home.
+        home: The home folder.
         most_chunks: How many chunks are remembered; the oldest are forgotten, and asked for again
             if their backfill was not finished.
     """
@@ -51,12 +51,12 @@ class BackfillRecord:
 
     @contextmanager
     def held(self, window: BackfillWindow) -> Iterator[None]:
-        """Keep other backfills of the source out: two would only halve each other's rate.
+        """Keep other backfills of the source out, since two would only halve each other's rate.
 
-        The hold ends with the process, however that ends.
+        The hold ends with the process, however the process ends.
 
         Raises:
-            UsageError: One is running.
+            UsageError: Another backfill of the source is running.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / f"{window.source.name}.lock").open("w") as file:
@@ -71,30 +71,30 @@ class BackfillRecord:
         return self._offsets("chunks", window)
 
     def note(self, window: BackfillWindow, chunk: str, offsets: Sequence[range]) -> None:
-        """Note that a chunk has landed."""
+        """Record that a chunk has landed."""
         self._note("chunks", window, chunk, offsets)
 
     def set_aside(self, window: BackfillWindow) -> dict[str, list[range]]:
-        """Return the chunks in whose place something else came, and the landing offsets of it."""
+        """Return the chunks whose answer was unfit, and the landing offsets of that answer."""
         return self._offsets("set_aside", window)
 
     def note_aside(self, window: BackfillWindow, chunk: str, offsets: Sequence[range]) -> None:
-        """Note that something else came in place of a chunk, and has landed."""
+        """Record that an unfit answer to a chunk has landed."""
         self._note("set_aside", window, chunk, offsets)
 
     def is_finished(self, window: BackfillWindow) -> bool:
-        """Say whether every chunk of the window has landed."""
+        """Return whether every chunk of the window has landed."""
         with self._file.transaction("DEFERRED") as connection:
             found = connection.execute("SELECT 1 FROM finished WHERE backfill = ?", [window.name])
             return found.fetchone() is not None
 
     def finish(self, window: BackfillWindow) -> None:
-        """Note that every chunk of the window has landed."""
+        """Record that every chunk of the window has landed."""
         with self._file.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO finished VALUES (?)", [window.name])
 
     def forget(self, window: BackfillWindow) -> None:
-        """Let the window be asked for anew."""
+        """Forget a window, so that all of it is asked for again."""
         with self._file.transaction() as connection:
             for table in ("chunks", "set_aside", "finished"):
                 connection.execute(

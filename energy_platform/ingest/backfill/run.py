@@ -1,8 +1,8 @@
-"""Runs a backfill: chunk after chunk is asked for, landed and noted; then rows come of it.
+"""Runs a backfill: asks for chunk after chunk, lands and records it, and waits for its rows.
 
 A chunk that the provider refuses is left for the next run at once, and the others are asked for. A
-chunk that fails otherwise is tried again after a pause, behind the others, and left after some
-tries. Only when many in a row fail without a word of the provider is the whole rest left.
+chunk that fails otherwise is tried again after a pause, after the other chunks, and left after some
+tries. The whole rest is left only if many chunks fail in a row without any answer.
 """
 
 import asyncio
@@ -39,26 +39,26 @@ _log = logging.getLogger(__name__)
 
 _TRIES: Final = 5
 _FAILED_IN_A_ROW: Final = 7
-"""After so many failures one after the other, the provider is taken to be away."""
+"""After this many failures in a row, the provider is taken to be down."""
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _CONFLICT_PAUSE_SECONDS: Final = 0.5
 
 OnProgress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Called with the number of chunks done, and of all chunks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillReport:
-    """What a run of a backfill came to.
+    """The result of one run of a backfill.
 
     Attributes:
-        chunks: How many chunks the window has; 0 while the provider could not be asked.
+        chunks: How many chunks the window has; 0 if the provider could not be asked.
         landed: How many of them have landed, earlier runs included.
         earlier: How many of these an earlier run had landed.
-        empty: How many of these the provider had nothing for.
-        offsets: Where their messages are in the landing zone.
-        set_aside: Where that is which came in place of an answer, for the quarantine to keep.
+        empty: For how many of these the provider had nothing.
+        offsets: The landing offsets of their messages.
+        set_aside: The landing offsets of unfit answers, which the quarantine keeps.
         left: The chunks given up, and the last error of each.
     """
 
@@ -77,7 +77,7 @@ class BackfillReport:
 
     @property
     def stop(self) -> int:
-        """The landing offset behind the last message."""
+        """The landing offset after the last message."""
         return max((each.stop for each in (*self.offsets, *self.set_aside)), default=0)
 
     @property
@@ -88,7 +88,7 @@ class BackfillReport:
 
 @dataclass(slots=True)
 class _Beside:
-    """Lands beside the collector, whose cursor is no business of a backfill."""
+    """Lands messages beside the collector, whose cursor a backfill leaves alone."""
 
     guest: LandingGuest
     cursor: None = None
@@ -105,9 +105,9 @@ class Backfiller:
 
     Args:
         window: What to ask for.
-        settings: Which markets to ask, and where the platform's home is.
+        settings: Which markets to ask, and where the home is.
         zone: Where to land.
-        on_progress: Told of the chunks that have landed, and of all there are.
+        on_progress: Called with the number of chunks that have landed, and of all chunks.
     """
 
     def __init__(
@@ -131,12 +131,12 @@ class Backfiller:
         self._chunks = 0
 
     async def run(self) -> BackfillReport:
-        """Ask for all that has not landed yet, and for nothing where the window is finished.
+        """Ask for all chunks that have not landed yet; for none if the window is finished.
 
-        See the module for what happens to failures.
+        The module's docstring says how failures are handled.
 
         Raises:
-            UsageError: The window can't be asked for, or another backfill of the source runs.
+            UsageError: The window can't be asked for, or another backfill of the source is running.
             FeedError: The provider's history can't even be opened.
         """
         limits = ProviderLimits(self._settings.home)
@@ -187,15 +187,16 @@ class Backfiller:
                 await self._pause(self._tries[most], FeedError(self._failed[most]))
 
     async def _ask(self, feed: HistoricalFeed, session: FeedSession) -> None:
-        """Open the history, and ask once for every chunk that has not landed and is not left.
+        """Open the history, and ask once for every chunk that has neither landed nor been left.
 
-        The chunks that failed most come last, so that none of them stands before another one.
+        The chunks that failed most often come last, so that none of them holds up another.
 
         Raises:
-            _ChunkFailedError: One failed so that the connection may be worth nothing any more.
+            _ChunkFailedError: A chunk failed in a way that may have broken the connection.
         """
         async with feed.history(session, self._window.start, self._window.end) as chunks:
-            # A file that was replaced since an earlier run has another key, and counts anew.
+            # A file that was replaced since an earlier run has another key, and counts as a new
+            # chunk.
             known = {chunk.key for chunk in chunks} | self._landed.keys()
             self._chunks = len(known)
             self._on_progress(len(self._landed), self._chunks)
@@ -204,7 +205,7 @@ class Backfiller:
                     await self._ask_for(session, chunk)
 
     async def _ask_for(self, session: FeedSession, chunk: HistoryChunk) -> None:
-        """Land a chunk, or note that the provider refuses it, or that something else came."""
+        """Land a chunk, or record that the provider refuses it or that its answer is unfit."""
         try:
             messages = await chunk.fetch()
         except RefusedError as error:
@@ -221,7 +222,7 @@ class Backfiller:
         else:
             await self._land(session, chunk.key, messages)
             return
-        self._in_a_row = 0  # the provider is there
+        self._in_a_row = 0  # the provider answers
 
     async def _land(self, session: FeedSession, chunk: str, messages: Sequence[RawMessage]) -> None:
         offsets = await self._durable(session, messages)
@@ -232,21 +233,21 @@ class Backfiller:
         self._on_progress(len(self._landed), self._chunks)
 
     async def _set_aside(self, session: FeedSession, chunk: str, error: UnfitAnswerError) -> None:
-        """Land what came in place of a chunk for the quarantine to keep; once, not at every try."""
+        """Land an unfit answer once, not at every try, for the quarantine to keep."""
         if chunk in self._aside:
             return
         self._aside[chunk] = await self._durable(session, [error.came])
         await asyncio.to_thread(self._record.note_aside, self._window, chunk, self._aside[chunk])
 
     async def _durable(self, session: FeedSession, messages: Sequence[RawMessage]) -> list[range]:
-        """Land messages, and return where they are."""
+        """Land messages, and return their offsets."""
         self._landing.offsets = []
         if messages:
             await session.land(messages)
         return self._landing.offsets
 
     def _tried(self, chunk: str, error: Exception) -> None:
-        """Note that a chunk was asked for in vain; after some tries it is left."""
+        """Record a failed try; after some tries the chunk is left."""
         self._tries[chunk] += 1
         self._failed[chunk] = str(error)
         if self._tries[chunk] >= _TRIES:
@@ -269,7 +270,7 @@ class Backfiller:
 
 
 class _ChunkFailedError(Exception):
-    """One chunk could not be had, this time."""
+    """One chunk could not be had this time."""
 
     def __init__(self, chunk: str, error: FeedError) -> None:
         super().__init__(str(error))
@@ -292,7 +293,7 @@ def catch_up(
         try:
             batches.run(source)
         except CommitConflictError:
-            time.sleep(_CONFLICT_PAUSE_SECONDS)  # the sensors' runs are at it too
+            time.sleep(_CONFLICT_PAUSE_SECONDS)  # the sensors' runs do the same at the same time
         reached = batches.warehouse.committed_offset(table)
     on_progress(max(stop - began, 0), max(stop - began, 0))
 
@@ -300,7 +301,7 @@ def catch_up(
 def stored_rows(
     batches: MicroBatches, source: MarketSource, offsets: Sequence[range]
 ) -> tuple[int, int]:
-    """Return how many rows came of the messages at these offsets, and how many failures."""
+    """Return how many rows and how many failures came of the messages at these offsets."""
     return (
         _count(batches, market_table(source), offsets),
         _count(batches, quarantine_table(source), offsets),

@@ -1,4 +1,4 @@
-"""What a backfill asks for, checked before anybody is asked."""
+"""What a backfill asks for, checked before any provider is asked."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,14 +20,14 @@ class BackfillWindow:
 
     @property
     def name(self) -> str:
-        """The window in words; the same for the same window."""
+        """The window as text; equal for equal windows."""
         return f"{self.source.name} {self.start.isoformat()} {self.end.isoformat()}"
 
     def feed(self, settings: Settings, now: datetime) -> HistoricalFeed:
         """Return the feed to ask.
 
         Args:
-            settings: Say which markets are asked, and so what the environment must hold.
+            settings: Which markets are asked, and so which environment variables are needed.
             now: Market time.
 
         Raises:

@@ -1,7 +1,7 @@
-"""The collector: the long-lived process that runs every feed and lands what it brings.
+"""The collector: the long-lived process that runs every feed and lands its messages.
 
-`lander` makes bytes durable, `source_task` runs one source for ever, and `service` runs them all.
-What a feed says to its provider is in `energy_platform.feeds`.
+`lander` makes bytes durable, `source_task` runs one source for ever, and `service` runs all of
+them. `energy_platform.feeds` talks to the providers.
 """
 
 from energy_platform.ingest.collector.service import collect

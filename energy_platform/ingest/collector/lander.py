@@ -1,7 +1,7 @@
 """Makes messages durable, many at a time: one segment for all that arrived while waiting.
 
-A feed that awaits `land` holds at most what it is landing, and the queue here is bounded, so a
-slow landing zone slows the markets' sockets down and fills no memory.
+A feed that awaits `land` holds at most the messages of that call, and the queue here is bounded. So
+a slow landing zone slows down the markets' sockets and fills no memory.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _SEGMENT_BYTES: Final = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Pending:
-    """What a feed waits for: messages, their cursor, and whether they are durable."""
+    """One call of `land` in the queue: messages, their cursor, and whether they are durable."""
 
     messages: Sequence[RawMessage]
     cursor: str | None
@@ -31,7 +31,7 @@ class _Pending:
 
 
 class Lander:
-    """Gathers what one source's feed lands, and appends it in the order in which it came."""
+    """Gathers what one source's feed lands, and appends it in order of arrival."""
 
     def __init__(self, writer: LandingWriter, *, linger_seconds: float) -> None:
         self._writer = writer
@@ -44,8 +44,8 @@ class Lander:
     async def land(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
         """Return once `messages` and `cursor` are durable; raise what the landing zone raised.
 
-        A cursor without messages is kept in memory until the next message takes it along: losing
-        it costs asking again for what held nothing.
+        A cursor without messages is kept in memory until the next message: if it is lost, the feed
+        only asks again for what was empty.
         """
         if not messages and cursor in (None, self.cursor):
             return
@@ -68,7 +68,7 @@ class Lander:
                 raise
 
     async def _gather(self) -> list[_Pending]:
-        """Wait for a landing, then for what else comes while it lingers."""
+        """Wait for a landing, then for others that come within the linger time."""
         gathered = [await self._queue.get()]
         size_bytes = gathered[0].size_bytes
         with contextlib.suppress(TimeoutError):
@@ -91,13 +91,13 @@ class Lander:
                 landing.durable.set_result(None)
 
     async def _fail(self, gathered: list[_Pending], error: Exception) -> None:
-        """Hand an error to all that wait: for durability, or for a place in the queue."""
+        """Raise an error in all that wait: for durability, or for a place in the queue."""
         self._failure = error
         while gathered:
             for landing in gathered:
                 if not landing.durable.done():
                     landing.durable.set_exception(error)
-            # Each place that becomes free lets one more in, who finds the error there.
+            # Each place that becomes free admits one more waiter, which then finds the error.
             await asyncio.sleep(0)
             gathered = self._drain()
 
@@ -109,7 +109,7 @@ class Lander:
 
 
 async def _to_its_end(appending: Coroutine[Any, Any, object]) -> None:
-    """Wait for an append also when cancelled: a thread left behind would fence its successor."""
+    """Wait for an append even when cancelled: a thread left behind would fence its successor."""
     task = asyncio.create_task(appending)
     try:
         await asyncio.shield(task)

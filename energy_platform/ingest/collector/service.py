@@ -1,4 +1,4 @@
-"""Runs every source's feed side by side in one process, and says how each is doing."""
+"""Runs every source's feed side by side in one process, and reports each feed's status."""
 
 import asyncio
 import json
@@ -21,16 +21,16 @@ from energy_platform.settings import Settings
 _log = logging.getLogger(__name__)
 
 _THREADS: Final = 64
-"""More than there are sources: a thread that waits for one provider keeps no other waiting."""
+"""More threads than sources, so that a thread that waits for one provider holds up no other."""
 _REPORT_SECONDS: Final = 1.0
 _STATUS: Final = TypeAdapter(FeedStatus)
 _WRITTEN: Final = TypeAdapter(dict[str, object])
 
 
 def feed_statuses(home: Path) -> dict[str, FeedStatus]:
-    """Return what the collector of this home last said of its feeds; empty before it ran.
+    """Return the last feed statuses that the collector of this home wrote; empty before it ran.
 
-    Of a feed whose status can't be read nothing is said; the collector writes it anew each second.
+    A feed whose status can't be read is left out; the collector rewrites the status each second.
     """
     file = _status_file(home)
     if not file.exists():
@@ -52,7 +52,7 @@ def _readable(written: Mapping[str, object]) -> Iterator[tuple[str, FeedStatus]]
 
 
 async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
-    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each in good order."""
+    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each one cleanly."""
     zone = open_landing(settings)
     limits = ProviderLimits(settings.home)
     jobs = [SourceTask(source, settings, zone, limits) for source in sources]
@@ -61,8 +61,8 @@ async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    # A task that breaks ends the process, which is started anew; left alone, its source would
-    # fall silent for good while the others go on.
+    # A task that breaks ends the process, which is started again; otherwise its source would be
+    # silent for good while the others continue.
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(job.run(), name=job.source.name) for job in jobs]
         tasks.append(group.create_task(_report(settings.home, jobs)))
@@ -73,7 +73,7 @@ async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
 
 
 async def _report(home: Path, jobs: list[SourceTask]) -> None:
-    """Write every feed's status, again and again, so that no other process need ask this one."""
+    """Write every feed's status regularly, so that other processes need not ask this one."""
     file = _status_file(home)
     fresh = file.with_suffix(".new")
     while True:
@@ -82,7 +82,7 @@ async def _report(home: Path, jobs: list[SourceTask]) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             fresh.write_text(json.dumps(statuses))
             fresh.replace(file)
-        except OSError as error:  # feeds matter more than what is said of them
+        except OSError as error:  # feeds matter more than their status
             _log.warning("the feeds' status could not be written: %s", error)
         await asyncio.sleep(_REPORT_SECONDS)
 

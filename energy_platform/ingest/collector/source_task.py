@@ -1,4 +1,4 @@
-"""Runs one market source's feed for ever: claim its log, run the feed, back off, again."""
+"""Runs one market source's feed for ever: claim its log, run the feed, back off, repeat."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ _log = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _QUIET_SECONDS: Final = 10.0
-"""How long a log that another writer took must have been quiet before it is claimed again."""
+"""How long a log that another writer took must be quiet before it is claimed again."""
 
 
 class FeedState(StrEnum):
-    """How a source's feed is doing."""
+    """The state of a source's feed."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -42,13 +42,13 @@ class FeedStatus:
     """What `energy-platform status` shows of a feed.
 
     Attributes:
-        state: How it is doing.
+        state: Its state.
         detail: The last error in one line, or what is needed.
         failures: Failures in a row.
         landed_messages: Messages landed since the process started.
-        unanswered: The questions that the provider does not answer while it answers others, and
-            why it does not.
-        questions: How many questions the feed asks; 0 where it asks none or has not begun.
+        unanswered: The questions that the provider does not answer while it answers others, each
+            with the reason.
+        questions: How many questions the feed asks; 0 if it asks none or has not begun.
     """
 
     state: FeedState = FeedState.STARTING
@@ -61,7 +61,7 @@ class FeedStatus:
 
 @dataclass(slots=True)
 class _NotedLander:
-    """Lands what a feed brings, and notes that all is well, but for single questions."""
+    """Lands a feed's messages, and records that the feed is well, except for single questions."""
 
     lander: Lander
     status: FeedStatus
@@ -78,7 +78,7 @@ class _NotedLander:
         self.note_unanswered()
 
     def note_unanswered(self) -> None:
-        """Note which questions are not answered, as the cursor tells."""
+        """Record which questions are unanswered according to the cursor."""
         if isinstance(self.feed, AskingFeed):
             told = self.feed.unanswered(self.cursor)
             self.status.unanswered, self.status.questions = told.reasons, told.asked
@@ -86,7 +86,7 @@ class _NotedLander:
 
 @dataclass(slots=True)
 class SourceTask:
-    """One market source's place in the collector."""
+    """The task that runs one market source in the collector."""
 
     source: MarketSource
     settings: Settings
@@ -107,7 +107,7 @@ class SourceTask:
             except FencedError as error:
                 self.status.state, self.status.detail = FeedState.FENCED, str(error)
                 _log.warning("%s: %s", self.source.name, error)
-            except Exception as error:  # noqa: BLE001 (a feed never ends the collector)
+            except Exception as error:  # noqa: BLE001 (no feed may end the collector)
                 await self._back_off(error)
 
     async def _run_feed(self) -> None:
@@ -116,7 +116,7 @@ class SourceTask:
         landing_place = _NotedLander(lander, self.status, self.source.feed)
         landing_place.note_unanswered()
         session = MarketSession.open(self.source, self.settings, self.limits, landing_place)
-        # A feed that has nothing to land, as most files and topics at night, is not backing off.
+        # A feed with nothing to land, like most files and topics at night, is not backing off.
         self.status.state = FeedState.STARTING
         landing = asyncio.create_task(lander.run())
         feeding = asyncio.create_task(self.source.feed.run(session))
@@ -129,7 +129,7 @@ class SourceTask:
         self._raise_first(outcomes)
 
     def _raise_first(self, outcomes: Sequence[BaseException | None]) -> None:
-        """Raise what ended the run, the landing zone's word before the feed's."""
+        """Raise the error that ended the run, the landing zone's before the feed's."""
         errors = [error for error in outcomes if isinstance(error, Exception)]
         if errors:
             raise errors[0]
@@ -153,7 +153,10 @@ class SourceTask:
         await asyncio.sleep(pause)
 
     async def _wait_for_a_quiet_log(self) -> None:
-        """Let the writer that took the log finish; two live collectors never take turns."""
+        """Wait until the writer that took the log has finished.
+
+        Otherwise two live collectors would take the log from each other in turns.
+        """
         log = self.zone.log(self.source.name)
         end, since = -1, time.monotonic()
         while time.monotonic() - since < _QUIET_SECONDS:

@@ -1,7 +1,7 @@
 """What alerts remember over a restart: failed runs, open incidents, and lines not yet sent.
 
-One file of the home folder. Losing it loses no market data: incidents are told again. An address is
-known here by a digest only, for it is a secret.
+It is one file of the home folder. Losing it loses no market data: incidents are told again. The
+file holds only digests of addresses, because addresses are secrets.
 """
 
 import logging
@@ -16,10 +16,10 @@ from energy_platform.operations.alerts.incidents import Incident, News, Told
 from energy_platform.storage.sqlite_file import SqliteFile
 
 LINES: Final = 500
-"""So many lines wait for one address at most; beyond, the oldest are given up, and logged."""
+"""How many lines may wait for one address; beyond that, the oldest are dropped, and logged."""
 
 _LATELY: Final = timedelta(minutes=15)
-"""For so long is a failed run something that is wrong now."""
+"""How long a failed run counts as something that is wrong now."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS failed_run (run_id TEXT PRIMARY KEY, job TEXT, at REAL, error TEXT);
 CREATE TABLE IF NOT EXISTS incident (
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How sending to an address has gone.
+    """The attempts to send to an address.
 
     Attributes:
         failures: Failures in a row.
@@ -69,7 +69,7 @@ class AlertBook:
         self._file = SqliteFile(self._path, _SCHEMA)
 
     def add_failed_run(self, run_id: str, job: str, at: datetime, error: str) -> None:
-        """Note a run that failed; a second time changes nothing."""
+        """Record a failed run; recording it twice changes nothing."""
         with self._file.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO failed_run VALUES (?, ?, ?, ?)",
@@ -77,18 +77,18 @@ class AlertBook:
             )
 
     def failed_runs(self, now: datetime) -> list[FailedRuns]:
-        """Return which jobs' runs failed lately, and forget those before."""
+        """Return the jobs whose runs failed lately, and forget earlier failures."""
         with self._file.transaction() as connection:
             before = (now - _LATELY).timestamp()
             connection.execute("DELETE FROM failed_run WHERE at < ?", (before,))
-            # SQLite gives the other columns of the row that has the maximum.
+            # SQLite takes the other columns from the row with the maximum.
             found = connection.execute(
                 "SELECT job, COUNT(*), MAX(at), error FROM failed_run GROUP BY job ORDER BY job"
             ).fetchall()
         return [FailedRuns(job, count, _instant(at), error) for job, count, at, error in found]
 
     def incidents(self) -> list[Incident]:
-        """Return the incidents that are open."""
+        """Return the open incidents."""
         if not self._path.exists():
             return []
         with self._file.transaction() as connection:
@@ -108,12 +108,12 @@ class AlertBook:
     def write(
         self, incidents: Iterable[Incident], news: Sequence[News], addresses: Sequence[str]
     ) -> None:
-        """Keep the open incidents and what to tell of them, in one step.
+        """Store the open incidents and the lines to send, in one step.
 
         Args:
             incidents: All that are open now.
-            news: What is to be told.
-            addresses: The digests of those to whom.
+            news: The lines to send.
+            addresses: The digests of the addresses to send them to.
         """
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM incident")
@@ -143,9 +143,9 @@ class AlertBook:
                 ).rowcount
                 if given_up:
                     _log.error("%d alerts were never sent: more than %d wait", given_up, LINES)
-            # What waits for an address that is no longer set would wait for ever.
+            # Lines for an address that is no longer set would wait for ever.
             marks = ", ".join("?" * len(addresses))
-            connection.execute(f"DELETE FROM line WHERE address NOT IN ({marks})", addresses)  # noqa: S608 (only marks)
+            connection.execute(f"DELETE FROM line WHERE address NOT IN ({marks})", addresses)  # noqa: S608 (only question marks are inserted)
 
     def waiting(self, address: str) -> list[Line]:
         """Return the lines that wait for an address, in order."""
@@ -156,7 +156,7 @@ class AlertBook:
         return [Line(number, News(Told(told), text)) for number, told, text in found]
 
     def attempts(self, address: str) -> Attempts:
-        """Return how sending to an address has gone so far."""
+        """Return the attempts to send to an address so far."""
         with self._file.transaction() as connection:
             found = connection.execute(
                 "SELECT failures, not_before FROM address WHERE digest = ?", (address,)
@@ -164,7 +164,7 @@ class AlertBook:
         return Attempts(found[0], _instant(found[1])) if found else Attempts()
 
     def sent(self, address: str, lines: Iterable[Line], *, not_before: datetime) -> None:
-        """Forget lines that have arrived."""
+        """Delete lines that have arrived."""
         with self._file.transaction() as connection:
             connection.executemany("DELETE FROM line WHERE id = ?", [(line.id,) for line in lines])
             connection.execute(
@@ -172,7 +172,7 @@ class AlertBook:
             )
 
     def not_sent(self, address: str, *, not_before: datetime) -> None:
-        """Note that an address could not be reached."""
+        """Record that an address could not be reached."""
         with self._file.transaction() as connection:
             connection.execute(
                 "INSERT INTO address VALUES (?, 1, ?) ON CONFLICT DO UPDATE"

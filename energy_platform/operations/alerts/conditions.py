@@ -194,7 +194,7 @@ def _of_rows(status: SourceStatus, settings: Settings) -> Iterator[Condition]:
         )
 
 
-def _wrong(  # noqa: PLR0913 (all that a message says)
+def _wrong(  # noqa: PLR0913 (a message has these parts)
     trouble: Trouble,
     subject: str,
     fact: str,

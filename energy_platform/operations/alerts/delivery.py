@@ -1,6 +1,6 @@
-"""Sends what is told to chats and webhooks, by Apprise: one message for all that waits.
+"""Sends alerts to chats and webhooks with Apprise: one message for all lines that wait.
 
-An address is a secret: it is never logged, nor what an error says of it.
+An address is a secret: neither it nor the text of an error that may quote it is ever logged.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ _SEND_SECONDS: Final = 20.0
 _FIRST_PAUSE_SECONDS: Final = 15.0
 _LONGEST_PAUSE_SECONDS: Final = 600.0
 _BETWEEN_MESSAGES: Final = timedelta(minutes=1)
-"""What comes up meanwhile goes into one message."""
+"""Lines that come up within this time go into one message."""
 _LINES: Final = 30
-"""So many lines are in a message; those beyond are counted."""
+"""How many lines a message shows; further ones are counted."""
 
 _log = logging.getLogger(__name__)
 # Apprise writes addresses and payloads into its own log.
@@ -34,12 +34,12 @@ logging.getLogger("apprise").propagate = False
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Somewhere that alerts go.
+    """A destination of alerts.
 
     Attributes:
-        name: What may be said of it, e.g. "alert address 1 (Slack)".
-        digest: What tells it from others without giving it away.
-        service: How Apprise reaches it.
+        name: A name that may be shown, e.g. "alert address 1 (Slack)".
+        digest: Identifies the address without revealing it.
+        service: Apprise's object for it.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Address:
 
 
 def addresses(urls: str) -> list[Address]:
-    """Return the addresses of a list of Apprise URLs, parted by commas or blanks.
+    """Return the addresses of a list of Apprise URLs, separated by commas or blanks.
 
     Raises:
-        UsageError: One is no address that Apprise knows; the message doesn't repeat it.
+        UsageError: Apprise does not know a URL; the message doesn't repeat it.
     """
-    # No file of Apprise's own is wanted beside ours.
+    # Apprise must not create files of its own.
     asset = AppriseAsset(storage_path=None, secure_logging=True)
     found = []
     for number, url in enumerate(parse_urls(urls), start=1):
@@ -66,9 +66,9 @@ def addresses(urls: str) -> list[Address]:
 
 
 def deliver(book: AlertBook, address: Address) -> bool:
-    """Send what waits for an address, if it is time to; return whether nothing waits any more.
+    """Send the waiting lines of an address, if it is time to; return whether none is left.
 
-    What can't be sent is logged, stays, and is tried again later and later.
+    Lines that can't be sent stay, are logged, and are tried again after ever longer pauses.
     """
     now = datetime.now(UTC)
     lines = book.waiting(address.digest)
@@ -104,7 +104,7 @@ def send(address: Address, title: str, body: str, kind: NotifyType) -> bool:
 
 
 def message(lines: Sequence[Line]) -> tuple[str, str, NotifyType]:
-    """Return title, text and kind of the one message that tells all these lines."""
+    """Return title, text and kind of one message for all these lines."""
     problems = sum(line.news.told is not Told.OVER for line in lines)
     over = len(lines) - problems
     parts = [f"{problems} to look at"] * bool(problems) + [f"{over} over"] * bool(over)

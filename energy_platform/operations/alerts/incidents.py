@@ -1,6 +1,6 @@
-"""Which of what is wrong is news: told once it has lasted, again after hours, and when it is over.
+"""Decides which conditions are news: one that has lasted, that still lasts after hours, or is over.
 
-Pure: what is known of open incidents goes in, what is known now and what to tell comes out.
+Pure: known incidents and present conditions go in, open incidents and news come out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ from typing import Final
 from energy_platform.operations.alerts.conditions import Condition
 
 CALM: Final = timedelta(minutes=2)
-"""So long must a condition be gone before it is over; what flutters is told once."""
+"""How long a condition must be gone before it is over, so that a fluttering one is told once."""
 
 
 class Told(StrEnum):
@@ -28,7 +28,7 @@ class Incident:
     """Something that is, or just was, wrong.
 
     Attributes:
-        key: What tells it from others.
+        key: Identifies the condition.
         text: What a message says of it.
         over: What a message says once it is over.
         opened_at: When it was first seen.
@@ -55,13 +55,13 @@ class News:
 def advance(
     known: Iterable[Incident], wrong: Iterable[Condition], now: datetime, *, reminder: timedelta
 ) -> tuple[list[Incident], list[News]]:
-    """Return the incidents that are open now, and what there is to tell.
+    """Return the incidents that are open now, and the news.
 
     Args:
         known: The incidents that were open.
-        wrong: What is wrong now.
+        wrong: The conditions of this moment.
         now: The time.
-        reminder: After how long an incident that goes on is told again.
+        reminder: After how long an open incident is told again.
     """
     before = {incident.key: incident for incident in known}
     conditions = {condition.key: condition for condition in wrong}

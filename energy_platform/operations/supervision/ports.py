@@ -1,9 +1,9 @@
-"""Loopback ports for one start of the platform: usual ones where others know them, else any.
+"""Loopback ports for one start of the platform: usual ones where people know them, else any.
 
-A port is bound when it is chosen, and for as long as the supervisor lives. Linux lets a server
-listen on a port that another socket has bound without listening, if both say that the address may
-be used again, as servers do. So the port is given to nobody else before its server listens, nor
-while that is started again.
+A port is bound when it is chosen, and stays bound while the supervisor lives. Linux lets a server
+listen on a port that another socket has bound without listening, if both set the option to reuse
+the address, as servers do. So nobody else gets the port before its server listens, or while the
+server is restarted.
 """
 
 import socket
@@ -15,8 +15,7 @@ from typing import Final
 
 HOST: Final = "127.0.0.1"
 USUAL: Final[Mapping[str, int]] = {"webserver": 3000, "metrics": 9464}
-"""What a browser's bookmark and a scraper's configuration name; another is taken if it is not free.
-"""
+"""Ports that bookmarks and scrapers' configurations name; if one is taken, another port is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ def bound_ports() -> Iterator[tuple[Ports, tuple[int, ...]]]:
 def _bound(usual: int | None, kept: ExitStack) -> list[socket.socket]:
     """Return a socket that has bound the usual port, or any, and what else keeps the port."""
     if usual is not None:
-        # Connections of a server that was stopped a moment ago don't keep a port from the next one.
+        # Connections of a server that has just stopped must not block the port for the next one.
         with suppress(OSError), ExitStack() as tried:
             port = tried.enter_context(socket.socket())
             port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,10 +59,10 @@ def _bound(usual: int | None, kept: ExitStack) -> list[socket.socket]:
 
 
 def _claims(usual: int, kept: ExitStack) -> list[socket.socket]:
-    """Claim a usual port, which another platform may bind too for as long as nobody listens.
+    """Claim a usual port, which another platform could bind too while nobody listens.
 
     Raises:
-        OSError: Another platform of this machine has it.
+        OSError: Another platform of this machine has claimed it.
     """
     if sys.platform != "linux":
         return []

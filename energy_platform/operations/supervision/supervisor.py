@@ -1,7 +1,7 @@
-"""Runs the planned processes under supervisord, and asks it how they are.
+"""Runs the planned processes under supervisord, and asks it for their states.
 
-supervisord restarts what dies, ends whole process groups, and keeps the logs; this module writes
-its configuration and speaks its XML-RPC over a socket that only this user can open.
+supervisord restarts processes that die, ends whole process groups, and keeps the logs. This module
+writes its configuration and speaks its XML-RPC over a socket that only this user can open.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ from energy_platform.operations.supervision.warm_supervisord import SUPERVISED_B
 _PATIENCE_SECONDS: Final = 3
 """How long a process may take to stop before supervisord kills it."""
 _STOP_SECONDS: Final = 4.5
-"""How long supervisord may take to stop all of them before it is killed with what is left."""
+"""How long supervisord may take to stop all processes before it and the rest are killed."""
 _SUPERVISED: Final = "ENERGY_PLATFORM_SUPERVISED"
-"""Names the home in the environment of every supervised process, and of no other."""
+"""The variable that names the home in every supervised process's environment, and in no other."""
 _LOG_BYTES: Final = "10MB"
 _FREE_BYTES: Final = 64 * 2**20
-"""With less than this, no database could be made."""
+"""With less free space than this, no database could be created."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """How one supervised process is, in supervisord's words; `pid` is 0 while it does not run."""
+    """One supervised process's state, in supervisord's words; `pid` is 0 while it does not run."""
 
     name: str
     pid: int
@@ -74,9 +74,9 @@ class Supervisor:
         ]
 
     def start(self, plan: Plan, instance: Path) -> subprocess.Popen[bytes]:
-        """Start supervisord, which starts all else; it is in a session of its own.
+        """Start supervisord, in a session of its own; supervisord starts all processes.
 
-        It stops by itself when this process ends, and as it does, every process ends.
+        It stops by itself when this process ends, and then ends every process.
 
         Args:
             plan: What to run, with which environment and on which ports.
@@ -94,7 +94,7 @@ class Supervisor:
                 _configuration(plan.processes, self._socket).write(file)
             plan.warm_start.write_beside(configuration)
             with self.preparation_log.open("w") as output:
-                return subprocess.Popen(  # noqa: S603 (our own interpreter and configuration)
+                return subprocess.Popen(  # noqa: S603 (this interpreter, with the configuration written above)
                     [sys.executable, "-P", "-m", WarmStart.__module__, "--nodaemon",
                      "--configuration", str(configuration)],
                     env={**plan.environment, _SUPERVISED: str(self.home),
@@ -105,10 +105,10 @@ class Supervisor:
 
     @contextmanager
     def _claimed_home(self) -> Iterator[int]:
-        """Make the home's folders, and lock it; yield the lock, which whoever inherits it keeps.
+        """Create the home's folders, and lock it; yield the lock, which children inherit.
 
         Raises:
-            EnergyPlatformError: It is in use, or can't be used.
+            EnergyPlatformError: The home is in use, or can't be used.
         """
         with contextlib.ExitStack() as opened:
             try:
@@ -133,7 +133,7 @@ class Supervisor:
             yield lock.fileno()
 
     def stop(self, pid: int) -> None:
-        """End supervisord and every process below it; return when none is left."""
+        """End supervisord and all its descendants; return when none is left."""
         family = _family(pid)
         for process in family[:1]:
             _signal(process, signal.SIGTERM)
@@ -159,7 +159,7 @@ class Supervisor:
         return int(answer)
 
     def listens(self, name: str, port: int) -> bool:
-        """Say whether it is this process, and no other program, that listens on a port."""
+        """Return whether this process, and no other program, listens on a port."""
         with contextlib.suppress(psutil.Error):
             for status in self.statuses():
                 if status.name == name and status.pid:
@@ -178,16 +178,16 @@ class Supervisor:
         return self.logs / "supervisord.log"
 
     def _restarts(self) -> Counter[str]:
-        """Count how often each process was started again: supervisord says so only in its log."""
+        """Count how often each process was restarted; only supervisord's log has this."""
         starts = re.findall(r"spawned: '([^']+)'", self._log().read_text(errors="replace"))
         return Counter(starts) - Counter(set(starts))
 
 
 def _configuration(planned: Sequence[Process], socket: Path) -> RawConfigParser:
-    """Return the configuration of a supervisord that begins in the home folder.
+    """Return the configuration of a supervisord that starts in the home folder.
 
-    Paths start from there, since supervisord would read a blank and `#`, or `%`, in the home's name
-    as more than a name.
+    Paths are relative to the home, because supervisord would interpret a `#` after a blank, or a
+    `%`, in the home's name.
     """
     configuration = RawConfigParser()
     configuration["unix_http_server"] = {
@@ -205,8 +205,8 @@ def _configuration(planned: Sequence[Process], socket: Path) -> RawConfigParser:
         "childlogdir": "logs",
         "silent": "true",
     }
-    # Groups are stopped one after the other, those of the highest number first, and processes of
-    # one group at once.
+    # Groups are stopped one after the other, the highest number first, and processes of one group
+    # at once.
     for number, names in enumerate(_stopped_together(planned)):
         configuration[f"group:{number}"] = {"programs": ",".join(names), "priority": str(number)}
     for number, process in enumerate(planned):
@@ -235,9 +235,9 @@ def _stopped_together(planned: Sequence[Process]) -> list[list[str]]:
 
 
 def _literally(command: str) -> str:
-    r"""Return a command that supervisord takes as it stands, without expanding it.
+    r"""Return a command quoted so that supervisord does not expand it.
 
-    A blank and `#` or `;` would begin a comment; within a shell's quotes they are parted.
+    A blank and `#` or `;` would begin a comment; quotes of the shell separate the two.
 
     >>> _literally("'My files #1/100%/run' --all")
     '\'My files \'"#"\'1/100%%/run\' --all'
@@ -258,7 +258,7 @@ def _end(processes: Sequence[psutil.Process]) -> None:
 
 
 def _family(pid: int) -> list[psutil.Process]:
-    """Return a process and all below it; nothing if it has ended."""
+    """Return a process and its descendants; nothing if it has ended."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]

@@ -1,13 +1,13 @@
-"""supervisord, whose children begin where its imports end.
+"""supervisord, whose children are forks that begin after the shared imports.
 
     python -m energy_platform.operations.supervision.warm_supervisord --nodaemon --configuration F
 
-Seven processes of the platform are console scripts over the same libraries, which each of them
-would import for seconds. This process imports them once; such a child is a fork of it that runs its
-script, at the start and after a crash. Until then nothing but imports happens here: no connection
-is opened, and no thread of Python, polars or delta-rs has begun to work.
+Seven processes of the platform are console scripts over the same libraries, whose import takes each
+of them seconds. This process imports the libraries once; such a child is a fork of it that runs its
+script, at the start and after a crash. Until then this process only imports: it opens no
+connection, and no thread of Python, polars or delta-rs has begun to work.
 
-Every child is killed when this process is, and this process stops in order when its parent ends.
+Every child is killed when this process is, and this process stops cleanly when its parent ends.
 """
 
 import atexit
@@ -33,20 +33,20 @@ from supervisor.process import Subprocess
 from energy_platform.operations.supervision.kernel import end_with_parent, name_process
 
 SUPERVISED_BY: Final = "ENERGY_PLATFORM_SUPERVISED_BY"
-"""The variable that says which process this one ends with."""
+"""The variable with the id of the process with which this one ends."""
 _LOOK_SECONDS: Final = 0.1
-"""How long supervisord may not notice that a child has ended, or that it is to stop itself."""
+"""How often supervisord checks whether a child has ended, or whether it must stop itself."""
 _NEVER_BEGAN: Final = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmStart:
-    """What processes find when they begin.
+    """What processes share when they begin.
 
     Attributes:
-        folder: Where every process begins; the home, unless given.
+        folder: The folder in which every process begins; by default, the home.
         programs: The names of the processes that are forks of their supervisor.
-        modules: What these share.
+        modules: The modules that these share.
         preparation: A script that runs to its end before any of these begins; none if empty.
     """
 
@@ -57,32 +57,32 @@ class WarmStart:
 
     @classmethod
     def beside(cls, configuration: Path) -> Self:
-        """Read what was written beside supervisord's configuration."""
+        """Read the file that was written beside supervisord's configuration."""
         return cls(**json.loads(_file_beside(configuration).read_bytes()))
 
     def write_beside(self, configuration: Path) -> None:
-        """Write it where supervisord finds it."""
+        """Write the file beside supervisord's configuration."""
         _file_beside(configuration).write_text(json.dumps(asdict(self)))
 
     def make(self) -> None:
-        """Import what is shared, and prepare; end this process if that fails, or is interrupted."""
+        """Import the shared modules, and prepare; end this process if either fails."""
         interrupted = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             for module in self.modules:
                 importlib.import_module(module)
             gc.collect()
-            # What is there now is shared by all children for as long as nobody writes to it.
+            # All children share today's memory pages for as long as nobody writes to them.
             gc.freeze()
             if self.preparation:
                 _run_to_its_end(self.preparation, self.folder)
-        except Exception:  # noqa: BLE001 (whatever it is, nothing can be started after it)
+        except Exception:  # noqa: BLE001 (after any error, nothing can be started)
             traceback.print_exc()
             os._exit(1)
         signal.signal(signal.SIGTERM, interrupted)
 
 
 class _Options(ServerOptions):
-    """supervisord's options, with children that are forks where they can be."""
+    """supervisord's options, with children that are forks if they can be."""
 
     def __init__(self, warm: WarmStart) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class _Options(ServerOptions):
 
 
 class _BriskPoller(Poller):
-    """Looks up more often than each second, so that stopping takes no longer than it has to."""
+    """Checks more often than once a second, so that stopping takes no longer than necessary."""
 
     def poll(self, timeout: float) -> Any:  # noqa: ANN401
         return super().poll(min(timeout, _LOOK_SECONDS))
@@ -140,7 +140,7 @@ def _run_to_its_end(command: Sequence[str], folder: str) -> None:
     """Run a console script in a fork that begins in a folder.
 
     Raises:
-        ChildProcessError: It failed.
+        ChildProcessError: The script failed.
     """
     parent, child = os.getpid(), os.fork()
     if child == 0:
@@ -152,7 +152,7 @@ def _run_to_its_end(command: Sequence[str], folder: str) -> None:
 
 
 def _run_script(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    """Run a console script in this fork, as a process of its own would; then end it."""
+    """Run a console script in this fork, as a process of its own would; then end the fork."""
     status = _NEVER_BEGAN
     try:
         _forget_the_parent(dict(environment))
@@ -163,11 +163,11 @@ def _run_script(command: Sequence[str], environment: Mapping[str, str]) -> NoRet
         status = _exit_status(ended.code)
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
-    except BaseException:  # noqa: BLE001 (the last frame of the process: there is nobody above)
+    except BaseException:  # noqa: BLE001 (this is the last frame of the process)
         traceback.print_exc()
         status = 1
     finally:
-        # What the interpreter does at its end, and `os._exit` leaves out.
+        # The interpreter does this at its end, and `os._exit` leaves it out.
         threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001
         atexit._run_exitfuncs()  # noqa: SLF001
         for stream in (sys.stdout, sys.stderr):
@@ -176,7 +176,7 @@ def _run_script(command: Sequence[str], environment: Mapping[str, str]) -> NoRet
 
 
 def _forget_the_parent(environment: Mapping[str, str]) -> None:
-    """Take over the environment, and let signals do what they do in a new process."""
+    """Take over the environment, and restore the signal handlers of a new process."""
     os.environ.clear()
     os.environ.update(environment)
     for number in signal.valid_signals():
@@ -186,7 +186,7 @@ def _forget_the_parent(environment: Mapping[str, str]) -> None:
 
 
 def _exit_status(code: object) -> int:
-    """Return the exit status that a `SystemExit` means; what isn't a number is said."""
+    """Return the exit status of a `SystemExit`; print its argument if it isn't a number."""
     if code is None or isinstance(code, int):
         return code or 0
     sys.stderr.write(f"{code}\n")
