@@ -2,7 +2,7 @@
 
 Pure: no store, no network. A message that can't be parsed, a part of a message that its parser
 refuses, and a row that fails a check never hold up what is beside them. Nothing is dropped: what is
-not a good row is quarantined with its reason.
+not a good row is quarantined with its reason. `row_verdicts` says which rows pass.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
-from pandera.errors import SchemaErrors
 from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, REFUSED
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.row_verdicts import REASON_CHARACTERS, split
 from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 
 UNPARSED: Final = "parse"
@@ -24,8 +24,6 @@ UNPARSED: Final = "parse"
 
 PART: Final = "part"
 """The name of the check that a part of a message fails if its parser refuses it."""
-
-_REASON_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class CheckedRows:
 
 def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
     """Parse messages and check each row; each becomes a good row or a quarantined line."""
+    frames, failures = _parse_around_failures(source, messages)
     received = pl.DataFrame(
         {
             "landing_offset": [message.landing_offset for message in messages],
@@ -63,34 +62,49 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
         },
         schema={"landing_offset": pl.Int64, "received_at": INSTANT},
     )
-    frames, failures = _parse_around_failures(source, messages)
-    parsed = pl.concat([pl.DataFrame(schema=_parsed_dtypes(source)), *frames])
-    complete = parsed.join(received, on="landing_offset", how="left", maintain_order="left")
-    read = complete.filter(pl.col(REFUSED).is_null()).select(*source.dtypes)
-    rows, failing, failed = _split(source, read)
-    refused = complete.filter(pl.col(REFUSED).is_not_null()).with_columns(
-        row=_as_json(source), reason=pl.col(REFUSED).str.slice(0, _REASON_CHARACTERS)
+    parsed = frames[0] if len(frames) == 1 else pl.concat([_no_rows(source), *frames])
+    complete = (
+        parsed.lazy()
+        .join(received.lazy(), on="landing_offset", how="left", maintain_order="left")
+        .select(*source.dtypes, REFUSED)
+        .collect()
     )
+    if complete[REFUSED].null_count() == complete.height:
+        read, refused = complete.drop(REFUSED), complete.clear()
+    else:
+        read = complete.filter(pl.col(REFUSED).is_null()).drop(REFUSED)
+        refused = complete.filter(pl.col(REFUSED).is_not_null())
+    rows, failing = split(source, read)
+    if refused.is_empty() and failing.is_empty() and not failures:
+        return CheckedRows(rows, pl.DataFrame(schema=QUARANTINE_DTYPES), rows.clear())
     unparsed = pl.DataFrame(
         failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
     ).join(received, on="landing_offset")
+    parts = refused.with_columns(reason=pl.col(REFUSED).str.slice(0, REASON_CHARACTERS))
     quarantined = pl.concat(
         [
-            frame.with_columns(check=check).select(
-                pl.col(name).cast(dtype) for name, dtype in QUARANTINE_DTYPES.items()
-            )
-            for frame, check in (
-                (unparsed.with_columns(row=pl.lit(None)), pl.lit(UNPARSED)),
-                (refused, pl.lit(PART)),
-                (failed, pl.col("check")),
-            )
+            unparsed.select(**_line(check=pl.lit(UNPARSED), row=pl.lit(None))),
+            parts.select(**_line(check=pl.lit(PART), row=_as_json(source))),
+            failing.select(**_line(check=pl.col("check"), row=_as_json(source))),
         ]
     )
     return CheckedRows(
         rows,
         quarantined.sort("landing_offset", maintain_order=True),
-        pl.concat([failing, refused.select(*source.dtypes)]),
+        pl.concat([failing.select(*source.dtypes), refused.select(*source.dtypes)]),
     )
+
+
+def _line(*, check: pl.Expr, row: pl.Expr) -> dict[str, pl.Expr]:
+    """Return the columns of the quarantine, of rows that have a `reason`."""
+    said = {"check": check, "row": row}
+    return {
+        name: said.get(name, pl.col(name)).cast(dtype) for name, dtype in QUARANTINE_DTYPES.items()
+    }
+
+
+def _no_rows(source: MarketSource) -> pl.DataFrame:
+    return pl.DataFrame(schema=_parsed_dtypes(source))
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
@@ -124,68 +138,20 @@ def _parse_around_failures(
 
 def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame:
     frame = source.parse(messages)
-    if REFUSED not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, pl.String).alias(REFUSED))
     wanted = _parsed_dtypes(source)
-    if differences := sorted(set(wanted.items()) ^ set(frame.schema.items()), key=str):
+    found = {REFUSED: wanted[REFUSED], **frame.schema}
+    if differences := sorted(set(wanted.items()) ^ set(found.items()), key=str):
         named = ", ".join(
             f"{name} {'expected' if wanted.get(name) == dtype else 'found'} as {dtype}"
             for name, dtype in differences
         )
         raise ParseError(f"columns differ from the table's: {named}")
+    if REFUSED not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias(REFUSED))
     return frame.select(*wanted)
 
 
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or "no message"
     kind = "" if isinstance(error, ParseError) else f"{type(error).__name__}: "
-    return (kind + text)[:_REASON_CHARACTERS]
-
-
-def _split(
-    source: MarketSource, rows: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return the rows that pass every check, the rows that fail, and quarantine lines for these."""
-    nothing = pl.DataFrame(schema=QUARANTINE_DTYPES)
-    if rows.is_empty():
-        return rows, rows, nothing
-    try:
-        source.schema.validate(rows, lazy=True)
-    except SchemaErrors as errors:
-        failed = _failures_by_row(errors.failure_cases, rows.height)
-    else:
-        return rows, rows.clear(), nothing
-    numbered = rows.with_row_index("index")
-    failing = numbered.join(failed, on="index", maintain_order="left")
-    lines = failing.with_columns(row=_as_json(source))
-    passing = numbered.join(failed, on="index", how="anti", maintain_order="left")
-    return passing.drop("index"), failing.select(rows.columns), lines.select(*QUARANTINE_DTYPES)
-
-
-def _failures_by_row(cases: pl.DataFrame, height: int) -> pl.DataFrame:
-    """Gather pandera's failure cases to one line per row: `index`, `check`, `reason`."""
-    per_row = cases.filter(pl.col("index").is_not_null()).with_columns(
-        pl.col("index").cast(pl.UInt32)
-    )
-    # A check that raised has judged no row, so every row counts as failed.
-    for_all = cases.filter(pl.col("index").is_null()).drop("index")
-    everyone = for_all.join(pl.select(index=pl.int_range(height, dtype=pl.UInt32)), how="cross")
-    by_column = pl.col("schema_context") == "Column"
-    reason = (
-        pl.when(by_column)
-        .then(
-            pl.format(
-                "{} = {} fails {}", "column", pl.col("failure_case").fill_null("null"), "check"
-            )
-        )
-        .otherwise(pl.format("fails {}", "check"))
-    )
-    return (
-        pl.concat([per_row, everyone.select(per_row.columns)])
-        .with_columns(reason=reason.str.slice(0, _REASON_CHARACTERS))
-        .group_by("index", maintain_order=True)
-        .agg(
-            check=pl.col("check").unique(maintain_order=True).str.join(", "),
-            reason=pl.col("reason").unique(maintain_order=True).str.join("; "),
-        )
-    )
+    return (kind + text)[:REASON_CHARACTERS]

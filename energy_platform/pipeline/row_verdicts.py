@@ -1,0 +1,127 @@
+"""Which rows pass a source's checks, and why the others don't.
+
+The source's pandera schema is the one definition of a good row. It is compiled once. Where all rows
+pass the compiled checks, that is the verdict; where some fail, pandera says why, for these rows
+alone. The verdict is the same that pandera has of all rows, which `split_by_pandera` gives.
+"""
+
+from functools import cache
+from typing import Final, NamedTuple
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+from polars.exceptions import PolarsError
+
+from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.compiled_checks import CompiledChecks
+
+REASON_CHARACTERS: Final = 500
+
+_INDEX: Final = "index"
+
+
+class Split(NamedTuple):
+    """The rows of a batch on either side.
+
+    Attributes:
+        passing: The rows that pass every check.
+        failing: Those that don't, and why: columns `check` and `reason` behind the row's own.
+    """
+
+    passing: pl.DataFrame
+    failing: pl.DataFrame
+
+
+def split(source: MarketSource, rows: pl.DataFrame) -> Split:
+    """Return the rows that pass a source's checks beside those that fail."""
+    if rows.is_empty():
+        return Split(rows, _nothing_fails(rows))
+    compiled = _compiled(source)
+    if compiled is None or rows.schema != compiled.dtypes:
+        return split_by_pandera(source, rows)
+    try:
+        if compiled.all_pass(rows) and _pass(compiled.rest, rows):
+            return Split(rows, _nothing_fails(rows))
+        return _split_by_both(source, rows, compiled)
+    except PolarsError:
+        # A check raises; pandera says which.
+        return split_by_pandera(source, rows)
+
+
+def split_by_pandera(source: MarketSource, rows: pl.DataFrame) -> Split:
+    """Return the same, with pandera alone over all rows."""
+    try:
+        if not rows.is_empty():
+            source.schema.validate(rows, lazy=True)
+    except SchemaErrors as errors:
+        failed = _failures_by_row(errors.failure_cases, rows.height)
+    else:
+        return Split(rows, _nothing_fails(rows))
+    numbered = rows.with_row_index(_INDEX)
+    return Split(
+        numbered.join(failed, on=_INDEX, how="anti", maintain_order="left").drop(_INDEX),
+        numbered.join(failed, on=_INDEX, maintain_order="left").drop(_INDEX),
+    )
+
+
+def _split_by_both(source: MarketSource, rows: pl.DataFrame, compiled: CompiledChecks) -> Split:
+    """Ask pandera for the rows that fail, if what it says of them depends on no other row."""
+    verdicts = compiled.verdicts(rows)
+    passes = verdicts.select(pl.all_horizontal(pl.all())).to_series()
+    suspects = rows.filter(~passes)
+    depends_on_others = not compiled.verdicts(suspects).equals(verdicts.filter(~passes))
+    if compiled.rest is not None or depends_on_others:
+        return split_by_pandera(source, rows)
+    found = split_by_pandera(source, suspects)
+    if not found.passing.is_empty():
+        return split_by_pandera(source, rows)
+    return Split(rows.filter(passes), found.failing)
+
+
+def _pass(schema: pa.DataFrameSchema | None, rows: pl.DataFrame) -> bool:
+    if schema is None:
+        return True
+    try:
+        schema.validate(rows, lazy=True)
+    except SchemaErrors:
+        return False
+    return True
+
+
+@cache
+def _compiled(source: MarketSource) -> CompiledChecks | None:
+    return CompiledChecks.of(source.schema)
+
+
+def _nothing_fails(rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(schema={**rows.schema, "check": pl.String(), "reason": pl.String()})
+
+
+def _failures_by_row(cases: pl.DataFrame, height: int) -> pl.DataFrame:
+    """Gather pandera's failure cases to one line per row: `index`, `check`, `reason`."""
+    per_row = cases.filter(pl.col(_INDEX).is_not_null()).with_columns(
+        pl.col(_INDEX).cast(pl.UInt32)
+    )
+    # A check that raised has judged no row, so every row counts as failed.
+    for_all = cases.filter(pl.col(_INDEX).is_null()).drop(_INDEX)
+    everyone = for_all.join(pl.select(index=pl.int_range(height, dtype=pl.UInt32)), how="cross")
+    by_column = pl.col("schema_context") == "Column"
+    reason = (
+        pl.when(by_column)
+        .then(
+            pl.format(
+                "{} = {} fails {}", "column", pl.col("failure_case").fill_null("null"), "check"
+            )
+        )
+        .otherwise(pl.format("fails {}", "check"))
+    )
+    return (
+        pl.concat([per_row, everyone.select(per_row.columns)])
+        .with_columns(reason=reason.str.slice(0, REASON_CHARACTERS))
+        .group_by(_INDEX, maintain_order=True)
+        .agg(
+            check=pl.col("check").unique(maintain_order=True).str.join(", "),
+            reason=pl.col("reason").unique(maintain_order=True).str.join("; "),
+        )
+    )
