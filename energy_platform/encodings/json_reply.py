@@ -11,7 +11,9 @@ import contextlib
 import json
 import math
 import re
+import secrets
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import polars as pl
@@ -117,6 +119,47 @@ def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
     return pl.Series("reply", [json.dumps(_fitted(value, shape))]).str.json_decode(shape)
 
 
+def decoded_arrays(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series:
+    """Return JSON arrays of objects, each decoded as `decoded` would, in one pass over them all.
+
+    A body that can't be read costs the speed of those beside it, and nothing else.
+
+    Raises:
+        ParseError: A body is not JSON, or no array.
+    """
+    shape = pl.List(element)
+    if len(bodies) > 1:
+        found = _decoded_together(bodies, element)
+        if found is not None:
+            return found
+        middle = len(bodies) // 2
+        halves = (bodies[:middle], bodies[middle:])
+        return pl.concat(decoded_arrays(half, element) for half in halves)
+    return pl.concat([pl.Series("reply", [], shape), *(decoded(body, shape) for body in bodies)])
+
+
+def _decoded_together(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series | None:
+    """Return all bodies in order; None where one of them has to be looked at by itself.
+
+    polars joins the texts that it decodes with commas, so a body that was cut off could be mended
+    by the one after it. Behind each body therefore comes an array of ours with a name that no body
+    can know: where all of these come out, each in its place, what is between them is one value.
+    """
+    label, mark = element.fields[0].name, secrets.token_hex(8)
+    marks = [json.dumps([{label: f"{mark}{number}"}]) for number in range(len(bodies))]
+    try:
+        texts = pl.Series("reply", [*chain(*zip(map(_text, bodies), marks, strict=True))])
+        found = texts.str.json_decode(pl.List(element))
+    except (ParseError, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        return None
+    if len(found) != len(texts):
+        return None
+    said = found.gather_every(2, 1).list.first().struct.field(label).to_list()
+    replies = found.gather_every(2)
+    are_apart = said == [f"{mark}{number}" for number in range(len(bodies))]
+    return replies if are_apart and not _lacks_elements(replies) else None
+
+
 def text(value: pl.Expr) -> pl.Expr:
     """Return a decoded text; null where it was a list or an object."""
     return pl.when(value != _GARBLED).then(value)
@@ -179,7 +222,9 @@ def _integer(digits: str) -> int | float:
 def _lacks_elements(found: pl.Series) -> bool:
     """Say whether a list of objects, anywhere inside, has a null for one of them."""
     if isinstance(found.dtype, pl.Struct):
-        return any(_lacks_elements(found.struct.field(name)) for name in found.struct.fields)
+        # To take a field out of a struct costs more than to look at its type.
+        nested = [field.name for field in found.dtype.fields if field.dtype.is_nested()]
+        return any(_lacks_elements(found.struct.field(name)) for name in nested)
     if isinstance(found.dtype, pl.List) and found.dtype.inner != pl.String:
         elements = found.explode(empty_as_null=False, keep_nulls=False)
         return elements.has_nulls() or _lacks_elements(elements)

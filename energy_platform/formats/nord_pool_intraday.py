@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.encodings.json_reply import boolean, decoded, integer, number, text
+from energy_platform.encodings.json_reply import boolean, decoded_arrays, integer, number, text
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
@@ -43,33 +43,29 @@ _ABOUT: Final = (
 _ORDER: Final = pl.Struct(
     dict.fromkeys(("orderId", "price", "qty", "updatedAt", "deleted"), pl.String)
 )
-_LOCAL_VIEW_ROWS: Final = pl.List(
-    pl.Struct(
-        {
-            **dict.fromkeys(("contractId", "deliveryAreaId", "revisionNo", "updatedAt"), pl.String),
-            "buyOrders": pl.List(_ORDER),
-            "sellOrders": pl.List(_ORDER),
-        }
-    )
+_LOCAL_VIEW_ROW: Final = pl.Struct(
+    {
+        **dict.fromkeys(("contractId", "deliveryAreaId", "revisionNo", "updatedAt"), pl.String),
+        "buyOrders": pl.List(_ORDER),
+        "sellOrders": pl.List(_ORDER),
+    }
 )
 _LEG: Final = pl.Struct(
     dict.fromkeys(
         ("contractId", "side", "unitPrice", "quantity", "deliveryAreaId", "aggressor"), pl.String
     )
 )
-_TRADE_ROWS: Final = pl.List(
-    pl.Struct(
-        {
-            **dict.fromkeys(
-                (
-                    *("tradeId", "tradeTime", "state", "currency", "eventSequenceNo", "revisionNo"),
-                    *("deleted", "mediumDisplayName", "updatedAt"),
-                ),
-                pl.String,
+_TRADE_ROW: Final = pl.Struct(
+    {
+        **dict.fromkeys(
+            (
+                *("tradeId", "tradeTime", "state", "currency", "eventSequenceNo", "revisionNo"),
+                *("deleted", "mediumDisplayName", "updatedAt"),
             ),
-            "legs": pl.List(_LEG),
-        }
-    )
+            pl.String,
+        ),
+        "legs": pl.List(_LEG),
+    }
 )
 
 
@@ -141,7 +137,7 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """
     for message in messages:
         message.asked("snapshot")
-    books = _rows(messages, _LOCAL_VIEW_ROWS)
+    books = _rows(messages, _LOCAL_VIEW_ROW)
     buys, sells = pl.col("buyOrders").list.len() > 0, pl.col("sellOrders").list.len() > 0
     lacking = pl.col("buyOrders").is_null() | pl.col("sellOrders").is_null()
     shown = pl.concat(
@@ -174,7 +170,7 @@ def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:
     Raises:
         ParseError: A body is not an array of PublicTradeRows.
     """
-    trades = _rows(messages, _TRADE_ROWS)
+    trades = _rows(messages, _TRADE_ROW)
     # A trade without legs stays as one row without any, which its check will refuse.
     legs = pl.concat(
         [
@@ -206,20 +202,17 @@ def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _rows(messages: Sequence[RawMessage], rows_type: pl.List) -> pl.DataFrame:
-    """Return the rows of many messages; beside each stands what its message's context says.
-
-    Each body is decoded for itself: one that was cut can't be mended by the one after it.
-    """
-    rows = [decoded(message.body, rows_type) for message in messages]
-    if any(each.has_nulls() for each in rows):
+def _rows(messages: Sequence[RawMessage], row_type: pl.Struct) -> pl.DataFrame:
+    """Return the rows of many messages; beside each stands what its message's context says."""
+    rows = decoded_arrays([message.body for message in messages], row_type)
+    if rows.has_nulls():
         raise ParseError("not an array of rows: null")
     told = pl.DataFrame(
         {
             "landing_offset": [message.landing_offset for message in messages],
             "is_snapshot": [message.context.get("snapshot") == "true" for message in messages],
             "sent_at": [message.context.get("sent_at") for message in messages],
-            "rows": pl.concat(rows),
+            "rows": rows,
         },
         schema_overrides={"landing_offset": pl.Int64, "sent_at": pl.String},
     )

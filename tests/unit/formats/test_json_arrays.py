@@ -1,0 +1,61 @@
+"""Arrays that are decoded together say what each of them says alone, whatever is beside them."""
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from energy_platform.encodings.json_reply import decoded, decoded_arrays
+from energy_platform.errors import ParseError
+
+ELEMENT = pl.Struct(
+    {"name": pl.String, "value": pl.String, "parts": pl.List(pl.Struct({"n": pl.String}))}
+)
+GOOD = [
+    b"[]",
+    b'[{"name": "a", "value": 1}]',
+    b'[{"name": "b", "parts": [{"n": 1}, {"n": 2}]}, {"name": null}]',
+    b'[{"name": "c", "unknown": [1, 2]}]',
+    b"null",
+]
+BAD = [
+    b"",
+    b"[],[]",
+    b"[],null,[]",
+    b"[null]",
+    b'[{"name": "a", "unknown": [1',
+    b"2]}]",
+    b'[{"name": "a',
+    b'b"}]',
+    b'[{"name": {}}]',
+    b"[1]",
+    b"{}",
+    b'[]],"x":[[',
+    b"\xff",
+    b"nonsense",
+]
+
+
+@settings(max_examples=150, derandomize=True, database=None, deadline=None)
+@example([BAD[4], BAD[5], BAD[2]])
+@example([BAD[4], BAD[5], BAD[1], BAD[1]])
+@given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
+def test_arrays_together_are_those_of_each_alone(bodies: list[bytes]) -> None:
+    each = [alone(body) for body in bodies]
+    if refusals := [one for one in each if isinstance(one, str)]:
+        with pytest.raises(ParseError) as refused:
+            decoded_arrays(bodies, ELEMENT)
+        assert str(refused.value) in refusals
+        return
+    together = decoded_arrays(bodies, ELEMENT)
+    assert together.to_list() == each
+    assert together.dtype == pl.List(ELEMENT)
+
+
+def alone(body: bytes) -> list[object] | str | None:
+    """Return what a body says, or why it can't be read."""
+    try:
+        found: list[object] | None = decoded(body, pl.List(ELEMENT)).to_list()[0]
+    except ParseError as error:
+        return str(error)
+    return found
