@@ -12,6 +12,7 @@ newest commits may be missing or broken; they are made again from the landing zo
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -76,22 +77,20 @@ class DeltaWarehouse:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._handles: dict[str, tuple[DeltaTable, int]] = {}
+        self._handles: dict[str, _Handle] = {}
         # A handle advances with each commit, so a lock holds a check and the write after it
         # together.
         self._lock = RLock()
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
-        with self._lock:
-            delta = self._current(table)
-            return _committed(delta, table) if delta else 0
+        return self.position(table).offset
 
     def position(self, table: Table) -> Position:
         """Return a table's position; the very first one if there is no table."""
         with self._lock:
-            delta = self._current(table)
-            return _position(delta, table) if delta else Position()
+            handle = self._current(table)
+            return handle.position if handle else Position()
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
@@ -109,16 +108,18 @@ class DeltaWarehouse:
         """
         check_batch(table, rows, start, stop)
         with self._lock:
-            delta = self._current(table) or self._create(table)
-            found = _position(delta, table)
+            handle = self._current(table) or self._create(table)
+            found = handle.position
             if is_stored(table, found, start=start, stop=stop, replacements=replacements):
                 return False
             try:
-                _write(delta, table, rows, [Transaction(table.name, stop)])
+                _write(handle.delta, table, rows, [Transaction(table.name, stop)])
             except CommitFailedError as error:
                 if self.committed_offset(table) < stop:
                     raise _conflict(table) from error
                 return False
+            # Delta would have refused the commit if the position had moved otherwise.
+            handle.note(replace(found, offset=stop))
             return True
 
     def replace(
@@ -140,13 +141,13 @@ class DeltaWarehouse:
         """
         check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
-            delta = self._current(table) or self._create(table)
-            if _position(delta, table) != before:
+            handle = self._current(table) or self._create(table)
+            if handle.position != before:
                 raise _conflict(table)
             replaced = f"landing_offset >= {offsets.start} AND landing_offset < {offsets.stop}"
             try:
                 _write(
-                    delta,
+                    handle.delta,
                     table,
                     rows,
                     _transactions(table, after),
@@ -180,12 +181,12 @@ class DeltaWarehouse:
     def summary(self, table: Table) -> TableSummary:
         """Return the row count and newest times from the log; times are cut to milliseconds."""
         with self._lock:
-            delta = self._current(table)
-            if delta is None:
+            handle = self._current(table)
+            if handle is None:
                 return TableSummary(
                     rows=0, last_event_at=None, last_received_at=None, committed_offset=0
                 )
-            committed, files = _committed(delta, table), _files(delta)
+            committed, files = handle.position.offset, _files(handle.delta)
         return TableSummary(
             rows=int(files.get_column("num_records").sum()),
             last_event_at=_last(files, table.event_time),
@@ -261,32 +262,74 @@ class DeltaWarehouse:
             raise UsageError(f"{table.name!r} can't name a table")
         return path
 
-    def _current(self, table: Table) -> DeltaTable | None:
+    def _current(self, table: Table) -> "_Handle | None":
         """Return a handle at the table's newest version; None if there is no table yet."""
-        path = self._path(table)
-        if table.name in self._handles:
-            delta, opened_at = self._handles[table.name]
-            delta.update_incremental()
+        path, handle = self._path(table), self._handles.get(table.name)
+        if handle is not None:
+            if not _is_newest(path, handle.delta.version()):
+                handle.delta.update_incremental()
             # A handle keeps every log entry that it has read, and slows down; a new one starts from
             # the last checkpoint.
-            if delta.version() < opened_at + CHECKPOINT_INTERVAL:
-                return delta
+            if handle.delta.version() < handle.opened_at + CHECKPOINT_INTERVAL:
+                handle.look(table)
+                return handle
         elif not DeltaTable.is_deltatable(str(path)):
             return None
-        delta = DeltaTable(path)
-        self._handles[table.name] = (delta, delta.version())
-        return delta
+        return self._opened(table, DeltaTable(path))
 
-    def _create(self, table: Table) -> DeltaTable:
-        schema = _delta_schema(table)
+    def _opened(self, table: Table, delta: DeltaTable) -> "_Handle":
+        handle = _Handle(delta, delta.version(), _position(delta, table), delta.version())
+        self._handles[table.name] = handle
+        return handle
+
+    def _create(self, table: Table) -> "_Handle":
+        schema, path = _delta_schema(table), self._path(table)
         try:
-            return DeltaTable.create(self._path(table), schema=schema, configuration=_CONFIGURATION)
+            return self._opened(
+                table, DeltaTable.create(path, schema=schema, configuration=_CONFIGURATION)
+            )
         except DeltaError:
             # Another process may have been faster; then the table exists now.
-            delta = self._current(table)
-            if delta is None:
+            handle = self._current(table)
+            if handle is None:
                 raise
-            return delta
+            return handle
+
+
+@dataclass(slots=True)
+class _Handle:
+    """An open table.
+
+    Attributes:
+        delta: The table, at some version.
+        opened_at: The version at which it was opened.
+        position: Where the table stands at version `looked_at`.
+        looked_at: The version whose position is known; Delta takes a millisecond to tell it.
+    """
+
+    delta: DeltaTable
+    opened_at: int
+    position: Position
+    looked_at: int
+
+    def look(self, table: Table) -> None:
+        """Find out the position of this version."""
+        if self.looked_at != self.delta.version():
+            self.note(_position(self.delta, table))
+
+    def note(self, position: Position) -> None:
+        """Take a position for the one of this version."""
+        self.position, self.looked_at = position, self.delta.version()
+
+
+def _is_newest(path: Path, version: int) -> bool:
+    """Say whether no version follows this one, by the names in the table's log.
+
+    Entries are removed from the oldest on: while this version's is there, a later one's is too.
+    """
+    log = path / "_delta_log"
+    newer, this = (log / f"{number:020}.json" for number in (version + 1, version))
+    return not newer.exists() and this.exists()
 
 
 def _write(
@@ -314,14 +357,10 @@ def _write(
         write(mode="overwrite", predicate=replacing)
 
 
-def _committed(delta: DeltaTable, table: Table) -> int:
-    return delta.transaction_version(table.name) or 0
-
-
 def _position(delta: DeltaTable, table: Table) -> Position:
     stale_from = delta.transaction_version(table.name + _STALE_FROM)
     return Position(
-        offset=_committed(delta, table),
+        offset=delta.transaction_version(table.name) or 0,
         replacements=delta.transaction_version(table.name + _REPLACEMENTS) or 0,
         stale_from=None if stale_from == _NOTHING_STALE else stale_from,
     )
