@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 import polars as pl
@@ -22,6 +22,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
+from energy_platform.pipeline.known_rows import KnownRows
 from energy_platform.pipeline.layouts import watch as layouts
 from energy_platform.pipeline.new_rows import new_rows
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
@@ -78,7 +79,7 @@ class BatchReport:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MicroBatches:
     """Runs micro-batches between one landing zone and two stores.
 
@@ -92,6 +93,11 @@ class MicroBatches:
     hot_store: HotStore
     batch_messages: int
     hot_days: int
+
+    @cached_property
+    def known_rows(self) -> KnownRows:
+        """What this process remembers of the tables."""
+        return KnownRows(self.warehouse)
 
     @property
     def hot_copies(self) -> HotCopies:
@@ -135,14 +141,15 @@ class MicroBatches:
         messages = self.read_batch(source, start, self.landing.log(source.name).end_offset())
         stop = start + len(messages)
         checked = check_messages(source, messages)
-        stored = partial(self.warehouse.rows_at, table, before)
+        stored = partial(self.known_rows.at, table, before)
         new = new_rows(source, messages, checked, lambda since: stored(since=since))
         if messages:
             # Quarantine first: the rows' offset is the mark that the whole batch is done.
             QuarantineWriter(self.warehouse, source).append(checked.quarantined, stop=stop)
-            self.warehouse.commit(
+            if self.warehouse.commit(
                 table, new.fresh, start=start, stop=stop, replacements=before.replacements
-            )
+            ):
+                self.known_rows.add(table, new.fresh, before=before, stop=stop)
         hot = self.hot_copies.bring_up(source, new.fresh, new.known, start=start, stop=stop)
         report = BatchReport(
             source=source.name,
