@@ -212,7 +212,7 @@ class DeltaWarehouse:
     def stored_bytes(self, tables: Sequence[Table]) -> int:
         """Return the size of the files that tables are made of, without replaced ones."""
         with self._lock:
-            opened = [delta for table in tables if (delta := self._current(table)) is not None]
+            opened = [one.delta for table in tables if (one := self._current(table)) is not None]
             return sum(int(_files(delta).get_column("size_bytes").sum()) for delta in opened)
 
     def expire(self, tables: Sequence[Table], *, before: datetime) -> int:
