@@ -1,4 +1,4 @@
 """Formats that several market sources share: bytes to columns, pure, one module per format.
 
-What only one source needs stays in that source's module.
+Code for a single source belongs in that source's module.
 """

@@ -1,6 +1,6 @@
 """AGSI+, GIE's inventory of gas storage: questions for gas days, and the records of replies.
 
-Numbers are texts, and a dash or nothing where there is none. A refusal may come with status 200.
+Numbers are texts; a dash or an empty text stands for a missing one. A refusal may have status 200.
 """
 
 import json
@@ -19,7 +19,7 @@ from energy_platform.market.rows import INSTANT
 AGSI: Final = Provider(name="GIE AGSI+", rates=(Rate(60, timedelta(minutes=1)),))
 URL: Final = "https://agsi.gie.eu/api"
 MOST_DAYS: Final = timedelta(days=145)
-"""A page holds 300 records at most, and an aggregate comes with two a gas day."""
+"""A page has at most 300 records, and the question for an aggregate brings two per gas day."""
 
 ANSWER: Final = json_form("data", records="data", having=("gasDayStart",))
 
@@ -34,7 +34,7 @@ _NUMBERS: Final = {
     "injection_capacity_gwh_per_d": "injectionCapacity",
     "withdrawal_capacity_gwh_per_d": "withdrawalCapacity",
 }
-"""Columns, in the units that AGSI+ documents, and the fields that hold their numbers."""
+"""Columns, in the units that AGSI+ documents, and the fields of their numbers."""
 _PAGE: Final = {"page": "1", "size": "300"}
 _LOCAL_TIME: Final = "Europe/Brussels"
 _DAY_STARTS: Final = timedelta(hours=6)
@@ -50,11 +50,11 @@ def question(country: str, start: datetime, end: datetime) -> dict[str, str]:
 
 
 def is_answer(_status: int, body: bytes) -> bool:
-    """Say whether a reply is to be landed: it holds a record, or is no reply of this form.
+    """Return whether a reply is to be landed: it has a record, or it has another form.
 
     Raises:
-        FeedError: It says that something is wrong, whatever its status.
-        RefusedError: It has more than the page asked for.
+        FeedError: The reply reports an error, whatever its status.
+        RefusedError: The reply has more than one page.
     """
     try:
         reply = json_object(body)
@@ -71,9 +71,9 @@ def is_answer(_status: int, body: bytes) -> bool:
 def gas_days(body: bytes) -> pl.DataFrame:
     """Return one row per record: `code`, `url`, the gas day, `published_at`, `status`, and numbers.
 
-    A gas day starts at 06:00 local time. When a record was updated is local time, too: null in the
-    hour that comes twice. Records inside of records (`children`) are rows like any other. What is
-    no record is a row without a code or a gas day.
+    A gas day starts at 06:00 local time. The time of a record's update is local, too: null in the
+    hour that comes twice. Records inside other records (`children`) are rows as well. An element
+    that is no record is a row without a code or a gas day.
 
     Raises:
         ParseError: The reply is a refusal, or of another form.
@@ -115,7 +115,7 @@ def _refusal(reply: dict[str, Any]) -> str:
 
 
 def _with_children(found: list[Any]) -> list[Any]:
-    """Return records, each followed by those inside it; what is none stays, to be refused."""
+    """Return records, each followed by those inside it; other elements stay, to be refused."""
     flat = []
     for record in found:
         children = record.get("children") or [] if isinstance(record, dict) else []
@@ -125,7 +125,7 @@ def _with_children(found: list[Any]) -> list[Any]:
 
 
 def _said(field: str) -> pl.Expr:
-    """Return a text, null where the provider says that there is none."""
+    """Return a text; null if it stands for a missing value."""
     text = pl.col(field).str.strip_chars()
     return pl.when(~text.is_in(["", "-"])).then(text)
 

@@ -1,8 +1,8 @@
 """ČEPS's data service: the windows that may be asked for, and the series of its replies.
 
-A reply names its own columns: `serie` elements say which value attribute of an item is which
-series and in which unit, and both differ from reply to reply. What a series means, and which ones
-a table has, is the business of a source.
+A reply names its own columns: `serie` elements say which value attribute of an item is which series
+and in which unit, and both differ between replies. Each source knows what the series mean, and
+which ones its table has.
 """
 
 import itertools
@@ -30,14 +30,14 @@ SPELLINGS: Final = {
     "version": ("version",),
     "para1": ("para1", "param1"),
 }
-"""Parameters that operations spell differently or don't have; the service ignores unknown ones."""
+"""Parameters that some operations spell differently or lack; the service ignores unknown ones."""
 MOST_DAYS: Final = timedelta(days=7)
-"""How much is asked for at once."""
+"""How many days are asked for at once."""
 
 _MARKET_TIME: Final = "Europe/Prague"
 _ROUND: Final = timedelta(hours=3)
 _AGGREGATIONS: Final = {"MI": "1m", "QH": "15m", "HR": "1h", "DY": "1d"}
-"""How long an item holds, as polars says it."""
+"""The length of an item, as polars writes durations."""
 _IN_MEGAWATTS: Final = re.compile(r"\s*(.*\S)\s*\[MW\]\s*")
 _DATE: Final = "date"
 _PERIOD: Final = ("delivery_start", "delivery_end")
@@ -46,12 +46,12 @@ _PERIOD: Final = ("delivery_start", "delivery_end")
 def window(start: datetime, end: datetime) -> dict[str, str]:
     """Return `dateFrom` and `dateTo` around a window, in local time without an offset.
 
-    Widened to local hours that three divides: none of them comes twice or never when clocks
-    change, and the question stays the same until the next one. `dateTo` is included.
+    The window is widened to local hours divisible by three: no clock change repeats or skips them,
+    and the question stays the same until the next one. `dateTo` is included.
     """
     zone = ZoneInfo(_MARKET_TIME)
     first, last = (at.astimezone(zone).replace(tzinfo=None) for at in (start, end))
-    midnight = datetime.min  # noqa: DTZ901 (local times of no zone, to count from)
+    midnight = datetime.min  # noqa: DTZ901 (a local time without a zone, from which hours are counted)
     return {
         "dateFrom": (first - (first - midnight) % _ROUND).isoformat(),
         "dateTo": (last + (midnight - last) % _ROUND).isoformat(),
@@ -61,17 +61,17 @@ def window(start: datetime, end: datetime) -> dict[str, str]:
 def series(reply: bytes, operation: str) -> pl.DataFrame:
     """Return the items of a reply: `delivery_start`, `delivery_end`, and a column per series in MW.
 
-    A column is named as the reply names its series, without the unit. An item that holds no value
-    says nothing and is left out; a number that is none becomes NaN; a date without an offset, or
-    that is none, becomes null. A reply without items has no row. `refused` says which series is not
-    read, and why: it is not in MW, nothing says what it is, or another has its name.
+    A column is named as the reply names its series, without the unit. An item without a value is
+    left out. A malformed number becomes NaN; a date that is malformed or has no offset becomes
+    null. A reply without items has no row. `refused` says which series is not read, and why: it is
+    not in MW, it has no name, or another series has its name.
 
     Args:
         reply: The SOAP envelope, or the `root` of its payload alone.
         operation: The operation that an envelope must answer.
 
     Raises:
-        ParseError: The reply is of another form or a fault, or says nothing of its aggregation.
+        ParseError: The reply is of another form or a fault, or does not name its aggregation.
     """
     root = _payload(reply, operation)
     names, why = _names(root)
@@ -100,8 +100,8 @@ def series(reply: bytes, operation: str) -> pl.DataFrame:
 def columns(found: pl.DataFrame, known: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     """Return the columns of a table, each from the series that has one of its known names.
 
-    A column whose series the reply lacks is null. A series that has no column, and each of two that
-    have the same, is refused.
+    A column whose series the reply lacks is null. A series without a column is refused, and so are
+    two series of the same column.
     """
     column_of = {name.casefold(): column for column, names in known.items() for name in names}
     given = [name for name in found.columns if name not in (*_PERIOD, REFUSED)]
@@ -152,7 +152,7 @@ def _items(root: etree._Element) -> list[etree._Element]:
 
 
 def _names(root: etree._Element) -> tuple[dict[str, str], dict[str, str]]:
-    """Return value attributes with the names of their series, and with why one is not read."""
+    """Return value attributes with the names of their series, and why a series is not read."""
     names: dict[str, str] = {}
     refused: dict[str, str] = {}
     for serie in root.iter("{*}serie"):

@@ -1,11 +1,11 @@
 """DWD's Climate Data Center: station observations as ZIP archives with one `produkt_*.txt`.
 
-The text has a column per measured value, `;` between columns, padding, -999 for missing, and
-`eor` at the end of each row. A product is told by its columns, the same in the tiers `now`,
-`recent` and `historical`; a later tier covers the earlier one with a higher quality level (QN).
+The text has a column per measured value, `;` between columns, padding, -999 for missing, and `eor`
+at the end of each row. A product is recognised by its columns, the same in the tiers `now`,
+`recent` and `historical`; a later tier repeats the earlier one with a higher quality level (QN).
 
-MESS_DATUM is UTC and ends the interval. In 10-minute products it is CET (UTC+1 all the year) for
-the time before 2000, says DWD's description of them; such labels are put back by the hour here.
+MESS_DATUM is UTC and marks the end of the interval. In 10-minute products it is CET (UTC+1 all
+year) for times before 2000, according to DWD's description; those are converted here.
 """
 
 import io
@@ -25,7 +25,7 @@ from energy_platform.market.rows import INSTANT
 DWD: Final = Provider(name="DWD")
 
 is_whole: Final = partial(is_of, zip_form("produkt_*.txt"))
-"""Says whether a file is a whole archive with a product in it."""
+"""Returns whether a file is a whole archive with a product in it."""
 
 _ABOUT: Final = ("STATIONS_ID", "MESS_DATUM")
 _END_OF_ROW: Final = "eor"
@@ -39,7 +39,7 @@ class Product:
 
     Attributes:
         name: DWD's folder, e.g. `10_minutes/wind`.
-        values: DWD's columns, in order, and the table's columns that they become.
+        values: DWD's columns, in order, and the columns of the table for them.
     """
 
     name: str
@@ -62,18 +62,18 @@ WIND_PRODUCTS: Final = (
         },
     ),
 )
-"""What DWD measures of the wind: means over ten minutes and an hour, and ten minutes' extremes."""
+"""DWD's wind measurements: means over ten minutes and an hour, and extremes of ten minutes."""
 
 
 def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
     """Read one archive: a row per station and time, with the value columns of all `products`.
 
     Columns: `station_id` (five digits), `observed_at`, `product`, `quality_level`, then the values
-    as floats; null where DWD has none, NaN where what stands there is no number, which no range
-    check lets pass. `refused` says that a row was cut off; it is null for all others.
+    as floats; null for DWD's missing values, NaN for a malformed number, which no range check lets
+    pass. `refused` says that a row was cut off; it is null for all others.
 
     Raises:
-        ParseError: It is not an archive of one of the products.
+        ParseError: The body is not an archive of one of the products.
     """
     table = _table(only_member(archive, "produkt_*.txt"))
     quality, *measured = (name for name in table.columns if name not in (*_ABOUT, _END_OF_ROW))
@@ -119,7 +119,7 @@ def _product(measured: Sequence[str], products: Sequence[Product]) -> Product:
 
 
 def _instant(column: str) -> pl.Expr:
-    """Read hours and ten minutes as instants; what is no time becomes null."""
+    """Read instants with hours and tens of minutes; a malformed one becomes null."""
     label, ten_minutes = pl.col(column), pl.col(column).str.len_bytes() == _TEN_MINUTE_LABEL
     full = pl.when(ten_minutes).then(label).otherwise(label + "00")
     instant = full.str.to_datetime("%Y%m%d%H%M", time_unit="us", strict=False)

@@ -1,11 +1,12 @@
 """DWD's MOSMIX: point forecasts as KMZ, a ZIP archive with one KML document.
 
-The document names the issue time, the list of time steps, and for each station one text of values
-per element, as many as there are steps, `-` where there is none. A file of all stations is hundreds
-of megabytes large, so it is read as a stream, one station at a time.
+The document has the issue time, the list of time steps, and for each station one text of values per
+element: one value per step, `-` if it is missing. A file of all stations has hundreds of megabytes,
+so it is read as a stream, one station at a time.
 
-Of the more than one hundred elements those are read that energy forecasts need (`ELEMENTS`); the
-others stay in the landing zone, from where a replay can read them once they have a column.
+More than one hundred elements exist; this module reads those that energy forecasts need
+(`ELEMENTS`). The others stay in the landing zone, and a replay can read them once they have a
+column.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ STATIONS: Final = tuple(
 """Stations by WMO's numbers, all over Germany: coasts, ridges, plains and the large cities."""
 
 is_whole: Final = partial(is_of, zip_form("*.kml"))
-"""Says whether a file is a whole archive with a forecast in it."""
+"""Returns whether a file is a whole archive with a forecast in it."""
 
 _LARGEST_DOCUMENT_BYTES: Final = 4 * 1024**3
 _KELVIN: Final = 273.15
@@ -44,12 +45,12 @@ _NOT_A_NUMBER: Final = float("nan")
 
 
 def _celsius(kelvin: pl.Expr) -> pl.Expr:
-    """Convert without the noise of binary fractions: DWD gives two decimals."""
+    """Convert without binary rounding noise, since DWD gives two decimals."""
     return (kelvin - _KELVIN).round(_DECIMALS)
 
 
 class Element(NamedTuple):
-    """One of DWD's elements: the table's column that it becomes, and how its unit is converted."""
+    """One of DWD's elements: its column in the table, and the conversion of its unit."""
 
     column: str
     convert: Callable[[pl.Expr], pl.Expr] | None = None
@@ -72,7 +73,7 @@ ELEMENTS: Final = {
 
 
 class _Document(NamedTuple):
-    """What a KML document says, still as text."""
+    """The content of a KML document, still as text."""
 
     issued: str | None
     steps: list[str]
@@ -83,12 +84,12 @@ def forecasts(archive: bytes) -> pl.DataFrame:
     """Read one KMZ: a row per station and time step.
 
     Columns: `run_at` (the issue time), `valid_at`, `station_id`, `station_name`,
-    `station_latitude_deg`, `station_longitude_deg`, `station_height_m`, then those of `ELEMENTS`
-    as floats; null where there is no value, NaN where what stands there is no number, or where a
-    station does not have one value for each step, so that none can be told its time.
+    `station_latitude_deg`, `station_longitude_deg`, `station_height_m`, then those of `ELEMENTS` as
+    floats. A missing value is null. A malformed number is NaN, and so is every value of a station
+    whose number of values differs from the number of steps, since none can be assigned to a time.
 
     Raises:
-        ParseError: It is no KMZ of MOSMIX, or nothing in it says when it was issued.
+        ParseError: The body is no KMZ of MOSMIX, or has no issue time.
     """
     with opened_member(archive, "*.kml", max_bytes=_LARGEST_DOCUMENT_BYTES) as member:
         document = _read(member)
@@ -150,7 +151,7 @@ def _number(text: pl.Expr) -> pl.Expr:
 
 
 def _instant(text: pl.Expr) -> pl.Expr:
-    """Read an instant with its offset; what is none becomes null."""
+    """Read an instant with its offset; a malformed one becomes null."""
     return text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(INSTANT)
 
 
@@ -174,7 +175,7 @@ def _read(member: IO[bytes]) -> _Document:
 
 
 def _ends(member: IO[bytes]) -> Iterator[etree._Element]:
-    """Yield the elements that matter as they end, with nothing that reaches beyond the document."""
+    """Yield the relevant elements as they end, without resolving anything outside the document."""
     tags = ("{*}IssueTime", "{*}TimeStep", "{*}Placemark")
     events: Any = etree.iterparse(
         member,

@@ -1,7 +1,7 @@
 """The replies of Elexon's Insights Solution (BMRS): records as JSON, in either of its two shapes.
 
 `/datasets/X` and the balancing paths answer `{"data": [...]}`, `/datasets/X/stream` a bare array;
-"stream" is one finite reply there. What a record's fields mean is the business of its source.
+despite its name, "stream" is one finite reply. Each source knows what a record's fields mean.
 """
 
 import json
@@ -21,7 +21,7 @@ from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 
 ELEXON: Final = Provider(name="Elexon", rates=(Rate(2),))
-"""No rate is stated; two requests a second have been seen to be let in."""
+"""Elexon states no rate; two requests a second were accepted."""
 
 BASE_URL: Final = "https://data.elexon.co.uk/bmrs/api/v1"
 PRICES: Final = f"{BASE_URL}/balancing/settlement/system-prices"
@@ -40,7 +40,7 @@ _FIELDS: Final[Mapping[str, FieldType]] = {
     "systemBuyPrice": pl.Float64,
     "netImbalanceVolume": pl.Float64,
 }
-"""The fields that are read, and what each is; the records of a dataset have some of them."""
+"""The fields that are read, and their types; the records of a dataset have some of them."""
 
 TERMS: Final = "BMRS data licence: free to use; contains BMRS data © Elexon Limited"
 
@@ -49,26 +49,26 @@ _SETTLEMENT_PERIOD: Final = timedelta(minutes=30)
 
 
 def settlement_days(start: datetime, end: datetime) -> list[date]:
-    """Return the settlement days, London's, that a window touches."""
+    """Return the London settlement days that a window touches."""
     first, last = (at.astimezone(ZoneInfo(_MARKET_ZONE)).date() for at in (start, end))
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def settlement_start(day: pl.Expr, period: pl.Expr) -> pl.Expr:
-    """Return when a settlement period starts; null for one that its day (as text) does not have.
+    """Return the start of a settlement period; null if its day (as text) has no such period.
 
-    London's days have 46, 48 or 50 of them.
+    London's days have 46, 48 or 50 periods.
     """
     local_day = day.str.to_date("%Y-%m-%d", strict=False)
     return delivery_start(local_day, period, pl.lit(_SETTLEMENT_PERIOD), _MARKET_ZONE)
 
 
 def window(name: str, start: datetime, end: datetime, *, whole: timedelta) -> dict[str, str]:
-    """Return the parameters `<name>From` and `<name>To` of a window, of which both ends count.
+    """Return the parameters `<name>From` and `<name>To` of a window; both ends are included.
 
-    What a dataset calls its times differs; a name that is none of its own is ignored by Elexon
-    without a word. The end is a multiple of `whole`, at or after `end`, so that a question without
-    a new answer stays the same question.
+    Datasets name their times differently, and Elexon silently ignores an unknown name. The end is a
+    multiple of `whole`, at or after `end`, so that the question stays the same until there can be a
+    new answer.
     """
     last, step = int(end.timestamp()), int(whole.total_seconds())
     until = datetime.fromtimestamp(last + -last % step, UTC)
@@ -81,15 +81,15 @@ def window(name: str, start: datetime, end: datetime, *, whole: timedelta) -> di
 def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFrame:
     """Return the records of a reply as a table of these columns, in order; no row if it is empty.
 
-    The column `refused` says of which other dataset a record is; it is null where it is of none.
+    The column `refused` names the other dataset of a record; it is null for records of this one.
 
     Args:
         body: The reply.
-        name: The dataset that every record must say it is of; None where records say nothing.
-        columns: The field that each column is.
+        name: The dataset that every record must name; None if records name none.
+        columns: The columns, and the field of each.
 
     Raises:
-        ParseError: The reply is a refusal, of another form, or as a whole of another dataset.
+        ParseError: The reply is a refusal, of another form, or entirely of another dataset.
     """
     fields = {field: _FIELDS[field] for field in columns.values()}
     path = () if body.lstrip()[:1] == b"[" else ("data",)
@@ -108,15 +108,15 @@ def dataset(body: bytes, name: str | None = None, **columns: str) -> pl.DataFram
 
 
 def answers(*fields: str) -> Form:
-    """Return what a dataset's reply looks like whose records have one of these fields."""
+    """Return the expected form of a reply whose records have one of these fields."""
     return json_form("data", records="data", having=fields, bare=True)
 
 
 def is_answer(status: int, body: bytes) -> bool:
-    """Say that a reply of status 200 is to be landed.
+    """Return that a reply of status 200 is to be landed.
 
     Raises:
-        FeedError: It is a refusal; the message has Elexon's reasons.
+        FeedError: The reply is a refusal; the message has Elexon's reasons.
     """
     if status != HTTPStatus.OK:
         raise FeedError(problem(body) or "no reason is given")
@@ -124,7 +124,7 @@ def is_answer(status: int, body: bytes) -> bool:
 
 
 def problem(body: bytes) -> str | None:
-    """Return what a problem document (RFC 9457) says, in one line; None if the body is none."""
+    """Return the reasons in a problem document (RFC 9457), in one line; None for another body."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -138,12 +138,12 @@ def problem(body: bytes) -> str | None:
 
 
 def newest_instant(body: bytes, name: str, field: str) -> datetime | None:
-    """Return the newest instant in a field of a dataset; None if there is none to be read."""
+    """Return the newest instant in a field of a dataset; None if there is none."""
     try:
         return cast("datetime | None", dataset(body, name, newest=field)["newest"].max())
     except ParseError:
         return None
 
 
-def _listed(reason: Any) -> list[Any]:  # noqa: ANN401 (JSON may be anything)
+def _listed(reason: Any) -> list[Any]:  # noqa: ANN401 (a JSON value may have any type)
     return reason if isinstance(reason, list) else [reason]

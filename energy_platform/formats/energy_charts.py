@@ -1,7 +1,6 @@
 """The reply of Energy-Charts: column arrays beside `unix_seconds`, as JSON.
 
-What a column means, and which zone or region it is for, is the business of the source: the reply
-does not name it.
+The reply names neither the zone nor the region; each source knows it, and what the columns mean.
 """
 
 from collections.abc import Collection
@@ -23,28 +22,28 @@ COUNTRIES: Final = (
     "gr", "hr", "hu", "ie", "it", "lt", "lu", "lv", "md", "me", "mk", "mt", "nie", "nl", "no", "pl",
     "pt", "ro", "rs", "se", "si", "sk", "tr", "ua", "uk", "xk",
 )  # fmt: skip
-"""The codes of countries of which there is public power, some of them hardly ever."""
+"""The codes of the countries with public power; some of them seldom have values."""
 
 _MARKET_ZONE: Final = "Europe/Berlin"
 _PERIODS: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60))
 _PUBLISHED: Final = pl.col("value").is_not_null().reverse().cum_max().reverse()
-"""Whether a value, or one behind it, is there; in order of time."""
+"""Whether a value, or a later one, is there; in order of time."""
 
 _TEXTS: Final = pl.List(pl.String)
 _LAST_SECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 
 
 def answers(column: str) -> Form:
-    """Return what a reply with this column looks like."""
+    """Return the expected form of a reply with this column."""
     return json_form("unix_seconds", column)
 
 
 def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame:
     """Return one column of a reply as `instant` (UTC) and `value`, in order of time.
 
-    Nulls behind the last value stand for what is not published yet, and are left out. A null
-    before a value is one that the provider says it does not have: it is kept, for the checks to
-    refuse, so that the hole is seen. A number that is none is NaN, a time that is none is null.
+    Nulls after the last value are not published yet, and are left out. A null before a value is
+    known to be missing: it is kept, so that a check refuses it and the hole is seen. A malformed
+    number is NaN, and a malformed time is null.
 
     Raises:
         ParseError: The reply is not of this form, is in another unit than `unit`, or its times do
@@ -72,10 +71,10 @@ def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame
 def named_series(body: bytes, array: str) -> pl.DataFrame:
     """Return the columns of a reply that has many, each with its name, below one another.
 
-    Columns: `instant` (UTC), `period_end` as by `period_end`, `name` and `value`; in order of the
-    reply's series, then of time. Nulls behind a series' last value are left out; a null before it
-    stays, for it is unknown. A number that is none is NaN, a time that is none is null. `refused`
-    says why a series is not read: it has no value for each time, or no name of its own.
+    Columns: `instant` (UTC), `period_end` (see the function), `name` and `value`; in order of the
+    reply's series, then of time. Nulls after a series' last value are left out; a null before it is
+    kept as unknown. A malformed number is NaN, and a malformed time is null. `refused` says why a
+    series is not read: it lacks a value for some time, or a name of its own.
 
     Raises:
         ParseError: The reply is not of this form, or its times do not increase.
@@ -116,10 +115,10 @@ def named_series(body: bytes, array: str) -> pl.DataFrame:
 
 
 def period_end(start: pl.Expr, lengths: Collection[timedelta]) -> pl.Expr:
-    """Return the ends of periods, given their starts in order; a reply doesn't say their length.
+    """Return the ends of periods for their ordered starts, since a reply doesn't give their length.
 
-    Those of a market day last its smallest step, if that is one of `lengths`, so a gap stretches
-    none; a lone row takes the length of the day before. Without either the end is null.
+    The periods of a market day last the day's smallest step, if that is one of `lengths`, so a gap
+    stretches none. A lone row takes the length of the day before. Without either the end is null.
     """
     step = start.diff().shift(-1)
     known_step = pl.when(step.is_in(lengths)).then(step)
@@ -136,7 +135,7 @@ def newest_instant(body: bytes, column: str) -> datetime | None:
 
 
 def _instants(texts: pl.Series) -> pl.Series:
-    """Return seconds since 1970 as instants; null where one is no time that a calendar has."""
+    """Return seconds since 1970 as instants; null for a number outside the calendar."""
     seconds = texts.cast(pl.Int64, strict=False)
     seconds = seconds.set(~seconds.is_between(0, _LAST_SECOND), None)
     known = seconds.drop_nulls()

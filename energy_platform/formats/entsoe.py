@@ -1,12 +1,12 @@
-"""ENTSO-E's Transparency Platform: how it is asked, how it refuses, and its documents' points.
+"""ENTSO-E's Transparency Platform: questions, refusals, and the points of its documents.
 
 A document (IEC 62325) holds TimeSeries, each of one or more Periods of one resolution, whose Points
-are numbered by position. Two facts decide what a position that is not listed means, and they must
-not be confused: under curve type A03 the value before holds on, to the end of the period; under
-A01 the value is not known. A document is judged series by series and period by period: what is in
-another unit or currency, or can't be placed in time, is refused, and the rest is read. Elements are
-found by their local names, as namespaces change with the version. What a series is about is told by
-the source that asks for it; outages have a module of their own.
+are numbered by position. The curve type decides what a missing position means, and the two must not
+be confused: under A03 the value before continues, to the end of the period; under A01 the value is
+not known. A document is judged series by series and period by period: a series in another unit or
+currency, or a period that can't be placed in time, is refused, and the rest is read. Elements are
+found by their local names, because namespaces change with the version. The source that asks knows
+what a series is about; outages have a module of their own.
 """
 
 import re
@@ -29,11 +29,11 @@ from energy_platform.market.rows import INSTANT, REFUSED
 
 ENTSOE: Final = Provider(
     name="ENTSO-E",
-    rates=(Rate(300, per=timedelta(minutes=1)),),  # of the 400 that a token may ask
+    rates=(Rate(300, per=timedelta(minutes=1)),),  # a token may ask 400
     ban=timedelta(minutes=10),
 )
 POWER: Final = {"quantity_Measure_Unit.name": "MAW"}
-"""What series of powers say of their unit: MW."""
+"""The unit that a series of powers must have: MW."""
 TERMS: Final = "ENTSO-E Transparency Platform terms: free with attribution; some data CC BY 4.0"
 
 _PROCESS: Final = "process.processType"
@@ -41,7 +41,7 @@ _MARKET_TIME: Final = ZoneInfo("Europe/Brussels")
 _ACKNOWLEDGEMENT: Final = "Acknowledgement_MarketDocument"
 ACKNOWLEDGEMENT: Final = xml_form(_ACKNOWLEDGEMENT)
 _ROOTS: Final = {"A09": "Publication", "A11": "Publication", "A44": "Publication"}
-"""How the root is named of documents that tell of neither generation nor load, by their type."""
+"""The root element of documents that are about neither generation nor load, by document type."""
 _NOTHING: Final = "no matching data found"
 _TROUBLE: Final = re.compile(
     r"unavailable|unexpected|internal|temporar|time-?d? ?out|try again|later|maintenance",
@@ -50,27 +50,27 @@ _TROUBLE: Final = re.compile(
 """Words of a reason that blame the platform and not the question."""
 _HEAD_BYTES: Final = 2_000
 _MOST_ROWS: Final = 5_000_000
-"""More than any reply holds: a year of quarter-hours for a hundred series is 3.5 million."""
+"""More rows than any reply has: a year of quarter-hours for a hundred series is 3.5 million."""
 
 _RESOLUTION: Final = re.compile(r"PT(\d{1,4})([HM])|P(\d{1,3})([DWMY])")
 _CALENDAR_UNITS: Final = {"D": "d", "W": "w", "M": "mo", "Y": "y"}
 _CALENDARS: Final = ("Europe/Brussels", "Europe/Helsinki", "Europe/London", "UTC")
-"""Zones by whose midnights the days and months of a document may begin."""
+"""Time zones at whose midnights the days and months of a document may begin."""
 
-# What differs between two answers that say the same: each is a new document, made just now.
+# These elements differ between two answers of the same content, since each is a new document.
 _MADE_ANEW: Final = re.compile(rb"<(?:\w+:)?(mRID|createdDateTime)>[^<]*</(?:\w+:)?\1>", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a document must be, for its points to be what a source is about.
+    """The requirements for a document whose points a source reads.
 
     Attributes:
         type: Its type, e.g. A75.
         value: The element of a point that holds the value.
-        processes: The process types it may be of; any if empty.
-        units: Elements of every series and what they must say: a unit or currency that is another
-            makes the values of its series wrong.
+        processes: The process types that it may have; any if empty.
+        units: Elements of every series and their required content; with another unit or currency,
+            the series' values would be wrong.
     """
 
     type: str
@@ -84,11 +84,12 @@ class Timing:
     """How the positions of a Period, counted from 1, lie in time.
 
     Attributes:
-        resolution: How long one is, as ENTSO-E writes it; minutes where it may write hours.
-        start: Start of the first (UTC).
-        length: How many there are.
-        step: How long one is; None for days and longer, which follow a calendar.
-        edges: For these, their starts and the last one's end (UTC).
+        resolution: The length of a position, as ENTSO-E writes it; in minutes where it may write
+            hours.
+        start: Start of the first position (UTC).
+        length: The number of positions.
+        step: The length of a position; None for days and longer, which follow a calendar.
+        edges: For these, the positions' starts and the last one's end (UTC).
     """
 
     resolution: str
@@ -98,11 +99,14 @@ class Timing:
     edges: list[datetime] | None = None
 
     def columns(self) -> dict[str, object]:
-        """Return all of it by name."""
+        """Return all fields by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def at(self, position: int) -> datetime | None:
-        """Return when a position starts; one behind the last is the end, any other is none."""
+        """Return the start of a position.
+
+        The position after the last gives the end, any other None.
+        """
         if not 1 <= position <= self.length + 1:
             return None
         if self.step is not None:
@@ -113,8 +117,8 @@ class Timing:
 def window(start: datetime, end: datetime) -> dict[str, str]:
     """Return the parameters that ask for `start` to `end`.
 
-    The window begins with a quarter of a day (UTC) and ends with an hour, so that the same question
-    is asked for a while, and values that come late are met again.
+    The window begins with a quarter of a day (UTC) and ends with an hour, so that the question
+    stays the same for a while, and late values are fetched too.
     """
     first = start.replace(hour=start.hour // 6 * 6, minute=0, second=0, microsecond=0)
     last = (end + timedelta(hours=1, microseconds=-1)).replace(minute=0, second=0, microsecond=0)
@@ -132,12 +136,12 @@ def market_days(start: datetime, end: datetime) -> dict[str, str]:
 
 
 def stamp(instant: datetime) -> str:
-    """Return an instant as the platform wants it in a parameter."""
+    """Return an instant as the platform's parameters write it."""
     return f"{instant.astimezone(UTC):%Y%m%d%H%M}"
 
 
 def answers(document: Document) -> Form:
-    """Return what a document looks like; an acknowledgement is an answer too."""
+    """Return the expected form of a document; an acknowledgement is an answer too."""
     processes = "|".join(sorted(document.processes))
     of_process = rf"(?=.*processType>(?:{processes})<)" if processes else ""
     root = f"{_ROOTS.get(document.type, 'GL')}_MarketDocument"
@@ -146,11 +150,11 @@ def answers(document: Document) -> Form:
 
 
 def is_answer(_status: int, body: bytes) -> bool:
-    """Say whether a reply is to be landed; false if it says that there is no data (yet).
+    """Return whether a reply is to be landed; false if it says that there is no data (yet).
 
     Raises:
         RefusedError: It is an acknowledgement that refuses the question.
-        FeedError: It is one that blames the platform, or can't be read.
+        FeedError: It is an acknowledgement that blames the platform, or can't be read.
     """
     if _ACKNOWLEDGEMENT.encode() not in body[:_HEAD_BYTES]:
         return True
@@ -164,9 +168,9 @@ def is_answer(_status: int, body: bytes) -> bool:
 
 
 def essence(body: bytes) -> bytes:
-    """Return what of a document tells it from one that says something else.
+    """Return a document without its own name and time of creation.
 
-    Every answer has a new name and time of making, though it may say what the last one said.
+    Every answer has new ones, even if it says the same as the last answer.
     """
     return _MADE_ANEW.sub(b"", body[:_HEAD_BYTES], count=2) + body[_HEAD_BYTES:]
 
@@ -175,7 +179,7 @@ def read_document(body: bytes) -> etree._Element:
     """Return the root of a document that is no acknowledgement.
 
     Raises:
-        ParseError: It is no XML, or an acknowledgement: the message is what that says.
+        ParseError: The body is no XML, or an acknowledgement, whose reason is the message.
     """
     root = read_xml(body)
     if etree.QName(root).localname == _ACKNOWLEDGEMENT:
@@ -184,7 +188,7 @@ def read_document(body: bytes) -> etree._Element:
 
 
 def text_of(element: etree._Element, path: str) -> str | None:
-    """Return the text at a path of local names below an element; None if it has none."""
+    """Return the text at a path of local names below an element; None if there is none."""
     return element.findtext(_qualified(path, _namespace(element))) or None
 
 
@@ -202,26 +206,26 @@ def points(
     asked: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """Return one row per market time unit of each series for which the document says a value.
+    """Return one row per market time unit of each series for which the document has a value.
 
     Columns: `delivery_start`, `delivery_end` (UTC), `resolution` (`PT15M`, `PT60M`, ...), `process`
-    (the document's process type, may be null), `value`, and the `columns` asked for as text, null
-    where neither a series nor the question says it. What a series says twice is one row. A point
-    whose position its period does not have has no `delivery_start`; a value that is no number is
-    NaN, and one that is empty is null.
+    (the document's process type, may be null), `value`, and the requested `columns` as text, null
+    if neither a series nor the question gives it. A value that a series repeats is one row. A point
+    whose position its period does not have has no `delivery_start`. A malformed number is NaN, and
+    an empty one is null.
 
     The column `refused` says why a series, a period or one of several values for one market time
     unit is not read; it is null for all other rows.
 
     Args:
         body: The reply.
-        document: What it must be.
-        columns: Columns to make, and the paths of the elements of a TimeSeries that they hold.
-        asked: The parameters of the question: what an element says that the reply leaves out.
-        defaults: What a column says where neither the series nor the question does.
+        document: The requirements for it.
+        columns: Columns to make, and the paths of their elements below a TimeSeries.
+        asked: The parameters of the question, which replace elements that the reply leaves out.
+        defaults: The value of a column if neither the series nor the question gives it.
 
     Raises:
-        ParseError: The reply is another document, or holds neither a series nor a period.
+        ParseError: The reply is another document, or has neither a series nor a period.
     """
     root = read_document(body)
     _expect("document", "type", text_of(root, "type"), {document.type})
@@ -247,7 +251,7 @@ def points(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About:
-    """What tells a series: its document's kind, the columns wanted, and the question."""
+    """What identifies a series: its document's kind, the wanted columns, and the question."""
 
     document: Document
     columns: Mapping[str, str]
@@ -255,7 +259,7 @@ class _About:
     defaults: Mapping[str, str]
 
     def columns_of(self, series: etree._Element) -> dict[str, str | None]:
-        """Return what a series, else the question, else the default says of each column."""
+        """Return each column's text from the series, else the question, else the default."""
         return {
             name: text_of(series, path) or _answer(self.asked, path) or self.defaults.get(name)
             for name, path in self.columns.items()
@@ -283,7 +287,7 @@ class _About:
 
 
 def _answer(asked: Mapping[str, str], element: str) -> str | None:
-    """Return what the question says of an element: `in_Domain` of `in_Domain.mRID`, for example."""
+    """Return the question's parameter for an element, e.g. `in_Domain` for `in_Domain.mRID`."""
     names = {_plain(element), _plain(element.removesuffix(".mRID"))}
     return next((value for name, value in asked.items() if _plain(name) in names and value), None)
 
@@ -306,7 +310,7 @@ def _expect(where: str, element: str, found: str | None, wanted: Collection[str]
 
 
 def _namespace(element: etree._Element) -> str:
-    """Return the namespace that an element is in, in its braces; empty if it is in none."""
+    """Return an element's namespace in braces; empty if it has none."""
     return element.tag[: element.tag.rfind("}") + 1]
 
 
@@ -328,10 +332,10 @@ def _compiled(path: str, namespace: str) -> etree.XPath:
 
 
 def _periods(root: etree._Element, about: _About) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return one row per Period that can be read, and one per series or Period that is refused.
+    """Return one row per readable Period, and one per series or Period that is refused.
 
-    A row of the first says what its series is, when it is, and how many points it has. What is
-    refused is taken out of the document.
+    A readable Period's row has the columns of its series, its timing, and its number of points.
+    Refused parts are removed from the document.
 
     Raises:
         ParseError: There is neither a series nor a period.
@@ -355,7 +359,7 @@ def _periods(root: etree._Element, about: _About) -> tuple[pl.DataFrame, pl.Data
                 refused.append({**said, **_extent([period]), REFUSED: str(error)})
                 series.remove(period)
                 continue
-            # Series are told apart by what is asked of them, not by their place in the document.
+            # A series is identified by its requested columns, not by its place in the document.
             number = numbers.setdefault((*said.values(), when.resolution), len(numbers))
             placed = {"series": number, "holds": curve == "A03", "points": points}
             found.append({**said, **when.columns(), **placed})
@@ -381,7 +385,7 @@ def _periods(root: etree._Element, about: _About) -> tuple[pl.DataFrame, pl.Data
 
 
 def _placed(period: etree._Element) -> tuple[Timing, int]:
-    """Return how the positions of a Period lie in time, and how many points it has."""
+    """Return the timing of a Period's positions, and the Period's number of points."""
     when = timing(period)
     if when.length > _MOST_ROWS:
         raise ParseError(f"a period of {when.length} {when.resolution} is too long")
@@ -392,7 +396,7 @@ def _placed(period: etree._Element) -> tuple[Timing, int]:
 
 
 def _extent(periods: Sequence[etree._Element]) -> dict[str, object]:
-    """Return from when to when periods say that they are, as far as that can be read."""
+    """Return the start and end that periods give, as far as they can be read."""
     edges = [_edges(period) for period in periods]
     return {
         "delivery_start": min((start for start, _ in edges if start), default=None),
@@ -419,7 +423,7 @@ def timing(period: etree._Element) -> Timing:
     """Return how a Period's positions lie in time.
 
     Raises:
-        ParseError: It has no interval, or one that its resolution doesn't divide.
+        ParseError: The Period has no interval, or one that its resolution doesn't divide.
     """
     start, end = _interval(period)
     name = text_of(period, "resolution") or ""
@@ -437,7 +441,7 @@ def timing(period: etree._Element) -> Timing:
 
 
 def _calendar_edges(start: datetime, end: datetime, interval: str) -> list[datetime]:
-    """Return the starts of a Period's steps and its end, by the zone whose midnights both are."""
+    """Return the starts of a Period's steps and its end, in the zone where both are midnights."""
     for zone in _CALENDARS:
         first, last = (at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for at in (start, end))
         if first.time() == last.time() == time():
@@ -449,10 +453,10 @@ def _calendar_edges(start: datetime, end: datetime, interval: str) -> list[datet
 
 
 def as_instant(said: str | None, what: str) -> datetime:
-    """Return what a document says of an instant as one (UTC).
+    """Return the instant (UTC) that a document's text stands for.
 
     Raises:
-        ParseError: It is none, or has no zone.
+        ParseError: The text is no instant, or has no zone.
     """
     try:
         instant = datetime.fromisoformat(said or "")
@@ -481,8 +485,8 @@ def _points(root: etree._Element, value: str, periods: pl.DataFrame) -> pl.DataF
 def _texts(root: etree._Element, name: str, total: int) -> list[str | None]:
     """Return the text of the one element of this name in each of all points; None if it is empty.
 
-    No more is done per point than this list; what follows is done in columns. Only where the points
-    of a document don't have one such element each are they looked at one by one.
+    This list is the only work per point; everything after it is done in columns. Points are read
+    one by one only if some point of the document does not have exactly one such element.
     """
     tag = _namespace(root) + name
     in_points = int(_xpath(root, f"count(n:TimeSeries/n:Period/n:Point/n:{name})"))
@@ -508,12 +512,12 @@ def _market_time_units(found: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFra
         .with_columns(next_is_known=(position.shift(-1) >= 1).fill_null(value=False) | ~in_period)
         .sort("period", "position", nulls_last=True, maintain_order=True)
     )
-    # How far a value holds is not known if the position that follows can't be read.
+    # If the next position can't be read, it is unknown how far a value holds.
     ends = pl.when("next_is_known").then(position.shift(-1)).otherwise(position + 1)
     until = pl.min_horizontal(pl.when(in_period).then(ends), length + 1)
     placed = placed.with_columns(
         exists=exists,
-        # A position that comes twice keeps both rows, of which one value must be left in the end.
+        # A repeated position keeps both rows; `_one_value_each` then requires a single value.
         steps=pl.when(exists & pl.col("holds"))
         .then((until - position).clip(lower_bound=1))
         .otherwise(1),
@@ -541,7 +545,7 @@ def _market_time_units(found: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFra
 
 
 def _one_value_each(units: pl.DataFrame) -> pl.DataFrame:
-    """Drop what is said twice; refuse (`refused`) what is said in two ways."""
+    """Drop repeated values; refuse (`refused`) contradicting ones."""
     has_place = pl.col("delivery_start").is_not_null()
     torn = pl.struct("series", "delivery_start").is_duplicated() & has_place
     if not units.select(torn.any()).item():

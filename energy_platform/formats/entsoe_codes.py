@@ -1,8 +1,8 @@
-"""ENTSO-E's code lists as far as the sources use them: areas, borders, production types, processes.
+"""ENTSO-E's code lists as far as sources use them: areas, borders, production types, processes.
 
-Areas are named as the Transparency Platform writes them, without `BZN|` or `CTA|`; a code that is
-not listed stays itself, so that an area the platform adds is not lost. Only names are kept here;
-what is asked for, and how often, is the business of a source.
+Areas have the names that the Transparency Platform writes, without `BZN|` or `CTA|`. An unlisted
+code stays as it is, so that a new area of the platform is not lost. Only names are kept here; each
+source decides what to ask for, and how often.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ BIDDING_ZONES: Final = {
     "SK": "10YSK-SEPS-----K",
     "XK": "10Y1001C--00100H",
 }
-"""Bidding zones that are asked for, and their EIC codes."""
+"""Bidding zones to ask for, and their EIC codes."""
 
 _OTHER_AREAS: Final = {
     "DE(50Hertz)": "10YDE-VE-------2",
@@ -74,7 +74,7 @@ _OTHER_AREAS: Final = {
     "TR": "10YTR-TEIAS----W",
     "UA-IPS": "10Y1001C--000182",
 }
-"""Control areas that stand for a zone where the platform wants it, and neighbours."""
+"""Control areas by which the platform knows some zones, and neighbours."""
 
 AREAS: Final = {**BIDDING_ZONES, **_OTHER_AREAS}
 
@@ -82,7 +82,7 @@ OUTAGE_AREAS: Final = (
     *(zone for zone in BIDDING_ZONES if zone != "DE-LU"),
     *("DE(50Hertz)", "DE(Amprion)", "DE(TenneT GER)", "DE(TransnetBW)", "LU"),
 )
-"""Where outages are asked for: the platform advises to ask for Germany's by control area."""
+"""Areas to ask for outages; the platform advises control areas for Germany."""
 
 _NEIGHBOURS: Final = {
     "AL": ("GR", "ME", "MK", "RS", "XK"),
@@ -156,7 +156,7 @@ PRODUCTION_TYPES: Final = {
 }
 
 FORECAST_PROCESSES: Final = {"A01": "Day ahead", "A18": "Current", "A40": "Intraday"}
-"""Process types of forecasts, and what the platform calls them."""
+"""Process types of forecasts, and the platform's names for them."""
 
 _AREA_NAMES: Final = {code: name for name, code in AREAS.items()}
 

@@ -1,7 +1,7 @@
 """ENTSO-E's unavailabilities: one document per outage and revision, many of them in a ZIP archive.
 
-An outage keeps its name (mRID) for life, and each change of it is a whole new document of a higher
-revision number. What is available during an outage is a step function: each value holds to the
+An outage keeps its name (mRID), and each change of it is a whole new document with a higher
+revision number. The available power during an outage is a step function: each value holds to the
 next position, or to the end of its period, whatever the curve type says.
 """
 
@@ -69,10 +69,10 @@ _SCHEMA: Final = {
 
 
 def document_count(body: bytes) -> int:
-    """Return how many documents a reply holds.
+    """Return how many documents a reply has.
 
     Raises:
-        ParseError: It is a broken archive.
+        ParseError: The reply is a broken archive.
     """
     if not body.startswith(_ZIP):
         return 1
@@ -80,10 +80,10 @@ def document_count(body: bytes) -> int:
 
 
 def essence(body: bytes) -> bytes:
-    """Return what of a reply tells it from one that says something else.
+    """Return the part of a reply that changes only with its content.
 
-    An archive is packed anew for each answer, so its members count and not when they were packed;
-    a document's name and time of making are the outage's own.
+    An archive is packed again for each answer, so its members count and not their times of packing.
+    A document's name and time of creation belong to the outage.
     """
     if not body.startswith(_ZIP):
         return body
@@ -94,14 +94,14 @@ def essence(body: bytes) -> bytes:
 
 
 def outages(body: bytes) -> pl.DataFrame:
-    """Return one row per stretch of each outage's series during which the same is available.
+    """Return one row per stretch of each outage's series with constant available power.
 
-    A member of an archive that can't be read gives one row with its name (`outage_id`) and with
-    what is wrong with it (`refused`). So does a series that is not one of powers, and a stretch of
-    which no one can say when it is or what is available in it.
+    A member of an archive that can't be read gives one row with its name (`outage_id`) and the
+    reason (`refused`). So does a series that is not one of powers, and a stretch whose time or
+    available power can't be read.
 
     Raises:
-        ParseError: The reply is no outage and no archive of any, or an acknowledgement.
+        ParseError: The reply is no outage and no archive of outages, or it is an acknowledgement.
     """
     if body.startswith(_ZIP):
         members = members_like(body, "*", max_bytes=_INFLATED_BYTES)
@@ -190,8 +190,9 @@ def _stretches(
 ) -> Iterator[tuple[datetime | None, datetime | None, str | None]]:
     """Yield start, end and available power of each stretch, in order.
 
-    A withdrawn outage may have none: then all of it is one, and what is available is not said. A
-    stretch has neither start nor end if its position can't be read, and no end if the next can't.
+    A withdrawn outage may have no stretch: then the whole outage is one, without an available
+    power. A stretch has neither start nor end if its position can't be read, and no end if the next
+    one can't.
     """
     periods = children(series, "Available_Period")
     if not periods:

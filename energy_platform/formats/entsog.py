@@ -1,7 +1,7 @@
 """The operational data of ENTSOG's Transparency Platform: a flat list of records, as JSON.
 
-Both sides of a point report, so a flow is there twice. Which indicators a source asks for is its
-own business.
+Both sides of a point report, so each flow appears twice. Each source decides which indicators to
+ask for.
 """
 
 import json
@@ -20,7 +20,7 @@ from energy_platform.market.provider import Provider
 ENTSOG: Final = Provider(name="ENTSOG")
 URL: Final = "https://transparency.entsog.eu/api/v1/operationalData"
 HOURLY: Final = {"periodType": "hour", "timeZone": "UCT", "limit": "-1", "offset": "0"}
-"""The query for every record of hourly values, of UTC as the platform spells it."""
+"""The query for every record of hourly values, in UTC as the platform spells it."""
 INDICATORS: Final = ("Physical Flow", "Nomination", "Renomination", "Allocation", "GCV")
 ANSWER: Final = json_form(
     "operationalData", records="operationalData", having=("indicator", "pointKey")
@@ -30,7 +30,7 @@ COLUMNS: Final = {
     "kWh/d": "energy_flow_kwh_per_d",
     "kWh/Nm3": "calorific_value_kwh_per_nm3",
 }
-"""Units, and the column that holds the values in each."""
+"""Units, and the column for the values in each."""
 VALUES: Final = pl.col(*COLUMNS.values())
 
 _FIELDS: Final[dict[str, FieldType]] = {
@@ -52,7 +52,7 @@ _GAS_DAY_STARTS: Final = timedelta(hours=6)
 
 
 def gas_days(start: datetime, end: datetime) -> list[date]:
-    """Return the gas days that [start, end] touches, and the calendar day that `end` is in.
+    """Return the gas days that [start, end] touches, and the calendar day of `end`.
 
     A gas day starts at 06:00 local time, with some operators earlier.
     """
@@ -62,14 +62,14 @@ def gas_days(start: datetime, end: datetime) -> list[date]:
 
 
 def values_by_unit(body: bytes) -> pl.DataFrame:
-    """Return the records of a reply that hold a value, in the columns of a market's table.
+    """Return the records of a reply that have a value, in the columns of a market's table.
 
-    A value stands in its unit's column of `COLUMNS`; in another unit it stands in none. A
-    record without a value (`isNA`) is a place that may be filled later, and no row. Instants are
-    UTC; one that doesn't say its offset from UTC is null. Empty texts are null.
+    A value is in its unit's column of `COLUMNS`; a value in another unit is in none. A record
+    without a value (`isNA`) may be filled later, and is no row. Instants are UTC; one without an
+    offset is null. Empty texts are null.
 
     Raises:
-        ParseError: The reply is of another form, or none of its records has a value's field.
+        ParseError: The reply is of another form, or no record has a field for the value.
     """
     found = records(body, _FIELDS, path=("operationalData",))
     if not found.is_empty() and b'"value"' not in body:
@@ -93,7 +93,7 @@ def values_by_unit(body: bytes) -> pl.DataFrame:
 
 
 def is_answer(status: int, body: bytes) -> bool:
-    """Say whether a reply holds records: 404 with "No result found" says that there are none.
+    """Return whether a reply has records; 404 with "No result found" means that there are none.
 
     Raises:
         FeedError: The platform is in trouble, or the address is wrong.

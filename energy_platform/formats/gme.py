@@ -1,9 +1,9 @@
 """GME's daily price files: XML as a .NET DataSet writes it, one element per bidding zone.
 
-An inline schema comes first; the zones that it lists change over the years and are more than the
-rows have, so it is not read. A row is `Prezzi` (hours, counted by `Ora`) or `Prezzi15` (periods of
-its `Granularity`, counted by `Periodo`); its other elements are zones, and a zone without a price
-has no element. Numbers have a decimal comma, and above a thousand perhaps a dot.
+An inline schema comes first. It lists more zones than the rows have, and they change over the
+years, so it is not read. A row is `Prezzi` (hours, counted by `Ora`) or `Prezzi15` (periods of its
+`Granularity`, counted by `Periodo`); its other elements are zones, and a zone without a price has
+no element. Numbers have a decimal comma, and may have a dot above a thousand.
 """
 
 from typing import Final
@@ -31,12 +31,12 @@ _NOT_A_NUMBER: Final = float("nan")
 def prices(payload: bytes) -> pl.DataFrame:
     """Read one file: a row per market, delivery period and zone that has a price.
 
-    Columns: `delivery_start`, `delivery_end` (null where the day has no such period), `market`
-    (e.g. `MGP`), `bidding_zone` (as GME writes it; `PUN` is the national reference price),
-    `market_time_unit` (`PT15M`, `PT60M`), `price_eur_per_mwh` (NaN where it is no number).
+    Columns: `delivery_start`, `delivery_end` (null if the day has no such period), `market` (e.g.
+    `MGP`), `bidding_zone` (as GME writes it; `PUN` is the national reference price),
+    `market_time_unit` (`PT15M`, `PT60M`), `price_eur_per_mwh` (NaN if it is malformed).
 
     Raises:
-        ParseError: It is not such a file, or there is no price in it.
+        ParseError: The body is not such a file, or has no price.
     """
     root = read_xml(payload)
     rows = [
@@ -77,7 +77,7 @@ def prices(payload: bytes) -> pl.DataFrame:
 
 
 def is_whole(payload: bytes) -> bool:
-    """Say whether a file is one of GME's that ends where its root element does."""
+    """Return whether a file is one of GME's and ends with its root element."""
     if not is_of(ANSWER, payload):
         return False
     try:
@@ -96,7 +96,7 @@ def _cells(row: etree._Element) -> dict[str, str]:
 
 
 def _number(text: pl.Expr) -> pl.Expr:
-    """Read a number with a decimal comma; `1.5` could mean either, so it is none."""
+    """Read a number with a decimal comma; `1.5` is ambiguous, and so not a number."""
     plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     read = pl.when(text.str.contains(_NUMBER)).then(plain.cast(pl.Float64, strict=False))
     return read.fill_null(_NOT_A_NUMBER)

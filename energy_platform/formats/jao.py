@@ -1,8 +1,8 @@
 """The replies of JAO's Publication Tool: one record per market time unit, one field per border.
 
-Borders come and go with the region, so they are found in the reply. A reply does not say which of
-JAO's data it is; maximum exchanges are told by having a border between any two hubs of Core, which
-are more than those that lines cross.
+Borders come and go with the region, so their names are read from the reply. A reply does not say
+which of JAO's data it is. Maximum exchanges are recognised by their borders: they have one between
+any two hubs of Core, many more than there are lines.
 """
 
 import itertools
@@ -37,8 +37,8 @@ _MARKET_TIME_UNITS: Final = (timedelta(minutes=15), timedelta(minutes=30), timed
 def market_days(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
     """Return the market days that [start, end] touches, as UTC instants from and to.
 
-    One at a time: the service refuses more than two days, and two days are more when one of them
-    has 25 hours.
+    One day at a time: the service refuses more than 48 hours, and two days with a 25-hour one are
+    longer.
     """
     first, last = (
         at.astimezone(_MARKET_TIME).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -51,10 +51,10 @@ def market_days(start: datetime, end: datetime) -> list[tuple[datetime, datetime
 
 
 def is_answer(_status: int, body: bytes) -> bool:
-    """Say that a reply is to be landed.
+    """Return that a reply is to be landed.
 
     Raises:
-        RefusedError: It rejects the question, whatever its status.
+        RefusedError: The reply rejects the question, whatever its status.
     """
     try:
         reply = json_object(body)
@@ -68,12 +68,12 @@ def is_answer(_status: int, body: bytes) -> bool:
 def borders(body: bytes) -> pl.DataFrame:
     """Return one row per `border` and market time unit that has a `value`.
 
-    Beside them stand `delivery_start`, `delivery_end` and `published_at`. A null is no row. A reply
-    doesn't say how long its market time units are: those of a market day last its smallest step, so
-    a gap stretches none. A lone one has no `delivery_end`.
+    The other columns are `delivery_start`, `delivery_end` and `published_at`. A null is no row. A
+    reply doesn't give the length of its market time units: those of a market day last the day's
+    smallest step, so a gap stretches none. A lone one has no `delivery_end`.
 
     Raises:
-        ParseError: The reply is a refusal, of another form, or not all of what was asked for.
+        ParseError: The reply is a refusal, of another form, or only part of what was asked for.
     """
     reply = json_object(body)
     found = _records(reply)

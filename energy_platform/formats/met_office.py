@@ -1,8 +1,8 @@
 """The Met Office's model files: NetCDF 4 (HDF5), one parameter at one instant over a whole grid.
 
-A file has a variable on latitude and longitude, told by its CF standard name, and single values for
-the instant (`time`), the run (`forecast_reference_time`) and, above the surface, the `height`.
-They are read by pyfive, which is Python alone: a broken file raises, and can't crash the process.
+A file has a variable on latitude and longitude, named by its CF standard name, and single values
+for the instant (`time`), the run (`forecast_reference_time`) and, above the surface, the `height`.
+pyfive reads them: it is pure Python, so a broken file raises and can't crash the process.
 """
 
 import io
@@ -35,12 +35,12 @@ _SINCE: Final = re.compile(
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _FIRST_BLOCK_BYTES: Final = 52
 _END_AT: Final = {0: 40, 1: 44, 2: 28, 3: 28}
-"""Where the end of the file is noted, by the version of the first block."""
+"""Where the first block states the end of the file, by the block's version."""
 _STANDARD_CALENDARS: Final = {"standard", "gregorian", "proleptic_gregorian"}
 
 
 class Parameter(NamedTuple):
-    """The column that a CF standard name becomes, and how to convert each unit that it may have."""
+    """The column for a CF standard name, and the conversion from each of its units."""
 
     column: str
     units: Mapping[str, Callable[[pl.Expr], pl.Expr]]
@@ -93,30 +93,32 @@ NO_POINTS: Final = pl.DataFrame(
         **{parameter.column: pl.Float64 for parameter in PARAMETERS.values()},
     }
 )
-"""What `points` returns, without a row."""
+"""The result of `points` without a row."""
 
 
 def points(payload: bytes, area: Area, spacing_degrees: float) -> pl.DataFrame:
     """Return a file's values at the grid points next to each multiple of a spacing in an area.
 
     Columns: `run_at`, `valid_at`, `latitude`, `longitude` (degrees, the grid's own; -180 to 180),
-    `height_m` (0 where the file names none: at the surface), `parameter` (the CF standard name) and
-    a column for each of `PARAMETERS`, of which the parameter's own has values; null where there is
-    none.
+    `height_m` (0 if the file has none: at the surface), `parameter` (the CF standard name) and a
+    column for each of `PARAMETERS`. The parameter's own column has the values; a missing one is
+    null.
 
     Raises:
-        ParseError: It is no whole NetCDF 4 file of one of the parameters in a unit that is known,
-            or none of the points lies in its grid.
+        ParseError: The body is no whole NetCDF 4 file of one of the parameters in a known unit, or
+            none of the points lies in its grid.
     """
     if not is_whole(payload):
         raise ParseError(f"no NetCDF 4 file, or not whole after {len(payload)} bytes")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of attributes that can't be read, and nobody asks for
+            warnings.simplefilter(
+                "ignore"
+            )  # warnings about unreadable attributes that nothing here reads
             field = _read(payload, area, spacing_degrees)
     except ParseError:
         raise
-    except Exception as error:  # whatever a file does to its reader, it is broken
+    except Exception as error:  # a file that makes its reader raise anything is broken
         raise ParseError(f"a broken NetCDF 4 file: {type(error).__name__} {error}") from error
     parameter = PARAMETERS[field.name]
     if field.units not in parameter.units:
@@ -144,7 +146,7 @@ def points(payload: bytes, area: Area, spacing_degrees: float) -> pl.DataFrame:
 
 
 def is_whole(payload: bytes) -> bool:
-    """Say whether a file is as long as the first block of an HDF5 file says that it is."""
+    """Return whether a file is as long as the first block of an HDF5 file states."""
     if not payload.startswith(_SIGNATURE) or len(payload) < _FIRST_BLOCK_BYTES:
         return False
     end_at = _END_AT.get(payload[len(_SIGNATURE)])
@@ -164,7 +166,7 @@ def _read(payload: bytes, area: Area, spacing_degrees: float) -> _Field:
         columns = _nearest(longitudes, _multiples(area.west, area.east, spacing_degrees))
         if not (rows.size and columns.size):
             raise ParseError(f"no grid point in the area {'/'.join(map(str, area))}")
-        # Only the blocks of the file that hold these points are inflated.
+        # This inflates only the blocks of the file that hold these points.
         window = variable[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         values = _unpacked(window[np.ix_(rows - rows.min(), columns - columns.min())], variable)
         return _Field(
@@ -205,7 +207,7 @@ def _multiples(lowest: float, highest: float, spacing: float) -> NDArray[np.floa
 
 
 def _nearest(axis: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the places on an axis that are next to the wanted coordinates and within a step."""
+    """Return the indices on an axis that are next to the wanted coordinates and within a step."""
     step = float(np.median(np.abs(np.diff(axis)))) if axis.size > 1 else 0.0
     distances = np.abs(axis[None, :] - wanted[:, None])
     places = distances.argmin(axis=1)
@@ -214,7 +216,7 @@ def _nearest(axis: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[
 
 
 def _unpacked(values: NDArray[Any], variable: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    """Return numbers as they are meant; NaN where there is none."""
+    """Return numbers with scale and offset applied; NaN for missing ones."""
     numbers = np.asarray(values, dtype=np.float64)
     fill = _number(_attribute(variable, "_FillValue"), math.nan)
     absent = np.isclose(numbers, fill, rtol=1e-6) | (np.abs(numbers) > _LARGEST_VALUE)
@@ -224,7 +226,7 @@ def _unpacked(values: NDArray[Any], variable: Any) -> NDArray[np.float64]:  # no
 
 
 def _instant(file: Any, name: str) -> datetime:  # noqa: ANN401
-    """Return the one instant in a variable, whose units say since when it counts what."""
+    """Return the one instant in a variable, whose units say what it counts and since when."""
     units = _text(_attribute(file[name], "units"))
     calendar = _text(_attribute(file[name], "calendar")) or "standard"
     said = _SINCE.fullmatch(units.removesuffix(" UTC"))
@@ -242,7 +244,7 @@ def _scalar(file: Any, name: str) -> float:  # noqa: ANN401
 
 
 def _attribute(variable: Any, name: str) -> object:  # noqa: ANN401
-    """Return an attribute, or None where there is none; one that pyfive can't read is an error."""
+    """Return an attribute, or None if there is none; an unreadable one is an error."""
     found = variable.attrs.get(name)
     if found is None and name in variable.attrs:
         raise ParseError(f"the attribute {name} can't be read")

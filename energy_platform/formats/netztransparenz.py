@@ -4,7 +4,7 @@
     Datum;Zeitzone;von;bis;Datenkategorie;Datentyp;Einheit;Deutschland;... 29.03.2026
     BEGINN_DATUM;BEGINN_UHRZEIT;ZEITZONE_VON;ENDE_DATUM;ENDE_UHRZEIT;...   29.03.2026
 
-What a column means to a market is the business of a source.
+Each source knows what a column means to its market.
 """
 
 import re
@@ -31,7 +31,7 @@ TOKEN_URL: Final = "https://identity.netztransparenz.de/users/connect/token"  # 
 
 ANSWER: Final = table_form("Datum", "Datum von", "BEGINN_DATUM")
 NOTHING_YET: Final = frozenset({HTTPStatus.NOT_FOUND})
-"""What is answered where there is nothing of a product so far."""
+"""The answer to a question for a product that has no values so far."""
 
 _OPERATIONAL: Final = (
     "NrvSaldo/NRVSaldo/Betrieblich",
@@ -45,14 +45,14 @@ _QUALITY_ASSURED: Final = (
 _NOTHING_ASKED: Final = "//"
 QUALITIES: Final = {"betrieblich": "operational", "qualitaetsgesichert": "quality_assured"}
 _ASSURED_AFTER: Final = timedelta(weeks=9)
-"""A month's values are quality-assured by the end of the month after it, give or take."""
+"""A month's values are quality-assured at about the end of the following month."""
 
 _DATES: Final = ("%Y-%m-%d", "%d.%m.%Y")
 _UTC_OFFSET_HOURS: Final = {"UTC": 0, "GMT": 0, "MEZ": 1, "CET": 1, "MESZ": 2, "CEST": 2}
 _MISSING: Final = ("", "N.A.", "N.E.")
 _ABOUT: Final = {"category": "Datenkategorie", "data_type": "Datentyp", "unit": "Einheit"}
 _FLAG: Final = re.compile(r"^$|^Status$|Abweichung$|_duplicated_\d+$", re.IGNORECASE)
-"""Columns that say something of the values beside them, and are none."""
+"""Columns that comment on the values beside them, and are not values."""
 _OWN_UNITS: Final = {"AEP Knappheitskomponente": "EUR/MWh"}
 """Columns in another unit than the one that their line names."""
 _NAME_AND_UNIT: Final = r"^(.*\S)\s*\(((?:EUR/)?MWh?)\)$"
@@ -73,7 +73,7 @@ class _Moment:
     def found(
         cls, table: pl.DataFrame, dates: Sequence[str], times: Sequence[str], zones: Sequence[str]
     ) -> Self:
-        """Return the first of the possible names that a table has, each."""
+        """Return, for each of the three, the first possible name that a table has."""
         names = []
         for possible in (dates, times, zones):
             there = [name for name in possible if name in table.columns]
@@ -88,11 +88,11 @@ class _Moment:
         return {self.date, self.time, self.zone}
 
     def instant(self, *, after: pl.Expr | None = None) -> pl.Expr:
-        """Return the UTC instant; null where one of the three is not known for certain.
+        """Return the UTC instant; null if any of the three is not known for certain.
 
         Args:
-            after: An instant before it, for a moment whose zone is said to be that of the other: a
-                local clock may have changed in between, and shows what holds after the change.
+            after: An earlier instant, for a moment whose zone is taken from that instant's column:
+                the local clock may change in between, and then shows the time after the change.
         """
         text = pl.col(self.date).str.strip_chars()
         day = pl.coalesce(text.str.to_date(form, strict=False) for form in _DATES)
@@ -124,10 +124,10 @@ class _Moment:
 
 
 def questions(start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
-    """Yield the products to ask for and the addresses that do, so that [start, end] is known.
+    """Yield the products to ask for, and the addresses for [start, end].
 
-    What is operational is asked for in whole days. What is quality-assured by now is of the weeks
-    before, and asked for in whole months: a body that changes seldom is seen to be the same.
+    Operational values are asked for in whole days. Quality-assured values are of the weeks before,
+    and asked for in whole months, so that a body that seldom changes is recognised as the same.
     """
     midnight = datetime.combine(end.date(), time(), UTC) + _DAY
     for product in _OPERATIONAL:
@@ -143,14 +143,14 @@ def questions(start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
 def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
     """Return one row per value: `delivery_start`, `delivery_end`, `series`, `value` and its `unit`.
 
-    Beside them stand `category` and `data_type`, null where the layout has none. A series is a
-    column by its name, without the unit. What is missing (`N.A.`, `N.E.` or nothing) is no row. A
-    number that is none is NaN; a moment that can't be told is null, as it is in a zone that is
+    The other columns are `category` and `data_type`, null if the layout has none. A series is named
+    by its column, without the unit. A missing value (`N.A.`, `N.E.` or empty) is no row. A
+    malformed number is NaN. A moment that can't be told is null; so is one in a zone that is
     neither UTC nor says whether summer time holds. `refused` says why a line or a value is not
-    read: the line has too few or too many fields, the value is in another unit.
+    read: the line has too few or too many fields, or the value is in another unit.
 
     Raises:
-        ParseError: The body is no table in one of the layouts, or all is in another unit.
+        ParseError: The body is no table in one of the layouts, or all values are in another unit.
     """
     table = german_csv.text_table(body)
     start = _Moment.found(
@@ -209,11 +209,11 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
 
 
 def told_series(message: RawMessage, *, units: Sequence[str]) -> pl.DataFrame:
-    """Return `series` with `product` and `quality`: what the reply says, else what was asked for.
+    """Return `series` with `product` and `quality`, from the reply or else from the question.
 
     Raises:
-        ContextMissingError: Neither says it.
-        ParseError: As for `series`, or what was asked for is no product.
+        ContextMissingError: Neither gives it.
+        ParseError: As for `series`, or the question names no known product.
     """
     found = series(message.body, units=units)
     unsaid = found.filter(pl.col(REFUSED).is_null()).select("category", "data_type").null_count()
@@ -238,7 +238,7 @@ def _about(table: pl.DataFrame, name: str) -> pl.Expr:
 
 
 def _end_after_start() -> pl.Expr:
-    """Return the end of each interval: where only one date is given, 00:00 is the next day's."""
+    """Return the end of each interval; with one date for both, 00:00 is the next day's."""
     end = pl.col("delivery_end")
     return pl.when(end <= pl.col("delivery_start")).then(end + _DAY).otherwise(end)
 

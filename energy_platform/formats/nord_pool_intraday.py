@@ -2,7 +2,7 @@
 
 A message is an array of rows. Prices are hundredths of the currency per MWh, quantities are kW;
 here they become EUR/MWh and MW. Instants carry an offset; `sent_at` is milliseconds since 1970.
-How messages travel is the business of `energy_platform.feeds.websocket`.
+`energy_platform.feeds.websocket` brings the messages.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from energy_platform.market.rows import INSTANT
 from energy_platform.market.whole_list import WholeList
 
 EMPTY: Final = "EMPTY"
-"""Side and order of the one row that says: this contract's book holds no order."""
+"""Side and order of the row that says: this contract's book holds no order."""
 
 _BOOK: Final = ("delivery_area_id", "contract_id")
 SNAPSHOT: Final = WholeList(
@@ -70,7 +70,7 @@ _TRADE_ROW: Final = pl.Struct(
 
 
 def _instant(said: pl.Expr) -> pl.Expr:
-    """Read instants with an offset; what is none becomes null, which a check refuses."""
+    """Read instants with an offset; a malformed one becomes null, which a check refuses."""
     return said.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
 
 
@@ -103,7 +103,7 @@ _TRADE_LEG: Final = {
     "contract_id": text(pl.col("leg").struct["contractId"]),
     "side": text(pl.col("leg").struct["side"]),
     "delivery_area_id": integer(pl.col("leg").struct["deliveryAreaId"]).cast(pl.String),
-    # v1 numbers no revisions; its events are numbered in the same order.
+    # v1 has no revision numbers; its events are numbered in the same order.
     "revision_no": integer(pl.coalesce("revisionNo", "eventSequenceNo")),
     "observed_at": _instant(pl.col("tradeTime")),
     "updated_at": _instant(pl.col("updatedAt")),
@@ -118,7 +118,7 @@ _TRADE_LEG: Final = {
     ),
     "volume_mw": _thousandths(pl.col("leg").struct["quantity"]),
     "is_aggressor": boolean(pl.col("leg").struct["aggressor"]),
-    # v2 shows every trade, so it has no such flag.
+    # v2 shows every trade, so it lacks this flag.
     "deleted": boolean(pl.col("deleted").fill_null("false")),
     "landing_offset": pl.col("landing_offset"),
 }
@@ -127,13 +127,13 @@ _TRADE_LEG: Final = {
 def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Read `localview` messages: one row for each order that a message shows.
 
-    A contract that a snapshot shows without orders is one row whose side and order are `EMPTY`;
-    one that a delta shows without orders says nothing, and gives none. One that lacks a side is
-    not taken for empty there: a row without side, which its check refuses, says so.
+    If a snapshot shows a contract without orders, the contract is one row whose side and order are
+    `EMPTY`. If a delta does, it says nothing, and gives no row. A contract that lacks a side in a
+    snapshot is not taken for empty: it gives a row without a side, which its check refuses.
 
     Raises:
         ParseError: A body is not an array of LocalViewRows.
-        ContextMissingError: Nothing says whether a message is a snapshot.
+        ContextMissingError: The context does not say whether a message is a snapshot.
     """
     for message in messages:
         message.asked("snapshot")
@@ -151,7 +151,7 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
         ]
     ).select(**_ORDER_EVENT)
     nothing = ~lacking & ~buys & ~sells
-    # A row that names no contract can't be left out in silence: its check will refuse it.
+    # A row without a contract is kept, so that its check refuses it.
     emptied = books.filter(nothing & (pl.col("is_snapshot") | pl.col("contractId").is_null()))
     no_order = pl.lit(None, dtype=_ORDER)
     empty = emptied.select(*_ABOUT, side=pl.lit(EMPTY), order=no_order).select(
@@ -171,7 +171,7 @@ def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:
         ParseError: A body is not an array of PublicTradeRows.
     """
     trades = _rows(messages, _TRADE_ROW)
-    # A trade without legs stays as one row without any, which its check will refuse.
+    # A trade without legs is kept as one row without a leg, which its check refuses.
     legs = pl.concat(
         [
             trades.filter(pl.col("legs").list.len() > 0).explode("legs"),
@@ -203,7 +203,7 @@ def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _rows(messages: Sequence[RawMessage], row_type: pl.Struct) -> pl.DataFrame:
-    """Return the rows of many messages; beside each stands what its message's context says."""
+    """Return the rows of many messages, each with the context of its message."""
     rows = decoded_arrays([message.body for message in messages], row_type)
     if rows.has_nulls():
         raise ParseError("not an array of rows: null")

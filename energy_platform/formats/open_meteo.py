@@ -1,8 +1,8 @@
 """The reply of Open-Meteo: column arrays of one place, or of several in the order of the question.
 
-A reply says in which unit each of its columns is, and that varies with the question: it is checked,
-and wind converted. It does not say which model run it comes from, nor the place that was asked for
-(its coordinates are those of the model's nearest cell), so the question's context names the places.
+A reply names the unit of each of its columns, which varies with the question: the unit is checked,
+and wind converted. The reply names neither its model run nor the requested place (its coordinates
+are those of the model's nearest cell), so the question's context names the places.
 """
 
 import re
@@ -41,14 +41,15 @@ QUESTION: Final = {
     "timeformat": "unixtime",
     "timezone": "GMT",
 }
-"""What to ask for beside place and time; unless asked, wind is in km/h, and times are texts."""
+"""Parameters beside place and time; by default wind would be in km/h, and times would be texts."""
 
 ANSWER: Final = json_form("hourly")
 
 _MAKING: Final = re.compile(rb'"generationtime_ms": ?[0-9.eE+-]+,?')
 _WEIGHT: Final = 120
-"""What a question for a hundred places and twelve variables counts as, in calls: each place is one,
-and a tenth more for every variable beyond ten."""
+"""How many calls a question for a hundred places and twelve variables counts as: one per place, and
+a tenth more for every variable beyond ten.
+"""
 OPEN_METEO: Final = Provider(
     name="Open-Meteo",
     rates=(
@@ -67,15 +68,15 @@ _UNITS: Final = {
     "_mm": {"mm": 1.0},
     "_w_per_m2": {"W/m²": 1.0},
 }
-"""By the end of a column's name, the units that it is read from and what each is multiplied by."""
+"""By the end of a column's name, the units that it may have and the factor for each."""
 _LAST_SECOND: Final = 7_258_118_400  # the year 2200
 
 
 def is_answer(status: int, body: bytes) -> bool:
-    """Say that a reply is to be landed.
+    """Return that a reply is to be landed.
 
     Raises:
-        FeedError: It is a refusal; its reason is in the message.
+        FeedError: The reply is a refusal; the message has its reason.
     """
     if status == HTTPStatus.BAD_REQUEST:
         try:
@@ -87,26 +88,26 @@ def is_answer(status: int, body: bytes) -> bool:
 
 
 def essence(body: bytes) -> bytes:
-    """Return a reply without how long it took to make, in which no two are the same."""
+    """Return a reply without the time that it took to make, which always differs."""
     return _MAKING.sub(b"", body)
 
 
 def hourly(body: bytes, sites: str | None) -> pl.DataFrame:
     """Return one row per place and hour: `site`, `valid_at`, and the columns of `VARIABLES`.
 
-    An hour of which nothing is known has no row. A variable that the reply lacks is null, a number
-    that is none NaN. A time that is none is null, and so is one that may be two: local time in the
-    hours around a change of clocks. `refused` says why a place is not read: it is an error, has
-    none of the variables, one in a unit that is not known, or columns of several lengths.
+    An hour without any value has no row. A variable that the reply lacks is null, and a malformed
+    number is NaN. A malformed time is null, and so is an ambiguous one: local time in the hours
+    around a change of clocks. `refused` says why a place is not read: it is an error, has none of
+    the variables, one in an unknown unit, or columns of several lengths.
 
     Args:
         body: The reply.
-        sites: The names of the places, in the order of the question, between commas; unless given,
+        sites: The names of the places, in the order of the question, between commas; if not given,
             a place is named by the coordinates of its reply.
 
     Raises:
-        ParseError: The reply is an error or of another form, has not as many places as were asked
-            for, or no place that can be read.
+        ParseError: The reply is an error or of another form, has another number of places than the
+            question, or no place that can be read.
     """
     places = _places(body)
     if sites is None:
@@ -128,7 +129,7 @@ def hourly(body: bytes, sites: str | None) -> pl.DataFrame:
 
 
 def _rows(places: pl.DataFrame) -> pl.DataFrame:
-    """Return one row per place and hour of which something is known."""
+    """Return one row per place and hour with at least one value."""
     hours = pl.col("values time").list.len()
     lists = {
         variable: pl.coalesce(
@@ -156,7 +157,7 @@ def _rows(places: pl.DataFrame) -> pl.DataFrame:
 
 
 def _places(body: bytes) -> pl.DataFrame:
-    """Return one row per place: where it is, its zone, and the units and values of variables."""
+    """Return one row per place: its coordinates and zone, and the units and values of variables."""
     text = body.strip(b"\xef\xbb\xbf \r\n\t")
     if not text:
         raise ParseError("the reply is empty")
@@ -183,7 +184,7 @@ def _places(body: bytes) -> pl.DataFrame:
 
 
 def _refused(places: pl.DataFrame) -> pl.Expr:
-    """Return why a place is not read; the others are read as they are."""
+    """Return why a place is not read; null for the others."""
     values = [f"values {variable}" for variable in VARIABLES.values()]
     hours = pl.col("values time").list.len().fill_null(0)
     zones = [zone for zone in places["timezone"].drop_nulls().unique() if not _is_zone(zone)]
@@ -224,12 +225,12 @@ def _is_zone(name: str) -> bool:
 
 
 def _factors(column: str) -> dict[str, float]:
-    """Return the units that a column is read from, and what each is multiplied by."""
+    """Return the units that a column may have, and the factor for each."""
     return _UNITS[max((suffix for suffix in _UNITS if column.endswith(suffix)), key=len)]
 
 
 def _unix() -> pl.Expr:
-    """Return times that are given as seconds since 1970; they are UTC whatever the zone is."""
+    """Return times given as seconds since 1970, which are UTC whatever the zone is."""
     seconds = pl.col("values time").cast(pl.Int64, strict=False)
     of_our_time = pl.when(
         (pl.col("unit time") == "unixtime") & seconds.is_between(0, _LAST_SECOND)
@@ -238,10 +239,10 @@ def _unix() -> pl.Expr:
 
 
 def _local(rows: pl.DataFrame) -> list[pl.Expr]:
-    """Return times that are given as local labels, one expression for each zone of the reply.
+    """Return times given as local labels, one expression for each zone of the reply.
 
-    The labels have no offset, and the reply has one for all of them. Where that one is not the
-    zone's at that time, or the label comes twice, there is no telling when it was.
+    The labels have no offset, and the reply has one offset for all of them. If that is not the
+    zone's offset at that time, or if the label comes twice, the time is ambiguous.
     """
     label = pl.col("values time").str.to_datetime("%Y-%m-%dT%H:%M", time_unit="us", strict=False)
     offset = pl.duration(seconds=pl.col("utc_offset_seconds").cast(pl.Int64, strict=False))

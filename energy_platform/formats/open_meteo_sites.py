@@ -1,7 +1,7 @@
-"""The places that Open-Meteo is asked for: where the wind and the sun of Central Europe are.
+"""The places for Open-Meteo's forecasts: where the wind and the sun of Central Europe are.
 
-Offshore wind farms, the windy coast, the sunny south, the great loads, and a few places abroad
-that the weather passes on its way. Degrees north and east.
+Offshore wind farms, the windy coast, the sunny south, the great loads, and a few places abroad that
+the weather passes first. Degrees north and east.
 """
 
 from typing import Final

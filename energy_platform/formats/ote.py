@@ -1,8 +1,8 @@
 """OTE's public data service: the requests that ask for market days, and the items of its replies.
 
-An item is placed by date, period number and resolution; its label (`PeriodInterval`) comes twice
-on the day on which clocks go back, and is not read. Which operation a source calls, and what its
-columns mean, is the source's own business.
+An item is placed by date, period number and resolution; its label (`PeriodInterval`) comes twice on
+the day on which clocks go back, and is not read. Each source knows which operation it calls, and
+what its columns mean.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ SERVICE: Final = "https://www.ote-cr.cz/pw-data/services/PublicDataService"
 NAMESPACE: Final = "http://www.ote-cr.cz/schema/service/public"
 MARKET_TIME: Final = "Europe/Prague"
 MOST_DAYS: Final = 31
-"""The service answers no more days than this from `StartDate`, and does not say so."""
+"""The service silently answers no more days than this from `StartDate`."""
 
 _RESOLUTIONS: Final = {"PT15M": timedelta(minutes=15), "PT60M": timedelta(hours=1)}
 _PLACING: Final = ("Date", "PeriodResolution", "PeriodIndex")
 
 
 def market_days(start: datetime, end: datetime) -> list[tuple[date, date]]:
-    """Return the market days from `start` to `end`, both included, in parts the service answers."""
+    """Return the market days from `start` to `end`, both included, in answerable portions."""
     zone = ZoneInfo(MARKET_TIME)
     first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
     part = timedelta(days=MOST_DAYS)
@@ -43,11 +43,11 @@ def market_days(start: datetime, end: datetime) -> list[tuple[date, date]]:
 def items(
     reply: bytes, operation: str, *, numbers: Mapping[str, str], texts: Mapping[str, str]
 ) -> pl.DataFrame:
-    """Return one row per item of a reply: `delivery_start`, `delivery_end`, and what is asked for.
+    """Return one row per item of a reply: `delivery_start`, `delivery_end`, and the wanted columns.
 
-    A number that is none becomes NaN, which no range check lets through; an element that is
-    absent becomes null. An item whose date, resolution or period number makes no delivery period
-    has no `delivery_start`.
+    A malformed number becomes NaN, which no range check lets through; an absent element becomes
+    null. An item whose date, resolution or period number makes no delivery period has no
+    `delivery_start`.
 
     Args:
         reply: The SOAP envelope.

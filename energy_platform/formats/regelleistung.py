@@ -1,7 +1,8 @@
 """The workbooks of regelleistung.net: bids for control reserve, without their bidders' names.
 
-Headers change between years, so a column is known by its letters and its unit alone. Products are
-named by Berlin's clock (`NEG_00_04`) or number the quarter-hours of Berlin's day (`POS_096`).
+Headers change between years, so a column is recognised by the letters of its header and its unit.
+Products are named by Berlin's clock (`NEG_00_04`) or number the quarter-hours of Berlin's day
+(`POS_096`).
 """
 
 import re
@@ -26,7 +27,7 @@ URL: Final = (
 )
 ANSWER: Final = zip_form("xl/workbook.xml")
 NOTHING_YET: Final = frozenset({HTTPStatus.NOT_FOUND})
-"""What is answered where there is no list for a day."""
+"""The answer for a day without a list."""
 LISTS: Final = (
     {"market": "CAPACITY", "productTypes": "FCR"},
     {"market": "CAPACITY", "productTypes": "aFRR"},
@@ -46,7 +47,7 @@ DAY_LIST: Final = WholeList(
     },
     asked={"market": "market", "reserve_type": "productTypes", "day": "date"},
 )
-"""A workbook has all bids of one tender for one of Berlin's days."""
+"""A workbook has all bids of one tender for one day of Berlin."""
 
 _QUARTER: Final = timedelta(minutes=15)
 _EXCEL_DAY_0: Final = date(1899, 12, 30)
@@ -74,7 +75,7 @@ _CAPACITIES: Final = {
 
 
 def days(start: datetime, end: datetime) -> list[date]:
-    """Return Berlin's days that [start, end] touches."""
+    """Return the days of Berlin that [start, end] touches."""
     first, last = (at.astimezone(ZoneInfo(_ZONE)).date() for at in (start, end))
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
@@ -82,13 +83,14 @@ def days(start: datetime, end: datetime) -> list[date]:
 def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
     """Return one row per bid; bids have no names, so `bid_rank` is the place within the product.
 
-    A date or product that makes no delivery period gives a null `delivery_start`; a number that is
-    none is NaN, and leaves the bids beside it at their places.
+    A date or product that makes no delivery period gives a null `delivery_start`. A malformed
+    number is NaN, and does not change the ranks of the other bids.
 
     Args:
         body: The workbook.
-        market: What was tendered, `CAPACITY` or `ENERGY`; its prices say it where they are of one.
-        reserve_type: The kind of reserve, where the workbook doesn't say it.
+        market: The tender, `CAPACITY` or `ENERGY`; a workbook whose prices are of one market says
+            it itself.
+        reserve_type: The kind of reserve, if the workbook doesn't name it.
 
     Raises:
         ParseError: The body is no workbook, or none of its sheets is a list of bids.
@@ -100,7 +102,7 @@ def bids(body: bytes, *, market: str, reserve_type: str) -> pl.DataFrame:
         )
     day = _date("date")
     one_day = pl.col("last_date").is_null() | (_date("last_date") == day)
-    # A bid whose product can't be read keeps its place among those of the product around it.
+    # A bid whose product can't be read counts in the product of the bids around it.
     listed = [
         pl.when(pl.col("delivery_start").is_not_null()).then(name).forward_fill().backward_fill()
         for name in ("product", "delivery_start")
@@ -136,7 +138,7 @@ def _market(asked: str) -> pl.Expr:
 
 
 def _columns(sheet: pl.DataFrame) -> pl.DataFrame | None:
-    """Return the columns that are read, null where a sheet lacks one; None if it lists no bids."""
+    """Return the columns that are read, null if a sheet lacks one; None if it lists no bids."""
     known = {_letters(name): name for name in reversed(sheet.columns)}
     wanted = {**_TEXTS, **_PRICES, **_CAPACITIES}
     names = {
@@ -154,7 +156,7 @@ def _columns(sheet: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _letters(header: str) -> str:
-    """Return a header in capitals without its punctuation, and behind it the unit in brackets."""
+    """Return a header in capitals without its punctuation, followed by the unit in brackets."""
     name, _, unit = header.upper().partition("[")
     letters, unit = re.sub(r"[^A-Z]", "", name), re.sub(r"[^A-Z/]", "", unit)
     return f"{letters} {unit}".strip()
@@ -166,7 +168,7 @@ def _text(name: str) -> pl.Expr:
 
 
 def _number(name: str) -> pl.Expr:
-    """Return a cell's number: as Excel holds it, or a text with a decimal comma."""
+    """Return a cell's number: Excel's own, or a text with a decimal comma."""
     text = pl.col(name)
     number = pl.coalesce(text.cast(pl.Float64, strict=False), german_csv.number(text))
     return pl.when(text.is_not_null()).then(number).alias(name)
@@ -184,7 +186,7 @@ def _date(name: str) -> pl.Expr:
 
 
 def _period(day: pl.Expr, product: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Return the delivery period of a product on a day of Berlin's, 3 to 5 hours for a block."""
+    """Return the delivery period of a product on a day of Berlin; a block has 3 to 5 hours."""
     first, last = (
         _on_the_clock(day, product.str.extract(_BLOCK, part).cast(pl.Int64)) for part in (1, 2)
     )
@@ -197,7 +199,7 @@ def _period(day: pl.Expr, product: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _on_the_clock(day: pl.Expr, hour: pl.Expr) -> pl.Expr:
-    """Return a full hour of a local day; null for one that comes twice or never."""
+    """Return a full hour of a local day; null for an hour that comes twice or never."""
     local = day.cast(pl.Datetime("us")) + pl.duration(hours=hour)
     return local.dt.replace_time_zone(
         _ZONE, ambiguous="null", non_existent="null"

@@ -1,8 +1,8 @@
 """SMARD's chart data: an index of files, and files of one local week of one series each, as JSON.
 
-A file says neither what its series is nor how long its slots are. The first is in its name, e.g.
-`4169_DE_quarterhour_1729461600000.json`; the second is the step from each slot to the next, which
-is the same all through, as the weeks of a clock change are 167 or 169 hours long.
+A file names neither its series nor the length of its slots. The series is in the file's name, e.g.
+`4169_DE_quarterhour_1729461600000.json`. The length is the step from each slot to the next, which
+is constant, since the weeks of a clock change have 167 or 169 hours.
 """
 
 import re
@@ -19,7 +19,7 @@ from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.rows import INSTANT
 
 SMARD: Final = Provider(name="SMARD", rates=(Rate(5),))
-"""The Bundesnetzagentur states no limit; this is well below what its own pages ask for."""
+"""The Bundesnetzagentur states no limit; this rate is well below that of its own pages."""
 
 BASE_URL: Final = "https://www.smard.de/app/chart_data"
 ZONE: Final = "Europe/Berlin"
@@ -43,7 +43,7 @@ _LAST_MILLISECOND: Final = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp() * 10
 
 
 def urls(filter_: str, region: str, resolution: str) -> tuple[str, str]:
-    """Return where a series' index is, and its files with `{name}` for what it calls each."""
+    """Return the addresses of a series' index and of its files, with `{name}` for a file's name."""
     folder = f"{BASE_URL}/{filter_}/{region}"
     return (
         f"{folder}/index_{resolution}.json",
@@ -64,15 +64,15 @@ def index(body: bytes) -> list[tuple[str, datetime]]:
 
 
 def essence(body: bytes) -> bytes:
-    """Return a file without the time of its writing, which moves though no value does."""
+    """Return a file without the time of its writing, which changes although no value does."""
     return body.partition(b'"series"')[2] or body
 
 
 def series_of(context: Mapping[str, str]) -> dict[str, str]:
-    """Return a message's `filter`, `region` and `resolution`: by a file's name, else as given.
+    """Return a message's `filter`, `region` and `resolution`: by the file's name, else as given.
 
     Raises:
-        ContextMissingError: Nothing says what the series is.
+        ContextMissingError: Neither names the series.
     """
     for name in ("url", "file_name"):
         if found := _FILE_NAME.search(context.get(name, "")):
@@ -86,13 +86,13 @@ def series_of(context: Mapping[str, str]) -> dict[str, str]:
 def slots(body: bytes, resolution: str | None = None) -> pl.DataFrame:
     """Return a file as `delivery_start`, `delivery_end`, `value` and `published_at`, in order.
 
-    Nulls behind the last value are slots that lie ahead or are not published yet, and are left out.
-    A null before a value is one that is unknown, and stays. What is no pair, or has no time that a
-    calendar has, is a row without a `delivery_start`.
+    Nulls after the last value are slots in the future or not published yet, and are left out. A
+    null before a value is unknown, and stays. An element that is no pair, or whose time is outside
+    the calendar, is a row without a `delivery_start`.
 
     Args:
         body: The file.
-        resolution: What the slots are, if that is known: `quarterhour` or `hour`.
+        resolution: The slots' length, if it is known: `quarterhour` or `hour`.
 
     Raises:
         ParseError: The body is not of this form, or its slots are not of one known length.
