@@ -1,5 +1,4 @@
-"""What providers' formats share: JSON, XML, SOAP, CSV, workbooks, archives and GRIB.
+"""Encodings that providers' formats share: JSON, XML, SOAP, CSV, workbooks, archives and GRIB.
 
-Bytes to Python values or frames, hardened and pure. What one provider means by them is in
-`formats`.
+Bytes to Python values or frames, hardened and pure. `formats` knows what each provider means.
 """

@@ -1,9 +1,9 @@
-"""What an answer looks like, told before it is parsed: whole, and of the kind that was asked for.
+"""Checks that an answer is whole and of the expected kind, before it is parsed.
 
-A form looks at a body and raises `ParseError` where it is a page, empty, cut or a foreign document;
-a feed counts the question as answered only if it does not. Forms look at outlines: a root element
-and its end, a JSON reply's fields, a table's header. What values mean, and whether they are right,
-is the business of parsers.
+A form inspects a body and raises `ParseError` if it is a page, empty, cut or a foreign document; a
+feed counts a question as answered only if its form accepts the answer. Forms check outlines: a root
+element and its end, a JSON reply's fields, a table's header. Parsers decide what values mean, and
+whether they are right.
 """
 
 import fnmatch
@@ -21,7 +21,7 @@ from energy_platform.encodings.zip_archive import directory, is_whole
 from energy_platform.errors import ParseError
 
 Form = Callable[[bytes], None]
-"""Raises `ParseError` where a body is no answer of this form; else does nothing."""
+"""Raises `ParseError` if a body is no answer of this form; else does nothing."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ROOT: Final = re.compile(
@@ -37,7 +37,7 @@ def json_form(
 
     Args:
         fields: The fields that it must have.
-        records: The one of them that is an array of records.
+        records: The field that is an array of records, if there is one.
         having: Fields of which a record must have one, unless there is no record.
         bare: Whether the array of records may also come without the object around it.
     """
@@ -121,7 +121,7 @@ def zip_form(*members: str) -> Form:
 
 
 def either(*forms: Form) -> Form:
-    """Return the form of what is of one of these forms."""
+    """Return the form of a body that has one of these forms."""
 
     def check(body: bytes) -> None:
         errors = []
@@ -138,7 +138,7 @@ def either(*forms: Form) -> Form:
 
 
 def is_of(form: Form, body: bytes) -> bool:
-    """Say whether a body is of a form."""
+    """Return whether a body is of a form."""
     try:
         form(body)
     except ParseError:
@@ -146,12 +146,12 @@ def is_of(form: Form, body: bytes) -> bool:
     return True
 
 
-def _json(body: bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
+def _json(body: bytes) -> Any:  # noqa: ANN401 (a JSON value may have any type)
     try:
         return from_json(body.removeprefix(_BYTE_ORDER_MARK), cache_strings="keys")
     except ValueError as error:
         try:
-            return read_json(body)  # which takes a bare word, such as `-nan`, for one bad value
+            return read_json(body)  # it reads a bare word, such as `-nan`, as one bad value
         except ParseError:
             raise ParseError(f"no whole JSON ({error}): {excerpt(body)}") from error
 

@@ -1,6 +1,6 @@
 """CSV as German publishers write it: semicolons between fields, commas before decimals.
 
-Tables are read as text. A format decides which columns there are and what type each has.
+Tables are read as text. Each format knows its columns and their types.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ _PLAIN: Final = r"^[+-]?\d+(,\d+)?$"
 def text_table(body: bytes) -> pl.DataFrame:
     """Return a table of text, its columns' names stripped.
 
-    The column `refused` says why a line is none of this table; it is null for all others.
+    The column `refused` says why a line does not belong to the table; it is null for all others.
 
     Raises:
         ParseError: The body is no such table, or no line has as many fields as the first.
@@ -46,10 +46,10 @@ def text_table(body: bytes) -> pl.DataFrame:
 
 
 def number(text: pl.Expr) -> pl.Expr:
-    """Return text such as `-1.234,5` as numbers; NaN where it is none.
+    """Return text such as `-1.234,5` as numbers; NaN if it is malformed.
 
-    A dot is taken for what groups thousands, and only where a comma says that it can't be the
-    decimal sign: `1.234` is NaN, for it may be either.
+    A dot groups thousands only if a comma shows that the dot can't be the decimal sign: `1.234` is
+    ambiguous, and so NaN.
     """
     stripped = text.str.strip_chars()
     known = stripped.str.contains(f"{_GROUPED}|{_PLAIN}")

@@ -45,7 +45,7 @@ class Area(NamedTuple):
         47.0
 
         Raises:
-            ParseError: It is no box.
+            ParseError: The text is no box.
         """
         try:
             area = cls(*(float(edge) for edge in text.split("/")))
@@ -63,15 +63,15 @@ def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.
     """Return the points of some parameters in `body` that lie in `area`, one row per point.
 
     Columns: `run_at`, `valid_at`, `type_of_level`, `level` (in the unit of the type: metres for
-    `heightAboveGround`), `latitude`, `longitude` (degrees; -180 to 180) and one column for
-    each of `parameters`, named by its ECMWF short name without the height that some carry (`10u`
-    and `100u` are both `u`; the height is in `level`). A value is null where the bitmap leaves it
-    out, or where no message of the parameter covers the point. Of two messages of the same
-    parameter, level and time the later counts.
+    `heightAboveGround`), `latitude`, `longitude` (degrees; -180 to 180) and one column for each of
+    `parameters`, named by its ECMWF short name without a height (`10u` and `100u` are both `u`; the
+    height is in `level`). A value is null if the bitmap leaves it out, or if no message of the
+    parameter covers the point. Of two messages of the same parameter, level and time the later
+    counts.
 
     Raises:
-        ParseError: A message is broken, of another grid, no point lies in the area, or there is
-            none of the parameters.
+        ParseError: A message is broken or of another grid, no point lies in the area, or none of
+            the parameters is there.
     """
     decoder = _decoder()
     points = pl.concat(
@@ -92,7 +92,7 @@ def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.
 
 
 def _points(header: dict[str, Any], values: bytes) -> pl.DataFrame:
-    """Lay one decoded field out as rows, from north to south and west to east."""
+    """Turn one decoded field into rows, from north to south and west to east."""
     latitudes, longitudes = np.array(header["latitudes"]), np.array(header["longitudes"])
     return pl.DataFrame(
         {
@@ -122,7 +122,7 @@ def _instant(date: int, time: int) -> datetime:
 class _Decoder:
     """A decoding process, started at the first message and again after one that killed it.
 
-    It ends when its connection closes, which the end of this process does for it.
+    The process ends when its connection closes, which happens when this process ends.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class _Decoder:
         """Return the points of a message of one field that lie in `area`.
 
         Raises:
-            ParseError: It cannot be decoded.
+            ParseError: The message cannot be decoded.
         """
         with self._lock:
             try:
@@ -163,8 +163,8 @@ class _Decoder:
             return self._connection
         self._connection, theirs = Pipe()
         with theirs:
-            # -P keeps the modules beside the script from standing in for libraries.
-            self._process = subprocess.Popen(  # noqa: S603 (our own script, by its path)
+            # With -P the modules beside the script can't shadow libraries.
+            self._process = subprocess.Popen(  # noqa: S603 (this package's script, by its path)
                 [sys.executable, "-P", _DECODER, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -188,5 +188,5 @@ def _decoder() -> _Decoder:
     return _Decoder()
 
 
-# A fork must not talk on its parent's connection.
+# A fork must not use its parent's connection.
 os.register_at_fork(after_in_child=_decoder.cache_clear)

@@ -25,7 +25,7 @@ _MAX_MEMORY_BYTES: Final = 4 << 30
 
 
 class UnsupportedError(Exception):
-    """The message is in a form of GRIB that is not read here."""
+    """The message is in a form of GRIB that is not supported."""
 
 
 def decode(
@@ -38,8 +38,8 @@ def decode(
         area: North, west, south and east in degrees, edges included; longitudes from -180 to 180.
 
     Raises:
-        UnsupportedError: It is on another grid than regular latitudes and longitudes.
-        eccodes.CodesInternalError: eccodes cannot read it.
+        UnsupportedError: The grid is not one of regular latitudes and longitudes.
+        eccodes.CodesInternalError: eccodes cannot read the message.
     """
     handle = eccodes.codes_new_from_message(message)
     try:
@@ -72,7 +72,7 @@ def decode(
 def _axis(handle: int, name: str, index: str, count: str) -> NDArray[np.int64]:
     """Return an axis in whole microdegrees, in the order of the data.
 
-    It is laid between the first and the last point, since the increment is rounded in the message
+    It is computed from the first and the last point, since the increment is rounded in the message
     (a third of a degree is no whole number of microdegrees).
     """
     points = int(eccodes.codes_get(handle, count))
@@ -108,7 +108,7 @@ def _values(handle: int, rows: int, columns: int) -> NDArray[np.float64]:
 
 
 def serve(connection: Connection) -> None:
-    """Answer requests until the parent is gone."""
+    """Answer requests until the parent has ended."""
     while True:
         try:
             area = json.loads(connection.recv_bytes())
@@ -125,7 +125,9 @@ def serve(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end ends this
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the parent; this process ends with it
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     serve(Connection(int(sys.argv[1])))

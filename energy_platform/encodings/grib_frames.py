@@ -1,6 +1,6 @@
-"""Where GRIB messages lie in a run of bytes, and whether each is whole.
+"""Finds GRIB messages in a run of bytes, and checks that each is whole.
 
-It reads section lengths and end marks only, which is enough for a feed to tell a whole download
+Only section lengths and end marks are read, which is enough for a feed to tell a whole download
 from a broken one. `encodings.grib` decodes the messages.
 """
 
@@ -33,7 +33,7 @@ def frame_length(data: bytes, start: int = 0) -> int:
         length = int.from_bytes(data[start + 4 : start + 7], "big")
         if length & _LARGE_GRIB1:
             raise ParseError(f"the GRIB 1 message at byte {start} counts its length in blocks")
-    elif edition == 2:  # noqa: PLR2004 (the edition's own number)
+    elif edition == 2:  # noqa: PLR2004 (the number of the GRIB edition)
         length = int.from_bytes(data[start + 8 : start + 16], "big")
     else:
         raise ParseError(f"the GRIB message at byte {start} is of unknown edition {edition}")
@@ -50,7 +50,8 @@ def frames(data: bytes) -> Iterator[bytes]:
     """Yield each whole GRIB message, stepping over padding between them.
 
     Raises:
-        ParseError: There is none, one is broken, or something else than zeros lies between them.
+        ParseError: There is no message, one is broken, or something other than zeros lies between
+            them.
     """
     position, found = 0, 0
     while (start := data.find(_START, position)) >= 0:
@@ -71,7 +72,7 @@ def _expect_padding(gap: bytes, position: int) -> None:
 def single_fields(message: bytes) -> Iterator[bytes]:
     """Yield one GRIB message per field: GRIB 2 may repeat its sections to hold several.
 
-    A field that says "the bitmap of the field before" is given that bitmap.
+    A field that refers to "the bitmap of the field before" gets that bitmap.
 
     Raises:
         ParseError: The sections do not add up to the message.

@@ -1,10 +1,10 @@
-"""JSON from outside: read whole, and its records turned into typed columns.
+"""JSON replies: read as a whole, and their records turned into typed columns.
 
 One bad value costs its own place and no other. polars decodes a reply of the expected shape in one
-pass; a reply that holds something else somewhere is read by Python, and what does not fit the shape
-is replaced there before polars decodes the rest in the same way.
+pass. A reply with something unexpected is read by Python, which replaces what does not fit the
+shape; polars then decodes the rest in the same way.
 
-What a field means, and which are needed, is the business of a source or format.
+Each source or format knows what a field means, and which fields are needed.
 """
 
 import contextlib
@@ -24,17 +24,17 @@ FieldType = pl.DataType | type[pl.DataType]
 
 _EXCERPT_CHARACTERS: Final = 120
 _GARBLED: Final = "\ufffd"
-"""What a list or an object becomes where a single value belongs."""
+"""The replacement for a list or an object in the place of a single value."""
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,:\[\]{}"]+', re.DOTALL)
 _LITERAL: Final = re.compile(
     r'".*|true|false|null|NaN|-?Infinity|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL
 )
 _LONGEST_INTEGER: Final = 38
-"""Digits; a longer one is read as a float."""
+"""Number of digits; a longer integer is read as a float."""
 
 
 def json_object(body: str | bytes) -> dict[str, Any]:
-    """Return the JSON object that a body is.
+    """Return the JSON object of a body.
 
     Raises:
         ParseError: The body is not JSON, or no object.
@@ -46,7 +46,7 @@ def json_object(body: str | bytes) -> dict[str, Any]:
 
 
 def json_array(body: str | bytes) -> list[Any]:
-    """Return the JSON array that a body is.
+    """Return the JSON array of a body.
 
     Raises:
         ParseError: The body is not JSON, or no array.
@@ -62,20 +62,20 @@ def records(
 ) -> pl.DataFrame:
     """Return a JSON array of objects as a table of these fields, one row per object, in order.
 
-    A field that a record lacks is null. So is an empty text where a number or instant is wanted.
-    Numbers and booleans may be given as text; a number that is none becomes NaN, which no check
-    lets through, and an instant (ISO 8601, UTC where it does not say) that is none becomes null. A
-    text that is a list or an object is null, and an element that is no object is a row without any
-    text or instant whose numbers are NaN.
+    A field that a record lacks is null. So is an empty text in the place of a number or instant.
+    Numbers and booleans may be given as text. A malformed number becomes NaN, which no check lets
+    through; a malformed instant (ISO 8601, UTC without an offset) becomes null. A list or an object
+    in the place of a text is null. An element that is no object is a row whose texts and instants
+    are null and whose numbers are NaN.
 
     Args:
         body: The reply.
-        fields: Names of fields and the types that they become: text, numbers, instants (`INSTANT`),
-            dates or booleans.
+        fields: Names of fields and their types: text, numbers, instants (`INSTANT`), dates or
+            booleans.
         path: The fields of the reply that lead to the array; none if it is the reply itself.
 
     Raises:
-        ParseError: The body is not JSON, or holds no array there.
+        ParseError: The body is not JSON, or has no array at the path.
     """
     shape: pl.DataType = pl.List(pl.Struct(dict.fromkeys(fields, pl.String)))
     for name in reversed(path):
@@ -93,15 +93,15 @@ def records(
 
 
 def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
-    """Return JSON of a known shape as a series of one value; what is not there is null.
+    """Return JSON of a known shape as a series of one value; missing parts are null.
 
-    The leaves of a shape are texts, as which numbers and booleans are given too: `number`,
-    `integer`, `boolean`, `instant` and `text` tell what they are. Fields that the shape does not
-    name are left out. Where the shape wants a list and finds something else, it is null; an element
-    of a list that should be an object and is none, has no value that is right.
+    The leaves of a shape are texts, also for numbers and booleans: `number`, `integer`, `boolean`,
+    `instant` and `text` convert them. Fields that the shape does not name are left out. Something
+    else in the place of a list is null. An element of a list of objects that is no object has no
+    valid value.
 
     Raises:
-        ParseError: The body is not JSON, or is as a whole not of this shape.
+        ParseError: The body is not JSON, or as a whole not of this shape.
     """
     if not body.strip():
         raise ParseError("the reply is empty")
@@ -110,7 +110,7 @@ def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
         found = pl.Series("reply", [said]).str.json_decode(shape)
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         found = None
-    # polars reads "1,2" as two values, and leaves null elements of a list as they are.
+    # polars reads "1,2" as two values, and keeps null elements of a list.
     if found is not None and len(found) == 1 and not _lacks_elements(found):
         return found
     value = read_json(said)
@@ -122,7 +122,7 @@ def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
 def decoded_arrays(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series:
     """Return JSON arrays of objects, each decoded as `decoded` would, in one pass over them all.
 
-    A body that can't be read costs the speed of those beside it, and nothing else.
+    A body that can't be read makes the others slower, and does no other harm.
 
     Raises:
         ParseError: A body is not JSON, or no array.
@@ -139,11 +139,11 @@ def decoded_arrays(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series:
 
 
 def _decoded_together(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series | None:
-    """Return all bodies in order; None where one of them has to be looked at by itself.
+    """Return all bodies in order; None if one of them has to be read by itself.
 
-    polars joins the texts that it decodes with commas, so a body that was cut off could be mended
-    by the one after it. Behind each body therefore comes an array of ours with a name that no body
-    can know: where all of these come out, each in its place, what is between them is one value.
+    polars joins the texts that it decodes with commas, so the next body could complete one that was
+    cut off. After each body therefore comes an array of this module with a name that no body can
+    know: if all of these come out, each in its place, then what is between them is one value.
     """
     label, mark = element.fields[0].name, secrets.token_hex(8)
     marks = [json.dumps([{label: f"{mark}{number}"}]) for number in range(len(bodies))]
@@ -161,24 +161,24 @@ def _decoded_together(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series 
 
 
 def text(value: pl.Expr) -> pl.Expr:
-    """Return a decoded text; null where it was a list or an object."""
+    """Return a decoded text; null if it was a list or an object."""
     return pl.when(value != _GARBLED).then(value)
 
 
 def number(text: pl.Expr) -> pl.Expr:
-    """Return text as numbers: null where it is null or empty, NaN where it is no number."""
+    """Return text as numbers: null if it is null or empty, NaN if it is malformed."""
     stripped = text.str.strip_chars()
     garbled = pl.when(stripped.str.len_chars() > 0).then(float("nan"))
     return pl.coalesce(stripped.cast(pl.Float64, strict=False), garbled)
 
 
 def integer(text: pl.Expr) -> pl.Expr:
-    """Return text as whole numbers; null where it is none."""
+    """Return text as whole numbers; null if it is none."""
     return text.str.strip_chars().cast(pl.Int64, strict=False)
 
 
 def boolean(text: pl.Expr) -> pl.Expr:
-    """Return text as booleans; null where it is neither `true` nor `false`."""
+    """Return text as booleans; null if it is neither `true` nor `false`."""
     return (
         text.str.strip_chars()
         .str.to_lowercase()
@@ -187,12 +187,12 @@ def boolean(text: pl.Expr) -> pl.Expr:
 
 
 def instant(text: pl.Expr) -> pl.Expr:
-    """Return ISO 8601 text as UTC instants; null where it is none. Without an offset it is UTC."""
+    """Return ISO 8601 text as UTC instants; null if malformed. Without an offset it is UTC."""
     return text.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
 
 
-def read_json(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
-    """Return what a body of JSON holds; a bare word where a value belongs is taken for text.
+def read_json(body: str | bytes) -> Any:  # noqa: ANN401 (a JSON value may have any type)
+    """Return the content of a JSON body; a bare word in the place of a value is read as text.
 
     Raises:
         ParseError: The body is not JSON.
@@ -203,14 +203,14 @@ def read_json(body: str | bytes) -> Any:  # noqa: ANN401 (JSON may be anything)
         text = body if isinstance(body, str) else body.decode("utf-8", errors="replace")
         with contextlib.suppress(ValueError, RecursionError):
             reply = json.loads(_TOKEN.sub(_as_literal, text), parse_int=_integer)
-            # A body that is one bare word is no reply with a bare word in it.
+            # A body that consists of one bare word is not JSON.
             if isinstance(reply, dict | list):
                 return reply
         raise ParseError(f"the reply is not JSON ({error}): {_words(text)}") from error
 
 
 def _as_literal(token: re.Match[str]) -> str:
-    """Return a bare word that no JSON has, such as `-nan`, as the text that it is."""
+    """Return a bare word that JSON does not have, such as `-nan`, as text."""
     said = token.group()
     return said if _LITERAL.fullmatch(said) else json.dumps(said)
 
@@ -220,9 +220,9 @@ def _integer(digits: str) -> int | float:
 
 
 def _lacks_elements(found: pl.Series) -> bool:
-    """Say whether a list of objects, anywhere inside, has a null for one of them."""
+    """Return whether a list of objects, anywhere inside, has a null element."""
     if isinstance(found.dtype, pl.Struct):
-        # To take a field out of a struct costs more than to look at its type.
+        # Taking a field out of a struct costs more than reading its type.
         nested = [field.name for field in found.dtype.fields if field.dtype.is_nested()]
         return any(_lacks_elements(found.struct.field(name)) for name in nested)
     if isinstance(found.dtype, pl.List) and found.dtype.inner != pl.String:
@@ -232,12 +232,12 @@ def _lacks_elements(found: pl.Series) -> bool:
 
 
 def _is_of(value: object, shape: pl.DataType) -> bool:
-    """Say whether a value is a list or an object where its shape is one."""
+    """Return whether a value is a list or an object as its shape is."""
     return isinstance(value, list if isinstance(shape, pl.List) else dict) or value is None
 
 
-def _fitted(value: Any, shape: Any) -> Any:  # noqa: ANN401 (JSON may be anything)
-    """Return a value with everything replaced that is not of its shape, or no text of JSON."""
+def _fitted(value: Any, shape: Any) -> Any:  # noqa: ANN401 (a JSON value may have any type)
+    """Return a value in which everything is replaced that does not fit its shape or JSON's text."""
     if isinstance(shape, pl.List):
         if not isinstance(value, list):
             return None
@@ -255,8 +255,8 @@ def _single(value: Any) -> Any:  # noqa: ANN401 (a text, a number, a boolean or 
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _element(value: Any, shape: Any) -> Any:  # noqa: ANN401 (JSON may be anything)
-    """Return an element of a list; one that should be an object and is none has garbled fields."""
+def _element(value: Any, shape: Any) -> Any:  # noqa: ANN401 (a JSON value may have any type)
+    """Return an element of a list; if it should be an object and isn't, its fields are garbled."""
     if isinstance(shape, pl.Struct) and not isinstance(value, dict):
         return _fitted({field.name: {} for field in shape.fields}, shape)
     return _fitted(value, shape)

@@ -1,6 +1,6 @@
 """The SOAP envelope, 1.1 and 1.2: the element in its body, or the fault.
 
-A format knows what an operation's answer means.
+Each format knows what an operation's answer means.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ class SoapFaultError(ParseError):
     """An operation was answered by a fault.
 
     Args:
-        text: What it says.
+        text: What the fault says.
         is_ours: Whether it blames the question and not the service.
     """
 
@@ -36,7 +36,7 @@ def read_envelope(payload: bytes) -> etree._Element:
 
     Raises:
         SoapFaultError: The payload is a fault.
-        ParseError: It is XML of another kind, or not XML at all, such as an error page (its
+        ParseError: The payload is other XML, or not XML at all, such as an error page (its
             beginning is in the message).
     """
     root = read_xml(payload)
@@ -53,12 +53,12 @@ def read_envelope(payload: bytes) -> etree._Element:
 
 
 def _fault_code(fault: etree._Element) -> str:
-    """Return who is to blame: `faultcode` in SOAP 1.1, `Code/Value` in SOAP 1.2."""
+    """Return the code that says who is to blame: `faultcode` in SOAP 1.1, `Code/Value` in 1.2."""
     code = fault.xpath("string(faultcode | *[local-name()='Code']/*[local-name()='Value'])")
     return str(code).strip().rpartition(":")[2].partition(".")[0]
 
 
 def _fault_text(fault: etree._Element) -> str:
-    """Return what a fault says: `faultstring` in SOAP 1.1, `Reason/Text` in SOAP 1.2."""
+    """Return a fault's message: `faultstring` in SOAP 1.1, `Reason/Text` in SOAP 1.2."""
     said = fault.xpath("string(faultstring | *[local-name()='Reason']/*[local-name()='Text'])")
     return " ".join(str(said).split()) or "no reason given"

@@ -1,6 +1,6 @@
-"""Excel workbooks (XLSX) from outside, read within bounds, every cell as text.
+"""Excel workbooks (XLSX), read within bounds, every cell as text.
 
-Numbers have a decimal point, dates are ISO 8601, and a formula gives the value that the file holds
+Numbers have a decimal point, dates are ISO 8601, and a formula gives the value that the file stores
 for it. The format that reads a workbook knows what its columns mean.
 """
 
@@ -17,10 +17,10 @@ _MOST_BYTES: Final = 128 * 1024 * 1024
 _FAR_CELL: Final = re.compile(
     rb"""(?<![:\w])r\s*=(?!\s*["'](?:A?[A-Z])?[12]?\d{1,5}["'])""", re.IGNORECASE
 )
-"""A cell or row beyond column AZ or row 299,999, or at no place at all.
+"""A cell or row beyond column AZ or row 299,999, or with no valid place.
 
-The reader makes room for all that lies before a cell, and takes its place for granted: an unlikely
-one costs terabytes, which ends the process.
+The reader allocates all cells before the last one and trusts their places, so an absurd place would
+cost terabytes and end the process.
 """
 
 

@@ -1,6 +1,6 @@
-"""XML from outside, read without entities, document types and network access.
+"""XML, read without entities, document types and network access.
 
-A format knows what the elements mean.
+Each format knows what the elements mean.
 """
 
 import re
@@ -15,7 +15,7 @@ from energy_platform.errors import ParseError
 _TAGS: Final = re.compile(r"<[^<>]*>")
 _EXCERPT_CHARACTERS: Final = 120
 GARBLED: Final = "\ufffd"
-"""What an element says that should have one text and has several, or elements instead."""
+"""The text of an element that should have one text, and has several or other elements."""
 
 
 HARDENED: Final[Mapping[str, Any]] = MappingProxyType(
@@ -28,7 +28,7 @@ HARDENED: Final[Mapping[str, Any]] = MappingProxyType(
         "remove_pis": True,
     }
 )
-"""The options of each of lxml's parsers that reads what comes from outside."""
+"""The options of every lxml parser that reads providers' documents."""
 
 
 def read_xml(payload: bytes) -> etree._Element:
@@ -39,7 +39,7 @@ def read_xml(payload: bytes) -> etree._Element:
     """
     parser = etree.XMLParser(
         **HARDENED,
-        remove_blank_text=True,  # between elements only; half of all nodes are such
+        remove_blank_text=True,  # white space between elements, which is half of all nodes
     )
     try:
         root = etree.fromstring(payload, parser)
@@ -51,9 +51,10 @@ def read_xml(payload: bytes) -> etree._Element:
 
 
 def only_text(found: Sequence[etree._Element]) -> str | None:
-    """Return the text of the one element that there is; none if there is no element.
+    """Return the text of the only element; None if there is no element.
 
-    Where there are several, or the one holds others, it is `GARBLED`: no number, instant or code.
+    If there are several, or the one contains others, the text is `GARBLED`: no number, instant or
+    code.
     """
     if not found:
         return None
@@ -64,7 +65,7 @@ def only_text(found: Sequence[etree._Element]) -> str | None:
 
 
 def excerpt(payload: bytes) -> str:
-    """Return the beginning of a payload on one line, without markup where it is HTML or XML."""
+    """Return the beginning of a payload on one line, without the markup of HTML or XML."""
     text = payload[: 16 * _EXCERPT_CHARACTERS].decode("utf-8", errors="replace")
     words = " ".join(_TAGS.sub(" ", text).split())
     return words[:_EXCERPT_CHARACTERS] or "no text"

@@ -1,6 +1,6 @@
-"""ZIP archives from outside, read within bounds: the size is checked before anything is inflated.
+"""ZIP archives, read within bounds: the size is checked before anything is inflated.
 
-A format reads the members.
+Each format reads the members.
 """
 
 import fnmatch
@@ -25,7 +25,7 @@ _BROKEN: Final = (
     EOFError,
     OSError,
     NotImplementedError,
-    # zipfile lets these out where a name or an offset in its directory is broken.
+    # zipfile raises these for a broken name or offset in the directory.
     ValueError,
 )
 
@@ -80,9 +80,9 @@ def members_like(archive: bytes, pattern: str, *, max_bytes: int) -> dict[str, b
 
 
 def member_heads(archive: bytes, *, members: int, bytes_each: int) -> list[tuple[str, bytes, bool]]:
-    """Return the first members' names, how their content begins, and whether that is all of it.
+    """Return the first members' names, the beginning of each, and whether that is all of it.
 
-    No more than these beginnings is inflated, so the archive may be of any size.
+    Only these beginnings are inflated, so the archive may have any size.
 
     Raises:
         ParseError: The bytes are no ZIP archive, or are broken.
@@ -97,7 +97,7 @@ def member_heads(archive: bytes, *, members: int, bytes_each: int) -> list[tuple
 
 
 def directory(archive: bytes) -> list[tuple[str, int, int]]:
-    """Return each member's name, checksum and size: what is in an archive, whenever it was packed.
+    """Return each member's name, checksum and size, which do not depend on the time of packing.
 
     Raises:
         ParseError: The bytes are no ZIP archive, or are broken.
@@ -107,7 +107,7 @@ def directory(archive: bytes) -> list[tuple[str, int, int]]:
 
 
 def is_whole(archive: bytes) -> bool:
-    """Say whether these bytes are a ZIP archive of which nothing is missing or broken."""
+    """Return whether these bytes are a ZIP archive in which nothing is missing or broken."""
     try:
         with _opened(archive, _INFLATED_BYTES) as opened:
             return opened.testzip() is None
@@ -120,7 +120,7 @@ def _opened(archive: bytes, max_bytes: int) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             members = opened.infolist()
-            # zipfile never inflates a member beyond the size that is declared here.
+            # zipfile never inflates a member beyond the size declared in the directory.
             size = sum(member.file_size for member in members)
             if len(members) > _MEMBERS or size > max_bytes:
                 raise ParseError(f"archive of {len(members)} members, {size} bytes is too large")

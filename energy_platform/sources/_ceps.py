@@ -1,6 +1,6 @@
 """How the ČEPS sources ask: one service, one rate, whatever the operation.
 
-What replies hold is read in `energy_platform.formats.ceps`; what is asked for is each source's.
+`energy_platform.formats.ceps` reads the replies; each source says what to ask for.
 """
 
 from datetime import timedelta

@@ -1,6 +1,6 @@
 """How the Elexon sources ask: one service, one rate, one way to refuse.
 
-What replies hold is read in `energy_platform.formats.elexon`; what is asked for is each source's.
+`energy_platform.formats.elexon` reads the replies; each source says what to ask for.
 """
 
 from functools import partial

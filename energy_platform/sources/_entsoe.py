@@ -1,6 +1,6 @@
 """How the ENTSO-E sources ask: one interface, one token, one rate, whatever the document.
 
-What documents hold is read in `energy_platform.formats.entsoe`; what is asked for is each source's.
+`energy_platform.formats.entsoe` reads the documents; each source says what to ask for.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ URL: Final = "https://web-api.tp.entsoe.eu/api"
 TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
 
 DIRECTION: Final = {"from": "out_Domain.mRID", "to": "in_Domain.mRID"}
-"""Where the areas are said that power leaves and enters."""
+"""The elements with the areas that power leaves and enters."""
 
 entsoe_feed = partial(
     RestFeed,
     provider=ENTSOE,
-    history_chunk=timedelta(days=31),  # a year is allowed, and may be more than one body holds
+    history_chunk=timedelta(days=31),  # a year is allowed, but may exceed the size of one body
     is_answer=is_answer,
     essence=essence,
     secret_params={"securityToken": TOKEN},
@@ -32,7 +32,7 @@ entsoe_feed = partial(
 
 
 def each_zone(asked: Mapping[str, str], *domains: str) -> list[RestRequest]:
-    """Return one request per bidding zone, which is what the `domains` parameters say."""
+    """Return one request per bidding zone, which the `domains` parameters name."""
     return [
         RestRequest(url=URL, params={**asked, **dict.fromkeys(domains, zone)})
         for zone in BIDDING_ZONES.values()
@@ -51,10 +51,10 @@ def each_direction(asked: Mapping[str, str]) -> list[RestRequest]:
 
 
 def next_page(request: RestRequest, body: bytes) -> RestRequest | None:
-    """Ask for the documents behind a full page.
+    """Ask for the documents after a full page.
 
     Raises:
-        RefusedError: There are more than ENTSO-E lets anyone ask for.
+        RefusedError: There are more documents than ENTSO-E lets anyone ask for.
     """
     if document_count(body) < PAGE:
         return None

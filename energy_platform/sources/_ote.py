@@ -1,6 +1,6 @@
 """How the OTE sources ask: one public service, for the market days up to tomorrow's.
 
-What replies hold is read in `energy_platform.formats.ote`; what is asked for is each source's.
+`energy_platform.formats.ote` reads the replies; each source says what to ask for.
 """
 
 from datetime import timedelta
@@ -16,5 +16,5 @@ ote_feed = partial(
     wsdl=f"{SERVICE}?wsdl",
     span=timedelta(days=7),
     ahead=timedelta(days=1),
-    history_chunk=timedelta(days=30),  # touches 31 days, the most that are answered
+    history_chunk=timedelta(days=30),  # touches 31 days, the most that the service answers
 )

@@ -1,7 +1,6 @@
-"""How the SMARD sources ask: a file per series and local week, behind an index of its weeks.
+"""How the SMARD sources ask: a file per series and local week, and an index of the weeks.
 
-What files hold is read in `energy_platform.formats.smard`; which series are asked for is each
-source's.
+`energy_platform.formats.smard` reads the files; each source says which series to ask for.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +26,6 @@ smard_feed = partial(
 
 
 def weeks(filters: Iterable[str], start: datetime, end: datetime) -> Sequence[IndexedRequest]:
-    """Ask for the local weeks that the window touches, one file per filter each."""
+    """Ask for the local weeks that the window touches, one file per week and filter."""
     series = (smard.urls(filter_, "DE", "quarterhour") for filter_ in filters)
     return [request for urls in series for request in weekly(*urls, start, end, smard.ZONE)]

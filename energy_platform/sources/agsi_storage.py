@@ -17,7 +17,7 @@ _COUNTRIES = "AT BE BG CZ DE DK ES FR GB GB* HR HU IT LV NL PL PT RO SE SK UA EU
 
 
 class GasStorage(DeliveryRows, lasting="P1D"):
-    """The state of a country's storages at the end of a gas day; null where it was not reported."""
+    """The state of a country's storages at the end of a gas day; null if it was not reported."""
 
     code: str = pa.Field(
         description="Country, aggregate (EU, NE), or a company's or facility's EIC"

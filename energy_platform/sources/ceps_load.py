@@ -42,7 +42,7 @@ def requests(start: datetime, end: datetime) -> Sequence[SoapRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per quarter of an hour of which the service says something."""
+    """Return one row per quarter of an hour that has a value."""
     return columns(series(message.body, _OPERATION), _SERIES)
 
 

@@ -26,7 +26,7 @@ class GridFrequency(InstantRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the samples from `start` to the end of the hour that `end` is in."""
+    """Ask for the samples from `start` to the end of the hour of `end`."""
     params = elexon.window("measurementDateTime", start, end, whole=timedelta(hours=1))
     return [RestRequest(url=_URL, params=params)]
 

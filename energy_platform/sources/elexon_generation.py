@@ -18,7 +18,7 @@ _URL = f"{elexon.BASE_URL}/datasets/FUELINST/stream"
 
 
 class GenerationByFuel(DeliveryRows, lasting="PT5M"):
-    """What all units of one fuel gave, or one interconnector carried, in five minutes."""
+    """The mean power of all units of one fuel, or of one interconnector, in five minutes."""
 
     fuel_type: str = pa.Field(description="Fuel or interconnector (INT...), as Elexon names it")
     generation_mw: float = pa.Field(
@@ -29,7 +29,7 @@ class GenerationByFuel(DeliveryRows, lasting="PT5M"):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for what was published from `start` to the end of the half-hour that `end` is in."""
+    """Ask for values published from `start` to the end of the half-hour of `end`."""
     params = elexon.window("publishDateTime", start, end, whole=timedelta(minutes=30))
     return [RestRequest(url=_URL, params=params)]
 
@@ -57,9 +57,7 @@ ELEXON_GENERATION = MarketSource(
         every=timedelta(minutes=1),
         span=timedelta(hours=6),
         overlap=timedelta(minutes=30),
-        history_chunk=timedelta(
-            hours=23
-        ),  # and half an hour at most: a day is all that one may ask for
+        history_chunk=timedelta(hours=23),  # and half an hour at most: one may ask for a day
         newest=partial(elexon.newest_instant, name="FUELINST", field="publishTime"),
         answers=elexon.answers("fuelType"),
     ),

@@ -18,7 +18,7 @@ _RANGE = {"min_value": -10_000.0, "max_value": 20_000.0}
 
 
 class SystemPrice(DeliveryRows, lasting="PT30M"):
-    """The price of imbalance in one settlement period, and how far the system was out."""
+    """The price of imbalance in one settlement period, and the system's imbalance."""
 
     settlement_date: str = pa.Field(description="Day of London time, e.g. 2026-05-06")
     settlement_period: int = pa.Field(description="Number within the day: to 46, 48 or 50")
@@ -31,7 +31,7 @@ class SystemPrice(DeliveryRows, lasting="PT30M"):
     @pa.dataframe_check
     @classmethod
     def starts_with_its_settlement_period(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A day has no other periods than its own; London's clock says when each starts."""
+        """Each period's number gives its start on London's clock; a day has no other periods."""
         return data.lazyframe.select(_START.eq_missing(pl.col("delivery_start")))
 
 
@@ -42,7 +42,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per settlement period; adjustments and parts of the volume are left out."""
+    """Return one row per settlement period, without adjustments and parts of the volume."""
     rows = elexon.dataset(
         message.body,
         delivery_start="startTime",

@@ -37,7 +37,7 @@ class DayAheadPrice(DeliveryRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the Danish days that the window touches, in local time as the service takes it."""
+    """Ask for the Danish days that the window touches, in the service's local time."""
     first, last = (at.astimezone(ZoneInfo(_MARKET_ZONE)).date() for at in (start, end))
     window = {"start": f"{first}", "end": f"{last + timedelta(days=1)}"}
     return [RestRequest(url=_URL, params={**window, "limit": "0"})]
@@ -45,7 +45,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per price area and quarter-hour; the dataset begins when these did."""
+    """Return one row per price area and quarter-hour; the dataset begins with the quarter-hours."""
     return records(message.body, _FIELDS, path=["records"]).select(
         delivery_start="TimeUTC",
         delivery_end=pl.col("TimeUTC") + timedelta(minutes=15),

@@ -28,9 +28,9 @@ class GridFrequency(InstantRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for the seconds from `start` to the end of the hour that `end` is in.
+    """Ask for the seconds from `start` to the end of the hour of `end`.
 
-    The end is a whole hour so that a question without a new answer stays the same question.
+    The end is a whole hour so that the question stays the same until there can be a new answer.
     """
     first, last = int(start.timestamp()), int(end.timestamp())
     until = last + -last % _HOUR_SECONDS
@@ -41,7 +41,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per second; the region is the one that was asked for."""
+    """Return one row per second; the question names the region."""
     return series(message.body, "data").select(
         observed_at="instant",
         region=pl.lit(message.asked("region")),

@@ -18,7 +18,7 @@ _QUARTER_DAY_SECONDS = 6 * 3600
 
 
 class PublicPower(DeliveryRows, lasting="PT15M PT30M PT60M"):
-    """What one series of a country was in one period: a power, or a share where it is called so."""
+    """One series of a country in one period: a power, or a share if its name says so."""
 
     country: str = pa.Field(description="Country, as Energy-Charts codes it; eu is all of the EU")
     production_type: str = pa.Field(description="Type of production, load, or share, as named")
@@ -31,7 +31,7 @@ class PublicPower(DeliveryRows, lasting="PT15M PT30M PT60M"):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask each country for the quarters of days that the window touches: never one period alone."""
+    """Ask each country for whole quarters of days, so that no period comes alone."""
     first, last = int(start.timestamp()), int(end.timestamp())
     window = {
         "start": str(first - first % _QUARTER_DAY_SECONDS),
@@ -42,7 +42,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per series and period; one that is null in both values is unknown."""
+    """Return one row per series and period; a row with two nulls is unknown."""
     is_share = pl.col("name").str.contains("(?i)share")
     return named_series(message.body, "production_types").select(
         delivery_start="instant",

@@ -18,7 +18,7 @@ _FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
 
 
 class CrossBorderFlow(DeliveryRows, lasting_as_in="resolution"):
-    """The mean flow over one border in one direction; the other direction is a row of its own."""
+    """The mean flow over one border in one direction; the other direction has its own row."""
 
     from_zone: str = pa.Field(description="Area that the power leaves, as ENTSO-E names it")
     to_zone: str = pa.Field(description="Area that the power enters")

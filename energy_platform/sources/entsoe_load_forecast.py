@@ -21,7 +21,7 @@ _COLUMNS = {"zone": "outBiddingZone_Domain.mRID"}
 
 
 class LoadForecast(DeliveryRows, lasting_as_in="resolution"):
-    """The load that is expected of one bidding zone over one market time unit."""
+    """The expected load of one bidding zone over one market time unit."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
     resolution: str = pa.Field(description="Length of what the mean is taken over, e.g. PT15M")

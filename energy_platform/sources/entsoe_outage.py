@@ -14,14 +14,14 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 from energy_platform.market.whole_list import WholeList
 from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
 
-# Withdrawn outages come only to those who ask for them.
+# The platform sends withdrawn outages only if asked for them.
 _ASKED = [
     {"documentType": kind, **s} for kind in ("A77", "A80") for s in ({}, {"DocStatus": "A13"})
 ]
 
 
 class Outage(DeliveryRows, lasting="any"):
-    """One stretch of one revision of an outage; of an outage its highest revision counts."""
+    """One stretch of one revision of an outage; the outage's highest revision counts."""
 
     outage_id: str = pa.Field(description="Name (mRID) of the outage, the same in all revisions")
     revision_number: int = pa.Field(ge=1, description="A higher one replaces the outage as a whole")
@@ -42,7 +42,7 @@ class Outage(DeliveryRows, lasting="any"):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for what changed in the window, per area and kind; withdrawn ones apart."""
+    """Ask for outages that changed in the window, per area and kind, and for withdrawn ones."""
     since, until = entsoe.window(start, end).values()
     changed = {"PeriodStartUpdate": since, "PeriodEndUpdate": until, "offset": "0"}
     return [

@@ -22,7 +22,7 @@ _CONTRACTS = {"A01": "Day-ahead", _TOTAL: "Total"}
 
 
 class ScheduledExchange(DeliveryRows, lasting_as_in="resolution"):
-    """What the market is to exchange over one border in one direction, all contracts together."""
+    """The scheduled exchange over one border in one direction, all contracts together."""
 
     from_zone: str = pa.Field(description="Area that sells, as ENTSO-E names it")
     to_zone: str = pa.Field(description="Area that buys")

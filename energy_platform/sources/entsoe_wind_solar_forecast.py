@@ -22,7 +22,7 @@ _COLUMNS = {"zone": "inBiddingZone_Domain.mRID", "type": "MktPSRType/psrType"}
 
 
 class WindSolarForecast(DeliveryRows, lasting_as_in="resolution"):
-    """The power that is expected of one production type over one market time unit."""
+    """The expected power of one production type over one market time unit."""
 
     bidding_zone: str = pa.Field(description="Bidding zone, as ENTSO-E names it")
     production_type: str = pa.Field(description="Solar, Wind Onshore or Wind Offshore")

@@ -34,7 +34,7 @@ class GasFlow(DeliveryRows, lasting_as_in="period_type"):
     @pa.dataframe_check
     @classmethod
     def unit_is_known(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A value in a unit that no column has is not taken for another."""
+        """A row has a value in one of the known units."""
         return data.lazyframe.select(pl.any_horizontal(entsog.VALUES.is_not_null()))
 
 

@@ -20,7 +20,7 @@ _DATE_CHARACTERS: Final = len("YYYYMMDD")
 
 
 class ZonalPrice(DeliveryRows, lasting_as_in="market_time_unit"):
-    """The price of one delivery period in one zone; hours and quarter-hours are told apart."""
+    """The price of one delivery period in one zone, an hour or a quarter-hour."""
 
     market: str = pa.Field(isin=["MGP"], description="GME's market: the day-ahead one")
     bidding_zone: str = pa.Field(
@@ -33,7 +33,7 @@ class ZonalPrice(DeliveryRows, lasting_as_in="market_time_unit"):
 
 
 def is_current(name: str, now: datetime) -> bool:
-    """Say whether a file is of the last days; the folder keeps a file for each day of years."""
+    """Return whether a file is of the last days; the folder keeps one file per day for years."""
     try:
         day = date.fromisoformat(name[:_DATE_CHARACTERS])
     except ValueError:
@@ -43,7 +43,7 @@ def is_current(name: str, now: datetime) -> bool:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Read one day's file; a file that GME puts in its place later supersedes it."""
+    """Read one day's file; a file with which GME replaces it supersedes it."""
     return prices(message.body)
 
 

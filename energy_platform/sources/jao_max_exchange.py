@@ -17,7 +17,7 @@ _URL = f"{API}/core/api/data/maxExchanges"
 
 
 class MaxExchange(DeliveryRows, lasting="PT15M PT30M PT60M"):
-    """What could flow over one border at most, were all of the grid's margin used for it."""
+    """The highest possible flow over one border if it used all of the grid's margin."""
 
     border: str = pa.Field(description="From zone and to zone, as JAO names them, e.g. AT_DE")
     max_exchange_mw: float = pa.Field(

@@ -45,7 +45,7 @@ class GlobalForecast(ForecastRows):
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Read one file; what only announces files, which follow, holds no row."""
+    """Read one file; a message that only announces files has no row."""
     if reason := message.context.get("unreadable"):
         raise ParseError(f"what was announced could not be read: {reason}")
     if ANNOUNCES in message.context:

@@ -1,4 +1,4 @@
-"""Germany's imbalance: NRV-Saldo, the control areas' balances, reBAP and what is expected of it."""
+"""Germany's imbalance: NRV-Saldo, the control areas' balances, reBAP and its estimate."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ _TOKENS = ClientCredentialsGrant(
 
 
 class Imbalance(DeliveryRows, lasting="PT15M"):
-    """One value of a quarter of an hour: a power or a price, as its product has it."""
+    """One value of a quarter of an hour: a power or a price, according to its product."""
 
     product: str = pa.Field(description="NRV-Saldo, RZ-Saldo, reBAP or AEP-Schätzer")
     quality: str = pa.Field(isin=[*nt.QUALITIES.values()], description="How far checked")
@@ -34,13 +34,13 @@ class Imbalance(DeliveryRows, lasting="PT15M"):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for what is operational, and for what is quality-assured by now of the weeks before."""
+    """Ask for operational values, and for quality-assured ones of the weeks before."""
     return [RestRequest(url=url, context={"product": p}) for p, url in nt.questions(start, end)]
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per value; a layout that doesn't say what it is, is what was asked for."""
+    """Return one row per value; a layout without a product is of the one that was asked for."""
     is_price = pl.col("unit") == "EUR/MWh"
     return nt.told_series(message, units=("MW", "EUR/MWh")).select(
         pl.col("delivery_start", "delivery_end", "product", "quality", "series", "refused"),

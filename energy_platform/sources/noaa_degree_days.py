@@ -25,7 +25,7 @@ _DIVISIONS = {
 
 
 class DegreeDays(DeliveryRows):
-    """Degree days from 65 °F; the day is the one that CPC names, put at midnight UTC."""
+    """Degree days from 65 °F; the day is CPC's, set at midnight UTC."""
 
     weighting: str = pa.Field(description="Population, or UtilityGas: by gas customers")
     kind: str = pa.Field(description="Heating counts what is below 65 °F, Cooling what is above")
@@ -34,7 +34,7 @@ class DegreeDays(DeliveryRows):
 
 
 def is_complete(body: bytes) -> bool:
-    """Say whether a file has its last line, CONUS, to its end and with a value for every day."""
+    """Return whether a file's last line, CONUS, is there with a value for every day."""
     *lines, rest = body[max(body.find(b"Region|"), 0) :].split(b"\n")
     is_even = len({line.count(b"|") for line in lines}) == 1
     return is_even and lines[0][:7] == b"Region|" and lines[-1][:6] == b"CONUS|" and not rest
@@ -42,7 +42,7 @@ def is_complete(body: bytes) -> bool:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per division and day that has a value; the file's name says what it counts."""
+    """Return one row per division and day with a value; the file's name says what it counts."""
     name = PurePosixPath(message.context.get("url", message.context.get("file_name", ""))).name
     if name not in _FILES or not is_complete(message.body):
         raise ParseError(f"{name!r} is no whole file of degree days by population or utility gas")

@@ -1,4 +1,4 @@
-"""Wind over Germany from NOAA's GFS; a payload is the globe, of which an area is kept."""
+"""Wind over Germany from NOAA's GFS; a payload covers the globe, and one area of it is kept."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ PRECISION = 6  # decimals: finer than GRIB packs, coarser than the noise of unpa
 
 
 class GfsWindRows(ForecastRows):
-    """One row per run, valid instant, grid point and height; null where a component is missing."""
+    """One row per run, valid instant, grid point and height; null if a component is missing."""
 
     latitude: float = pa.Field(ge=-90, le=90, description="Degrees north")
     longitude: float = pa.Field(ge=-180, le=180, description="Degrees east")
@@ -33,7 +33,7 @@ class GfsWindRows(ForecastRows):
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Give one row per grid point, height and valid instant, with both wind components."""
+    """Return one row per grid point, height and valid instant, with both wind components."""
     if reason := message.context.get("unreadable"):
         raise ParseError(f"the file that this event announces could not be read: {reason}")
     area = grib.Area.read(message.context.get("area", GERMANY))

@@ -13,7 +13,7 @@ from energy_platform.market.source import MarketGroup, MarketSource
 
 
 class TradeLegs(InstantRows):
-    """One leg of a trade; `observed_at` is when it was made. For volumes take one side only."""
+    """One leg of a trade; `observed_at` is when it was made. For volumes use one side only."""
 
     trade_id: str = pa.Field(description="Trade")
     contract_id: str = pa.Field(description="Contract, as in the contracts topic")
@@ -35,7 +35,7 @@ class TradeLegs(InstantRows):
     @pa.dataframe_check
     @classmethod
     def has_a_price(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A trade has a price, in a currency that the table has a column for."""
+        """A trade has a price in a currency with a column."""
         price = pl.coalesce("price_eur_per_mwh", "price_gbp_per_mwh")
         return data.lazyframe.select(price.is_between(-9_999.99, 9_999.99).fill_null(False))
 

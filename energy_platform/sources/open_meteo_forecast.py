@@ -1,6 +1,6 @@
 """Weather forecast for the wind and the sun of Central Europe, as Open-Meteo publishes it.
 
-A reply doesn't name its model run: what a fetch changes is a revision, known from `received_at` on.
+A reply doesn't name its model run: a changed value is a revision, known from `received_at` on.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _AHEAD = timedelta(days=3)
 
 
 class WeatherForecast(MarketRows):
-    """What is expected at one place at one hour; sums and means are of the hour before."""
+    """The forecast for one place and hour; sums and means are of the hour before."""
 
     site: str = pa.Field(description="Place, by our name or the coordinates of the model's cell")
     valid_at: Instant = pa.Field(description="Instant that the forecast is for")
@@ -39,7 +39,7 @@ class WeatherForecast(MarketRows):
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
-    """Ask for whole days, from the one that the window begins in to three beyond its end."""
+    """Ask for whole days, from the window's first day to three days after its end."""
     latitudes, longitudes = (",".join(map(str, each)) for each in zip(*SITES.values(), strict=True))
     days = {"start_date": f"{start:%Y-%m-%d}", "end_date": f"{end + _AHEAD:%Y-%m-%d}"}
     params = {"latitude": latitudes, "longitude": longitudes, **days, **open_meteo.QUESTION}
@@ -48,7 +48,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per place and hour of which something is known."""
+    """Return one row per place and hour with at least one value."""
     return open_meteo.hourly(message.body, message.context.get("site"))
 
 

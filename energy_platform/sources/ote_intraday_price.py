@@ -18,7 +18,7 @@ _OPERATION = "GetImPricePeriodE"
 
 
 class IntradayPrice(DeliveryRows, lasting="PT15M PT60M"):
-    """What was traded so far for one delivery period; revised while trading goes on."""
+    """Trades so far for one delivery period; revised while trading goes on."""
 
     price_eur_per_mwh: float = pa.Field(
         in_range={"min_value": -9999.0, "max_value": 9999.0},
@@ -42,7 +42,7 @@ def requests(start: datetime, end: datetime) -> Sequence[SoapRequest]:
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per delivery period of which the service knows something."""
+    """Return one row per delivery period with at least one value."""
     return items(
         message.body,
         _OPERATION,

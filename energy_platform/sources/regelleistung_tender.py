@@ -19,7 +19,7 @@ _CAPACITY: dict[str, Any] = {"in_range": {"min_value": 0, "max_value": 1e4}, "nu
 
 
 class Bid(DeliveryRows, lasting="PT15M PT4H P1D"):
-    """One bid of a tender, and what became of it."""
+    """One bid of a tender, and its outcome."""
 
     market: str = pa.Field(isin=["CAPACITY", "ENERGY"], description="What is tendered")
     reserve_type: str = pa.Field(isin=["FCR", "aFRR", "mFRR"], description="Kind of reserve")

@@ -22,7 +22,7 @@ _TYPES = {
 
 
 class Generation(DeliveryRows, lasting="PT15M PT60M"):
-    """What one type of production fed in during one slot."""
+    """The power that one type of production fed in during one slot."""
 
     region: str = pa.Field(description="Country or control area, as SMARD names it")
     production_type: str = pa.Field(isin=[*_TYPES.values()], description="Type of production")
@@ -34,7 +34,7 @@ class Generation(DeliveryRows, lasting="PT15M PT60M"):
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
-    """Return one row per slot; what it is of is in the name of the file."""
+    """Return one row per slot; the file's name says what it is of."""
     asked = smard.series_of(message.context)
     if asked["filter"] not in _TYPES:
         raise ParseError(f"filter {asked['filter']} is no type of production")

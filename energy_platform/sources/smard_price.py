@@ -19,7 +19,7 @@ _ZONES = {
     "254": "FR", "255": "IT-North", "256": "NL", "257": "PL", "259": "CH", "260": "SI",
     "261": "CZ", "262": "HU",
 }  # fmt: skip
-"""The bidding zone of each filter. Left out is 5078, the mean of DE-LU's neighbours."""
+"""The bidding zone of each filter, without 5078, the mean of DE-LU's neighbours."""
 
 
 class DayAheadPrice(DeliveryRows, lasting="PT15M PT60M"):
