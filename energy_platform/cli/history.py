@@ -32,7 +32,7 @@ def history(
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest lines to show.")] = 100,
     json: Json = False,
 ) -> None:
-    """Show what the batches did: of one source line by line, of all of them summed by source.
+    """Show what the batches did: line by line for one source, one line per source for all.
 
     Each batch has a line for three days; older ones are summed by the hour, for ninety days.
     """

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from energy_platform.market.source import MarketSource
 
 _REASONS: Final = 20
-"""Reasons why rows failed that are told one by one."""
+"""How many reasons for failed rows are printed one by one."""
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A market source's name.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Payloads as received.")]
@@ -53,7 +53,7 @@ def catalog(
     *,
     json: Json = False,
 ) -> None:
-    """List market sources and marts with key, columns, units and terms; all, or those found."""
+    """List market sources and marts with key, columns, units and terms; all, or matching ones."""
     from energy_platform.market.registry import broken_sources
     from energy_platform.reading.catalogue import catalogue
 
@@ -109,7 +109,7 @@ def parse(
 
 
 def ingest(source_name: SourceName, files: Files, *, context: Context = None) -> None:
-    """Land payload files as if the market had sent them, and run them through to both stores.
+    """Land payload files as if the market had sent them, and process them into both stores.
 
     Exits with 1 if anything failed a check.
     """
@@ -141,7 +141,7 @@ def replay(
 ) -> None:
     """Rebuild a source's table and hot copy from the landing zone.
 
-    Micro-batches may go on meanwhile. A replay that was cut off goes on when it is run again.
+    Micro-batches may run meanwhile. An interrupted replay continues when it is run again.
     """
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.replay import replay as make_again
@@ -161,7 +161,7 @@ def _messages(
     """Read files as raw messages, received now, in the context given.
 
     Raises:
-        UsageError: A file can't be read, or doesn't say what it is and the context doesn't either.
+        UsageError: A file can't be read, or neither the file nor the context says what it is.
     """
     given = _pairs(context or ())
     received_at = datetime.now(UTC)
@@ -184,7 +184,7 @@ def _messages(
 
 
 def _refuse_without_context(source: "MarketSource", file: Path, message: RawMessage) -> None:
-    """Refuse a payload that may be of several things, before it is taken for one of them."""
+    """Refuse an ambiguous payload, before a default is taken for what it is."""
     try:
         source.parse([message])
     except ContextMissingError as error:
@@ -193,7 +193,7 @@ def _refuse_without_context(source: "MarketSource", file: Path, message: RawMess
             f"{file} doesn't say what it is: say it with -c {error.name}=…, "
             f"e.g. -c {error.name}={example}"
         ) from None
-    except Exception:  # noqa: BLE001 (what is wrong with the payload itself is told by the checks)
+    except Exception:  # noqa: BLE001 (the checks report what is wrong with the payload itself)
         return
 
 
@@ -208,14 +208,14 @@ def _pairs(context: Sequence[str]) -> dict[str, str]:
 
 
 def _note_empty_columns(rows: "pl.DataFrame") -> None:
-    """Name on standard error what no row has: the payload lacks it, or the parser misspells it."""
+    """Print columns without any value: the payload lacks them, or the parser misspells them."""
     empty = [name for name in rows.columns if rows.height > 0 and rows[name].count() == 0]
     if empty:
         console(stderr=True).print(f"note: no row has a value in {', '.join(empty)}")
 
 
 def _report_failures(quarantined: "pl.DataFrame") -> None:
-    """Say on standard error what failed and why, and exit with 1 if anything did."""
+    """Print what failed and why on standard error, and exit with 1 if anything did."""
     if quarantined.is_empty():
         return
     by_reason = quarantined.group_by("reason", maintain_order=True).len()

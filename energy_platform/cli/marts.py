@@ -1,4 +1,4 @@
-"""The command that makes the marts."""
+"""The command that builds the marts."""
 
 from typing import Annotated
 
@@ -20,9 +20,9 @@ def marts(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring the marts up to date: the days of which the sources have said something new.
+    """Bring the marts up to date: rebuild the days for which sources have new rows.
 
-    Exits with 1 if a mart could not be made.
+    Exits with 1 if a mart could not be built.
     """
     from energy_platform.marts.dbt_run import build_marts
     from energy_platform.pipeline.stores import micro_batches

@@ -20,7 +20,7 @@ _SPANS: Final = {"d": 86_400, "h": 3_600, "min": 60}
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that prints text as it is; a pipe gets lines as wide as the tables are."""
+    """Return a console that prints text as it is; into a pipe, lines are as wide as the tables."""
     piped = not sys.stdout.isatty()
     return Console(
         stderr=stderr,
@@ -33,12 +33,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def complain(message: str) -> None:
-    """Say in one line what went wrong; what a payload holds can't reach the terminal's controls."""
+    """Print in one line what went wrong, without control characters of a payload."""
     console(stderr=True).print(Text("error:", "red"), one_line(message))
 
 
 def one_line(text: str) -> str:
-    r"""Return text in one line that leaves the terminal's controls alone.
+    r"""Return text in one line without control characters.
 
     >>> one_line("a\n\x1b[31m b")
     'a [31m b'
@@ -53,7 +53,7 @@ def print_json(value: object) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; numbers and spans of time to the right, None as nothing."""
+    """Print rows as a table; numbers and spans of time right-aligned, None as nothing."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     listed = list(rows)
     for position, column in enumerate(columns):
@@ -67,7 +67,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_broken(broken: Sequence["BrokenSource"]) -> None:
-    """Name the files that should bring a market source and don't, if there are any."""
+    """Print the files that fail to define a market source, if there are any."""
     if broken:
         rows = [(one.name, one.place, one.reason) for one in broken]
         print_table("Broken: left out until mended", ["name", "file", "what is wrong"], rows)
@@ -99,7 +99,7 @@ def _cell(value: object) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Return a span of time in the largest unit of which it has two."""
+    """Return a span of time in the largest unit of which it has at least two."""
     for unit, size in _SPANS.items():
         if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Commands that run the platform's processes, and say how they are."""
+"""Commands that run the platform's processes, and show their state."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ def up(
         plan = platform_plan(chosen, ports, kept)
         supervisord = supervisor.start(plan, PROJECT / "dagster.yaml")
     try:
-        # From here on nothing is lost by breaking off at once, in the middle of imports too.
+        # From here on it is safe to stop at once, even in the middle of imports.
         _on_stop(_break_off)
         if told.is_set():
             _break_off()
@@ -76,7 +76,7 @@ def up(
 
 
 class _Stopped(KeyboardInterrupt):
-    """The platform is to stop, or has stopped in order."""
+    """The platform must stop, or has stopped cleanly."""
 
 
 def _break_off(*_: object) -> NoReturn:
@@ -84,17 +84,17 @@ def _break_off(*_: object) -> NoReturn:
 
 
 def _on_stop(handler: Callable[..., object] | signal.Handlers) -> None:
-    """Say what happens when this process is told to stop, by Ctrl-C or otherwise."""
+    """Print what happens when this process is told to stop, by Ctrl-C or otherwise."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
 
 
 def _look_after(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]") -> None:
-    """See that supervisord runs.
+    """Check that supervisord runs.
 
     Raises:
         EnergyPlatformError: It has ended, and nothing runs without it.
-        _Stopped: It has stopped in order, as `down` tells it to.
+        _Stopped: It has stopped cleanly, because `down` told it to.
     """
     status = supervisord.poll()
     if status == 0:
@@ -111,7 +111,7 @@ def _wait_until_it_listens(
     """Wait until the platform's own UI server, and no other program, has the port.
 
     Raises:
-        EnergyPlatformError: Patience has ended.
+        EnergyPlatformError: It took too long.
     """
     deadline = time.monotonic() + _LISTENING_SECONDS
     while not supervisor.listens("webserver", port):
@@ -126,7 +126,7 @@ def _wait_until_it_listens(
 def _wait_until_flowing(
     supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", chosen: Settings
 ) -> None:
-    """Say which sources flow as they begin to, until all do or patience ends."""
+    """Print sources as they begin to flow, until all do or the time is over."""
     from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
     from energy_platform.pipeline.stores import micro_batches
 
@@ -136,7 +136,7 @@ def _wait_until_flowing(
         try:
             sources = source_statuses(chosen, micro_batches())
         except WarehouseUnavailableError as error:
-            # The platform rides it out, and so does who waits for it.
+            # The platform survives this, so this command keeps waiting.
             console().print(f"  {error}")
             continue
         ready = {source.name for source in sources if source.rows}
@@ -154,7 +154,7 @@ def _wait_until_flowing(
 
 
 def down() -> None:
-    """Stop the platform that runs from this home, started by `up` elsewhere."""
+    """Stop the platform that `up` started from this home elsewhere."""
     from energy_platform.operations.supervision.supervisor import Supervisor
 
     supervisor = Supervisor(settings().home)
@@ -235,7 +235,7 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
 def metrics(
     *, port: Annotated[int, typer.Option(help="Where to listen, on loopback.")] = 9464
 ) -> None:
-    """Answer Prometheus' scrapes, and Telegraf's: what `status` says, as numbers."""
+    """Answer scrapes of Prometheus and Telegraf with the numbers of `status`."""
     from prometheus_client import start_http_server
 
     from energy_platform.operations.disk_space import disk_spaces
@@ -255,7 +255,7 @@ def metrics(
 
 
 def collect() -> None:
-    """Run the collector: every market source's feed, into the landing zone."""
+    """Run the collector, which carries every market source's messages to the landing zone."""
     from energy_platform.ingest.collector import collect as run_collector
     from energy_platform.ingest.simulated_market import SimulatedMarket
     from energy_platform.market.registry import market_sources

@@ -1,4 +1,4 @@
-"""Commands about what the checks refused: look at it, and run it again after a fix."""
+"""Commands about failed rows and messages: look at them, and run them again after a fix."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -28,7 +28,7 @@ def quarantine(
     limit: Annotated[int, typer.Option(min=1, help="Samples at most, one per reason.")] = 20,
     json: Json = False,
 ) -> None:
-    """List what failed: how often, why, since when; of one source also samples."""
+    """List what failed: how often, why, since when; with samples for one source."""
     from energy_platform.market.registry import market_source, market_sources
     from energy_platform.pipeline.quarantine import quarantine_reasons, quarantine_samples
     from energy_platform.pipeline.stores import micro_batches
@@ -54,8 +54,8 @@ def quarantine(
 def redrive(source_name: SourceName) -> None:
     """Run a source's quarantine again after a fix of its parser or its checks.
 
-    What is good now goes where it belongs, as if the fix had always been there; what still
-    fails stays. Run twice, it changes nothing more.
+    Rows that are good now are stored as if the fix had always been there; what still fails stays. A
+    second run changes nothing more.
     """
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.redrive import redrive as run_again

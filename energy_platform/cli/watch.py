@@ -26,13 +26,13 @@ def alerts(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List what is wrong at the moment; where it is told is ENERGY_PLATFORM_ALERT_URLS."""
+    """List what is wrong at the moment; ENERGY_PLATFORM_ALERT_URLS says where alerts are sent."""
     from energy_platform.operations.alerts.book import AlertBook
 
     if test:
         _try_addresses()
         return
-    # What may be over by itself has not been told, and is listed no sooner.
+    # A trouble that may pass by itself has not been told yet, and so is not listed.
     incidents = [one for one in AlertBook(settings().home).incidents() if one.told_at is not None]
     if json:
         print_json(incidents)
@@ -75,7 +75,7 @@ def layout(
     ] = 1_000,
     json: Json = False,
 ) -> None:
-    """Show how what a provider sends differs from the accepted layout; exits with 1 if it does.
+    """Show how a provider's messages differ from the accepted layout; exit with 1 if they do.
 
     With --accept the newest messages' layout is accepted, and the check passes from then on.
     """
@@ -86,7 +86,7 @@ def layout(
     from energy_platform.pipeline.tables import market_table
 
     source, batches = market_source(source_name), micro_batches()
-    # What no batch has taken yet has been held against nothing.
+    # Messages that no batch has taken yet have not been compared.
     stop = batches.warehouse.committed_offset(market_table(source))
     newest = batches.landing.log(source.name).read(
         max(0, stop - messages), stop, limit_bytes=_LOOKED_AT_BYTES

@@ -1,8 +1,8 @@
-"""Alert rules for those who watch Grafana: late sources, quarantine, processes that are down.
+"""Alert rules for Grafana's users: late sources, quarantine, processes that are down.
 
-They query the same metrics as the platform's dashboard. The platform also alerts by itself, with
-fewer false alarms, because it knows each source's quiet hours and reports an incident once. These
-rules also fire when the whole platform is down.
+The rules query the same metrics as the platform's dashboard. The platform also alerts by itself,
+with fewer false alarms, because it knows each source's quiet hours and reports an incident once.
+These rules also fire when the whole platform is down.
 """
 
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ _LOOK_BACK_SECONDS: Final = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """Fires where the newest value of a metric is beyond a bound for so long.
+    """Fires if the newest value of a metric is beyond a bound for some time.
 
     Attributes:
-        bound: Above it, or below it where `below` is set.
-        silent_is: What it means that nothing is measured at all.
+        bound: The rule fires above it, or below it if `below` is set.
+        silent_is: The rule's state if nothing is measured at all.
     """
 
     uid: str
@@ -92,7 +92,7 @@ def _rules() -> Iterable[_Rule]:
 
 
 def alert_rules(folder: str) -> dict[str, Any]:
-    """Return the rules as Grafana's provisioning reads them, in one group of a folder."""
+    """Return the rules in the form of Grafana's provisioning, in one group of a folder."""
     rules = [_built(rule) for rule in _rules()]
     group = {"orgId": 1, "name": GROUP, "folder": folder, "interval": "1m", "rules": rules}
     return {"apiVersion": 1, "groups": [group]}

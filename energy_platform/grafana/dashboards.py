@@ -34,11 +34,11 @@ from energy_platform.pipeline.tables import measurement
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _WIDTH: Final = 12
-"""Two panels beside each other, of the 24 columns of Grafana's grid."""
+"""Two panels side by side, in the 24 columns of Grafana's grid."""
 _HEIGHT: Final = 9
 
 _EVENT_TAGS: Final = frozenset({"bid_rank", "order_id", "outage_id", "trade_id"})
-"""Tags that have a value of their own for each event: points of one line, not lines."""
+"""Tags with another value for each event: they mark points of one line, not lines."""
 
 _SPANS: Final[Mapping[MarketGroup, tuple[str, str]]] = {
     MarketGroup.AUCTIONS: ("now-2d", "now+2d"),
@@ -47,7 +47,7 @@ _SPANS: Final[Mapping[MarketGroup, tuple[str, str]]] = {
     MarketGroup.GAS: ("now-7d", "now+1d"),
     MarketGroup.WEATHER: ("now-1d", "now+5d"),
 }
-"""What a desk looks at first; results and forecasts lie ahead of now."""
+"""The first time range of each group; results and forecasts lie in the future."""
 
 
 def market_dashboards(sources: Iterable[MarketSource]) -> dict[str, Dashboard]:
@@ -60,7 +60,7 @@ def market_dashboards(sources: Iterable[MarketSource]) -> dict[str, Dashboard]:
 
 
 def new_dashboard(uid: str, title: str, span: tuple[str, str]) -> dashboard.Dashboard:
-    """Return an empty dashboard as all of ours begin."""
+    """Return an empty dashboard with the platform's common settings."""
     return (
         dashboard.Dashboard(title)
         .uid(f"energy-platform-{uid}")
@@ -112,7 +112,7 @@ def _market_dashboard(group: MarketGroup, sources: Sequence[MarketSource]) -> Da
 
 
 def series_tags(source: MarketSource) -> list[str]:
-    """Return the tags by which a source's lines are told apart."""
+    """Return the tags that tell a source's lines apart."""
     return [tag for tag in measurement(source).tags if tag not in _EVENT_TAGS]
 
 

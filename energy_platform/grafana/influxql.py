@@ -18,7 +18,7 @@ DATA_SOURCE_UID: Final = "energy-platform-influxdb"
 DATA_SOURCE: Final = DataSourceRef(type_val="influxdb", uid=DATA_SOURCE_UID)
 
 MOST_SERIES: Final = 60
-"""More lines than this no eye tells apart, and a browser draws slowly."""
+"""The greatest number of lines: more can't be told apart, and slow a browser down."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class InfluxQuery(Dataquery, Builder[Dataquery]):
     Attributes:
         ref_id: The target's letter.
         query: The InfluxQL; Grafana fills in `$timeFilter`, `$__interval` and the variables.
-        alias: How a series is named in the legend, e.g. `$tag_bidding_zone`.
+        alias: The name of a series in the legend, e.g. `$tag_bidding_zone`.
     """
 
     ref_id: str
@@ -47,14 +47,14 @@ class InfluxQuery(Dataquery, Builder[Dataquery]):
         }
 
     def build(self) -> Self:
-        """Return itself: panels take builders only, and a query is its own."""
+        """Return the query itself, since panels accept only builders."""
         return self
 
 
 def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
-    """Ask for a field over time: a line per series, the values of each tag those chosen above.
+    """Ask for a field over time, one line per series, for the tag values chosen in the dashboard.
 
-    Values that were withdrawn are left out.
+    Withdrawn values are left out.
 
     >>> print(lines("smard_price", "price_eur_per_mwh", ["bidding_zone"]).partition(" FROM ")[0])
     SELECT last("price_eur_per_mwh")

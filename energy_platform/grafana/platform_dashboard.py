@@ -1,4 +1,4 @@
-"""The dashboard of the platform itself: the figures of `status` over time, by way of Telegraf."""
+"""The dashboard of the platform itself: the figures of `status` over time, through Telegraf."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -10,7 +10,7 @@ from energy_platform.grafana.dashboards import line_panel, new_dashboard
 from energy_platform.grafana.influxql import InfluxQuery
 
 METRICS: Final = "energy_platform"
-"""The measurement that deploy/telegraf writes; a metric is a field of it."""
+"""The measurement that deploy/telegraf writes; each metric is a field of it."""
 
 _SOURCE: Final = "source"
 _PROCESS: Final = "process"
@@ -29,7 +29,7 @@ def platform_dashboard() -> Dashboard:
 
 
 def newest(field: str, tag: str) -> str:
-    """Ask for the newest value of a metric in each interval, a line per value of a tag."""
+    """Ask for the newest value of a metric in each interval, one line per value of a tag."""
     return _metric(f'last("{field}")', tag)
 
 

@@ -40,7 +40,7 @@ _DATA_SOURCE: Final[Mapping[str, Any]] = {
                 "dbName": "$ENERGY_PLATFORM_INFLUXDB_BUCKET",
                 "httpMode": "POST",
                 "timeInterval": "1s",
-                # InfluxDB 2.x and 3.x take a token; 1.x without authentication overlooks it.
+                # InfluxDB 2.x and 3.x take a token; 1.x without authentication ignores it.
                 "httpHeaderName1": "Authorization",
             },
             "secureJsonData": {
@@ -68,7 +68,7 @@ _DASHBOARDS: Final[Mapping[str, Any]] = {
 
 
 def files(sources: Iterable[MarketSource]) -> dict[Path, str]:
-    """Return every file's text for these sources, by its place below `deploy/grafana`."""
+    """Return every file's text for these sources, by its path below `deploy/grafana`."""
     dashboards = {
         "platform": platform_dashboard(),
         **market_dashboards(sources),
@@ -87,7 +87,7 @@ def _yaml(content: Mapping[str, Any]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep Grafana from filling variables of its environment in where a rule's own are meant."""
+    """Escape a rule's own variables, so that Grafana does not fill in its environment's."""
     return text.replace("$", "$$")
 
 

@@ -24,16 +24,16 @@ TYPES: Final[Mapping[str, pl.DataType]] = {
     "float": pl.Float64(),
     "boolean": pl.Boolean(),
 }
-"""Types as the YAML names them, for both engines."""
+"""The YAML's names of types, for both engines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MartTest:
-    """A test that dbt holds a mart against after it has built it.
+    """A test that dbt runs on a mart after building it.
 
     Attributes:
         name: Its name in dbt and in Dagster.
-        blocks: Whether the mart is wrong where it fails, or only worth a look.
+        blocks: Whether a failure means that the mart is wrong, or only deserves a look.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Mart:
         name: Its name in the catalogue, in dbt and in Dagster.
         description: What it holds.
         key: Columns that tell one row from another.
-        event_time: The instant by whose UTC day it is rebuilt and read.
+        event_time: The instant by whose UTC day the mart is rebuilt and read.
         columns: Its columns with units and descriptions, in order.
         dtypes: Their polars types.
-        upstream: The market sources that it is made of, and which days of it a source's day has a
-            say in: 0 the same, 1 the next.
-        tests: What it is held against.
+        upstream: The market sources that it is built from, and which of its days depend on a
+            source's day: 0 the same, 1 the next.
+        tests: The tests that dbt runs on it.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Mart:
 
     @property
     def table(self) -> Table:
-        """The warehouse's table of the mart."""
+        """The mart's table in the warehouse."""
         return Table(
             name=f"marts/{self.name}",
             dtypes=dict(self.dtypes),
@@ -77,7 +77,7 @@ class Mart:
 
 
 def project_folder() -> Path:
-    """Return the dbt project: in a checkout beside the library, in an installed library inside."""
+    """Return the dbt project: beside the library in a checkout, inside an installed library."""
     package = Path(__file__).resolve().parents[1]
     beside = package.parent / "dbt_project"
     return beside if beside.is_dir() else package / "dbt_project"
@@ -93,7 +93,7 @@ def marts() -> Mapping[str, Mart]:
 
 @cache
 def source_tables() -> Mapping[str, Table]:
-    """Return the warehouse's tables of the market sources, as the project's `sources.yml` says."""
+    """Return the market sources' tables in the warehouse, from the project's `sources.yml`."""
     (sources,) = _read(project_folder() / "models" / "staging" / "sources.yml")["sources"]
     return MappingProxyType({source["name"]: _source_table(source) for source in sources["tables"]})
 

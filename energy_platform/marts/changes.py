@@ -1,10 +1,10 @@
 """Finds the days of each mart that are out of date.
 
-For each source that it reads, a mart remembers the landing offset up to which it has seen the
-table. Rows with later offsets are new, whether they speak of today or of a day that a backfill or a
-late revision changes. A mart's day depends on the rows of certain days only, so rebuilding the days
-of the new rows gives the same mart as rebuilding all of it. A replay changes rows at old offsets;
-the whole mart is rebuilt after one.
+For each source that it reads, a mart remembers the landing offset up to which it has read the
+table. Rows with later offsets are new, whether they are about today or about a day that a backfill
+or a late revision changes. A mart's day depends on the rows of certain days only, so rebuilding the
+days of the new rows gives the same mart as rebuilding all of it. A replay changes rows at old
+offsets; the whole mart is rebuilt after one.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ from energy_platform.storage.warehouse.protocol import Position, Warehouse
 _log = logging.getLogger(__name__)
 
 MOST_DAYS: Final = 200
-"""With more days than these a mart is made anew as a whole."""
+"""With more days than this a mart is rebuilt as a whole."""
 
 MOVES_AT_MOST: Final = timedelta(days=3)
-"""How far a revision moves a fact whose key doesn't hold its time, such as a trade."""
+"""How far a revision may move a fact whose key doesn't hold its time, such as a trade."""
 
 _LAYOUT: Final = """
     CREATE TABLE IF NOT EXISTS seen (
@@ -42,17 +42,17 @@ _LAYOUT: Final = """
 """
 
 Positions = Mapping[str, Position]
-"""Where the tables of some sources stand."""
+"""The positions of some sources' tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What of a mart is out of date.
+    """The part of a mart that is out of date.
 
     Attributes:
-        mart: Which.
-        days: The UTC days to make anew; None for all.
-        positions: Where its sources' tables stood when this was found out.
+        mart: The mart.
+        days: The UTC days to rebuild; None for all.
+        positions: The positions of its sources' tables when this was found out.
     """
 
     mart: Mart
@@ -61,12 +61,12 @@ class Changes:
 
     @property
     def are_none(self) -> bool:
-        """Whether all of the mart is as it should be."""
+        """Whether the whole mart is up to date."""
         return self.days == ()
 
 
 class Progress:
-    """What the marts of one warehouse have seen.
+    """What the marts of one warehouse have read.
 
     Args:
         settings: The home, and which warehouse.
@@ -77,7 +77,7 @@ class Progress:
         self._warehouse = warehouse_name(settings)
 
     def seen(self, mart: Mart) -> Positions | None:
-        """Return what a mart has seen; None where that was nothing, or its model has changed."""
+        """Return what a mart has read; None if that is nothing, or its model has changed."""
         with self._file.transaction("DEFERRED") as connection:
             rows = connection.execute(
                 "SELECT source, landing_offset, replacements FROM seen"
@@ -87,7 +87,7 @@ class Progress:
         return {source: Position(*position) for source, *position in rows} or None
 
     def note(self, mart: Mart, positions: Positions) -> None:
-        """Note that a mart has been made of what its sources' tables had at these positions."""
+        """Record that a mart was built from its sources' tables at these positions."""
         with self._file.transaction() as connection:
             connection.execute(
                 "DELETE FROM seen WHERE mart = ? AND warehouse = ?", [mart.name, self._warehouse]
@@ -111,15 +111,15 @@ class Progress:
 def find_changes(
     warehouse: Warehouse, progress: Progress, of: Iterable[Mart], *, wholly: bool = False
 ) -> list[Changes]:
-    """Return what of each mart is out of date.
+    """Return the part of each mart that is out of date.
 
-    A mart of which a source can't be read is left out, and the log says so; the others are not.
+    A mart with a source that can't be read is left out and logged; the others are not affected.
 
     Args:
-        warehouse: Where the sources' tables are.
-        progress: What the marts have seen.
+        warehouse: The warehouse of the sources' tables.
+        progress: What the marts have read.
         of: The marts.
-        wholly: Take each for out of date as a whole.
+        wholly: Whether to take each mart for out of date as a whole.
     """
     known = list(of)
     now = _positions(warehouse, known)
@@ -136,7 +136,7 @@ def find_changes(
 
 
 def are_behind(warehouse: Warehouse, progress: Progress) -> bool:
-    """Say whether a source of any mart that can be made has had rows that the mart hasn't seen."""
+    """Return whether a source of any readable mart has rows that the mart hasn't read."""
     now = _positions(warehouse, marts().values())
     return any(
         (progress.seen(mart) or {}).get(source) != now[source]
@@ -147,7 +147,7 @@ def are_behind(warehouse: Warehouse, progress: Progress) -> bool:
 
 
 def warehouse_name(settings: Settings) -> str:
-    """Return what tells the warehouses of one home apart."""
+    """Return a name that tells the warehouses of one home apart."""
     if settings.warehouse is WarehouseKind.BIGQUERY:
         return f"bigquery {settings.bigquery_project} {settings.bigquery_dataset}"
     return str(settings.warehouse)
@@ -155,7 +155,7 @@ def warehouse_name(settings: Settings) -> str:
 
 @cache
 def models_digest() -> str:
-    """Return what changes with the models: a mart made by other models is made anew."""
+    """Return a digest of the models; a mart built by other models is rebuilt."""
     digest = hashlib.sha256()
     folder = project_folder()
     for file in sorted(_model_files(folder)):
@@ -169,7 +169,7 @@ def _model_files(folder: Path) -> Iterable[Path]:
 
 
 def _positions(warehouse: Warehouse, of: Iterable[Mart]) -> Positions:
-    """Return where the tables of all sources of some marts stand; of those that can be read."""
+    """Return the positions of the marts' sources that can be read."""
     tables, sources = source_tables(), {source for mart in of for source in mart.upstream}
     found = {}
     for source in sorted(sources):
@@ -177,20 +177,20 @@ def _positions(warehouse: Warehouse, of: Iterable[Mart]) -> Positions:
             found[source] = _comparable(warehouse.position(tables[source]))
         except WarehouseUnavailableError:
             raise
-        except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is this source's)
+        except (Exception, PanicException) as error:  # noqa: BLE001 (only this source is left out)
             _log.warning("%s can't be read: %s", source, error)
     return found
 
 
 def _comparable(position: Position) -> Position:
-    """Leave out what says nothing of the rows."""
+    """Leave out the parts of a position that do not concern rows."""
     return Position(offset=position.offset, replacements=position.replacements)
 
 
 def _changed_days(
     warehouse: Warehouse, mart: Mart, seen: Positions | None, positions: Positions
 ) -> tuple[date, ...] | None:
-    """Return the days of a mart in which rows that it hasn't seen have a say; None for all."""
+    """Return the days of a mart that depend on rows it hasn't read; None for all."""
     if seen is None or seen.keys() != positions.keys():
         return None
     if any(seen[source].replacements != at.replacements for source, at in positions.items()):
@@ -206,13 +206,13 @@ def _changed_days(
 
 
 def _days_of_new_rows(warehouse: Warehouse, table: Table, since: int) -> list[date]:
-    """Return the UTC days of the facts that rows from a landing offset on speak of."""
+    """Return the UTC days of the facts in rows from a landing offset on."""
     rows, event = warehouse.scan(table), pl.col(table.event_time)
     new = rows.filter(pl.col("landing_offset") >= since)
     days = new.select(event.dt.date().unique()).collect().to_series().to_list()
     if table.event_time in table.key or not days:
         return days
-    # Where a fact was before is a day that changes too.
+    # A fact's earlier day changes too.
     nearby = event.dt.date().is_between(min(days) - MOVES_AT_MOST, max(days) + MOVES_AT_MOST)
     facts = new.select(table.key).unique()
     all_of_them = rows.filter(nearby).join(facts, on=table.key, how="semi", nulls_equal=True)

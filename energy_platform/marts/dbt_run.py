@@ -1,8 +1,8 @@
-"""Runs dbt over the days of the marts that are out of date, and notes the result.
+"""Runs dbt over the days of the marts that are out of date, and records the result.
 
-`MartRun` describes a run, so the command line and Dagster start the same process. Only one run goes
-on at a time. A run that is killed leaves each mart either as it was or complete; the next run does
-the rest.
+`MartRun` describes a run, so the command line and Dagster start the same process. Only one run is
+active at a time. A run that is killed leaves each mart either as it was or complete; the next run
+does the rest.
 """
 
 import fcntl
@@ -31,19 +31,19 @@ _TOLD_CHARACTERS: Final = 2_000
 
 
 class DbtError(EnergyPlatformError):
-    """dbt failed; the message ends with what it said last."""
+    """dbt failed; the message ends with dbt's last output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What came of one mart.
+    """The result for one mart.
 
     Attributes:
-        name: Which.
-        days: How many days were made anew; None for all.
+        name: The mart's name.
+        days: How many days were rebuilt; None for all.
         seconds: How long it took.
-        error: Why it was not made, if it wasn't.
-        failed_tests: Its tests that failed, those that only warn among them.
+        error: Why it was not built, if it wasn't.
+        failed_tests: Its tests that failed, including those that only warn.
     """
 
     name: str
@@ -59,7 +59,7 @@ class MartRun:
 
     Attributes:
         settings: The home, and which warehouse.
-        stale: The marts to make, and which days.
+        stale: The marts to build, and which days.
     """
 
     settings: Settings
@@ -67,7 +67,7 @@ class MartRun:
 
     @property
     def arguments(self) -> list[str]:
-        """What dbt is called with."""
+        """The arguments of dbt."""
         chosen = [
             selected
             for each in self.stale
@@ -80,7 +80,7 @@ class MartRun:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What the process's environment has to say beside its own."""
+        """Variables to add to the process's environment."""
         days = {
             each.mart.name: [day.isoformat() for day in each.days]
             for each in self.stale
@@ -89,10 +89,10 @@ class MartRun:
         return {**dbt_environment(self.settings), _DAYS: json.dumps(days)}
 
     def note(self) -> list[Built]:
-        """Read what dbt has done, and note the marts that were made.
+        """Read dbt's results, and record the marts that were built.
 
         Raises:
-            DbtError: It left no word of it.
+            DbtError: dbt left no results.
         """
         file = target_folder(self.settings) / "run_results.json"
         try:
@@ -116,16 +116,16 @@ def mart_run(
     wholly: bool = False,
     only: Collection[str] | None = None,
 ) -> Iterator[MartRun]:
-    """Find out what is to be done, and keep other runs out until it is.
+    """Find out what to build, and keep other runs out for the length of the context.
 
     Args:
         settings: The home, and which warehouse.
         warehouse: The warehouse.
-        wholly: Make each mart anew, whatever has changed.
+        wholly: Rebuild each mart, whatever has changed.
         only: The marts to look at; all, unless given.
 
     Raises:
-        UsageError: A run is under way.
+        UsageError: Another run is under way.
     """
     folder = settings.home / "marts"
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def mart_run(
         except BlockingIOError:
             raise UsageError("the marts are being made already") from None
         (target_folder(settings) / "run_results.json").unlink(missing_ok=True)
-        # What a run left there that was killed; there is no other now.
+        # Files of a killed run; no other run is active now.
         shutil.rmtree(spill_folder(settings), ignore_errors=True)
         progress = Progress(settings)
         asked = [mart for mart in marts().values() if only is None or mart.name in only]
@@ -148,11 +148,11 @@ def mart_run(
 
 
 def build_marts(settings: Settings, warehouse: Warehouse, *, wholly: bool = False) -> list[Built]:
-    """Bring the marts up to date; return what came of each that was out of date.
+    """Bring the marts up to date; return the result for each that was out of date.
 
     Raises:
-        DbtError: dbt did not come to making any.
-        UsageError: A run is under way.
+        DbtError: dbt failed before building any mart.
+        UsageError: Another run is under way.
     """
     with mart_run(settings, warehouse, wholly=wholly) as run:
         if not run.stale:
@@ -165,7 +165,7 @@ def build_marts(settings: Settings, warehouse: Warehouse, *, wholly: bool = Fals
 
 
 def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Run dbt to its end; return what it said.
+    """Run dbt to its end; return its output.
 
     Raises:
         DbtError: It took longer than any run may.
@@ -174,7 +174,7 @@ def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
     if not DBT.exists():
         raise UsageError("dbt is not installed: this needs the `dbt` extra")
     try:
-        done = subprocess.run(  # noqa: S603 (our own program and words)
+        done = subprocess.run(  # noqa: S603 (dbt's own program, with arguments of this module)
             [DBT, *arguments],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -189,7 +189,7 @@ def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def common_arguments(settings: Settings) -> list[str]:
-    """Return what every call of dbt says: the project, the engine, and where its files go."""
+    """Return the arguments of every dbt call: the project, the engine, and its folders."""
     return [
         "--project-dir", str(project_folder()),
         "--profiles-dir", str(project_folder()),
@@ -200,7 +200,7 @@ def common_arguments(settings: Settings) -> list[str]:
 
 
 def dbt_environment(settings: Settings) -> Mapping[str, str]:
-    """Return what dbt and its plugin need to know, whatever the process's own environment says."""
+    """Return the variables for dbt and its plugin, which override the process's environment."""
     named = {
         "HOME": str(settings.home.absolute()),
         "WAREHOUSE": settings.warehouse,
@@ -217,12 +217,12 @@ def dbt_environment(settings: Settings) -> Mapping[str, str]:
 
 
 def spill_folder(settings: Settings) -> Path:
-    """Return where a run puts what doesn't fit into its memory; empty while there is none."""
+    """Return the folder for data that exceeds a run's memory; empty while no run is active."""
     return settings.home.absolute() / "marts" / "spill"
 
 
 def target_folder(settings: Settings) -> Path:
-    """Return where dbt keeps what it makes of the project, apart for each engine."""
+    """Return the folder of dbt's compiled project, one for each engine."""
     return settings.home.absolute() / "marts" / "target" / _target(settings)
 
 

@@ -1,8 +1,8 @@
 """Writes the part of the dbt project that follows from the market sources.
 
-`sources.yml` with each source's columns, units and freshness; one staging view per source; and the
-macro that knows their keys. `energy-platform generate` writes them, and `make check` says when they
-drift.
+This is `sources.yml` with each source's columns, units and freshness; one staging view per source;
+and the macro with the sources' keys. `energy-platform generate` writes the files, and `make check`
+fails if they differ.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,14 +22,14 @@ from energy_platform.marts.catalogue import TYPES
 from energy_platform.pipeline.tables import market_table, table_columns
 
 STAGING: Final = Path("models/staging")
-"""The folder of the project that holds generated files alone."""
+"""A folder of the project that holds only generated files."""
 
 _WRITTEN: Final = "Written by `energy-platform generate`; not to be edited."
 _TYPE_NAMES: Final = {dtype: name for name, dtype in TYPES.items()}
 
 
 def generated_files(sources: Iterable[MarketSource]) -> dict[Path, str]:
-    """Return what the generated files have to hold, by their paths inside the project."""
+    """Return the content of the generated files, by their paths inside the project."""
     known = list(sources)
     return {
         STAGING / "sources.yml": _yaml({"sources": [_sources(known)]}),
@@ -60,7 +60,7 @@ def _source(source: MarketSource) -> dict[str, Any]:
             "loaded_at_field": "received_at",
             "freshness": {
                 "warn_after": {"count": late, "period": "minute"},
-                # BigQuery wants a bound on the partitions, and this one leaves none out.
+                # BigQuery requires a bound on the partitions, and this one excludes none.
                 "filter": f"{source.event_time} >= timestamp '1800-01-01 00:00:00+00:00'",
             },
         },

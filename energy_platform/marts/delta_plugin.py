@@ -39,27 +39,27 @@ _TYPES: Final[Mapping[pl.DataType, str]] = {
 _CONFIGURATION: Final = {
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 1 day",
-    # How long a reader may go on with the files that it began with.
+    # How long a reader may use the files of an earlier version.
     "delta.deletedFileRetentionDuration": "interval 6 hours",
 }
 _MEMORY: Final = "2GB"
-"""What a run may use of the machine that the platform runs on."""
+"""The share of the machine's memory that a run may use."""
 _SPILL: Final = "4GB"
-"""What a run may put beside the marts of what doesn't fit into its memory."""
+"""How much data beyond its memory a run may put on disk beside the marts."""
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
 
 
 class MartError(EnergyPlatformError):
-    """A model's columns are not those that its YAML says."""
+    """A model's columns differ from those in its YAML."""
 
 
 class Plugin(BasePlugin):
-    """Shows Delta tables to dbt-duckdb, and keeps its marts in such."""
+    """Shows Delta tables to dbt-duckdb, and stores its marts as Delta tables."""
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
-        """Make a view of every market source, and of every mart that is there."""
+        """Create a view of every market source, and of every existing mart."""
         self._connection = conn
-        # What doesn't fit is put beside the marts, not wherever dbt was called.
+        # Data that exceeds the memory is put beside the marts, not in dbt's working directory.
         conn.execute(f"set temp_directory = {_quoted(spill_folder(settings()))}")
         conn.execute(f"set max_temp_directory_size = '{_SPILL}'")
         conn.execute(f"set memory_limit = '{_MEMORY}'")
@@ -71,10 +71,10 @@ class Plugin(BasePlugin):
                 conn.execute(_view(schema, mart.name, mart.table))
 
     def store(self, target_config: TargetConfig) -> None:
-        """Commit what a model has made, and show the whole mart in its place.
+        """Commit a model's result, and show the whole mart in its place.
 
-        The model's table is named by the location; `days` of the configuration are those that it
-        holds, or None where it holds all.
+        The location names the model's table; `days` of the configuration are the days that it
+        holds, or None if it holds all.
         """
         assert target_config.location is not None, "the materialization names the table"
         mart, made = marts()[str(target_config.relation.identifier)], target_config.location.path
@@ -91,7 +91,7 @@ class Plugin(BasePlugin):
 
 
 def show_sources(connection: DuckDBPyConnection) -> None:
-    """Make a view of every market source, in a database that goes by UTC."""
+    """Create a view of every market source, in a database whose time zone is UTC."""
     connection.execute("set global TimeZone = 'UTC'")
     connection.execute(f'create schema "{SOURCES}"')
     for name, table in source_tables().items():
@@ -99,7 +99,7 @@ def show_sources(connection: DuckDBPyConnection) -> None:
 
 
 def _write(cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str] | None) -> None:
-    """Commit a table of the database as the whole mart, or in the place of some days of it."""
+    """Commit a table of the database as the whole mart, or as some days of it."""
     columns = cursor.execute(f"describe {made}").fetchall()
     found = {name: dtype for name, dtype, *_ in columns}
     wanted = {name: _TYPES[dtype] for name, dtype in mart.dtypes.items()}
@@ -128,7 +128,7 @@ def _write(cursor: DuckDBPyConnection, made: str, mart: Mart, days: Sequence[str
 
 
 def _ranges(event_time: str, days: Sequence[str]) -> Iterator[str]:
-    """Yield a condition for each run of days that follow one another."""
+    """Yield a condition for each run of consecutive days."""
     ordered = sorted({date.fromisoformat(day) for day in days})
     firsts = [day for day in ordered if day - timedelta(days=1) not in ordered]
     lasts = [day for day in ordered if day + timedelta(days=1) not in ordered]
@@ -138,7 +138,7 @@ def _ranges(event_time: str, days: Sequence[str]) -> Iterator[str]:
 
 
 def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
-    """Return the statement that shows a Delta table; one that isn't there has no rows."""
+    """Return the statement that shows a Delta table; a missing table has no rows."""
     files = _files(table)
     if files:
         listed = ", ".join(map(_quoted, files))
@@ -154,7 +154,7 @@ def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
 
 
 def _files(table: Table) -> list[str]:
-    """Return the files of a table's newest version; none while there is no table."""
+    """Return the files of a table's newest version; none if there is no table."""
     folder = _folder(table)
     return LocalDeltaTable(folder).file_uris() if DeltaTable.is_deltatable(str(folder)) else []
 

@@ -1,4 +1,4 @@
-"""What there is: every market source and every mart as a reader meets it, without its machinery."""
+"""The catalogue: every market source and every mart, as readers see them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class CatalogueEntry:
     """One market source, or one mart.
 
     Attributes:
-        name: What to ask `scan` and `load` for.
-        kind: A table as a provider brings it, or one that is made of others.
-        provider: Who publishes it; of a mart, who publishes what it is made of.
+        name: The name for `scan` and `load`.
+        kind: A provider's table, or one built from others.
+        provider: Who publishes it; for a mart, the providers of its sources.
         protocol: How it arrives.
         group: Its market group; `marts` for a mart.
         description: What it is.
@@ -29,7 +29,7 @@ class CatalogueEntry:
         expected_lag_seconds: How old its newest data may be before it is late.
         terms: Terms of use, in short.
         needs: Environment variables without which the live feed cannot run.
-        upstream: The market sources that a mart is made of.
+        upstream: The market sources that a mart is built from.
     """
 
     name: str
@@ -47,14 +47,14 @@ class CatalogueEntry:
 
 
 def catalogue(search: str = "") -> list[CatalogueEntry]:
-    """Return what there is in alphabetical order; with `search` what is found, the best first."""
+    """Return all entries in alphabetical order; with `search`, matching ones, the best first."""
     sources = [_source_entry(source) for source in market_sources().values()]
     entries = [*sources, *(_mart_entry(mart) for mart in marts().values())]
     return found(sorted(entries, key=lambda entry: entry.name), search)
 
 
 def found(entries: Sequence[CatalogueEntry], search: str) -> list[CatalogueEntry]:
-    """Return the entries in which every word of `search` is found, the best first."""
+    """Return the entries that contain every word of `search`, the best first."""
     return [entries[at] for at in ranked([_texts(entry) for entry in entries], search)]
 
 

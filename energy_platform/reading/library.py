@@ -1,6 +1,6 @@
-"""What a notebook asks: what there is, and its rows, as of now or of any past moment.
+"""The functions of a notebook: the catalogue, and rows as of now or of any past moment.
 
-Dagster need not be installed, and nothing need be running; the tables are read where they are.
+Dagster need not be installed, and no process need run; the tables are read from the warehouse.
 """
 
 from dataclasses import asdict
@@ -29,8 +29,8 @@ def catalog(search: str = "") -> pl.DataFrame:
     """Return one row per source and mart: name, kind, provider, group, key, columns, terms.
 
     Args:
-        search: Only those in whose name, provider, description, columns or terms every word
-            is found, the best first. Words may be begun; case and accents don't matter; a
+        search: Only entries whose name, provider, description, columns or terms contain every word,
+            the best first. A word may be the beginning of one; case and accents don't matter; a
             country may be named by its code.
 
     >>> catalog("nord pool trade")["name"][0]
@@ -53,25 +53,25 @@ def scan(
 
     Args:
         name: A name, as `catalog` lists it.
-        start: Only rows whose event time (delivery start, observation, valid time) is not before.
-        end: Only rows whose event time is before.
-        as_of: What was known by then; later rows and revisions don't exist for it, so that a
-            back-test which asks with it can't look ahead. An instant; a lead time before each
-            row's event time, `timedelta(hours=1)`; or a moment of the days before the local day
-            of each, "D-1 12:00 Europe/Berlin". What was received at that very moment was known.
-            Now, unless given.
-        run: Of a forecast only the run of this reference time; or "latest", for each valid time
-            the latest run known by `as_of`. Every run, unless given.
+        start: Only rows whose event time (delivery start, observation, valid time) is at or after
+            this instant.
+        end: Only rows whose event time is before this instant.
+        as_of: Only what was known by then; later rows and revisions are ignored, so that a
+            back-test can't look ahead. An instant; a lead time before each row's event time,
+            `timedelta(hours=1)`; or a moment some days before each row's local day, "D-1 12:00
+            Europe/Berlin". A row received at that very moment counts as known. Now, unless given.
+        run: Of a forecast only the run of this reference time; or "latest", for each valid time the
+            latest run known by `as_of`. Every run, unless given.
 
     Raises:
         UnknownSourceError: There is no source or mart of this name.
-        UsageError: An instant lacks its time zone, `as_of` is none of these, or the source has
-            no runs; or a mart, which is made of what is known now, is asked of the past.
+        UsageError: An instant lacks its time zone, `as_of` has another form, or the source has no
+            runs; or `as_of` is given for a mart, which is built from what is known now.
 
     The frame has the source's columns (units in their names), and `received_at` and
-    `landing_offset`, which say when a row was known and where it came from. Instants are UTC.
-    For every key and moment there is at most one row, and it is one that had been received by
-    that moment: asked again at any later time, the same question has the same answer.
+    `landing_offset`, which say when a row was known and where it came from. Instants are UTC. For
+    every key and moment there is at most one row, and it had been received by that moment: the same
+    question has the same answer at any later time.
 
     >>> from datetime import UTC, datetime, timedelta
     >>> march = datetime(2026, 3, 1, tzinfo=UTC)
@@ -109,7 +109,7 @@ def load(
     as_of: AsOf | None = None,
     run: Run | None = None,
 ) -> pl.DataFrame:
-    """Return what `scan` finds, in order of event time and key."""
+    """Return the rows of `scan`, in order of event time and key."""
     rows = scan(name, start=start, end=end, as_of=as_of, run=run)
     about = marts()[name] if name in marts() else market_source(name)
     return rows.sort(about.event_time, *about.key).collect()
@@ -118,9 +118,9 @@ def load(
 def runs(name: str) -> pl.DataFrame:
     """Return the runs of a forecast, one row each, in order of their reference time.
 
-    Columns: `run_at`, `first_received_at` and `last_received_at` (from when on the run was known
-    in part, and as a whole), `first_valid_at`, `last_valid_at`, `rows` (every revision counted).
-    All but the last are UTC instants.
+    Columns: `run_at`, `first_received_at` and `last_received_at` (since when the run was known in
+    part, and as a whole), `first_valid_at`, `last_valid_at`, `rows` (every revision counted). All
+    but the last are UTC instants.
 
     Raises:
         UnknownSourceError: There is no source of this name.
@@ -153,12 +153,12 @@ def batch_history(name: str | None = None, *, start: datetime | None = None) -> 
 
     Each batch has a row for three days; older rows hold the batches of an hour, for ninety days.
     `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`, `rows_parsed`,
-    `rows_new`, `quarantined` and `seconds` are theirs together; `drift`, `hot_copy_behind` and
-    `error` say what was wrong, and are null where nothing was.
+    `rows_new`, `quarantined` and `seconds` cover all batches of the row; `drift`, `hot_copy_behind`
+    and `error` say what was wrong, and are null if nothing was.
 
     Args:
         name: A market source's name; all sources, unless given.
-        start: From when on, by `finished_at`; the last 24 hours, unless given.
+        start: The earliest `finished_at`; 24 hours ago, unless given.
 
     Raises:
         UnknownSourceError: There is no source of this name.
@@ -177,7 +177,7 @@ def batch_history(name: str | None = None, *, start: datetime | None = None) -> 
 def _scan_mart(
     mart: Mart, start: datetime | None, end: datetime | None, *, of_the_past: bool
 ) -> pl.LazyFrame:
-    """Return a mart's rows: the table as it was left by the newest run that is over."""
+    """Return a mart's rows, as the last finished run has left the table."""
     if of_the_past:
         raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
     rows, event_time = warehouse().scan(mart.table), pl.col(mart.event_time)
@@ -187,7 +187,7 @@ def _scan_mart(
 
 
 def _require_run(source: MarketSource, run: Run) -> None:
-    """Refuse a run that no run can be, and any run of what is no forecast."""
+    """Refuse a value that can't be a run, and any run of a source that is no forecast."""
     if RUN not in source.key:
         raise UsageError(f"{source.name} is no forecast, so it has no runs")
     if isinstance(run, datetime):
@@ -197,7 +197,7 @@ def _require_run(source: MarketSource, run: Run) -> None:
 
 
 def _require_zones(**instants: datetime | None) -> None:
-    """Refuse an instant that doesn't say which: a local time names two of them each autumn."""
+    """Refuse an instant without a time zone: each autumn a local time is ambiguous."""
     for name, instant in instants.items():
         if instant is not None and instant.tzinfo is None:
             raise UsageError(f"{name} needs a time zone, e.g. datetime(2026, 3, 1, tzinfo=UTC)")

@@ -1,6 +1,6 @@
-"""Ranks texts by a question in free words: SQLite's full-text index, made for each question.
+"""Ranks texts by a question in free words, with SQLite's full-text index, built for each question.
 
-The texts are few. Whose they are is the business of `energy_platform.reading.catalogue`.
+There are few texts. `energy_platform.reading.catalogue` supplies them.
 """
 
 import re
@@ -21,9 +21,9 @@ _WEIGHTS: Final = {
     "terms": 0.5,
     "countries": 0.5,
 }
-"""What is searched, and how much a hit there is worth: one in the name goes before all others.
+"""The searched fields, and the weight of a hit in each; a hit in the name outweighs all others.
 
-All but the last are the fields of `Texts`; the countries are found in them.
+All but the last are the fields of `Texts`; the countries are derived from them.
 """
 
 _COUNTRIES: Final = {
@@ -53,12 +53,12 @@ _COUNTRIES: Final = {
     "SI": ("sloveni",),
     "SK": ("slovak",),
 }
-"""Codes as bidding zones carry them, and how the words begin that texts say instead."""
+"""Country codes in bidding zones, and the beginnings of words that texts use instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """What is said of one thing, in the order of `_WEIGHTS`."""
+    """The texts of one entry, in the order of `_WEIGHTS`."""
 
     name: str
     provider: str
@@ -70,7 +70,7 @@ class Texts:
 
 
 def ranked(things: Sequence[Texts], text: str) -> list[int]:
-    """Return the positions of the things in which every word of `text` is found, the best first.
+    """Return the positions of the entries that contain every word of `text`, the best first.
 
     A word matches words that begin with it, whatever the case and the accents. The code of a
     country also stands for its name, and the name for the code.
@@ -85,25 +85,25 @@ def ranked(things: Sequence[Texts], text: str) -> list[int]:
             f"CREATE VIRTUAL TABLE asset USING fts5({columns}, "
             "tokenize = 'unicode61 remove_diacritics 2')"
         )
-        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, things))  # noqa: S608 (question marks)
+        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, things))  # noqa: S608 (only question marks are inserted)
         best_first = f"ORDER BY bm25(asset, {weights}), rowid"
         found = connection.execute(
-            f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (our own numbers)
+            f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (numbers of this module)
             [" AND ".join(map(_condition, words))],
         )
         positions = [rowid - 1 for (rowid,) in found]
-    # Who gives a whole name means that one, and none that only holds it.
+    # A whole name means the entry of that name, and none that only contains it.
     return sorted(positions, key=lambda at: things[at].name != "_".join(words).casefold())
 
 
 def _document(thing: Texts) -> tuple[str, ...]:
-    """Return the texts of a thing, one for each of `_WEIGHTS`."""
+    """Return the texts of an entry, one for each of `_WEIGHTS`."""
     texts: tuple[str, ...] = astuple(thing)
     return (*texts, " ".join(_countries(" ".join(texts))))
 
 
 def _countries(text: str) -> list[str]:
-    """Return the codes of the countries that a text speaks of, by code or by name."""
+    """Return the codes of the countries that a text mentions, by code or by name."""
     codes = set(re.findall(r"\b[A-Z]{2}(?=\d?\b)", text))
     folded = _folded(text)
     return [
@@ -117,7 +117,7 @@ def _condition(word: str) -> str:
     """Return the full-text query of one word."""
     folded = _folded(word)
     if word.upper() in _COUNTRIES:
-        # The code alone: "at" and "no" are words of every second description.
+        # The code alone, because "at" and "no" are words of every second description.
         return f'countries : "{word}"'
     beginning = '"{}" *'.format(word.replace('"', " "))
     codes = [code for code, names in _COUNTRIES.items() if folded.startswith(names)]
