@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
@@ -47,7 +48,7 @@ def one_line(text: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON; dataclasses as objects, instants as ISO 8601."""
+    """Print a value as JSON; dataclasses as objects, instants as ISO 8601, paths as text."""
     json.dump(value, sys.stdout, default=_plain, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
@@ -106,9 +107,11 @@ def _span(seconds: float) -> str:
     return f"{seconds:,.1f} s"
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+def _plain(value: object) -> Any:  # noqa: ANN401 (a JSON value may have any type)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
     raise TypeError(f"{type(value).__name__} has no place in JSON")
