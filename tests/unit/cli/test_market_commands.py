@@ -212,8 +212,9 @@ def test_status_as_json(command: Command, payload: Path) -> None:
     answer = command("status", "--json")
     assert answer.code == 0
     status = json.loads(answer.out, parse_constant=pytest.fail)
-    assert set(status) == {"processes", "sources", "broken"}
+    assert set(status) == {"processes", "sources", "disks", "broken"}
     assert status["processes"] == []
+    assert [Path(one["folder"]).exists() for one in status["disks"]] == [True]
     [example] = [one for one in status["sources"] if one["name"] == NAME]
     assert set(example) >= {
         "name", "protocol", "group", "landed_offset", "committed_offset", "rows", "last_event_at",
