@@ -1,6 +1,6 @@
-"""The code location: everything that Dagster is to know, assembled in this one place.
+"""The code location: all of Dagster's definitions, assembled in this one place.
 
-No market is named here; what there is follows from the sources that the registry finds.
+No market is named here; the definitions follow from the sources that the registry finds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,16 +45,16 @@ def build_definitions(
         ],
         schedules=[*upkeep_schedules(), *mart_schedules],
         resources={"platform": Platform(), **_clients()},
-        # One process per run is the point of a warm worker; a process per step would undo it.
+        # A warm worker saves the process of a run; a process per step would undo that.
         executor=in_process_executor,
     )
 
 
 def _clients() -> Mapping[str, object]:
-    """Return what else assets may ask: the client of a warehouse that has one."""
+    """Return further clients for assets: the client of a warehouse that has one."""
     if settings().warehouse is not WarehouseKind.BIGQUERY:
         return {}
-    # Who uses another warehouse never imports Google's client.
+    # Google's client is imported only for its warehouse.
     from resources.bigquery import WarehouseBigQuery  # noqa: PLC0415
 
     return {"bigquery": WarehouseBigQuery()}

@@ -1,7 +1,7 @@
 """The assets: each market source's landing, table and hot copy, the marts, and the batch history.
 
-Thin: an asset runs one micro-batch of the library and tells Dagster what came of it. Beside them
-are the job that asks for the past, and the broken files of sources, as assets that fail.
+Thin: an asset runs one micro-batch of the library and reports the result to Dagster. Beside the
+assets are the backfill job, and one failing asset for each broken file of a source.
 """
 
 from assets.backfill import backfill_job

@@ -1,4 +1,4 @@
-"""The job by which a backfill is started, watched and ended in the UI.
+"""The job that starts a backfill from the UI, where it can be watched and ended.
 
 It does what `energy-platform backfill` does. The market groups' own runs store the rows.
 """
@@ -37,7 +37,7 @@ from resources.launcher import OWN_PROCESS
 _TOLD_EVERY_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 2.0
 _STALLED_SECONDS: Final = 300.0
-"""How long the market group's runs may take nothing before this run stops waiting for them."""
+"""How long the market group's runs may make no progress before this run stops waiting."""
 
 
 class BackfillConfig(Config):
@@ -52,7 +52,7 @@ class BackfillConfig(Config):
 
 
 class _Teller:
-    """Tells the run's log how far the backfill is, now and then."""
+    """Writes the backfill's progress to the run's log, now and then."""
 
     def __init__(self, context: OpExecutionContext) -> None:
         self._context = context
@@ -60,7 +60,7 @@ class _Teller:
         self._done_before: int | None = None
 
     def chunks(self, done: int, of: int) -> None:
-        """Tell of the chunks that have landed, at the first, at the last and in between."""
+        """Log how many chunks have landed: at the first, at the last and in between."""
         now = time.monotonic()
         if self._done_before is None:
             self._done_before = done
@@ -72,7 +72,7 @@ class _Teller:
         self.say(f"{done:,} of {of:,} chunks have landed{left}")
 
     def say(self, message: str) -> None:
-        """Put a line into the run's log; what is logged below a warning is not kept there."""
+        """Write a line to the run's log, as a warning, since the log does not keep lesser ones."""
         self._context.instance.report_engine_event(message, self._context.dagster_run)
 
 
@@ -80,7 +80,7 @@ class _Teller:
 def ask_for_the_past(
     context: OpExecutionContext, config: BackfillConfig, platform: Platform
 ) -> Output[None]:
-    """Land what a provider says of the past, then wait until it is stored."""
+    """Land a provider's answers about the past, then wait until they are stored."""
     teller = _Teller(context)
     batches = platform.micro_batches
     try:
@@ -109,7 +109,7 @@ def ask_for_the_past(
 
 
 def _is_stored(batches: MicroBatches, window: BackfillWindow, stop: int) -> bool:
-    """Wait until the sensors' runs have stored what landed; say whether they have."""
+    """Wait until the sensors' runs have stored what landed; return whether they have."""
     table = market_table(window.source)
     reached, since = -1, time.monotonic()
     while (newest := batches.warehouse.committed_offset(table)) < stop:

@@ -1,6 +1,6 @@
 """The batch history as an asset: what the platform's batches did, long after their runs are gone.
 
-A run every quarter of an hour sums old lines up and shows the last day, source by source.
+A run every quarter of an hour sums old lines and shows the last day, source by source.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ _COLUMNS: Final = TableSchema([TableColumn(name, str(dtype)) for name, dtype in 
     freshness_policy=FreshnessPolicy.time_window(fail_window=_STALE),
 )
 def batch_history(platform: Platform) -> MaterializeResult[None]:
-    """Sum old lines up, and show the last day."""
+    """Sum old lines, and show the last day."""
     now = datetime.now(UTC)
     lines = platform.history.compact(now=now)
     last_day = by_source(platform.history.lines(since=now - _SHOWN))

@@ -1,6 +1,6 @@
-"""Files of market sources that are broken, as assets that fail: an engineer sees them in the UI.
+"""Broken files of market sources, as assets that fail, so that engineers see them in the UI.
 
-All other sources' assets are not touched by them. What is wrong is found by the registry.
+The assets of all other sources are not affected. The registry finds what is wrong.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ GROUP: Final = "broken_sources"
 
 
 def broken_assets(broken: Iterable[BrokenSource]) -> list[AssetsDefinition]:
-    """Return one asset per broken file; to materialize it fails with what is wrong."""
+    """Return one asset per broken file; materializing it fails with the reason."""
     by_name = attrgetter("name")
     return [
         _broken_asset(name, "; ".join(map(str, of_file)))

@@ -1,4 +1,4 @@
-"""How Dagster's catalogue shows a column, whether of a market source or of a mart."""
+"""The columns of a market source or a mart in Dagster's catalogue."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from energy_platform.market.column_info import ColumnInfo
 
 
 def column_schema(columns: Iterable[ColumnInfo]) -> TableSchema:
-    """Return columns as Dagster's catalogue shows them, units included."""
+    """Return columns in the form of Dagster's catalogue, units included."""
     return TableSchema([_column(column) for column in columns])
 
 

@@ -2,8 +2,8 @@
 
     <source>_landing ──▶ <source> ──▶ <source>_hot
 
-Dagster makes only `<source>`. The collector lands the messages and the micro-batch writes the hot
-copy; `sensors.neighbours` tells Dagster of both.
+Dagster materializes only `<source>`. The collector lands the messages and the micro-batch writes
+the hot copy; `sensors.neighbours` reports both to Dagster.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,21 +36,21 @@ BATCH_PARSED: Final = "batch_parsed"
 LAYOUT_KNOWN: Final = "layout_known"
 
 _WAREHOUSE_KINDS: Final = {WarehouseKind.DELTA: "deltalake", WarehouseKind.BIGQUERY: "bigquery"}
-"""What Dagster calls them, and has an icon for."""
+"""Dagster's names for the warehouses, for which it has icons."""
 
 _SAMPLES: Final = 10
 _SHORTEST_FRESHNESS: Final = timedelta(minutes=2)
-"""Dagster looks at freshness twice a minute and wants no window below one."""
+"""Dagster checks freshness twice a minute and requires windows of at least one."""
 _EARLY: Final = timedelta(hours=1)
-"""What comes so long before the time of a publication still is that publication."""
+"""Data that comes this long before a publication's time still belongs to it."""
 _LONGEST_LOOK_BACK: Final = timedelta(hours=20)
-"""Dagster wants less than the shortest day of a schedule."""
+"""Dagster requires less than the shortest day of a schedule."""
 _A_MONDAY: Final = date(2026, 1, 5)
 _WEEK_DAYS: Final = 7
 
 
 def market_assets(sources: Iterable[MarketSource]) -> list[AssetsDefinition | AssetSpec]:
-    """Return the assets of these sources, with what lies before and behind each table."""
+    """Return the assets of these sources, with the landing and the hot copy of each table."""
     known = list(sources)
     return [
         *(make(source) for source in known for make in (_landing, _hot_copy)),
@@ -131,21 +131,21 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
 def freshness_policy(
     source: MarketSource, *, told_after: timedelta = timedelta()
 ) -> FreshnessPolicy:
-    """Return when Dagster shows a source as stale: from its own file, as `timeliness` has it.
+    """Return when Dagster shows a source as stale, by the same rules as `timeliness`.
 
-    Dagster sees materializations, not what is in them. So a publication counts as there when
-    something came around its time; that it is the right day's, `energy-platform status` and the
-    alerts say.
+    Dagster sees materializations, not their content. So a publication counts as complete when
+    something came around its time; `energy-platform status` and the alerts check that it is the
+    right day's.
 
     Args:
-        source: Whose policy.
-        told_after: How long after the fact Dagster may be told of it.
+        source: The market source.
+        told_after: The longest delay with which Dagster learns of new data.
     """
     if source.publication is None:
         return FreshnessPolicy.time_window(
             fail_window=max(source.expected_lag, _SHORTEST_FRESHNESS) + told_after
         )
-    # On any day without a clock change, since a cron schedule is one of wall time.
+    # The date is any day without a clock change, since a cron schedule is in wall time.
     out = datetime.combine(_A_MONDAY, source.publication.at)
     late = out + source.expected_lag + told_after
     weekdays = {
@@ -165,7 +165,7 @@ def freshness_policy(
 
 
 def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
-    """Return what a materialization says of its micro-batch."""
+    """Return the metadata of a micro-batch's materialization."""
     metadata: dict[str, MetadataValue[Any]] = {
         "dagster/row_count": MetadataValue.int(report.rows_new),
         "rows_parsed": MetadataValue.int(report.rows_parsed),
@@ -186,7 +186,7 @@ def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
 
 
 def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
-    """Return the verdicts on a micro-batch, with samples of what failed."""
+    """Return the check results of a micro-batch, with samples of what failed."""
     bad_rows = report.quarantined.filter(pl.col("row").is_not_null())
     yield AssetCheckResult(
         check_name=ROWS_VALID,

@@ -1,9 +1,9 @@
-"""The marts: what dbt makes of the market sources, with dbt's tests as asset checks.
+"""The marts: what dbt builds from the market sources, with dbt's tests as asset checks.
 
     <source> ──▶ <mart>
 
-The project's YAML says which marts there are. So the workers need not import dbt, which costs
-seconds and eighty megabytes; only the process of a run does.
+The project's YAML lists the marts. So the workers need not import dbt, which costs seconds and
+eighty megabytes; only the process of a run does.
 """
 
 import os
@@ -38,11 +38,11 @@ from resources import Platform
 GROUP: Final = "marts"
 _ONE_DAY: Final = timedelta(days=1)
 _MAKING: Final = timedelta(minutes=30)
-"""How long after its sources a mart may be, the wait for a run included."""
+"""How much later than its sources a mart may be, the wait for a run included."""
 
 
 class MartsConfig(Config):
-    """What to make."""
+    """What to build."""
 
     wholly: bool = Field(
         default=False, description="Make the marts anew, not only the days that have changed."
@@ -50,7 +50,7 @@ class MartsConfig(Config):
 
 
 def mart_assets(marts: Iterable[Mart]) -> AssetsDefinition:
-    """Return the marts as assets that one run of dbt makes."""
+    """Return the marts as assets that one run of dbt builds."""
     known = list(marts)
 
     @multi_asset(
@@ -83,7 +83,7 @@ def mart_assets(marts: Iterable[Mart]) -> AssetsDefinition:
 
 
 def _dbt_events(context: AssetExecutionContext, run: MartRun) -> Iterator[object]:
-    """Run dbt, and yield what Dagster is to know of the marts and their tests."""
+    """Run dbt, and yield Dagster's events for the marts and their tests."""
     # Only this process needs it; it costs seconds, and eighty megabytes.
     from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation  # noqa: PLC0415
     from packaging.version import Version  # noqa: PLC0415
@@ -105,7 +105,7 @@ def _dbt_events(context: AssetExecutionContext, run: MartRun) -> Iterator[object
     ours |= {test.name for each in run.stale for test in each.mart.tests}
     for event in invocation.stream_raw_events():
         if event.raw_event["data"].get("node_info", {}).get("node_name") in ours:
-            # dbt has written the manifest before it says the first of these.
+            # dbt has written the manifest before its first event.
             yield from event.to_default_asset_events(target / "manifest.json", context=context)
 
 
@@ -122,7 +122,7 @@ def _spec(mart: Mart) -> AssetSpec:
             "dagster/column_schema": column_schema(mart.columns),
             "key": ", ".join(mart.key),
         },
-        # It is made whenever one of its sources has brought something.
+        # A mart is built whenever one of its sources has new rows.
         freshness_policy=FreshnessPolicy.time_window(
             fail_window=min(map(longest_silence, sources), default=_ONE_DAY) + _MAKING
         ),

@@ -1,4 +1,4 @@
-"""BigQuery for assets that ask it themselves: dagster-gcp's resource, as the warehouse asks it."""
+"""BigQuery for assets that query it themselves: dagster-gcp's resource, the warehouse's client."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from energy_platform.settings import settings
 
 
 class WarehouseBigQuery(BigQueryResource):
-    """dagster-gcp's BigQuery resource, with the project, place and emulator of the settings."""
+    """dagster-gcp's BigQuery resource, with the project, location and emulator of the settings."""
 
     @contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
-        """Lend the client that this process's warehouse uses; it stays open, as the stores do."""
+        """Yield the client of this process's warehouse, which stays open."""
         yield bigquery_clients(settings()).rest

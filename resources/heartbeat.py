@@ -1,7 +1,7 @@
-"""Says which runs have a living worker: a key in the broker that fades when the worker dies.
+"""Says which runs have a living worker: a key in the broker that expires when the worker dies.
 
-A worker beats while it executes a run. Whoever needs to know asks `is_alive`; nothing here
-decides what to do about a dead one.
+A worker beats while it executes a run. Callers ask `is_alive`; they decide what to do about a dead
+worker.
 """
 
 import contextlib
@@ -29,10 +29,10 @@ def _key(run_id: str) -> str:
 
 
 def is_alive(run_id: str) -> bool:
-    """Say whether a worker has lately beaten for this run.
+    """Return whether a worker has recently beaten for this run.
 
     Raises:
-        redis.RedisError: The broker does not answer, so nothing can be said.
+        redis.RedisError: The broker does not answer, so it is unknown.
     """
     return bool(_broker().exists(_key(run_id)))
 
@@ -59,6 +59,6 @@ def _keep_beating(run_id: str, ended: threading.Event) -> None:
 
 
 def _beat(run_id: str) -> None:
-    # A broker that is being restarted must not end the run that it once handed out.
+    # A restart of the broker must not end a run that it has already delivered.
     with contextlib.suppress(RedisError):
         _broker().set(_key(run_id), 1, ex=_FADE_SECONDS)

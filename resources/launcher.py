@@ -1,4 +1,4 @@
-"""Launches runs on warm Celery workers, and knows a dead worker from a slow one."""
+"""Launches runs on warm Celery workers, and tells a dead worker from a slow one."""
 
 from functools import cached_property
 from typing import Final
@@ -16,15 +16,16 @@ from resources import heartbeat
 
 OWN_PROCESS: Final = {"energy_platform/own_process": "true"}
 """The tag of a job whose runs last for minutes or hours, and would keep a warm worker from the
-markets; the seconds that a fresh process costs are nothing to it."""
+markets; a fresh process costs such a run only seconds.
+"""
 
 
 class WarmCeleryRunLauncher(CeleryRunLauncher):
     """dagster-celery's launcher, with the worker's heartbeat in the place of Celery's task state.
 
-    Celery goes on calling a task STARTED after its worker was killed, so a run would hold its
-    market group for good. Dagster's run monitoring asks here every few seconds and fails the run
-    of a worker that no longer beats; the group's next tick takes over where it stopped.
+    Celery keeps calling a task STARTED after its worker was killed, so a run would hold its market
+    group for good. Dagster's run monitoring asks this launcher every few seconds and fails the run
+    of a worker that no longer beats; the group's next tick takes over where the run stopped.
 
     A run tagged `OWN_PROCESS` is left to Dagster's own launcher: the code server starts a process
     for it, and the UI can end it.
@@ -51,7 +52,7 @@ class WarmCeleryRunLauncher(CeleryRunLauncher):
         return super().terminate(run_id)
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Return RUNNING while the worker lives, or while nobody can be asked."""
+        """Return RUNNING while the worker lives, or while it can't be asked."""
         try:
             alive = self._process_lives(run) if has_own_process(run) else is_beating(run)
         except (RedisError, DagsterUserCodeUnreachableError):
@@ -72,12 +73,12 @@ class WarmCeleryRunLauncher(CeleryRunLauncher):
 
 
 def has_own_process(run: DagsterRun) -> bool:
-    """Say whether a run is one that no warm worker takes."""
+    """Return whether a run has a process of its own, not a warm worker."""
     return OWN_PROCESS.items() <= run.tags.items()
 
 
 def is_beating(run: DagsterRun) -> bool:
-    """Say whether a warm worker has lately beaten for a run.
+    """Return whether a warm worker has recently beaten for a run.
 
     Raises:
         redis.RedisError: The broker does not answer.

@@ -1,7 +1,7 @@
 """Dagster's migration scripts, read once per process.
 
-Dagster opens its instance anew for each sensor tick and each run, and with it three storages. Each
-of them asks alembic which migration is the newest, and alembic then imports all of them: three
+Dagster opens its instance again for each sensor tick and each run, and with it three storages. Each
+storage asks alembic which migration is the newest, and alembic then imports all of them: three
 quarters of what a tick costs.
 """
 
@@ -19,7 +19,7 @@ class _RememberedScripts(ScriptDirectory):
 
     @classmethod
     def from_config(cls, config: Config) -> ScriptDirectory:
-        """Return what was read of the folder that a configuration names."""
+        """Return the scripts of the folder that a configuration names."""
         place = config.get_main_option("script_location")
         if place not in cls._read:
             cls._read[place] = ScriptDirectory.from_config(config)
@@ -27,5 +27,5 @@ class _RememberedScripts(ScriptDirectory):
 
 
 def remember() -> None:
-    """Let Dagster's storages ask scripts that are read once."""
+    """Let Dagster's storages use scripts that are read once."""
     sql.ScriptDirectory = _RememberedScripts  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""The keys of a source's landing and hot copy, and how often Dagster is told of them.
+"""The keys of a source's landing and hot copy, and how often they are reported to Dagster.
 
-An asset says what they are, a sensor how they are; neither imports the other.
+The assets define them and a sensor reports them; neither imports the other.
 """
 
 from datetime import timedelta
@@ -11,7 +11,7 @@ from dagster import AssetKey
 from energy_platform.market.source import MarketSource
 
 REPORTED_EVERY: Final = timedelta(minutes=1)
-"""How often Dagster is told of a landing or a hot copy at most."""
+"""The shortest time between two reports of a landing or a hot copy."""
 
 
 def landing_key(source: MarketSource) -> AssetKey:

@@ -1,4 +1,4 @@
-"""The platform's stores, handed to assets and sensors as one Dagster resource."""
+"""The platform's stores, given to assets and sensors as one Dagster resource."""
 
 import logging
 import sqlite3
@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class Platform(ConfigurableResource[MicroBatches]):
     """The landing zone, the warehouse and the hot store that the environment names.
 
-    They are opened once per process and stay open: a warm worker's table handles are what make a
-    micro-batch cheap.
+    They are opened once per process and stay open: a warm worker's table handles make a micro-batch
+    cheap.
     """
 
     @property
@@ -36,13 +36,13 @@ class Platform(ConfigurableResource[MicroBatches]):
         return _history(settings().home)
 
     def run(self, source: MarketSource) -> BatchReport:
-        """Run the next micro-batch of a source, and note what came of it.
+        """Run the next micro-batch of a source, and record the result in the history.
 
-        A note that can't be written is logged; the batch doesn't depend on it.
+        A record that can't be written is logged; the batch doesn't depend on it.
 
         Raises:
-            Failure: A table or a message made polars panic. Its own error is no `Exception`, and
-                would end the run before the group's other sources have had their turn.
+            Failure: A table or a message made polars panic. polars' own error is no `Exception`,
+                and would end the run before the group's other sources had their turn.
         """
         try:
             report = self.micro_batches.run(source)

@@ -36,7 +36,7 @@ create_execute_job_task(app)
 
 _beating: dict[str, AbstractContextManager[None]] = {}
 _noted: list[int] = []
-"""The pipe that says which signals this process was sent."""
+"""The pipe that records which signals this process was sent."""
 
 
 @signals.task_prerun.connect
@@ -53,7 +53,7 @@ def _stop_beating(task_id: str, **_: object) -> None:
 
 @signals.worker_init.connect
 def _note_signals(**_: object) -> None:
-    """Let each signal be noted in a pipe, whoever handles it."""
+    """Record each signal in a pipe, whoever handles it."""
     reader, writer = os.pipe()
     for end in (reader, writer):
         os.set_blocking(end, False)
@@ -63,7 +63,10 @@ def _note_signals(**_: object) -> None:
 
 @signals.task_postrun.connect
 def _stop_if_told_meanwhile(**_: object) -> None:
-    """Stop after a run that was told to: Dagster breaks off the run, and the worker never hears."""
+    """Stop the worker after a run that a signal ended.
+
+    Dagster handles the signal by ending the run, so the worker itself never receives it.
+    """
     for reader in _noted:
         with suppress(BlockingIOError):
             if signal.SIGTERM in os.read(reader, 64):

@@ -1,4 +1,4 @@
-"""What starts runs and what tells of the platform: sensors, and the schedules of the upkeep."""
+"""Sensors that start runs and report on the platform, and the schedules of the upkeep."""
 
 from sensors.alerts import alert_sensors
 from sensors.market_group import market_group_sensors

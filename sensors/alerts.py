@@ -1,7 +1,7 @@
-"""Two sensors tell people: one looks at all sources twice a minute, one notes each failed run.
+"""Two sensors alert people: one looks at all sources twice a minute, one records each failed run.
 
-Dagster's interface shows what is wrong, also where no alert address is set. A thread beside the
-sensor sends it, so that a webhook that hangs holds up no tick.
+Dagster's interface shows what is wrong, even if no alert address is set. A thread beside the sensor
+sends the alerts, so that a webhook that hangs holds up no tick.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ _ERROR_CHARACTERS: Final = 200
 
 
 def alert_sensors() -> list[SensorDefinition]:
-    """Return the sensors that alerts are made of, on by default."""
+    """Return the sensors that raise alerts, on by default."""
     return [alerts_sensor, failed_runs_sensor]
 
 
@@ -38,7 +38,7 @@ def alert_sensors() -> list[SensorDefinition]:
     " addresses of ENERGY_PLATFORM_ALERT_URLS.",
 )
 def alerts_sensor(context: SensorEvaluationContext, platform: Platform) -> SkipReason:
-    """Look at all sources, and have what is news sent."""
+    """Look at all sources, and send the news."""
     incidents, news = look(settings(), platform.micro_batches)
     for one in news:
         context.log.warning("%s: %s", one.told, one.text)
@@ -53,7 +53,7 @@ def alerts_sensor(context: SensorEvaluationContext, platform: Platform) -> SkipR
     description="Notes each run that fails; the alerts tell of them together, job by job.",
 )
 def failed_runs_sensor(context: RunFailureSensorContext) -> None:
-    """Note a failed run."""
+    """Record a failed run."""
     run = context.dagster_run
     steps = [event.step_key for event in context.get_step_failure_events() if event.step_key]
     error = f"in {', '.join(steps)}" if steps else context.failure_event.message or "no reason"

@@ -1,8 +1,8 @@
-"""One sensor per market group: it asks for one run over all its sources with new data.
+"""One sensor per market group: it requests one run over all its sources with new data.
 
-The cost of a run grows with groups, not with sources. A group never has two runs at once: a tick
-that finds one under way leaves the new data to the next. A source that can't be read is left out,
-and one whose batches fail is tried less often; neither holds up the others.
+The number of runs grows with groups, not with sources. A group never has two runs at once: a tick
+during a run leaves the new data to the next tick. A source that can't be read is left out, and one
+whose batches fail is tried less often; neither holds up the others.
 """
 
 import logging
@@ -32,8 +32,8 @@ from resources import Platform
 _log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 1
-"""Less than the daemon's own five seconds between two looks: asked for five, a look that comes a
-moment early passes the sensor over, and it ticks every ten.
+"""Less than the five seconds between two of the daemon's checks: at five, a check that comes a
+moment early skips the sensor, and it ticks every ten.
 """
 
 UNFINISHED: Final = [
@@ -88,13 +88,13 @@ def _group_sensor(group: MarketGroup, members: list[MarketSource]) -> SensorDefi
 def _behind(
     members: Iterable[MarketSource], platform: Platform
 ) -> tuple[list[AssetKey], dict[str, str]]:
-    """Return which sources have new data, and of which that can't be told, and why.
+    """Return the sources with new data, and those for which that can't be told, with the reason.
 
-    A source whose newest batches failed waits a while before its next one, so that it doesn't fill
-    the event log with failed runs.
+    A source whose newest batches failed waits before its next one, so that it doesn't fill the
+    event log with failed runs.
 
     Raises:
-        WarehouseUnavailableError: It can be told of no source.
+        WarehouseUnavailableError: It can't be told for any source.
     """
     behind: list[AssetKey] = []
     unreadable: dict[str, str] = {}
@@ -105,13 +105,13 @@ def _behind(
                 behind.append(AssetKey(source.name))
         except WarehouseUnavailableError:
             raise
-        except (Exception, PanicException) as error:  # noqa: BLE001 (the others have their turn)
+        except (Exception, PanicException) as error:  # noqa: BLE001 (the other sources have their turn)
             unreadable[source.name] = f"{type(error).__name__}: {error}"
     return behind, unreadable
 
 
 def _pausing(platform: Platform) -> frozenset[str]:
-    """Return the sources that wait; none where the history can't be read."""
+    """Return the sources that wait; none if the history can't be read."""
     try:
         return platform.history.pausing()
     except (sqlite3.Error, EnergyPlatformError, OSError) as error:

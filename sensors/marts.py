@@ -1,7 +1,7 @@
-"""The sensor that makes the marts when a source has brought something, and the nightly schedule.
+"""The sensor that rebuilds the marts when a source has new rows, and the nightly schedule.
 
 A run of dbt costs a quarter of a minute of a core, most of it start-up: too much for each
-micro-batch. So the sensor looks every few minutes. The run has a process of its own, and no warm
+micro-batch. So the sensor looks every few minutes. The run has a process of its own, so no warm
 worker waits for it.
 """
 
@@ -31,7 +31,7 @@ from resources.launcher import OWN_PROCESS
 from sensors.market_group import UNFINISHED
 
 GROUP: Final = "marts"
-"""The name of the op that makes them."""
+"""The name of the op that builds them."""
 JOB: Final = "make_marts"
 LOOK_SECONDS: Final = 300
 _EVERY_NIGHT: Final = "15 2 * * *"
@@ -41,7 +41,7 @@ _LONGEST: Final = {"dagster/max_runtime": "3600"}
 def mart_automation(
     marts: Iterable[Mart],
 ) -> tuple[list[SensorDefinition], list[ScheduleDefinition]]:
-    """Return the sensor and the schedule that make the marts, on by default."""
+    """Return the sensor and the schedule that build the marts, on by default."""
     job = define_asset_job(
         JOB,
         selection=AssetSelection.assets(*(AssetKey(mart.name) for mart in marts)),

@@ -1,8 +1,8 @@
-"""Tells Dagster of what it doesn't make itself: what landed, and what the hot copies show.
+"""Reports to Dagster what it doesn't materialize itself: landings and hot copies.
 
-A look at all sources once a minute, beside the micro-batches, so that it slows none. An asset is
-reported when its offset has moved; the sensor's cursor holds the offsets that were reported, so
-that no tick reports one twice.
+It looks at all sources once a minute, beside the micro-batches, and so slows none. An asset is
+reported when its offset has changed; the sensor's cursor holds the reported offsets, so that no
+tick reports one twice.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,11 +33,11 @@ from resources.neighbours import REPORTED_EVERY, hot_copy_key, landing_key
 
 
 class Reported(BaseModel):
-    """Where a source stood when it was last reported.
+    """A source's state in the last report.
 
     Attributes:
         landed: The landing offset that was reported.
-        shown: The hot copy's.
+        shown: The hot copy's offset.
         rows: How many rows the table had then.
     """
 
@@ -74,7 +74,7 @@ def neighbours_sensor(sources: Iterable[MarketSource]) -> SensorDefinition:
 
 
 def _reported(context: SensorEvaluationContext) -> dict[str, Reported]:
-    """Return what the cursor says; nothing where an older release or nobody wrote it."""
+    """Return the cursor's content; nothing if it is empty or from an older release."""
     try:
         return _CURSOR.validate_json(context.cursor or "{}")
     except ValueError as error:
@@ -83,7 +83,7 @@ def _reported(context: SensorEvaluationContext) -> dict[str, Reported]:
 
 
 class _Looks:
-    """Looks at one source after the other, and asks a store that is away no second time."""
+    """Looks at one source after the other, and never again at a store that is down."""
 
     def __init__(
         self, context: SensorEvaluationContext, platform: Platform, clock: MarketClock
@@ -94,7 +94,7 @@ class _Looks:
         self._stores_answer = True
 
     def at(self, source: MarketSource, reported: Reported) -> Iterator[AssetMaterialization]:
-        """Yield what is new of a source, and move `reported` on; a fault costs only its own."""
+        """Yield the news of a source, and update `reported`; a fault affects only this source."""
         try:
             yield from self._landing(source, reported)
             if self._stores_answer:
@@ -102,7 +102,7 @@ class _Looks:
         except (HotStoreUnavailableError, WarehouseUnavailableError) as error:
             self._stores_answer = False
             self._context.log.warning("no hot copy is reported: %s", error)
-        except (Exception, PanicException) as error:  # noqa: BLE001 (the others are reported all the same)
+        except (Exception, PanicException) as error:  # noqa: BLE001 (the other sources are reported)
             self._context.log.warning("%s is not reported: %s", source.name, error)
 
     def _landing(self, source: MarketSource, reported: Reported) -> Iterator[AssetMaterialization]:
@@ -122,7 +122,7 @@ class _Looks:
 
 
 def landing_metadata(new: Landed) -> dict[str, MetadataValue[Any]]:
-    """Return what the report of a landing says."""
+    """Return the metadata of a landing's report."""
     metadata: dict[str, MetadataValue[Any]] = {
         "dagster/row_count": MetadataValue.int(new.messages),
         "landing_offset": MetadataValue.int(new.offset),
@@ -137,7 +137,7 @@ def landing_metadata(new: Landed) -> dict[str, MetadataValue[Any]]:
 
 
 def hot_copy_metadata(new: Shown, *, rows_new: int) -> dict[str, MetadataValue[Any]]:
-    """Return what the report of a hot copy says."""
+    """Return the metadata of a hot copy's report."""
     metadata: dict[str, MetadataValue[Any]] = {
         "dagster/row_count": MetadataValue.int(rows_new),
         "landing_offset": MetadataValue.int(new.offset),

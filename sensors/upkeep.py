@@ -1,8 +1,8 @@
-"""The platform's upkeep: it forgets old runs and events, compacts tables, bounds simulated homes.
+"""The platform's upkeep: it deletes old runs and events, compacts tables, bounds simulated homes.
 
-A group that runs every five seconds writes 17,000 runs a day, and Dagster forgets none by itself;
-its UI and its database stay quick only if somebody does. How long it remembers is a setting. What
-the batches did is kept longer, in the batch history.
+A group that runs every five seconds writes 17,000 runs a day, and Dagster deletes none by itself;
+its UI and its database stay quick only if somebody does. A setting says how long runs are kept. The
+batch history keeps what the batches did for longer.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ from energy_platform.storage.sqlite_space import give_back, used_bytes
 from resources import Platform
 
 HISTORY_BYTES: Final = 2**30
-"""How much Dagster's databases may hold together."""
+"""The greatest size of Dagster's databases together."""
 
 _LEAST_KEPT: Final = timedelta(minutes=5)
 _BATCH: Final = 500
@@ -55,14 +55,14 @@ def forget_finished_runs(
 ) -> int:
     """Delete finished runs that are too old, with their events and check results.
 
-    A run that holds an asset's newest materialization stays: a market that speaks once a day must
-    not look as if it had never spoken.
+    A run with an asset's newest materialization stays: a market that publishes once a day must not
+    look as if it had never published.
 
     Args:
-        instance: Whose runs.
+        instance: The Dagster instance.
         now: The time.
-        keep: How long a run that succeeded stays.
-        keep_failed: How long one stays that failed or was ended.
+        keep: How long a successful run is kept.
+        keep_failed: How long a run that failed or was ended is kept.
 
     Returns:
         How many runs were deleted.
@@ -125,18 +125,18 @@ def bound_history(
     keep_failed: timedelta,
     most_bytes: int = HISTORY_BYTES,
 ) -> tuple[int, int]:
-    """Forget what is too old, and ever younger runs while Dagster's databases are too large.
+    """Delete what is too old, and ever younger runs while Dagster's databases are too large.
 
-    The free pages of its databases go back to the disk.
+    The free pages of the databases are given back to the disk.
 
     Args:
-        instance: Whose runs and databases.
-        keep: How long a run that succeeded, or an event of no run, stays.
-        keep_failed: How long a run stays that failed or was ended.
-        most_bytes: How much the databases may hold.
+        instance: The Dagster instance.
+        keep: How long a successful run, or an event without a run, is kept.
+        keep_failed: How long a run that failed or was ended is kept.
+        most_bytes: The greatest size of the databases.
 
     Returns:
-        How many runs and how many events of no run were deleted.
+        How many runs and how many events without a run were deleted.
     """
     databases = sorted(Path(instance.root_directory).rglob("*.db"))
     now, runs, reports = datetime.now(UTC), 0, 0
@@ -153,7 +153,7 @@ def bound_history(
 
 @op
 def forget_history(context: OpExecutionContext) -> None:
-    """Forget old runs, and old events of no run."""
+    """Delete old runs, and old events without a run."""
     runs, reports = bound_history(
         context.instance,
         keep=timedelta(hours=settings().runs_kept_hours),
@@ -164,7 +164,7 @@ def forget_history(context: OpExecutionContext) -> None:
 
 @op
 def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
-    """Compact and clear every table of the warehouse, and drop hot points past their days."""
+    """Compact and clear every table of the warehouse, and drop hot points that are too old."""
     batches = platform.micro_batches
     tables = [
         make(source)
@@ -183,7 +183,7 @@ def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
 
 @op
 def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -> None:
-    """Remove old raw messages of a home that is simulated alone, so that it doesn't fill a disk."""
+    """Delete old raw messages of a home that is only simulated, to bound its disk."""
     if is_simulated_alone(settings()):
         age = timedelta(days=settings().simulated_days)
         removed = bound_landing(platform.micro_batches, now=datetime.now(UTC), age=age)
@@ -192,7 +192,7 @@ def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -
 
 @job(description="Forgets finished runs and their events.")
 def history_upkeep() -> None:
-    """Forget old runs."""
+    """Delete old runs."""
     forget_history()
 
 
