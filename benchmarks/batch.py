@@ -249,21 +249,19 @@ def _pandera_alone(load: Load) -> Spent:
 
 def _spent(work: Iterator[Callable[[], int]]) -> Spent:
     cpu, wall, rows = [], [], 0
+    helpers = psutil.Process().children()
     for one in work:
-        began, began_at = _cpu_seconds(), time.perf_counter()
+        began, began_at = _cpu_seconds(helpers), time.perf_counter()
         rows += one()
-        cpu.append(_cpu_seconds() - began)
+        cpu.append(_cpu_seconds(helpers) - began)
         wall.append(time.perf_counter() - began_at)
     return Spent(cpu, wall, rows)
 
 
-def _cpu_seconds() -> float:
+def _cpu_seconds(helpers: Sequence[psutil.Process]) -> float:
     """Return the CPU seconds of this process and of those that it started."""
-    total = time.process_time()
-    for child in psutil.Process().children():
-        used = child.cpu_times()
-        total += used.user + used.system
-    return total
+    used = [helper.cpu_times() for helper in helpers]
+    return time.process_time() + sum(one.user + one.system for one in used)
 
 
 class _Collects:

@@ -154,8 +154,8 @@ def _decoded_together(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series 
         return None
     if len(found) != len(texts):
         return None
-    said = found.gather_every(2, 1).list.first().struct.field(label).to_list()
-    replies = found.gather_every(2)
+    replies, marked = found.gather_every(2), found.gather_every(2, 1)
+    said = marked.explode(empty_as_null=True).struct.field(label).to_list()
     are_apart = said == [f"{mark}{number}" for number in range(len(bodies))]
     return replies if are_apart and not _lacks_elements(replies) else None
 

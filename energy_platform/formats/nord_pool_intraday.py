@@ -88,14 +88,16 @@ _ORDER_EVENT: Final = {
     "delivery_area_id": integer(pl.col("deliveryAreaId")).cast(pl.String),
     "contract_id": text(pl.col("contractId")),
     "side": pl.col("side"),
-    "order_id": text(pl.col("order").struct["orderId"]),
+    "order_id": pl.when(side=EMPTY)
+    .then(pl.lit(EMPTY))
+    .otherwise(text(pl.col("order").struct["orderId"])),
     "revision_no": integer(pl.col("revisionNo")),
     "is_snapshot": pl.col("is_snapshot"),
     "observed_at": _instant(pl.coalesce(pl.col("order").struct["updatedAt"], "updatedAt")),
     "published_at": pl.col("published_at"),
     "price_eur_per_mwh": _hundredths(pl.col("order").struct["price"]),
     "volume_mw": _thousandths(pl.col("order").struct["qty"]),
-    "deleted": boolean(pl.col("order").struct["deleted"]),
+    "deleted": boolean(pl.col("order").struct["deleted"]) | (pl.col("side") == EMPTY),
     "landing_offset": pl.col("landing_offset"),
 }
 _TRADE_LEG: Final = {
@@ -138,30 +140,34 @@ def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
     for message in messages:
         message.asked("snapshot")
     books = _rows(messages, _LOCAL_VIEW_ROW)
-    buys, sells = pl.col("buyOrders").list.len() > 0, pl.col("sellOrders").list.len() > 0
-    lacking = pl.col("buyOrders").is_null() | pl.col("sellOrders").is_null()
-    shown = pl.concat(
-        [
-            books.filter(buys)
-            .explode("buyOrders")
-            .select(*_ABOUT, side=pl.lit("BUY"), order="buyOrders"),
-            books.filter(sells)
-            .explode("sellOrders")
-            .select(*_ABOUT, side=pl.lit("SELL"), order="sellOrders"),
-        ]
-    ).select(**_ORDER_EVENT)
-    nothing = ~lacking & ~buys & ~sells
+    buys, sells = pl.col("buyOrders").list.len(), pl.col("sellOrders").list.len()
+    lacks_side = buys.is_null() | sells.is_null()
+    is_empty = ((buys == 0) & (sells == 0)).fill_null(value=False)
     # A row without a contract is kept, so that its check refuses it.
-    emptied = books.filter(nothing & (pl.col("is_snapshot") | pl.col("contractId").is_null()))
-    no_order = pl.lit(None, dtype=_ORDER)
-    empty = emptied.select(*_ABOUT, side=pl.lit(EMPTY), order=no_order).select(
-        **_ORDER_EVENT | {"order_id": pl.lit(EMPTY), "deleted": pl.lit(True)}
+    shows_emptiness = is_empty & (pl.col("is_snapshot") | pl.col("contractId").is_null())
+    shown = [
+        books.lazy()
+        .filter(pl.col(orders).list.len() > 0)
+        .explode(orders)
+        .select(*_ABOUT, pl.lit(side).alias("side"), pl.col(orders).alias("order"))
+        for side, orders in (("BUY", "buyOrders"), ("SELL", "sellOrders"))
+    ]
+    without_order = (
+        books.lazy()
+        .filter(shows_emptiness | lacks_side)
+        .sort(lacks_side, maintain_order=True)
+        .select(
+            *_ABOUT,
+            pl.when(~lacks_side).then(pl.lit(EMPTY)).alias("side"),
+            pl.lit(None, dtype=_ORDER).alias("order"),
+        )
     )
-    halved = books.filter(lacking).select(
-        *_ABOUT, side=pl.lit(None, dtype=pl.String), order=no_order
+    return (
+        pl.concat([*shown, without_order])
+        .select(**_ORDER_EVENT)
+        .sort("landing_offset", maintain_order=True)
+        .collect()
     )
-    events = pl.concat([shown, empty, halved.select(**_ORDER_EVENT)])
-    return events.sort("landing_offset", maintain_order=True)
 
 
 def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:

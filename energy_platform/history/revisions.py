@@ -23,6 +23,10 @@ from energy_platform.market.whole_list import WITHDRAWN
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
 
+# Columns of our own beside a source's, whose names have no leading underscore.
+_ROW: Final = "_row"
+_BEFORE: Final = "_before"
+
 
 class Revised(Protocol):
     """What these functions need to know of rows; sources and questions both provide it."""
@@ -121,18 +125,23 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
         source: The source or question that the rows belong to.
     """
     statement = _statement(source)
+    if known.is_empty() and not batch.select(pl.struct(statement).is_duplicated().any()).item():
+        return batch
     withdrawals = [WITHDRAWN] if WITHDRAWN in batch.columns else []
-    said = pl.concat([known.select(batch.columns), batch]).with_columns(
-        pl.col(name).fill_null(value=False) for name in withdrawals
+    values = [*source.value_columns, *withdrawals]
+    said = pl.concat([known.select(batch.columns), batch]).lazy().with_row_index(_ROW)
+    # The rows of a statement are found once; then each value is compared with the one before.
+    before = pl.col(_BEFORE)
+    differs = (pl.col(name).ne_missing(pl.col(name).gather(before.fill_null(0))) for name in values)
+    is_new = (
+        said.with_columns(pl.col(name).fill_null(value=False) for name in withdrawals)
+        .select(*values, pl.col(_ROW).shift().over(statement).alias(_BEFORE))
+        .select(is_new=before.is_null() | pl.any_horizontal(*differs))
+        .slice(known.height)
+        .collect()
+        .to_series()
     )
-    is_new = pl.any_horizontal(
-        pl.struct(statement).is_first_distinct(),
-        *(
-            pl.col(name).ne_missing(pl.col(name).shift().over(statement))
-            for name in (*source.value_columns, *withdrawals)
-        ),
-    )
-    return batch.filter(said.select(is_new=is_new).to_series().slice(known.height))
+    return batch.filter(is_new)
 
 
 def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource) -> pl.DataFrame:
@@ -145,11 +154,12 @@ def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource)
     """
     if rows.is_empty():
         return rows
-    points, times = rows.select(*source.tags, source.event_time).unique(), rows[source.event_time]
-    nearby = stored.filter(pl.col(source.event_time).is_between(times.min(), times.max()))
-    same = nearby.join(
-        points.lazy(),
-        on=points.columns,
+    time = pl.col(source.event_time)
+    first, last = rows.select(first=time.min(), last=time.max()).row(0)
+    series = [*source.tags, source.event_time]
+    same = stored.filter(time.is_between(first, last)).join(
+        rows.lazy().select(series).unique(),
+        on=series,
         how="semi",
         nulls_equal=True,
         maintain_order="left",  # if a message repeats a key, its last row counts

@@ -56,6 +56,18 @@ class Lists:
     items: pl.DataFrame
 
 
+def may_hold_lists(listing: WholeList, *frames: pl.DataFrame) -> bool:
+    """Say whether any of a batch's messages can be a whole list; most batches of changes have none.
+
+    Args:
+        listing: How the source's lists work.
+        frames: The batch's good rows, and those that failed a check.
+    """
+    return bool(listing.asked) or any(
+        frame.select(listing.whole.any()).item() for frame in frames if not frame.is_empty()
+    )
+
+
 def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists:
     """Return the whole lists among the messages of a batch.
 
@@ -63,8 +75,6 @@ def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists
     item can be told. If the item can't be told, or if all rows of a list failed, the list does not
     count. A message whose rows can't all be assigned to a list does not count as a list at all.
     """
-    if not _may_be_lists(listing, batch):
-        return Lists(shown=pl.DataFrame(), items=pl.DataFrame())
     item = listing.items(source.key)
     rows, refused = (_placed(frame, listing) for frame in (batch.rows, batch.refused))
     said = pl.concat([rows, refused]).filter(_WHOLE, ~pl.col(_AT).is_in([*batch.broken]))
@@ -89,14 +99,6 @@ def whole_lists(source: MarketSource, listing: WholeList, batch: Batch) -> Lists
     nothing_is_numbered = empty.clear() if listing.number else empty
     shown = pl.concat([items.select(occurrence), nothing_is_numbered]).unique()
     return Lists(shown=shown, items=items)
-
-
-def _may_be_lists(listing: WholeList, batch: Batch) -> bool:
-    """Say whether any message could be a whole list; most batches of changes have none."""
-    is_any = listing.whole.any()
-    return bool(listing.asked) or any(
-        frame.select(is_any).item() for frame in (batch.rows, batch.refused)
-    )
 
 
 def rows_of(

@@ -43,13 +43,18 @@ class CheckedRows:
     @property
     def unparsed(self) -> int:
         """How many messages could not be parsed."""
-        return self.quarantined.filter(pl.col("check") == UNPARSED).height
+        return self._unparsed_lines.height
 
     @property
     def broken(self) -> frozenset[int]:
         """The landing offsets of messages that could not be parsed."""
-        lines = self.quarantined.filter(pl.col("check") == UNPARSED)
-        return frozenset(lines["landing_offset"])
+        return frozenset(self._unparsed_lines["landing_offset"])
+
+    @property
+    def _unparsed_lines(self) -> pl.DataFrame:
+        if self.quarantined.is_empty():
+            return self.quarantined
+        return self.quarantined.filter(pl.col("check") == UNPARSED)
 
 
 def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
@@ -62,18 +67,19 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
         },
         schema={"landing_offset": pl.Int64, "received_at": INSTANT},
     )
-    parsed = frames[0] if len(frames) == 1 else pl.concat([_no_rows(source), *frames])
-    complete = (
-        parsed.lazy()
-        .join(received.lazy(), on="landing_offset", how="left", maintain_order="left")
-        .select(*source.dtypes, REFUSED)
-        .collect()
+    parsed = (
+        frames[0] if len(frames) == 1 else pl.concat([_nothing(source), *frames], how="diagonal")
     )
-    if complete[REFUSED].null_count() == complete.height:
-        read, refused = complete.drop(REFUSED), complete.clear()
-    else:
+    dated = parsed.lazy().join(
+        received.lazy(), on="landing_offset", how="left", maintain_order="left"
+    )
+    if REFUSED in parsed.columns:
+        complete = dated.select(*source.dtypes, REFUSED).collect()
         read = complete.filter(pl.col(REFUSED).is_null()).drop(REFUSED)
         refused = complete.filter(pl.col(REFUSED).is_not_null())
+    else:
+        read = dated.select(*source.dtypes).collect()
+        refused = pl.DataFrame(schema={**read.schema, REFUSED: pl.String()})
     rows, failing = split(source, read)
     if refused.is_empty() and failing.is_empty() and not failures:
         return CheckedRows(rows, pl.DataFrame(schema=QUARANTINE_DTYPES), rows.clear())
@@ -103,8 +109,9 @@ def _line(*, check: pl.Expr, row: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
-def _no_rows(source: MarketSource) -> pl.DataFrame:
-    return pl.DataFrame(schema=_parsed_dtypes(source))
+def _nothing(source: MarketSource) -> pl.DataFrame:
+    dtypes = _parsed_dtypes(source)
+    return pl.DataFrame(schema={name: dtypes[name] for name in dtypes if name != REFUSED})
 
 
 def _parsed_dtypes(source: MarketSource) -> dict[str, pl.DataType]:
@@ -146,9 +153,7 @@ def _parse(source: MarketSource, messages: Sequence[RawMessage]) -> pl.DataFrame
             for name, dtype in differences
         )
         raise ParseError(f"columns differ from the table's: {named}")
-    if REFUSED not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, pl.String).alias(REFUSED))
-    return frame.select(*wanted)
+    return frame
 
 
 def _reason(error: BaseException) -> str:

@@ -28,7 +28,7 @@ _FRAGMENTS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The rows of a table at a position whose event time is not before `since`."""
+    """The rows of a table at a position, all of those whose event time is not before `since`."""
 
     position: Position
     since: datetime
@@ -77,7 +77,7 @@ class KnownRows:
         """Remember rows that were committed to a table at `before`, and moved it to `stop`."""
         known = self._known.pop(table.name, None)
         if known is not None and known.is_of(before):
-            self._keep(table, _added(table, known, rows, Position(stop, before.replacements)))
+            self._keep(table, _added(known, rows, Position(stop, before.replacements)))
 
     def _read(self, table: Table, position: Position, since: datetime) -> _Known | None:
         """Read the rows of a position; None if they are too old or too many to be remembered."""
@@ -94,7 +94,7 @@ class KnownRows:
         """Return the rows of a later position: others have committed."""
         stored = self._warehouse.rows_at(table, position, since=known.since)
         new = stored.filter(pl.col("landing_offset") >= known.position.offset)
-        return _added(table, known, new.collect(), position)
+        return _added(known, new.collect(), position)
 
     def _keep(self, table: Table, known: _Known) -> None:
         """Keep rows as the last used, and forget those that were not used for the longest time."""
@@ -110,9 +110,8 @@ class KnownRows:
         return sum(known.rows.estimated_size() for known in self._known.values())
 
 
-def _added(table: Table, known: _Known, rows: pl.DataFrame, position: Position) -> _Known:
-    recent = rows.filter(pl.col(table.event_time) >= known.since)
-    together = known.rows.vstack(recent)
+def _added(known: _Known, rows: pl.DataFrame, position: Position) -> _Known:
+    together = known.rows.vstack(rows)
     if together.n_chunks() > _FRAGMENTS:
         together = together.rechunk()
     return _Known(position, known.since, together)

@@ -12,7 +12,14 @@ from typing import cast
 import polars as pl
 
 from energy_platform.history.revisions import known_beside, new_revisions
-from energy_platform.history.withdrawals import Batch, Lists, rows_of, whole_lists, with_withdrawals
+from energy_platform.history.withdrawals import (
+    Batch,
+    Lists,
+    may_hold_lists,
+    rows_of,
+    whole_lists,
+    with_withdrawals,
+)
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.source import MarketSource
@@ -52,7 +59,7 @@ def new_rows(
     rows = checked.rows
     if source.whole_list is not None:
         rows = _with_withdrawals(source, source.whole_list, messages, checked, stored)
-    rows = rows.select(*dtypes)
+    rows = rows.select(*dtypes) if rows.columns != [*dtypes] else rows
     known = rows.clear()
     if not rows.is_empty():
         since = cast("datetime", rows[source.event_time].min())
@@ -68,6 +75,8 @@ def _with_withdrawals(
     stored: Stored,
 ) -> pl.DataFrame:
     rows = checked.rows.with_columns(pl.lit(value=False).alias(WITHDRAWN))
+    if not may_hold_lists(listing, checked.rows, checked.refused):
+        return rows
     batch = Batch(
         messages=messages,
         rows=rows,

@@ -346,7 +346,7 @@ def _write(
     write = partial(
         write_deltalake,
         delta,
-        rows.select(*table.dtypes),
+        rows if rows.columns == [*table.dtypes] else rows.select(*table.dtypes),
         schema_mode=None if stored.names() == list(table.dtypes) else "merge",
         writer_properties=_WRITER,
         commit_properties=CommitProperties(app_transactions=transactions),
