@@ -330,7 +330,7 @@ def _order_book(*, messages: int, orders: int) -> Bodies:
 def _generation(batch: int) -> list[tuple[bytes, dict[str, str]]]:
     """Return half a day of generation per type, one document per zone; each batch a later half."""
     random = np.random.default_rng(batch)
-    start = _NOW - timedelta(days=30) + batch * 48 * _QUARTER
+    start = _NOW - timedelta(days=1) + batch * 48 * _QUARTER
     window = (start, start + 48 * _QUARTER)
     zones = [*BIDDING_ZONES.values()]
     return [

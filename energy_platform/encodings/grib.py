@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from energy_platform.encodings.grib_frames import frames, single_fields
 from energy_platform.errors import ParseError
@@ -27,6 +28,14 @@ from energy_platform.market.rows import INSTANT
 _DECODER: Final = Path(__file__).with_name("grib_decoder.py")
 _DECODE_SECONDS: Final = 30.0
 _DIGITS: Final = "0123456789"
+_ABOUT_A_FIELD: Final = {
+    "run_at": INSTANT,
+    "valid_at": INSTANT,
+    "type_of_level": pl.String(),
+    "level": pl.Float64(),
+    "parameter": pl.String(),
+}
+"""What holds for all points of a field."""
 
 
 class Area(NamedTuple):
@@ -74,15 +83,15 @@ def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.
             the parameters is there.
     """
     decoder = _decoder()
-    points = pl.concat(
+    found = [
         decoder.decode(field, area) for message in frames(body) for field in single_fields(message)
-    )
-    if points.is_empty():
+    ]
+    if not any(field.values.size for field in found):
         raise ParseError(f"no point of the grid lies in the area {'/'.join(map(str, area))}")
-    wanted = points.filter(pl.col("parameter").is_in(parameters))
-    if wanted.is_empty():
+    wanted = [field for field in found if field.parameter in parameters and field.values.size]
+    if not wanted:
         raise ParseError(f"none of the parameters {', '.join(parameters)} is in it")
-    return wanted.pivot(
+    return _points(wanted).pivot(
         on="parameter",
         on_columns=parameters,
         index=["run_at", "valid_at", "type_of_level", "level", "latitude", "longitude"],
@@ -91,23 +100,53 @@ def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.
     )
 
 
-def _points(header: dict[str, Any], values: bytes) -> pl.DataFrame:
-    """Turn one decoded field into rows, from north to south and west to east."""
-    latitudes, longitudes = np.array(header["latitudes"]), np.array(header["longitudes"])
-    return pl.DataFrame(
-        {
-            "latitude": np.repeat(latitudes, longitudes.size),
-            "longitude": np.tile(longitudes, latitudes.size),
-            "value": np.frombuffer(values),
-        },
-        schema={"latitude": pl.Float64, "longitude": pl.Float64, "value": pl.Float64},
-    ).with_columns(
-        pl.col("value").fill_nan(None),
-        run_at=pl.lit(_instant(*header["run"]), INSTANT),
-        valid_at=pl.lit(_instant(*header["valid"]), INSTANT),
-        type_of_level=pl.lit(header["type_of_level"]),
-        level=pl.lit(header["level"], pl.Float64),
-        parameter=pl.lit(header["short_name"].lstrip(_DIGITS)),
+class _Field(NamedTuple):
+    """One decoded field: what holds for all of its points, and its values by latitude, longitude.
+
+    Latitudes go from north to south, longitudes from west to east. A missing value is NaN.
+    """
+
+    run_at: datetime
+    valid_at: datetime
+    type_of_level: str
+    level: float
+    parameter: str
+    latitudes: NDArray[np.float64]
+    longitudes: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def read(cls, header: dict[str, Any], values: bytes) -> "_Field":
+        """Read what the decoding process says of a field."""
+        latitudes, longitudes = np.array(header["latitudes"]), np.array(header["longitudes"])
+        return cls(
+            run_at=_instant(*header["run"]),
+            valid_at=_instant(*header["valid"]),
+            type_of_level=header["type_of_level"],
+            level=header["level"],
+            parameter=header["short_name"].lstrip(_DIGITS),
+            latitudes=latitudes,
+            longitudes=longitudes,
+            values=np.frombuffer(values).reshape(latitudes.size, longitudes.size),
+        )
+
+
+def _points(fields: Sequence[_Field]) -> pl.DataFrame:
+    """Turn decoded fields into rows, each from north to south and west to east."""
+    of_field = np.repeat(np.arange(len(fields)), [field.values.size for field in fields])
+    about = pl.DataFrame(
+        [field[: len(_ABOUT_A_FIELD)] for field in fields], schema=_ABOUT_A_FIELD, orient="row"
+    )
+    return about.select(pl.all().gather(of_field)).with_columns(
+        latitude=np.concatenate(
+            [np.repeat(field.latitudes, field.longitudes.size) for field in fields]
+        ),
+        longitude=np.concatenate(
+            [np.tile(field.longitudes, field.latitudes.size) for field in fields]
+        ),
+        value=pl.lit(
+            pl.Series(np.concatenate([field.values.ravel() for field in fields]))
+        ).fill_nan(None),
     )
 
 
@@ -130,7 +169,7 @@ class _Decoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
-    def decode(self, message: bytes, area: Area) -> pl.DataFrame:
+    def decode(self, message: bytes, area: Area) -> _Field:
         """Return the points of a message of one field that lie in `area`.
 
         Raises:
@@ -138,7 +177,7 @@ class _Decoder:
         """
         with self._lock:
             try:
-                return _points(*self._ask(message, area))
+                return _Field.read(*self._ask(message, area))
             except (EOFError, OSError):
                 self.stop()
                 raise ParseError("the GRIB message crashed its decoder, so it is corrupt") from None

@@ -10,11 +10,11 @@ what a series is about; outages have a module of their own.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -25,6 +25,7 @@ from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.xml_document import only_text, read_xml
 from energy_platform.errors import FeedError, ParseError, RefusedError
 from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT, REFUSED
 
 ENTSOE: Final = Provider(
@@ -198,55 +199,69 @@ def children(element: etree._Element, *names: str) -> list[etree._Element]:
     return list(element.iterchildren(*(namespace + name for name in names)))
 
 
-def points(
-    body: bytes,
+def points(  # noqa: PLR0913 (what is read, and where it may be told beside the documents)
+    messages: Sequence[RawMessage],
     document: Document,
     columns: Mapping[str, str],
     *,
-    asked: Mapping[str, str] | None = None,
+    reads_question: bool = True,
+    asked_as: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
-    """Return one row per market time unit of each series for which the document has a value.
+    """Return one row per market time unit of each series for which a document has a value.
 
     Columns: `delivery_start`, `delivery_end` (UTC), `resolution` (`PT15M`, `PT60M`, ...), `process`
-    (the document's process type, may be null), `value`, and the requested `columns` as text, null
-    if neither a series nor the question gives it. A value that a series repeats is one row. A point
-    whose position its period does not have has no `delivery_start`. A malformed number is NaN, and
-    an empty one is null.
+    (the document's process type, may be null), `value`, the requested `columns` as text, null if
+    neither a series nor the question gives it, and `landing_offset`. A value that a series repeats
+    is one row. A point whose position its period does not have has no `delivery_start`. A malformed
+    number is NaN, and an empty one is null.
 
     The column `refused` says why a series, a period or one of several values for one market time
     unit is not read; it is null for all other rows.
 
     Args:
-        body: The reply.
-        document: The requirements for it.
+        messages: The replies.
+        document: The requirements for each.
         columns: Columns to make, and the paths of their elements below a TimeSeries.
-        asked: The parameters of the question, which replace elements that the reply leaves out.
+        reads_question: Whether the question's parameters replace elements that a reply leaves out.
+        asked_as: The question's parameter for a column, if it is not named like the element.
         defaults: The value of a column if neither the series nor the question gives it.
 
     Raises:
-        ParseError: The reply is another document, or has neither a series nor a period.
+        ParseError: A reply is another document, or has neither a series nor a period.
     """
-    root = read_document(body)
-    _expect("document", "type", text_of(root, "type"), {document.type})
-    asked = asked or {}
-    process = text_of(root, _PROCESS) or _answer(asked, _PROCESS)
-    if document.processes:
-        _expect("document", _PROCESS, process, document.processes)
-    about = _About(document=document, columns=columns, asked=asked, defaults=defaults or {})
-    periods, refused = _periods(root, about)
-    rows = _market_time_units(_points(root, document.value, periods), periods).join(
-        periods.select("period", "resolution", *columns), on="period", maintain_order="left"
+    found = _Found(columns)
+    for message in messages:
+        root = read_document(message.body)
+        _expect("document", "type", text_of(root, "type"), {document.type})
+        question = message.context if reads_question else {}
+        process = text_of(root, _PROCESS) or _answer(question, _PROCESS)
+        if document.processes:
+            _expect("document", _PROCESS, process, document.processes)
+        about = _About(
+            document=document,
+            columns=columns,
+            asked=question,
+            defaults={
+                **(defaults or {}),
+                **{
+                    column: message.context[parameter]
+                    for column, parameter in (asked_as or {}).items()
+                    if parameter in message.context
+                },
+            },
+        )
+        found.add(root, about, {"process": process, "landing_offset": message.landing_offset})
+    periods = found.periods()
+    told = periods.select("period", "resolution", *columns, "process", "landing_offset")
+    rows = _market_time_units(found.points(periods), periods).join(
+        told, on="period", maintain_order="left"
     )
-    return pl.concat([rows.drop("period", "series"), refused], how="diagonal").select(
-        "delivery_start",
-        "delivery_end",
-        "resolution",
-        "value",
-        *columns,
-        REFUSED,
-        process=pl.lit(process, dtype=pl.String),
-    )
+    everything = pl.concat([rows.drop("period", "series"), found.refused()], how="diagonal")
+    return everything.select(
+        *("delivery_start", "delivery_end", "resolution", "value", *columns),
+        *(REFUSED, "process", "landing_offset"),
+    ).sort("landing_offset", maintain_order=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +303,8 @@ class _About:
 
 def _answer(asked: Mapping[str, str], element: str) -> str | None:
     """Return the question's parameter for an element, e.g. `in_Domain` for `in_Domain.mRID`."""
+    if not asked:
+        return None
     names = {_plain(element), _plain(element.removesuffix(".mRID"))}
     return next((value for name, value in asked.items() if _plain(name) in names and value), None)
 
@@ -331,57 +348,94 @@ def _compiled(path: str, namespace: str) -> etree.XPath:
     return etree.XPath(path, namespaces={"n": namespace[1:-1]})
 
 
-def _periods(root: etree._Element, about: _About) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return one row per readable Period, and one per series or Period that is refused.
+class _Found:
+    """What documents hold: their periods and points, and what of them is refused.
 
-    A readable Period's row has the columns of its series, its timing, and its number of points.
-    Refused parts are removed from the document.
-
-    Raises:
-        ParseError: There is neither a series nor a period.
+    Args:
+        columns: The columns that identify a series.
     """
-    found: list[dict[str, object]] = []
-    refused: list[dict[str, object]] = []
-    numbers: dict[tuple[object, ...], int] = {}
-    for series in children(root, "TimeSeries"):
-        said = about.columns_of(series)
-        periods = children(series, "Period")
-        try:
-            curve = about.curve_of(series)
-        except ParseError as error:
-            refused.append({**said, **_extent(periods), REFUSED: str(error)})
-            root.remove(series)
-            continue
-        for period in periods:
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        texts = dict.fromkeys(columns, pl.String())
+        self._told = {**texts, "process": pl.String(), "landing_offset": pl.Int64()}
+        self._periods: list[dict[str, object]] = []
+        self._refused: list[dict[str, object]] = []
+        self._series: dict[tuple[object, ...], int] = {}
+        self._documents = 0
+        self._positions: list[str | None] = []
+        self._values: list[str | None] = []
+
+    def add(self, root: etree._Element, about: _About, told: Mapping[str, object]) -> None:
+        """Take in a document; what is refused is taken out of it.
+
+        Args:
+            root: The document.
+            about: What identifies its series.
+            told: What holds for all of it.
+
+        Raises:
+            ParseError: It has neither a series nor a period.
+        """
+        before, refused = len(self._periods), len(self._refused)
+        for series in children(root, "TimeSeries"):
+            said = {**about.columns_of(series), **told}
+            periods = children(series, "Period")
             try:
-                when, points = _placed(period)
+                curve = about.curve_of(series)
             except ParseError as error:
-                refused.append({**said, **_extent([period]), REFUSED: str(error)})
-                series.remove(period)
+                self._refused.append({**said, **_extent(periods), REFUSED: str(error)})
+                root.remove(series)
                 continue
-            # A series is identified by its requested columns, not by its place in the document.
-            number = numbers.setdefault((*said.values(), when.resolution), len(numbers))
-            placed = {"series": number, "holds": curve == "A03", "points": points}
-            found.append({**said, **when.columns(), **placed})
-    if not found and not refused:
-        raise ParseError(f"a document of type {about.document.type} without a series")
-    texts = dict.fromkeys(about.columns, pl.String())
-    schema = {
-        **texts,
-        "series": pl.Int64(),
-        "holds": pl.Boolean(),
-        "resolution": pl.String(),
-        "start": INSTANT,
-        "step": pl.Duration("us"),
-        "edges": pl.List(INSTANT),
-        "length": pl.Int64(),
-        "points": pl.Int64(),
-    }
-    extent = {"delivery_start": INSTANT, "delivery_end": INSTANT, "resolution": pl.String()}
-    return (
-        pl.DataFrame(found, schema=schema).with_row_index("period"),
-        pl.DataFrame(refused, schema={**texts, **extent, REFUSED: pl.String()}),
-    )
+            for period in periods:
+                try:
+                    when, points = _placed(period)
+                except ParseError as error:
+                    self._refused.append({**said, **_extent([period]), REFUSED: str(error)})
+                    series.remove(period)
+                    continue
+                # A series is identified by its columns, and not by its place in its document.
+                name = (self._documents, *said.values(), when.resolution)
+                number = self._series.setdefault(name, len(self._series))
+                placed = {"series": number, "holds": curve == "A03", "points": points}
+                self._periods.append({**said, **when.columns(), **placed})
+        if len(self._periods) == before and len(self._refused) == refused:
+            raise ParseError(f"a document of type {about.document.type} without a series")
+        self._documents += 1
+        total = sum(cast("int", one["points"]) for one in self._periods[before:])
+        self._positions += _texts(root, "position", total)
+        self._values += _texts(root, about.document.value, total)
+
+    def periods(self) -> pl.DataFrame:
+        """Return one row per Period that can be read: its series, its time and its point count."""
+        schema = {
+            **self._told,
+            "series": pl.Int64(),
+            "holds": pl.Boolean(),
+            "resolution": pl.String(),
+            "start": INSTANT,
+            "step": pl.Duration("us"),
+            "edges": pl.List(INSTANT),
+            "length": pl.Int64(),
+            "points": pl.Int64(),
+        }
+        return pl.DataFrame(self._periods, schema=schema).with_row_index("period")
+
+    def refused(self) -> pl.DataFrame:
+        """Return one row per series or Period that is refused."""
+        extent = {"delivery_start": INSTANT, "delivery_end": INSTANT, "resolution": pl.String()}
+        return pl.DataFrame(self._refused, schema={**self._told, **extent, REFUSED: pl.String()})
+
+    def points(self, periods: pl.DataFrame) -> pl.DataFrame:
+        """Return `period`, `position` and `value` of every point, in the documents' order."""
+        texts = pl.DataFrame(
+            {"position": self._positions, "value": self._values},
+            schema={"position": pl.String, "value": pl.String},
+        )
+        return texts.select(
+            period=periods["period"].repeat_by(periods["points"]).explode(empty_as_null=False),
+            position=pl.col("position").str.strip_chars().cast(pl.Int64, strict=False),
+            value=number(pl.col("value")),
+        )
 
 
 def _placed(period: etree._Element) -> tuple[Timing, int]:
@@ -465,21 +519,6 @@ def as_instant(said: str | None, what: str) -> datetime:
     if instant.tzinfo is None:
         raise ParseError(f"{what} is {said}, without a zone")
     return instant.astimezone(UTC)
-
-
-def _points(root: etree._Element, value: str, periods: pl.DataFrame) -> pl.DataFrame:
-    """Return `period`, `position` and `value` of every point, in the document's order."""
-    total = int(periods["points"].sum())
-    position, amount = (_texts(root, name, total) for name in ("position", value))
-    texts = pl.DataFrame(
-        {"position": position, "value": amount},
-        schema={"position": pl.String, "value": pl.String},
-    )
-    return texts.select(
-        period=periods["period"].repeat_by(periods["points"]).explode(empty_as_null=False),
-        position=pl.col("position").str.strip_chars().cast(pl.Int64, strict=False),
-        value=number(pl.col("value")),
-    )
 
 
 def _texts(root: etree._Element, name: str, total: int) -> list[str | None]:

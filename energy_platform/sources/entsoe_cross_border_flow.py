@@ -11,7 +11,7 @@ from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, entsoe_feed
 
 _FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
@@ -31,11 +31,10 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return each_direction({"documentType": "A11", **entsoe.window(start, end)})
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per market time unit."""
-    return entsoe.points(message.body, _FLOW, DIRECTION, asked=message.context).select(
-        *("delivery_start", "delivery_end", "resolution", "refused"),
+    return entsoe.points(messages, _FLOW, DIRECTION).select(
+        *("delivery_start", "delivery_end", "resolution", "refused", "landing_offset"),
         from_zone=area("from"),
         to_zone=area("to"),
         flow_mw="value",

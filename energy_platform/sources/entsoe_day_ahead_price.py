@@ -12,7 +12,7 @@ from energy_platform.formats.entsoe_codes import area
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _DAY_AHEAD = {"contract_MarketAgreement.type": "A01"}
@@ -40,16 +40,15 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return each_zone(asked, "in_Domain", "out_Domain")
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per market time unit and auction; a zone's only auction has no sequence."""
     only = {"sequence": "1"}
-    rows = entsoe.points(message.body, _PRICES, _COLUMNS, asked=message.context, defaults=only)
+    rows = entsoe.points(messages, _PRICES, _COLUMNS, defaults=only)
     of_a_border = pl.when(pl.col("zone").ne_missing(pl.col("other_zone"))).then(
         pl.lit("prices between two areas are not those of a bidding zone")
     )
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution"),
+        *("delivery_start", "delivery_end", "resolution", "landing_offset"),
         refused=pl.coalesce("refused", of_a_border),
         bidding_zone=area("zone"),
         auction_sequence=pl.col("sequence").cast(pl.Int64, strict=False),

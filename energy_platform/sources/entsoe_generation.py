@@ -11,7 +11,7 @@ from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area, production_type
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _REALISED = "A16"
@@ -41,14 +41,13 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return each_zone(asked, "in_Domain")
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per production type, direction and market time unit."""
     words = {"generation": "consumes", "consumption": "generates"}  # and a series of both has none
     direction = [pl.when(pl.col(none).is_null()).then(pl.lit(word)) for word, none in words.items()]
-    rows = entsoe.points(message.body, _POWER, _COLUMNS)
+    rows = entsoe.points(messages, _POWER, _COLUMNS, reads_question=False)
     return rows.with_columns(zone=pl.coalesce("generates", "consumes")).select(
-        *("delivery_start", "delivery_end", "resolution", "refused"),
+        *("delivery_start", "delivery_end", "resolution", "refused", "landing_offset"),
         bidding_zone=area("zone"),
         production_type=production_type("type"),
         direction=pl.coalesce(direction),

@@ -11,7 +11,7 @@ from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import area
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _REALISED = "A16"
@@ -33,12 +33,11 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return each_zone(asked, "outBiddingZone_Domain")
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per market time unit."""
-    rows = entsoe.points(message.body, _LOAD, _COLUMNS, asked=message.context)
+    rows = entsoe.points(messages, _LOAD, _COLUMNS)
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution", "refused"),
+        *("delivery_start", "delivery_end", "resolution", "refused", "landing_offset"),
         bidding_zone=area("zone"),
         load_mw="value",
     )

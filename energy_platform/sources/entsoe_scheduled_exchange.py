@@ -12,7 +12,7 @@ from energy_platform.formats.entsoe_codes import area
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, entsoe_feed
 
 _EXCHANGE = entsoe.Document(type="A09", value="quantity", units=entsoe.POWER)
@@ -37,12 +37,11 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     return each_direction({**asked, **entsoe.market_days(start, end)})
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per market time unit."""
-    rows = entsoe.points(message.body, _EXCHANGE, _COLUMNS, asked=message.context)
+    rows = entsoe.points(messages, _EXCHANGE, _COLUMNS)
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution", "refused"),
+        *("delivery_start", "delivery_end", "resolution", "refused", "landing_offset"),
         from_zone=area("from"),
         to_zone=area("to"),
         contract=pl.col("contract").replace(_CONTRACTS),

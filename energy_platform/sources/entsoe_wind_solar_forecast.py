@@ -12,7 +12,7 @@ from energy_platform.formats.entsoe_codes import FORECAST_PROCESSES, area, produ
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
 
 _FORECAST = entsoe.Document(
@@ -41,14 +41,11 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     ]
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per production type and market time unit."""
-    asked = message.context
-    zone = {"zone": asked["in_Domain"]} if "in_Domain" in asked else {}
-    rows = entsoe.points(message.body, _FORECAST, _COLUMNS, asked=asked, defaults=zone)
+    rows = entsoe.points(messages, _FORECAST, _COLUMNS, asked_as={"zone": "in_Domain"})
     return rows.select(
-        *("delivery_start", "delivery_end", "resolution", "refused"),
+        *("delivery_start", "delivery_end", "resolution", "refused", "landing_offset"),
         bidding_zone=area("zone"),
         production_type=production_type("type"),
         forecast=pl.col("process").replace_strict(FORECAST_PROCESSES),

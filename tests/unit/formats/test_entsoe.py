@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats import entsoe
 from energy_platform.formats.entsoe_codes import AREAS, BIDDING_ZONES, BORDERS, OUTAGE_AREAS
+from energy_platform.market.raw_message import RawMessage
 
 START = datetime(2026, 1, 1, 23, tzinfo=UTC)
 NAMESPACE = "urn:iec62325.351:tc57wg16:451-6:generationloaddocument:3:0"
@@ -45,7 +46,7 @@ def acknowledgement(text: str) -> bytes:
 
 
 def values(body: bytes) -> list[tuple[datetime | None, float | None]]:
-    rows = entsoe.points(body, LOAD, {})
+    rows = points(body)
     return list(zip(rows["delivery_start"], rows["value"], strict=True))
 
 
@@ -73,7 +74,7 @@ def test_gaps_mean_what_the_curve_type_says(
     [("PT1M", 1, 1), ("PT15M", 1, 15), ("PT30M", 2, 30), ("PT60M", 2, 60), ("PT1H", 2, 60)],
 )
 def test_resolutions(resolution: str, hours: int, minutes: int) -> None:
-    rows = entsoe.points(document(point(1, 5), hours=hours, resolution=resolution), LOAD, {})
+    rows = points(document(point(1, 5), hours=hours, resolution=resolution))
     assert rows.height == hours * 60 // minutes
     assert set(rows["resolution"]) == {f"PT{minutes}M"}
     assert (rows["delivery_end"] - rows["delivery_start"]).unique().to_list() == [
@@ -83,7 +84,7 @@ def test_resolutions(resolution: str, hours: int, minutes: int) -> None:
 
 @pytest.mark.parametrize(("resolution", "rows"), [("P1D", 31), ("P1M", 1)])
 def test_months_and_days_follow_the_calendar(resolution: str, rows: int) -> None:
-    said = entsoe.points(document(point(1, 5), hours=24 * 31, resolution=resolution), LOAD, {})
+    said = points(document(point(1, 5), hours=24 * 31, resolution=resolution))
     assert said.height == rows
     assert said["delivery_end"][-1] == datetime(2026, 2, 1, 23, tzinfo=UTC)
 
@@ -119,7 +120,7 @@ def test_points_may_lack_and_may_hold_more_than_they_should() -> None:
 )  # fmt: skip
 def test_another_document_is_refused_as_a_whole(body: bytes, why: str) -> None:
     with pytest.raises(ParseError, match=why):
-        entsoe.points(body, LOAD, {})
+        points(body)
 
 
 def beside(good: bytes, bad: bytes) -> bytes:
@@ -146,12 +147,21 @@ def beside(good: bytes, bad: bytes) -> bytes:
 )
 def test_a_series_that_is_not_known_to_be_right_is_refused_alone(bad: bytes, why: str) -> None:
     good = document(point(1, 5), point(3, 6))
-    rows = entsoe.points(beside(good, bad), LOAD, {})
+    rows = points(beside(good, bad))
     refused = rows.filter(pl.col("refused").is_not_null())
     assert refused.height == 1
     assert why in refused["refused"][0]
-    wanted = entsoe.points(good, LOAD, {})
+    wanted = points(good)
     assert_frame_equal(rows.filter(pl.col("refused").is_null()), wanted)
+
+
+def points(
+    body: bytes, columns: dict[str, str] | None = None, asked: dict[str, str] | None = None
+) -> pl.DataFrame:
+    """Return what a reply says of load."""
+    received_at = datetime(2026, 3, 1, tzinfo=UTC)
+    message = RawMessage(body=body, received_at=received_at, context=asked or {})
+    return entsoe.points([message], LOAD, columns or {})
 
 
 def test_what_a_reply_leaves_out_is_what_was_asked_for() -> None:
@@ -159,14 +169,14 @@ def test_what_a_reply_leaves_out_is_what_was_asked_for() -> None:
     for unit, heights in {"MAW": [0, 8], "MWH": [1, 0]}.items():
         asked = {"quantity_Measure_Unit.name": unit, "outBiddingZone_Domain": "10YAT-APG------L"}
         columns = {"zone": "outBiddingZone_Domain.mRID"}
-        rows = entsoe.points(body, LOAD, columns, asked=asked)
+        rows = points(body, columns, asked)
         refused = pl.col("refused").is_not_null()
         assert [rows.filter(refused).height, rows.filter(~refused).height] == heights
         assert set(rows["zone"]) == {"10YAT-APG------L"}
 
 
 def test_two_values_for_one_unit_cost_that_unit() -> None:
-    rows = entsoe.points(document(point(1, 5), point(1, 6), point(2, 7)), LOAD, {})
+    rows = points(document(point(1, 5), point(1, 6), point(2, 7)))
     assert rows["refused"].is_not_null().to_list() == [True, True, *[False] * 7]
     assert rows["value"].to_list() == [5.0, 6.0, *[7.0] * 7]
 
@@ -176,7 +186,7 @@ def test_two_values_for_one_unit_cost_that_unit() -> None:
 )
 def test_a_point_without_one_value_costs_its_unit(value: str) -> None:
     odd = f"<Point><position>2</position>{value}</Point>"
-    rows = entsoe.points(document(point(1, 5), odd, point(3, 7), curve="A01"), LOAD, {})
+    rows = points(document(point(1, 5), odd, point(3, 7), curve="A01"))
     assert rows["value"].is_nan().to_list() == [False, True, False]
 
 
