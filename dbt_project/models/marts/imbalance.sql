@@ -1,4 +1,4 @@
-{# Positive is short: the system lacks power. ČEPS counts the other way. #}
+{# A positive volume means that the system is short of power. ČEPS uses the opposite sign. #}
 
 with germany_values as (
     select

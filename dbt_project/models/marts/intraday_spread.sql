@@ -1,4 +1,4 @@
-{# A contract is traded from the afternoon before its delivery on. #}
+{# Trading in a contract begins in the afternoon before its delivery. #}
 
 with intraday as (
     select
