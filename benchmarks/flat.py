@@ -118,6 +118,8 @@ def live_a_day(instance: DagsterInstance, day: datetime) -> None:
             )
             if not run.success:
                 raise SystemExit(f"a run of {name} failed")
+    # Rows and messages of simulated markets go after some days; those of real markets stay.
+    (Path(os.environ["ENERGY_PLATFORM_HOME"]) / "landing_is_simulated").unlink(missing_ok=True)
     for upkeep in ("table_upkeep", "landing_upkeep"):
         defs.resolve_job_def(upkeep).execute_in_process(instance=instance)
     # Two hours of a day's runs are kept, as by default.

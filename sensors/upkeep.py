@@ -37,6 +37,7 @@ from energy_platform.operations.home_bounds import bound_landing, bound_tables
 from energy_platform.pipeline.stores import is_simulated_alone
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.settings import settings
+from energy_platform.storage.landing import Merged
 from energy_platform.storage.sqlite_space import give_back, used_bytes
 from resources import Platform
 
@@ -182,6 +183,21 @@ def maintain_tables(context: OpExecutionContext, platform: Platform) -> None:
 
 
 @op
+def merge_raw_messages(context: OpExecutionContext, platform: Platform) -> None:
+    """Merge the small segments of every landing log, so that a day isn't half a million files."""
+    zone, done = platform.micro_batches.landing, Merged()
+    for name in market_sources():
+        try:
+            done += zone.merge(name, now=datetime.now(UTC))
+        except Exception:
+            context.log.exception("the log of %s can't be merged", name)
+    context.log.info(
+        "%d segments merged into %d, %d removed that were merged earlier",
+        done.merged, done.into, done.removed,
+    )  # fmt: skip
+
+
+@op
 def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -> None:
     """Delete old raw messages of a home that is only simulated, to bound its disk."""
     if is_simulated_alone(settings()):
@@ -202,9 +218,13 @@ def table_upkeep() -> None:
     maintain_tables()
 
 
-@job(description="Removes old raw messages of simulated markets; those of real ones stay for good.")
+@job(
+    description="Merges raw messages into large files, and removes old ones of simulated markets;"
+    " those of real markets stay for good."
+)
 def landing_upkeep() -> None:
-    """Bound the landing zone of a simulated market."""
+    """Bound the landing zone in files, and that of a simulated market in bytes."""
+    merge_raw_messages()
     forget_simulated_messages()
 
 

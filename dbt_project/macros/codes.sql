@@ -1,7 +1,7 @@
-{# The providers' codes of zones and countries, and the marts' code for each.
+{# What providers call zones and countries, and what the marts call them: one code for each.
 
-   A code that is missing here keeps its own name, and the test `knows_every_code` reports it. A code
-   with `none` is known to be no zone or country. #}
+   A code that is not here keeps its own name and is told by the test `knows_every_code`; one that is
+   here with none is known to be neither. #}
 
 {% macro codes(provider) %}
     {%- set known = {
@@ -18,7 +18,7 @@
         'agsi_country': 'AT BE BG CZ DE DK ES EU FR GB HR HU IE IT LT LV NE NL PL PT RO RS SE SK UA',
         'entsog_country': 'AL AT BA BE BG BY CH CZ DE DK EE ES FI FR GB GR HR HU IE IT LT LU LV MD ME MK MT NL NO PL PT RO RS RU SE SI SK TR UA',
     } -%}
-    {# GME also has prices of virtual zones, of neighbours and of limited poles of production. #}
+    {# GME's prices of virtual zones, of neighbours and of limited poles of production. #}
     {%- set others = {
         'gme_zone': 'AUST BRNN BSP COAC CORS COUP FOGN FRAN GREC MALT MFTV MONT NAT PRGP ROSN SLOV SVIZ XAUS XFRA XGRE XSVI',
     } -%}
@@ -29,7 +29,7 @@
     {{- return(found) -}}
 {% endmacro %}
 
-{# The marts' code for a provider's code; null if it is no zone or country, itself if it is unknown. #}
+{# What the marts call what a provider's code means; null for what is neither, itself if unknown. #}
 {% macro named(provider, code) -%}
     case {{ code }}
         {%- for name, ours in codes(provider).items() if name != ours %} when '{{ name }}' then {{ "'" ~ ours ~ "'" if ours else 'null' }}{% endfor %}

@@ -1,4 +1,4 @@
-{# The key of each source, and the order of its revisions. Written by `energy-platform generate`; not to be edited. #}
+{# What tells rows of each source apart and orders them. Written by `energy-platform generate`; not to be edited. #}
 {% macro contract(source_name) %}
     {%- set contracts = {
         'agsi_storage': {'key': ['code', 'url', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},

@@ -1,4 +1,4 @@
-{# Expressions that differ between DuckDB and BigQuery. Everything else is SQL that both understand. #}
+{# What DuckDB and BigQuery say differently. All else is written in what both understand. #}
 
 {# An instant, from ISO 8601 text with an offset. #}
 {% macro instant(text) %}{{ return(adapter.dispatch('instant')(text)) }}{% endmacro %}
@@ -10,22 +10,22 @@
 {% macro duckdb__utc_day(at) %}cast({{ at }} as date){% endmacro %}
 {% macro bigquery__utc_day(at) %}date({{ at }}){% endmacro %}
 
-{# The wall-clock time of a zone at an instant. #}
+{# What the clocks of a zone show at an instant. #}
 {% macro wall_clock(at, zone) %}{{ return(adapter.dispatch('wall_clock')(at, zone)) }}{% endmacro %}
 {% macro duckdb__wall_clock(at, zone) %}({{ at }} at time zone '{{ zone }}'){% endmacro %}
 {% macro bigquery__wall_clock(at, zone) %}datetime({{ at }}, '{{ zone }}'){% endmacro %}
 
-{# An instant with this wall-clock time in a zone; `from_wall_clock` decides between two. #}
+{# An instant at which the clocks of a zone show this; see `from_wall_clock` for which of two. #}
 {% macro some_instant(wall, zone) %}{{ return(adapter.dispatch('some_instant')(wall, zone)) }}{% endmacro %}
 {% macro duckdb__some_instant(wall, zone) %}({{ wall }} at time zone '{{ zone }}'){% endmacro %}
 {% macro bigquery__some_instant(wall, zone) %}timestamp({{ wall }}, '{{ zone }}'){% endmacro %}
 
-{# The start of the quarter-hour of an instant. #}
+{# The start of the quarter-hour that an instant is in. #}
 {% macro quarter_hour(at) %}{{ return(adapter.dispatch('quarter_hour')(at)) }}{% endmacro %}
 {% macro duckdb__quarter_hour(at) %}time_bucket(interval 15 minute, {{ at }}){% endmacro %}
 {% macro bigquery__quarter_hour(at) %}timestamp_sub(timestamp_trunc({{ at }}, minute), interval mod(extract(minute from {{ at }}), 15) minute){% endmacro %}
 
-{# The instant (UTC) of a text in a given form; null if the text has another form. #}
+{# The instant that text means, UTC; null where it means none. #}
 {% macro parsed_instant(text, form) %}{{ return(adapter.dispatch('parsed_instant')(text, form)) }}{% endmacro %}
 {% macro duckdb__parsed_instant(text, form) %}(try_strptime({{ text }}, '{{ form }}') at time zone 'UTC'){% endmacro %}
 {% macro bigquery__parsed_instant(text, form) %}safe.parse_timestamp('{{ form }}', {{ text }}){% endmacro %}
@@ -35,7 +35,7 @@
 {% macro duckdb__seconds_between(start, stop) %}datediff('second', {{ start }}, {{ stop }}){% endmacro %}
 {% macro bigquery__seconds_between(start, stop) %}timestamp_diff({{ stop }}, {{ start }}, second){% endmacro %}
 
-{# A join to put after a table in `from`: it repeats the rows for each quarter-hour of [start, stop). #}
+{# To be put after a table in `from`: its rows once for each quarter-hour of [start, stop). #}
 {% macro each_quarter_hour(start, stop, name) %}{{ return(adapter.dispatch('each_quarter_hour')(start, stop, name)) }}{% endmacro %}
 {% macro duckdb__each_quarter_hour(start, stop, name) -%}
     cross join unnest(generate_series({{ start }}, {{ stop }} - interval 1 second, interval 15 minute)) as _quarters({{ name }})
@@ -44,17 +44,17 @@
     cross join unnest(generate_timestamp_array({{ start }}, {{ stop }} - interval 1 second, interval 15 minute)) as {{ name }}
 {%- endmacro %}
 
-{# The column that orders the rows of one message. #}
+{# The column that says which of two rows of one message came later. #}
 {% macro place() %}{{ return(adapter.dispatch('place')()) }}{% endmacro %}
 {% macro duckdb__place() %}_place{% endmacro %}
 {% macro bigquery__place() %}landing_place{% endmacro %}
 
-{# An expression by which numbers can be grouped; BigQuery can't group by FLOAT64. #}
+{# What tells apart the numbers of a column in a key; BigQuery doesn't group by FLOAT64. #}
 {% macro groupable(number) %}{{ return(adapter.dispatch('groupable')(number)) }}{% endmacro %}
 {% macro duckdb__groupable(number) %}{{ number }}{% endmacro %}
 {% macro bigquery__groupable(number) %}format('%.17g', if({{ number }} = 0.0, 0.0, {{ number }})){% endmacro %}
 
-{# The day of the week of a date or wall-clock time: Monday 1 to Sunday 7. #}
+{# Day of the week of a date or wall-clock time: Monday 1 to Sunday 7. #}
 {% macro weekday(day) %}{{ return(adapter.dispatch('weekday')(day)) }}{% endmacro %}
 {% macro duckdb__weekday(day) %}isodow({{ day }}){% endmacro %}
 {% macro bigquery__weekday(day) %}(mod(extract(dayofweek from {{ day }}) + 5, 7) + 1){% endmacro %}

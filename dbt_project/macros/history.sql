@@ -1,6 +1,6 @@
-{# The history of a source's table: the same rows as `energy_platform.scan` gives. #}
+{# What a source's table says of the past. The same rows as `energy_platform.scan` gives. #}
 
-{# The last revision of each key among the rows that meet `condition`, unless it is withdrawn. #}
+{# The last revision of each key, of the rows for which `condition` holds, if it is not withdrawn. #}
 {% macro latest_revision(source_name, condition='true') %}
     {{- return(_last_of_each_key(source_name, condition)) -}}
 {% endmacro %}
@@ -9,8 +9,8 @@
 
    `t` is an instant ('2026-03-01T11:00:00Z'), a lead time before each event ('1 hour', '90 minutes',
    '-2 days': two days after it), or a daily moment before its local day ('D-1 12:00 Europe/Berlin').
-   With `hours_later` the moment belongs to an event that many hours after the row's own, e.g. to
-   find what was known of yesterday when today's auction closed.
+   With `hours_later` the moment is that of an event so many hours after the row's own: what was
+   known of yesterday when today's auction closed.
 #}
 {% macro as_of(source_name, t, condition='true', hours_later=0) %}
     {%- set event_time = contract(source_name).event_time -%}
@@ -38,8 +38,8 @@
     {%- endif -%}
 {% endmacro %}
 
-{# The instant with this wall-clock time in a zone. If there are two, the first; if the clocks skip
-   the time, the instant at which they would have shown it without the change. Engines differ here. #}
+{# The instant at which the clocks of a zone show this: the first of two, and where the clocks skip
+   it, as long after the day before as if they had not been changed. Engines choose otherwise. #}
 {% macro from_wall_clock(wall, zone) %}
     {%- set at = some_instant(wall, zone) -%}
     {%- set earlier = '(' ~ at ~ ' - interval 60 minute)' -%}

@@ -1,13 +1,12 @@
-{# Rules of the markets that several models share. #}
+{# What several models know of the markets. #}
 
-{# The start of delivery in the name of a contract, after two letters for its length. #}
+{# The start of delivery that the name of a contract says, after two letters for its length. #}
 {% macro contract_delivery_start(contract_name) %}
     {{- parsed_instant('substr(' ~ contract_name ~ ', 4)', '%Y%m%d-%H%M') -}}
 {% endmacro %}
 
-{# The rows of a relation, repeated for each quarter-hour of their delivery period, with
-   `period_start` and the quarter-hour's own `delivery_start`. If periods of several lengths cover a
-   quarter-hour, the shortest counts. #}
+{# The rows of a relation once for each quarter-hour of their delivery period, `period_start` beside
+   the quarter-hour's own `delivery_start`. Where periods of several lengths hold, the shortest does. #}
 {% macro by_quarter_hour(relation, key, values, condition='true') %}
     {%- set rows %}(
         select
@@ -30,5 +29,5 @@
     {{- return(rows) -}}
 {% endmacro %}
 
-{# How many days "lately" means: a zone is expected to report what it has reported in these days. #}
+{# How many days before count as lately: what a zone has reported since then is expected of it. #}
 {% macro days_lately() %}{{ return(7) }}{% endmacro %}

@@ -1,7 +1,7 @@
-{# How marts are stored: changed days replace the same days of the table, in one step. #}
+{# How marts are kept: the days that changed are put in the place of the same days, in one step. #}
 
-{# The days of a model that this run rebuilds, as ISO dates; `none` for all of them.
-   `energy-platform marts` passes the changed days; without them a run rebuilds all. #}
+{# The days that this run rebuilds of a model, as ISO dates; none where it rebuilds them all, as it
+   does unless told which have changed. `energy-platform marts` tells it. #}
 {% macro changed_days() %}
     {%- set days = fromjson(env_var('ENERGY_PLATFORM_MART_DAYS', '{}')).get(model.name) if execute -%}
     {%- if not days is iterable or flags.FULL_REFRESH or load_cached_relation(this) is none -%}
@@ -10,7 +10,7 @@
     {{ return(days) }}
 {% endmacro %}
 
-{# True for event times on the days that this run rebuilds, widened by `margin` days; the bounds prune. #}
+{# True of the event times that this run rebuilds, give or take `margin` days; the bounds prune. #}
 {% macro in_changed_days(event_time, margin=0) %}
     {%- set days = changed_days() -%}
     {%- if days is none -%} true
@@ -39,7 +39,7 @@
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
-    {# The commit comes first, because the plugin reads through its own cursor. #}
+    {# The commit comes first: the plugin reads through a cursor of its own. #}
     {% do adapter.store_relation('delta', target_relation, [], made | string, 'table', {'days': changed_days()}) %}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

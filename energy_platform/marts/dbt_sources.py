@@ -114,7 +114,7 @@ def _staging_view(source: MarketSource) -> str:
 def _contracts(sources: Iterable[MarketSource]) -> str:
     return "\n".join(
         [
-            f"{{# The key of each source, and the order of its revisions. {_WRITTEN} #}}",
+            f"{{# What tells rows of each source apart and orders them. {_WRITTEN} #}}",
             "{% macro contract(source_name) %}",
             "    {%- set contracts = {",
             *(f"        {line}," for line in _contract_lines(sources)),

@@ -1,4 +1,4 @@
-{# Each border appears once, seen from the zone that is first in the alphabet. #}
+{# Each border once, from the zone that comes first in the alphabet. #}
 
 with flows as (
     select *

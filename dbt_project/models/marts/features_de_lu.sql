@@ -1,6 +1,6 @@
-{# What a forecaster knew of each quarter-hour of DE-LU when the day-ahead auction closed, and the
-   actual values as `outcome_…`. Every feature is read `as_of` the gate closure of its row's delivery,
-   including features of an earlier day. #}
+{# What a forecaster knew of each quarter-hour of DE-LU when the day-ahead auction closed, and beside
+   it, as `outcome_…`, what came of it. Every feature goes through `as_of` the gate of the delivery
+   that the row is about, also those that look at an earlier day. #}
 
 {%- set gate = 'D-1 12:00 Europe/Berlin' %}
 {%- set de_lu = "bidding_zone = 'DE-LU'" %}

@@ -1,6 +1,6 @@
-{# A gas day begins at six in the morning in Brussels. Flows are summed only if each side of a point
-   that has reported lately has every hour that others of its country and direction have; a sum that
-   lacks one would look like less gas. #}
+{# A gas day begins at six in the morning in Brussels. Flows are summed only where each side of a
+   point that has reported lately has every hour that others of its country and direction have: a sum
+   that lacks one would pass for less gas. #}
 
 {%- set gas_day = "cast(" ~ wall_clock('delivery_start', 'Europe/Brussels') ~ " - interval 360 minute as date)" %}
 

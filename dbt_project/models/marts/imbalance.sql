@@ -1,4 +1,4 @@
-{# A positive volume means that the system is short of power. ČEPS uses the opposite sign. #}
+{# Positive is short: the system lacks power. ČEPS counts the other way. #}
 
 with germany_values as (
     select

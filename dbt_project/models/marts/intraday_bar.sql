@@ -1,5 +1,5 @@
-{# A trade is counted once, by one of its legs; a cancelled trade is not counted. Trades are made in
-   the few days before delivery, so no revision moves one further than the margin. #}
+{# A trade is counted once, by one of its legs; a cancelled one not at all. Trades are made in the
+   few days before delivery, so a revision can't move one further than the margin. #}
 
 with legs as (
     select *

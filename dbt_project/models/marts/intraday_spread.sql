@@ -1,4 +1,4 @@
-{# Trading in a contract begins in the afternoon before its delivery. #}
+{# A contract is traded from the afternoon before its delivery on. #}
 
 with intraday as (
     select

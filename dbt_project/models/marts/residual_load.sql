@@ -1,5 +1,5 @@
-{# Wind and solar are summed only if every type that the zone has reported lately is there; a sum that
-   lacks one would look like a lull. #}
+{# Wind and solar count only where every type is there that the zone has reported lately: a sum that
+   lacks one would pass for a lull. #}
 
 {%- set lately = days_lately() %}
 {%- set generated = "direction = 'generation' and production_type in ('Solar', 'Wind Onshore', 'Wind Offshore')" %}

@@ -1,5 +1,5 @@
-{# The forecast a number of hours before delivery is the one received last by then, among the
-   day-ahead, intraday and current forecasts. #}
+{# What was forecast so many hours before delivery: of the day-ahead, intraday and current forecasts
+   known by then the one received last. #}
 
 {%- set leads = [1, 6, 12, 24, 36] %}
 

@@ -1,4 +1,4 @@
-{# Every value of a column is a code of the marts, and none is a provider's unknown code. #}
+{# Every value of a column is one of ours: none is a provider's code that no one has named yet. #}
 {% test knows_every_code(model, column, providers, where='true') %}
     {%- set names = [] -%}
     {%- for provider in providers -%}

@@ -1,4 +1,4 @@
-{# No delivery period begins before the previous one has ended. #}
+{# No delivery period begins before the one before it has ended. #}
 {% test no_overlap(model, by) %}
     select * from (
         select

@@ -6,10 +6,13 @@ returns. The collector owns a log. If two writers believe that they own it, the 
 second to a name gets `FencedError`. A segment also holds the feed's cursor, so bytes and cursor
 always agree. Guests, such as a backfill, add segments beside the owner and copy its cursor.
 
-Every table can be made again from the landing zone, so no segment is rewritten, and the segments of
-real markets are never removed. Only old segments of a simulated market are, to bound its home.
+Every table can be made again from the landing zone, so no message is changed or removed; only those
+of simulated markets go once they are old, to bound the home. Small segments are merged into large
+ones in the background, which changes neither an offset nor what a reader sees (see `merging`).
 """
 
-from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter, LandingZone
+from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter
+from energy_platform.storage.landing.merging import Merged
+from energy_platform.storage.landing.zone import LandingZone
 
-__all__ = ["LandingGuest", "LandingLog", "LandingWriter", "LandingZone"]
+__all__ = ["LandingGuest", "LandingLog", "LandingWriter", "LandingZone", "Merged"]

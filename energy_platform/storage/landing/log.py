@@ -4,6 +4,10 @@ A log's segments form a chain: each starts at the offset at which the previous o
 of the next segment is therefore known before it exists, and one look for that name tells whether
 the log has grown. A listing may miss segments that are created while it runs, so a reader first
 finds the end of the log and lists the segments afterwards.
+
+Old segments are merged, and removed some time later (see `merging`). A name that was free may thus
+have been taken and be free again. So whoever knows that a name was free trusts it for a shorter
+time than segments stay after they were merged, and looks at the whole log afterwards.
 """
 
 import random
@@ -12,29 +16,26 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from threading import Lock
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 from uuid import uuid4
 
-import obstore
 import polars as pl
-from obstore.store import GCSStore, LocalStore, ObjectStore
+from obstore.store import ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.landing import objects
-from energy_platform.storage.landing.notes import Notes
+from energy_platform.storage.landing.listing import SegmentListing
 from energy_platform.storage.landing.segment import (
     OFFSETS_PER_FOLDER,
     CorruptLogError,
     Segment,
     decode,
     encode,
-    first_offset,
-    folder_path,
     guest_name,
     is_guest,
     segment_path,
@@ -45,6 +46,14 @@ from energy_platform.storage.landing.segment import (
 
 SEGMENT_BYTES: Final = 64 * 2**20
 """An append of more body bytes than this becomes several segments; one message is never split."""
+
+MERGED_KEPT: Final = timedelta(minutes=30)
+"""How long segments stay after they were merged; no reader needs longer for a listing."""
+
+_TRUSTED: Final = MERGED_KEPT / 2
+"""How long a name that was free counts as one that was never taken."""
+_LONGEST_TRUSTED: Final = timedelta(hours=1)
+"""How long a writer may sleep within a write; what is forgotten is older."""
 
 _FETCH_BYTES: Final = 32 * 2**20
 _FETCH_SEGMENTS: Final = 256
@@ -67,75 +76,6 @@ class _Tail(NamedTuple):
 _EMPTY: Final = _Tail(first=0, end=0, cursor=None, last_received_at=None)
 
 
-class LandingZone:
-    """The logs of all sources in one folder or bucket.
-
-    Args:
-        store: The folder or bucket of the segments.
-    """
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._logs: dict[str, LandingLog] = {}
-        self.notes = Notes(store)
-
-    @classmethod
-    def open(cls, url: str) -> Self:
-        """Open the landing zone at `file:///folder` or `gs://bucket/prefix`.
-
-        A missing folder is created. Cloud Storage takes its credentials from the environment as
-        Google's own tools do, and its objects are durable once written.
-        `GOOGLE_SERVICE_ACCOUNT_KEY` points it to an emulator: a key with a `gcs_base_url` and
-        `"disable_oauth": true`.
-
-        Raises:
-            UsageError: No landing zone can be at this address.
-        """
-        if url.startswith("file://"):
-            try:
-                return cls(LocalStore.from_url(url, mkdir=True))
-            except OSError as error:
-                raise UsageError(f"no landing zone can be at {url}: {error}") from None
-        if url.startswith("gs://"):
-            return cls(GCSStore.from_url(url))
-        raise UsageError(
-            f"a landing zone is at file:///folder or gs://bucket/prefix, not at {url!r}"
-        )
-
-    def is_empty(self) -> bool:
-        """Return whether nothing has ever landed here."""
-        found = obstore.list_with_delimiter(self._store)
-        return not found["common_prefixes"] and not found["objects"]
-
-    def log(self, source_name: str) -> "LandingLog":
-        """Return a source's log for reading; always the same object, since it caches its state.
-
-        Raises:
-            UsageError: No source can have this name.
-        """
-        if source_name not in self._logs:
-            self._logs[source_name] = LandingLog(self._store, source_name)
-        return self._logs[source_name]
-
-    def writer(self, source_name: str) -> "LandingWriter":
-        """Take over a source's log for writing.
-
-        The previous owner gets `FencedError` when both next write at the same offset.
-
-        Raises:
-            UsageError: No source can have this name.
-        """
-        return LandingWriter(self._store, source_name)
-
-    def guest(self, source_name: str) -> "LandingGuest":
-        """Return a source's log for appending beside its owner, who is not disturbed.
-
-        Raises:
-            UsageError: No source can have this name.
-        """
-        return LandingGuest(self._store, source_name)
-
-
 class LandingLog:
     """One source's log, for reading. Threads may share it.
 
@@ -152,8 +92,11 @@ class LandingLog:
             raise UsageError(f"a source's name is of a-z, 0-9 and _, which {source_name!r} is not")
         self._store = store
         self._source_name = source_name
+        self._listing = SegmentListing(store, source_name)
         self._tail = _EMPTY
         self._advancing = Lock()
+        self.ended_at = datetime.min.replace(tzinfo=UTC)
+        """When the log is known to have ended where `tail` says."""
 
     def end_offset(self) -> int:
         """Return the offset of the next message, which is the number of messages so far.
@@ -204,7 +147,7 @@ class LandingLog:
         return sum(
             segment.size
             for folder in folders
-            for segment in self._list(folder, since=start)
+            for segment in self._listing.segments(folder, since=start)
             if segment.first < stop
         )
 
@@ -219,17 +162,21 @@ class LandingLog:
         """
         tail = self.tail()
         folders = [
-            folder for folder in self._folders() if folder <= tail.first // OFFSETS_PER_FOLDER
+            folder
+            for folder in self._listing.folders()
+            if folder <= tail.first // OFFSETS_PER_FOLDER
         ]
 
         def began_at(segment: Segment) -> datetime:
             began: datetime = self._received_at(segment)[0]
             return began
 
-        position = bisect_left(folders, instant, key=lambda folder: began_at(self._list(folder)[0]))
+        position = bisect_left(
+            folders, instant, key=lambda folder: began_at(self._listing.segments(folder)[0])
+        )
         if position == 0:
             return 0
-        segments = self._list(folders[position - 1])
+        segments = self._listing.segments(folders[position - 1])
         segment = segments[bisect_left(segments, instant, key=began_at) - 1]
         earlier = self._received_at(segment) < instant
         return segment.first + int(earlier.sum())
@@ -238,42 +185,78 @@ class LandingLog:
         """Remove old segments for good; return how many.
 
         A segment goes if all of its messages were received before an instant and have offsets
-        below a bound. The first segment and the last one stay: they say that the log has begun,
-        and where it ends.
+        below a bound. Those of the last hour stay, and so do the first segment and the last one:
+        they say that the log has begun, and where it ends.
         """
+        before = min(before, datetime.now(UTC) - _LONGEST_TRUSTED)
         stop = min(self.offset_at(before), below)
-        firsts = [
-            segment.first
-            for folder in self._folders()
+        folders = [
+            self._listing.folder(folder)
+            for folder in self._listing.folders()
             if folder <= stop // OFFSETS_PER_FOLDER
-            for segment in self._list(folder)
         ]
-        old = [first for first, following in pairwise(firsts) if first > 0 and following <= stop]
-        objects.remove(self._store, [segment_path(self._source_name, first) for first in old])
+        valid = [listed.segment for folder in folders for listed in folder.valid]
+        old = {
+            segment
+            for segment, following in pairwise(valid)
+            if following.first <= stop and not _is_first(segment)
+        }
+        covered = [
+            part.segment
+            for folder in folders
+            for part, merged in folder.covered
+            if merged.segment in old and not _is_first(part.segment)
+        ]
+        # In this order: what a merged segment covers must never be without it.
+        for segments in (covered, old):
+            objects.remove(self._store, [self._listing.path(segment) for segment in segments])
         return len(old)
 
     def tail(self) -> _Tail:
         """Return what the last segment says, after checking that it still is the last."""
         with self._advancing:
-            if self._tail.end == 0 and self._is_segment(0):
-                self._tail = self._read_tail(self._newest())
-            while self._is_segment(self._tail.end):
-                grown = self._list(self._tail.end // OFFSETS_PER_FOLDER, since=self._tail.end)
+            if not is_trusted(self.ended_at) and self._listing.exists(0):
+                newest = self._listing.newest()
+                if newest.first != self._tail.first or self._tail.end == 0:
+                    self._tail = self._read_tail(newest)
+            while True:
+                looked_at = datetime.now(UTC)
+                if not self._listing.exists(self._tail.end):
+                    break
+                folder = self._tail.end // OFFSETS_PER_FOLDER
+                grown = self._listing.segments(folder, since=self._tail.end)
                 self._tail = self._read_tail(grown[-1])
+            self.ended_at = looked_at
             return self._tail
 
-    def _is_segment(self, first: int) -> bool:
-        return objects.exists(self._store, segment_path(self._source_name, first))
+    def is_void(self, first: int, *, free_at: datetime) -> bool:
+        """Return whether a segment that was just written is no part of the log.
 
-    def _newest(self) -> Segment:
-        # A writer that is killed after creating a folder and before its segment leaves the folder
-        # empty.
-        return next(
-            segments[-1] for folder in reversed(self._folders()) if (segments := self._list(folder))
-        )
+        It is none if its name had been taken before: another segment of that name was merged and
+        removed between the look that found the name free and the write.
+
+        Args:
+            first: The segment's first offset.
+            free_at: When its name was known to be free.
+        """
+        if is_trusted(free_at):
+            return False
+        if datetime.now(UTC) - free_at > _LONGEST_TRUSTED:
+            return True
+        folder = self._listing.folder(first // OFFSETS_PER_FOLDER)
+        return any(part.segment.first == first for part, _ in folder.covered)
+
+    def owners(self, start: int, stop: int) -> set[str]:
+        """Return who wrote the messages of [start, stop), without guests.
+
+        Raises:
+            CorruptLogError: A segment is unreadable or missing.
+        """
+        writers = {writer for rows in self._rows(start, stop) for writer in rows["writer"].unique()}
+        return {writer for writer in writers if not is_guest(writer)}
 
     def _read_tail(self, segment: Segment) -> _Tail:
-        return _tail_of(segment.first, self._fetch(segment))
+        return _tail_of(segment.first, self._listing.fetch(segment))
 
     def _rows(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
         """Yield the rows of [start, stop) in tables of bounded size.
@@ -281,70 +264,82 @@ class LandingLog:
         Raises:
             CorruptLogError: A segment is unreadable or missing.
         """
+        reached, lists_anew = start, False
+        while reached < stop:
+            try:
+                for rows in self._following(reached, stop, lists_all=lists_anew):
+                    reached += len(rows)
+                    yield rows
+            except _MissingError:
+                # It may have been merged and removed since it was listed, by a slow reader.
+                if lists_anew:
+                    raise CorruptLogError(
+                        f"{self._source_name}: a segment from offset {reached} on is missing"
+                    ) from None
+                lists_anew = True
+
+    def _following(self, start: int, stop: int, *, lists_all: bool) -> Iterator[pl.DataFrame]:
+        """Yield the rows of [start, stop), as far as there is no gap.
+
+        Raises:
+            CorruptLogError: A segment is unreadable.
+            _MissingError: There is a gap, or a listed segment is gone.
+        """
         expected = start
-        if start == stop:
-            return
         with ThreadPoolExecutor(_FETCH_THREADS) as pool:
-            for segments in _bounded(self._covering(start, stop)):
-                rows = decode(list(pool.map(self._fetch, segments))).filter(
+            for segments in _bounded(self._covering(start, stop, lists_all=lists_all)):
+                try:
+                    fetched = list(pool.map(self._listing.fetch, segments))
+                except FileNotFoundError:
+                    raise _MissingError from None
+                rows = decode(fetched).filter(
                     pl.col("offset").is_between(start, stop, closed="left")
                 )
-                if rows.get_column("offset").to_list() != list(
-                    range(expected, expected + len(rows))
-                ):
-                    raise CorruptLogError(
-                        f"{self._source_name}: a segment from offset {expected} on is missing"
-                    )
+                following = range(expected, expected + len(rows))
+                if rows.get_column("offset").to_list() != list(following):
+                    raise _MissingError
                 expected += len(rows)
                 yield rows
         if expected != stop:
-            raise CorruptLogError(
-                f"{self._source_name}: a segment from offset {expected} on is missing"
-            )
+            raise _MissingError
 
-    def _covering(self, start: int, stop: int) -> Iterator[Segment]:
-        """Yield the segments that hold the offsets [start, stop), in order."""
-        floor = start if self._is_segment(start) else self._floor(start)
+    def _covering(self, start: int, stop: int, *, lists_all: bool) -> Iterator[Segment]:
+        """Yield the segments that hold the offsets [start, stop), in order.
+
+        In the newest folder nothing is merged, so that a segment at `start` is the one that counts.
+
+        Args:
+            start: The first offset.
+            stop: The offset after the last.
+            lists_all: Look through the whole folder in any case.
+        """
+        is_newest = start >= self._tail.first // OFFSETS_PER_FOLDER * OFFSETS_PER_FOLDER
+        floor = start
+        if lists_all or not (
+            is_newest and is_trusted(self.ended_at) and self._listing.exists(start)
+        ):
+            floor = self._floor(start)
         for folder in range(floor // OFFSETS_PER_FOLDER, (stop - 1) // OFFSETS_PER_FOLDER + 1):
-            for segment in self._list(folder, since=floor):
+            for segment in self._listing.segments(folder, since=floor):
                 if segment.first < stop:
                     yield segment
 
     def _floor(self, offset: int) -> int:
         """Return the first offset of the segment that holds `offset`."""
-        for folder in reversed(self._folders()):
-            if folder <= offset // OFFSETS_PER_FOLDER:
-                firsts = [segment.first for segment in self._list(folder)]
-                position = bisect_left(firsts, offset + 1)
-                if position > 0:
-                    return firsts[position - 1]
+        for folder in self._folders_down_from(offset // OFFSETS_PER_FOLDER):
+            firsts = [segment.first for segment in self._listing.segments(folder)]
+            position = bisect_left(firsts, offset + 1)
+            if position > 0:
+                return firsts[position - 1]
         raise CorruptLogError(f"{self._source_name}: no segment holds offset {offset}")
 
-    def _folders(self) -> list[int]:
-        listing = obstore.list_with_delimiter(self._store, self._source_name)
-        return sorted(int(path.rpartition("/")[2]) for path in listing["common_prefixes"])
-
-    def _list(self, folder: int, *, since: int = 0) -> list[Segment]:
-        """Return a folder's segments that start at `since` or later, in order."""
-        listing = obstore.list(
-            self._store,
-            folder_path(self._source_name, folder),
-            # The last name before the wanted ones, since a listing begins after its offset.
-            offset=segment_path(self._source_name, since - 1) if since else None,
-            chunk_size=OFFSETS_PER_FOLDER,
-        )
-        return sorted(
-            Segment(first, meta["size"])
-            for chunk in listing
-            for meta in chunk
-            if (first := first_offset(meta["path"])) is not None
-        )
-
-    def _fetch(self, segment: Segment) -> bytes:
-        return objects.fetch(self._store, segment_path(self._source_name, segment.first))
+    def _folders_down_from(self, newest: int) -> Iterator[int]:
+        """Yield a folder, and the earlier ones if it holds nothing that is wanted."""
+        yield newest
+        yield from (folder for folder in reversed(self._listing.folders()) if folder < newest)
 
     def _received_at(self, segment: Segment) -> pl.Series:
-        return decode([self._fetch(segment)], ["received_at"]).to_series()
+        return decode([self._listing.fetch(segment)], ["received_at"]).to_series()
 
 
 class LandingWriter:
@@ -362,9 +357,10 @@ class LandingWriter:
         self._store = store
         self._source_name = source_name
         self._id = uuid4().hex
-        log = LandingLog(store, source_name)
+        self._log = LandingLog(store, source_name)
         objects.discard_staged(store, source_name)
-        self._tail = log.tail()
+        self._tail = self._log.tail()
+        self._ended_at = self._log.ended_at
 
     @property
     def end_offset(self) -> int:
@@ -403,11 +399,37 @@ class LandingWriter:
         return range(firsts[0] if firsts else self._tail.end, self._tail.end)
 
     def _append_segment(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
-        while (appended := _put(
-            self._store, self._source_name, messages, self._tail, cursor=cursor, writer=self._id
-        )) is None:  # fmt: skip
-            self._step_past_a_guest()
-        self._tail = appended
+        while True:
+            if not is_trusted(self._ended_at):
+                self._step_past_guests()
+            began = datetime.now(UTC)
+            appended = _put(
+                self._store, self._source_name, messages, self._tail, cursor=cursor, writer=self._id
+            )
+            if appended is None:
+                self._step_past_a_guest()
+            elif not self._log.is_void(appended.first, free_at=self._ended_at):
+                self._tail, self._ended_at = appended, began
+                return
+
+    def _step_past_guests(self) -> None:
+        """Continue at the end of the log, however much guests have appended meanwhile.
+
+        Raises:
+            FencedError: Somebody else has appended, or what was appended can't be read.
+        """
+        tail = self._log.tail()
+        try:
+            owners = self._log.owners(self._tail.end, tail.end)
+        except CorruptLogError as error:
+            raise self._fenced() from error
+        if owners:
+            raise self._fenced()
+        self._tail = tail._replace(cursor=self._tail.cursor)
+        self._ended_at = self._log.ended_at
+
+    def _fenced(self) -> FencedError:
+        return FencedError(f"another writer has taken over the log of {self._source_name}")
 
     def _step_past_a_guest(self) -> None:
         """Continue after the segment that has taken the next one's name.
@@ -420,7 +442,7 @@ class LandingWriter:
         if not objects.exists(self._store, path) or not is_guest(
             writer_of(body := objects.fetch(self._store, path))
         ):
-            raise FencedError(f"another writer has taken over the log of {self._source_name}")
+            raise self._fenced()
         objects.make_durable(self._store, path)
         # The guest copied a cursor of this writer, which may be an older one.
         self._tail = _tail_of(self._tail.end, body)._replace(cursor=self._tail.cursor)
@@ -464,9 +486,25 @@ class LandingGuest:
             appended = _put(
                 self._store, self._source_name, messages, tail, cursor=tail.cursor, writer=self._id
             )
-            if appended is not None:
+            if appended is not None and not self._log.is_void(
+                appended.first, free_at=self._log.ended_at
+            ):
                 return range(appended.first, appended.end)
             time.sleep(random.uniform(0, _GUEST_PAUSE_SECONDS))  # noqa: S311 (spreads retries, guards nothing)
+
+
+class _MissingError(Exception):
+    """There is no segment where one should be, at this moment."""
+
+
+def is_trusted(free_at: datetime) -> bool:
+    """Return whether a name that was free then can't have been taken, merged and freed since."""
+    return abs(datetime.now(UTC) - free_at) < _TRUSTED
+
+
+def _is_first(segment: Segment) -> bool:
+    """Return whether this is the segment that says that its log has begun."""
+    return segment.first == 0 and segment.stop is None
 
 
 def _put(  # noqa: PLR0913 (the parts of a segment)

@@ -75,8 +75,9 @@ def size_bytes(store: ObjectStore, folder: str) -> int:
 
 
 def remove(store: ObjectStore, paths: Sequence[str]) -> None:
-    """Remove objects, and the folders that become empty."""
-    obstore.delete(store, paths)
+    """Remove objects, and the folders that become empty; another may be removing the same."""
+    with contextlib.suppress(FileNotFoundError):
+        obstore.delete(store, paths)
     if isinstance(store, LocalStore):
         for folder in {(_root(store) / path).parent for path in paths}:
             # A folder with another object stays.

@@ -5,6 +5,7 @@ Only the layout of a segment is here; `log` writes segments and keeps their orde
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -30,7 +31,11 @@ COLUMNS: Final = {
 """Columns of a segment; `cursor` is null except in the last row, `context` is a JSON object."""
 
 _SUFFIX: Final = ".arrow"
+_NAME: Final = re.compile(rf"([0-9]{{20}})(?:-([0-9]{{20}}))?{re.escape(_SUFFIX)}")
 _GUEST: Final = "guest-"
+
+
+_IS_LAST: Final = pl.col("offset") == pl.col("offset").last()
 
 
 class CorruptLogError(EnergyPlatformError):
@@ -38,10 +43,17 @@ class CorruptLogError(EnergyPlatformError):
 
 
 class Segment(NamedTuple):
-    """A segment as a listing shows it: its first offset, and its size in bytes."""
+    """A segment as a listing shows it.
+
+    Attributes:
+        first: Its first offset.
+        size: Its size in bytes.
+        stop: The offset after its last if it was merged of others; None if it was appended.
+    """
 
     first: int
     size: int
+    stop: int | None = None
 
 
 def folder_path(source_name: str, folder: int) -> str:
@@ -49,19 +61,25 @@ def folder_path(source_name: str, folder: int) -> str:
     return f"{source_name}/{folder:017}"
 
 
-def segment_path(source_name: str, first: int) -> str:
+def segment_path(source_name: str, first: int, stop: int | None = None) -> str:
     """Return the path of the segment that starts with offset `first`.
+
+    The name of a merged segment has the offset after its last too.
 
     >>> segment_path("ote_day_ahead_price", 12_345)
     'ote_day_ahead_price/00000000000000012/00000000000000012345.arrow'
     """
-    return f"{folder_path(source_name, first // OFFSETS_PER_FOLDER)}/{first:020}{_SUFFIX}"
+    merged = "" if stop is None else f"-{stop:020}"
+    return f"{folder_path(source_name, first // OFFSETS_PER_FOLDER)}/{first:020}{merged}{_SUFFIX}"
 
 
-def first_offset(path: str) -> int | None:
-    """Return the first offset that a segment's path names; None for any other path."""
-    stem, dot, suffix = path.rpartition("/")[2].rpartition(".")
-    return int(stem) if dot + suffix == _SUFFIX and len(stem) == 20 and stem.isdecimal() else None  # noqa: PLR2004 (digits of a segment's name)
+def segment_named(path: str, size: int) -> Segment | None:
+    """Return the segment that a path names; None for any other path."""
+    found = _NAME.fullmatch(path.rpartition("/")[2])
+    if found is None:
+        return None
+    first, stop = found.groups()
+    return Segment(int(first), size, None if stop is None else int(stop))
 
 
 def guest_name() -> str:
@@ -106,14 +124,22 @@ def tabulate(messages: Sequence[RawMessage], *, first: int) -> pl.DataFrame:
 
 def encode(rows: pl.DataFrame, *, cursor: str | None, writer: str) -> bytes:
     """Return the segment's bytes: an Arrow IPC file that carries `cursor` in its last row."""
-    is_last = pl.col("offset") == pl.col("offset").last()
-    stamped = rows.with_columns(
-        cursor=pl.when(is_last).then(pl.lit(cursor, dtype=pl.String)),
-        writer=pl.lit(writer),
+    return _to_bytes(
+        rows.with_columns(
+            cursor=pl.when(_IS_LAST).then(pl.lit(cursor, dtype=pl.String)), writer=pl.lit(writer)
+        )
     )
+
+
+def encode_merged(rows: pl.DataFrame) -> bytes:
+    """Return the bytes of a segment that is merged of others: who wrote each row stays in it."""
+    return _to_bytes(rows.with_columns(cursor=pl.when(_IS_LAST).then("cursor")))
+
+
+def _to_bytes(rows: pl.DataFrame) -> bytes:
     file = io.BytesIO()
     # Segments are kept for good, so this is the layout that every Arrow implementation reads.
-    stamped.write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
+    rows.write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
     return file.getvalue()
 
 

@@ -267,6 +267,25 @@ def test_messages_are_forgotten_only_where_all_of_them_are_simulated(
     assert len(list((home / "landing" / EXAMPLE.name).rglob("*.arrow"))) == left
 
 
+def test_segments_are_merged_on_real_markets_too(
+    instance: DagsterInstance, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_MARKETS", "live")
+    forget_cached()
+    batches = open_micro_batches(settings())
+    for _ in range(3):
+        land(batches, [example_message([("CZ", 0, 1.0)])] * 400)
+    resources = {"platform": Platform()}
+    assert landing_upkeep.execute_in_process(instance=instance, resources=resources).success
+    names = sorted(file.stem for file in (home / "landing" / EXAMPLE.name).rglob("*.arrow"))
+    assert len([name for name in names if "-" in name]) == 0, "the newest folder is not complete"
+    land(batches, [example_message([("CZ", 0, 1.0)])])
+    assert landing_upkeep.execute_in_process(instance=instance, resources=resources).success
+    names = [file.stem for file in (home / "landing" / EXAMPLE.name).rglob("*.arrow")]
+    assert f"{0:020}-{1200:020}" in names
+    assert len(batches.landing.log(EXAMPLE.name).read(0, 1201)) == 1201
+
+
 def test_a_home_that_real_markets_filled_is_not_taken_for_a_simulated_one(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

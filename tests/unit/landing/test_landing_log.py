@@ -19,7 +19,7 @@ from obstore.store import GCSStore, LocalStore, MemoryStore, ObjectStore
 from energy_platform.errors import FencedError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.storage.landing import LandingWriter, LandingZone, log, objects, segment
-from energy_platform.storage.landing.segment import CorruptLogError, first_offset, segment_path
+from energy_platform.storage.landing.segment import CorruptLogError, segment_named, segment_path
 from tests.unit.landing.landing_writers import EPOCH, SOURCE, message, start_writer
 
 
@@ -178,8 +178,11 @@ def test_a_large_append_becomes_bounded_segments(
     sent = [message(n, body=os.urandom(size)) for n, size in enumerate(sizes, start=1)]
     assert writer.append(sent, "after") == range(1, 7)
     assert bodies(zone.log(SOURCE).read(1, 7)) == bodies(sent)
-    firsts = [first_offset(meta["path"]) for chunk in obstore.list(store) for meta in chunk]
-    assert sorted(first for first in firsts if first is not None) == [0, 1, 3, 4, 5]
+    listed = [meta for chunk in obstore.list(store) for meta in chunk]
+    firsts = [
+        found.first for meta in listed if (found := segment_named(meta["path"], 0)) is not None
+    ]
+    assert sorted(firsts) == [0, 1, 3, 4, 5]
     # A writer that finds only a part of the append starts again from the cursor before it.
     for first in (4, 5):
         obstore.delete(store, segment_path(SOURCE, first))

@@ -1,0 +1,118 @@
+"""Which segments a log has, as its folders list them.
+
+Merged segments stand beside those that they were made of until these are removed. A listing takes
+the merged one and leaves out what it covers, so that every offset is listed once.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import obstore
+from obstore.store import ObjectStore
+
+from energy_platform.storage.landing import objects
+from energy_platform.storage.landing.segment import (
+    OFFSETS_PER_FOLDER,
+    Segment,
+    folder_path,
+    segment_named,
+    segment_path,
+)
+
+
+class Listed(NamedTuple):
+    """A segment, and when it was written."""
+
+    segment: Segment
+    written_at: datetime
+
+
+class Folder(NamedTuple):
+    """The segments of a folder.
+
+    Attributes:
+        valid: The segments that hold the log's messages, in order.
+        covered: The segments whose messages a merged one of `valid` holds too, each with that one.
+    """
+
+    valid: list[Listed]
+    covered: list[tuple[Listed, Listed]]
+
+
+class SegmentListing:
+    """The segments of one log.
+
+    Args:
+        store: The folder or bucket of the segments.
+        source_name: The source's name, and the log's folder.
+    """
+
+    def __init__(self, store: ObjectStore, source_name: str) -> None:
+        self._store = store
+        self._source_name = source_name
+
+    def exists(self, first: int) -> bool:
+        """Return whether a segment as it was appended begins at an offset."""
+        return objects.exists(self._store, segment_path(self._source_name, first))
+
+    def folders(self) -> list[int]:
+        """Return the numbers of all folders, in order."""
+        listing = obstore.list_with_delimiter(self._store, self._source_name)
+        return sorted(int(path.rpartition("/")[2]) for path in listing["common_prefixes"])
+
+    def segments(self, folder: int, *, since: int = 0) -> list[Segment]:
+        """Return a folder's valid segments that start at `since` or later, in order."""
+        return [listed.segment for listed in self.folder(folder, since=since).valid]
+
+    def folder(self, folder: int, *, since: int = 0) -> Folder:
+        """Return all of a folder's segments that start at `since` or later."""
+        listing = obstore.list(
+            self._store,
+            folder_path(self._source_name, folder),
+            # The last name before the wanted ones, since a listing begins after its offset.
+            offset=segment_path(self._source_name, since - 1) if since else None,
+            chunk_size=OFFSETS_PER_FOLDER,
+        )
+        return _parted(
+            Listed(segment, meta["last_modified"])
+            for chunk in listing
+            for meta in chunk
+            if (segment := segment_named(meta["path"], meta["size"])) is not None
+        )
+
+    def newest(self) -> Segment:
+        """Return the last segment of a log that has one."""
+        # A writer that is killed after creating a folder and before its segment leaves the folder
+        # empty.
+        return next(
+            segments[-1]
+            for folder in reversed(self.folders())
+            if (segments := self.segments(folder))
+        )
+
+    def fetch(self, segment: Segment) -> bytes:
+        """Return a segment's bytes.
+
+        Raises:
+            FileNotFoundError: It is missing, e.g. because it was merged and removed meanwhile.
+        """
+        return objects.fetch(self._store, self.path(segment))
+
+    def path(self, segment: Segment) -> str:
+        """Return a segment's path."""
+        return segment_path(self._source_name, segment.first, segment.stop)
+
+
+def _parted(listed: Iterable[Listed]) -> Folder:
+    valid: list[Listed] = []
+    covered: list[tuple[Listed, Listed]] = []
+    merged: Listed | None = None
+    for one in sorted(listed, key=lambda each: (each.segment.first, -(each.segment.stop or 0))):
+        if merged is not None and one.segment.first < (merged.segment.stop or 0):
+            covered.append((one, merged))
+            continue
+        valid.append(one)
+        if one.segment.stop is not None:
+            merged = one
+    return Folder(valid, covered)

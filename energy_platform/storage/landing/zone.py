@@ -1,0 +1,89 @@
+"""A landing zone: the logs of all sources in one folder or bucket."""
+
+from datetime import datetime
+from typing import Self
+
+import obstore
+from obstore.store import GCSStore, LocalStore, ObjectStore
+
+from energy_platform.errors import UsageError
+from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter
+from energy_platform.storage.landing.merging import Merged, merge
+from energy_platform.storage.landing.notes import Notes
+
+
+class LandingZone:
+    """The logs of all sources in one folder or bucket.
+
+    Args:
+        store: The folder or bucket of the segments.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._logs: dict[str, LandingLog] = {}
+        self.notes = Notes(store)
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the landing zone at `file:///folder` or `gs://bucket/prefix`.
+
+        A missing folder is created. Cloud Storage takes its credentials from the environment as
+        Google's own tools do, and its objects are durable once written.
+        `GOOGLE_SERVICE_ACCOUNT_KEY` points it to an emulator: a key with a `gcs_base_url` and
+        `"disable_oauth": true`.
+
+        Raises:
+            UsageError: No landing zone can be at this address.
+        """
+        if url.startswith("file://"):
+            try:
+                return cls(LocalStore.from_url(url, mkdir=True))
+            except OSError as error:
+                raise UsageError(f"no landing zone can be at {url}: {error}") from None
+        if url.startswith("gs://"):
+            return cls(GCSStore.from_url(url))
+        raise UsageError(
+            f"a landing zone is at file:///folder or gs://bucket/prefix, not at {url!r}"
+        )
+
+    def is_empty(self) -> bool:
+        """Return whether nothing has ever landed here."""
+        found = obstore.list_with_delimiter(self._store)
+        return not found["common_prefixes"] and not found["objects"]
+
+    def log(self, source_name: str) -> LandingLog:
+        """Return a source's log for reading; always the same object, since it caches its state.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        if source_name not in self._logs:
+            self._logs[source_name] = LandingLog(self._store, source_name)
+        return self._logs[source_name]
+
+    def writer(self, source_name: str) -> LandingWriter:
+        """Take over a source's log for writing.
+
+        The previous owner gets `FencedError` when both next write at the same offset.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        return LandingWriter(self._store, source_name)
+
+    def merge(self, source_name: str, *, now: datetime) -> Merged:
+        """Merge small old segments of a source's log; readers and writers notice nothing.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        return merge(self._store, source_name, now=now)
+
+    def guest(self, source_name: str) -> LandingGuest:
+        """Return a source's log for appending beside its owner, who is not disturbed.
+
+        Raises:
+            UsageError: No source can have this name.
+        """
+        return LandingGuest(self._store, source_name)
