@@ -1,13 +1,13 @@
-"""How long `as_of` takes on ten million rows of one source, beside the plain ways to ask it.
+"""How long `as_of` takes on ten million rows of one source, compared with plain queries.
 
     python benchmarks/as_of.py [--rows 10000000]
 
-Makes a table of day-ahead prices with corrections in a folder of its own, through the warehouse,
-and asks it for all rows and for one month: the latest, what was known at an instant, an hour
-before each delivery, and at two in the afternoon of the day before. Each question is asked in a
-process of its own: of `scan`, of polars as one writes it first (read, filter, sort, keep the
-last), and of DuckDB over the same files (`QUALIFY row_number()`). All answers must be the same.
-Given are seconds, seconds of CPU (which say more on a busy machine) and the peak memory.
+Creates a table of day-ahead prices with corrections in a folder of its own, through the warehouse,
+and asks for all rows and for one month: the latest, those known at an instant, an hour before each
+delivery, and at two in the afternoon of the day before. Each question is asked in a process of its
+own, in three ways: by `scan`, by a plain polars query (read, filter, sort, keep the last), and by
+DuckDB over the same files (`QUALIFY row_number()`). All answers must be the same. Printed are
+seconds, CPU seconds (more telling on a busy machine) and the peak memory.
 """
 
 import argparse
@@ -59,7 +59,7 @@ WAYS: Final = ("scan", "polars", "duckdb")
 
 
 def main() -> None:
-    """Make the table, ask every question in every way, and print what it took."""
+    """Create the table, ask every question in every way, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--ask", nargs=4, metavar=("FOLDER", "WAY", "QUESTION", "WINDOW"))
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def make_table(folder: Path, rows: int) -> tuple[int, int]:
-    """Commit so many rows; return how many there are, and the bytes of their files.
+    """Commit this many rows; return their number, and the bytes of their files.
 
     Each day's prices of a zone are one message, received at 11:10 UTC on the day before; each is
     corrected in part on the day after, and once more a month later.
@@ -141,7 +141,7 @@ def in_a_process(folder: str, way: str, question: str, window: str) -> dict[str,
 
 
 def ask(folder: str, way: str, question: str, window: str) -> dict[str, Any]:
-    """Return how long one answer took, the peak memory, and what tells answers apart."""
+    """Return the time of one answer, the peak memory, and a digest of the answer."""
     began, cpu = time.monotonic(), time.process_time()
     rows, total = {"scan": by_scan, "polars": by_polars, "duckdb": by_duckdb}[way](
         Path(folder) / "warehouse" / SOURCE.name, question, window

@@ -1,12 +1,12 @@
-"""What a micro-batch costs: its fixed cost, and how many rows it takes in a second of CPU.
+"""What a micro-batch costs: its fixed cost, and how many rows it processes per second of CPU.
 
     python benchmarks/batch.py [--batches 60] [--json batch.json]
 
-Batches of made-up messages go from a landing zone into the embedded stores, warm, as a worker takes
-them: parse, check, compare with what is known, commit. Beside each stands what pandera alone takes
-to validate the rows of the same batches in the same run. CPU seconds are those of all threads and
-of the process that decodes GRIB; wall seconds are given too, and say less on a busy machine.
-`--profile` also prints where the time of one load goes.
+Batches of made-up messages go from a landing zone into the embedded stores, warm, as in a worker:
+parse, check, compare with known rows, commit. For comparison, pandera alone validates the rows of
+the same batches in the same run. CPU seconds are those of all threads and of the process that
+decodes GRIB; wall seconds are printed too, and are less reliable on a busy machine. `--profile`
+also prints where the time of one load goes.
 """
 
 import argparse
@@ -55,15 +55,15 @@ from simulator.world import World
 _NOW: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 _QUARTER: Final = timedelta(minutes=15)
 _HOT_DAYS: Final = 40
-"""All rows below are younger, so that none is spared the hot store."""
+"""All rows below are younger, so that each is written to the hot store."""
 _WARM_BATCHES: Final = 12
 _FIXED_COST_WANTED_MS: Final = 12.0
 _ROWS_WANTED: Final = 150_000.0
 _WINDS: Final = (1, 2, 4, 5, 7, 8)
-"""Where the wind is in a file of the simulated GFS."""
+"""The places of the winds in a file of the simulated GFS."""
 
 Bodies = Callable[[int], list[tuple[bytes, dict[str, str]]]]
-"""The messages of the batch of a number: bodies and contexts."""
+"""Returns the messages of a batch by its number: bodies and contexts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +71,11 @@ class Load:
     """One kind of batch.
 
     Attributes:
-        name: What the table calls it.
-        source: Whose messages.
+        name: Its name in the table.
+        source: The messages' source.
         bodies: The messages of each batch.
         batches: How many batches are measured.
-        is_small: Whether the fixed cost is what is asked for, or the rows in a second.
+        is_small: Whether to print the fixed cost, or the rows per second.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What some work took, each batch for itself."""
+    """The cost of some work, for each batch."""
 
     cpu_seconds: Sequence[float]
     wall_seconds: Sequence[float]
@@ -110,7 +110,7 @@ class Spent:
 
 
 def loads(batches: int) -> list[Load]:
-    """Return what is measured."""
+    """Return the loads to measure."""
     book = market_source("nord_pool_intraday_order_book")
     few = max(3, batches // 10)
     return [
@@ -203,7 +203,7 @@ def _warm(load: Load) -> int:
 
 
 def _landed(home: Path, load: Load) -> MicroBatches:
-    """Land the messages of all batches; one batch takes as many as were made for one."""
+    """Land the messages of all batches, with the batch size that makes one batch of each."""
     each = [_messages(load, number) for number in range(_warm(load) + 1 + load.batches)]
     batches = open_micro_batches(
         Settings(
@@ -265,7 +265,7 @@ def _cpu_seconds(helpers: Sequence[psutil.Process]) -> float:
 
 
 class _Collects:
-    """Counts how often polars carries out a plan, eager calls included, in a `with` block."""
+    """Counts how often polars executes a plan, eager calls included, in a `with` block."""
 
     _WAYS: Final = ("collect", "_collect_eager")
 
@@ -290,7 +290,7 @@ class _Collects:
 
 
 def _order_book(*, messages: int, orders: int) -> Bodies:
-    """Return changes of books: `orders` of them a message, of ever new orders and revisions."""
+    """Return changes of books: `orders` of them per message, of ever new orders and revisions."""
     contracts = [Contract("QH", _NOW + number * _QUARTER) for number in range(60)]
 
     def bodies(batch: int) -> list[tuple[bytes, dict[str, str]]]:
@@ -384,7 +384,7 @@ def _gfs(batch: int) -> list[tuple[bytes, dict[str, str]]]:
 
 
 def main() -> None:
-    """Measure each load; a load that fails costs its own figures."""
+    """Measure each load; a load that fails loses only its own figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, default=60, help="measured of the small loads")
     parser.add_argument("--only", default="", help="only loads whose name has this in it")
@@ -397,7 +397,7 @@ def main() -> None:
             continue
         try:
             figures += measure(load, profiled=chosen.profile)
-        except Exception as error:  # noqa: BLE001 (what was measured before is kept)
+        except Exception as error:  # noqa: BLE001 (earlier figures are kept)
             figures.append(Figure(what=load.name, value=None, unit="", wanted=0, note=f"{error!r}"))
     print_table(figures)
     write_json(figures, chosen.json)

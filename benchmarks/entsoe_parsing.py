@@ -1,10 +1,10 @@
 """Parses the same ENTSO-E documents here and with entsoe-py, and compares values and speed.
 
-The documents are what the simulated platform would answer: generation per type (A75) of a zone, and
+The documents are answers of the simulated platform: generation per type (A75) of a zone, and
 day-ahead prices (A44). Needs the `bench` extra: `python benchmarks/entsoe_parsing.py [--days 31]`.
-Values are compared in the same run, before any time is taken: a difference fails it. What entsoe-py
-reads wrongly is not in these documents; it is shown on small ones. Seconds are CPU seconds of all
-threads, so that what else a machine does has little say.
+Values are compared in the same run, before any time is taken; a difference fails the run. These
+documents have nothing that entsoe-py reads wrongly; small documents show that. Seconds are CPU
+seconds of all threads, so that other work on the machine hardly counts.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Contest:
     theirs: Callable[[str], object]
 
     def ours(self) -> pl.DataFrame:
-        """Return the rows as the platform reads them."""
+        """Return the platform's rows."""
         message = RawMessage(
             body=self.body, received_at=datetime.now(UTC), context={}, landing_offset=0
         )
@@ -63,7 +63,7 @@ class Contest:
 
 
 def main() -> None:
-    """Compare, measure, print; fail where values differ or the ratio is too low."""
+    """Compare, measure, print; fail if values differ or the ratio is too low."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--days", type=int, default=31)
     options.add_argument("--runs", type=int, default=5)
@@ -134,7 +134,7 @@ def _their_values(contest: Contest) -> Rows:
 
 
 def _generation(days: int) -> Contest:
-    """Return generation per type of a zone: sun that is dark at night, and all sorts of others."""
+    """Return generation per type of a zone: solar that is dark at night, and various others."""
     random = np.random.default_rng(7)
     series = []
     for day in range(days):
@@ -157,7 +157,7 @@ def _generation(days: int) -> Contest:
 def _prices(days: int) -> Contest:
     """Return a zone's day-ahead prices, one series a day as the platform writes them."""
     random = np.random.default_rng(8)
-    days *= 12  # a year is what may be asked for
+    days *= 12  # a question may ask for a year
     series = [_series(day, random.normal(80, 40, 96).round(2)) for day in range(days)]
     window = (_START, _START + days * _DAY)
     body = series_document(PRICES, {"type": "A44"}, window, series, made_at=_START)
@@ -197,7 +197,7 @@ def _series(
 
 
 def _say_where_entsoe_py_differs() -> None:
-    """Show what entsoe-py makes of documents of a few points, and what the platform does."""
+    """Show the results of entsoe-py and of the platform for documents of a few points."""
     sequence = "classificationSequence_AttributeInstanceComponent.position"
     hour = "".join(
         f"<Point><position>{n}</position><price.amount>{n}</price.amount></Point>" for n in (1, 3)

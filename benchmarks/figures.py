@@ -1,6 +1,6 @@
-"""The figures of a benchmark: each beside what is wanted of it, as a table and as JSON.
+"""The figures of a benchmark, each with its goal, as a table and as JSON.
 
-What is measured, and how, is each benchmark's own.
+Each benchmark decides what to measure, and how.
 """
 
 import json
@@ -18,11 +18,11 @@ class Figure:
 
     Attributes:
         what: What was measured.
-        value: The value; None where the measurement failed.
+        value: The value; None if the measurement failed.
         unit: Its unit.
-        wanted: What is wanted of it; None where nothing is.
-        more_is_better: Whether the value should be at least what is wanted, or at most.
-        note: What else is to be known of it; why the measurement failed.
+        wanted: The goal; None if there is none.
+        more_is_better: Whether the value should be at least the goal, or at most.
+        note: A remark; why the measurement failed.
     """
 
     what: str
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the value is as wanted; None where nothing is wanted."""
+        """Whether the value meets the goal; None if there is none."""
         if self.wanted is None:
             return None
         if self.value is None:

@@ -1,9 +1,9 @@
-"""Whether the platform stays as quick as on its first day: 90 days of history, then measured.
+"""Whether the platform stays as quick as on its first day, after 90 days of history.
 
     python benchmarks/flat.py [--days 90] [--json flat.json]
 
-Makes a home day by day through the real parts: messages land, Dagster runs take them as
-micro-batches, the upkeep's jobs compact and forget. A day is compressed: it has the messages and
+Builds a home day by day with the real parts: messages land, Dagster runs process them as
+micro-batches, the upkeep's jobs compact and delete. A day is compressed: it has the messages and
 corrections of a market day of two sources, and 12 runs of each. Runs are kept for two hours of it.
 The benchmark copies the home after the first day, and after the 31st for the question about a
 month. At the end it measures the homes in turn, each time in a new process, so that all meet the
@@ -63,7 +63,7 @@ UNITS: Final = {"memory": "MB"}
 
 
 def main() -> None:
-    """Make the history, measure the homes in turn, and print the ratios."""
+    """Build the history, measure the homes in turn, and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--json", type=Path)
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def history(folder: Path, days: int) -> dict[str, Path]:
-    """Make so many days; return the home of the last day, and copies of earlier ones, by name."""
+    """Build these days; return the home of the last, and copies of earlier ones, by name."""
     homes = {"last": folder / "last"}
     with environment(homes["last"]), opened_instance() as instance:
         first = midnight() - timedelta(days=days)
@@ -102,7 +102,7 @@ def history(folder: Path, days: int) -> dict[str, Path]:
 
 def live_a_day(instance: DagsterInstance, day: datetime) -> None:
     """Land a day's messages run by run, store them, and do the upkeep."""
-    from definitions import defs  # noqa: PLC0415 (the environment says what it opens)
+    from definitions import defs  # noqa: PLC0415 (the environment names the home to open)
     from energy_platform.pipeline.stores import micro_batches  # noqa: PLC0415
     from sensors.upkeep import forget_finished_runs  # noqa: PLC0415
 
@@ -129,7 +129,7 @@ def live_a_day(instance: DagsterInstance, day: datetime) -> None:
 
 
 def frequency(at: datetime) -> RawMessage:
-    """Return the grid's frequency until the next run, a value a second."""
+    """Return the grid's frequency until the next run, one value per second."""
     first, seconds = int(at.timestamp()), 86_400 // RUNS_A_DAY
     values = random.Random(first)
     body = {
@@ -178,7 +178,7 @@ def in_a_process(home: Path) -> dict[str, float]:
 
 
 def measured(home: Path) -> dict[str, float]:
-    """Return what each thing takes in a home: CPU in ms, but for the memory."""
+    """Return the cost of each thing in a home: CPU in ms, except for the memory."""
     with environment(home), opened_instance() as instance:
         from definitions import defs  # noqa: PLC0415
         from energy_platform.pipeline.stores import micro_batches  # noqa: PLC0415
@@ -227,7 +227,7 @@ def newest(source: str) -> datetime:
 
 
 def batch_ms(writer: LandingWriter, at: datetime) -> float:
-    """Land a minute of frequency, and return what its micro-batch took."""
+    """Land a minute of frequency, and return the cost of its micro-batch."""
     from energy_platform.market.registry import market_source  # noqa: PLC0415
     from energy_platform.pipeline.stores import micro_batches  # noqa: PLC0415
 
@@ -240,7 +240,7 @@ def batch_ms(writer: LandingWriter, at: datetime) -> float:
 
 
 def cpu_ms(work: Callable[[], object], times: int) -> float:
-    """Return the median of the CPU that some work takes, once it is warm."""
+    """Return the median CPU of some work, once it is warm."""
     work()
     taken = []
     for _ in range(times):
@@ -251,7 +251,7 @@ def cpu_ms(work: Callable[[], object], times: int) -> float:
 
 
 def ui() -> dict[str, float]:
-    """Return what the UI's main queries take of Dagster's webserver."""
+    """Return the cost of the UI's main queries in Dagster's webserver."""
     with webserver() as (url, process):
 
         def ask(query: str) -> None:
@@ -288,13 +288,13 @@ def webserver() -> Iterator[tuple[str, psutil.Process]]:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU of a process and of those below it."""
+    """Return the CPU of a process and of its descendants."""
     family = [process, *process.children(recursive=True)]
     return sum(sum(one.cpu_times()[:2]) for one in family)
 
 
 def compared(found: Mapping[str, Sequence[Mapping[str, float]]]) -> list[Figure]:
-    """Return the later home's medians by the earlier one's."""
+    """Return the later home's medians divided by the earlier one's."""
     middle = {
         name: {what: median(one[what] for one in each) for what in each[0]}
         for name, each in found.items()
@@ -326,16 +326,16 @@ def sizes(home: Path) -> str:
 
 
 def midnight() -> datetime:
-    """Return the begin of the day (UTC)."""
+    """Return the beginning of the day (UTC)."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @contextmanager
 def environment(home: Path) -> Iterator[None]:
-    """Name a home in the environment while the context lasts, for those who read it."""
+    """Name a home in the environment while the context lasts, for code that reads it there."""
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     chosen = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
-    del chosen["run_launcher"]  # runs are executed right here
+    del chosen["run_launcher"]  # runs are executed in this process
     (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(chosen))
     os.environ |= {
         "ENERGY_PLATFORM_HOME": str(home),

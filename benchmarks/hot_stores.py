@@ -1,13 +1,13 @@
-"""Points a second into each hot store, beside the two stock ways of writing to InfluxDB.
+"""Points per second into each hot store, compared with two stock ways of writing to InfluxDB.
 
     python benchmarks/hot_stores.py [--points 100000] [--rounds 5]
 
-The same points (three tags, four fields) are written by each way in turn, round after round: to
-SQLite; to InfluxDB as the hot store does it; and to InfluxDB as influxdb-client does it, from
-`Point` objects and from a pandas DataFrame. All ways to InfluxDB end in the same requests of 5,000
-lines over the same connection, so that what differs is how lines are made, and what the hot store
-promises beside. influxd is started on a free port; each way has a database of its own, in which
-every point must be found. On a busy machine the ratios say more than the rates.
+The same points (three tags, four fields) are written in each way in turn, round after round: to
+SQLite; to InfluxDB by the hot store; and to InfluxDB by influxdb-client, from `Point` objects and
+from a pandas DataFrame. All ways to InfluxDB send the same requests of 5,000 lines over the same
+connection, so the difference is how lines are made, and what else the hot store promises. influxd
+is started on a free port; each way has its own database, in which every point must be found. On a
+busy machine the ratios are more reliable than the rates.
 """
 
 import argparse
@@ -99,13 +99,13 @@ def as_data_frame(server: InfluxServer, points: pl.DataFrame) -> None:
 
 
 def post(server: InfluxServer, written: list[str]) -> None:
-    """Send lines in requests of the size that the hot store's have."""
+    """Send lines in requests of the hot store's size."""
     for start in range(0, len(written), REQUEST_LINES):
         server.write("\n".join(written[start : start + REQUEST_LINES]).encode())
 
 
 def found(server: InfluxServer) -> int:
-    """Count the points that a database holds."""
+    """Count the points in a database."""
     answer = server.query(
         f'SELECT COUNT("generation_mw") AS points FROM "{GENERATION.name}"',
         {"points": pl.Int64()},
@@ -114,7 +114,7 @@ def found(server: InfluxServer) -> int:
 
 
 def measure(influx: InfluxProcess, folder: Path, points: pl.DataFrame, rounds: int) -> None:
-    """Write by each way in turn, and print the medians."""
+    """Write in each way in turn, and print the medians."""
     servers = {
         name: InfluxServer(influx.login(name), days=FOR_GOOD_DAYS)
         for name in ("hot_store", "points", "data_frame")
@@ -139,7 +139,7 @@ def measure(influx: InfluxProcess, folder: Path, points: pl.DataFrame, rounds: i
     for name, server in servers.items():
         if (count := found(server)) != points.height:
             raise SystemExit(f"{name}: {count:,} of {points.height:,} points arrived")
-    # The first round makes tables and series.
+    # The first round creates tables and series.
     median = {
         name: [statistics.median(column) for column in zip(*rows[1:], strict=True)]
         for name, rows in taken.items()

@@ -1,9 +1,9 @@
 """Event to warehouse and event to hot store, on warm workers and on Dagster's stock launcher.
 
 Both run the same simulated sources, one after the other on the same machine: once as
-`energy-platform up` runs them, once with `DefaultRunLauncher`, a fresh process for each run. What
-an event is, and when it could first be seen, is what the simulator's journal says; when a row was
-stored is what the stores themselves say (the Delta commit's and the hot point's time stamp).
+`energy-platform up` runs them, once with `DefaultRunLauncher`, a fresh process for each run. The
+simulator's journal gives the events, and when each could first be seen. The stores themselves give
+the time of storing (the time stamps of the Delta commit and of the hot point).
 
     python benchmarks/latency.py [--seconds 120]
 
@@ -51,7 +51,7 @@ class Variant:
 
 
 def variants() -> list[Variant]:
-    """Return our way and the stock way: the same instance but for the launcher."""
+    """Return the platform's way and the stock way, which differ only in the launcher."""
     ours = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
     stock = {name: value for name, value in ours.items() if name != "run_launcher"}
     return [
@@ -71,7 +71,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one variant did between two instants."""
+    """The figures of one variant between two instants."""
 
     variant: str
     seconds: float
@@ -81,7 +81,7 @@ class Measured:
 
 
 def measure(variant: Variant, seconds: float) -> Measured:
-    """Run a variant for so many seconds of steady state and return what it did."""
+    """Run a variant for some seconds of steady state and return its figures."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with running(home, instance=variant.instance, left_out=variant.left_out) as supervisor:
@@ -106,7 +106,7 @@ def latencies(
     """Return a source's rows emitted between two instants: seconds to each store."""
     said = [*source.key, *source.value_columns]
     series = [*source.tags, source.event_time]
-    # A hot point that is written again says only when it was written last.
+    # A hot point that is written again has only the time of its last write.
     is_last = pl.col("received_at") == pl.col("received_at").max().over(series)
     emitted = (
         journalled_rows(source, Journal(settings.home / "simulator" / "journal"))
@@ -169,7 +169,7 @@ def hot_points(file: Path, source: MarketSource) -> pl.DataFrame:
 
 
 def finished_runs(home: Path, began: datetime, ended: datetime) -> int:
-    """Return how many runs ended well between two instants."""
+    """Return how many runs succeeded between two instants."""
     with closing(sqlite3.connect(home / "dagster" / "history" / "runs.db")) as connection:
         query = "SELECT count(*) FROM runs WHERE status = 'SUCCESS' AND end_time BETWEEN ? AND ?"
         [(count,)] = connection.execute(query, (began.timestamp(), ended.timestamp()))
@@ -198,7 +198,7 @@ def report(measured: Sequence[Measured]) -> None:
 
 
 def line(name: str, rows: pl.DataFrame) -> str:
-    """Return a source's line of the table; what had not arrived by the end counts as missing."""
+    """Return a source's line of the table; rows that never arrived count as missing."""
     missing = rows["to_warehouse"].null_count()
     columns = ("to_warehouse", "received_to_warehouse", "to_hot_store")
     return " | ".join(

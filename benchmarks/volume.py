@@ -1,11 +1,11 @@
 """A market day at sixty-fold speed: how many data points each source gives, none lost or doubled.
 
-A data point is a value cell that is not null: a row with two prices counts two. What was emitted,
-and when in market time, is what the simulator's journal says; what arrived is what the warehouse
-holds. A value that is revised twice between two polls may lack the middle one, on the real market
-as here: it counts as emitted and not as stored.
+A data point is a value cell that is not null: a row with two prices counts twice. The simulator's
+journal says what was emitted, and when in market time; the warehouse says what arrived. If a value
+is revised twice between two polls, the middle one may be missing, as on the real market: it counts
+as emitted and not as stored.
 
-At sixty-fold speed two cores are too few for the streams at their natural rate, so that those run
+At sixty-fold speed two cores are too few for the streams at their natural rate, so the streams run
 at a fifth of it: their counts are low, not high.
 
     python benchmarks/volume.py [--hours 24] [--speed 60] [--rate 0.2]
@@ -43,14 +43,14 @@ UNDER_WAY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Volume:
-    """What one source gave.
+    """The figures of one source.
 
     Attributes:
         source: Its name.
         emitted: Data points that became visible per market day.
-        stored: Those of them that are in the warehouse.
+        stored: How many of them are in the warehouse.
         stale: Keys whose newest values are not there: lost points.
-        doubled: Rows that repeat the one before.
+        doubled: Rows that repeat the row before.
         invented: Rows that were never emitted.
     """
 
@@ -89,7 +89,7 @@ def cells(source: MarketSource, rows: pl.DataFrame) -> int:
 
 
 def report(volumes: list[Volume], seconds: float) -> None:
-    """Print the table, and whether it is what was asked for."""
+    """Print the table; return whether the figures are as required."""
     print("\n| source | points a day, emitted | stored | lost | doubled | invented |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for one in sorted(volumes, key=lambda one: -one.stored):
@@ -105,7 +105,7 @@ def report(volumes: list[Volume], seconds: float) -> None:
 
 
 def main() -> None:
-    """Run a market day and print what came of it."""
+    """Run a market day and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=24.0, help="market hours to run")
     parser.add_argument("--speed", type=float, default=60.0, help="market seconds per second")
@@ -124,10 +124,11 @@ def main() -> None:
             ended, after = clock.now(), cpu_seconds(supervisor)
             elapsed = time.monotonic() - started
             freeze(supervisor)
-            # What a stream has under way to a killed collector is gone, on the real market too.
+            # Messages that a stream was sending to a killed collector are lost, on the real market
+            # too.
             time.sleep(UNDER_WAY_SECONDS)
-            # What a killed collector had in hand is asked for anew, within the longest interval: an
-            # hour, which is a minute here.
+            # Messages that a killed collector was holding are fetched again within the longest
+            # interval: an hour, which is a minute here.
             os.kill(pid_of(supervisor, "collector"), signal.SIGKILL)
             frozen = time.monotonic()
             come_to_rest(

@@ -1,15 +1,15 @@
-"""Rows a second into each warehouse, beside the two stock ways of writing to BigQuery.
+"""Rows per second into each warehouse, compared with two stock ways of writing to BigQuery.
 
     python benchmarks/warehouses.py [--rows 500] [--batches 10]
 
-The same batches are committed by each way in turn, batch by batch: to Delta Lake and to BigQuery as
-the platform does it, each landing offset once whoever dies; and to BigQuery by a load job a batch,
-from a pandas DataFrame, as the client library offers it and as dagster-gcp-pandas' I/O manager
-writes an output. Neither of the two knows whether a batch is there already. A table of its own is
-each way's, in which every row must be found.
+The same batches are committed in each way in turn, batch by batch: to Delta Lake and to BigQuery by
+the platform, each landing offset once whichever process dies; and to BigQuery by one load job per
+batch, from a pandas DataFrame, in the client library's way and in that of dagster-gcp-pandas' I/O
+manager. Neither of these two knows whether a batch is there already. Each way has its own table, in
+which every row must be found.
 
-BigQuery is an emulator here, on this machine: what it takes says what the calls are and how many,
-not how long Google's service takes for them. Read the ratios.
+BigQuery is an emulator on this machine: the figures show the kind and number of calls, not how long
+Google's service takes for them. Compare the ratios.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def committed(warehouse: Warehouse) -> Write:
 
 
 def loaded(clients: Clients) -> Write:
-    """Write by a load job a batch."""
+    """Write by one load job per batch."""
     table = prices("loaded")
     schema.ensure(clients, table)
     append = bigquery.LoadJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_APPEND)
@@ -64,7 +64,7 @@ def handled(clients: Clients) -> Write:
 
 
 def open_clients(server: BigQueryServer) -> Clients:
-    """Open the ways to the emulator."""
+    """Open clients of the emulator."""
     return Clients.open(
         project=PROJECT,
         dataset="energy",
@@ -75,7 +75,7 @@ def open_clients(server: BigQueryServer) -> Clients:
 
 
 def measure(ways: dict[str, Write], *, count: int, batches: int) -> dict[str, list[float]]:
-    """Return the seconds of each way's batches, the first of each left out: it makes the table."""
+    """Return the seconds of each way's batches without the first, which creates the table."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for batch in range(batches + 1):
         start, stop = batch * count, (batch + 1) * count
@@ -88,7 +88,7 @@ def measure(ways: dict[str, Write], *, count: int, batches: int) -> dict[str, li
 
 
 def main() -> None:
-    """Measure, and print a line per way."""
+    """Measure, and print one line per way."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=500, help="of one batch")
     parser.add_argument("--batches", type=int, default=10)

@@ -14,14 +14,14 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from tests.support.environment import EXAMPLE_MODULE, UNUSUAL_HOME, add_source_module, home_at
 
-# How long an example takes says more of the machine's load than of the code.
+# The time of an example depends more on the machine's load than on the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the night what takes long with one kind of store, and is shown by day by another."""
+    """Mark as nightly what is slow with one kind of store and runs by day with another."""
     for item in items:
         for marker in item.iter_markers("nightly_on"):
             if isinstance(item, pytest.Function) and set(marker.args) & set(_parameters(item)):
@@ -34,14 +34,14 @@ def _parameters(item: pytest.Function) -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home folder that this process's settings name; its own name is an unusual one."""
+    """An empty home folder that this process's settings name, with an unusual name."""
     with home_at(tmp_path / UNUSUAL_HOME, monkeypatch) as folder:
         yield folder
 
 
 @pytest.fixture
 def example_known(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make the example source one of the platform's, found as all others are."""
+    """Make the example source one of the platform's, found like all others."""
     add_source_module(tmp_path / "sources", "example_price", EXAMPLE_MODULE, monkeypatch)
     yield
     sys.modules.pop("energy_platform.sources.example_price", None)
@@ -49,7 +49,7 @@ def example_known(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def without_waiting() -> Iterator[None]:
-    """Let what is tried again be tried at once, ten times at most."""
+    """Retry at once, without pauses, ten times at most."""
     with stamina.set_testing(True, attempts=10, cap=True):
         yield
 
@@ -62,7 +62,7 @@ def platform_batches(home: Path) -> MicroBatches:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Pauses as they were asked for, none of them waited for; jitter at its longest."""
+    """Record every pause instead of waiting, with jitter at its longest."""
     asked: list[float] = []
     sleep = asyncio.sleep
 

@@ -1,4 +1,4 @@
-"""Polling feeds without a network: a test says what is answered, and moves the clock."""
+"""Polling feeds without a network: a test supplies the answers, and moves the clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,14 +19,14 @@ from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 
 _QUIET_TURNS = 20
-"""After so many turns of the event loop without a question a feed waits for its next round."""
+"""After this many turns of the event loop without a question, a feed waits for its next round."""
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 @dataclass
 class SteppedSession:
-    """A `FeedSession` whose clock a test moves; a feed's second round never comes."""
+    """A `FeedSession` whose clock the test moves; a feed's second round never comes by itself."""
 
     at: datetime = START
     source_name: str = "test"
@@ -35,7 +35,7 @@ class SteppedSession:
     ca_file: Path | None = None
     landed: list[RawMessage] = field(default_factory=list)
     seen: int = 0
-    """What the feed has asked of its session so far."""
+    """The methods of its session that the feed has called so far."""
 
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         self.landed += messages
@@ -62,11 +62,11 @@ class SteppedSession:
 
 
 Answerer = Callable[[PollRequest], bytes]
-"""Returns the body that answers a request, or raises what the provider's reply comes to."""
+"""Returns the body that answers a request, or raises the error of the provider's reply."""
 
 
 def asker(answers: Answerer, asked: list[str]) -> Ask[Any]:
-    """Return what sends requests: it notes their keys, and answers as told."""
+    """Return a function that answers requests as told, and records their keys."""
 
     async def ask(request: PollRequest, _known: Marks) -> Answer:
         asked.append(request.key)
@@ -78,7 +78,7 @@ def asker(answers: Answerer, asked: list[str]) -> Ask[Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class AnsweredFeed(PollingFeed[RestRequest]):
-    """A polling feed that is answered as a test says; `asked` are the keys so far."""
+    """A polling feed whose answers the test supplies; `asked` are the keys so far."""
 
     protocol: ClassVar[WireProtocol] = WireProtocol.REST
     answerer: Answerer
@@ -103,12 +103,12 @@ def zones(*names: str) -> Callable[[datetime, datetime], list[RestRequest]]:
 
 
 def parameters(key: str) -> dict[str, str]:
-    """Return the parameters of a request, by its key."""
+    """Return the parameters in a request's key."""
     return dict(parse_qsl(urlsplit(key).query))
 
 
 def windows_of(feed: AnsweredFeed, zone: str) -> list[tuple[datetime, datetime]]:
-    """Return the windows in which a zone was asked for, in the order in which it was."""
+    """Return the windows for which a zone was asked, in order."""
     found = [parameters(key) for key in feed.asked]
     return [
         (datetime.fromisoformat(one["from"]), datetime.fromisoformat(one["to"]))
@@ -118,7 +118,7 @@ def windows_of(feed: AnsweredFeed, zone: str) -> list[tuple[datetime, datetime]]
 
 
 async def one_round(feed: PollingFeed[Any], session: SteppedSession) -> FeedError | None:
-    """Run a feed, as after a restart, until its next round is to come; return how it failed."""
+    """Run a feed, as after a restart, until it waits for its next round; return its failure."""
     running = asyncio.create_task(feed.run(session))
     seen, quiet = session.seen, 0
     while not running.done() and quiet < _QUIET_TURNS:

@@ -2,7 +2,7 @@
 
 JSON, XML and text tables, also as the members of an archive. A record is the innermost element of a
 list that holds the value: an object in a JSON array, an XML element among others of its name, a
-line. A value that stands in a JSON array of plain values has no record that could be left out.
+line. A value in a JSON array of plain values has no record that could be left out.
 """
 
 import io
@@ -34,13 +34,13 @@ JSON_VALUES: Final = (
         '"NaN"',
     ),
 )
-"""What a value becomes, as it is written in JSON."""
+"""The bad values, as JSON writes them."""
 
 TEXTS: Final = (
     *("NaN", "Infinity", "-Infinity", "1e400", str(2**70), "[1]", "{}", "true", "text", ""),
     *("2026-02-30", "2026-02-30T25:61:00Z"),
 )
-"""What a value becomes in XML and in a text table."""
+"""The bad values in XML and in a text table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class BadValue:
     """A payload with one bad value.
 
     Attributes:
-        where: Where in the payload the value stands.
-        value: What it is.
+        where: The value's place in the payload.
+        value: The bad value.
         body: The payload.
-        without: The payload without the value's record; None where it can't be left out alone.
+        without: The payload without the value's record; None if the record can't be left out alone.
     """
 
     where: str
@@ -61,11 +61,11 @@ class BadValue:
 
 
 Making = Callable[[], BadValue]
-"""Makes a payload with one bad value, when it is wanted."""
+"""Makes a payload with one bad value when it is called."""
 
 
 def bad_values(body: bytes) -> Iterator[Making]:
-    """Yield what makes a payload bad, for each value at each place; nothing for a binary format."""
+    """Yield one `Making` for each bad value at each place; nothing for a binary format."""
     head = body.lstrip(b"\xef\xbb\xbf \r\n\t")[:4]
     if head.startswith(b"PK"):
         yield from _in_archive(body)
@@ -83,7 +83,7 @@ def _in_json(body: bytes) -> Iterator[Making]:
     except ValueError:
         return
     for path in _leaves(document):
-        # What is said of the whole reply is no record.
+        # A value outside any list belongs to the whole reply, not to a record.
         if any(isinstance(key, int) for key in path):
             for value in JSON_VALUES:
                 yield partial(_bad_json, document, path, value)
@@ -173,7 +173,7 @@ def _bad_xml(
 
 
 def _place(element: etree._Element) -> tuple[int, ...]:
-    """Return the way from the root to an element: the place among its parent's at each step."""
+    """Return the path from the root to an element: its index below its parent at each step."""
     parent = element.getparent()
     return () if parent is None else (*_place(parent), parent.index(element))
 

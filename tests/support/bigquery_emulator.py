@@ -1,9 +1,9 @@
 """Starts local-bigquery, run by its own Python: `python bigquery_emulator.py <its arguments>`.
 
-It looks whether an offset of a stream is free and then appends, and whether there is a table, or a
-job, and then makes it; two callers at once may both go on. BigQuery takes each offset once, and
-tells the second that the table or the job is there, which is what is tested; so one goes after the
-other here. It ends with the process that started it, also where that was killed.
+The emulator checks whether an offset of a stream is free and then appends, and whether a table or a
+job exists and then creates it; two concurrent callers may both succeed. BigQuery accepts each
+offset once, and refuses the second table or job, which the tests check. So this script makes the
+calls run one after the other. It ends with the process that started it, even if that was killed.
 """
 
 import os

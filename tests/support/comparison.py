@@ -1,4 +1,4 @@
-"""Holds a warehouse against the simulator's journal: what was lost, invented, or stored twice."""
+"""Compares a warehouse with the simulator's journal: rows lost, invented, or stored twice."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +14,8 @@ from simulator.journal import Journal
 _FETCHED_WITHIN: Final = timedelta(minutes=5)
 
 REPLACED: Final = {"entsoe_outage": ("outage_id", "revision_number")}
-"""Sources that show of each thing, by its name, only the revision of the highest number: of those
-that came and went between two looks nobody can tell.
+"""Sources that show only the highest revision of each thing: revisions that came and went between
+two polls can't be seen.
 """
 
 
@@ -26,11 +26,11 @@ class Comparison:
     Attributes:
         journalled: How many rows were emitted.
         stored: How many rows the warehouse holds.
-        lost: Emitted, and not in the warehouse.
-        stale: Keys whose newest emitted values are not the warehouse's latest; without those of
-            revisions that a later one has replaced, which is there.
-        invented: In the warehouse, and never emitted.
-        doubled: Stored though they say nothing that the row before did not say.
+        lost: Rows that were emitted and are not in the warehouse.
+        stale: Keys whose newest emitted values are not the warehouse's latest, except revisions
+            that a later, stored one has replaced.
+        invented: Rows in the warehouse that were never emitted.
+        doubled: Rows that were stored although they repeat the row before.
     """
 
     journalled: int
@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Comparison:
-    """Compare every revision that `stored` holds with what the journal says was emitted."""
+    """Compare every stored revision with the journal."""
     emitted = journalled_rows(source, journal)
     said = [*source.key, *source.value_columns]
     in_order = stored.sort("received_at", "landing_offset", maintain_order=True)
@@ -66,9 +66,9 @@ def compare(source: MarketSource, journal: Journal, stored: pl.DataFrame) -> Com
 def _since_the_journal_begins(
     source: MarketSource, journal: Journal, stored: pl.DataFrame
 ) -> pl.DataFrame:
-    """Leave out what a journal that has dropped its beginning may not tell of any more.
+    """Leave out rows that a journal which has dropped its beginning may no longer have.
 
-    What was shown before its oldest emission may have been fetched two rounds later.
+    A row shown before the journal's oldest emission may have been fetched two rounds later.
     """
     since = journal.reaches_back_to(source.name)
     if since is None:
@@ -90,9 +90,9 @@ def _not_replaced(source: MarketSource, stale: pl.DataFrame, stored: pl.DataFram
 def overdue(
     source: MarketSource, journal: Journal, stale: pl.DataFrame, *, by: datetime
 ) -> pl.DataFrame:
-    """Return those of the stale keys of which nothing was said in the last poll before an instant.
+    """Return the stale keys whose newest emission is older than the last poll before an instant.
 
-    What a provider said since it was asked last is not there yet.
+    What the provider emitted since it was last asked can't be there yet.
     """
     every = getattr(source.feed, "every", timedelta())
     news = journalled_rows(source, journal).filter(pl.col("received_at") > by - every)
@@ -102,10 +102,10 @@ def overdue(
 def _since_the_first_window(
     source: MarketSource, emitted: pl.DataFrame, stored: pl.DataFrame
 ) -> pl.DataFrame:
-    """Leave out what was there before the first window that a feed asked for: nobody was to bring
-    it. A feed that stored nothing yet was to bring everything.
+    """Leave out rows from before the first window of a feed.
 
-    A correction that was published in that window may be of a value from before it.
+    Nobody had to fetch them. A feed that has stored nothing yet had to fetch everything. A
+    correction that was published in that window may be of a value from before it.
     """
     for told in (source.event_time, "published_at"):
         earliest = stored[told].min() if told in stored.columns else None

@@ -1,4 +1,4 @@
-"""A process environment of a test's own: where the platform's state is, and what it has cached."""
+"""A process environment for one test: the platform's home, and the caches to forget."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from energy_platform.settings import settings
 _CACHED = (settings, stores.micro_batches, registry.found_sources)
 
 UNUSUAL_HOME = "Grüße #1, 100 %?"
-"""A folder's name with what URLs, SQL, configuration files and command lines give a meaning to."""
+"""A folder's name with characters that are special in URLs, SQL, configuration files and shells."""
 
 EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
 """The text of a source module that makes the example source known."""
@@ -23,7 +23,7 @@ EXAMPLE_MODULE = "from tests.support.sources import EXAMPLE\n"
 
 @contextmanager
 def home_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Let `folder` be the platform's home, whatever this machine's environment says.
+    """Make `folder` the platform's home, whatever this machine's environment says.
 
     Its hot store keeps points for good, so that it holds the fixed instants of any test.
     """
@@ -38,13 +38,13 @@ def home_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget_cached() -> None:
-    """Let settings, stores and sources be read anew."""
+    """Make settings, stores and sources be read again."""
     for cached in _CACHED:
         cached.cache_clear()
 
 
 def add_source_module(folder: Path, name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a module beside those of `energy_platform.sources`, as a newcomer would."""
+    """Put a module beside those of `energy_platform.sources`, as a contributor would."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(text)
     if str(folder) not in sources.__path__:

@@ -23,7 +23,7 @@ from simulator.world import Pace, World
 class MemorySession:
     """A `FeedSession` for tests: lands in memory, never waits for a turn.
 
-    One that is bound to a simulated `world` refuses addresses that this does not stand in for.
+    A session of a simulated `world` refuses addresses that the world has no stand-in for.
     """
 
     source_name: str
@@ -68,8 +68,8 @@ class MemorySession:
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback interface that were free a moment ago.
 
-    They lie below those that the system gives to outgoing connections and to port 0, and each comes
-    round once in a thousand, so that nobody takes one before its server does.
+    They lie below the ports that the system gives to outgoing connections and to port 0. Each comes
+    round once in a thousand calls, so that nobody takes one before its server does.
     """
     with ExitStack() as stack:
         return [_bound_port(stack) for _ in range(count)]
@@ -84,10 +84,12 @@ def _bound_port(stack: ExitStack) -> int:
 
 
 def _ports() -> Iterator[int]:
-    """Return the ports of this process's own range, from a random one on, for ever."""
+    """Yield the ports of this process's own range for ever, from a random one on."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw15")
     first = 15_000 + int(worker.removeprefix("gw")) % 16 * 1_000
-    start = random.SystemRandom().randrange(1_000)  # no seed, which two runs at once might share
+    start = random.SystemRandom().randrange(
+        1_000
+    )  # no seed, since two simultaneous runs might share it
     return (first + number % 1_000 for number in itertools.count(start))
 
 
@@ -95,12 +97,12 @@ _PORTS = _ports()
 
 
 def nowhere(scheme: str) -> dict[str, str]:
-    """Return addresses by which all of a scheme leads to a port of loopback that nobody hears."""
+    """Return addresses that map all of a scheme to a port of loopback where nobody listens."""
     [port] = free_ports(1)
     return {f"{scheme}://": f"{scheme.replace('https', 'http')}://127.0.0.1:{port}/"}
 
 
-def a_world(  # noqa: PLR0913 (what a test may want of a world)
+def a_world(  # noqa: PLR0913 (a test may choose any of these)
     folder: Path,
     *,
     origin: datetime | None = None,
@@ -126,7 +128,7 @@ def a_world(  # noqa: PLR0913 (what a test may want of a world)
 def a_session(world: World, source: str) -> MemorySession:
     """Return a session for a source's feed that reaches the world in place of the market.
 
-    It follows the world from one run to the next; what the world does not stand in for is nowhere.
+    It follows the world from one run to the next; addresses without a stand-in lead nowhere.
     """
     state = world.feeds / source
     state.mkdir(parents=True, exist_ok=True)

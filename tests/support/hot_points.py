@@ -30,7 +30,7 @@ SCHEMA = {
 
 
 def point(minutes: float = 0, *, zone: str | None = "CZ", **fields: object) -> dict[str, Any]:
-    """Return a point so many minutes after the epoch; what isn't given is null."""
+    """Return a point a number of minutes after the epoch; fields that aren't given are null."""
     return {
         "bidding_zone": zone,
         "product": "QH",
@@ -51,7 +51,7 @@ def prices(frame: pl.DataFrame) -> list[float | None]:
 
 
 def put(store: HotStore, measurement: Measurement, frame: pl.DataFrame, *, stop: int) -> None:
-    """Write points, none of which may be refused, and note their offset, as a batch does."""
+    """Write points, none of which may be refused, and record their offset, as a batch does."""
     refused = store.write(measurement, frame, stop=stop)
     assert refused.is_empty(), refused
     store.commit_offset(measurement, stop=stop)

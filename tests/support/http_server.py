@@ -1,4 +1,4 @@
-"""An HTTP server that says, byte for byte, what a test wrote down."""
+"""An HTTP server that sends, byte for byte, the replies of a test."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ScriptedServer:
-    """Answers each request with the next reply, the last one again at the end.
+    """Answers each request with the next reply, and repeats the last one.
 
     Attributes:
-        url: Where it listens.
+        url: Its address.
         requests: The head of every request so far, as text.
     """
 
@@ -22,7 +22,7 @@ class ScriptedServer:
 
 
 def reply(body: bytes = b"", *, status: str = "200 OK", **headers: str) -> bytes:
-    """Return a whole HTTP reply; `Content_Length` and others may be given to lie."""
+    """Return a whole HTTP reply; `Content_Length` and other headers may be given falsely."""
     lines = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
     lines |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
@@ -33,7 +33,7 @@ def reply(body: bytes = b"", *, status: str = "200 OK", **headers: str) -> bytes
 async def scripted(*replies: bytes | None, drip: bool = False) -> AsyncIterator[ScriptedServer]:
     """Run a server that gives these replies, dripping if asked.
 
-    None stands for silence, for ever; no bytes for hanging up.
+    None means silence for ever; no bytes mean a closed connection.
     """
     script = ScriptedServer()
     serving: set[asyncio.Task[None]] = set()

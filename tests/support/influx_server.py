@@ -28,21 +28,21 @@ QUICK = Patience(
     first_pause_seconds=0.1,
     longest_pause_seconds=0.2,
 )
-"""A patience that an outage of seconds is long for."""
+"""A patience for which an outage of seconds is long."""
 
 
 def is_installed() -> bool:
-    """Say whether this machine has the server."""
+    """Return whether this machine has the server."""
     return shutil.which("influxd") is not None
 
 
 @dataclass
 class InfluxProcess:
-    """The server; what it has acknowledged outlives its process.
+    """The server; acknowledged data outlives its process.
 
     Attributes:
-        folder: Where it keeps its data.
-        options: Settings of its own, as environment variables.
+        folder: The folder of its data.
+        options: Its settings, as environment variables.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class InfluxProcess:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        # The kernel ends it where this process is ended without a chance to do so.
+        # The kernel ends it if this process is killed.
         with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -103,7 +103,7 @@ class InfluxProcess:
         return False
 
     def login(self, database: str, *, token: str | None = None) -> Login:
-        """Return what it takes to use one of its databases."""
+        """Return the login for one of its databases."""
         return Login(url=self.url, api=InfluxApi.V1, bucket=database, token=token)
 
     def store(

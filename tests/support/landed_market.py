@@ -1,7 +1,7 @@
 """Two market days, the longer one of autumn among them, landed row by row through micro-batches.
 
-The rows are made up; they go the whole way of a payload, but for its format: landed as messages,
-checked, compared with what is known, committed.
+The rows are made up. They go the whole way of a payload except its format: they land as messages,
+are checked, compared with known rows, and committed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from energy_platform.market.source import each_message
 from energy_platform.pipeline.micro_batch import MicroBatches
 
 FIRST = datetime(2026, 10, 23, 22, tzinfo=UTC)
-"""Midnight in Berlin: a day of 24 hours, the one of 25, and a day after them begin here."""
+"""Midnight in Berlin, at which a day of 24 hours begins; the 25-hour day and one more follow."""
 LAST = datetime(2026, 10, 26, 23, tzinfo=UTC)
 _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
@@ -35,7 +35,7 @@ class Landing:
 
 
 def land(batches: MicroBatches, landings: Iterable[Landing]) -> None:
-    """Land messages in the order in which they were received, and run them through."""
+    """Land messages in the order of receipt, and process them."""
     for each in sorted(landings, key=lambda landing: landing.received_at):
         source = market_source(each.source)
         parse = each_message(lambda message: pl.read_ipc(BytesIO(message.body)))
@@ -56,7 +56,7 @@ def land(batches: MicroBatches, landings: Iterable[Landing]) -> None:
 def periods(
     start: datetime = FIRST, end: datetime = LAST, step: timedelta = _QUARTER
 ) -> pl.DataFrame:
-    """Return delivery periods, and `n`, which number each has."""
+    """Return delivery periods, and `n`, the number of each."""
     starts = pl.datetime_range(start, end, step, closed="left", eager=True).cast(INSTANT)
     return pl.DataFrame({"delivery_start": starts}).select(
         "delivery_start",
@@ -66,7 +66,7 @@ def periods(
 
 
 def the_market() -> Iterator[Landing]:
-    """Yield what the sources of the marts bring of these days, revisions among it."""
+    """Yield the rows of the marts' sources for these days, revisions among them."""
     yield from _prices()
     yield from _grid()
     yield from _trades()
@@ -76,7 +76,7 @@ def the_market() -> Iterator[Landing]:
 
 
 def late_revisions() -> Iterator[Landing]:
-    """Yield what comes days later: changed values, filled gaps, a cancelled trade, another day."""
+    """Yield rows that come days later: changed values, filled gaps, a cancelled trade."""
     late = LAST + 3 * _DAY
     hour = periods(FIRST + 30 * _HOUR, FIRST + 31 * _HOUR)
     yield Landing(
@@ -109,7 +109,7 @@ def late_revisions() -> Iterator[Landing]:
         late + timedelta(minutes=3),
         first_trade.with_columns(revision_no=2, state=pl.lit("CANCELLED")),
     )
-    # A trade whose time is corrected to another day leaves the bar that it was in.
+    # A trade whose time is corrected to another day leaves its earlier bar.
     moved = _trade_legs().filter(trade_id="9")
     yield Landing(
         "nord_pool_intraday_trade",
@@ -176,7 +176,7 @@ def _grid() -> Iterator[Landing]:
         quarters = periods(start, end).with_columns(zone, quarterly)
         forecast = quarters.select(pl.exclude("n"), load_mw=50_000 + pl.col("n") * 11.5)
         yield Landing("entsoe_load_forecast", start - 14 * _HOUR, forecast)
-        # Above what was known at the gate: it must not reach the features.
+        # Higher than the value known at gate closure: it must not reach the features.
         better = forecast.with_columns(pl.col("load_mw") + 250)
         yield Landing("entsoe_load_forecast", start - 8 * _HOUR, better)
         of_types = quarters.join(types, how="cross").with_columns(
@@ -385,6 +385,6 @@ def _weather() -> Iterator[Landing]:
 
 
 def _local_day(number: int) -> tuple[datetime, datetime]:
-    """Return a day of Berlin's: of 24 hours, of 25, of 24."""
+    """Return a day of Berlin: of 24 hours, of 25, of 24."""
     starts = [FIRST, FIRST + _DAY, FIRST + _DAY + 25 * _HOUR, LAST]
     return starts[number], starts[number + 1]

@@ -15,10 +15,10 @@ def start(folder: Path, *, batch_messages: int, work: str = "run") -> subprocess
     """Start a process that waits, ready to work, until `go`.
 
     Args:
-        folder: Where the stores are.
+        folder: The folder of the stores.
         batch_messages: How many messages it takes at once.
-        work: `run` runs micro-batches, `run mended` with the mended parser, `redrive` redrives
-            with it.
+        work: `run` runs micro-batches, `run mended` does so with the corrected parser, `redrive`
+            redrives with that parser.
     """
     return subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), str(batch_messages), work],
@@ -48,7 +48,7 @@ def _main(folder: Path, batch_messages: int, work: str) -> None:
     source = MENDED if work == "run mended" else EXAMPLE
     while batches.is_behind(source):
         batches.run(source)
-    # The other process of a race may have stored the last batch and not yet its hot points.
+    # The other process of a race may have stored the last batch but not its hot points yet.
     batches.run(source)
 
 

@@ -1,7 +1,7 @@
-"""Payloads gone wrong: in their bytes, and in the structure that their format has.
+"""Damaged payloads: in their bytes, and in the structure of their format.
 
-Every mutator draws its decisions from a `random.Random`, so that whoever gives one can replay and
-shrink them. What a parser must make of the outcome is the business of the test.
+Every mutator takes its decisions from a `random.Random`, so that a caller can replay and shrink
+them. The test knows what a parser must make of the result.
 """
 
 import csv
@@ -40,13 +40,12 @@ _LAUGHS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A payload gone wrong.
+    """A damaged payload.
 
     Attributes:
         what: What was done to it.
-        body: The outcome.
-        garbled: Whether all that was done is that one number is none any more, so that no record
-            has gone.
+        body: The result.
+        garbled: Whether the only damage is one malformed number, so that no record is gone.
     """
 
     what: str
@@ -55,7 +54,7 @@ class Mutation:
 
 
 def mutated(body: bytes, random: Random) -> Mutation:
-    """Return a payload with something done to its structure, to its bytes, or to both."""
+    """Return a payload with damage to its structure, to its bytes, or to both."""
     if random.random() < 0.2:
         return _bytes(body, random)
     found = _of_its_format(body)(body, random)
@@ -135,7 +134,7 @@ def _json(body: bytes, random: Random) -> Mutation:
 
 
 def _places(holder: list[Any]) -> list[tuple[Any, Any]]:
-    """Return every place of a document: what holds it, and its key there."""
+    """Return every place of a document: its container, and its key there."""
     found: list[tuple[Any, Any]] = []
     waiting: list[Any] = [holder]
     while waiting:
@@ -325,7 +324,7 @@ def _is_number(value: object) -> bool:
 
 
 def _other_date(text: str, random: Random) -> str:
-    """Return a text with its first date moved or broken; another text if it has none."""
+    """Return a text with its first date moved or broken; another text if it has no date."""
     found = _DATE.search(text)
     if found is None:
         return random.choice(_ODD_TEXTS)
@@ -338,10 +337,10 @@ def _other_name(name: str, random: Random) -> str:
 
 
 def field_paths(body: bytes) -> frozenset[str] | None:
-    """Return the paths at which a JSON or XML document says something; None if it is neither.
+    """Return the paths of a JSON or XML document that have a value; None for another format.
 
-    Positions in arrays are left out, so that a hundred records have the paths of one; what is null
-    or an empty text says nothing.
+    Positions in arrays are left out, so that a hundred records have the paths of one; null and
+    empty texts are no values.
     """
     head = body.lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
     if head == b"<":
@@ -380,7 +379,7 @@ def _json_leaves(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def data_lines(body: bytes) -> int:
-    """Return how many lines of a text table, or of those in an archive, say something."""
+    """Return how many lines of a text table, or of those in an archive, have content."""
     if members := _members(body):
         return sum(data_lines(content) for _, content in members)
     rows = csv.reader(body.decode("latin-1").replace("\x00", "").splitlines(), delimiter=";")

@@ -1,4 +1,4 @@
-"""Runs the platform's processes on simulated markets; how tests and benchmarks look at them."""
+"""Runs the platform's processes on simulated markets, for tests and benchmarks to observe."""
 
 import json
 import time
@@ -34,7 +34,7 @@ def running(
 
     Args:
         home: An empty folder.
-        instance: What stands in the place of `dagster.yaml`, if anything.
+        instance: A replacement for `dagster.yaml`, if any.
         left_out: Processes not to start.
     """
     settings, supervisor = Settings(home=home), Supervisor(home)

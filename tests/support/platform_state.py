@@ -1,4 +1,4 @@
-"""What a running platform says of itself, put together by hand."""
+"""States of a running platform, made up by hand."""
 
 import os
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ PROCESSES = [
 def source_status(
     name: str, *, late: bool = False, lag_seconds: float | None = 3.0
 ) -> SourceStatus:
-    """Return the status of a source that has done something of everything."""
+    """Return the status of a source with a value in every field."""
     return SourceStatus(
         name=name, protocol="REST", group="auctions", landed_offset=12, committed_offset=10,
         rows=100, last_event_at=_NOON, lag_seconds=lag_seconds, expected_lag_seconds=60.0,

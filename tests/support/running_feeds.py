@@ -1,4 +1,4 @@
-"""Running a feed for as long as a test wants, and waiting for what it brings."""
+"""Running a feed for as long as a test wants, and waiting for its results."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.feeds import MemorySession
 async def run_until(
     feed: Feed, session: MemorySession, done: Callable[[], bool], *, seconds: float = 180.0
 ) -> None:
-    """Run a feed until `done`, or raise what it raises; `TimeoutError` if neither happens."""
+    """Run a feed until `done`, or raise its error; `TimeoutError` if neither happens."""
     running = asyncio.create_task(feed.run(session))
     try:
         async with asyncio.timeout(seconds):
@@ -58,7 +58,7 @@ async def until(condition: Callable[[], object], *, seconds: float = 180.0) -> N
 
 
 def last_round(session: MemorySession) -> datetime | None:
-    """Return when the last round that a polling feed asked to its end began, if there was one."""
+    """Return when a polling feed's last completed round began, if there was one."""
     return Progress.from_cursor(session.cursor).began_at
 
 
@@ -77,14 +77,14 @@ async def listening(port: int) -> None:
 
 
 async def failure(feed: Feed, session: MemorySession) -> FeedError:
-    """Run a feed until it fails, and return how."""
+    """Run a feed until it fails, and return the error."""
     with pytest.raises(FeedError) as caught:
         await run_until(feed, session, lambda: False)
     return caught.value
 
 
 async def comes_true(holds: Callable[[], None], *, seconds: float = 180.0) -> None:
-    """Wait until an assertion holds, and still holds a second later: all has come to rest."""
+    """Wait until an assertion holds, and holds still a second later."""
     async for attempt in stamina.retry_context(
         AssertionError, attempts=None, timeout=seconds, wait_initial=0.1, wait_max=0.5
     ):

@@ -1,6 +1,6 @@
-"""A platform that `energy-platform up` runs, on whatever stores; how tests look at it and wait.
+"""A platform run by `energy-platform up`, on any stores, for tests to observe and wait for.
 
-What a test holds it to is the test's business; `platform_run` starts one without its command line.
+Each test decides what to check; `platform_run` starts a platform without its command line.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from tests.support.platform_run import come_to_rest, freeze, pid_of
 START_SECONDS = 480.0
 RECOVERY_SECONDS = 300.0
 SETTLED_SECONDS = 120.0
-"""How long before the market stopped a source has to have said what has to be there."""
+"""How long before the market stopped a row must have been emitted to be required."""
 QUIET_SECONDS = 20.0
 """How long nothing may land before the platform counts as at rest."""
 
@@ -47,7 +47,7 @@ class RunningPlatform:
     Attributes:
         home: Its folder.
         process: The command.
-        environment: What it was started with.
+        environment: The environment that it was started with.
         batches: The same stores, opened by the test.
     """
 
@@ -61,7 +61,7 @@ class RunningPlatform:
 
     @property
     def settings(self) -> Settings:
-        """Its settings, as its environment says them."""
+        """Its settings, from its environment."""
         prefix = "ENERGY_PLATFORM_"
         said = {n.removeprefix(prefix).lower(): v for n, v in self.environment.items()
                 if n.startswith(prefix)}  # fmt: skip
@@ -89,7 +89,7 @@ class RunningPlatform:
         return freeze(Supervisor(self.home))
 
     def query(self, graphql: str) -> Any:
-        """Ask Dagster's UI server, once it is there."""
+        """Query Dagster's UI server, once it listens."""
         printed = re.search(r"Dagster UI: (\S+)", (self.home / "up.log").read_text())
         assert printed, "the start has not said where the UI is"
         url = f"{printed[1]}/graphql"
@@ -105,7 +105,7 @@ class RunningPlatform:
         return answers[0]["data"]
 
     def run_status(self, run_id: str) -> str:
-        """Return how Dagster says that a run is, e.g. `STARTED`."""
+        """Return Dagster's status of a run, e.g. `STARTED`."""
         asked = f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}'
         return str(self.query(asked)["runOrError"]["status"])
 
@@ -116,10 +116,10 @@ class RunningPlatform:
         return self.batches.hot_store.read(measurement(source))
 
     def shown(self, source: MarketSource) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the points that the hot copy has to show by the warehouse, and those it shows.
+        """Return the points that the hot copy must show, and those that it shows.
 
-        Of a day less than the hot store's days, for the oldest are on their way out; and only those
-        that have a value in any field that a dashboard plots.
+        The warehouse has the first. The oldest day of the hot store's days is left out, because it
+        is about to be deleted; so are points without a value in any field of a dashboard.
         """
         since = datetime.now(UTC) - timedelta(days=self.settings.hot_days - 1)
         recent = pl.col(source.event_time) >= since
@@ -164,7 +164,7 @@ def started(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[R
     """Run `energy-platform up` for as long as the context lasts.
 
     Args:
-        home: An empty folder, or none yet.
+        home: An empty or missing folder.
         settings: Variables beside those of this process.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def started(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[R
 
 
 def wait_until_flowing(platform: RunningPlatform) -> None:
-    """Wait until the start is told of and every source has rows."""
+    """Wait until the start is reported and every source has rows."""
     log = platform.home / "up.log"
     wait_for("word of the UI", lambda: "Dagster UI: http://127.0.0.1" in log.read_text(),
              START_SECONDS)  # fmt: skip
@@ -191,7 +191,7 @@ def wait_until_flowing(platform: RunningPlatform) -> None:
 
 
 def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
-    """Wait until streams and seconds have been landed and stored anew."""
+    """Wait until the fast sources have landed and stored new rows."""
     fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
 
     def committed() -> dict[str, int]:

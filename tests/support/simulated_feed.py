@@ -1,4 +1,4 @@
-"""A source's feed against its simulated provider, on real sockets, held against the journal."""
+"""A source's feed against its simulated provider, on real sockets, compared with the journal."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ async def polled(
 ) -> AsyncIterator[SimulatedProvider]:
     """Run a provider, and a source's feed that asks it every few seconds, for the context's length.
 
-    The feed is begun anew, from its cursor, whenever it fails.
+    The feed is started again, from its cursor, whenever it fails.
     """
     assert isinstance(source.feed, PollingFeed)
     limits = HttpLimits(timeout=timedelta(seconds=20))
@@ -65,7 +65,7 @@ async def suffer(world: World, source: MarketSource, *kinds: FaultKind) -> None:
 
 
 def checked(source: MarketSource, session: MemorySession) -> CheckedRows:
-    """Return what came of all that landed."""
+    """Return the checked rows of all that landed."""
     return check_messages(
         source,
         [replace(message, landing_offset=offset) for offset, message in enumerate(session.landed)],
@@ -73,9 +73,9 @@ def checked(source: MarketSource, session: MemorySession) -> CheckedRows:
 
 
 def compared(source: MarketSource, world: World, session: MemorySession) -> Comparison:
-    """Return what a warehouse would hold, held against the journal.
+    """Compare what a warehouse would hold with the journal.
 
-    A journal may reach further back than the feed has ever asked; that is nobody's loss.
+    A journal may reach further back than the feed has ever asked; such rows don't count as lost.
     """
     rows = checked(source, session).rows
     found = compare(source, world.journal, new_revisions(rows, rows.clear(), source))
@@ -94,7 +94,7 @@ async def settles(source: MarketSource, world: World, session: MemorySession) ->
     world.clock.freeze()
     async with asyncio.timeout(180):
         while True:
-            # Beside the loop, which carries what is still to come.
+            # In a thread, because the event loop carries further messages.
             comparison = await asyncio.to_thread(compared, source, world, session)
             if comparison.stored and comparison.stale.is_empty():
                 return comparison

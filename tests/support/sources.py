@@ -1,4 +1,4 @@
-"""A market source of no market, for tests of what every source goes through."""
+"""A made-up market source, for tests of what every source goes through."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def an_eventful_log(messages: int) -> list[RawMessage]:
 
 
 def parse_mended(messages: Sequence[RawMessage]) -> pl.DataFrame:
-    """Read the example's messages after a fix: garbage is a price, high prices are lower."""
+    """Read the example's messages after a fix: garbage becomes a price, high prices are lower."""
     read = [
         replace(message, body=b'[{"zone": "CZ", "quarter": 0, "price": 0}]')
         if message.body == GARBAGE
@@ -134,4 +134,4 @@ def parse_mended(messages: Sequence[RawMessage]) -> pl.DataFrame:
 
 
 MENDED = replace(EXAMPLE, parse=parse_mended)
-"""The example source after a fix of its parser, under which nothing fails any more."""
+"""The example source after a fix of its parser, with which nothing fails any more."""

@@ -1,4 +1,4 @@
-"""Real stores in a folder, and a way of dying between two of their writes."""
+"""Real stores in a folder, and a way to die between two of their writes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ FOR_GOOD_DAYS = 36_500
 
 
 def batches_in(folder: Path, *, batch_messages: int = 1_000) -> MicroBatches:
-    """Open the stores below a folder, laid out as the platform does it."""
+    """Open the stores below a folder, with the platform's own layout."""
     return MicroBatches(
         landing=LandingZone.open((folder / "landing").as_uri()),
         warehouse=DeltaWarehouse(folder / "warehouse"),
@@ -42,7 +42,7 @@ def land(
 
 
 def run_all(batches: MicroBatches, source: MarketSource = EXAMPLE) -> list[BatchReport]:
-    """Run micro-batches until all that landed is in the warehouse, and once at least."""
+    """Run micro-batches until all that landed is in the warehouse, at least once."""
     reports = [batches.run(source)]
     while batches.is_behind(source):
         reports.append(batches.run(source))
@@ -50,13 +50,13 @@ def run_all(batches: MicroBatches, source: MarketSource = EXAMPLE) -> list[Batch
 
 
 def stored(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
-    """Return every revision in the warehouse, in an order of its own."""
+    """Return every revision in the warehouse, in a fixed order."""
     rows = batches.warehouse.scan(market_table(source)).collect()
     return rows.sort("landing_offset", *source.key, maintain_order=True)
 
 
 def quarantined(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
-    """Return all that is in quarantine, in landing order."""
+    """Return all lines in quarantine, in landing order."""
     failures = batches.warehouse.scan(quarantine_table(source)).collect()
     return failures.sort("landing_offset", "row")
 
@@ -67,7 +67,7 @@ def hot(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:
 
 
 def assert_same(batches: MicroBatches, other: MicroBatches) -> None:
-    """Hold all that two homes say of the example source against each other."""
+    """Check that two homes hold the same of the example source."""
     for said in (stored, quarantined, hot):
         assert_frame_equal(said(batches), said(other))
     table, hot_table = market_table(EXAMPLE), measurement(EXAMPLE)
@@ -77,16 +77,16 @@ def assert_same(batches: MicroBatches, other: MicroBatches) -> None:
 
 
 class KilledError(BaseException):
-    """The process ends here; nothing that handles an `Exception` sees it."""
+    """Stands for the end of the process; no `except Exception` catches it."""
 
 
 @dataclass
 class Dying:
-    """A store in whose process a call is the last, made or not made.
+    """A store whose process dies at one of its calls, before or after making it.
 
     Attributes:
         store: The store that takes every call.
-        is_last: Says by a call's name and arguments whether the process dies of it.
+        is_last: Decides by a call's name and arguments whether the process dies at it.
         done: Whether the call is made first.
     """
 
@@ -109,7 +109,7 @@ class Dying:
 
 @dataclass
 class Contested:
-    """A warehouse to which another writer commits first, so many times."""
+    """A warehouse to which another writer commits first, a number of times."""
 
     warehouse: Warehouse
     conflicts: int
@@ -122,5 +122,5 @@ class Contested:
 
 
 def contested(batches: MicroBatches, conflicts: int) -> MicroBatches:
-    """Return batches before whose first writes another writer commits."""
+    """Return batches whose first writes find that another writer has committed."""
     return replace(batches, warehouse=cast("Warehouse", Contested(batches.warehouse, conflicts)))

@@ -1,4 +1,4 @@
-"""Holds a source against a test case folder (`tests/testcases/README.md` has the form)."""
+"""Compares a source with a test case folder (`tests/testcases/README.md` describes its form)."""
 
 import tomllib
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from energy_platform.pipeline.checks import check_messages
 
 
 def assert_case_holds(source: MarketSource, case: Path) -> None:
-    """Parse and check a case's payloads; compare rows and failures with what is expected."""
+    """Parse and check a case's payloads; compare rows and failures with the expected ones."""
     messages = case_messages(source, case)
     assert messages, f"{case} has no payload"
     checked = check_messages(source, messages)
@@ -43,7 +43,7 @@ def case_messages(source: MarketSource, case: Path) -> list[RawMessage]:
 
 
 def _expected(case: Path, source: MarketSource) -> pl.DataFrame:
-    """Read the expected rows: text as in the file, then the table's own types."""
+    """Read the expected rows: text as in the file, converted to the table's types."""
     text = pl.read_csv(case / "expected.csv", infer_schema=False)
     return text.select(
         _typed(name, dtype)

@@ -1,4 +1,4 @@
-"""Where a test's tables are, for as many processes as it takes, and one that commits to them."""
+"""Warehouses that a test shares with several processes, and a process that commits to them."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ from energy_platform.storage.warehouse.protocol import Warehouse
 from tests.support.bigquery_server import PROJECT
 
 PATIENCE_SECONDS = 0.5
-"""How long a dead writer's batch waits for it; seconds in earnest, which a test would wait too."""
+"""How long to wait for a dead writer's batch; much shorter than in production."""
 
 STEP = 5
 """How many messages a batch of the committing process has."""
@@ -32,7 +32,7 @@ _PROJECT = Path(__file__).parents[2]
 
 
 def prices(name: str = "ote_day_ahead_price", **more: pl.DataType) -> Table:
-    """Return a table of prices, with more columns if any are named."""
+    """Return a table of prices, with further columns if any are named."""
     return Table(
         name=name,
         dtypes={
@@ -82,7 +82,7 @@ class Place:
 
     Attributes:
         kind: Which system keeps them.
-        where: A folder; or the emulator's address.
+        where: A folder, or the emulator's address.
         grpc_address: The emulator's Storage API.
         dataset: The dataset in it.
     """
@@ -94,7 +94,7 @@ class Place:
 
     @contextmanager
     def open(self) -> Iterator[Warehouse]:
-        """Open the warehouse as a process does that knows nothing of it yet."""
+        """Open the warehouse as a new process does."""
         if self.kind == "delta":
             yield DeltaWarehouse(Path(self.where))
             return
@@ -136,7 +136,7 @@ def go(process: subprocess.Popen[str]) -> None:
 
 
 def wait_for(*processes: subprocess.Popen[str]) -> None:
-    """Wait until processes have done their work."""
+    """Wait until processes have ended successfully."""
     for process in processes:
         process.communicate(timeout=100)
     assert {process.returncode for process in processes} == {0}

@@ -1,7 +1,7 @@
-"""Lets dbt-bigquery make tables on the emulator: on the path of the dbt process, for tests only.
+"""Lets dbt-bigquery create tables on the emulator: on the path of the dbt process, for tests only.
 
-The emulator doesn't say where a `create table as` has put its rows. dbt asks for that table only to
-tell how many rows it has.
+The emulator doesn't say where a `create table as` has put its rows. dbt reads that table only to
+count the rows.
 """
 
 from types import SimpleNamespace

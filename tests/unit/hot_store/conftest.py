@@ -34,7 +34,7 @@ OpenAgain = Callable[[], HotStore]
 
 @pytest.fixture(params=["sqlite", "influxdb"])
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenAgain]:
-    """Open one and the same hot store, as another process would."""
+    """Open the same hot store again, as another process would."""
     opened: list[HotStore] = []
     if request.param == "sqlite":
 

@@ -27,7 +27,7 @@ def cloud_url(cloud_storage: CloudStorageServer, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(params=["folder", "memory", "cloud storage"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    """Where a test's landing zone is."""
+    """The folder or bucket of a test's landing zone."""
     if request.param == "folder":
         return LocalStore(tmp_path)
     if request.param == "memory":
@@ -37,13 +37,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 def zone(store: ObjectStore) -> LandingZone:
-    """A landing zone with nothing in it."""
+    """An empty landing zone."""
     return LandingZone(store)
 
 
 @pytest.fixture(params=["folder", "cloud storage"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where processes find a landing zone that they share."""
+    """The address of a landing zone that several processes share."""
     if request.param == "folder":
         return tmp_path.as_uri()
     return str(request.getfixturevalue("cloud_url"))

@@ -25,7 +25,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryServe
 
 @pytest.fixture
 def clients(emulator: BigQueryServer) -> Iterator[Clients]:
-    """The ways to the emulator, and a dataset of the test's own."""
+    """Clients of the emulator, and a dataset for this test."""
     with emulator.dataset() as dataset:
         opened = Clients.open(
             project=PROJECT,
