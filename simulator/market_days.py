@@ -3,11 +3,11 @@
 Worked out with the standard library alone, so that it checks the platform's own arithmetic.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 
-def day_start(day: date, zone: ZoneInfo) -> datetime:
+def day_start(day: date, zone: tzinfo) -> datetime:
     """Return the UTC instant at which a local day starts."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 

@@ -5,6 +5,7 @@ is corrected later. Nothing is remembered, so any past can be asked for, and a r
 says what it said before. How a statement looks on the wire is the business of its provider.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -17,7 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from energy_platform.market.rows import INSTANT
-from simulator.board import beats
+from simulator.beats import beats
+from simulator.first_slots import FirstSlot
 from simulator.journal import Row
 from simulator.signal import Signal, at_each
 from simulator.world import World
@@ -32,9 +34,17 @@ Truth = Callable[[str, NDArray[np.int64], NDArray[np.float64]], NDArray[np.float
 """From a value column, the series' numbers and instants of the same shape (seconds since 1970) to
 what is the case there and then, which other providers may tell of too."""
 
+Sayings = Callable[[str, pl.DataFrame], NDArray[np.float64]]
+"""From a value column and statements (`series`, `slot`, `revision`) to the values that they give.
+A revision below 0 is asked for too, and what it gives does not count."""
+
+Shown = Callable[[pl.DataFrame], pl.DataFrame]
+"""From statements to those of them that a client is shown."""
+
 _HASH_RANGE: Final = 2.0**64
 _FIRST_ERROR: Final = 0.01
 """By how much of itself a value that is stated anew later may be wrong at first."""
+_NAP_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +95,10 @@ class Timeline:
             the source's feed asks at its start.
         rows: From statements to rows of the source's table, for the journal; see `stated`.
         truth: The values as the world has them; without it each series has signals of its own.
+        sayings: What each statement says, where it grows from one to the next as trades do; then
+            nothing is wrong in it, and `truth` is not asked.
 
-    A slot's last statement tells the truth; the ones before it are a little wrong.
+    Without `sayings` a slot's last statement tells the truth; those before it are a little wrong.
     """
 
     world: World
@@ -99,8 +111,9 @@ class Timeline:
     history: timedelta
     rows: Callable[[pl.DataFrame], pl.DataFrame]
     corrections: Corrections | None = None
-    first_slot: Callable[[datetime], datetime] | None = None
+    first_slot: FirstSlot | None = None
     truth: Truth | None = None
+    sayings: Sayings | None = None
 
     async def run(self) -> None:
         """Journal every statement just before it becomes visible, those of a break included."""
@@ -111,22 +124,58 @@ class Timeline:
         """The instant up to which a client sees statements: that of the last one journalled."""
         return self._reached.last or self.world.clock.now()
 
+    async def begun(self) -> None:
+        """Wait until the first statements are journalled, and so there for clients to see."""
+        while self._reached.last is None:
+            await asyncio.sleep(_NAP_SECONDS)
+
     def visible(
-        self, start: datetime, end: datetime, *, now: datetime | None = None, **wanted: Column
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        shown: Shown | None = None,
+        **wanted: Column,
     ) -> pl.DataFrame:
-        """Return what a client sees of the slots that start in [start, end): one row per series.
+        """Return what a client now sees of the slots that start in [start, end).
 
         Args:
             start: From this slot on.
             end: Before this slot.
-            now: As of this instant; unless given, of the last one that is in the journal.
+            shown: What the client is shown of the latest statements; all, unless given.
             wanted: Only the series with these columns.
 
-        The columns are as in `stated`; of each slot only the latest statement.
+        The columns are as in `stated`; of each slot of a series only the latest statement. What the
+        journal does not tell of is journalled first.
         """
-        instant = now or self.reached
-        seen = self._statements(start, end, wanted).filter(pl.col("stated_at") <= instant)
-        return last_statements(self._with_values(seen))
+        made = self._statements(start, end, wanted).filter(pl.col("stated_at") <= self.reached)
+        latest = last_statements(self._with_values(made))
+        return self._told(latest if shown is None else shown(latest))
+
+    def made_in(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return every statement that became visible from `start` to `end`, both included.
+
+        The columns are as in `stated`. What the journal does not tell of is journalled first.
+        """
+        made = pl.col("stated_at").is_between(start, min(end, self.reached))
+        return self._told(self.stated(start - self.reach, end + self.reach).filter(made))
+
+    def _told(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Return statements that a client is about to see, those that nobody told of journalled.
+
+        The journal follows a timeline from some slot on. A client may ask for slots before that one
+        as well, and what it is then shown stands in the journal once for each time it is shown.
+        """
+        if self._reached.began is not None:
+            past = seen.filter(pl.col("slot") < self._first_told(self._reached.began))
+            if not past.is_empty():
+                self.world.journal.emit(self.source, self.reached, self.rows(past).to_dicts())
+        return seen
+
+    def _first_told(self, began: datetime) -> datetime:
+        """Return from which slot on the journal follows a timeline that began at an instant."""
+        first = began - self.history - 2 * self.reach
+        return first if self.first_slot is None else max(first, self.first_slot(began))
 
     def stated(self, start: datetime, end: datetime, **wanted: Column) -> pl.DataFrame:
         """Return every statement ever made of the slots that start in [start, end).
@@ -158,9 +207,7 @@ class Timeline:
 
     def _with_values(self, statements: pl.DataFrame) -> pl.DataFrame:
         """Add the series' columns and the values, and leave out what repeats the one before."""
-        truth = self._truths(statements)
-        values = self._values(statements, truth)
-        before = self._values(statements.with_columns(revision=pl.col("revision") - 1), truth)
+        values, before = self._values(statements)
         differs = [values[name] != before[name] for name in values.columns]
         says_more = reduce(or_, differs) | (statements["revision"] == 0)
         return (
@@ -206,11 +253,25 @@ class Timeline:
             return {name: self.truth(name, numbers, seconds) for name in self._shapes[0]}
         return {name: at_each(self._signals[name], numbers, seconds) for name in self._shapes[0]}
 
-    def _values(
-        self, statements: pl.DataFrame, truths: Mapping[str, NDArray[np.float64]]
-    ) -> pl.DataFrame:
-        """Return the value columns, those of a slot's last statement without error."""
-        return pl.DataFrame({name: self._stated(name, statements, truths[name]) for name in truths})
+    def _values(self, statements: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the value columns of statements, and of the statements before them."""
+        earlier = statements.with_columns(revision=pl.col("revision") - 1)
+        if self.sayings is not None:
+            return self._said(statements, self.sayings), self._said(earlier, self.sayings)
+        truths = self._truths(statements)
+        values, before = (
+            pl.DataFrame({name: self._stated(name, each, truth) for name, truth in truths.items()})
+            for each in (statements, earlier)
+        )
+        return values, before
+
+    def _said(self, statements: pl.DataFrame, sayings: Sayings) -> pl.DataFrame:
+        return pl.DataFrame(
+            {
+                name: np.round(sayings(name, statements), shape.decimals)
+                for name, shape in self._shapes[0].items()
+            }
+        )
 
     def _stated(
         self, name: str, statements: pl.DataFrame, truth: NDArray[np.float64]
@@ -263,15 +324,14 @@ class Timeline:
     def news(self, until: datetime) -> Sequence[Row]:
         """Return the journal's rows for what became visible since it was written last."""
         reached = self._reached
+        first = self._first_told(reached.began or until)
         if reached.last is None:
             # All that was ever said of the slots that a feed may ask for: a correction that changes
             # nothing is none, so of such a slot only the first statement is seen.
-            first, is_news = until - self.history - 2 * self.reach, pl.col("stated_at") <= until
+            is_news = pl.col("stated_at") <= until
         else:
-            first = reached.last - self.reach
+            first = max(first, reached.last - self.reach)
             is_news = pl.col("stated_at").is_between(reached.last, until, closed="right")
-        if self.first_slot is not None:
-            first = max(first, self.first_slot(reached.began or until))
         fresh = self._statements(first, until + self.reach, {}).filter(is_news)
         statements = self._with_values(fresh)
         if statements.is_empty():
@@ -284,15 +344,15 @@ class Timeline:
         self._reached.last = until
 
 
-async def run_together(timelines: Sequence[Timeline]) -> None:
+async def run_together(timelines: Sequence[Timeline], every: timedelta | None = None) -> None:
     """Journal the statements of a source that has several timelines, all of a beat as one.
 
     Where one source's series differ in resolution or schedule, each kind is a timeline; an entry
     of the journal holds all of a beat or nothing, so that a restart leaves none behind. Of overdue
-    beats only the last is kept.
+    beats only the last is kept. A beat lasts as long as the world's, unless `every` says otherwise.
     """
     world, source = timelines[0].world, timelines[0].source
-    every = world.beat
+    every = every or world.beat
     async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
         if beat + every <= world.clock.now():
             continue  # the next one is due as well, and brings this one's news

@@ -47,6 +47,7 @@ _LONDON: Final = ZoneInfo("Europe/London")
 _SETTLEMENT_PERIOD: Final = timedelta(minutes=30)
 _INTERVAL: Final = timedelta(minutes=5)
 _SAMPLE: Final = timedelta(seconds=15)
+_MOMENT: Final = timedelta(milliseconds=1)
 _REACH: Final = timedelta(minutes=30)
 _DAY: Final = timedelta(days=1)
 
@@ -210,9 +211,7 @@ class _Service:
             start, end = _window(request, "publishDateTime") or (until - _DAY, until)
             if end - start > _DAY:
                 raise ValueError(_TOO_LONG)
-            stated = timeline.stated(start - _REACH, end)
-            published = pl.col("stated_at").is_between(start, min(end, until))
-            return _settled(stated.filter(published)).select(
+            return _settled(timeline.made_in(start, end)).select(
                 dataset=pl.lit("FUELINST"),
                 publishTime=_stamp("stated_at"),
                 startTime=_stamp("slot"),
@@ -233,7 +232,7 @@ class _Service:
                 timeline.reached - _DAY,
                 timeline.reached,
             )
-            seen = timeline.visible(start, end + _SAMPLE).filter(pl.col("slot") <= end)
+            seen = timeline.visible(start, end + _MOMENT)
             return seen.sort("slot", descending=True).select(
                 dataset=pl.lit("FREQ"),
                 measurementTime=_stamp("slot"),

@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 
 from energy_platform.market.rows import INSTANT
+from simulator.first_slots import whole_days
 from simulator.http_faults import RequestGate, RestDesk
-from simulator.market_days import day_start
 from simulator.timeline import Corrections, Timeline, Values, day_before
 from simulator.world import World
 
@@ -48,9 +48,7 @@ def _exchanges(world: World) -> Timeline:
             published_at=pl.lit(None, dtype=INSTANT),
         ),
         corrections=Corrections(share=0.01, after=_HOUR),
-        first_slot=lambda began: day_start(
-            (began - _ASKED_BACK).astimezone(_MARKET_TIME).date(), _MARKET_TIME
-        ),
+        first_slot=whole_days(_ASKED_BACK, _MARKET_TIME),
     )
 
 

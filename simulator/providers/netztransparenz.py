@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from simulator.first_slots import whole_days
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import NUMBERS, power_system
@@ -139,7 +140,7 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
         history=back + timedelta(days=31),
         rows=partial(_rows, products),
         corrections=Corrections(share=0.02, after=timedelta(hours=1)),
-        first_slot=_first_of_month if assured else _first_of_day,
+        first_slot=_first_of_month if assured else whole_days(_ASKED_BACK, UTC),
     )
 
 
@@ -163,16 +164,8 @@ def _balances_and_prices(world: World, series: Sequence[Mapping[str, str]]) -> T
     return truth
 
 
-def _first_of_day(began: datetime) -> datetime:
-    return _midnight(began - _ASKED_BACK)
-
-
 def _first_of_month(began: datetime) -> datetime:
-    return _midnight(began - _ASSURED_BACK).replace(day=1)
-
-
-def _midnight(instant: datetime) -> datetime:
-    return instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    return whole_days(_ASSURED_BACK, UTC)(began).replace(day=1)
 
 
 def _rows(products: Mapping[str, _Product], stated: pl.DataFrame) -> pl.DataFrame:

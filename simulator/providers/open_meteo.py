@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from energy_platform.market.rows import INSTANT
-from simulator.board import beats
+from simulator.beats import beats
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.signal import Signal, at_each
 from simulator.world import World
@@ -84,6 +84,7 @@ _PAST_DAYS: Final = 92
 _FUTURE_DAYS: Final = 16
 _HOUR: Final = 3600
 _MOST_LEADS: Final = (_HORIZON_DAYS + 1) * 24
+_NAP_SECONDS: Final = 0.05
 _BAD_TEMPERATURE: Final = 999.9
 _KILOMETRES_PER_HOUR: Final = 3.6
 
@@ -214,6 +215,9 @@ class _Service:
         self._world = world
         self._model = _Model(world)
         self._out: int | None = None
+        self._began: datetime | None
+        self._last: datetime | None
+        self._began, self._last = world.journal.market_times(_SOURCE) or (None, None)
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(1.0, burst=30, speed=world.request_speed),
@@ -224,26 +228,22 @@ class _Service:
 
     async def run(self) -> None:
         """Let runs come out, each journalled just before it is shown."""
-        last = self._world.journal.last_market_at(_SOURCE)
+        last, every = self._last, self._world.beat
         self._out = None if last is None else self._model.newest_run(last)
-        every = self._world.beat
         async for beat in beats(self._world.clock, every, last):
             newest = self._model.newest_run(beat)
             if self._out is None:
-                await self._come_out(beat, _midnight_of((beat - _FIRST_WINDOW).date()), newest)
+                self._began = beat
+                await self._come_out(beat, _first_hour(beat), newest)
             while self._out is not None and self._out < newest:
                 following = self._out + _RUN_EVERY // timedelta(seconds=1)
                 await self._come_out(beat, following, following)
 
     async def _come_out(self, now: datetime, start: int, run: int) -> None:
-        """Journal the hours of a run from `start` on, aside from the event loop, and show it."""
+        """Journal the hours of a run from `start` on, and show it."""
         hours = np.arange(start, _end(run), _HOUR)
-
-        def journal() -> None:
-            self._world.journal.emit(_SOURCE, now, self._model.rows(hours, run).to_dicts())
-
-        await asyncio.to_thread(journal)
-        self._out = run
+        await asyncio.to_thread(self._journal, now, hours, run, [*SITES])
+        self._out, self._last = run, now
 
     async def forecast(self, request: Request) -> Response:
         """Answer one question: an object for one place, an array for several."""
@@ -253,9 +253,32 @@ class _Service:
         except ValueError as error:
             refused = _error(HTTPStatus.BAD_REQUEST, str(error))
             return await self._desk.answer(_SOURCE, lambda: refused)
-        run = self._out or self._model.newest_run(self._world.clock.now())
+        run = await self._newest_out()
+        await self._tell_of_the_past(question, run)
         locations = await asyncio.to_thread(self._locations, question, run)
         return await self._desk.answer(_SOURCE, lambda: self._reply(locations))
+
+    async def _newest_out(self) -> int:
+        """Return the newest run that is out; before the first one is, wait for it."""
+        while self._out is None:
+            await asyncio.sleep(_NAP_SECONDS)
+        return self._out
+
+    async def _tell_of_the_past(self, question: "_Question", run: int) -> None:
+        """Journal the hours asked for that are before those that the journal began with."""
+        if self._began is None or self._last is None:
+            return
+        hours = question.hours()
+        past = hours[hours < _first_hour(self._began)]
+        if past.size:
+            sites = [[*SITES][_nearest(*place)] for place in question.places]
+            await asyncio.to_thread(self._journal, self._last, past, run, sites)
+
+    def _journal(
+        self, at: datetime, hours: NDArray[np.int64], run: int, sites: Sequence[str]
+    ) -> None:
+        rows = self._model.rows(hours, run).filter(pl.col("site").is_in(sites))
+        self._world.journal.emit(_SOURCE, at, rows.to_dicts())
 
     def _reply(self, locations: Sequence[tuple[str, str]]) -> Response:
         """Return a reply; how long the service took is in it, so no two are the same."""
@@ -271,7 +294,7 @@ class _Service:
 
     def _rendered(self, question: "_Question", run: int) -> list[tuple[str, str]]:
         """Return each place's text before and behind the time that the service took."""
-        hours = np.arange(_midnight_of(question.first), _midnight_of(question.last) + 86_400, _HOUR)
+        hours = question.hours()
         shown = self._model.shown(hours, run)
         stamps: list[int] | list[str] = hours.tolist()
         if not question.unix_time:
@@ -315,6 +338,10 @@ class _Question:
     last: date
     unix_time: bool
     metres_per_second: bool
+
+    def hours(self) -> NDArray[np.int64]:
+        """Return the hours of all days asked for, as seconds since 1970."""
+        return np.arange(_midnight_of(self.first), _midnight_of(self.last) + 86_400, _HOUR)
 
     @classmethod
     def read(cls, params: Mapping[str, str], now: datetime) -> "_Question":
@@ -383,6 +410,11 @@ PROVIDER: Final = OpenMeteo
 def _end(run: int) -> int:
     """Return the end of the last hour that a run reaches."""
     return (run // 86_400 + 1 + _HORIZON_DAYS) * 86_400
+
+
+def _first_hour(began: datetime) -> int:
+    """Return the first hour that a feed asks for."""
+    return _midnight_of((began - _FIRST_WINDOW).date())
 
 
 def _midnight_of(day: date) -> int:

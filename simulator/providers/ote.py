@@ -4,30 +4,31 @@ A SOAP service, version 1.1 and 1.2, that checks what it is asked against its ow
 """
 
 import asyncio
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from importlib.resources import files
-from operator import itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 from lxml import etree
 from lxml.builder import ElementMaker
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from simulator.board import Board, beats
 from simulator.faults import FaultKind
+from simulator.first_slots import whole_days
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
 from simulator.journal import Row
-from simulator.market_days import day_start, eve, period_starts
+from simulator.market_days import day_start
 from simulator.power_system import power_system
+from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import NUMBERS
 from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, Call, NoCallError, read_call
+from simulator.timeline import Sayings, Timeline, Values, after_each, day_before
 from simulator.world import World
 
 _DAY_AHEAD: Final = "ote_day_ahead_price"
@@ -41,109 +42,111 @@ _ZONE: Final = NUMBERS["CZ"]
 _QUARTER: Final = timedelta(minutes=15)
 _MOST_DAYS: Final = 31
 _HISTORY: Final = timedelta(days=3 * 366)
+_ASKED_BACK: Final = timedelta(days=7)
+"""How far back a feed asks at its start."""
 _PUBLICATION: Final = time(13, 10)
 _GATE_CLOSURE: Final = timedelta(minutes=5)
 _TRADED_AHEAD: Final = timedelta(hours=4)
-"""How far before its delivery a period is traded for the most part."""
+"""How long before its delivery a period is traded first."""
+_TRADES: Final = 48
+"""How often a period is traded until its gate closes."""
 _BAD_PRICE: Final = 99_999.0
 _MIDNIGHT: Final = {"00": "24", "00:00": "24:00"}
 _ENGLISH: Final = {"{http://www.w3.org/XML/1998/namespace}lang": "en"}
 
 
-class _DayAhead:
-    """The auction: tomorrow's prices appear at noon."""
+def day_ahead(world: World) -> Timeline:
+    """Return the auction: tomorrow's prices appear at noon."""
+    price = power_system(world.seed).price
+    volume = world.signal(f"{_DAY_AHEAD} volume", mean=800.0, daily=120.0, noise=200.0)
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._system = power_system(world.seed)
-        self._volume = world.signal(f"{_DAY_AHEAD} volume", mean=800.0, daily=120.0, noise=200.0)
-        self.board = Board(world, _DAY_AHEAD, ("delivery_start",))
+    def truth(name: str, series: Ints, seconds: Floats) -> Floats:
+        if name == "volume_mwh":
+            return volume.at(seconds)
+        return price(np.full(series.shape, _ZONE), seconds)
 
-    async def run(self) -> None:
-        """Publish, beat by beat."""
-        async for beat in beats(self._world.clock, self._world.pace.beat, self.board.shown_at):
-            today = beat.astimezone(_MARKET_TIME).date()
-            for day in (today, today + timedelta(days=1)):
-                shown = self.board.get(day_start(day, _MARKET_TIME)) is not None
-                if beat >= eve(day, _PUBLICATION, _MARKET_TIME) and not shown:
-                    self.board.show(self._day(day), beat)
-
-    def past_day(self, day: date) -> Iterator[Row]:
-        """Yield the rows of a day before the world began."""
-        yield from self._day(day)
-
-    def _day(self, day: date) -> Iterator[Row]:
-        starts = period_starts(day, _MARKET_TIME, _QUARTER)
-        epochs = np.array([start.timestamp() for start in starts])
-        prices = self._system.price(np.full(epochs.shape, _ZONE), epochs).round(2).tolist()
-        volumes = self._volume.at(epochs).round(3).tolist()
-        for first in range(0, len(starts), 4):
-            hour = slice(first, first + 4)
-            yield from _hour(starts[first], prices[hour], volumes[hour])
+    return Timeline(
+        world=world,
+        source=_DAY_AHEAD,
+        series=[{"bidding_zone": "CZ"}],
+        values=lambda _: {"price_eur_per_mwh": Values(), "volume_mwh": Values(decimals=3)},
+        truth=truth,
+        resolution=_QUARTER,
+        schedule=day_before(_PUBLICATION, _MARKET_TIME.key),
+        reach=timedelta(days=2),
+        history=_ASKED_BACK + timedelta(days=1),  # whole days
+        first_slot=whole_days(_ASKED_BACK, _MARKET_TIME),
+        rows=_day_ahead_rows,
+    )
 
 
-def _hour(start: datetime, prices: Sequence[float], volumes: Sequence[float]) -> Iterator[Row]:
-    mean = round(sum(prices) / len(prices), 2)
-    for number, (price, volume) in enumerate(zip(prices, volumes, strict=True)):
-        yield {
-            "delivery_start": start + number * _QUARTER,
-            "delivery_end": start + (number + 1) * _QUARTER,
-            "price_eur_per_mwh": price,
-            "hourly_price_eur_per_mwh": mean,
-            "volume_mwh": volume,
-            "emergency_state": None,
-        }
+def _day_ahead_rows(stated: pl.DataFrame) -> pl.DataFrame:
+    """Return the auction's rows; each hour has the mean of its quarters, which come together."""
+    # In whole cents: a sum of floats depends on its order, and so does what it is rounded to.
+    cents = (pl.col("price_eur_per_mwh") * 100).round().cast(pl.Int64)
+    hourly_cents = cents.sum().over(pl.col("slot").dt.truncate("1h")) / 4
+    return stated.select(
+        delivery_start="slot",
+        delivery_end=pl.col("slot") + _QUARTER,
+        price_eur_per_mwh="price_eur_per_mwh",
+        hourly_price_eur_per_mwh=(hourly_cents.round() / 100).round(2),
+        volume_mwh="volume_mwh",
+        emergency_state=pl.lit(None, pl.String),
+    )
 
 
-class _Intraday:
-    """Continuous trading: mean price and volume of a period move until its gate closes."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._system = power_system(world.seed)
-        self.board = Board(world, _INTRADAY, ("delivery_start",))
-
-    async def run(self) -> None:
-        """Trade, beat by beat."""
-        async for beat in beats(self._world.clock, self._world.pace.beat, self.board.shown_at):
-            self.board.show(self._trades(beat), beat)
-
-    def past_day(self, day: date) -> Iterator[Row]:
-        """Yield the rows of a day before the world began: each period traded once."""
-        for start in period_starts(day, _MARKET_TIME, _QUARTER):
-            random = _random(self._world, _INTRADAY, start)
-            yield self._after_trade(start, start, float(random.uniform(50.0, 400.0)))
-
-    def _trades(self, now: datetime) -> Iterator[Row]:
-        """Yield periods traded for the first time, and two whose mean has moved."""
-        random = _random(self._world, _INTRADAY, now)
-        today = now.astimezone(_MARKET_TIME).date()
-        days = (today, today + timedelta(days=1))
-        starts = [start for day in days for start in period_starts(day, _MARKET_TIME, _QUARTER)]
-        traded = [start for start in starts if start <= now + _TRADED_AHEAD]
-        new = [start for start in traded if self.board.get(start) is None]
-        still_open = [start for start in traded if start > now + _GATE_CLOSURE]
-        for start in [*new, *random.choice(np.array(still_open, dtype=object), 2, replace=False)]:
-            yield self._after_trade(start, now, float(random.uniform(0.1, 25.0)))
-
-    def _after_trade(self, start: datetime, now: datetime, volume: float) -> Row:
-        """Return a period after one more trade, at the price that it is worth now."""
-        seconds, at = np.array([start.timestamp()]), np.array([now.timestamp()])
-        price = float(self._system.intraday_price(np.array([_ZONE]), seconds, at)[0])
-        before = self.board.get(start)
-        traded = before["volume_mwh"] if before else 0.0
-        turnover = (before["price_eur_per_mwh"] * traded if before else 0.0) + price * volume
-        return {
-            "delivery_start": start,
-            "delivery_end": start + _QUARTER,
-            "price_eur_per_mwh": round(turnover / (traded + volume), 2),
-            "volume_mwh": round(traded + volume, 3),
-            "emergency_state": None,
-        }
+def intraday(world: World) -> Timeline:
+    """Return continuous trading: a period's mean price and volume move until its gate closes."""
+    traded_after = _trades(world)
+    return Timeline(
+        world=world,
+        source=_INTRADAY,
+        series=[{"bidding_zone": "CZ"}],
+        values=lambda _: {"price_eur_per_mwh": Values(), "volume_mwh": Values(decimals=3)},
+        sayings=_traded(world, traded_after),
+        resolution=_QUARTER,
+        schedule=after_each(*(timedelta(seconds=int(delay)) for delay in traded_after)),
+        reach=_TRADED_AHEAD,
+        history=_ASKED_BACK + timedelta(days=1),  # whole days
+        first_slot=whole_days(_ASKED_BACK, _MARKET_TIME),
+        rows=lambda stated: stated.select(
+            delivery_start="slot",
+            delivery_end=pl.col("slot") + _QUARTER,
+            price_eur_per_mwh="price_eur_per_mwh",
+            volume_mwh="volume_mwh",
+            emergency_state=pl.lit(None, pl.String),
+        ),
+    )
 
 
-def _random(world: World, source: str, now: datetime) -> np.random.Generator:
-    return np.random.default_rng([world.seed, zlib.crc32(source.encode()), int(now.timestamp())])
+def _trades(world: World) -> Ints:
+    """Return when a period is traded, in seconds after its start: all before its gate closes."""
+    opens, closes = -_TRADED_AHEAD.total_seconds(), -_GATE_CLOSURE.total_seconds()
+    later = np.arange(int(opens) + 1, int(closes))
+    chosen = np.random.default_rng(world.seed).choice(later, _TRADES - 1, replace=False)
+    return np.sort(np.append(chosen, int(opens)))
+
+
+def _traded(world: World, traded_after: Ints) -> Sayings:
+    """Return the mean price and the volume of all trades of a period up to one of them."""
+    system = power_system(world.seed)
+    level = world.signal(f"{_INTRADAY} volume", mean=1.0, noise=0.5)
+    sizes = np.random.default_rng(world.seed).uniform(0.1, 25.0, _TRADES)
+    traded = sizes.cumsum()
+
+    def sayings(name: str, statements: pl.DataFrame) -> Floats:
+        seconds = statements["slot"].dt.epoch("s").to_numpy().astype(float)
+        last = np.maximum(statements["revision"].to_numpy(), 0)
+        if name == "volume_mwh":
+            return np.asarray(traded[last] * level.at(seconds))
+        slots, which = np.unique(seconds, return_inverse=True)
+        starts = np.repeat(slots, _TRADES)
+        at = starts + np.tile(traded_after, slots.size)
+        prices = system.intraday_price(np.full(starts.shape, _ZONE), starts, at)
+        means = (prices.reshape(-1, _TRADES) * sizes).cumsum(axis=1) / traded
+        return np.asarray(means[which, last])
+
+    return sayings
 
 
 class _Service:
@@ -151,8 +154,8 @@ class _Service:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.day_ahead = _DayAhead(world)
-        self.intraday = _Intraday(world)
+        self.day_ahead = day_ahead(world)
+        self.intraday = intraday(world)
         self._gate = RequestGate(10.0, burst=50, speed=world.request_speed)
         types = etree.fromstring(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
@@ -202,23 +205,14 @@ class _Service:
             wanted[-1]["Price"] = f"{_BAD_PRICE:.2f}"
         return _reply(asked.version, asked.operation, wanted)
 
-    def _asked(self, market: "_DayAhead | _Intraday", question: Mapping[str, str]) -> list[Row]:
-        """Return the rows of the days asked for; more than 31 are cut off without a word.
-
-        Past days become visible when they are first asked for.
-        """
+    def _asked(self, market: Timeline, question: Mapping[str, str]) -> Sequence[Row]:
+        """Return the rows of the days asked for; more than 31 are cut off without a word."""
         first = date.fromisoformat(question["StartDate"])
         last = min(date.fromisoformat(question["EndDate"]), first + timedelta(days=_MOST_DAYS - 1))
-        now = self._world.clock.now()
-        today = now.astimezone(_MARKET_TIME).date()
-        for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
-            shown = market.board.get(day_start(day, _MARKET_TIME)) is not None
-            if today - _HISTORY <= day < today and not shown:
-                market.board.show(market.past_day(day), now)
-        start = day_start(first, _MARKET_TIME)
+        oldest = (self._world.clock.now() - _HISTORY).astimezone(_MARKET_TIME).date()
+        start = day_start(max(first, oldest), _MARKET_TIME)
         end = day_start(last + timedelta(days=1), _MARKET_TIME)
-        inside = [row for row in market.board.rows() if start <= row["delivery_start"] < end]
-        return sorted(inside, key=itemgetter("delivery_start"))
+        return market.rows(market.visible(start, end).sort("slot")).to_dicts()
 
 
 class Ote:

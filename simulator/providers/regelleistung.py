@@ -23,7 +23,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from energy_platform.market.rows import INSTANT
-from simulator.board import beats
+from simulator.beats import beats
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.market_days import period_starts
 from simulator.world import World
@@ -208,7 +208,10 @@ class _Service:
     def __init__(self, world: World, tenders: Sequence[_Tender]) -> None:
         self._world = world
         self._tenders = tenders
-        self._reached = world.journal.last_market_at(_SOURCE)
+        self._began: datetime | None
+        self._reached: datetime | None
+        self._began, self._reached = world.journal.market_times(_SOURCE) or (None, None)
+        self._told: set[tuple[_Tender, date]] = set()
         self._workbook = lru_cache(_KEPT_WORKBOOKS)(self._written)
         self._desk = RestDesk(
             faults=world.faults,
@@ -223,18 +226,30 @@ class _Service:
         """Journal each day's bids just before they appear, those of a break included."""
         clock = self._world.clock
         async for beat in beats(clock, self._world.beat, self._reached):
+            self._began = self._began or beat
             for tender in self._tenders:
                 for day in self._published(tender, beat):
-                    rows = await asyncio.to_thread(bids, self._world.seed, tender, day)
-                    self._world.journal.emit(_SOURCE, beat, rows.to_dicts())
+                    await self._tell(tender, day, beat)
             self._reached = beat
 
     def _published(self, tender: _Tender, beat: datetime) -> list[date]:
         """Return the days whose bids have appeared since the last beat; at first, all asked for."""
-        first = (beat - _ASKED_BACK).astimezone(_ZONE).date()
-        days = [first + number * _DAY for number in range(5)]
+        first = _first_day(self._reached or beat)
+        days = [first + number * _DAY for number in range((beat.date() - first).days + 3)]
         since = self._reached or datetime.min.replace(tzinfo=UTC)
         return [day for day in days if since < tender.published_at(day) <= beat]
+
+    async def _tell(self, tender: _Tender, day: date, at: datetime) -> None:
+        """Journal a tender's bids for a day."""
+        rows = await asyncio.to_thread(bids, self._world.seed, tender, day)
+        self._world.journal.emit(_SOURCE, at, rows.to_dicts())
+
+    async def _tell_of_the_past(self, tender: _Tender, day: date) -> None:
+        """Journal the bids of a day before those that the journal began with, when asked for."""
+        began, reached = self._began, self._reached
+        if began and reached and day < _first_day(began) and (tender, day) not in self._told:
+            self._told.add((tender, day))
+            await self._tell(tender, day, reached)
 
     async def results(self, request: Request) -> Response:
         """Answer `/download/tenders/anonymousresults`."""
@@ -246,6 +261,7 @@ class _Service:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         if tender.published_at(day) > await self._last_beat():
             return await self._desk.answer(_SOURCE, partial(PlainTextResponse, status_code=404))
+        await self._tell_of_the_past(tender, day)
         body = await asyncio.to_thread(self._workbook, tender, day)
         if tender.market == "CAPACITY" and self._desk.bad_row(_SOURCE):
             body = workbook(tender, day, bids(self._world.seed, tender, day), spoiled=True)
@@ -299,6 +315,11 @@ PROVIDER: Final = Regelleistung
 
 def _sheet(body: bytes) -> Response:
     return Response(body, media_type=_XLSX)
+
+
+def _first_day(began: datetime) -> date:
+    """Return the first day that a feed asks for when it starts."""
+    return (began - _ASKED_BACK).astimezone(_ZONE).date()
 
 
 def _on_the_clock(day: date, hour: int) -> datetime:

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from simulator.first_slots import FirstSlot, quarters_of_a_day, whole_days
 from simulator.market_days import day_start
 from simulator.power_system.system import PowerSystem, plants, power_system
 from simulator.power_system.told import Weights, power_told, ways_told, zones_told
@@ -104,7 +105,7 @@ class _Published:
 
     schedule: Schedule
     reach: timedelta
-    first_slot: Callable[[datetime], datetime]
+    first_slot: FirstSlot
     corrections: Corrections | None = None
 
 
@@ -170,7 +171,7 @@ def prices(world: World) -> Dataset:
             schedule=day_before(at, MARKET_TIME),
             reach=timedelta(hours=40),
             history=_BACK - timedelta(hours=40),
-            first_slot=_market_day(2 * _DAY),
+            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
             rows=lambda stated: _published_prices(last_statements(stated), step).select(
                 **_delivery(step),
                 bidding_zone="zone",
@@ -205,7 +206,7 @@ def load(world: World) -> Dataset:
         _Published(
             schedule=after_each(_HOUR),
             reach=timedelta(hours=4),
-            first_slot=_quarter_of_a_day(_DAY),
+            first_slot=quarters_of_a_day(_DAY),
             corrections=Corrections(share=0.05, after=2 * _HOUR),
         ),
     )
@@ -221,7 +222,7 @@ def load_forecast(world: World) -> Dataset:
         _Published(
             schedule=day_before(time(9, 30), MARKET_TIME),
             reach=timedelta(hours=40),
-            first_slot=_market_day(2 * _DAY),
+            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
         ),
     )
 
@@ -250,7 +251,7 @@ def generation(world: World) -> Dataset:
             schedule=after_each(_HOUR, 3 * _HOUR, 8 * _HOUR),
             reach=timedelta(hours=8, minutes=30),
             history=_BACK,
-            first_slot=_quarter_of_a_day(_DAY / 2),
+            first_slot=quarters_of_a_day(_DAY / 2),
             rows=lambda stated: last_statements(stated).select(
                 **_delivery(step),
                 bidding_zone="zone",
@@ -301,7 +302,7 @@ def wind_solar_forecast(world: World) -> Dataset:
             schedule=schedule,
             reach=reach,
             history=_BACK - reach,
-            first_slot=_market_day(_DAY / 2),
+            first_slot=whole_days(_DAY / 2, ZoneInfo(MARKET_TIME)),
             rows=lambda stated: last_statements(stated).select(
                 **_delivery(step),
                 bidding_zone="zone",
@@ -343,7 +344,7 @@ def cross_border_flow(world: World) -> Dataset:
             schedule=after_each(step + _HOUR),
             reach=timedelta(hours=5),
             history=_BACK,
-            first_slot=_quarter_of_a_day(_DAY),
+            first_slot=quarters_of_a_day(_DAY),
             corrections=Corrections(share=0.05, after=2 * _HOUR),
             rows=lambda stated: last_statements(stated).select(
                 **_delivery(step), from_zone="from", to_zone="to", flow_mw="value"
@@ -375,7 +376,7 @@ def scheduled_exchange(world: World) -> Dataset:
             schedule=day_before(time(15, 30), MARKET_TIME),
             reach=timedelta(hours=40),
             history=_BACK - timedelta(hours=40),
-            first_slot=_market_day(2 * _DAY),
+            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
             corrections=Corrections(share=0.1, after=4 * _HOUR),
             rows=lambda stated: last_statements(stated).select(
                 **_delivery(step),
@@ -515,21 +516,6 @@ def _same_day_at_eight(slot: pl.Expr) -> pl.Expr:
     day = slot.dt.convert_time_zone(MARKET_TIME).dt.date().cast(pl.Datetime("us"))
     eight = (day + timedelta(hours=8)).dt.replace_time_zone(MARKET_TIME).dt.convert_time_zone("UTC")
     return pl.concat_list(pl.min_horizontal(eight, slot - timedelta(hours=2)))
-
-
-def _quarter_of_a_day(span: timedelta) -> Callable[[datetime], datetime]:
-    """Return the first slot of a source whose windows begin with a quarter of a day."""
-
-    def first_slot(began: datetime) -> datetime:
-        since = began - span
-        return since.replace(hour=since.hour // 6 * 6, minute=0, second=0, microsecond=0)
-
-    return first_slot
-
-
-def _market_day(span: timedelta) -> Callable[[datetime], datetime]:
-    """Return the first slot of a source that is asked for by whole market days."""
-    return lambda began: market_days(began - span, began)[0]
 
 
 def _area(params: Params, name: str) -> str:

@@ -5,16 +5,17 @@ All of an outage follows from its area, kind and slot, so nothing is remembered 
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from simulator.first_slots import quarters_of_a_day
 from simulator.providers.entsoe.codes import AREAS, OUTAGE_AREAS, PLANT_NAMES
 from simulator.providers.entsoe.documents import Outage
-from simulator.timeline import Timeline, Values, after_each, last_statements
+from simulator.timeline import Shown, Timeline, Values, after_each, last_statements
 from simulator.world import World
 
 SOURCE: Final = "entsoe_outage"
@@ -35,10 +36,7 @@ _PLANTS: Final = ("B02", "B04", "B05", "B10", "B12", "B14", "B18")
 
 
 def timeline(world: World) -> Timeline:
-    """Return the outages' notices; the journal begins with what the first question asks for."""
-    now = world.clock.now()
-    asked = now - _ASKED_BACK
-    since = asked.replace(hour=asked.hour // 6 * 6, minute=0, second=0, microsecond=0)
+    """Return the outages' notices; the journal begins with those that the feed asks for first."""
     return Timeline(
         world=world,
         source=SOURCE,
@@ -49,7 +47,8 @@ def timeline(world: World) -> Timeline:
             _FIRST_NOTICE, _FIRST_NOTICE + timedelta(hours=4), _FIRST_NOTICE + timedelta(hours=10)
         ),
         reach=REACH,
-        history=now - since - REACH,
+        history=_ASKED_BACK + _SLOT,
+        first_slot=lambda began: quarters_of_a_day(_ASKED_BACK)(began) - REACH,
         rows=_rows,
     )
 
@@ -58,6 +57,17 @@ def outages(stated: pl.DataFrame) -> Iterator[Outage]:
     """Yield the outages that statements are about, each in its last revision among them."""
     for notice in last_statements(stated).sort("stated_at", "series").iter_rows(named=True):
         yield _outage(notice)
+
+
+def shown(since: datetime, until: datetime, statuses: Collection[str]) -> Shown:
+    """Return the rule that shows the notices of a window, both ends included, in some statuses."""
+
+    def rule(notices: pl.DataFrame) -> pl.DataFrame:
+        made = notices.filter(pl.col("stated_at").is_between(since, until))
+        status = [_outage(notice).status or "A05" for notice in made.iter_rows(named=True)]
+        return made.filter(pl.Series(status, dtype=pl.String).is_in(statuses))
+
+    return rule
 
 
 def _outage(notice: Mapping[str, Any]) -> Outage:

@@ -104,7 +104,7 @@ class _Service:
             for timeline in dataset.timelines
             if any(wanted.items() <= columns.items() for columns in timeline.series)
             for each in datasets.series(
-                dataset, timeline, timeline.visible(first, last, now=None, **wanted)
+                dataset, timeline, timeline.visible(first, last, shown=None, **wanted)
             )
         ]
         if not series:
@@ -121,12 +121,13 @@ class _Service:
     def _outage_archive(self, params: Mapping[str, str]) -> Response:
         since, until = _window(params, "PeriodStartUpdate", "PeriodEndUpdate")
         area, kind = _AREA_NAMES[params["BiddingZone_Domain"]], params["documentType"]
-        notices = self._outages.visible(since - outages.REACH, until, area=area, kind=kind)
-        made = notices.filter(pl.col("stated_at").is_between(since, until))
         # Withdrawn outages are only for those who ask for them.
         statuses = {params["DocStatus"]} if "DocStatus" in params else {"A05", "A09"}
-        found = [each for each in outages.outages(made) if (each.status or "A05") in statuses]
-        page = found[int(params.get("offset", "0")) :][:_PAGE]
+        shown = outages.shown(since, until, statuses)
+        notices = self._outages.visible(
+            since - outages.REACH, until, shown=shown, area=area, kind=kind
+        )
+        page = [*outages.outages(notices)][int(params.get("offset", "0")) :][:_PAGE]
         if not page:
             return self._nothing(params)
         if self._desk.bad_row(outages.SOURCE):

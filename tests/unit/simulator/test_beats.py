@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from energy_platform.market.clock import MarketClock
-from simulator.board import beats
+from simulator.beats import beats
 
 BEGAN = datetime(2026, 3, 29, tzinfo=UTC)
 EVERY = timedelta(seconds=10)

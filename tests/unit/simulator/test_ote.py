@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 from lxml import etree
 
-from simulator.providers.ote import PROVIDER
+from simulator.providers.ote import PROVIDER, intraday
 from simulator.server import running
-from simulator.world import World
+from simulator.world import Pace, World
 from tests.support.feeds import a_world
 
 NAMESPACE = "http://www.ote-cr.cz/schema/service/public"
@@ -81,7 +82,8 @@ async def test_the_long_day_has_a_hundred_periods_and_tells_its_hours_apart(
     assert labels[-1] == "23:45-24:00"
     for first in range(0, 100, 4):
         mean = sum(float(row["Price"]) for row in rows[first : first + 4]) / 4
-        assert {row["HourlyPrice"] for row in rows[first : first + 4]} == {f"{mean:.2f}"}
+        [hourly] = {row["HourlyPrice"] for row in rows[first : first + 4]}
+        assert float(hourly) == pytest.approx(mean, abs=0.005001)
 
 
 async def test_tomorrow_has_no_items_before_its_publication(tmp_path: Path) -> None:
@@ -152,19 +154,34 @@ async def test_a_wrong_action_or_operation_is_a_fault(tmp_path: Path) -> None:
 
 
 async def test_trading_revises_periods_until_their_gate_closes(tmp_path: Path) -> None:
-    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600)
+    pace = Pace(beat=timedelta(seconds=0.1))
+    world = a_world(tmp_path, origin=BEFORE_THE_LONG_DAY, speed=600, pace=pace)
     async with served(world):
         while world.clock.now() < BEFORE_THE_LONG_DAY + timedelta(hours=1):
             await asyncio.sleep(0.05)
         world.clock.freeze()
-    first, *later = world.journal.emissions("ote_intraday_price")
+    before, *later = world.journal.emissions("ote_intraday_price")
     assert len(later) > 10
     for emission in later:
         for row in emission.rows:
             closes = datetime.fromisoformat(row["delivery_start"]) - timedelta(minutes=5)
-            assert emission.market_at < closes
-    periods = [row["delivery_start"] for emission in (first, *later) for row in emission.rows]
+            assert before.market_at < closes, "what was said since the last beat"
+        before = emission
+    periods = [row["delivery_start"] for emission in later for row in emission.rows]
     assert len(periods) > len(set(periods)), "values are revised"
+
+
+def test_a_period_is_traded_again_and_again_before_its_gate_closes(tmp_path: Path) -> None:
+    market = intraday(a_world(tmp_path))
+    start = BEFORE_THE_LONG_DAY
+    stated = market.stated(start, start + timedelta(hours=1))
+    ahead = (pl.col("slot") - pl.col("stated_at")).dt.total_minutes(fractional=True)
+    assert stated.select(ahead.max(), least=ahead.min() > 5).row(0) == (240.0, True)
+    for period in stated.partition_by("slot"):
+        assert period.height > 40
+        assert period["stated_at"].n_unique() == period.height
+        assert (period["volume_mwh"].diff().drop_nulls() > 0).all(), "nothing is traded back"
+        assert period["price_eur_per_mwh"].n_unique() > 10
 
 
 async def test_a_restart_forgets_nothing_and_emits_nothing_twice(tmp_path: Path) -> None:

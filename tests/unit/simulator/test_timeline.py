@@ -64,10 +64,10 @@ def test_a_first_statement_is_journalled_though_a_later_one_changed_nothing(worl
 
 def test_a_value_is_seen_from_its_hour_on(world: World) -> None:
     timeline = a_timeline(world, after_each(HOUR))
-    seen = timeline.visible(NOON - 3 * HOUR, NOON, now=NOON)
+    seen = timeline.visible(NOON - 3 * HOUR, NOON)
     assert seen["slot"].max() == NOON - HOUR
     assert seen.height == 2 * 9
-    assert timeline.visible(NOON - 3 * HOUR, NOON, now=NOON, bidding_zone="AT").height == 9
+    assert timeline.visible(NOON - 3 * HOUR, NOON, bidding_zone="AT").height == 9
 
 
 def test_any_window_says_what_any_other_says(world: World, tmp_path: Path) -> None:
