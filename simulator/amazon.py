@@ -5,17 +5,15 @@ moto keeps its state in memory, so everything is laid out anew at each start. Im
 the simulator runs, since moto takes a while.
 """
 
-import asyncio
 import hashlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 import boto3
 import httpx
@@ -27,8 +25,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from simulator.faults import Fault, FaultKind
-from simulator.listeners import HOST, Listeners
+from simulator.faults import FaultKind, NextFault
+from simulator.listeners import HOST
 from simulator.world import World
 
 if TYPE_CHECKING:
@@ -42,55 +40,30 @@ WIRE_FAULTS: Final = (
 )
 """Faults that strike an answer of a bucket, whatever is in it."""
 
-NextFault = Callable[[], Fault | None]
-"""Says which of `WIRE_FAULTS` strikes a bucket's next answer, if any."""
-
 _SLOW_DOWN: Final = (
     b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 )
-
-
-@dataclass
-class _Server:
-    """The server of one world, as long as anyone uses it."""
-
-    users: int = 0
-    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
-    faults: dict[str, NextFault] = field(default_factory=dict)
-    serving: BaseWSGIServer | None = None
-
-
-_SERVERS: Final[WeakKeyDictionary[Listeners, _Server]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def serving(world: World, *, bucket: str, next_fault: NextFault) -> AsyncIterator[str]:
     """Serve Amazon in a world while the context lasts, and yield its address.
 
-    Several providers of a world share the server, which the first one starts and the last one
-    stops; each has a bucket of its own, whose public answers its faults strike.
+    Several providers of a world share the server; each has a bucket of its own, whose public
+    answers its faults strike.
     """
-    server = _SERVERS.setdefault(world.listeners, _Server())
-    server.users += 1
-    server.faults[bucket] = next_fault
+    world.bucket_faults[bucket] = next_fault
     try:
-        async with server.starting:
-            if server.serving is None:
-                server.serving = await asyncio.to_thread(_started, world, server.faults)
-        yield world.amazon_url
+        async with world.amazon.used(partial(_started, world)):
+            yield world.amazon_url
     finally:
-        del server.faults[bucket]
-        server.users -= 1
-        if server.users == 0:
-            del _SERVERS[world.listeners]
-            if server.serving is not None:
-                await asyncio.to_thread(server.serving.shutdown)
-                server.serving.server_close()
+        del world.bucket_faults[bucket]
 
 
-def _started(world: World, faults: dict[str, NextFault]) -> BaseWSGIServer:
+def _started(world: World) -> BaseWSGIServer:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    application = _FaultyBuckets(DomainDispatcherApplication(create_backend_app), faults)
+    moto = DomainDispatcherApplication(create_backend_app)
+    application = _FaultyBuckets(moto, world.bucket_faults)
     listener = world.listeners.socket("amazon")
     server = make_server(
         HOST,
@@ -155,7 +128,7 @@ def s3_event(bucket: str, region: str, key: str, body: bytes) -> dict[str, Any]:
 class _FaultyBuckets:
     """Stands before moto and acts faults out on the answers of public buckets."""
 
-    def __init__(self, application: "WSGIApplication", faults: dict[str, NextFault]) -> None:
+    def __init__(self, application: "WSGIApplication", faults: Mapping[str, NextFault]) -> None:
         self._application = application
         self._faults = faults
 

@@ -16,6 +16,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from simulator import amazon
+from simulator.faults import NextFault
 from simulator.world import World
 
 US_EAST: Final = "us-east-1"
@@ -71,7 +72,7 @@ async def running(  # noqa: PLR0913 (what Amazon is asked to lay out)
     bucket: str,
     topic: str,
     queue: str,
-    next_fault: amazon.NextFault,
+    next_fault: NextFault,
     region: str = US_EAST,
 ) -> AsyncIterator[Cloud]:
     """Serve S3, SNS and SQS in a world, laid out anew, while the context lasts."""

@@ -5,6 +5,7 @@ own protocol; nothing here touches a socket.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,6 +50,10 @@ class Fault:
     kind: FaultKind
     count: int = 1
     seconds: float = 5.0
+
+
+NextFault = Callable[[], Fault | None]
+"""Says which fault strikes what is answered next, if any."""
 
 
 class FaultPlan:

@@ -16,9 +16,10 @@ from typing import Final, Protocol
 from starlette.routing import BaseRoute
 
 from energy_platform.market.clock import MarketClock
-from simulator.faults import FaultPlan
+from simulator.faults import FaultPlan, NextFault
 from simulator.journal import Journal
 from simulator.listeners import HOST, Listeners
+from simulator.shared_server import SharedServer
 from simulator.signal import Signal
 
 ADDRESSES_NAME: Final = "addresses.json"
@@ -64,6 +65,8 @@ class World:
         journal: What was emitted.
         faults: What is to go wrong.
         listeners: The sockets of the run that is on, or begins next.
+        amazon: The server of S3, SNS and SQS that providers share.
+        bucket_faults: Of each bucket of S3, which fault strikes its next public answer.
         addresses: Each real address (a URL prefix) and its stand-in, and each variable and its
             value, in the run that is on; behind the name of a market source and a blank, those of
             this source alone.
@@ -80,6 +83,8 @@ class World:
     pace: Pace = field(default_factory=Pace)
     faults: FaultPlan = field(default_factory=FaultPlan)
     listeners: Listeners = field(default_factory=Listeners)
+    amazon: SharedServer = field(default_factory=SharedServer)
+    bucket_faults: dict[str, NextFault] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     modelled: set[str] = field(default_factory=set)
 
