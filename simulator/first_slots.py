@@ -1,7 +1,7 @@
-"""The first slot that a source's feed asks for when it starts, as a function of that instant.
+"""The first slot that a source's feed asks for when it starts, as a function of the start.
 
-A feed asks back for some time, and in whole days or quarters of a day. A source's journal begins
-with the same slot.
+At its start a feed asks for the last hours or days, some feeds for whole days. A source's journal
+begins with the same slot.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,18 @@ from simulator.market_days import day_start
 FirstSlot = Callable[[datetime], datetime]
 
 
+def so_long_before(back: timedelta) -> FirstSlot:
+    """Return the rule of a feed that asks for the time since `back` before its start."""
+    return lambda began: began - back
+
+
 def whole_days(back: timedelta, zone: tzinfo) -> FirstSlot:
-    """Return the start of the local day that was on, so long before."""
+    """Return the rule of a feed that asks for whole local days, the first one `back` before."""
     return lambda began: day_start((began - back).astimezone(zone).date(), zone)
 
 
 def quarters_of_a_day(back: timedelta) -> FirstSlot:
-    """Return the start of the quarter of a day, by UTC, that was on so long before."""
+    """Return the rule of a feed that asks for whole quarters of a day (UTC)."""
 
     def first_slot(began: datetime) -> datetime:
         since = began - back

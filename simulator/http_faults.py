@@ -124,11 +124,17 @@ class RestDesk:
 
     async def answer(self, source: str, good: Callable[[], Response]) -> Response:
         """Answer a request for a market source: with `good()`, unless a fault strikes."""
-        if refusal := self.gate.refusal(self.faults, source):
-            return refusal
+        return self.refusal(source) or await self.struck(source, good())
+
+    def refusal(self, source: str) -> Response | None:
+        """Count a request for a market source; return the refusal if it is not admitted."""
+        return self.gate.refusal(self.faults, source)
+
+    async def struck(self, source: str, answer: Response) -> Response:
+        """Return what a client gets of an answer if a fault strikes it."""
         return await struck(
             self.faults.take(source, *WIRE_FAULTS),
-            good(),
+            answer,
             server_error=self.server_error(),
             malformed=self.malformed(),
         )

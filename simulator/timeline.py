@@ -1,12 +1,12 @@
-"""A market whose statements are a pure function of time: any window, as of any instant.
+"""The engine of polled providers: statements about slots, as a pure function of time.
 
-A timeline knows the series of one market source, when each of their values is stated and how it
-is corrected later. Nothing is remembered, so any past can be asked for, and a restarted provider
-says what it said before. How a statement looks on the wire is the business of its provider.
+A timeline holds the series of one market source, when each value is stated, and how it is corrected
+later. Nothing is stored, so any past can be asked for, and a restarted provider gives the same
+answers. The provider turns statements into its own wire format.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cached_property, reduce
@@ -25,25 +25,25 @@ from simulator.signal import Signal, at_each
 from simulator.world import World
 
 Column = str | int | float
-"""What tells one series from another, in one column."""
+"""A value in one of the columns that identify a series."""
 
 Schedule = Callable[[pl.Expr], pl.Expr]
-"""From the starts of slots to a list of the instants at which each slot's value is stated."""
+"""Maps the starts of slots to lists of the instants at which each slot's value is stated."""
 
 Truth = Callable[[str, NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
-"""From a value column, the series' numbers and instants of the same shape (seconds since 1970) to
-what is the case there and then, which other providers may tell of too."""
+"""Maps a value column, the series' numbers and instants of the same shape (seconds since 1970) to
+the true values, which other providers may publish too."""
 
 Sayings = Callable[[str, pl.DataFrame], NDArray[np.float64]]
-"""From a value column and statements (`series`, `slot`, `revision`) to the values that they give.
-A revision below 0 is asked for too, and what it gives does not count."""
+"""Maps a value column and statements (`series`, `slot`, `revision`) to the stated values. It
+is also called with revisions below 0; their values are ignored."""
 
 Shown = Callable[[pl.DataFrame], pl.DataFrame]
-"""From statements to those of them that a client is shown."""
+"""Selects the statements that a client is shown."""
 
 _HASH_RANGE: Final = 2.0**64
 _FIRST_ERROR: Final = 0.01
-"""By how much of itself a value that is stated anew later may be wrong at first."""
+"""The largest error of a value that is stated again later, as a share of the value."""
 _NAP_SECONDS: Final = 0.01
 
 
@@ -51,7 +51,7 @@ _NAP_SECONDS: Final = 0.01
 class Values:
     """How one value column behaves in one series.
 
-    Where the timeline has a truth, the lowest value and the decimals alone count.
+    If the timeline has a `truth`, only `lowest` and `decimals` are used.
 
     Attributes:
         mean: Its level.
@@ -70,7 +70,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrections:
-    """Which share of values is stated once more, differently, and how long after the last time."""
+    """The share of values that are corrected, and how long after the last statement."""
 
     share: float = 0.02
     after: timedelta = timedelta(minutes=10)
@@ -87,18 +87,17 @@ class Timeline:
         values: The value columns of a series, given its columns.
         resolution: The length of a slot; slots start at its multiples (UTC).
         schedule: When a slot's value is stated, and stated anew.
-        reach: A slot's statements lie within so long of its start, before or after.
-        corrections: What is corrected beside the schedule.
-        first_slot: The earliest slot that the journal tells of, given when the world began: the
-            earliest that the source's feed then asks for. Without it `history` and `reach` say it.
-        history: How far back there are statements in the journal when a world begins; as far as
-            the source's feed asks at its start.
+        reach: All statements about a slot are made within this time of its start, before or after.
+        corrections: Corrections in addition to the schedule.
+        first_slot: The slot that the journal begins with, given when the world began: the earliest
+            that the source's feed then asks for. What a client is shown of earlier ones is
+            journalled when it is shown.
         rows: From statements to rows of the source's table, for the journal; see `stated`.
-        truth: The values as the world has them; without it each series has signals of its own.
-        sayings: What each statement says, where it grows from one to the next as trades do; then
-            nothing is wrong in it, and `truth` is not asked.
+        truth: The true values; without it each series has its own signals.
+        sayings: The stated values, for values that develop from one statement to the next, as
+            those of trades do; then no statement is wrong, and `truth` is not used.
 
-    Without `sayings` a slot's last statement tells the truth; those before it are a little wrong.
+    Without `sayings` the last statement about a slot is true; the earlier ones are slightly wrong.
     """
 
     world: World
@@ -108,15 +107,14 @@ class Timeline:
     resolution: timedelta
     schedule: Schedule
     reach: timedelta
-    history: timedelta
+    first_slot: FirstSlot
     rows: Callable[[pl.DataFrame], pl.DataFrame]
     corrections: Corrections | None = None
-    first_slot: FirstSlot | None = None
     truth: Truth | None = None
     sayings: Sayings | None = None
 
     async def run(self) -> None:
-        """Journal every statement just before it becomes visible, those of a break included."""
+        """Journal every statement just before it becomes visible; after a break, catch up."""
         await run_together([self])
 
     @property
@@ -161,28 +159,27 @@ class Timeline:
         return self._told(self.stated(start - self.reach, end + self.reach).filter(made))
 
     def _told(self, seen: pl.DataFrame) -> pl.DataFrame:
-        """Return statements that a client is about to see, those that nobody told of journalled.
+        """Return statements that a client is about to see; journal those of before the first slot.
 
-        The journal follows a timeline from some slot on. A client may ask for slots before that one
-        as well, and what it is then shown stands in the journal once for each time it is shown.
+        A set of such statements is journalled once in each run.
         """
-        if self._reached.began is not None:
-            past = seen.filter(pl.col("slot") < self._first_told(self._reached.began))
-            if not past.is_empty():
-                self.world.journal.emit(self.source, self.reached, self.rows(past).to_dicts())
+        began = self._reached.began
+        if began is None:
+            return seen
+        past = seen.filter(pl.col("slot") < self.first_slot(began))
+        fingerprint = past.select("series", "slot", "revision").hash_rows().to_numpy().tobytes()
+        if hash(fingerprint) not in self._pasts:
+            self._pasts.add(hash(fingerprint))
+            if rows := self.rows(past).to_dicts():
+                self.world.journal.emit(self.source, self.reached, rows)
         return seen
-
-    def _first_told(self, began: datetime) -> datetime:
-        """Return from which slot on the journal follows a timeline that began at an instant."""
-        first = began - self.history - 2 * self.reach
-        return first if self.first_slot is None else max(first, self.first_slot(began))
 
     def stated(self, start: datetime, end: datetime, **wanted: Column) -> pl.DataFrame:
         """Return every statement ever made of the slots that start in [start, end).
 
         Columns: `slot` (start, UTC), `stated_at` (when it became visible), `revision` (from 0),
-        `series` (its number) and its columns, and the value columns. In order of series, slot and
-        revision. A correction that would change nothing is none.
+        `series` (its number) and its columns, and the value columns. Sorted by series, slot and
+        revision. A correction that changes nothing is left out.
         """
         return self._with_values(self._statements(start, end, wanted))
 
@@ -206,7 +203,7 @@ class Timeline:
         )
 
     def _with_values(self, statements: pl.DataFrame) -> pl.DataFrame:
-        """Add the series' columns and the values, and leave out what repeats the one before."""
+        """Add the columns of series and values; leave out statements that repeat the one before."""
         values, before = self._values(statements)
         differs = [values[name] != before[name] for name in values.columns]
         says_more = reduce(or_, differs) | (statements["revision"] == 0)
@@ -246,7 +243,7 @@ class Timeline:
         return pl.concat([statements, corrected])
 
     def _truths(self, statements: pl.DataFrame) -> Mapping[str, NDArray[np.float64]]:
-        """Return what is the case in the slots that statements are about."""
+        """Return the true values of the slots of statements."""
         seconds = statements["slot"].dt.epoch("s").to_numpy().astype(float)
         numbers = statements["series"].to_numpy()
         if self.truth is not None:
@@ -281,7 +278,7 @@ class Timeline:
         lowest = np.array([-np.inf if s.lowest is None else s.lowest for s in shapes])[numbers]
         decimals = shapes[0].decimals
         chance = statements.select(self._chance("series", "slot", "revision", of=name)).to_series()
-        # A value of nearly 0 is wrong by a few of its last digits.
+        # The error of a value near 0 is a few of its last digits.
         size = _FIRST_ERROR * np.abs(truth) + np.where(truth > lowest, 5 * 0.1**decimals, 0.0)
         is_last = (statements["revision"] == statements["last_revision"]).to_numpy()
         error = np.where(is_last, 0.0, size * (2 * chance.to_numpy() - 1))
@@ -301,6 +298,11 @@ class Timeline:
     def _reached(self) -> "_Reached":
         began, last = self.world.journal.market_times(self.source) or (None, None)
         return _Reached(began, last)
+
+    @cached_property
+    def _pasts(self) -> set[int]:
+        """The hashes of the sets of statements that `_told` has journalled, and of none."""
+        return {hash(b"")}
 
     @cached_property
     def _shapes(self) -> list[Mapping[str, Values]]:
@@ -324,10 +326,10 @@ class Timeline:
     def news(self, until: datetime) -> Sequence[Row]:
         """Return the journal's rows for what became visible since it was written last."""
         reached = self._reached
-        first = self._first_told(reached.began or until)
+        first = self.first_slot(reached.began or until)
         if reached.last is None:
-            # All that was ever said of the slots that a feed may ask for: a correction that changes
-            # nothing is none, so of such a slot only the first statement is seen.
+            # Earlier statements as well: where a correction changes nothing, it is none, and a
+            # client sees the first statement.
             is_news = pl.col("stated_at") <= until
         else:
             first = max(first, reached.last - self.reach)
@@ -344,18 +346,25 @@ class Timeline:
         self._reached.last = until
 
 
+async def run_each(timelines: Iterable[Timeline]) -> None:
+    """Journal the statements of several sources, each on its own."""
+    async with asyncio.TaskGroup() as tasks:
+        for timeline in timelines:
+            tasks.create_task(timeline.run())
+
+
 async def run_together(timelines: Sequence[Timeline], every: timedelta | None = None) -> None:
     """Journal the statements of a source that has several timelines, all of a beat as one.
 
-    Where one source's series differ in resolution or schedule, each kind is a timeline; an entry
-    of the journal holds all of a beat or nothing, so that a restart leaves none behind. Of overdue
-    beats only the last is kept. A beat lasts as long as the world's, unless `every` says otherwise.
+    If a source's series differ in resolution or schedule, each kind is a timeline. One entry of the
+    journal holds all statements of a beat, so that a restart loses none. Of overdue beats only the
+    last is used. `every` is the length of a beat; it is the world's unless given.
     """
     world, source = timelines[0].world, timelines[0].source
     every = every or world.beat
     async for beat in beats(world.clock, every, world.journal.last_market_at(source)):
         if beat + every <= world.clock.now():
-            continue  # the next one is due as well, and brings this one's news
+            continue  # the next beat is due as well, and includes the news of this one
         news = [row for timeline in timelines for row in timeline.news(beat)]
         if news:
             world.journal.emit(source, beat, news)
@@ -365,14 +374,14 @@ async def run_together(timelines: Sequence[Timeline], every: timedelta | None = 
 
 @dataclass(slots=True)
 class _Reached:
-    """From when to when the world's statements are in the journal; None before there are any."""
+    """The first and the last beat in the journal; None before there are any."""
 
     began: datetime | None
     last: datetime | None
 
 
 def last_statements(statements: pl.DataFrame) -> pl.DataFrame:
-    """Return of each slot of each series the last statement that is there."""
+    """Return the last of the statements about each slot of each series."""
     last = pl.col("revision").max().over("series", "slot")
     return statements.filter(pl.col("revision") == last)
 

@@ -1,10 +1,9 @@
-"""From the power systems to what the series of a timeline tell of them: sums, shares and prices."""
+"""Turns the power systems into the series of timelines: sums, shares and prices."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import KINDS, NUMBERS, PowerSystem
@@ -14,12 +13,15 @@ from simulator.timeline import Truth
 Weights = Mapping[str, float]
 """Kinds of power, and how many times each counts in a sum."""
 
+NumberedValue = Callable[[Ints, Floats], Floats]
+"""Maps the numbers of zones, or of borders, and instants of the same shape to values."""
+
 _ZONE_STEP: Final = 10**11
 """More seconds than there are until the year 5000."""
 
 
-def zones_told(zones: Sequence[str], value: Callable[[Ints, Floats], NDArray[np.float64]]) -> Truth:
-    """Return one value of the zones that series are about: zones of the series in their order."""
+def zones_told(zones: Sequence[str], value: NumberedValue) -> Truth:
+    """Return one value of a zone for each series; `zones` are those of the series, in order."""
     numbers = np.array([NUMBERS[zone] for zone in zones])
     return lambda _, series, seconds: value(numbers[series], seconds)
 
@@ -56,20 +58,18 @@ def power_told(
             )
             for matrix in (sums, divisors)
         )
-        result = summed.astype(float)  # the count of nothing is of whole numbers
+        result = summed.astype(float)  # bincount of nothing gives integers
         np.divide(result, divisor, out=result, where=divisor != 0)
         return result
 
     return truth
 
 
-def ways_told(
-    ways: Sequence[tuple[str, str]], value: Callable[[Ints, Floats], NDArray[np.float64]]
-) -> Truth:
-    """Return what goes one way over borders; of each series from which zone to which.
+def ways_told(ways: Sequence[tuple[str, str]], value: NumberedValue) -> Truth:
+    """Return the flow in one direction over a border for each series.
 
     Args:
-        ways: From where to where, of each series.
+        ways: The zone where the flow of each series begins, and the one where it ends.
         value: What goes from the first zone of a border to the second; below 0 where it goes back.
     """
     borders = {border: number for number, border in enumerate(BORDERS)}

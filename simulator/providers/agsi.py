@@ -1,7 +1,7 @@
 """AGSI+ as it is met on the wire: gas in storage by country and gas day, by REST with a key.
 
 Yesterday's gas day appears in the evening as an estimate, is confirmed a day later, and is revised
-now and then. The world's data rate has no hold here: storages report once a day.
+now and then. The world's data rate does not apply: storages report once a day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,13 @@ from starlette.routing import BaseRoute, Route
 
 from energy_platform.market.rows import INSTANT
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.timeline import Column, Corrections, Timeline, Values, day_after
 from simulator.world import World
 
 _SOURCE: Final = "agsi_storage"
 _KEY: Final = "simulated"
-"""What every feed gives for a key in simulated markets."""
+"""The key that every feed sends in simulated markets."""
 _NO_KEY: Final = {"error": "access denied", "message": "Invalid or missing API key"}
 _ZONE: Final = "Europe/Brussels"
 _LOCAL: Final = ZoneInfo(_ZONE)
@@ -68,7 +69,7 @@ _FIELDS: Final = {
     "full_pct": "full",
 }
 _UNKNOWN: Final = {"SE": "trend_pct", "PT": "injection_gwh_per_d"}
-"""What is not known of a country; a dash of the one, nothing of the other."""
+"""A field that is unknown for a country: sent as a dash for the one, left out for the other."""
 
 
 def _values(series: Mapping[str, Column]) -> Mapping[str, Values]:
@@ -120,11 +121,15 @@ def _schedule(slot: pl.Expr) -> pl.Expr:
     return pl.concat_list(*evenings)
 
 
-class _Service:
-    """The REST interface in one world."""
+class Agsi(HttpProvider):
+    """GIE's AGSI+."""
+
+    name = "agsi"
+    models = frozenset({_SOURCE})
+    hosts = ("https://agsi.gie.eu",)
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self._storage = Timeline(
             world=world,
             source=_SOURCE,
@@ -133,7 +138,6 @@ class _Service:
             resolution=_DAY,
             schedule=_schedule,
             reach=timedelta(days=4),
-            history=timedelta(days=20),
             first_slot=lambda began: _slot(_gas_day(began - _ASKED_BACK)),
             rows=_rows,
             corrections=Corrections(share=0.05, after=timedelta(hours=20)),
@@ -144,11 +148,15 @@ class _Service:
             server_error=lambda: HTMLResponse(
                 "<html><body>Bad gateway</body></html>", HTTPStatus.BAD_GATEWAY
             ),
-            # What it says in its own trouble holds the key that it was asked with.
+            # The real service repeats the key in its error; no client may log it.
             malformed=lambda: JSONResponse(
                 {"error": "service unavailable", "message": "no answer for key simulated"}
             ),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return `/api`."""
+        return [Route("/api", self.storage)]
 
     async def run(self) -> None:
         """Let gas days be reported."""
@@ -194,29 +202,6 @@ class _Service:
         )
 
 
-class Agsi:
-    """GIE's AGSI+."""
-
-    name = "agsi"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the interface at its only address."""
-        return {"https://agsi.gie.eu": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return `/api`."""
-        return [Route("/api", self._service.storage)]
-
-    async def run(self) -> None:
-        """Let gas days be reported."""
-        await self._service.run()
-
-
 PROVIDER: Final = Agsi
 
 
@@ -235,7 +220,7 @@ def _starts(day: pl.Expr) -> pl.Expr:
 
 
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report as the wire has it: numbers as texts, a dash or nothing for none."""
+    """Return a report in the form of the wire: numbers are texts, and may be a dash or absent."""
     day = row["delivery_start"].astimezone(_LOCAL).date()
     nothing = "-" if row["code"] == "SE" else ""
     return {

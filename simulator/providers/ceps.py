@@ -1,10 +1,9 @@
 """ČEPS's data service as it is met on the wire: load, generation and imbalance of the Czech grid.
 
-A SOAP service, version 1.1 and 1.2, that overlooks what it does not know in a question and names
-its columns in the answer. The world's data rate has no hold here: a grid has one load.
+A SOAP service, version 1.1 and 1.2. It ignores unknown parts of a question and names the columns
+in its answer. The world's data rate does not apply: a grid has one load.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from simulator.faults import FaultKind
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
+from simulator.http_provider import HttpProvider
 from simulator.power_system import power_system
 from simulator.power_system.told import power_told, zones_told
 from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, read_call
@@ -29,6 +29,7 @@ from simulator.timeline import (
     Timeline,
     Values,
     after_each,
+    run_each,
 )
 from simulator.world import World
 
@@ -64,7 +65,7 @@ _PLANTS: Final = {
     "wind": ("WPP [MW]", ("onshore",)),
     "solar": ("PVPP [MW]", ("solar",)),
 }
-"""What ČEPS calls its plants, and what is summed of them."""
+"""The production types: the name that ČEPS gives each, and the plants in it."""
 _ZONE: Final = "CZ"
 
 
@@ -73,9 +74,9 @@ class _Dataset:
     """One operation's data.
 
     Attributes:
-        name: As the reply calls it.
-        timeline: What is known when.
-        aggregation: The only one that is simulated.
+        name: Its name in the reply.
+        timeline: Its values, and when each is known.
+        aggregation: The one aggregation that is simulated.
         series: Columns of the source's table, or values of its key, and the names of their series.
     """
 
@@ -94,11 +95,15 @@ class _Dataset:
         ).sort("delivery_start")
 
 
-class _Service:
-    """The SOAP service in one world."""
+class Ceps(HttpProvider):
+    """ČEPS, the Czech transmission system operator."""
+
+    name = "ceps"
+    models = frozenset({*_SOURCES.values()})
+    hosts = ("https://www.ceps.cz",)
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self._gate = RequestGate(5.0, burst=30, speed=world.request_speed)
         self._datasets = {
             "Load": _Dataset("Load", _load(world), "QH", _LOAD_SERIES),
@@ -113,11 +118,14 @@ class _Service:
             ),
         }
 
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the service, and its WSDL by GET."""
+        path = "/_layouts/CepsData.asmx"
+        return [Route(path, self.wsdl), Route(path, self.call, methods=["POST"])]
+
     async def run(self) -> None:
         """Move the grid on."""
-        async with asyncio.TaskGroup() as tasks:
-            for dataset in self._datasets.values():
-                tasks.create_task(dataset.timeline.run())
+        await run_each(dataset.timeline for dataset in self._datasets.values())
 
     async def wsdl(self, request: Request) -> Response:
         """Answer `?WSDL`."""
@@ -171,36 +179,12 @@ class _Service:
         )
 
 
-class Ceps:
-    """ČEPS, the Czech transmission system operator."""
-
-    name = "ceps"
-    models = frozenset({*_SOURCES.values()})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the web site that the service is a part of."""
-        return {"https://www.ceps.cz": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the service, and its WSDL by GET."""
-        path = "/_layouts/CepsData.asmx"
-        return [Route(path, self._service.wsdl), Route(path, self._service.call, methods=["POST"])]
-
-    async def run(self) -> None:
-        """Move the grid on."""
-        await self._service.run()
-
-
 PROVIDER: Final = Ceps
 
 
 def _load(world: World) -> Timeline:
     def rows(statements: pl.DataFrame) -> pl.DataFrame:
-        """Pumping adds to the load only while it runs."""
+        """Return the load without pumping, and with it."""
         return _periods(statements, _QUARTER).with_columns(
             load_mw=statements["load_mw"],
             load_including_pumping_mw=(statements["load_mw"] + statements["pumping_mw"]).round(3),
@@ -221,10 +205,9 @@ def _load(world: World) -> Timeline:
         },
         truth=lambda name, numbers, seconds: told[name](name, numbers, seconds),
         resolution=_QUARTER,
-        # The quarter of an hour that runs is shown, and settles a little after its end.
+        # The current quarter-hour is shown as well; its value is final shortly after its end.
         schedule=after_each(timedelta(minutes=8), timedelta(minutes=17)),
         reach=timedelta(hours=2),
-        history=timedelta(days=1, hours=6),
         first_slot=lambda began: _asked_first(began - timedelta(days=1)),
         rows=rows,
         corrections=Corrections(share=0.03, after=timedelta(minutes=30)),
@@ -244,7 +227,6 @@ def _generation(world: World) -> Timeline:
         resolution=_QUARTER,
         schedule=after_each(timedelta(minutes=18)),
         reach=timedelta(hours=2),
-        history=timedelta(days=1, hours=6),
         first_slot=lambda began: _asked_first(began - timedelta(days=1)),
         rows=lambda statements: _periods(statements, _QUARTER).with_columns(
             production_type=statements["production_type"],
@@ -264,7 +246,6 @@ def _imbalance(world: World) -> Timeline:
         resolution=_MINUTE,
         schedule=after_each(timedelta(minutes=2)),
         reach=timedelta(hours=1),
-        history=timedelta(hours=12),
         first_slot=lambda began: _asked_first(began - timedelta(hours=6)),
         rows=lambda statements: _periods(statements, _MINUTE).with_columns(
             system_imbalance_mw=statements["system_imbalance_mw"]
@@ -274,7 +255,7 @@ def _imbalance(world: World) -> Timeline:
 
 
 def _asked_first(instant: datetime) -> datetime:
-    """Return the start of the three local hours that an instant is in: as the feed asks."""
+    """Return the start of the three local hours of an instant: the feed asks for such blocks."""
     local = instant.astimezone(ZoneInfo(_MARKET_TIME))
     whole = local.replace(hour=local.hour // 3 * 3, minute=0, second=0, microsecond=0)
     return whole.astimezone(UTC)
@@ -285,7 +266,7 @@ def _periods(statements: pl.DataFrame, length: timedelta) -> pl.DataFrame:
 
 
 def _instant(text: str) -> datetime:
-    """Read local time without an offset, or any with one; a repeated hour is its first."""
+    """Read an instant, local time if it has no offset; of a repeated hour the first one."""
     stamp = datetime.fromisoformat(text)
     return stamp.replace(tzinfo=stamp.tzinfo or ZoneInfo(_MARKET_TIME)).astimezone(UTC)
 

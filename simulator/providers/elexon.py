@@ -1,11 +1,10 @@
 """Elexon's Insights Solution as it is met on the wire: FUELINST, FREQ and system prices by REST.
 
-A dataset is served in both of its shapes, `/datasets/X` and `/datasets/X/stream`. As on the real
-service, both ends of a window count, and a parameter of another dataset's name is ignored.
+A dataset is served at both `/datasets/X` and `/datasets/X/stream`. As on the real service, both
+ends of a window are included, and parameters that belong to another dataset are ignored.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -18,13 +17,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from simulator.first_slots import so_long_before
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.market_days import day_start
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import PowerSystem, power_system
 from simulator.power_system.told import power_told, zones_told
 from simulator.power_system.zones import BORDERS
-from simulator.timeline import Corrections, Timeline, Truth, Values, after_each
+from simulator.timeline import Corrections, Timeline, Truth, Values, after_each, run_each
 from simulator.world import World
 
 _GENERATION: Final = "elexon_generation"
@@ -41,7 +42,7 @@ _BAD: Final = {
     "systemSellPrice": 99_999.0,
     "systemBuyPrice": 99_999.0,
 }
-"""What stands in a row that is to be spoiled."""
+"""The values of a bad row."""
 
 _LONDON: Final = ZoneInfo("Europe/London")
 _SETTLEMENT_PERIOD: Final = timedelta(minutes=30)
@@ -75,7 +76,7 @@ _CABLES: Final = {
     "INTNSL": ("NO2", 1.0),
     "INTVKL": ("DK1", 1.0),
 }
-"""Where cables lead, and which part of that border's flow each carries."""
+"""The zone that each cable leads to, and its share of that border's flow."""
 _ZONE: Final = "GB"
 _GBP_PER_EUR: Final = 0.86
 
@@ -91,7 +92,7 @@ def _generation(world: World) -> Timeline:
         resolution=_INTERVAL,
         schedule=after_each(_INTERVAL),
         reach=_REACH,
-        history=timedelta(hours=7),
+        first_slot=so_long_before(timedelta(hours=8)),
         rows=lambda stated: stated.select(
             delivery_start="slot",
             delivery_end=pl.col("slot") + _INTERVAL,
@@ -109,7 +110,7 @@ def _megawatts(fuel: str) -> Values:
 
 
 def _fuels_and_cables(system: PowerSystem) -> Truth:
-    """Return what plants make and cables bring, in the order of the series."""
+    """Return the generation of plants and the flow of cables, in the order of the series."""
     plants = power_told(system, [([_ZONE], weights) for weights in _FUELS.values()])
     numbers = [BORDERS.index(tuple(sorted((_ZONE, zone)))) for zone, _ in _CABLES.values()]
     shares = np.array([share for _, share in _CABLES.values()])
@@ -138,7 +139,7 @@ def _frequency(world: World) -> Timeline:
         resolution=_SAMPLE,
         schedule=after_each(timedelta(minutes=2)),
         reach=timedelta(minutes=5),
-        history=timedelta(hours=2),
+        first_slot=so_long_before(timedelta(hours=2)),
         rows=lambda stated: stated.select(observed_at="slot", frequency_hz="frequency"),
     )
 
@@ -165,7 +166,7 @@ def _prices(world: World) -> Timeline:
         resolution=_SETTLEMENT_PERIOD,
         schedule=after_each(timedelta(minutes=45), timedelta(hours=24, minutes=45)),
         reach=timedelta(hours=26),
-        history=timedelta(days=10),
+        first_slot=so_long_before(timedelta(days=10)),
         rows=lambda stated: _settled(stated).select(
             "settlement_date",
             "settlement_period",
@@ -180,10 +181,15 @@ def _prices(world: World) -> Timeline:
     )
 
 
-class _Service:
-    """The REST interface in one world."""
+class Elexon(HttpProvider):
+    """Elexon, which settles Great Britain's imbalances."""
+
+    name = "elexon"
+    models = frozenset({_GENERATION, _FREQUENCY, _PRICE})
+    hosts = ("https://data.elexon.co.uk",)
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.timelines = {
             _GENERATION: _generation(world),
             _FREQUENCY: _frequency(world),
@@ -196,11 +202,21 @@ class _Service:
             malformed=partial(HTMLResponse, "<html><body>Service unavailable</body></html>"),
         )
 
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return both shapes of the datasets, and the system prices of a day."""
+        datasets = {"FUELINST": self.generation, "FREQ": self.frequency}
+        return [
+            *(
+                Route(f"{_BASE}/datasets/{name}{shape}", answer)
+                for name, answer in datasets.items()
+                for shape in ("", "/stream")
+            ),
+            Route(f"{_BASE}/balancing/settlement/system-prices/{{day}}", self.prices),
+        ]
+
     async def run(self) -> None:
         """Move the markets on."""
-        async with asyncio.TaskGroup() as tasks:
-            for timeline in self.timelines.values():
-                tasks.create_task(timeline.run())
+        await run_each(self.timelines.values())
 
     async def generation(self, request: Request) -> Response:
         """Answer `/datasets/FUELINST`: what was published in a window of a day at most."""
@@ -289,37 +305,6 @@ class _Service:
             for name, bad in _BAD.items()
             if name in rows.columns
         )
-
-
-class Elexon:
-    """Elexon, which settles Great Britain's imbalances."""
-
-    name = "elexon"
-    models = frozenset({_GENERATION, _FREQUENCY, _PRICE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the public REST interface."""
-        return {"https://data.elexon.co.uk": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return both shapes of the datasets, and the system prices of a day."""
-        datasets = {"FUELINST": self._service.generation, "FREQ": self._service.frequency}
-        return [
-            *(
-                Route(f"{_BASE}/datasets/{name}{shape}", answer)
-                for name, answer in datasets.items()
-                for shape in ("", "/stream")
-            ),
-            Route(f"{_BASE}/balancing/settlement/system-prices/{{day}}", self._service.prices),
-        ]
-
-    async def run(self) -> None:
-        """Move the markets on."""
-        await self._service.run()
 
 
 PROVIDER: Final = Elexon

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Route
 
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.timeline import Column, Timeline, Values, after_each, run_together
 from simulator.world import World
 
@@ -62,7 +63,7 @@ def _sides(points: int) -> list[dict[str, Column]]:
 
 
 def _reports(world: World, indicator: str, points: int) -> Timeline:
-    """Return what is reported of one indicator."""
+    """Return the reports of one indicator."""
     shape = _CALORIFIC_VALUE if indicator == "GCV" else _FLOW
     return Timeline(
         world=world,
@@ -72,7 +73,6 @@ def _reports(world: World, indicator: str, points: int) -> Timeline:
         resolution=_HOUR,
         schedule=after_each(_REPORTED_AFTER, _CONFIRMED_AFTER),
         reach=_DAY,
-        history=_ASKED_BACK + _DAY,
         rows=partial(_rows, indicator),
         first_slot=lambda began: _gas_day_start(_gas_day(began - _ASKED_BACK)),
     )
@@ -106,10 +106,15 @@ _STATUS: Final = (
 )
 
 
-class _Service:
-    """The REST interface in one world."""
+class Entsog(HttpProvider):
+    """The gas transmission system operators' platform."""
 
-    def __init__(self, world: World, points: int) -> None:
+    name = "entsog"
+    models = frozenset({_SOURCE})
+    hosts = ("https://transparency.entsog.eu",)
+
+    def __init__(self, world: World, *, points: int = _POINTS) -> None:
+        super().__init__(world)
         self.reports = {indicator: _reports(world, indicator, points) for indicator in _UNITS}
         self._desk = RestDesk(
             faults=world.faults,
@@ -119,6 +124,10 @@ class _Service:
             ),
             malformed=partial(HTMLResponse, "<html><body>Service Unavailable</body></html>"),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the one path that there is."""
+        return [Route("/api/v1/operationalData", self.operational_data)]
 
     async def run(self) -> None:
         """Move the market on."""
@@ -154,6 +163,9 @@ class _Service:
         )
 
 
+PROVIDER: Final = Entsog
+
+
 def _records(seen: pl.DataFrame) -> pl.DataFrame:
     start = _stamp(pl.col("slot"))
     unit = pl.col("indicator").replace_strict(_UNITS)
@@ -180,32 +192,6 @@ def _records(seen: pl.DataFrame) -> pl.DataFrame:
         **{name: pl.lit(None) for name in _EMPTY_FIELDS},
         isArchived=pl.lit(value=False),
     )
-
-
-class Entsog:
-    """The gas transmission system operators' platform."""
-
-    name = "entsog"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World, *, points: int = _POINTS) -> None:
-        self._world = world
-        self._service = _Service(world, points)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the Transparency Platform."""
-        return {"https://transparency.entsog.eu": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the one path that there is."""
-        return [Route("/api/v1/operationalData", self._service.operational_data)]
-
-    async def run(self) -> None:
-        """Move the market on."""
-        await self._service.run()
-
-
-PROVIDER: Final = Entsog
 
 
 def _nothing() -> Response:

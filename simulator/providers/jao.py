@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from energy_platform.market.rows import INSTANT
 from simulator.first_slots import whole_days
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.timeline import Corrections, Timeline, Values, day_before
 from simulator.world import World
 
@@ -30,7 +31,7 @@ _BAD_EXCHANGE: Final = 9_999_999
 
 
 def _exchanges(world: World) -> Timeline:
-    """Return the exchanges of every border: out before the auction, a few published once more."""
+    """Return the exchanges of every border: published before the auction, a few corrected."""
     return Timeline(
         world=world,
         source=_SOURCE,
@@ -39,7 +40,6 @@ def _exchanges(world: World) -> Timeline:
         resolution=_HOUR,
         schedule=day_before(time(10, 20), _MARKET_TIME.key),
         reach=timedelta(days=2),
-        history=_ASKED_BACK + timedelta(days=1),
         rows=lambda stated: stated.select(
             "border",
             delivery_start="slot",
@@ -52,10 +52,15 @@ def _exchanges(world: World) -> Timeline:
     )
 
 
-class _Service:
-    """The REST interface in one world."""
+class Jao(HttpProvider):
+    """The Joint Allocation Office."""
+
+    name = "jao"
+    models = frozenset({_SOURCE})
+    hosts = ("https://publicationtool.jao.eu",)
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.exchanges = _exchanges(world)
         self._desk = RestDesk(
             faults=world.faults,
@@ -65,6 +70,10 @@ class _Service:
             ),
             malformed=partial(HTMLResponse, "<html><body>502 Bad Gateway</body></html>"),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the one dataset that there is."""
+        return [Route("/core/api/data/maxExchanges", self.max_exchanges)]
 
     async def run(self) -> None:
         """Move the market on."""
@@ -110,29 +119,6 @@ class _Service:
             dateTimeUtc=pl.col("slot").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **{f"border_{border}": border for border in wide.columns[1:]},
         )
-
-
-class Jao:
-    """The Joint Allocation Office."""
-
-    name = "jao"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the Publication Tool."""
-        return {"https://publicationtool.jao.eu": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the one dataset that there is."""
-        return [Route("/core/api/data/maxExchanges", self._service.max_exchanges)]
-
-    async def run(self) -> None:
-        """Move the market on."""
-        await self._service.run()
 
 
 PROVIDER: Final = Jao

@@ -1,7 +1,8 @@
-"""netztransparenz.de as it is met on the wire: tokens by client credentials, and CSV as it is.
+"""netztransparenz.de on the wire: tokens by client credentials, and CSV.
 
-Decimal commas, umlauts, dates with the day first, an end at 00:00 that belongs to the next day, and
-columns that are there beside the values. What is quality-assured comes weeks later.
+The CSV is as the service writes it: decimal commas, umlauts, the day first in dates, a last period
+that ends at 00:00 of the same date, and columns beside the values. Quality-assured values are
+published weeks later.
 """
 
 import secrets
@@ -23,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 
 from simulator.first_slots import whole_days
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import NUMBERS, power_system
 from simulator.timeline import (
@@ -47,7 +49,7 @@ _ABOUT: Final = "Datum;Zeitzone;von;bis;Datenkategorie;Datentyp;Einheit"
 
 _ZONE: Final = NUMBERS["DE-LU"]
 _AREAS: Final = {"50Hertz": 0.2, "Amprion": 0.35, "TenneT TSO": 0.3, "TransnetBW": 0.15}
-"""Control areas, and their parts in Germany's balance."""
+"""The control areas, and the share of each in Germany's balance."""
 _AREAS_APART_MW: Final = 250.0
 
 
@@ -60,7 +62,7 @@ class _Product:
         data_type: `Datentyp`, which the service spells with an umlaut.
         unit: `Einheit`.
         columns: The columns of values, and the series of each.
-        flags: What stands behind them, header and constant.
+        flags: The columns behind them: header and constant value.
     """
 
     category: str
@@ -121,7 +123,6 @@ _PRODUCTS: Final = {
 def _timeline(world: World, *, assured: bool) -> Timeline:
     """Return the values of the products that come at once, or of those that come weeks later."""
     products = {path: one for path, one in _PRODUCTS.items() if one.is_assured == assured}
-    back = _ASSURED_BACK if assured else _ASKED_BACK
     late = day_after(time_of_day(10), "Europe/Berlin", days=21)
     series = [
         {"product": path, "name": name}
@@ -137,7 +138,6 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
         resolution=_QUARTER,
         schedule=late if assured else after_each(_QUARTER + timedelta(minutes=7)),
         reach=timedelta(days=23) if assured else timedelta(hours=6),
-        history=back + timedelta(days=31),
         rows=partial(_rows, products),
         corrections=Corrections(share=0.02, after=timedelta(hours=1)),
         first_slot=_first_of_month if assured else whole_days(_ASKED_BACK, UTC),
@@ -145,7 +145,7 @@ def _timeline(world: World, *, assured: bool) -> Timeline:
 
 
 def _balances_and_prices(world: World, series: Sequence[Mapping[str, str]]) -> Truth:
-    """Return Germany's balance, what each area has of it, and what imbalances cost."""
+    """Return the balance of Germany and of each area, and the price of imbalance."""
     system = power_system(world.seed)
     names = [each["name"] for each in series]
     is_price = np.array([_PRODUCTS[each["product"]].unit != "MW" for each in series])
@@ -156,7 +156,7 @@ def _balances_and_prices(world: World, series: Sequence[Mapping[str, str]]) -> T
     def truth(_: str, numbers: Ints, seconds: Floats) -> Floats:
         zone = np.full(numbers.shape, _ZONE)
         away = np.array([signal.at(seconds) for signal in apart])
-        away -= away.mean(axis=0)  # what one area has too much of, the others lack
+        away -= away.mean(axis=0)  # the areas' own parts sum to zero
         own = np.where(area[numbers] < 0, 0.0, away[area[numbers], np.arange(numbers.size)])
         balances = part[numbers] * system.imbalance_mw(zone, seconds) + own
         return np.where(is_price[numbers], system.imbalance_price(zone, seconds), balances)
@@ -184,10 +184,15 @@ def _rows(products: Mapping[str, _Product], stated: pl.DataFrame) -> pl.DataFram
     )
 
 
-class _Service:
-    """The token service and the data service in one world."""
+class Netztransparenz(HttpProvider):
+    """The platform of Germany's transmission system operators."""
+
+    name = "netztransparenz"
+    models = frozenset({_SOURCE})
+    hosts = ("https://identity.netztransparenz.de", "https://ds.netztransparenz.de")
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self._token_seconds = int(world.pace.token_life.total_seconds())
         self._timelines = {assured: _timeline(world, assured=assured) for assured in (False, True)}
         self._tokens: dict[str, float] = {}
@@ -199,6 +204,13 @@ class _Service:
             ),
             malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return both services."""
+        return [
+            Route("/users/connect/token", self.token, methods=["POST"]),
+            Route("/api/v1/data/{product:path}/{start}/{end}", self.data),
+        ]
 
     async def run(self) -> None:
         """Move the market on."""
@@ -250,6 +262,9 @@ class _Service:
         return _csv(_lines(product, seen, spoiled=self._desk.bad_row(_SOURCE)).encode())
 
 
+PROVIDER: Final = Netztransparenz
+
+
 def _lines(product: _Product, seen: pl.DataFrame, *, spoiled: bool) -> str:
     """Return a product's values as the service writes them."""
     text = pl.col("value").cast(pl.String).str.replace(".", ",", literal=True)
@@ -274,39 +289,6 @@ def _lines(product: _Product, seen: pl.DataFrame, *, spoiled: bool) -> str:
         lines[-1] = ";".join(fields)
     header = ";".join((_ABOUT, *product.columns, *product.flags))
     return "\n".join((header, *lines, ""))
-
-
-class Netztransparenz:
-    """The platform of Germany's transmission system operators."""
-
-    name = "netztransparenz"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the token service and the data service."""
-        here = f"{self._world.url}/{self.name}"
-        return {
-            "https://identity.netztransparenz.de": here,
-            "https://ds.netztransparenz.de": here,
-        }
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return both services."""
-        return [
-            Route("/users/connect/token", self._service.token, methods=["POST"]),
-            Route("/api/v1/data/{product:path}/{start}/{end}", self._service.data),
-        ]
-
-    async def run(self) -> None:
-        """Move the market on."""
-        await self._service.run()
-
-
-PROVIDER: Final = Netztransparenz
 
 
 def _oauth_error(error: str) -> Response:

@@ -1,8 +1,8 @@
 """Open-Meteo as it is met on the wire: hourly forecasts of any places, by REST.
 
-A model runs every three hours and rewrites the future; a reply shows the newest run of each hour
-and names none. What is shown is a function of time alone, so any past can be asked for. The
-world's data rate has no hold here: there is one model.
+A model runs every three hours and forecasts the future anew. A reply shows the newest run of each
+hour and does not name it. The values are a function of time alone, so any past can be asked for.
+The world's data rate does not apply: there is one model.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 from energy_platform.market.rows import INSTANT
 from simulator.beats import beats
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.signal import Signal, at_each
 from simulator.world import World
 
@@ -60,7 +61,7 @@ SITES: Final = {
     for place in _PLACES.strip().replace("\n", ", ").split(", ")
     for *name, latitude, longitude in [place.split()]
 }
-"""Places that there is weather of, degrees north and east; elsewhere it is the nearest one's."""
+"""Places that there is weather of, degrees north and east; elsewhere the nearest site counts."""
 COLUMNS: Final = {
     "temperature_2m": "temperature_deg_c",
     "relative_humidity_2m": "relative_humidity_pct",
@@ -79,7 +80,7 @@ _OUT_AFTER: Final = timedelta(hours=1, minutes=50)
 _HORIZON_DAYS: Final = 3
 """A run ends with the third day after its own; later hours are null."""
 _FIRST_WINDOW: Final = timedelta(hours=6)
-"""How far back the feed asks at its very first poll."""
+"""How far back the feed asks at its first poll."""
 _PAST_DAYS: Final = 92
 _FUTURE_DAYS: Final = 16
 _HOUR: Final = 3600
@@ -159,8 +160,7 @@ class _Model:
     def shown(self, hours: NDArray[np.int64], run: int) -> dict[str, NDArray[np.float64]]:
         """Return each variable at every site (rows) and hour (columns) once `run` is out.
 
-        An hour before the run shows the last one that was before it; one that the run does not
-        reach is NaN.
+        An hour before the run shows the last earlier run; an hour beyond the run's end is NaN.
         """
         every = _RUN_EVERY // timedelta(seconds=1)
         runs = np.minimum(hours // every * every, run)
@@ -208,11 +208,15 @@ class _Model:
         return random.standard_normal((len(_SHAPES), len(SITES), _MOST_LEADS))
 
 
-class _Service:
-    """The REST interface in one world."""
+class OpenMeteo(HttpProvider):
+    """Open-Meteo."""
+
+    name = "open_meteo"
+    models = frozenset({_SOURCE})
+    hosts = ("https://api.open-meteo.com",)
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self._model = _Model(world)
         self._out: int | None = None
         self._began: datetime | None
@@ -225,6 +229,10 @@ class _Service:
             malformed=lambda: HTMLResponse("<html><body>502 Bad Gateway</body></html>"),
         )
         self._locations = lru_cache(maxsize=4)(self._rendered)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return `/v1/forecast`."""
+        return [Route("/v1/forecast", self.forecast)]
 
     async def run(self) -> None:
         """Let runs come out, each journalled just before it is shown."""
@@ -281,7 +289,7 @@ class _Service:
         self._world.journal.emit(_SOURCE, at, rows.to_dicts())
 
     def _reply(self, locations: Sequence[tuple[str, str]]) -> Response:
-        """Return a reply; how long the service took is in it, so no two are the same."""
+        """Return a reply; it holds the duration of the request, so no two replies are equal."""
         took = np.random.default_rng().uniform(0.05, 3.0, len(locations)).tolist()
         texts = [f"{head}{ms}{tail}" for (head, tail), ms in zip(locations, took, strict=True)]
         if self._desk.bad_row(_SOURCE):
@@ -293,7 +301,7 @@ class _Service:
         return _json(texts[0] if len(texts) == 1 else f"[{','.join(texts)}]")
 
     def _rendered(self, question: "_Question", run: int) -> list[tuple[str, str]]:
-        """Return each place's text before and behind the time that the service took."""
+        """Return each place's text before and after the duration of the request."""
         hours = question.hours()
         shown = self._model.shown(hours, run)
         stamps: list[int] | list[str] = hours.tolist()
@@ -328,9 +336,12 @@ class _Service:
         return texts
 
 
+PROVIDER: Final = OpenMeteo
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked for; may be a key."""
+    """A request; hashable."""
 
     places: tuple[tuple[float, float], ...]
     variables: tuple[str, ...]
@@ -379,32 +390,6 @@ class _Question:
             unix_time=params.get("timeformat") == "unixtime",
             metres_per_second=params.get("wind_speed_unit") == "ms",
         )
-
-
-class OpenMeteo:
-    """Open-Meteo."""
-
-    name = "open_meteo"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the forecast interface."""
-        return {"https://api.open-meteo.com": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return `/v1/forecast`."""
-        return [Route("/v1/forecast", self._service.forecast)]
-
-    async def run(self) -> None:
-        """Let the model run."""
-        await self._service.run()
-
-
-PROVIDER: Final = OpenMeteo
 
 
 def _end(run: int) -> int:

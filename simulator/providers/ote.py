@@ -1,9 +1,8 @@
 """OTE's public data service as it is met on the wire: the Czech day-ahead and intraday market.
 
-A SOAP service, version 1.1 and 1.2, that checks what it is asked against its own WSDL.
+A SOAP service, version 1.1 and 1.2, which validates requests against its own WSDL.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
@@ -22,13 +21,14 @@ from starlette.routing import BaseRoute, Route
 from simulator.faults import FaultKind
 from simulator.first_slots import whole_days
 from simulator.http_faults import WIRE_FAULTS, RequestGate, struck
+from simulator.http_provider import HttpProvider
 from simulator.journal import Row
 from simulator.market_days import day_start
 from simulator.power_system import power_system
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import NUMBERS
 from simulator.soap import MEDIA_TYPES, SOAP_1_1, SOAP_1_2, Call, NoCallError, read_call
-from simulator.timeline import Sayings, Timeline, Values, after_each, day_before
+from simulator.timeline import Sayings, Timeline, Values, after_each, day_before, run_each
 from simulator.world import World
 
 _DAY_AHEAD: Final = "ote_day_ahead_price"
@@ -47,16 +47,16 @@ _ASKED_BACK: Final = timedelta(days=7)
 _PUBLICATION: Final = time(13, 10)
 _GATE_CLOSURE: Final = timedelta(minutes=5)
 _TRADED_AHEAD: Final = timedelta(hours=4)
-"""How long before its delivery a period is traded first."""
+"""Trading in a period begins this long before its delivery."""
 _TRADES: Final = 48
-"""How often a period is traded until its gate closes."""
+"""The number of trades in a period until its gate closes."""
 _BAD_PRICE: Final = 99_999.0
 _MIDNIGHT: Final = {"00": "24", "00:00": "24:00"}
 _ENGLISH: Final = {"{http://www.w3.org/XML/1998/namespace}lang": "en"}
 
 
 def day_ahead(world: World) -> Timeline:
-    """Return the auction: tomorrow's prices appear at noon."""
+    """Return the auction: tomorrow's prices appear shortly after noon."""
     price = power_system(world.seed).price
     volume = world.signal(f"{_DAY_AHEAD} volume", mean=800.0, daily=120.0, noise=200.0)
 
@@ -74,7 +74,6 @@ def day_ahead(world: World) -> Timeline:
         resolution=_QUARTER,
         schedule=day_before(_PUBLICATION, _MARKET_TIME.key),
         reach=timedelta(days=2),
-        history=_ASKED_BACK + timedelta(days=1),  # whole days
         first_slot=whole_days(_ASKED_BACK, _MARKET_TIME),
         rows=_day_ahead_rows,
     )
@@ -107,7 +106,6 @@ def intraday(world: World) -> Timeline:
         resolution=_QUARTER,
         schedule=after_each(*(timedelta(seconds=int(delay)) for delay in traded_after)),
         reach=_TRADED_AHEAD,
-        history=_ASKED_BACK + timedelta(days=1),  # whole days
         first_slot=whole_days(_ASKED_BACK, _MARKET_TIME),
         rows=lambda stated: stated.select(
             delivery_start="slot",
@@ -149,22 +147,35 @@ def _traded(world: World, traded_after: Ints) -> Sayings:
     return sayings
 
 
-class _Service:
-    """The SOAP service in one world."""
+class Ote(HttpProvider):
+    """OTE, the Czech market operator."""
+
+    name = "ote"
+    models = frozenset({_DAY_AHEAD, _INTRADAY})
+    hosts = ("https://www.ote-cr.cz",)
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self.day_ahead = day_ahead(world)
         self.intraday = intraday(world)
         self._gate = RequestGate(10.0, burst=50, speed=world.request_speed)
         types = etree.fromstring(_WSDL).iter("{http://www.w3.org/2001/XMLSchema}schema")
         self._schema = etree.XMLSchema(next(types))
 
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the service, and its WSDL by GET, at both paths in use."""
+        return [
+            route
+            for path in ("/pw-data/services/PublicDataService", "/services/PublicDataService")
+            for route in (
+                Route(path, self.wsdl),
+                Route(path, self.call, methods=["POST"]),
+            )
+        ]
+
     async def run(self) -> None:
         """Move both markets on."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.day_ahead.run())
-            tasks.create_task(self.intraday.run())
+        await run_each((self.day_ahead, self.intraday))
 
     async def wsdl(self, request: Request) -> Response:
         """Answer `?wsdl`."""
@@ -206,7 +217,7 @@ class _Service:
         return _reply(asked.version, asked.operation, wanted)
 
     def _asked(self, market: Timeline, question: Mapping[str, str]) -> Sequence[Row]:
-        """Return the rows of the days asked for; more than 31 are cut off without a word."""
+        """Return the rows of the days asked for; the service silently leaves out all after 31."""
         first = date.fromisoformat(question["StartDate"])
         last = min(date.fromisoformat(question["EndDate"]), first + timedelta(days=_MOST_DAYS - 1))
         oldest = (self._world.clock.now() - _HISTORY).astimezone(_MARKET_TIME).date()
@@ -215,37 +226,8 @@ class _Service:
         return market.rows(market.visible(start, end).sort("slot")).to_dicts()
 
 
-class Ote:
-    """OTE, the Czech market operator."""
-
-    name = "ote"
-    models = frozenset({_DAY_AHEAD, _INTRADAY})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the web site that the service is a part of."""
-        return {"https://www.ote-cr.cz": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the service, and its WSDL by GET, at both paths in use."""
-        return [
-            route
-            for path in ("/pw-data/services/PublicDataService", "/services/PublicDataService")
-            for route in (
-                Route(path, self._service.wsdl),
-                Route(path, self._service.call, methods=["POST"]),
-            )
-        ]
-
-    async def run(self) -> None:
-        """Move both markets on."""
-        await self._service.run()
-
-
 PROVIDER: Final = Ote
+
 
 _Item = dict[str, str]
 """The elements of an `Item`, in order."""

@@ -1,7 +1,7 @@
 """regelleistung.net as it is met on the wire: a workbook of bids per tender and day, by REST.
 
-Cells are as a spreadsheet has them: dates are real ones or Excel's numbers, prices are numbers or
-texts with a decimal comma. A workbook is written once, beside the event loop, and kept a while.
+As in the real workbooks, dates are dates or Excel's numbers, and prices are numbers or texts with a
+decimal comma. A workbook is written in a thread, and the last few are kept.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 from energy_platform.market.rows import INSTANT
 from simulator.beats import beats
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.market_days import period_starts
 from simulator.world import World
 
@@ -54,10 +55,10 @@ class _Tender:
         reserve_type: `FCR`, `aFRR` or `mFRR`.
         directions: What its products' names begin with.
         bids: How many there are of each product.
-        price: Which of the table's prices is bid.
-        header: What the price's column is called.
-        days: When its bids are published, counted from the day of delivery.
-        at: The local time of that.
+        price: The column of the table that holds its prices.
+        header: The price's column in the workbook.
+        days: Days from the day of delivery to the publication of its bids.
+        at: The local time of the publication.
     """
 
     market: str
@@ -193,7 +194,7 @@ def workbook(tender: _Tender, day: date, rows: pl.DataFrame, *, spoiled: bool = 
 def _xlsx(columns: Mapping[str, Sequence[object]], day: date) -> bytes:
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"default_date_format": "dd.mm.yyyy"}) as book:
-        # Without this the bytes would differ each time, and a client take them for news.
+        # Otherwise the bytes would differ each time, and clients would take them for news.
         book.set_properties({"created": datetime.combine(day, time())})
         sheet = book.add_worksheet("001")
         for number, (header, cells) in enumerate(columns.items()):
@@ -202,11 +203,15 @@ def _xlsx(columns: Mapping[str, Sequence[object]], day: date) -> bytes:
     return file.getvalue()
 
 
-class _Service:
-    """The download service in one world."""
+class Regelleistung(HttpProvider):
+    """The tendering platform of Germany's transmission system operators."""
 
-    def __init__(self, world: World, tenders: Sequence[_Tender]) -> None:
-        self._world = world
+    name = "regelleistung"
+    models = frozenset({_SOURCE})
+    hosts = ("https://www.regelleistung.net",)
+
+    def __init__(self, world: World, *, tenders: Sequence[_Tender] = _TENDERS) -> None:
+        super().__init__(world)
         self._tenders = tenders
         self._began: datetime | None
         self._reached: datetime | None
@@ -221,6 +226,11 @@ class _Service:
             ),
             malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the lists of bids."""
+        path = "/apps/cpp-publisher/api/v1/download/tenders/anonymousresults"
+        return [Route(path, self.results)]
 
     async def run(self) -> None:
         """Journal each day's bids just before they appear, those of a break included."""
@@ -270,7 +280,8 @@ class _Service:
     async def _last_beat(self) -> datetime:
         """Return the last beat, or the first one when it has come.
 
-        Before it, nothing is there; a client that is told so of a day long published believes it.
+        Before the first beat there is nothing to show; a client that hears so of a past day would
+        believe it.
         """
         while self._reached is None:
             await asyncio.sleep(_NAP_SECONDS)
@@ -284,30 +295,6 @@ class _Service:
 
     def _written(self, tender: _Tender, day: date) -> bytes:
         return workbook(tender, day, bids(self._world.seed, tender, day))
-
-
-class Regelleistung:
-    """The tendering platform of Germany's transmission system operators."""
-
-    name = "regelleistung"
-    models = frozenset({_SOURCE})
-
-    def __init__(self, world: World, *, tenders: Sequence[_Tender] = _TENDERS) -> None:
-        self._world = world
-        self._service = _Service(world, tenders)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the datacentre's downloads."""
-        return {"https://www.regelleistung.net": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the lists of bids."""
-        path = "/apps/cpp-publisher/api/v1/download/tenders/anonymousresults"
-        return [Route(path, self._service.results)]
-
-    async def run(self) -> None:
-        """Move the market on."""
-        await self._service.run()
 
 
 PROVIDER: Final = Regelleistung

@@ -1,14 +1,13 @@
 """SMARD as it is met on the wire: an index of weeks, and files of one week of one series each.
 
-A file has all the slots of its local week, those ahead as nulls, and is written anew whole. A new
-week is listed a little before its file is there. Only quarter-hours are simulated, and of nuclear
-power, which is no more, only the index.
+A file has all slots of its local week, with nulls for the future, and is always rewritten as a
+whole. A new week is listed a little before its file exists. Only quarter-hours are simulated. For
+nuclear power, which has ended, there is only the index.
 """
 
-import asyncio
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from simulator.first_slots import so_long_before
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.market_days import day_start
 from simulator.power_system import power_system
 from simulator.power_system.told import power_told, zones_told
@@ -30,6 +31,7 @@ from simulator.timeline import (
     Values,
     after_each,
     day_before,
+    run_each,
 )
 from simulator.world import World
 
@@ -38,7 +40,7 @@ _PRICE: Final = "smard_price"
 _BERLIN: Final = ZoneInfo("Europe/Berlin")
 _SLOT: Final = timedelta(minutes=15)
 _WEEK: Final = timedelta(days=7)
-_HISTORY: Final = timedelta(days=17)
+_ASKED_BACK: Final = timedelta(days=17)
 """As far back as the files of a feed's first round go: nine days, and the week before that."""
 
 _FIRST_WEEK: Final = date(2018, 10, 1)
@@ -47,7 +49,7 @@ _NUCLEAR: Final = "1224"
 _JSON: Final = "application/json"
 _LISTED: Final = timedelta(hours=12, minutes=30)
 _OPENED: Final = timedelta(hours=12)
-"""How long before it begins a week is listed, and has a file."""
+"""A week is listed, and has a file, this long before it begins."""
 
 _HOURS_A_SLOT: Final = 0.25
 _TYPES: Final = {
@@ -63,7 +65,7 @@ _TYPES: Final = {
     "4070": ("pumped storage", ("pumped",)),
     "4071": ("gas", ("gas",)),
 }
-"""What SMARD calls a type, and what is in it."""
+"""The production types: SMARD's name of each, and the plants in it."""
 _ZONES: Final = {
     "4169": "DE-LU", "4170": "AT", "4996": "BE", "4997": "NO2", "252": "DK1", "253": "DK2",
     "254": "FR", "255": "IT-North", "256": "NL", "257": "PL", "259": "CH", "260": "SI",
@@ -86,7 +88,7 @@ def _generation(world: World) -> Timeline:
         resolution=_SLOT,
         schedule=after_each(timedelta(hours=1)),
         reach=timedelta(hours=8),
-        history=_HISTORY,
+        first_slot=so_long_before(_ASKED_BACK),
         rows=lambda stated: _rows(stated).select(
             pl.exclude("filter", "value"),
             region=pl.lit("DE"),
@@ -100,7 +102,7 @@ def _generation(world: World) -> Timeline:
 
 
 def _prices(world: World) -> Timeline:
-    """Return each zone's auction: its prices are there on the eve."""
+    """Return each zone's auction: its prices appear the day before."""
     return Timeline(
         world=world,
         source=_PRICE,
@@ -110,7 +112,7 @@ def _prices(world: World) -> Timeline:
         resolution=_SLOT,
         schedule=day_before(time(13, 30), _BERLIN.key),
         reach=timedelta(days=3),
-        history=_HISTORY,
+        first_slot=so_long_before(_ASKED_BACK),
         rows=lambda stated: _rows(stated).select(
             pl.exclude("filter", "value"),
             bidding_zone=pl.col("filter").replace_strict(_ZONES),
@@ -129,10 +131,15 @@ def _rows(stated: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-class _Service:
-    """The chart data in one world."""
+class Smard(HttpProvider):
+    """SMARD, the market data of the Bundesnetzagentur."""
+
+    name = "smard"
+    models = frozenset({_GENERATION, _PRICE})
+    hosts = ("https://www.smard.de",)
 
     def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.timelines = {_GENERATION: _generation(world), _PRICE: _prices(world)}
         self._desk = RestDesk(
             faults=world.faults,
@@ -141,14 +148,16 @@ class _Service:
             malformed=partial(HTMLResponse, "<html><body>Wartungsarbeiten</body></html>"),
         )
 
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the folders of the chart data."""
+        return [Route("/app/chart_data/{filter}/{region}/{name}", self.answer)]
+
     async def run(self) -> None:
         """Move the markets on."""
-        async with asyncio.TaskGroup() as tasks:
-            for timeline in self.timelines.values():
-                tasks.create_task(timeline.run())
+        await run_each(self.timelines.values())
 
     async def answer(self, request: Request) -> Response:
-        """Answer for an index or a file; faults strike files, of which alone there is a table."""
+        """Answer for an index or a file; faults strike files alone, since only these hold rows."""
         filter_, region, name = (request.path_params[part] for part in ("filter", "region", "name"))
         source = _PRICE if filter_ in _ZONES else _GENERATION
         regions = ("DE", "DE-LU") if source == _PRICE else ("DE",)
@@ -178,29 +187,6 @@ class _Service:
             "series": [[stamp, values.get(stamp)] for stamp in stamps],
         }
         return Response(json.dumps(chart, separators=(",", ":")), media_type=_JSON)
-
-
-class Smard:
-    """SMARD, the market data of the Bundesnetzagentur."""
-
-    name = "smard"
-    models = frozenset({_GENERATION, _PRICE})
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the web site that the chart data are a part of."""
-        return {"https://www.smard.de": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return the folders of the chart data."""
-        return [Route("/app/chart_data/{filter}/{region}/{name}", self._service.answer)]
-
-    async def run(self) -> None:
-        """Move the markets on."""
-        await self._service.run()
 
 
 PROVIDER: Final = Smard

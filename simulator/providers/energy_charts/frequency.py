@@ -1,8 +1,9 @@
-"""The frequency of the grid as Energy-Charts tells it: one value a second, there in its second."""
+"""The frequency of the grid: one value a second, which is visible within its second."""
 
 from datetime import timedelta
 from typing import Final
 
+from simulator.first_slots import so_long_before
 from simulator.timeline import Timeline, Values, after_each, run_together
 from simulator.world import World
 
@@ -22,12 +23,12 @@ def frequency(world: World) -> Timeline:
         resolution=_SECOND,
         schedule=after_each(timedelta()),
         reach=_SECOND,
-        history=timedelta(),  # what a feed asks for at first is journalled when it is shown
+        first_slot=so_long_before(_SECOND),
         rows=lambda stated: stated.select("region", "frequency_hz", observed_at="slot"),
     )
 
 
 async def run(timeline: Timeline) -> None:
-    """Move it on in each second of wall time: it stands still no longer, whatever the pace is."""
+    """Publish each second of wall time, whatever the pace of the world is."""
     speed = timeline.world.clock.speed
     await run_together([timeline], every=_SECOND * max(1.0, speed))

@@ -1,4 +1,4 @@
-"""The day-ahead prices of the zones that Energy-Charts tells of, and when each zone's appear."""
+"""The day-ahead prices that Energy-Charts publishes, and when those of each zone appear."""
 
 import zlib
 from collections.abc import Sequence
@@ -41,7 +41,6 @@ def _zone(world: World, zone: str) -> Timeline:
         resolution=resolution,
         schedule=day_before(_publication(zone), MARKET_TIME.key),
         reach=timedelta(days=2),
-        history=_ASKED_BACK,
         first_slot=whole_days(_ASKED_BACK, MARKET_TIME),
         rows=lambda stated: stated.select(
             "bidding_zone",

@@ -1,8 +1,8 @@
-"""The public power of Europe's countries: which series each has, and when each value is known.
+"""The public power of Europe's countries: the series of each, and when each value is known.
 
-A country delivers quarter-hours or hours, the types of production that it has, its load, and two
-shares in per cent. Every value is known an hour after its period and stated anew, a little
-different, when the meters have been read.
+A country has quarter-hours or hours of each of its production types, its load, and two shares in
+per cent. A value is published an hour after its period, and published again, slightly different,
+when the meters have been read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from simulator.first_slots import so_long_before
 from simulator.power_system.system import GENERATION, RENEWABLE, plants, power_system
 from simulator.power_system.told import Weights, power_told
 from simulator.power_system.zones import HOURLY, ZONES
@@ -21,8 +22,8 @@ SOURCE: Final = "energy_charts_generation"
 
 _QUARTER: Final = timedelta(minutes=15)
 _REACH: Final = timedelta(hours=5)
-_HISTORY: Final = timedelta(hours=12)
-"""Of the twenty hours that a feed's first round asks for, the last statement of each slot."""
+_ASKED_BACK: Final = timedelta(hours=22)
+"""A feed's first round asks for twenty hours."""
 
 _OUTSIDE: Final = frozenset({
     "AL", "BA", "CH", "GB", "GE", "MD", "ME", "MK", "NO1", "NO2", "NO3", "NO4", "NO5", "RS", "TR",
@@ -42,9 +43,9 @@ _ZONES_OF: Final[Mapping[str, Sequence[str]]] = {
     "eu": [zone for zone in ZONES if zone not in _OUTSIDE],
 }
 _SILENT: Final = ("mt", "nie", "tr", "uk")
-"""Countries of which nothing has come for years."""
+"""Countries that have sent nothing for years."""
 COUNTRIES: Final = tuple(_ZONES_OF)
-"""The codes of countries that there is something of."""
+"""The codes of countries that have data."""
 KNOWN: Final = frozenset({*_ZONES_OF, *_SILENT})
 """The codes of countries that may be asked for."""
 _HOURLY: Final = tuple(country for country, zones in _ZONES_OF.items() if {*zones} <= HOURLY)
@@ -69,7 +70,7 @@ _PLANTS: Final = {
     "Wind onshore": ("onshore", {"onshore": 1.0}),
     "Solar": ("solar", {"solar": 1.0}),
 }
-"""What a country with some kind of plants has a series of, and what is summed in it."""
+"""The series of a country that has certain plants, and the kinds that each sums."""
 _EVERYWHERE: Final[Mapping[str, Weights]] = {
     "Cross border electricity trading": {"import": 1.0},
     "Load": {"load": 1.0},
@@ -79,7 +80,7 @@ _SHARES: Final[Mapping[str, Weights]] = {
     "Renewable share of generation": dict.fromkeys(GENERATION, 0.01),
     "Renewable share of load": {"load": 0.01},
 }
-"""Of what renewable power is a share; a hundredth of it, for shares are in per cent."""
+"""The denominator of each renewable share, divided by 100 since shares are in per cent."""
 _RENEWABLE: Final = dict.fromkeys(RENEWABLE, 1.0)
 _SUMMED: Final[Mapping[str, Weights]] = {
     **{name: weights for name, (_, weights) in _PLANTS.items()},
@@ -109,15 +110,15 @@ def public_power(world: World, countries: Sequence[str] = COUNTRIES) -> Timeline
         resolution=_QUARTER,
         schedule=after_each(timedelta(hours=1), timedelta(hours=4)),
         reach=_REACH,
-        history=_HISTORY,
+        first_slot=so_long_before(_ASKED_BACK),
         rows=_rows,
     )
 
 
 def columns(timeline: Timeline, country: str, start: datetime, end: datetime) -> dict[str, Any]:
-    """Return what is seen of a country from `start` to `end`, both included, as a reply has it.
+    """Return the visible values of a country from `start` to `end`, both included, as in a reply.
 
-    Values that are not published yet are null, as far as the present goes.
+    Values up to now that are not published yet are null.
     """
     end = min(end, timeline.reached)
     seen = _delivered(timeline.visible(start, end + timedelta(seconds=1), country=country))

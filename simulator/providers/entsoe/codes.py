@@ -1,6 +1,6 @@
 """The platform's codes, the simulator's own list: EIC codes of areas, types of plants, processes.
 
-Written from ENTSO-E's code lists and not from the client's, so that an error in either is seen.
+It is written from ENTSO-E's code lists, not from the client's, so that an error in either shows.
 The last character of an EIC code checks the others.
 """
 
@@ -42,6 +42,7 @@ def _listed(text: str) -> dict[str, str]:
 
 AREAS: Final = {**_listed(_BY_COUNTRY), **_listed(_NUMBERED), **GERMAN_CONTROL_AREAS}
 """The EIC codes of areas, by the names that the platform writes in its own pages."""
+AREA_NAMES: Final = {code: name for name, code in AREAS.items()}
 
 _NEIGHBOURS_ONLY: Final = frozenset({"GB", "LU", "MT", "TR", "UA-IPS"})
 ZONES: Final = tuple(sorted(AREAS.keys() - _NEIGHBOURS_ONLY - GERMAN_CONTROL_AREAS.keys()))

@@ -1,13 +1,10 @@
 """What ENTSO-E publishes as series: which there are, when values are stated, how each is headed.
 
-Of what is stated twice between two beats, as all is before a world begins, the last counts: nobody
-has seen what was before it. A series of whole hours and one of quarter-hours are different
-timelines of one dataset; the coupled auction went from the one to the other on 1 October 2025.
+The coupled auction went from hours to quarter-hours on 1 October 2025. What a dataset is made of is
+in `dataset`.
 """
 
-import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from typing import Final
@@ -17,132 +14,59 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from simulator.first_slots import FirstSlot, quarters_of_a_day, whole_days
-from simulator.market_days import day_start
+from simulator.first_slots import quarters_of_a_day, whole_days
 from simulator.power_system.system import PowerSystem, plants, power_system
-from simulator.power_system.told import Weights, power_told, ways_told, zones_told
+from simulator.power_system.told import NumberedValue, Weights, power_told, ways_told, zones_told
 from simulator.power_system.zones import BORDERS
 from simulator.power_system.zones import HOURLY as HOURLY_IN_THE_WORLD
-from simulator.providers.entsoe.codes import AREAS, FORECASTS, PLANT_NAMES, PLANTS, ZONES
+from simulator.providers.entsoe.codes import (
+    AREA_NAMES,
+    AREAS,
+    FORECASTS,
+    PLANT_NAMES,
+    PLANTS,
+    ZONES,
+)
+from simulator.providers.entsoe.dataset import (
+    MARKET_TIME,
+    Dataset,
+    Params,
+    Table,
+    When,
+    on_the_eve,
+)
 from simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
     PRICES,
     PUBLICATION,
-    Form,
-    Series,
     element,
 )
 from simulator.timeline import (
     Column,
     Corrections,
-    Schedule,
     Timeline,
     Truth,
     Values,
     after_each,
     day_before,
-    last_statements,
 )
 from simulator.world import World
-
-MARKET_TIME: Final = "Europe/Brussels"
 
 _HOUR: Final = timedelta(hours=1)
 _QUARTER: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
-_BACK: Final = timedelta(hours=90)
-"""How long before a world begins the oldest statement was made that a first question meets."""
 _QUARTERS_SINCE: Final = datetime(2025, 9, 30, 22, tzinfo=UTC)
 _HOURLY: Final = tuple(zone for zone in ZONES if zone in HOURLY_IN_THE_WORLD)
 _TWO_AUCTIONS: Final = ("AT", "DE-LU")
 _WIND_AND_SOLAR: Final = ("B16", "B18", "B19")
-_PRICE: Final = {"value": Values()}
-_MEGAWATTS_TO_CENTS: Final = {"value": Values(lowest=0)}
-_WHOLE_MEGAWATTS: Final = {"value": Values(lowest=0, decimals=0)}
+_WHOLE_MEGAWATTS: Final = Values(lowest=0, decimals=0)
 _FORECAST_ERRORS: Final = {"A01": 0.3, "A40": 0.2, "A18": 0.1}
-"""How wrong each forecast of wind and sun may be, as a part of it."""
+"""How wrong each forecast of wind and sun may be, as a share of its value."""
 _LOAD_FORECAST_ERROR: Final = 0.06
 
 _CONTRACT: Final = "contract_MarketAgreement.Type"
 _TOTAL: Final = "A05"
 _MEGAWATTS: Final = {"quantity_Measure_Unit.name": "MAW"}
-
-Params = Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """One kind of document and the series that it holds.
-
-    Attributes:
-        source: The market source that reads it.
-        form: How it looks.
-        type: Its type.
-        processes: The processes that there are of it; None is that of questions without one.
-        timelines: Its series, by resolution and schedule.
-        wanted: The series that a question asks for; None where it asks for none that there is.
-        head: The elements of a series before its curve type; from its columns.
-        tail: Those after it.
-        published: From statements and their resolution to what is published of them.
-        whole_days: Whether an answer holds whole market days, one series each.
-    """
-
-    source: str
-    form: Form
-    type: str
-    timelines: Sequence[Timeline]
-    wanted: Callable[[Params], Mapping[str, Column]]
-    head: Callable[[Mapping[str, Column]], str]
-    tail: Callable[[Mapping[str, Column]], str] = lambda _: ""
-    processes: Collection[str | None] = (None,)
-    published: Callable[[pl.DataFrame, timedelta], pl.DataFrame] = lambda stated, _: stated
-    whole_days: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Published:
-    """When values of a dataset are stated; as in `Timeline`."""
-
-    schedule: Schedule
-    reach: timedelta
-    first_slot: FirstSlot
-    corrections: Corrections | None = None
-
-
-def series(dataset: Dataset, timeline: Timeline, visible: pl.DataFrame) -> list[Series]:
-    """Return what a client sees of a timeline as the series of a document."""
-    day = pl.col("slot").dt.convert_time_zone(MARKET_TIME).dt.date()
-    parts = dataset.published(visible, timeline.resolution).with_columns(
-        part=day if dataset.whole_days else None
-    )
-    found = []
-    for each in parts.partition_by("series", "part", maintain_order=True):
-        columns = timeline.series[each.item(0, "series")]
-        found.append(
-            Series(
-                head=dataset.head(columns),
-                tail=dataset.tail(columns),
-                curve=_curve_of(columns),
-                start=each.item(0, "slot"),
-                resolution=timeline.resolution,
-                values=each["value"],
-            )
-        )
-    return found
-
-
-def market_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Return the whole market days that a window touches."""
-    first, last = (
-        at.astimezone(ZoneInfo(MARKET_TIME)).date() for at in (start, end - timedelta(seconds=1))
-    )
-    return day_start(first, ZoneInfo(MARKET_TIME)), day_start(last + _DAY, ZoneInfo(MARKET_TIME))
-
-
-def _curve_of(columns: Mapping[str, Column]) -> str:
-    """Return the curve type of a series: most leave out what repeats, a third of zones don't."""
-    zone = str(columns.get("zone") or columns["from"])
-    return "A01" if zlib.crc32(zone.encode()) % 3 == 0 else "A03"
 
 
 def _published_prices(stated: pl.DataFrame, step: timedelta) -> pl.DataFrame:
@@ -154,115 +78,117 @@ def _published_prices(stated: pl.DataFrame, step: timedelta) -> pl.DataFrame:
 
 def prices(world: World) -> Dataset:
     """Return day-ahead prices: the coupled auction of each zone, and two zones' earlier one."""
-    coupled = [{"zone": zone, "sequence": "1"} for zone in ZONES]
-    earlier = [{"zone": zone, "sequence": "2"} for zone in _TWO_AUCTIONS]
-
+    table = Table(
+        source="entsoe_day_ahead_price",
+        columns={
+            "bidding_zone": "zone",
+            "auction_sequence": pl.col("sequence").cast(pl.Int64),
+            "price_eur_per_mwh": "value",
+        },
+        published=_published_prices,
+    )
     system = power_system(world.seed)
 
-    def timeline(series: Sequence[Mapping[str, Column]], at: time, step: timedelta) -> Timeline:
-        auction = system.price if series is coupled else system.morning_price
-        return Timeline(
-            world=world,
-            source="entsoe_day_ahead_price",
-            series=series,
-            values=lambda _: _PRICE,
-            truth=zones_told([str(columns["zone"]) for columns in series], auction),
-            resolution=step,
-            schedule=day_before(at, MARKET_TIME),
-            reach=timedelta(hours=40),
-            history=_BACK - timedelta(hours=40),
-            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
-            rows=lambda stated: _published_prices(last_statements(stated), step).select(
-                **_delivery(step),
-                bidding_zone="zone",
-                auction_sequence=pl.col("sequence").cast(pl.Int64),
-                price_eur_per_mwh="value",
-            ),
+    def timeline(
+        zones: Sequence[str], sequence: str, price: NumberedValue, at: time, step: timedelta
+    ) -> Timeline:
+        return table.timeline(
+            world,
+            [{"zone": zone, "sequence": sequence} for zone in zones],
+            step,
+            truth=zones_told(zones, price),
+            when=on_the_eve(at),
+            values=Values(),
         )
 
     return Dataset(
-        source="entsoe_day_ahead_price",
+        table=table,
         form=PRICES,
         type="A44",
         timelines=[
-            timeline(coupled, time(12, 57), _QUARTER),
-            timeline(coupled, time(12, 57), _HOUR),
-            timeline(earlier, time(10, 20), _QUARTER),
+            timeline(ZONES, "1", system.price, time(12, 57), _QUARTER),
+            timeline(ZONES, "1", system.price, time(12, 57), _HOUR),
+            timeline(_TWO_AUCTIONS, "2", system.morning_price, time(10, 20), _QUARTER),
         ],
         wanted=lambda params: {"zone": _area(params, "in_Domain")},
         head=_price_head,
-        published=_published_prices,
         whole_days=True,
     )
 
 
 def load(world: World) -> Dataset:
     """Return total load: an hour later, and now and then corrected."""
-    return _loads(
-        world,
-        "entsoe_load",
-        "A16",
-        0.0,
-        _Published(
-            schedule=after_each(_HOUR),
-            reach=timedelta(hours=4),
-            first_slot=quarters_of_a_day(_DAY),
-            corrections=Corrections(share=0.05, after=2 * _HOUR),
-        ),
+    when = When(
+        schedule=after_each(_HOUR),
+        reach=timedelta(hours=4),
+        first_slot=quarters_of_a_day(_DAY),
+        corrections=Corrections(share=0.05, after=2 * _HOUR),
     )
+    return _loads(world, "entsoe_load", "A16", 0.0, when)
 
 
 def load_forecast(world: World) -> Dataset:
     """Return the day-ahead forecast of the load, in the morning of the day before."""
-    return _loads(
-        world,
-        "entsoe_load_forecast",
-        "A01",
-        _LOAD_FORECAST_ERROR,
-        _Published(
-            schedule=day_before(time(9, 30), MARKET_TIME),
-            reach=timedelta(hours=40),
-            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
-        ),
-    )
+    when = on_the_eve(time(9, 30))
+    return _loads(world, "entsoe_load_forecast", "A01", _LOAD_FORECAST_ERROR, when)
+
+
+def _loads(world: World, source: str, process: str, wrong: float, when: When) -> Dataset:
+    """Return loads, or forecasts of loads; `wrong` is the largest error, as a share."""
+    table = Table(source=source, columns={"bidding_zone": "zone", "load_mw": "value"})
+    system = power_system(world.seed)
+
+    def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
+        truth = power_told(system, [([zone], {"load": 1.0}) for zone in zones])
+        return table.timeline(
+            world,
+            [{"zone": zone} for zone in zones],
+            step,
+            truth=_forecast(system, zones, truth, wrong) if wrong else truth,
+            when=when,
+            values=_WHOLE_MEGAWATTS,
+        )
+
+    return Dataset(
+        table=table,
+        form=GENERATION_AND_LOAD,
+        type="A65",
+        processes=(process,),
+        timelines=_by_resolution(timeline),
+        wanted=lambda params: {"zone": _area(params, "outBiddingZone_Domain")},
+        head=lambda columns: _lines({
+            "businessType": "A04",
+            "objectAggregation": "A01",
+            "outBiddingZone_Domain.mRID": AREAS[str(columns["zone"])],
+            **_MEGAWATTS,
+        }),
+    )  # fmt: skip
 
 
 def generation(world: World) -> Dataset:
     """Return generation by type: an hour later as estimated, then twice as metered."""
-
-    def series(zones: Sequence[str]) -> list[Mapping[str, Column]]:
-        found: list[Mapping[str, Column]] = []
-        for zone in zones:
-            types = _types(zone)
-            found += [{"zone": zone, "type": code, "direction": "generation"} for code in types]
-            if "B10" in types:
-                found += [{"zone": zone, "type": "B10", "direction": "consumption"}]
-        return found
+    table = Table(
+        source="entsoe_generation",
+        columns={
+            "bidding_zone": "zone",
+            "production_type": pl.col("type").replace_strict(PLANT_NAMES),
+            "direction": "direction",
+            "power_mw": "value",
+        },
+    )
+    when = When(
+        schedule=after_each(_HOUR, 3 * _HOUR, 8 * _HOUR),
+        reach=timedelta(hours=8, minutes=30),
+        first_slot=quarters_of_a_day(_DAY / 2),
+    )
 
     def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
-        shown = series(zones)
-        return Timeline(
-            world=world,
-            source="entsoe_generation",
-            series=shown,
-            values=lambda _: _MEGAWATTS_TO_CENTS,
-            truth=power_told(power_system(world.seed), [_power(columns) for columns in shown]),
-            resolution=step,
-            schedule=after_each(_HOUR, 3 * _HOUR, 8 * _HOUR),
-            reach=timedelta(hours=8, minutes=30),
-            history=_BACK,
-            first_slot=quarters_of_a_day(_DAY / 2),
-            rows=lambda stated: last_statements(stated).select(
-                **_delivery(step),
-                bidding_zone="zone",
-                production_type=pl.col("type").replace_strict(PLANT_NAMES),
-                direction="direction",
-                power_mw="value",
-            ),
-        )
+        shown = _generated(zones)
+        truth = power_told(power_system(world.seed), [_power(columns) for columns in shown])
+        return table.timeline(world, shown, step, truth=truth, when=when)
 
     return Dataset(
-        source="entsoe_generation",
+        table=table,
         form=GENERATION_AND_LOAD,
         type="A75",
         processes=("A16",),
@@ -273,6 +199,17 @@ def generation(world: World) -> Dataset:
     )
 
 
+def _generated(zones: Sequence[str]) -> list[Mapping[str, Column]]:
+    """Return the series of zones' generation; the consumption of pumps is a separate one."""
+    found: list[Mapping[str, Column]] = []
+    for zone in zones:
+        types = _types(zone)
+        found += [{"zone": zone, "type": code, "direction": "generation"} for code in types]
+        if "B10" in types:
+            found += [{"zone": zone, "type": "B10", "direction": "consumption"}]
+    return found
+
+
 def wind_solar_forecast(world: World) -> Dataset:
     """Return forecasts of wind and sun: one the day before, one at eight, one each hour."""
     schedules = {
@@ -280,7 +217,15 @@ def wind_solar_forecast(world: World) -> Dataset:
         "A40": (_same_day_at_eight, timedelta(hours=26)),
         "A18": (after_each(*(-hours * _HOUR for hours in range(13))), timedelta(hours=13)),
     }
-
+    table = Table(
+        source="entsoe_wind_solar_forecast",
+        columns={
+            "bidding_zone": "zone",
+            "production_type": pl.col("type").replace_strict(PLANT_NAMES),
+            "forecast": pl.col("process").replace_strict(FORECASTS),
+            "power_mw": "value",
+        },
+    )
     system = power_system(world.seed)
 
     def timeline(process: str, zones: Sequence[str], step: timedelta) -> Timeline:
@@ -292,28 +237,21 @@ def wind_solar_forecast(world: World) -> Dataset:
             if code in _WIND_AND_SOLAR
         ]
         truth = power_told(system, [_power(columns) for columns in shown])
-        return Timeline(
-            world=world,
-            source="entsoe_wind_solar_forecast",
-            series=shown,
-            values=lambda _: _MEGAWATTS_TO_CENTS,
-            truth=_forecast(system, shown, truth, _FORECAST_ERRORS[process]),
-            resolution=step,
-            schedule=schedule,
-            reach=reach,
-            history=_BACK - reach,
-            first_slot=whole_days(_DAY / 2, ZoneInfo(MARKET_TIME)),
-            rows=lambda stated: last_statements(stated).select(
-                **_delivery(step),
-                bidding_zone="zone",
-                production_type=pl.col("type").replace_strict(PLANT_NAMES),
-                forecast=pl.col("process").replace_strict(FORECASTS),
-                power_mw="value",
+        own_zones = [columns["zone"] for columns in shown]
+        return table.timeline(
+            world,
+            shown,
+            step,
+            truth=_forecast(system, own_zones, truth, _FORECAST_ERRORS[process]),
+            when=When(
+                schedule=schedule,
+                reach=reach,
+                first_slot=whole_days(_DAY / 2, ZoneInfo(MARKET_TIME)),
             ),
         )
 
     return Dataset(
-        source="entsoe_wind_solar_forecast",
+        table=table,
         form=GENERATION_AND_LOAD,
         type="A69",
         processes=tuple(FORECASTS),
@@ -330,68 +268,50 @@ def wind_solar_forecast(world: World) -> Dataset:
 
 
 def cross_border_flow(world: World) -> Dataset:
-    """Return physical flows, each direction for itself: hour by hour, some by the quarter."""
-
-    def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
-        ways = _ways(by_quarter=by_quarter)
-        return Timeline(
-            world=world,
-            source="entsoe_cross_border_flow",
-            series=ways,
-            values=lambda _: _MEGAWATTS_TO_CENTS,
-            truth=ways_told([_ends(way) for way in ways], power_system(world.seed).flow_mw),
-            resolution=step,
-            schedule=after_each(step + _HOUR),
-            reach=timedelta(hours=5),
-            history=_BACK,
-            first_slot=quarters_of_a_day(_DAY),
-            corrections=Corrections(share=0.05, after=2 * _HOUR),
-            rows=lambda stated: last_statements(stated).select(
-                **_delivery(step), from_zone="from", to_zone="to", flow_mw="value"
-            ),
-        )
-
-    return Dataset(
+    """Return physical flows in each direction, by the hour or by the quarter-hour."""
+    table = Table(
         source="entsoe_cross_border_flow",
+        columns={"from_zone": "from", "to_zone": "to", "flow_mw": "value"},
+    )
+    return Dataset(
+        table=table,
         form=PUBLICATION,
         type="A11",
-        timelines=[timeline(_HOUR, by_quarter=False), timeline(_QUARTER, by_quarter=True)],
+        timelines=_across_borders(
+            world,
+            table,
+            power_system(world.seed).flow_mw,
+            lambda step: When(
+                schedule=after_each(step + _HOUR),
+                reach=timedelta(hours=5),
+                first_slot=quarters_of_a_day(_DAY),
+                corrections=Corrections(share=0.05, after=2 * _HOUR),
+            ),
+        ),
         wanted=_way,
         head=lambda columns: _lines({"businessType": "A66", **_domains(columns), **_MEGAWATTS}),
     )
 
 
 def scheduled_exchange(world: World) -> Dataset:
-    """Return what is scheduled in all: in the afternoon of the day before, some of it changed."""
-
-    def timeline(step: timedelta, *, by_quarter: bool) -> Timeline:
-        ways = _ways(by_quarter=by_quarter)
-        return Timeline(
-            world=world,
-            source="entsoe_scheduled_exchange",
-            series=ways,
-            values=lambda _: _MEGAWATTS_TO_CENTS,
-            truth=ways_told([_ends(way) for way in ways], power_system(world.seed).exchange_mw),
-            resolution=step,
-            schedule=day_before(time(15, 30), MARKET_TIME),
-            reach=timedelta(hours=40),
-            history=_BACK - timedelta(hours=40),
-            first_slot=whole_days(2 * _DAY, ZoneInfo(MARKET_TIME)),
-            corrections=Corrections(share=0.1, after=4 * _HOUR),
-            rows=lambda stated: last_statements(stated).select(
-                **_delivery(step),
-                from_zone="from",
-                to_zone="to",
-                contract=pl.lit("Total"),
-                exchange_mw="value",
-            ),
-        )
-
-    return Dataset(
+    """Return scheduled exchanges: published the afternoon before, and some corrected later."""
+    table = Table(
         source="entsoe_scheduled_exchange",
+        columns={
+            "from_zone": "from",
+            "to_zone": "to",
+            "contract": pl.lit("Total"),
+            "exchange_mw": "value",
+        },
+    )
+    when = on_the_eve(time(15, 30), Corrections(share=0.1, after=4 * _HOUR))
+    return Dataset(
+        table=table,
         form=PUBLICATION,
         type="A09",
-        timelines=[timeline(_HOUR, by_quarter=False), timeline(_QUARTER, by_quarter=True)],
+        timelines=_across_borders(
+            world, table, power_system(world.seed).exchange_mw, lambda _step: when
+        ),
         wanted=lambda params: _way(params) if params[_CONTRACT] == _TOTAL else {"from": ""},
         head=lambda columns: _lines({
             "businessType": "A06",
@@ -400,6 +320,25 @@ def scheduled_exchange(world: World) -> Dataset:
             **_MEGAWATTS,
         }),
     )  # fmt: skip
+
+
+def _across_borders(
+    world: World, table: Table, told: NumberedValue, when: Callable[[timedelta], When]
+) -> list[Timeline]:
+    """Return the timelines of borders: some by the hour, others by the quarter-hour."""
+    return [
+        table.timeline(
+            world,
+            ways,
+            step,
+            truth=ways_told([_ends(way) for way in ways], told),
+            when=when(step),
+        )
+        for step, ways in (
+            (_HOUR, _ways(by_quarter=False)),
+            (_QUARTER, _ways(by_quarter=True)),
+        )
+    ]
 
 
 def _ways(*, by_quarter: bool) -> list[Mapping[str, Column]]:
@@ -427,51 +366,9 @@ def _domains(columns: Mapping[str, Column]) -> dict[str, Column]:
     }
 
 
-def _loads(world: World, source: str, process: str, wrong: float, published: _Published) -> Dataset:
-    """Return loads, or forecasts that may be wrong by a part of themselves."""
-    system = power_system(world.seed)
-
-    def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
-        shown = [{"zone": zone} for zone in zones]
-        truth = power_told(system, [([zone], {"load": 1.0}) for zone in zones])
-        return Timeline(
-            world=world,
-            source=source,
-            series=shown,
-            values=lambda _: _WHOLE_MEGAWATTS,
-            truth=_forecast(system, shown, truth, wrong) if wrong else truth,
-            resolution=step,
-            schedule=published.schedule,
-            reach=published.reach,
-            history=_BACK - published.reach,
-            first_slot=published.first_slot,
-            corrections=published.corrections,
-            rows=lambda stated: last_statements(stated).select(
-                **_delivery(step), bidding_zone="zone", load_mw="value"
-            ),
-        )
-
-    return Dataset(
-        source=source,
-        form=GENERATION_AND_LOAD,
-        type="A65",
-        processes=(process,),
-        timelines=_by_resolution(timeline),
-        wanted=lambda params: {"zone": _area(params, "outBiddingZone_Domain")},
-        head=lambda columns: _lines({
-            "businessType": "A04",
-            "objectAggregation": "A01",
-            "outBiddingZone_Domain.mRID": AREAS[str(columns["zone"])],
-            **_MEGAWATTS,
-        }),
-    )  # fmt: skip
-
-
-def _forecast(
-    system: PowerSystem, series: Sequence[Mapping[str, Column]], truth: Truth, wrong: float
-) -> Truth:
-    """Return what is foreseen of something: itself, wrong by a part of it."""
-    error = zones_told([str(columns["zone"]) for columns in series], system.forecast_error)
+def _forecast(system: PowerSystem, zones: Sequence[str], truth: Truth, wrong: float) -> Truth:
+    """Return forecasts of values in these zones: the values, with an error."""
+    error = zones_told(zones, system.forecast_error)
 
     def foreseen(
         name: str, numbers: NDArray[np.int64], seconds: NDArray[np.float64]
@@ -496,23 +393,15 @@ def _types(zone: str) -> list[str]:
 
 
 def _power(columns: Mapping[str, Column]) -> tuple[Sequence[str], Weights]:
-    """Return whose power a series is, and which."""
+    """Return the zones of a series, and the kinds of power that it sums."""
     plant = PLANTS[str(columns["type"])][1]
     if columns.get("direction") == "consumption":
         plant = "pumping"
     return [str(columns["zone"])], {plant: 1.0}
 
 
-def _delivery(step: timedelta) -> dict[str, pl.Expr]:
-    return {
-        "delivery_start": pl.col("slot"),
-        "delivery_end": pl.col("slot") + step,
-        "resolution": pl.lit(f"PT{step // timedelta(minutes=1)}M"),
-    }
-
-
 def _same_day_at_eight(slot: pl.Expr) -> pl.Expr:
-    """State what is left of a day at eight; what was before is stated the evening before."""
+    """State a day's slots at eight; those before ten are stated two hours ahead."""
     day = slot.dt.convert_time_zone(MARKET_TIME).dt.date().cast(pl.Datetime("us"))
     eight = (day + timedelta(hours=8)).dt.replace_time_zone(MARKET_TIME).dt.convert_time_zone("UTC")
     return pl.concat_list(pl.min_horizontal(eight, slot - timedelta(hours=2)))
@@ -524,10 +413,7 @@ def _area(params: Params, name: str) -> str:
     Raises:
         KeyError: It names none.
     """
-    return _AREA_NAMES[params[name]]
-
-
-_AREA_NAMES: Final = {code: name for name, code in AREAS.items()}
+    return AREA_NAMES[params[name]]
 
 
 def _price_head(columns: Mapping[str, Column]) -> str:

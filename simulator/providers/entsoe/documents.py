@@ -1,6 +1,6 @@
 """ENTSO-E's documents, written as the platform writes them: its namespaces, order and white space.
 
-What they say comes from elsewhere; here is only how it looks on the wire.
+The values come from elsewhere; this module holds the form on the wire alone.
 """
 
 import io
@@ -143,9 +143,9 @@ def series_document(
     Args:
         form: The family.
         elements: Its elements between revision number and sender: `type`, `process.processType`.
-        window: What was asked for.
-        series: What it holds.
-        made_at: When the answer is made, which is what its time of making says.
+        window: The window of the request.
+        series: Its series.
+        made_at: When the document is made; it is written into it.
     """
     start, end = window
     body = "".join(_series(form, number, each) for number, each in enumerate(series, start=1))
@@ -159,7 +159,7 @@ def series_document(
 
 
 def acknowledgement(text: str, *, made_at: datetime) -> bytes:
-    """Write what the platform says when it has nothing to give: a reason, always of code 999."""
+    """Write the document that says that there is no data: a reason, always of code 999."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<Acknowledgement_MarketDocument xmlns="{_ACKNOWLEDGEMENT}">\n'
@@ -173,7 +173,7 @@ def acknowledgement(text: str, *, made_at: datetime) -> bytes:
 
 
 def element(name: str, value: str, indent: int = 2) -> str:
-    """Write an element on a line of its own; a code of an area says whose code it is."""
+    """Write an element on a line of its own; the code of an area names its coding scheme."""
     scheme = ' codingScheme="A01"' if name.endswith("Domain.mRID") else ""
     return f"{' ' * indent}<{name}{scheme}>{escape(value)}</{name}>\n"
 

@@ -1,6 +1,6 @@
-"""Which plants fail when, and what is said of it: up to three revisions of each outage.
+"""The outages of plants: up to three revisions of each.
 
-All of an outage follows from its area, kind and slot, so nothing is remembered of it.
+An outage is a function of its area, kind and slot, so nothing is stored.
 """
 
 import base64
@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 
 from simulator.first_slots import quarters_of_a_day
-from simulator.providers.entsoe.codes import AREAS, OUTAGE_AREAS, PLANT_NAMES
+from simulator.providers.entsoe.codes import AREA_NAMES, AREAS, OUTAGE_AREAS, PLANT_NAMES
 from simulator.providers.entsoe.documents import Outage
 from simulator.timeline import Shown, Timeline, Values, after_each, last_statements
 from simulator.world import World
 
 SOURCE: Final = "entsoe_outage"
 REACH: Final = timedelta(hours=11)
-"""How long after an outage's slot its last revision is made."""
+"""The last revision of an outage is made within this time after its slot."""
 
 KINDS: Final = {"A77": "production unit", "A80": "generation unit"}
 _SLOT: Final = timedelta(hours=6)
@@ -47,7 +47,6 @@ def timeline(world: World) -> Timeline:
             _FIRST_NOTICE, _FIRST_NOTICE + timedelta(hours=4), _FIRST_NOTICE + timedelta(hours=10)
         ),
         reach=REACH,
-        history=_ASKED_BACK + _SLOT,
         first_slot=lambda began: quarters_of_a_day(_ASKED_BACK)(began) - REACH,
         rows=_rows,
     )
@@ -80,7 +79,7 @@ def _outage(notice: Mapping[str, Any]) -> Outage:
     length = _QUARTER * int(random.integers(8, 120))
     start = slot + (_QUARTER * int(random.integers(24, 288)) if planned else timedelta(0))
     fate = random.choice(["A09", "A13", ""], p=[0.2, 0.1, 0.7])
-    # What is left changes with the revision, and comes back in one step or in two.
+    # The available power changes with the revision, and returns in one step or in two.
     left = min(max(notice["left"], 0.0), 0.9)
     ramp = start + length - _QUARTER * 4
     end = start + length + revision * _QUARTER
@@ -107,7 +106,6 @@ def _outage(notice: Mapping[str, Any]) -> Outage:
 
 
 def _rows(stated: pl.DataFrame) -> pl.DataFrame:
-    areas = {code: name for name, code in AREAS.items()}
     return pl.DataFrame(
         [
             {
@@ -119,7 +117,7 @@ def _rows(stated: pl.DataFrame) -> pl.DataFrame:
                 "unit_kind": KINDS[outage.type],
                 "status": _STATUSES[outage.status],
                 "outage_type": _BUSINESS_TYPES[outage.business_type],
-                "bidding_zone": areas[outage.area],
+                "bidding_zone": AREA_NAMES[outage.area],
                 "production_type": PLANT_NAMES[outage.production_type],
                 "unit_eic": outage.unit_eic,
                 "unit_name": outage.unit_name,

@@ -14,8 +14,9 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from simulator.http_faults import RequestGate, RestDesk
+from simulator.http_provider import HttpProvider
 from simulator.providers.entsoe import datasets, documents, outages
-from simulator.providers.entsoe.codes import AREAS
+from simulator.providers.entsoe.codes import AREA_NAMES
 from simulator.timeline import run_together
 from simulator.world import World
 
@@ -25,14 +26,16 @@ _LONGEST: Final = timedelta(days=366)
 _PAGE: Final = 200
 _XML: Final = "text/xml"
 _BAD_VALUE: Final = 999_999.0
-_AREA_NAMES: Final = {code: name for name, code in AREAS.items()}
 
 
-class _Service:
-    """The interface in one world."""
+class Entsoe(HttpProvider):
+    """ENTSO-E, to which all grid operators of Europe report."""
+
+    name = "entsoe"
+    hosts = ("https://web-api.tp.entsoe.eu",)
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         kinds = [
             datasets.prices(world),
             datasets.load(world),
@@ -42,9 +45,9 @@ class _Service:
             datasets.cross_border_flow(world),
             datasets.scheduled_exchange(world),
         ]
-        self._datasets = {dataset.source: dataset for dataset in kinds}
+        self._datasets = {dataset.table.source: dataset for dataset in kinds}
         self._outages = outages.timeline(world)
-        self.sources = frozenset({*self._datasets, outages.SOURCE})
+        self.models = frozenset({*self._datasets, outages.SOURCE})
         self._desk = RestDesk(
             faults=world.faults,
             gate=RequestGate(
@@ -55,6 +58,10 @@ class _Service:
             ),
             malformed=partial(HTMLResponse, "<html><body>Under maintenance</body></html>"),
         )
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return `/api`."""
+        return [Route("/api", self.answer)]
 
     async def run(self) -> None:
         """Publish."""
@@ -98,13 +105,13 @@ class _Service:
         dataset = self._datasets[source]
         start, end = _window(params, "periodStart", "periodEnd")
         wanted = dataset.wanted(params)
-        first, last = datasets.market_days(start, end) if dataset.whole_days else (start, end)
+        first, last = dataset.window(start, end)
         series = [
             each
             for timeline in dataset.timelines
             if any(wanted.items() <= columns.items() for columns in timeline.series)
-            for each in datasets.series(
-                dataset, timeline, timeline.visible(first, last, shown=None, **wanted)
+            for each in dataset.series(
+                timeline, timeline.visible(first, last, shown=None, **wanted)
             )
         ]
         if not series:
@@ -120,8 +127,8 @@ class _Service:
 
     def _outage_archive(self, params: Mapping[str, str]) -> Response:
         since, until = _window(params, "PeriodStartUpdate", "PeriodEndUpdate")
-        area, kind = _AREA_NAMES[params["BiddingZone_Domain"]], params["documentType"]
-        # Withdrawn outages are only for those who ask for them.
+        area, kind = AREA_NAMES[params["BiddingZone_Domain"]], params["documentType"]
+        # The platform shows withdrawn outages only to clients that ask for them.
         statuses = {params["DocStatus"]} if "DocStatus" in params else {"A05", "A09"}
         shown = outages.shown(since, until, statuses)
         notices = self._outages.visible(
@@ -142,7 +149,7 @@ class _Service:
         return Response(documents.archive(members), media_type="application/zip")
 
     def _nothing(self, params: Mapping[str, str]) -> Response:
-        """Say that there is no data, which is a good answer nowadays."""
+        """Say that there is no data; the platform does so with status 200."""
         areas = ", ".join(value for name, value in params.items() if name.endswith("Domain"))
         kind = params["documentType"]
         text = f"No matching data found for Data item {kind} ({areas}) and the interval asked for."
@@ -151,29 +158,6 @@ class _Service:
     def _acknowledged(self, text: str, status: HTTPStatus) -> Response:
         body = documents.acknowledgement(text, made_at=self._world.clock.now())
         return Response(body, status, media_type=_XML)
-
-
-class Entsoe:
-    """ENTSO-E, whom all operators of Europe's grids report to."""
-
-    name = "entsoe"
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._service = _Service(world)
-        self.models = self._service.sources
-
-    def addresses(self) -> Mapping[str, str]:
-        """Stand in for the REST interface."""
-        return {"https://web-api.tp.entsoe.eu": f"{self._world.url}/{self.name}"}
-
-    def routes(self) -> Sequence[BaseRoute]:
-        """Return `/api`."""
-        return [Route("/api", self._service.answer)]
-
-    async def run(self) -> None:
-        """Publish what becomes due."""
-        await self._service.run()
 
 
 PROVIDER: Final = Entsoe
@@ -196,5 +180,5 @@ def _window(params: Mapping[str, str], start: str, end: str) -> tuple[datetime, 
 
 
 def _spoiled(values: pl.Series) -> pl.Series:
-    """Return values whose last one no check lets through."""
+    """Return the values with a last one that fails every check."""
     return pl.concat([values[:-1], pl.Series(values.name, [_BAD_VALUE])])

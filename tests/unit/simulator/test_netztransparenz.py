@@ -125,13 +125,12 @@ async def test_a_token_that_the_service_forgot_is_replaced_and_kept_nowhere(
     session.secrets["NETZTRANSPARENZ_CLIENT_SECRET"] = "hush-hush"
     async with running(world, [PROVIDER]) as [opened]:
         assert isinstance(opened, PROVIDER)
-        service = opened._service
         await run_until(SOURCE.feed, session, lambda: last_round(session) is not None)
-        issued = set(service._tokens)
-        service._tokens.clear()
+        issued = set(opened._tokens)
+        opened._tokens.clear()
         known = last_round(session)
         await run_until(SOURCE.feed, session, lambda: last_round(session) != known)
-        issued |= set(service._tokens)
+        issued |= set(opened._tokens)
     assert len(issued) == 2
     kept = f"{[message.context for message in session.landed]} {session.cursor} {caplog.text}"
     assert not any(secret in kept for secret in (*issued, "hush-hush"))
@@ -142,7 +141,7 @@ async def test_a_token_is_replaced_before_its_end(tmp_path: Path) -> None:
     session = new_session(world, SOURCE)
     async with polled(world, PROVIDER, SOURCE, session) as opened:
         assert isinstance(opened, PROVIDER)
-        while len(opened._service._tokens) < 2:
+        while len(opened._tokens) < 2:
             await asyncio.sleep(0.05)
 
 

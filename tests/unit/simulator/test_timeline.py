@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from simulator.first_slots import so_long_before
 from simulator.journal import Row
 from simulator.timeline import (
     Corrections,
@@ -35,7 +36,7 @@ def a_timeline(world: World, schedule: Schedule, *, corrected: float = 0.0) -> T
         resolution=QUARTER,
         schedule=schedule,
         reach=2 * timedelta(days=1),
-        history=timedelta(days=1),
+        first_slot=so_long_before(timedelta(days=5)),
         rows=lambda statements: statements.select(
             "bidding_zone", "load_mw", delivery_start="slot", delivery_end=pl.col("slot") + QUARTER
         ),
@@ -53,13 +54,26 @@ def test_a_first_statement_is_journalled_though_a_later_one_changed_nothing(worl
         a_timeline(world, after_each(HOUR, 2 * HOUR)),
         values=lambda _: {"load_mw": Values(mean=-1_000, lowest=0)},
         reach=4 * HOUR,
-        history=12 * HOUR,
+        first_slot=so_long_before(20 * HOUR),
     )
     journalled = {row["delivery_start"] for row in still.news(NOON)}
     still.journalled(NOON)
     # As far back as a feed may ask, where it asks for whole days.
-    seen = still.visible(NOON - still.history - 2 * still.reach, NOON)
+    seen = still.visible(NOON - 20 * HOUR, NOON)
     assert journalled == set(seen["slot"])
+
+
+def test_what_is_shown_of_before_the_first_slot_is_journalled_once(world: World) -> None:
+    timeline = a_timeline(world, after_each(HOUR))
+    timeline.journalled(NOON)
+    start = NOON - timedelta(days=6)
+    seen, again = (timeline.visible(start, start + HOUR, bidding_zone="AT") for _ in range(2))
+    timeline.visible(NOON - 3 * HOUR, NOON)
+    assert seen.equals(again)
+    [emission] = world.journal.emissions("a_load")
+    assert emission.market_at == NOON, "a restarted provider goes on from here"
+    assert [row["load_mw"] for row in emission.rows] == seen["load_mw"].to_list()
+    assert {row["bidding_zone"] for row in emission.rows} == {"AT"}
 
 
 def test_a_value_is_seen_from_its_hour_on(world: World) -> None:
