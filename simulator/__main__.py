@@ -58,8 +58,7 @@ def simulate(
 ) -> None:
     """Run simulated markets on their own protocols, on free ports of the loopback interface.
 
-    Where they listen is in `addresses.json` below the simulator's folder of the home, for as long
-    as they do.
+    While they run, `addresses.json` in the simulator's folder of the home holds their addresses.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     chosen = settings()
@@ -76,7 +75,7 @@ def simulate(
         replay=replay,
         journal=Journal(folder / "journal"),
     )
-    # Collecting what a world is made of takes a second, and gives nothing back.
+    # A garbage collection at exit takes a second and frees nothing that matters.
     atexit.register(gc.freeze)
     asyncio.run(serve(world))
 

@@ -1,8 +1,8 @@
 """Amazon as the simulated providers use it: moto's S3, SNS and SQS on one port, for all of them.
 
-Which buckets, topics and queues there are, and what is published, is each provider's business.
-moto keeps its state in memory, so everything is laid out anew at each start. Imported only where
-the simulator runs, since moto takes a while.
+Each provider creates its own buckets, topics and queues, and decides what it publishes. moto keeps
+its state in memory, so providers create everything again at each start. moto is slow to import:
+import this module only where the simulator runs.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ WIRE_FAULTS: Final = (
     FaultKind.CUT,
     FaultKind.TRUNCATED,
 )
-"""Faults that strike an answer of a bucket, whatever is in it."""
+"""Faults that may strike any answer of a bucket."""
 
 _SLOW_DOWN: Final = (
     b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
@@ -49,8 +49,8 @@ _SLOW_DOWN: Final = (
 async def serving(world: World, *, bucket: str, next_fault: NextFault) -> AsyncIterator[str]:
     """Serve Amazon in a world while the context lasts, and yield its address.
 
-    Several providers of a world share the server; each has a bucket of its own, whose public
-    answers its faults strike.
+    Several providers of a world share the server. Each has its own bucket; its faults strike the
+    public answers of this bucket.
     """
     world.bucket_faults[bucket] = next_fault
     try:
@@ -126,7 +126,7 @@ def s3_event(bucket: str, region: str, key: str, body: bytes) -> dict[str, Any]:
 
 
 class _FaultyBuckets:
-    """Stands before moto and acts faults out on the answers of public buckets."""
+    """Passes requests to moto, and applies faults to the answers of public buckets."""
 
     def __init__(self, application: "WSGIApplication", faults: Mapping[str, NextFault]) -> None:
         self._application = application
@@ -152,7 +152,7 @@ class _FaultyBuckets:
     def _half(
         self, environ: "WSGIEnvironment", start_response: "StartResponse", *, whole: bool
     ) -> Iterable[bytes]:
-        """Answer half of a body; promise the whole of it, or only what comes."""
+        """Answer half of a body; the stated length is that of the whole body, or of the half."""
         answered: list[Any] = []
 
         def note(status: str, headers: list[tuple[str, str]], *_: object) -> Any:  # noqa: ANN401

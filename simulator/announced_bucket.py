@@ -1,7 +1,7 @@
 """A public bucket of Amazon, and the topic that announces its objects, with a queue.
 
-What is published, and when, is the provider's business. Imported only where the simulator runs,
-since moto takes a while.
+The provider decides what is published, and when. moto is slow to import: import this module only
+where the simulator runs.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Cloud:
         self._forget()
 
     def _forget(self) -> None:
-        """Keep moto from remembering for good what it sent, which nobody asks it for."""
+        """Delete what moto remembers of sent messages; it would keep them for ever."""
         sns = sns_backends[DEFAULT_ACCOUNT_ID][self.region]
         sns.topics[self.topic_arn].sent_notifications.clear()
         sns._message_public_keys.clear()  # noqa: SLF001 (moto offers no other way)

@@ -1,4 +1,4 @@
-"""The beats at which a market moves: when a provider says what is new, also after a break."""
+"""The beats of a market: the instants at which a provider publishes what is new."""
 
 import asyncio
 import math
@@ -17,9 +17,9 @@ async def beats(
 ) -> AsyncIterator[datetime]:
     """Yield the market's beats as they are due: now, then each whole multiple of `every`.
 
-    With `after`, the beats after that instant instead, those missed included: what happens at a
-    beat depends on the beat alone, so a restarted provider makes up for them. Overdue ones come
-    one after the other, as many as are done in a moment; then whoever else waits has a turn.
+    With `after`, yield the beats after that instant instead, including those that were missed: what
+    happens at a beat depends on the beat alone, so a restarted provider catches up. Overdue beats
+    follow one another without a pause, but every few milliseconds other tasks get a turn.
     """
     seconds = every.total_seconds()
     beat = clock.now() if after is None else _next_beat(after, seconds)

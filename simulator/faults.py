@@ -1,7 +1,7 @@
 """Faults on demand: what is to go wrong next, for whom, and how often.
 
-Providers ask `take` at the moment where a fault would strike, and act it out themselves on their
-own protocol; nothing here touches a socket.
+A provider calls `take` when a fault could strike, and applies the fault to its own protocol.
+Nothing here touches a socket.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ class FaultKind(StrEnum):
     BAD_ROW = "bad_row"
     """A well-formed answer, one row of which fails its source's checks."""
     SEQUENCE_GAP = "sequence_gap"
-    """One message of a stream is never sent, though it counts."""
+    """One message of a stream is numbered but never sent."""
     DUPLICATE = "duplicate"
     """A message is delivered twice."""
     REORDERED = "reordered"
@@ -53,7 +53,7 @@ class Fault:
 
 
 NextFault = Callable[[], Fault | None]
-"""Says which fault strikes what is answered next, if any."""
+"""Returns the fault that strikes the next answer, or None."""
 
 
 class FaultPlan:

@@ -1,8 +1,8 @@
 """A provider's FTP server: plain, with explicit or with implicit TLS; and how files appear on it.
 
-What is in the files, and when they appear, is the provider's business. Every provider has a server
-of its own, with its own folder, users and ports; all show the same certificate, which is made at
-the first start and lies in the world's folder, for clients to trust.
+The provider decides what is in the files and when they appear. Each provider has its own server,
+with its own folder, users and ports. All servers use one certificate; it is made at the first start
+and kept in the world's folder, so that clients can trust it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class FtpSite:
     Attributes:
         world: Where it is.
         root: The folder that it serves.
-        source_of: Says whose file a path is, so that the faults of its market source strike it.
+        source_of: Returns the market source of a path; this source's faults strike the file.
         explicit: The listener where plain FTP and explicit TLS are spoken, if they are.
         implicit: The listener where TLS is spoken from the first word, if it is.
         users: Passwords by name.
@@ -106,7 +106,7 @@ class FtpSite:
 
 
 def put(target: Path, content: bytes, at: datetime) -> None:
-    """Write a file beside its place and rename it, dated with market time, as a good publisher."""
+    """Write a file under another name and rename it, as a careful publisher does; date it `at`."""
     unfinished = target.with_name(f".{target.name}.part")
     unfinished.write_bytes(content)
     os.utime(unfinished, (at.timestamp(), at.timestamp()))
@@ -114,7 +114,7 @@ def put(target: Path, content: bytes, at: datetime) -> None:
 
 
 async def publish(world: World, source: str, target: Path, content: bytes, at: datetime) -> None:
-    """Put a file in its place; or as a bad publisher does it, if a fault says so."""
+    """Put a file in its place; if a fault is planned, show it half-written first."""
     if half := world.faults.take(source, FaultKind.HALF_WRITTEN_FILE):
         await asyncio.to_thread(target.write_bytes, content[: len(content) // 2])
         await asyncio.sleep(half.seconds)

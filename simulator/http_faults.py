@@ -1,6 +1,6 @@
 """Faults acted out on HTTP, for every provider that is asked and answers.
 
-What a good answer, a refusal or garbage looks like is the provider's own.
+The provider says what a good answer, a refusal and garbage look like.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ WIRE_FAULTS: Final = (
     FaultKind.TRUNCATED,
     FaultKind.MALFORMED,
 )
-"""Faults that strike an answer, whatever is in it."""
+"""Faults that may strike any answer."""
 
 
 @dataclass(slots=True)
 class RequestGate:
-    """Lets in so many requests a second, after a burst of so many; and nobody during a ban.
+    """Lets in a number of requests a second, after a burst; during a ban it refuses all.
 
-    Counts wall time; in a market that runs at another `speed`, its rate does too.
+    It counts wall time. In a market that runs at another `speed`, the rate changes as well.
     """
 
     requests_per_second: float

@@ -6,7 +6,7 @@ never reads it.
 
 Each source has a folder of segments. A segment ends after a day or at some size, and the oldest
 segments of all are dropped when the journal is too old or too large. A source's newest segment
-stays, and with it what a provider that starts again must know.
+stays: a provider that starts again reads there how far it had come.
 """
 
 import itertools
@@ -26,14 +26,14 @@ Row = Mapping[str, Any]
 _SUFFIX: Final = ".ndjson"
 _ROWS: Final = b',"rows":'
 _END: Final = b"]}\n"
-"""How a line ends that no crash has cut off."""
+"""The end of a complete line; a line that a crash cut off ends otherwise."""
 _BEGAN: Final = "began.json"
 """The file of a source's folder that says when the source began, and in which segment."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SEGMENT_LASTS: Final = timedelta(days=1)
 _DROPPED_TO: Final = 0.9
-"""To which part of its size a journal that is too large is brought down, so that it is rare."""
+"""A journal that is too large is cut to this share of its bound, so that cuts are rare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class JournalBounds:
     """How much a journal keeps.
 
     Attributes:
-        age: What was emitted longer ago than this, and a segment's length, is dropped.
+        age: Segments are dropped when their last row was emitted longer ago than this.
         total_bytes: How much all sources may take, beside the newest segment of each.
         segment_bytes: At what size a segment ends.
     """
@@ -83,13 +83,13 @@ class Journal:
     def emit(self, source: str, market_at: datetime, rows: Iterable[Row]) -> None:
         """Note that `rows` become visible now. Call it just before they do.
 
-        Of a source that is reserved nothing is noted: nobody sees it.
+        Nothing is noted for a reserved source: nobody sees these rows.
         """
         if source not in self._reserved:
             self._write(source, market_at, rows)
 
     def reserved(self, source: str) -> "ReservedJournal":
-        """Return the one place where emissions of a source are noted from now on."""
+        """Reserve a source: from now on only the returned journal notes its emissions."""
         self._reserved.add(source)
         return ReservedJournal(self, source)
 
@@ -98,7 +98,7 @@ class Journal:
         line = {"emitted_at": emitted_at, "market_at": market_at, "rows": list(rows)}
         segment = self._segment(source, emitted_at, market_at)
         with segment.open("a+b") as file:
-            # A line that a crash cut off ends here, so that it spoils no other.
+            # End a line that a crash cut off, so that the next line is whole.
             text = (b"\n" if _is_cut_off(file) else b"") + orjson.dumps(line) + b"\n"
             file.write(text)
         self._keep_bounds(len(text))
@@ -134,7 +134,7 @@ class Journal:
             self._drop_oldest(datetime.now(UTC))
 
     def _drop_oldest(self, now: datetime) -> None:
-        """Drop segments, the oldest first, but of no source the newest."""
+        """Drop segments, the oldest first; keep the newest one of each source."""
         by_source = [self._segments(folder.name) for folder in self._sources()]
         closed = sorted(
             ((one, ends) for segments in by_source for one, ends in _with_ends(segments)),
@@ -165,7 +165,7 @@ class Journal:
     def market_times(self, source: str) -> tuple[datetime, datetime] | None:
         """Return the market times of the first emission ever and the newest; None without any.
 
-        Reads no rows: a provider asks at its start, when its journal may be long.
+        It parses no rows: a provider asks at its start, when its journal may be long.
         """
         for segment in reversed(self._segments(source)):
             heads = [
@@ -213,7 +213,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class ReservedJournal:
-    """The journal of a source that only its holder writes of.
+    """The part of a journal that is about one source, written by its holder alone.
 
     Attributes:
         journal: The journal that it is a part of.

@@ -1,7 +1,7 @@
 """The sockets that a world listens on: on loopback, each on a port that the system chooses.
 
-A socket listens as soon as its port is asked for, so that an address can be told before its server
-runs; a client that comes in between waits for it.
+A socket listens as soon as its port is asked for, so that its address is known before its server
+runs. A client that connects before then waits.
 """
 
 import socket
@@ -28,6 +28,6 @@ class Listeners:
         return port
 
     def close(self) -> None:
-        """Close all; whoever asks next gets new ones."""
+        """Close all sockets; a later call opens new ones."""
         while self._sockets:
             self._sockets.popitem()[1].close()

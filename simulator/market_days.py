@@ -1,6 +1,6 @@
 """Market days of the simulated exchanges: local dates, and the UTC instants that bound them.
 
-Worked out with the standard library alone, so that it checks the platform's own arithmetic.
+It uses the standard library alone, so that it checks the platform's own arithmetic.
 """
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo

@@ -1,7 +1,7 @@
 """Runs a simulated world: every provider on its sockets, and a way to ask for faults.
 
-What a provider says on the wire is in its own module. The control routes under `/control` are the
-simulator's own and stand for no market.
+What a provider sends is defined in its own module. The routes under `/control` belong to the
+simulator itself, not to a market.
 """
 
 import asyncio
@@ -31,17 +31,17 @@ from simulator.world import (
 )
 
 CONTROLS: Final = "http://controls.simulator"
-"""The address below which the simulator's own controls are known; no market has it."""
+"""The made-up address that stands for the simulator's own controls."""
 
 _THREADS = 32
 _SWITCH_SECONDS = 0.0005
-"""How long a thread of the FTP or AWS servers may keep the loop waiting, each time that it comes
-back from a socket; by default ten times as long.
+"""How long a thread of the FTP and AWS servers may run before the event loop gets a turn. Python's
+default is ten times as long.
 """
 
 
 def control_routes(world: World) -> list[Route]:
-    """Return the routes by which a test, or a person, moves the world."""
+    """Return the routes with which a test, or a person, controls the world."""
 
     async def ask_fault(request: Request) -> Response:
         asked = await request.json()
@@ -79,9 +79,9 @@ def application(world: World, served: Sequence[SimulatedProvider]) -> Starlette:
 
 
 def opened(world: World, wanted: Iterable[OpenProvider]) -> list[SimulatedProvider]:
-    """Open providers in a world, and enter where they are reached into its addresses.
+    """Open providers in a world, and add their addresses to it.
 
-    They are opened in turn, so that one can see which sources those before it have a model of.
+    They are opened in turn: each can see which sources the earlier ones have a model of.
     """
     served = []
     world.addresses.clear()
@@ -101,10 +101,10 @@ async def running(
 ) -> AsyncIterator[list[SimulatedProvider]]:
     """Run a world (all its providers unless some are named) for as long as the context lasts.
 
-    Begins, with the providers as they were opened, when every address is listened on.
+    The context begins when all servers listen, and yields the opened providers.
     """
     served = opened(world, [*modelled_providers(), Recorded] if wanted is None else wanted)
-    # Each server that is no coroutine keeps a thread for as long as it serves.
+    # A server that is no coroutine occupies a thread for as long as it serves.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = uvicorn.Server(
         uvicorn.Config(
@@ -134,7 +134,7 @@ async def running(
 
 @contextlib.contextmanager
 def _addresses_told(world: World) -> Iterator[None]:
-    """Say where a world is reached, in a file that is there for as long as the context lasts."""
+    """Write the addresses of a world to a file, which exists while the context lasts."""
     told = world.folder / ADDRESSES_NAME
     fresh = told.with_suffix(".new")
     fresh.write_text(json.dumps(world.addresses))

@@ -1,6 +1,6 @@
-"""A server that several providers of one world use: the first one starts it, the last one stops it.
+"""A server that several providers of one world use.
 
-What the server is, and how it starts, its users say.
+The first user starts it, and the last user stops it. The users say how it is started.
 """
 
 import asyncio

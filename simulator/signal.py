@@ -1,7 +1,7 @@
-"""Plausible values that move: smooth, noisy, with the shape of a day, the same for the same seed.
+"""Plausible values that vary: smooth, noisy, with a daily shape, the same for the same seed.
 
 A signal is a pure function of the instant, so any window can be computed at any time, in any
-order, also after a restart. What a signal means is said by the provider that uses it.
+order, also after a restart.
 """
 
 import zlib
@@ -37,7 +37,7 @@ class Signal:
 
     @property
     def salt(self) -> int:
-        """A number of its own for everything else that is random about this signal."""
+        """A seed for everything else that is random about this signal."""
         return zlib.crc32(f"{self.seed} {self.name}".encode())
 
     @cached_property
@@ -59,7 +59,7 @@ class Signal:
 def at_each(
     signals: Sequence[Signal], numbers: NDArray[np.int64], epoch_seconds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return at each instant the value of the signal whose number stands beside it."""
+    """Return the values at instants, each of the signal with the number at the same place."""
     means, dailies, noises = (
         np.array([getattr(signal, name) for signal in signals])[numbers]
         for name in ("mean", "daily", "noise")

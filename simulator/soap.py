@@ -1,6 +1,6 @@
-"""SOAP 1.1 and 1.2 as a server meets them: what is called, in which version, with what.
+"""Reads calls in SOAP 1.1 and 1.2: the version, the operation and its arguments.
 
-How an answer looks is the business of each provider.
+Each provider writes its own answers.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from lxml import etree
 SOAP_1_1: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 SOAP_1_2: Final = "http://www.w3.org/2003/05/soap-envelope"
 MEDIA_TYPES: Final = {SOAP_1_1: "text/xml", SOAP_1_2: "application/soap+xml"}
-"""The versions by their namespaces, and what each is sent as."""
+"""The media type of each version, by its namespace."""
 
 _MOST_PARTS: Final = 2
 """An envelope has a body, and perhaps a header before it."""
 
 
 class NoCallError(ValueError):
-    """What came is no call of an operation."""
+    """A request is not a call of an operation."""
 
 
 @dataclass(frozen=True, slots=True)

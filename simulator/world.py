@@ -1,8 +1,8 @@
-"""What all simulated providers share, and what each of them must be.
+"""What all simulated providers share, and the protocol that each of them implements.
 
-A provider module under `simulator.providers` names its class in `PROVIDER` and is found by itself.
-A provider behaves on the wire as the real one does, and notes in the journal every row that it
-makes visible. All that it knows of one world is in its instance.
+A provider module under `simulator.providers` names its class in `PROVIDER`; no list names the
+module. A provider behaves on the wire as the real one does, and journals every row before it
+becomes visible. Its state in one world is in its instance.
 """
 
 import importlib
@@ -23,13 +23,13 @@ from simulator.shared_server import SharedServer
 from simulator.signal import Signal
 
 ADDRESSES_NAME: Final = "addresses.json"
-"""The file in a world's folder that says where each real address is stood in for."""
+"""The file in a world's folder that maps real addresses to those of the simulator."""
 CLOCK_NAME: Final = "clock.json"
 """The file in a world's folder that keeps its clock."""
 CERTIFICATE_NAME: Final = "certificate.pem"
 """The file in a world's folder that holds the certificate of its servers with TLS."""
 ENDPOINT_NAME: Final = "listens_at"
-"""The file in a feed's folder that says where the feed listens for what is pushed to it."""
+"""The file in a feed's folder that holds the address where it listens for notifications."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +37,9 @@ class Pace:
     """How fast a world goes, beside its clock.
 
     Attributes:
-        beat: How long markets stand still at most, in wall time or, on a slower clock, in market
-            time.
+        beat: The longest pause of a market, in wall time or, on a slower clock, in market time.
         token_life: How long an access token is valid, in wall time.
-        requests: How many times as many requests as the real one each provider lets in.
+        requests: How many times as many requests as the real one each provider admits.
     """
 
     beat: timedelta = timedelta(seconds=10)
@@ -58,19 +57,19 @@ class World:
         rate: How many times the natural data rate streams run at.
         pace: How fast it goes, beside its clock.
         folder: State that survives a restart; each provider uses a folder of its own below it.
-        feeds: Where the platform's feeds keep a folder each, in which those that are pushed to say
-            where they listen.
+        feeds: The folder with one folder per feed of the platform; feeds that receive
+            notifications write there where they listen.
         replay: A folder `<source>/<case>/` to serve instead of the models, if any; its cases have
             the form of test cases.
         journal: What was emitted.
         faults: What is to go wrong.
-        listeners: The sockets of the run that is on, or begins next.
+        listeners: The sockets of the current run, or of the next one.
         amazon: The server of S3, SNS and SQS that providers share.
-        bucket_faults: Of each bucket of S3, which fault strikes its next public answer.
-        addresses: Each real address (a URL prefix) and its stand-in, and each variable and its
-            value, in the run that is on; behind the name of a market source and a blank, those of
-            this source alone.
-        modelled: The market sources that some provider has a model of, in the run that is on.
+        bucket_faults: The next fault of each bucket of S3; it strikes a public answer.
+        addresses: Maps real addresses (URL prefixes) to those of the simulator, and variables to
+            values, in the current run. A key that begins with the name of a market source and a
+            blank holds for this source alone.
+        modelled: The market sources that some provider has a model of, in the current run.
     """
 
     clock: MarketClock
@@ -100,16 +99,16 @@ class World:
 
     @property
     def beat(self) -> timedelta:
-        """How long markets stand still at most, in market time."""
+        """The longest pause of a market, in market time."""
         return self.pace.beat * max(1.0, self.clock.speed)
 
     @property
     def request_speed(self) -> float:
-        """How many times as many requests as the real one each provider lets in, in wall time."""
+        """The factor of admitted requests, in wall time, over those of the real provider."""
         return self.pace.requests * self.clock.speed
 
     def endpoint(self, source: str) -> str | None:
-        """Return where the feed of a market source listens; None while it doesn't."""
+        """Return the address where the feed of a source listens; None while it doesn't."""
         try:
             return (self.feeds / source / ENDPOINT_NAME).read_text()
         except FileNotFoundError:
@@ -129,7 +128,7 @@ class SimulatedProvider(Protocol):
     """A provider's servers in one world.
 
     Attributes:
-        name: Below which path it is reached by HTTP.
+        name: Its path on the HTTP port.
         models: The market sources that it has a model of.
     """
 

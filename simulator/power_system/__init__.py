@@ -1,8 +1,8 @@
-"""The power systems that all simulated providers tell of, so that what they say agrees.
+"""The power systems behind all simulated providers: one truth, so that the providers agree.
 
-`zones` has the bidding zones and the lines between them, `noise` what is irregular, `system` what
-follows from both at any instant: weather, load, generation, prices and flows. `told` gives these to
-the series of a timeline. How and when a provider publishes a value is the provider's business.
+`zones` holds the bidding zones and the borders between them, `noise` the irregular part, and
+`system` what follows from both at any instant: weather, load, generation, prices and flows. `told`
+turns these into the series of a timeline. A provider decides how and when it publishes a value.
 """
 
 from simulator.power_system.system import PowerSystem, power_system

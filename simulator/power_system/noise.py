@@ -1,4 +1,4 @@
-"""What is irregular in the simulated world: smooth noise that is a pure function of the instant."""
+"""The irregular part of the simulated world: smooth noise, a pure function of the instant."""
 
 import zlib
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class Noise:
 
     Args:
         seed: The world's seed.
-        about: What it is the noise of.
-        names: Whose; they are numbered in this order.
-        periods: Of its waves, in seconds.
+        about: The quantity, e.g. `wind`.
+        names: The names, e.g. of zones; they are numbered in this order.
+        periods: The periods of its waves, in seconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Values of zones by the quarter-hour: worked out a day at a time, and kept."""
+"""A cache of zones' quarter-hourly values, which are computed a day at a time."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -12,13 +12,13 @@ QUARTER_SECONDS: Final = 900.0
 
 _QUARTERS_A_DAY: Final = 96
 _DAYS: Final = 1_000_000
-"""More days than there are in any simulated calendar: what is below it in a key is the day."""
+"""More days than any simulated calendar has: a key is zone times this, plus day."""
 _KEPT: Final = 3_000
-"""Days of zones; each takes a few kilobytes."""
+"""How many days of zones are kept; each takes a few kilobytes."""
 
 
 class QuarterHours:
-    """What a function says of zones at the starts of quarter-hours.
+    """The values of a function of zones at the starts of quarter-hours.
 
     Args:
         work_out: From the numbers of zones and instants (seconds since 1970) to rows of values.

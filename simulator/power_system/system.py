@@ -1,8 +1,8 @@
 """What happens in the simulated power systems: weather, load, generation, prices and flows.
 
-All is a pure function of the seed and the instant. The load has the shape of a day, a week and a
-year; wind and sun follow a weather that neighbours share; what they leave of the load makes the
-price; power flows from where it is cheap to where it is dear, and other plants cover the rest.
+Everything is a pure function of the seed and the instant. The load follows the hour, the weekday
+and the season. Wind and sun follow a weather that neighbours share. The residual load makes the
+price. Power flows from cheap zones to dear ones, and other plants cover the rest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from simulator.power_system.zones import BORDERS, HOURLY, ZONES
 
 NAMES: Final = tuple(ZONES)
 NUMBERS: Final = {name: number for number, name in enumerate(NAMES)}
-"""The zones' numbers, by which all functions here know them."""
+"""The zones' numbers; all functions here take these."""
 
 _GERMANY: Final = NUMBERS["DE-LU"]
 _MARKET_TIME: Final = "Europe/Berlin"
@@ -28,7 +28,7 @@ _QUARTERS_SINCE: Final = 1_759_269_600.0
 """1 October 2025, Brussels' midnight: since then the coupled auction knows quarter-hours."""
 _STEPS_EUR_PER_MWH: Final = 5.0
 _STEPPED: Final = ("ES", "FI", "SE4")
-"""Zones whose prices move in steps, so that neighbours are often the same."""
+"""Zones whose prices move in steps, so that successive prices are often equal."""
 
 _LOAD_BY_HOUR: Final = np.array([
     0.82, 0.78, 0.76, 0.75, 0.77, 0.84, 0.95, 1.05, 1.09, 1.10, 1.11, 1.12,
@@ -42,13 +42,13 @@ _ALL_YEAR: Final = {
 """Plants that run day and night in every zone, as parts of its mean load."""
 _STEELWORKS: Final = ("AT", "BE", "CZ", "DE-LU", "ES", "FR", "HU", "IT-South", "NL", "PL", "SK")
 _HOT_WELLS: Final = ("AT", "DE-LU", "FR", "HR", "HU", "IT-Centre-North", "PT")
-"""Where there is coal gas and geothermal power at all."""
+"""The zones that have coal gas or geothermal power."""
 _FOLLOWING: Final = ("lignite", "hard coal", "gas", "oil", "reservoir")
 KINDS: Final = (
     "load", "import", "pumping", "pumped", "onshore", "offshore", "solar", "nuclear", "river",
     *_ALL_YEAR, *_FOLLOWING,
 )  # fmt: skip
-"""What `PowerSystem.power` tells of, in this order."""
+"""The kinds that `PowerSystem.power` returns, in this order."""
 GENERATION: Final = KINDS[3:]
 RENEWABLE: Final = (
     "onshore", "offshore", "solar", "river", "reservoir", "biomass", "geothermal",
@@ -84,7 +84,7 @@ class PowerSystem:
     def power(self, zones: Ints, seconds: Floats) -> Floats:
         """Return the power, MW, of each of `KINDS` (rows) in zones at instants (columns).
 
-        Between the starts of quarter-hours it goes straight from one to the next.
+        Between the starts of quarter-hours it is interpolated linearly.
         """
         starts = np.floor(seconds / QUARTER_SECONDS) * QUARTER_SECONDS
         power = self._powers.at(zones, starts)
@@ -189,7 +189,7 @@ class PowerSystem:
         return np.array([found[kind] for kind in KINDS])
 
     def _tightness(self, zones: Ints, seconds: Floats) -> Floats:
-        """Return what wind and sun leave of the load beyond the usual, in mean loads."""
+        """Return how far the residual load exceeds the usual one, in units of the mean load."""
         renewable = sum(self._wind_and_sun(zones, seconds).values())
         left: Floats = (self._load(zones, seconds) - renewable) / _LOAD_MW[zones]
         return left - _USUALLY_LEFT[zones]
@@ -228,7 +228,7 @@ def plants(zones: Sequence[str]) -> list[str]:
 
 
 def _switched(driver: Floats) -> Floats:
-    """Return how far something is on: half at 0, nearly none or all a few tenths away."""
+    """Return how far something is switched on: a half at 0, nearly 0 or 1 a few tenths away."""
     return 1.0 / (1.0 + np.exp(-12.0 * driver))
 
 

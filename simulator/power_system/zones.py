@@ -1,4 +1,4 @@
-"""The bidding zones of the simulated world: where they lie, what they use, what they run on.
+"""The bidding zones of the simulated world: their place, their load and their plants.
 
 Sizes are those of the real zones, roughly. Luxembourg's few plants are counted on their own;
 those of the zone DE-LU are Germany's.
@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """One bidding zone; what it runs on is in parts of its mean load.
+    """One bidding zone; capacities are shares of its mean load.
 
     Attributes:
         latitude: Degrees north.

@@ -1,8 +1,8 @@
 """GME's download server, simulated: FTP with implicit TLS, for users with a password.
 
-A day's prices of the day-ahead market appear the day before at 12:58, Rome's time, as one file: the
-hours as means of their quarter-hours, and the quarter-hours themselves. On some days the file is
-written once more in the afternoon, a few quarter-hours corrected. Border zones come and go.
+The day-ahead prices of a day appear the day before at 12:58, Rome's time, in one file. It holds the
+quarter-hours, and the hours as their means. On some days the file is written again in the
+afternoon, with a few quarter-hours corrected. Some border zones have no prices on some days.
 
 A file is a function of its day and edition; its rows are journalled just before it appears.
 """
@@ -64,10 +64,9 @@ _ZONES: Final = {
     "XAUS": {"AT": 1.0},
     "XFRA": {"FR": 1.0},
 }
-"""The zones that a file has columns of, and whose auctions their prices come from, in parts."""
+"""The zones of a file, and the weights of the zones whose prices make up theirs."""
 _PRICED_HERE_ALONE: Final = frozenset({"COAC", "CORS", "XAUS", "XFRA"})
-"""Zones on a border that no other provider has prices of; a file that is written again corrects
-these."""
+"""Border zones that no other provider has prices of; corrections concern these alone."""
 _COME_AND_GO: Final = frozenset({"COAC", "CORS", "MALT", "MONT"})
 _BAD_PRICE: Final = 99_999.0
 
@@ -116,7 +115,7 @@ def prices(world: World, day: date, edition: int) -> pl.DataFrame:
                 values = values + np.where(seconds // 900 % 17 == signal.salt % 17, 1.25, 0.0)
         there = np.ones(len(starts), dtype=bool)
         if zone in _COME_AND_GO:
-            # Away for whole days, and for the hours of the evening.
+            # Absent on some days, and always in the last four hours of the day.
             there &= (signal.salt + day.toordinal()) % 5 > 0
             there &= np.arange(len(starts)) < len(starts) - 16
         columns[zone] = pl.Series(np.round(values, 6) + 0.0).set(pl.Series(~there), None)
@@ -203,7 +202,7 @@ PROVIDER: Final = Gme
 
 async def _publish(world: World, folder: Path) -> None:
     last = world.journal.last_market_at(SOURCE)
-    if last is not None:  # what was journalled last may never have been written
+    if last is not None:  # the last ones may have been journalled and not written
         for edition in editions(last - _BEFORE_THE_START, last):
             await _write(world, folder, edition, journalled=True)
     while True:

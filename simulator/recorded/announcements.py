@@ -1,7 +1,7 @@
-"""Sources that SNS tells: their cases' payloads, announced by a topic that pushes or that queues.
+"""Serves sources that use SNS: their cases' payloads, announced by a topic to a queue or by HTTP.
 
-A payload is an object of a bucket, announced by the event of S3; or, where a source takes the
-notifications themselves, what a notification says.
+A payload is an object of a bucket, announced by an event of S3. For a source that takes the
+notifications themselves, it is the message of a notification.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class SnsEndpointStandIn:
         return self._sender.routes()
 
     async def run(self) -> None:
-        """Have the subscription confirmed, push one notification after the other, and wait."""
+        """Confirm the subscription, push one notification after the other, and wait."""
         files = self._feed.files
         if files is None:
             await self._push_payloads()
@@ -137,7 +137,7 @@ class SnsEndpointStandIn:
             await asyncio.Event().wait()
 
     async def _push_payloads(self) -> None:
-        """Push what the payloads say: the message of an envelope, or the payload itself."""
+        """Push each payload: the message in its envelope, or the payload itself."""
         await self._subscribed()
         for case in self._script.cases:
             self._script.say(case)
@@ -150,7 +150,7 @@ class SnsEndpointStandIn:
 
 
 def _message(text: str) -> str:
-    """Return what a recorded envelope carries; a text that is none carries itself."""
+    """Return the message of a recorded envelope; of any other text the text itself."""
     try:
         envelope = json.loads(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""A source's test cases as a provider would say them: payloads, and the rows that they stand for.
+"""A source's test cases: payloads, and the rows that they hold.
 
-The rows are those of a case's `expected.csv`: what the platform's own parser makes of a payload
-is what they are held against. The form of a case is in `tests/testcases/README.md`.
+The rows are those of a case's `expected.csv`, against which the platform's parser is tested. The
+form of a case is described in `tests/testcases/README.md`.
 """
 
 import tomllib
@@ -39,23 +39,23 @@ class Case:
 
     @property
     def is_good(self) -> bool:
-        """Whether a provider in good health says it: nothing of it is refused."""
+        """Whether a healthy provider would send it: none of it is refused."""
         return not (self.folder / "quarantined.csv").exists()
 
     @cached_property
     def context(self) -> Mapping[str, str]:
-        """What the case itself says of how its payloads came."""
+        """The case's own context of its payloads."""
         file = self.folder / "case.toml"
         about: Mapping[str, Any] = tomllib.loads(file.read_text()) if file.exists() else {}
         return {name: str(value) for name, value in about.get("context", {}).items()}
 
     def answers(self, question: Mapping[str, str]) -> bool:
-        """Say whether its payloads may answer a question: nothing of their context gainsays it."""
+        """Return whether its payloads may answer a question that their context fits."""
         context = {**self.source.context, **self.context}
         return all(question.get(name, value) == value for name, value in context.items())
 
     def rows(self) -> Sequence[Row]:
-        """Return the rows that its payloads stand for, in order; instants as the file has them."""
+        """Return the rows of its payloads, in order; instants are in the form of the file."""
         text = pl.read_csv(self.folder / "expected.csv", infer_schema=False)
         return text.with_columns(
             _typed(name, self.source.dtypes[name]) for name in text.columns
@@ -69,7 +69,7 @@ def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 class Script:
-    """What is said of one source in one run of a world, and journalled as it is.
+    """The cases of one source that are served in one run of a world, and journalled.
 
     Attributes:
         source: The source.
@@ -87,5 +87,5 @@ class Script:
         self.cases = good if any(case in good for case in with_rows) else with_rows
 
     def say(self, case: Case) -> None:
-        """Note that a case's payloads become visible now. Call it just before they do."""
+        """Journal a case whose payloads become visible now. Call it just before they do."""
         self._journal.emit(self._clock.now(), case.rows())

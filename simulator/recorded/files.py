@@ -1,4 +1,4 @@
-"""Sources that fetch files by FTP: their cases' payloads, each a file in a folder of a server."""
+"""Serves sources that fetch files by FTP: each payload of their cases is a file."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from simulator.recorded.cases import Case, Script
 from simulator.world import World
 
 _DAYS: Final = (0, -1, 1, *range(-2, -60, -1))
-"""Days from today, by which files are named whose names say of which day they are."""
+"""The days, counted from today, that stand in the names of files."""
 _STAMPS: Final = ("%Y%m%d", "%Y-%m-%d", "%Y%m%d%H%M", "%Y%m%d%H", "%Y%m", "%Y")
 _SECOND: Final = timedelta(seconds=1)
 
@@ -80,7 +80,7 @@ def _own_name(case: Case) -> str | None:
 
 
 def _names(feed: FtpFeed, now: datetime) -> Iterator[str]:
-    """Yield names that a feed follows: its pattern filled in, with numbers or with days."""
+    """Yield names that match a feed's pattern, filled in with numbers or with days."""
     fillings: Iterator[str] = itertools.chain(
         (f"{now + timedelta(days=day):{stamp}}" for stamp in _STAMPS for day in _DAYS),
         (f"{number:04}" for number in range(1, 1_000)),

@@ -1,7 +1,7 @@
-"""Sources that ask, by REST or SOAP: each question is answered by a case, in turn.
+"""Serves sources that ask by REST or SOAP: each question is answered by a case, in turn.
 
-A case of several payloads is left out: an answer is one payload, and of the rows of such a case
-nobody can tell which payload they are of.
+A case of several payloads is left out: an answer is one payload, and the case does not say which of
+its rows belong to which payload.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ class RestStandIn:
         ]
 
     async def run(self) -> None:
-        """Do nothing: whoever asks is answered."""
+        """Do nothing: the routes answer."""
 
     async def _answer(self, request: Request) -> Response:
         url = f"{request.path_params['scheme']}://{request.path_params['place']}"
@@ -115,7 +115,7 @@ class SoapStandIn:
         ]
 
     async def run(self) -> None:
-        """Do nothing: whoever asks is answered."""
+        """Do nothing: the routes answer."""
 
     async def _description(self, _request: Request) -> Response:
         now = self._now()

@@ -1,4 +1,4 @@
-"""Which sources are served from their cases, and by what."""
+"""Chooses the sources that are served from their cases, and how each is served."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from simulator.world import World
 
 
 class StandIn(Protocol):
-    """What serves one source; as a provider is, but for the addresses of this source alone."""
+    """The server of one source: like a provider, but with addresses for this source alone."""
 
     def addresses(self) -> Mapping[str, str]:
         """Map what the source asks for, by its beginning, to the stand-in."""
@@ -32,7 +32,7 @@ class StandIn(Protocol):
         """Return what to serve by HTTP."""
 
     async def run(self) -> None:
-        """Say what the cases say, and serve what isn't HTTP; may end."""
+        """Publish the cases, and serve what isn't HTTP; may end."""
 
 
 _BY_FEED: Final[Mapping[type, Callable[..., StandIn]]] = {
@@ -43,11 +43,11 @@ _BY_FEED: Final[Mapping[type, Callable[..., StandIn]]] = {
     SnsQueueFeed: SnsQueueStandIn,
     SnsEndpointFeed: SnsEndpointStandIn,
 }
-"""Not for kinds of these, such as one that looks files up in an index: they need a model."""
+"""Exact types: a subclass, such as a feed that looks files up in an index, needs a model."""
 
 
 class Recorded:
-    """All the sources of which no provider has a model: opened last, when those are known.
+    """All sources that no provider has a model of; opened last, when the others are known.
 
     Attributes:
         sources: Which; unless given, those of the registry that have no model, or that the world's

@@ -1,7 +1,7 @@
-"""Sources that subscribe to topics by STOMP inside SockJS: their cases' payloads, one per message.
+"""Serves sources that subscribe by STOMP inside SockJS: each payload is a message.
 
 A topic begins with a snapshot, its first payload; the others follow as deltas, numbered one by one.
-Frames are read and written here by hand, so that the client's own code is held to something else.
+Frames are read and written by hand here, so that the client is tested against other code.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from simulator.world import World
 
 _HEARTBEAT_SECONDS: Final = 5.0
 _USER_PARTS: Final = 3
-"""How many parts of a destination, `/user/<user>/<topic>`, stand before its topic."""
+"""The number of parts before the topic in a destination, `/user/<user>/<topic>`."""
 
 
 class TopicsStandIn:
-    """A SockJS endpoint with a source's topics, and the token service that admits to it."""
+    """A SockJS endpoint with a source's topics, and its token service."""
 
     def __init__(self, world: World, script: Script, feed: WebSocketFeed, url: str) -> None:
         del world
@@ -53,7 +53,7 @@ class TopicsStandIn:
         ]
 
     async def run(self) -> None:
-        """Do nothing: whoever subscribes is served."""
+        """Do nothing: the routes serve."""
 
     async def _serve(self, websocket: WebSocket) -> None:
         await websocket.accept()

@@ -1,6 +1,6 @@
-"""The description of a SOAP service of which only the calls are known.
+"""The WSDL of a SOAP service, made from the calls of a source.
 
-A source says which operations it calls, and with which parameters: that is the whole service.
+A source says which operations it calls, and with which parameters; the service has no others.
 """
 
 from datetime import datetime
@@ -22,7 +22,7 @@ _SERVICE: Final = "urn:simulated"
 
 
 def wsdl(feed: SoapFeed, now: datetime) -> bytes:
-    """Return the description of a service with the operations that a feed calls at some time."""
+    """Return the WSDL of a service with all operations that a feed calls."""
     soap = _BINDINGS[feed.version]
     made = ElementMaker(namespace=_WSDL, nsmap={None: _WSDL, "t": _SERVICE, "s": soap, "x": _XSD})
     bound = ElementMaker(namespace=soap)

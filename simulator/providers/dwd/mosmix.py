@@ -1,7 +1,7 @@
 """MOSMIX point forecasts: four issues a day, one KMZ per station, overwritten in place.
 
-An issue appears an hour and a half after its time; its rows are journalled just before. What it
-says is a function of its time, the station and the step, so a restart writes the same files again.
+An issue appears an hour and a half after its time; its rows are journalled just before. Its values
+are a function of its time, the station and the step, so a restart writes the same files again.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _NUMBERS: Final = """
 10655 10675 10685 10708 10729 10738 10763 10776 10803 10852 10870 10961
 """
 STATIONS: Final = tuple(_NUMBERS.split())
-"""Stations that files lie there of, by WMO's numbers; block 10 is Germany's."""
+"""The stations that have files, by WMO's numbers; block 10 is Germany's."""
 
 _STEPS: Final = 247
 _ISSUED_EVERY: Final = timedelta(hours=6)
@@ -71,7 +71,7 @@ _ELEMENTS: Final = {
     "RRS1c": _Weather("snow_kg_per_m2", -3, 0, 3.5, lowest=0, step=0.1),
     "VV": _Weather("", 20_000, 0, 15_000, lowest=100, step=100),
 }
-"""As DWD orders them; visibility is there so that a reader must choose."""
+"""In DWD's order; visibility is there so that a reader must choose."""
 
 
 def folders(stations: Sequence[str]) -> list[str]:
@@ -88,7 +88,7 @@ def newest_issue(now: datetime) -> datetime:
 def forecast(world: World, station: str, issued: datetime) -> pl.DataFrame:
     """Return one issue for one station: `valid_at`, and a column per element in DWD's units.
 
-    A later issue knows a little better, so it says other values of the same hour. Radiation of
+    A later issue forecasts the same hour a little better, so its values differ. The radiation of
     the first step is missing.
     """
     hours = np.arange(1, _STEPS + 1, dtype=np.float64)
@@ -183,14 +183,14 @@ async def publish(world: World, root: Path, stations: Sequence[str]) -> datetime
 async def publish_for_ever(
     world: World, root: Path, stations: Sequence[str], issued: datetime
 ) -> None:
-    """Write the files of each issue after the one that was published at last."""
+    """Write the files of each issue that comes after the last published one."""
     while stations:
         await _until_next(world, root / FOLDER / stations[0] / "kml", issued)
         issued = await publish(world, root, stations)
 
 
 async def _until_next(world: World, folder: Path, issued: datetime) -> None:
-    """Wait for the next issue; what is no forecast may appear meanwhile."""
+    """Wait for the next issue; publish a malformed file meanwhile if a fault asks for one."""
     due = issued + _ISSUED_EVERY + _APPEARS_AFTER
     while (now := world.clock.now()) < due or world.clock.frozen_at is not None:
         if world.faults.take(SOURCE, FaultKind.MALFORMED):

@@ -62,7 +62,7 @@ class Dwd:
             users={"simulated": "simulated"},
             anonymous=True,
         )
-        # Nobody has ever seen this server without its files, and who asks is back half a minute or
+        # The real server always has files. A client that finds none returns only half a minute or
         # ten minutes later.
         issued, begun = await mosmix.publish(world, root, self.forecast_stations), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:

@@ -1,12 +1,12 @@
-"""The `now` files of ten-minute wind: each holds all that a station measured since yesterday.
+"""The `now` files of ten-minute wind: each holds a station's measurements since yesterday.
 
 A third of the stations rewrite their files each ten minutes, so each does so twice an hour. Some
-values are missing, and some are corrected twenty minutes later with a higher quality level. What
-was measured is a function of the instant, so a restart goes on where it was. Rows are journalled
-just before the files that show them appear; a restart may journal the newest ones again.
+values are missing, and some are corrected twenty minutes later with a higher quality level. The
+measurements are a function of the instant, so a restarted provider continues where it stopped. Rows
+are journalled just before the files that show them appear; a restart may journal the newest ones
+again.
 
-The `recent` files tell of some days before. They are not journalled: only who asks for the past
-sees them.
+The `recent` files hold the last days. Their rows are not journalled: only a backfill reads them.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ STATIONS: Final = tuple(
         *range(5717, 15_717, 40),
     )
 )
-"""As many as DWD measures wind at; the numbers of most are made up."""
+"""As many stations as DWD has for wind; most numbers are made up."""
 
 _RECENT_DAYS: Final = 10
 """DWD's own go back 500."""
@@ -169,7 +169,7 @@ async def _publish(
 def _measured_by(
     world: World, stations: Sequence[str], at: datetime, known: Mapping[str, datetime]
 ) -> tuple[dict[str, pl.DataFrame], list[Row]]:
-    """Return what each station's file shows now, and what of it was not shown when it was known."""
+    """Return the rows of each station's file, and those that its last file did not have."""
     shown: dict[str, pl.DataFrame] = {}
     fresh: list[Row] = []
     for station in stations:

@@ -1,7 +1,7 @@
-"""GFS forecast files as NOAA publishes them: GRIB 2 messages, their `.idx`, and the rows in them.
+"""GFS forecast files as NOAA publishes them: GRIB 2 messages, their `.idx`, and their rows.
 
-The weather is the world's own; how and when files are published is the provider's business.
-Imported only where the simulator runs, since eccodes takes a while.
+The provider decides how and when files are published. eccodes is slow to import: import this module
+only where the simulator runs.
 """
 
 import zlib
@@ -47,7 +47,7 @@ _VARIABLES: Final = {(category, number): name for name, category, number, _, _ i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastFile:
-    """A file, its inventory, and the rows that a reader of its winds must find."""
+    """A file, its inventory, and the rows of its winds."""
 
     key: str
     grib: bytes
@@ -126,7 +126,7 @@ def _fixed_keys(issue: Issue) -> dict[str, Any]:
 def _values(world: World, issue: Issue, variable: str, level: int) -> NDArray[np.float64]:
     """Return a field in the order of the grid, in steps of 0.01.
 
-    The weather drifts across the map: a place sees what one further west saw some hours before.
+    The weather drifts eastwards: a place has what a place further west had some hours before.
     """
     signal = {
         "UGRD": world.signal("gfs wind u", mean=3.0, daily=1.0, noise=16.0),
@@ -139,7 +139,7 @@ def _values(world: World, issue: Issue, variable: str, level: int) -> NDArray[np
     values = signal.at(valid_at.timestamp() + drift).ravel()
     if variable in {"UGRD", "VGRD"}:
         values *= (level / _HEIGHTS_M[-1]) ** _SHEAR
-        # Each run knows a little better; a calm stays a calm.
+        # A later run differs a little; a wind of zero stays zero.
         values *= 1 + 0.02 * np.sin(issue.run_at.timestamp() / 21_600 + issue.step_hours)
         for edition in range(1, issue.edition + 1):
             name = f"{valid_at} {issue.run_at} {variable} {level} {edition}"
@@ -189,7 +189,7 @@ def _run_at(handle: int) -> datetime:
 
 
 def _rows(messages: Sequence[bytes]) -> list[Row]:
-    """Decode messages by eccodes' own walk over the grid, into the rows that they stand for."""
+    """Decode messages by eccodes' own walk over the grid, into rows."""
     found: dict[tuple[datetime, datetime, float], dict[str, Any]] = {}
     for message in messages:
         variable = _description(message)

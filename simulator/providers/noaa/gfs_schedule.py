@@ -25,9 +25,9 @@ class Flaw(StrEnum):
 
     NONE = "none"
     BAD_ROW = "bad_row"
-    """One point holds a wind that no anemometer survives."""
+    """One point holds a wind that is faster than any."""
     CORRUPT = "corrupt"
-    """Every message is framed as it should be, and can't be decoded."""
+    """Every message is framed correctly, but can't be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class Schedule:
     def next_issue(self, now: datetime, flaw: Flaw) -> Issue:
         """Return the issue that follows at market time `now`.
 
-        A flawed file is one of a step in between, so that it stands in the way of no other.
+        A flawed file has a step of its own, so that it replaces no good file.
         """
         run_at = now - _RUN_TAKES
         run_at -= (run_at - _EPOCH) % _RUN_EVERY

@@ -85,7 +85,7 @@ class _Publisher:
         self._due = world.clock.now() if last is None else last + self._interval
 
     async def run(self) -> None:
-        """Go on with the schedule, and beside it publish again what a restart has lost."""
+        """Continue the schedule, and publish again the files that a restart has lost."""
         schedule = Schedule.load(self._world.folder / "noaa" / "schedule.json")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._restore(schedule))
@@ -130,7 +130,7 @@ class _Publisher:
         return Flaw.BAD_ROW if fault.kind is FaultKind.BAD_ROW else Flaw.CORRUPT
 
     async def _publish(self, file: "ForecastFile") -> None:
-        """Put and announce the file, then its inventory; or as a fault has it."""
+        """Put and announce the file, then its inventory; a fault may change this order."""
         faults = self._world.faults
         reordered = faults.take(_SOURCE, FaultKind.REORDERED)
         times = 1 if faults.take(_SOURCE, FaultKind.DUPLICATE) is None else 2

@@ -1,6 +1,7 @@
-"""Nord Pool Intraday: `market` is what happens there, `exchange` how it is told on the wire.
+"""Nord Pool Intraday: `market` is the trading, `exchange` the servers, `wire` the messages.
 
-`session` is one client's connection.
+`contracts` are what is traded, `order_book` the matching of orders, `session` the connection of one
+client, and `stomp` its frames.
 """
 
 from simulator.providers.nord_pool.exchange import PROVIDER

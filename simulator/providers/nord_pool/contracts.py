@@ -1,7 +1,7 @@
-"""What may be traded in the German delivery areas, and when: hours, half-hours and quarter-hours.
+"""The contracts of the German delivery areas: hours, half-hours and quarter-hours, and when.
 
-The contracts of a market day open together in the afternoon before it, and each closes a few
-minutes before its delivery. A day has as many as its clock: 23, 24 or 25 hours and what is in them.
+All contracts of a market day open in the afternoon before; each closes a few minutes before its
+delivery. A day of 23, 24 or 25 hours has contracts for each of its hours.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Contract:
 
 
 def contracts_open_at(instant: datetime) -> list[Contract]:
-    """Return what may be traded at an instant of market time, by delivery, the shortest first."""
+    """Return the contracts open at an instant of market time, by delivery, the shortest first."""
     today = instant.astimezone(_MARKET_TIME).date()
     days = [day for day in (today, today + _DAY) if eve(day, _OPENING, _MARKET_TIME) <= instant]
     contracts = [

@@ -1,10 +1,10 @@
 """Nord Pool Intraday, simulated: access tokens, and STOMP in SockJS on the HTTP port.
 
-Speaks as the real platform does: a login with a token that ends, refreshed by a command; a
-subscription begins with a snapshot, numbered 1, and goes on with deltas numbered one by one;
-`h` when there is nothing to say. Slow readers are cut off.
+It behaves as the real platform: a client logs in with a token that expires and that a command
+refreshes. A subscription begins with a snapshot, numbered 1; the deltas after it are numbered one
+by one. `h` is sent when there is nothing else. Slow readers are disconnected.
 
-What the journal says, and how to compare it with a warehouse:
+What the journal holds, and how to compare it with a warehouse:
 
 - Trades are journalled when they are made, whether or not anyone listens, and the snapshot of the
   ticker holds the latest revision of every trade of the last hour. So every trade must be in the
@@ -61,7 +61,7 @@ from simulator.providers.nord_pool.wire import BookRow, WireRow, book_rows, trad
 from simulator.world import World
 
 _ORDERS_PER_SECOND: Final = 3.0
-"""How often somebody does something about a contract; four areas are told of each time."""
+"""The rate of acts per contract; each is sent to four delivery areas."""
 _TICK: Final = timedelta(milliseconds=100)
 _SHORTEST_TICK_SECONDS: Final = 0.05
 _HEARTBEAT_SECONDS: Final = 5.0
@@ -116,7 +116,7 @@ class NordPoolExchange:
         return [session for session in self._sessions if session.listens_to(topic)]
 
     def _deliver_change(self, row: WireRow, sent_ms: int) -> bool:
-        """Queue a change for every session; say whether any gets it."""
+        """Queue a change for every session; return whether any session receives it."""
         topic = _local_view(row["deliveryAreaId"])
         delivered = [
             session.deliver(ORDER_BOOK, topic, [row], sent_ms) for session in self._sessions
@@ -200,7 +200,9 @@ class NordPoolExchange:
             sending.cancel()
             hearing.cancel()
             await asyncio.gather(sending, hearing, return_exceptions=True)
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client went first
+            with contextlib.suppress(
+                RuntimeError, WebSocketDisconnect
+            ):  # the client closed the connection first
                 await websocket.close(code=1011)
 
     async def _send(self, websocket: WebSocket, session: SockJsSession) -> None:

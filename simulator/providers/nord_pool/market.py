@@ -1,11 +1,12 @@
-"""A continuous intraday market: traders who place, change and withdraw orders, and what they trade.
+"""A continuous intraday market: traders place, change and withdraw orders, and trade.
 
-The four German delivery areas see one book per contract, since nothing stands between them. Traders
-quote about what a contract is worth by now: the auction's price, and how the day has turned out.
+The four German delivery areas share one book per contract, since nothing limits flows between them.
+Traders quote around the current worth of a contract: the auction's price, corrected by how the day
+has gone.
 
-The books live in memory: a market that starts again opens new ones, whose revision numbers are
-higher, since they begin with the milliseconds of market time. Trades are kept in the journal, so
-those of the last hour are known after a restart.
+The books are kept in memory. After a restart the market opens new ones; their revision numbers are
+higher, since they begin with the milliseconds of market time. Trades are in the journal, so those
+of the last hour are known after a restart.
 """
 
 import itertools
@@ -48,23 +49,23 @@ _ORDERS_PER_SIDE: Final = 5
 _ORDERS_AT_OPENING: Final = 2
 _MOST_ORDERS: Final = 8
 _FEW: Final = 4
-"""With fewer orders than that a side gets new ones before anything else."""
+"""A side with fewer orders than this gets new ones first."""
 _AGGRESSIVE_SHARE: Final = 0.4
 _LEAVES_A_REST_SHARE: Final = 0.2
 _NEW_SHARE: Final = 0.4
 _WITHDRAWN_SHARE: Final = 0.15
-"""The shares of what traders do: trade at once, and leave a rest of that; else quote, that is place
-or withdraw an order, or change the price of one."""
+"""The shares of what traders do: take orders, take orders and leave the rest of their own in the
+book, withdraw an order. Otherwise they place an order or change the price of one."""
 _VALUED_EVERY: Final = timedelta(seconds=5)
 _LOOKED_EVERY: Final = timedelta(minutes=5)
-"""Contracts open and close at whole multiples of that."""
+"""Contracts open and close at whole multiples of this."""
 _TRADES_SHOWN_FOR: Final = timedelta(hours=1)
 _CANCELLED_SHARE: Final = 0.02
 _CANCELLED_AFTER_SECONDS: Final = (10.0, 60.0)
 
 
 _Done = tuple[list[Order], list[Match]]
-"""What came of an act: the orders that have changed or are gone, and what was traded."""
+"""The result of an act: the orders that have changed or are gone, and the trades."""
 
 
 @dataclass(slots=True)
@@ -163,7 +164,7 @@ class IntradayMarket:
             yield book.changed(book.orders.orders(), now)
 
     def _value(self, now: datetime) -> None:
-        """Let traders think anew about what each contract is worth: the mean of its quarters."""
+        """Update the worth of each contract: the mean of its quarter-hours."""
         self._valued_at = now
         starts = [book.contract.quarter_hours for book in self._open]
         lengths = np.array([len(quarters) for quarters in starts])
@@ -188,7 +189,7 @@ class IntradayMarket:
         moves.trades += [self._traded(book, match, now) for match in matches]
 
     def _trade(self, book: _Book, side: str, now: datetime) -> _Done:
-        """Take the best orders of the other side, the last of them in part."""
+        """Take the best orders of the other side; the last one may be taken in part."""
         against = book.orders.side(OTHER_SIDE[side])
         taken = against[: self._random.choice((1, 1, 2, 3))]
         quantity = sum(order.quantity_kw for order in taken[:-1])
@@ -217,7 +218,7 @@ class IntradayMarket:
         return self._submit(book, order, now)
 
     def _submit(self, book: _Book, order: Order, now: datetime) -> _Done:
-        """Let an order in; of a new one that nothing is left of, nobody hears."""
+        """Submit an order; a new one that is filled at once is not shown."""
         was_shown = bool(order.entered)
         matches, traded = book.orders.submit(order, now)
         return [*traded, *([order] if was_shown or order.quantity_kw else [])], matches
@@ -233,7 +234,7 @@ class IntradayMarket:
         )
 
     def _price_cents(self, book: _Book, side: str) -> int:
-        """Return a price on its own side of the worth, further off for most than for some."""
+        """Return a price on the order's own side of the worth, mostly some way off."""
         away = 0.2 + self._random.expovariate(0.5)
         return round(100 * (book.worth_eur + (-away if side == BUY else away)))
 

@@ -1,7 +1,7 @@
 """A matching engine: the orders of one contract, matched by price and then by time.
 
 An incoming order that crosses trades with the best resting orders of the other side, one after the
-other, each at the resting order's price; what is left of it rests. So a book is never crossed.
+other, each at the resting order's price. Its remainder rests. So a book is never crossed.
 """
 
 import itertools
@@ -18,7 +18,7 @@ OTHER_SIDE: Final = {BUY: SELL, SELL: BUY}
 
 
 class ShownOrder(NamedTuple):
-    """What was seen of an order at some moment."""
+    """The visible part of an order at some moment."""
 
     id: str
     side: str
@@ -51,16 +51,16 @@ class Order:
 
     @property
     def shown(self) -> "ShownOrder":
-        """What is seen of it now."""
+        """Its visible part now."""
         return ShownOrder(self.id, self.side, self.price_cents, self.quantity_kw, self.updated_at)
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What orders of one side are sorted by: the best price first, then the earliest."""
+        """The sort key of one side's orders: the best price first, then the earliest."""
         return (-self.price_cents if self.side == BUY else self.price_cents, self.entered)
 
     def crosses(self, resting: "Order") -> bool:
-        """Say whether it may trade at the price of an order of the other side."""
+        """Return whether it may trade at the price of an order of the other side."""
         if self.side == BUY:
             return self.price_cents >= resting.price_cents
         return self.price_cents <= resting.price_cents
@@ -68,7 +68,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What two orders traded with one another.
+    """A trade between two orders.
 
     Attributes:
         price_cents: The resting order's limit.
@@ -99,7 +99,7 @@ class OrderBook:
         return [order for side in SIDES for order in self._sides[side]]
 
     def submit(self, order: Order, now: datetime) -> tuple[list[Match], list[Order]]:
-        """Match an order that comes in, and let what is left of it rest.
+        """Match an incoming order; its remainder rests in the book.
 
         Returns:
             What was traded, and the resting orders that it was traded with.
@@ -123,5 +123,5 @@ class OrderBook:
         return matches, traded
 
     def take_out(self, order: Order) -> None:
-        """Remove a resting order; let in again, it has lost its place in time."""
+        """Remove a resting order; if it is submitted again, it is the last in time."""
         self._sides[order.side].remove(order)

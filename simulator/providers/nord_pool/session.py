@@ -1,6 +1,6 @@
-"""One client of the simulated exchange: its subscriptions, and what waits to be sent to it.
+"""One client of the simulated exchange: its subscriptions, and the messages queued for it.
 
-Faults of a stream are acted out here, on the messages; what is in them is the exchange's business.
+Faults of a stream are applied here, to the messages. The exchange makes the messages.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _OWN_FAULTS: Final = (FaultKind.CUT, FaultKind.HANG, FaultKind.TRUNCATED, FaultK
 
 
 class CutError(Exception):
-    """The connection is to be closed without a word."""
+    """The connection is to be closed without a closing frame."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class SockJsSession:
-    """One client: what it subscribed to, and what waits to be sent to it."""
+    """One client: its subscriptions, and the messages queued for it."""
 
     world: World
     user: str = ""
@@ -84,7 +84,7 @@ class SockJsSession:
         )
 
     def send(self, sent: Sent) -> None:
-        """Queue something; a client that doesn't read is cut off."""
+        """Queue a message; a client that doesn't read is disconnected."""
         try:
             self.outgoing.put_nowait(sent)
         except asyncio.QueueFull:
@@ -94,8 +94,8 @@ class SockJsSession:
     async def take(self) -> list[Sent]:
         """Wait for something to send, and return all there is; frames share arrays, as in SockJS.
 
-        A socket that is written to for every frame gives way to other threads as often, and falls
-        behind a busy market.
+        Each write to a socket lets other threads run; with one write per frame the session would
+        fall behind a busy market.
         """
         taken = [await self.outgoing.get()]
         while not self.outgoing.empty():
@@ -128,7 +128,7 @@ class SockJsSession:
         return True
 
     def release(self) -> None:
-        """Send what was held back to change places with its successor."""
+        """Send the message that was held back to arrive after its successor."""
         if self.held is not None:
             self.send(self.held)
             self.held = None
@@ -164,7 +164,7 @@ def topic_of(destination: str) -> str:
 
 
 def _spoilt(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row of either topic that no market would send: a volume below zero."""
+    """Return a bad row of either topic: its volume is below zero."""
     if "legs" in row:
         legs = [{**leg, "quantity": -1} for leg in row["legs"]]
         return {**row, "tradeId": f"{row['tradeId']}-bad", "legs": legs}

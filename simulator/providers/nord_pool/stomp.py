@@ -1,6 +1,6 @@
 """STOMP 1.2 as a server in SockJS speaks it; written from the specifications of both.
 
-The client's codec is another one, on purpose: what one of them misreads the other refuses.
+The client has its own codec on purpose: what one of them misreads, the other refuses.
 """
 
 import json
@@ -15,11 +15,11 @@ _ESCAPED: Final = {"\\": r"\\", "\r": r"\r", "\n": r"\n", ":": r"\c"}
 _MEANT: Final = {r"\\": "\\", r"\r": "\r", r"\n": "\n", r"\c": ":"}
 _TO_ESCAPED: Final = str.maketrans(_ESCAPED)
 _TAKEN_AS_THEY_ARE: Final = ("CONNECT", "STOMP", "CONNECTED")
-"""Commands whose headers know no escapes, for the sake of STOMP 1.0."""
+"""Commands whose headers have no escapes, as in STOMP 1.0."""
 
 
 class BadFrameError(ValueError):
-    """A client sent what is no frame."""
+    """A client sent something that is not a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _body(after: str, length: str | None) -> tuple[str, str]:
 
 
 def _meant(text: str) -> str:
-    """Return what an escaped name or value stands for."""
+    """Return a name or value without its escapes."""
     parts, rest = [], text
     while rest:
         plain, backslash, escaped = rest.partition("\\")

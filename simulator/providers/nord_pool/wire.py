@@ -1,6 +1,6 @@
 """Order books and trades as Nord Pool sends them, and as the columns of the sources' tables.
 
-Prices are cents, quantities kilowatts. An order that is gone has none left.
+Prices are in cents, quantities in kilowatts. An order that is gone has a quantity of zero.
 """
 
 import itertools
@@ -16,12 +16,12 @@ from simulator.providers.nord_pool.order_book import BUY, SELL, SIDES, Match, Sh
 WireRow = dict[str, Any]
 
 _EMPTY: Final = "EMPTY"
-"""Side and order of the one row that stands for a book without orders in a snapshot."""
+"""Side and order of the one row that a snapshot has for a book without orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookRow:
-    """What is told of one book, the same in every delivery area: some of its orders or all."""
+    """A message about one book, the same in every delivery area: some of its orders or all."""
 
     contract: Contract
     revision_no: int
