@@ -26,17 +26,20 @@ class Notes:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._newest: dict[str, int] = {}
+        self._newest: dict[str, tuple[int, bytes]] = {}
         self._advancing = Lock()
 
     def newest(self, name: str) -> tuple[int, bytes]:
         """Return a note's newest version, counted from 1, and its text; 0 and no text at first."""
         with self._advancing:
-            version = self._newest.get(name) or self._last_listed(name)
+            known, text = self._newest.get(name) or (0, b"")
+            version = known or self._last_listed(name)
             while objects.exists(self._store, _path(name, version + 1)):
                 version += 1
-            self._newest[name] = version
-        return version, objects.fetch(self._store, _path(name, version)) if version else b""
+            if version != known:
+                text = objects.fetch(self._store, _path(name, version))
+                self._newest[name] = (version, text)
+        return version, text
 
     def add(self, name: str, version: int, text: bytes) -> bool:
         """Write the version after the newest; return whether nobody else had written it."""
