@@ -2,10 +2,11 @@
 
     python benchmarks/landing.py [--segments 20000] [--json landing.json]
 
-A log is written as the collector writes that of a busy source: a small order-book update a segment.
-Both states are read in the same run, cold to this process, and compared: all of it, as a replay
-does, and single messages anywhere. Files a day are those of `SEGMENTS_A_MINUTE`, which 34 sources
-at market pace write; the newest thousand offsets of each source wait and are not counted.
+A log is written as the collector writes the log of a busy source: one small order-book update per
+segment. Both states are read in the same run, cold to this process, and compared: the whole log, as
+a replay reads it, and single messages anywhere. Files per day are computed from
+`SEGMENTS_A_MINUTE`, which 34 sources at market pace write; the newest thousand offsets of each
+source are not merged yet and not counted.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def write(zone: LandingZone, segments: int) -> None:
-    """Write a log, without syncing it: how long that takes is not measured."""
+    """Write a log without syncing it, since writing is not measured."""
     chosen = random.Random(7)
     writer, began = zone.writer(SOURCE), datetime.now(UTC) - timedelta(days=1)
     with mock.patch("os.fsync"):
@@ -93,7 +94,7 @@ def update(chosen: random.Random, number: int) -> bytes:
 
 
 def measured(folder: str, segments: int) -> dict[str, float]:
-    """Return what the log takes on disk, and what reading it takes."""
+    """Return the log's size on disk, and the cost of reading it."""
     files = [file for file in Path(folder).rglob("*") if file.is_file()]
     places = random.Random(7).sample(range(segments), SINGLE_READS)
 
@@ -114,7 +115,7 @@ def measured(folder: str, segments: int) -> dict[str, float]:
 
 
 def timed(folder: str, read: Callable[[LandingLog], None]) -> float:
-    """Return the median of some rounds, each with a log that was opened anew."""
+    """Return the median of some rounds, each with a newly opened log."""
     return median(
         cpu_seconds(lambda: read(LandingZone(LocalStore(folder)).log(SOURCE)))
         for _ in range(ROUNDS)
@@ -122,7 +123,7 @@ def timed(folder: str, read: Callable[[LandingLog], None]) -> float:
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """Return the CPU time that something takes."""
+    """Return the CPU time of some work."""
     began = time.process_time()
     work()
     return time.process_time() - began

@@ -15,7 +15,7 @@ from energy_platform.settings import Settings
 
 _SHORT_PART: Final = 0.1
 _SHORT_BYTES: Final = 20 * 2**30
-"""Room that is short: less than a tenth of the disk, and less than this, which is days of data."""
+"""The room is short if less than a tenth of the disk and less than this, days of data, is free."""
 _GIB: Final = 2**30
 
 
@@ -25,7 +25,7 @@ class DiskSpace:
 
     Attributes:
         folder: The folder.
-        free_bytes: What this user can still write.
+        free_bytes: How much this user can still write.
         total_bytes: The size of the disk.
     """
 
@@ -40,7 +40,7 @@ class DiskSpace:
 
     @property
     def told(self) -> str:
-        """How much is left, in words."""
+        """The room that is left, in words."""
         return (
             f"{self.free_bytes / _GIB:.1f} of {self.total_bytes / _GIB:.0f} GiB are free"
             f" for {self.folder}"
@@ -48,7 +48,7 @@ class DiskSpace:
 
 
 def disk_spaces(settings: Settings) -> list[DiskSpace]:
-    """Return the room of the home, and of the landing zone where that is on another disk."""
+    """Return the room of the home, and of the landing zone if it is on another disk."""
     by_disk = {folder.stat().st_dev: folder for folder in reversed(list(_folders(settings)))}
     return [_space(folder) for folder in reversed(by_disk.values())]
 

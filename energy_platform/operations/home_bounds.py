@@ -1,8 +1,8 @@
-"""How much of the disk the home of a simulated market takes, and the upkeep that sees to it.
+"""Bounds the disk space of a simulated market's home.
 
-What simulated markets say is worth nothing in the long run, so raw messages and rows go when they
-are old or too many. What real markets said is kept for good, and nothing here touches it: see
-`disk_space` for who is warned there. Which homes are simulated says `is_simulated_alone`.
+Data of simulated markets has no lasting value, so raw messages and rows are deleted when they are
+old or too many. Data of real markets is kept for good, and this module never touches it;
+`disk_space` warns there. `is_simulated_alone` says which homes are simulated.
 
 `docs/operations.md` has all bounds in one table.
 """
@@ -19,14 +19,14 @@ from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 
 LANDING_BYTES: Final = 10 * 2**30
-"""How much the raw messages of a simulated market may take."""
+"""The greatest size of a simulated market's raw messages."""
 TABLE_BYTES: Final = 8 * 2**30
-"""How much its tables may take, quarantine and marts included."""
+"""The greatest size of its tables, quarantine and marts included."""
 TABLE_AGE: Final = timedelta(days=30)
-"""How long its rows are kept at most."""
+"""The greatest age of its rows."""
 
 _LEAST_AGE: Final = timedelta(hours=1)
-"""What is younger stays, however much it is."""
+"""Younger data stays, whatever its size."""
 _SHORTER: Final = 0.8
 
 _log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ _log = logging.getLogger(__name__)
 def bound_landing(
     batches: MicroBatches, *, now: datetime, age: timedelta, most_bytes: int = LANDING_BYTES
 ) -> int:
-    """Remove raw messages that are too old, and the oldest while all are too many.
+    """Delete raw messages that are too old, and the oldest while all are too many.
 
-    What no batch has taken yet stays. Returns how many segments were removed.
+    Messages that no batch has taken yet stay. Returns how many segments were deleted.
     """
     logs = [(batches.landing.log(source.name), source) for source in market_sources().values()]
 
@@ -62,9 +62,9 @@ def bound_tables(
     age: timedelta = TABLE_AGE,
     most_bytes: int = TABLE_BYTES,
 ) -> int:
-    """Remove rows that are too old, and the oldest while all are too many; return how many.
+    """Delete rows that are too old, and the oldest while all are too many; return how many.
 
-    A warehouse that is not in the home is left as it is.
+    A warehouse outside the home is left as it is.
     """
     warehouse = batches.warehouse
     if not isinstance(warehouse, DeltaWarehouse):
@@ -80,7 +80,7 @@ def bound_tables(
     return _remove(
         lambda before: warehouse.expire(tables, before=before),
         lambda: warehouse.stored_bytes(tables),
-        # Whole hours: a file is written anew once an hour at most.
+        # Whole hours, so that a file is rewritten once an hour at most.
         _cuts(now.replace(minute=0, second=0, microsecond=0), age),
         most_bytes,
     )
@@ -92,7 +92,7 @@ def _remove(
     cuts: Iterable[datetime],
     most_bytes: int,
 ) -> int:
-    """Remove what is older than the first cut, then than later ones until the rest is small."""
+    """Delete data older than the first cut, then than later cuts until the rest is small enough."""
     removed = 0
     for before in cuts:
         removed += remove(before)

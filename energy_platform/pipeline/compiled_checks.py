@@ -1,9 +1,9 @@
 """A pandera schema compiled to polars expressions: whether each row of a batch passes each check.
 
-pandera evaluates a check by a plan of its own, which costs more than the check. The very functions
-that pandera calls are asked once for the expressions that they select, and all of these are
-evaluated together. What can't be compiled is named, so that pandera runs it. Why a row fails is
-pandera's to say, and no business of this module.
+pandera evaluates each check by a plan of its own, which costs more than the check. This module
+calls the functions that pandera calls, once, for the expressions that they select, and evaluates
+all of these together. Checks that can't be compiled are listed, so that pandera runs them. pandera
+also says why a row fails; this module does not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ _PASSED: Final = pl.lit(value=True)
 
 
 class _NotCompilableError(Exception):
-    """A check does something else than to select expressions."""
+    """A check does something other than select expressions."""
 
 
 class _Selected:
-    """What a check returned: the expressions that it selected."""
+    """The result of a check: the expressions that it selected."""
 
     def __init__(self, expressions: Sequence[pl.Expr]) -> None:
         self.expressions = expressions
 
 
 class _Frame:
-    """Stands in for the frame that a check is given; all that can be done with it is to select."""
+    """Stands in for the frame that a check gets; it can only select."""
 
     def select(self, *expressions: pl.Expr, **named: pl.Expr) -> _Selected:
         return _Selected([*expressions, *(one.alias(name) for name, one in named.items())])
@@ -41,9 +41,9 @@ class CompiledChecks:
     """The checks of one schema.
 
     Attributes:
-        dtypes: The columns and types that rows must have for this to hold.
+        dtypes: The columns and types that rows must have for the compiled checks to apply.
         masks: One expression per compiled check: true for a row that passes, never null.
-        rest: The schema of the checks that are not compiled; None where all are.
+        rest: The schema of the checks that are not compiled; None if all are.
     """
 
     dtypes: pl.Schema
@@ -52,12 +52,12 @@ class CompiledChecks:
 
     @classmethod
     def of(cls, schema: pa.DataFrameSchema) -> Self | None:
-        """Compile a schema; None if it does more than to check the values of known columns."""
+        """Compile a schema; None if it does more than check the values of known columns."""
         columns = schema.columns
         if _changes_rows(schema) or any(map(_changes_rows, columns.values())):
             return None
         dtypes = pl.Schema({name: column.dtype.type for name, column in columns.items()})
-        # pandera's own checks know polars only once it has validated a frame of it.
+        # pandera's own checks know polars only after it has validated a polars frame.
         pa.DataFrameSchema().validate(pl.DataFrame())
         masks = [_not_null(name, dtypes[name]) for name, one in columns.items() if not one.nullable]
         left: dict[str | None, list[Check]] = {}
@@ -69,24 +69,25 @@ class CompiledChecks:
         return cls(dtypes, tuple(masks), _schema_of(schema, left))
 
     def verdicts(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return a column per compiled check and a row per row: whether the row passes it."""
+        """Return one column per compiled check: whether each row passes it."""
         return rows.select(
             pl.int_range(pl.len()).alias("index"),
             *(mask.alias(str(number)) for number, mask in enumerate(self.masks)),
         ).drop("index")
 
     def all_pass(self, rows: pl.DataFrame) -> bool:
-        """Say whether all rows pass all compiled checks."""
+        """Return whether all rows pass all compiled checks."""
         passed: bool = rows.select(pl.all_horizontal(_PASSED, *self._totals())).item()
         return passed
 
     def _totals(self) -> Iterator[pl.Expr]:
-        # Each mask is summed up by itself: the masks of all rows need never stand side by side.
+        # Each mask is reduced by itself, so that the masks of all rows are never in memory
+        # together.
         return (mask.all() for mask in self.masks)
 
 
 def _checks(schema: pa.DataFrameSchema) -> Iterator[tuple[str | None, Check]]:
-    """Yield each check and the column that it is about; None for one about the table."""
+    """Yield each check and its column; None for a check of the table."""
     for name, column in schema.columns.items():
         for check in column.checks:
             yield name, check
@@ -95,7 +96,7 @@ def _checks(schema: pa.DataFrameSchema) -> Iterator[tuple[str | None, Check]]:
 
 
 def _changes_rows(schema: pa.DataFrameSchema | pa.Column) -> bool:
-    """Say whether a schema or column does something else than to check values."""
+    """Return whether a schema or column does something other than check values."""
     return bool(
         schema.coerce
         or schema.parsers
@@ -107,17 +108,17 @@ def _changes_rows(schema: pa.DataFrameSchema | pa.Column) -> bool:
 
 
 def _not_null(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Say that a value is there; to pandera a NaN is not."""
+    """Return whether a value is present; pandera does not count NaN as present."""
     value = pl.col(name)
     return value.is_not_null() & value.is_not_nan() if dtype.is_float() else value.is_not_null()
 
 
 def _mask(check: Check, key: str | None, dtypes: pl.Schema) -> pl.Expr:
-    """Return whether a row passes a check, as pandera would reduce it to one boolean.
+    """Return whether a row passes a check, reduced to one boolean as pandera does.
 
     Raises:
         PolarsError: The check's expressions do not fit the columns.
-        _NotCompilableError: It is no check of values by expressions alone.
+        _NotCompilableError: The check does not consist of expressions alone.
     """
     if check.element_wise or check.raise_warning or check.n_failure_cases is not None:
         raise _NotCompilableError
@@ -130,13 +131,13 @@ def _mask(check: Check, key: str | None, dtypes: pl.Schema) -> pl.Expr:
 
 def _selected(check: Check, key: str | None) -> list[pl.Expr]:
     given = pa.PolarsData(_Frame(), key or "*")  # type: ignore[arg-type]
-    function = check._check_fn  # noqa: SLF001 (what pandera calls)
+    function = check._check_fn  # noqa: SLF001 (pandera calls this too)
     if check.is_builtin_check(name := getattr(function, "__name__", "")):
         # As pandera does: an earlier copy may not know polars yet.
         function = check.get_builtin_check_fn(name)
     try:
         found = function(given, **check._check_kwargs)  # noqa: SLF001
-    except Exception as error:  # whatever a check wants of the frame beside `select`
+    except Exception as error:  # a check uses the frame for something other than `select`
         raise _NotCompilableError from error
     if not isinstance(found, _Selected):
         raise _NotCompilableError
@@ -146,7 +147,7 @@ def _selected(check: Check, key: str | None) -> list[pl.Expr]:
 def _schema_of(
     schema: pa.DataFrameSchema, left: dict[str | None, list[Check]]
 ) -> pa.DataFrameSchema | None:
-    """Return a schema of these checks, and of what else of the old one is not compiled."""
+    """Return a schema of these checks, and of all else in the old one that is not compiled."""
     unique = [name for name, column in schema.columns.items() if column.unique]
     if not left and not unique and not schema.unique:
         return None

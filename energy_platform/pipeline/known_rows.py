@@ -1,9 +1,9 @@
 """What this process remembers of each table: its rows of recent event times, at one position.
 
 Every batch is compared with the stored rows of the same series and times. A warm worker need not
-read them again: the rows of a position never change, and what a later position adds is what was
-committed meanwhile, by this process or another. The warehouse says the position, and refuses a
-batch that was compared with another; so what is remembered can cost a repetition, never a row. The
+read them again: the rows of a position never change, and a later position only adds rows that were
+committed meanwhile, by this process or another. The warehouse gives the position, and refuses a
+batch that was compared with another one, so a wrong memory can cost a repetition, never a row. The
 memory is bounded, and may be lost at any time.
 """
 
@@ -19,27 +19,27 @@ from energy_platform.storage.warehouse.protocol import Position, Warehouse
 _RECENT: Final = timedelta(days=3)
 """Rows of older event times are read from the warehouse each time."""
 _MARGIN: Final = timedelta(hours=2)
-"""How much further back than asked for rows are read, as a later batch may ask for more."""
+"""How much further back than asked for rows are read, since a later batch may ask for more."""
 _TABLE_BYTES: Final = 16 * 2**20
 _BYTES: Final = 64 * 2**20
 _FRAGMENTS: Final = 32
-"""Each batch adds a fragment; after so many they are joined, since each costs every query."""
+"""Each batch adds a fragment; beyond this number they are joined, since each slows every query."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The rows of a table at a position, all of those whose event time is not before `since`."""
+    """The rows of a table at a position whose event time is at or after `since`."""
 
     position: Position
     since: datetime
     rows: pl.DataFrame
 
     def is_of(self, position: Position) -> bool:
-        """Say whether the rows are those of a position."""
+        """Return whether the rows are those of a position."""
         return self.is_before(position) and self.position.offset == position.offset
 
     def is_before(self, position: Position) -> bool:
-        """Say whether rows have only been added between the two."""
+        """Return whether rows have only been added between the two positions."""
         return (
             self.position.replacements == position.replacements
             and self.position.offset <= position.offset
@@ -50,7 +50,7 @@ class KnownRows:
     """The rows of recent event times of a warehouse's tables.
 
     Args:
-        warehouse: Where all rows are.
+        warehouse: The warehouse, which has all rows.
     """
 
     def __init__(self, warehouse: Warehouse) -> None:
@@ -59,9 +59,9 @@ class KnownRows:
         self._too_many_from: dict[str, datetime] = {}
 
     def at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
-        """Return, lazily, the rows that a table at this position has from an event time on.
+        """Return, lazily, a table's rows at this position, from an event time on.
 
-        A row of an earlier event time may be among them.
+        Rows of an earlier event time may be among them.
         """
         known = self._known.get(table.name)
         if known is not None and since >= known.since and known.is_before(position):
@@ -74,7 +74,7 @@ class KnownRows:
         return known.rows.lazy()
 
     def add(self, table: Table, rows: pl.DataFrame, *, before: Position, stop: int) -> None:
-        """Remember rows that were committed to a table at `before`, and moved it to `stop`."""
+        """Remember rows whose commit moved a table from `before` to `stop`."""
         known = self._known.pop(table.name, None)
         if known is not None and known.is_of(before):
             self._keep(table, _added(known, rows, Position(stop, before.replacements)))
@@ -91,13 +91,13 @@ class KnownRows:
         return _Known(position, since - _MARGIN, rows)
 
     def _caught_up(self, table: Table, known: _Known, position: Position) -> _Known:
-        """Return the rows of a later position: others have committed."""
+        """Return the rows of a later position, to which others have committed."""
         stored = self._warehouse.rows_at(table, position, since=known.since)
         new = stored.filter(pl.col("landing_offset") >= known.position.offset)
         return _added(known, new.collect(), position)
 
     def _keep(self, table: Table, known: _Known) -> None:
-        """Keep rows as the last used, and forget those that were not used for the longest time."""
+        """Keep rows as the last used, and forget those that were unused for the longest time."""
         self._known.pop(table.name, None)
         if known.rows.estimated_size() > _TABLE_BYTES:
             known = _later_half(table, known)

@@ -1,8 +1,8 @@
 """Which rows pass a source's checks, and why the others don't.
 
-The source's pandera schema is the one definition of a good row. It is compiled once. Where all rows
-pass the compiled checks, that is the verdict; where some fail, pandera says why, for these rows
-alone. The verdict is the same that pandera has of all rows, which `split_by_pandera` gives.
+The source's pandera schema is the one definition of a good row. It is compiled once. If all rows
+pass the compiled checks, they are good; if some fail, pandera says why, for these rows alone. The
+verdict equals pandera's verdict on all rows, which `split_by_pandera` gives.
 """
 
 from functools import cache
@@ -22,11 +22,12 @@ _INDEX: Final = "index"
 
 
 class Split(NamedTuple):
-    """The rows of a batch on either side.
+    """The passing and the failing rows of a batch.
 
     Attributes:
         passing: The rows that pass every check.
-        failing: Those that don't, and why: columns `check` and `reason` behind the row's own.
+        failing: The others, with the reason in the columns `check` and `reason` after the row's
+            own.
     """
 
     passing: pl.DataFrame
@@ -34,7 +35,7 @@ class Split(NamedTuple):
 
 
 def split(source: MarketSource, rows: pl.DataFrame) -> Split:
-    """Return the rows that pass a source's checks beside those that fail."""
+    """Return the rows that pass a source's checks, and those that fail."""
     if rows.is_empty():
         return Split(rows, _nothing_fails(rows))
     compiled = _compiled(source)
@@ -45,12 +46,12 @@ def split(source: MarketSource, rows: pl.DataFrame) -> Split:
             return Split(rows, _nothing_fails(rows))
         return _split_by_both(source, rows, compiled)
     except PolarsError:
-        # A check raises; pandera says which.
+        # A check raised an error; pandera says which one.
         return split_by_pandera(source, rows)
 
 
 def split_by_pandera(source: MarketSource, rows: pl.DataFrame) -> Split:
-    """Return the same, with pandera alone over all rows."""
+    """Return the same verdict, by pandera alone over all rows."""
     try:
         if not rows.is_empty():
             source.schema.validate(rows, lazy=True)
@@ -66,7 +67,7 @@ def split_by_pandera(source: MarketSource, rows: pl.DataFrame) -> Split:
 
 
 def _split_by_both(source: MarketSource, rows: pl.DataFrame, compiled: CompiledChecks) -> Split:
-    """Ask pandera for the rows that fail, if what it says of them depends on no other row."""
+    """Let pandera judge the failing rows, if its verdict on them depends on no other row."""
     verdicts = compiled.verdicts(rows)
     passes = verdicts.select(pl.all_horizontal(pl.all())).to_series()
     suspects = rows.filter(~passes)

@@ -1,7 +1,7 @@
-"""Which segments a log has, as its folders list them.
+"""Which segments a log has, according to the listings of its folders.
 
-Merged segments stand beside those that they were made of until these are removed. A listing takes
-the merged one and leaves out what it covers, so that every offset is listed once.
+A merged segment exists beside its parts until these are removed. A listing takes the merged segment
+and leaves out the parts that it covers, so that every offset is listed once.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,8 @@ class Folder(NamedTuple):
 
     Attributes:
         valid: The segments that hold the log's messages, in order.
-        covered: The segments whose messages a merged one of `valid` holds too, each with that one.
+        covered: The segments whose messages a merged segment of `valid` also holds, each with that
+            segment.
     """
 
     valid: list[Listed]
@@ -53,7 +54,7 @@ class SegmentListing:
         self._source_name = source_name
 
     def exists(self, first: int) -> bool:
-        """Return whether a segment as it was appended begins at an offset."""
+        """Return whether an appended (not merged) segment begins at an offset."""
         return objects.exists(self._store, segment_path(self._source_name, first))
 
     def folders(self) -> list[int]:
@@ -82,7 +83,7 @@ class SegmentListing:
         )
 
     def newest(self) -> Segment:
-        """Return the last segment of a log that has one."""
+        """Return the last segment of a log; None if the log has none."""
         # A writer that is killed after creating a folder and before its segment leaves the folder
         # empty.
         return next(

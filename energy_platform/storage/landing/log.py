@@ -6,8 +6,8 @@ the log has grown. A listing may miss segments that are created while it runs, s
 finds the end of the log and lists the segments afterwards.
 
 Old segments are merged, and removed some time later (see `merging`). A name that was free may thus
-have been taken and be free again. So whoever knows that a name was free trusts it for a shorter
-time than segments stay after they were merged, and looks at the whole log afterwards.
+have been taken and be free again. So a reader or writer that found a name free trusts this for a
+shorter time than merged segments are kept, and looks at the whole log afterwards.
 """
 
 import random
@@ -51,9 +51,9 @@ MERGED_KEPT: Final = timedelta(minutes=30)
 """How long segments stay after they were merged; no reader needs longer for a listing."""
 
 _TRUSTED: Final = MERGED_KEPT / 2
-"""How long a name that was free counts as one that was never taken."""
+"""How long a name that was free counts as never taken."""
 _LONGEST_TRUSTED: Final = timedelta(hours=1)
-"""How long a writer may sleep within a write; what is forgotten is older."""
+"""The longest pause of a writer within a write; only older segments are deleted."""
 
 _FETCH_BYTES: Final = 32 * 2**20
 _FETCH_SEGMENTS: Final = 256
@@ -96,7 +96,7 @@ class LandingLog:
         self._tail = _EMPTY
         self._advancing = Lock()
         self.ended_at = datetime.min.replace(tzinfo=UTC)
-        """When the log is known to have ended where `tail` says."""
+        """When the log was known to end at `tail`."""
 
     def end_offset(self) -> int:
         """Return the offset of the next message, which is the number of messages so far.
@@ -182,11 +182,11 @@ class LandingLog:
         return segment.first + int(earlier.sum())
 
     def forget(self, *, before: datetime, below: int) -> int:
-        """Remove old segments for good; return how many.
+        """Delete old segments; return how many.
 
-        A segment goes if all of its messages were received before an instant and have offsets
-        below a bound. Those of the last hour stay, and so do the first segment and the last one:
-        they say that the log has begun, and where it ends.
+        A segment is deleted if all of its messages were received before an instant and have offsets
+        below a bound. Segments of the last hour stay, and so do the first segment and the last one:
+        they show that the log has begun, and where it ends.
         """
         before = min(before, datetime.now(UTC) - _LONGEST_TRUSTED)
         stop = min(self.offset_at(before), below)
@@ -207,7 +207,7 @@ class LandingLog:
             for part, merged in folder.covered
             if merged.segment in old and not _is_first(part.segment)
         ]
-        # In this order: what a merged segment covers must never be without it.
+        # In this order, so that covered segments are never listed without the merged one.
         for segments in (covered, old):
             objects.remove(self._store, [self._listing.path(segment) for segment in segments])
         return len(old)
@@ -230,9 +230,9 @@ class LandingLog:
             return self._tail
 
     def is_void(self, first: int, *, free_at: datetime) -> bool:
-        """Return whether a segment that was just written is no part of the log.
+        """Return whether a segment that was just written is not part of the log.
 
-        It is none if its name had been taken before: another segment of that name was merged and
+        It is not if its name had been taken before: another segment of that name was merged and
         removed between the look that found the name free and the write.
 
         Args:
@@ -247,7 +247,7 @@ class LandingLog:
         return any(part.segment.first == first for part, _ in folder.covered)
 
     def owners(self, start: int, stop: int) -> set[str]:
-        """Return who wrote the messages of [start, stop), without guests.
+        """Return the owners that wrote the messages of [start, stop), without guests.
 
         Raises:
             CorruptLogError: A segment is unreadable or missing.
@@ -271,7 +271,7 @@ class LandingLog:
                     reached += len(rows)
                     yield rows
             except _MissingError:
-                # It may have been merged and removed since it was listed, by a slow reader.
+                # A slow reader may find that a listed segment was merged and removed meanwhile.
                 if lists_anew:
                     raise CorruptLogError(
                         f"{self._source_name}: a segment from offset {reached} on is missing"
@@ -279,7 +279,7 @@ class LandingLog:
                 lists_anew = True
 
     def _following(self, start: int, stop: int, *, lists_all: bool) -> Iterator[pl.DataFrame]:
-        """Yield the rows of [start, stop), as far as there is no gap.
+        """Yield the rows of [start, stop), up to the first gap.
 
         Raises:
             CorruptLogError: A segment is unreadable.
@@ -306,12 +306,13 @@ class LandingLog:
     def _covering(self, start: int, stop: int, *, lists_all: bool) -> Iterator[Segment]:
         """Yield the segments that hold the offsets [start, stop), in order.
 
-        In the newest folder nothing is merged, so that a segment at `start` is the one that counts.
+        The newest folder has no merged segments, so a segment that begins at `start` is the valid
+        one.
 
         Args:
             start: The first offset.
             stop: The offset after the last.
-            lists_all: Look through the whole folder in any case.
+            lists_all: Whether to list the whole folder in any case.
         """
         is_newest = start >= self._tail.first // OFFSETS_PER_FOLDER * OFFSETS_PER_FOLDER
         floor = start
@@ -334,7 +335,7 @@ class LandingLog:
         raise CorruptLogError(f"{self._source_name}: no segment holds offset {offset}")
 
     def _folders_down_from(self, newest: int) -> Iterator[int]:
-        """Yield a folder, and the earlier ones if it holds nothing that is wanted."""
+        """Yield a folder, and earlier ones while a folder has no wanted segment."""
         yield newest
         yield from (folder for folder in reversed(self._listing.folders()) if folder < newest)
 
@@ -413,10 +414,10 @@ class LandingWriter:
                 return
 
     def _step_past_guests(self) -> None:
-        """Continue at the end of the log, however much guests have appended meanwhile.
+        """Continue at the end of the log, after all appends of guests.
 
         Raises:
-            FencedError: Somebody else has appended, or what was appended can't be read.
+            FencedError: Somebody else has appended, or the appended messages can't be read.
         """
         tail = self._log.tail()
         try:
@@ -494,7 +495,7 @@ class LandingGuest:
 
 
 class _MissingError(Exception):
-    """There is no segment where one should be, at this moment."""
+    """At this moment a segment is missing."""
 
 
 def is_trusted(free_at: datetime) -> bool:

@@ -50,20 +50,20 @@ class Merged:
     removed: int = 0
 
     def __add__(self, other: "Merged") -> "Merged":
-        """Return what both have done."""
+        """Return the sum of both."""
         return Merged(
             self.merged + other.merged, self.into + other.into, self.removed + other.removed
         )
 
 
 def merge(store: ObjectStore, source_name: str, *, now: datetime) -> Merged:
-    """Merge what is complete of a log, and remove what was merged long enough ago.
+    """Merge the complete folders of a log, and remove parts that were merged long enough ago.
 
-    Looks at the folders since the newest one that is done, so the cost does not grow with the log.
+    Looks only at the folders since the newest finished one, so the cost does not grow with the log.
 
     Args:
         store: The folder or bucket of the segments.
-        source_name: The source whose log it is.
+        source_name: The log's source.
         now: The time.
     """
     listing = SegmentListing(store, source_name)
@@ -76,7 +76,7 @@ def merge(store: ObjectStore, source_name: str, *, now: datetime) -> Merged:
                 break
             waiting.append(folder)
     done = Merged()
-    # The oldest first: a folder that is done has none before it that is not.
+    # The oldest first, so that all folders before a finished one are finished.
     for folder in reversed(waiting):
         for parts in _groups(folder):
             if _merge_parts(store, listing, parts):
@@ -94,7 +94,7 @@ def merge(store: ObjectStore, source_name: str, *, now: datetime) -> Merged:
 def _is_done(folder: Folder) -> bool:
     """Return whether a folder was merged and holds nothing else.
 
-    A folder of one large segment looks as if it were done before any merge; it doesn't count.
+    A folder of one large segment looks finished before any merge; it doesn't count as finished.
     """
     return (
         any(listed.segment.stop is not None for listed in folder.valid)
@@ -104,7 +104,7 @@ def _is_done(folder: Folder) -> bool:
 
 
 def _groups(folder: Folder) -> Iterator[Sequence[Segment]]:
-    """Yield the segments that are to become one, two or more each."""
+    """Yield groups of two or more segments, each of which is to become one."""
     group: list[Segment] = []
     for listed in folder.valid:
         segment = listed.segment
@@ -120,7 +120,7 @@ def _groups(folder: Folder) -> Iterator[Sequence[Segment]]:
 
 
 def _merge_parts(store: ObjectStore, listing: SegmentListing, parts: Sequence[Segment]) -> bool:
-    """Write parts as one segment; return whether it is there now."""
+    """Write parts as one segment; return whether the segment exists now."""
     try:
         rows = decode([listing.fetch(part) for part in parts])
     except CorruptLogError as error:

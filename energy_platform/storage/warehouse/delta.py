@@ -118,7 +118,7 @@ class DeltaWarehouse:
                 if self.committed_offset(table) < stop:
                     raise _conflict(table) from error
                 return False
-            # Delta would have refused the commit if the position had moved otherwise.
+            # Delta would have refused the commit if another write had changed the position.
             handle.note(replace(found, offset=stop))
             return True
 
@@ -210,16 +210,16 @@ class DeltaWarehouse:
                 _log.exception("%s can't be maintained", table.name)
 
     def stored_bytes(self, tables: Sequence[Table]) -> int:
-        """Return the size of the files that tables are made of, without replaced ones."""
+        """Return the size of the tables' present files, without replaced ones."""
         with self._lock:
             opened = [one.delta for table in tables if (one := self._current(table)) is not None]
             return sum(int(_files(delta).get_column("size_bytes").sum()) for delta in opened)
 
     def expire(self, tables: Sequence[Table], *, before: datetime) -> int:
-        """Remove the rows that were received before an instant and speak of a time before it.
+        """Delete rows that were received before an instant and whose event time is before it.
 
-        Safe beside writers, as `maintain` is. A table of no receipts goes by the event time alone.
-        Returns how many rows were removed; their files stay as long as a query may run.
+        Safe beside writers, as `maintain` is. In a table without `received_at` the event time alone
+        counts. Returns how many rows were deleted; their files stay for as long as a query may run.
         """
         removed = 0
         for table in tables:
@@ -303,8 +303,8 @@ class _Handle:
     Attributes:
         delta: The table, at some version.
         opened_at: The version at which it was opened.
-        position: Where the table stands at version `looked_at`.
-        looked_at: The version whose position is known; Delta takes a millisecond to tell it.
+        position: The table's position at version `looked_at`.
+        looked_at: The version whose position is known; reading it from Delta takes a millisecond.
     """
 
     delta: DeltaTable
@@ -313,19 +313,19 @@ class _Handle:
     looked_at: int
 
     def look(self, table: Table) -> None:
-        """Find out the position of this version."""
+        """Read the position of this version."""
         if self.looked_at != self.delta.version():
             self.note(_position(self.delta, table))
 
     def note(self, position: Position) -> None:
-        """Take a position for the one of this version."""
+        """Take a position as that of this version."""
         self.position, self.looked_at = position, self.delta.version()
 
 
 def _is_newest(path: Path, version: int) -> bool:
-    """Say whether no version follows this one, by the names in the table's log.
+    """Return whether no version follows this one, by the names in the table's log.
 
-    Entries are removed from the oldest on: while this version's is there, a later one's is too.
+    Entries are removed from the oldest on: while this version's entry exists, later ones do too.
     """
     log = path / "_delta_log"
     newer, this = (log / f"{number:020}.json" for number in (version + 1, version))
@@ -419,7 +419,7 @@ def _files(delta: DeltaTable) -> pl.DataFrame:
 
 
 def _minima(columns: Sequence[str]) -> list[str]:
-    """Return how the smallest values of columns are called in what is known of files."""
+    """Return the names of the columns' minima in Delta's file statistics."""
     return [f"min.{name}" for name in columns]
 
 
