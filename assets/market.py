@@ -15,7 +15,6 @@ from dagster import (
     AssetCheckResult,
     AssetCheckSeverity,
     AssetCheckSpec,
-    AssetKey,
     AssetsDefinition,
     AssetSpec,
     FreshnessPolicy,
@@ -78,9 +77,9 @@ def _landing(source: MarketSource) -> AssetSpec:
 def _hot_copy(source: MarketSource) -> AssetSpec:
     return AssetSpec(
         hot_copy_key(source),
-        deps=[AssetKey(source.name)],
-        description="The latest value per series and time, for dashboards; it can be made again"
-        " from the table.",
+        deps=[landing_key(source)],
+        description="The latest value per series and time, for dashboards. The hot lane makes it of"
+        " what lands; it can be made again from the table.",
         group_name=source.group.value,
         kinds={settings().hot_store.value},
         owners=[source.owner],
@@ -174,10 +173,6 @@ def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
         "landing_offsets": MetadataValue.text(f"[{report.start}, {report.stop})"),
         "batch_seconds": MetadataValue.float(round(report.seconds, 4)),
     }
-    if report.hot_copy_behind:
-        metadata["hot_copy_behind"] = MetadataValue.text(report.hot_copy_behind)
-    if report.hot_points_too_old:
-        metadata["hot_points_too_old"] = MetadataValue.int(report.hot_points_too_old)
     if report.last_received_at is not None:
         lag = datetime.now(UTC) - report.last_received_at
         metadata["lag_seconds"] = MetadataValue.float(round(lag.total_seconds(), 3))

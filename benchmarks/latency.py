@@ -5,20 +5,23 @@ Both run the same simulated sources, one after the other on the same machine: on
 simulator's journal gives the events, and when each could first be seen. The stores themselves give
 the time of storing (the time stamps of the Delta commit and of the hot point).
 
-    python benchmarks/latency.py [--seconds 120]
+    python benchmarks/latency.py [--seconds 120] [--only "warm workers"] [--json latency.json]
 
 A polled source can't be quicker than its poll, so latency is also given from the moment at which
-the bytes were received.
+the bytes were received. The figures of a variant are printed and written before the next one
+starts. If a variant fails, e.g. because a source does not flow in time, its reason is reported.
 """
 
 import argparse
 import json
+import math
+import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +40,20 @@ from tests.support.comparison import journalled_rows
 from tests.support.platform_run import cpu_seconds, running
 
 SETTLE_SECONDS = 20.0
+TRADES = "nord_pool_intraday_trade"
+LATENCIES = {
+    "event → warehouse": "to_warehouse",
+    "received → warehouse": "received_to_warehouse",
+    "event → hot store": "to_hot_store",
+    "received → hot store": "received_to_hot_store",
+}
+"""What is measured, and the column that has it in seconds."""
+WANTED = {
+    (TRADES, "received_to_hot_store"): (0.3, 0.8),
+    (TRADES, "received_to_warehouse"): (None, 5.0),
+}
+"""Median and 95th percentile in seconds that the platform is to keep; None where any will do."""
+
 LAST_POLL_SECONDS = 45.0
 """Longer than the slowest poll: what has not arrived by then counts as missing."""
 
@@ -62,20 +79,29 @@ def variants() -> list[Variant]:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one process used: cores on average, and its share of memory in MB."""
+    """What one process used: seconds of CPU, and its share of memory in MB."""
 
     name: str
-    cores: float
+    cpu_seconds: float
     memory_mb: float
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one variant between two instants."""
+    """The figures of one variant between two instants.
+
+    Attributes:
+        seconds: How long it was measured.
+        runs: How many runs ended well.
+        load: The machine's load average over the last minute, at the beginning and at the end.
+        latencies: A row per emitted row, with the seconds to each store.
+        usage: The usage of each process.
+    """
 
     variant: str
     seconds: float
     runs: int
+    load: tuple[float, float]
     latencies: pl.DataFrame
     usage: list[Usage]
 
@@ -87,17 +113,17 @@ def measure(variant: Variant, seconds: float) -> Measured:
         with running(home, instance=variant.instance, left_out=variant.left_out) as supervisor:
             settings = Settings(home=home)
             time.sleep(SETTLE_SECONDS)
-            began, before = datetime.now(UTC), cpu_seconds(supervisor)
+            began, before, load = datetime.now(UTC), cpu_seconds(supervisor), os.getloadavg()[0]
             time.sleep(seconds)
             ended, after = datetime.now(UTC), cpu_seconds(supervisor)
+            loads = (load, os.getloadavg()[0])
             usage = [
-                Usage(name, (after[name][0] - before[name][0]) / seconds, after[name][1])
-                for name in after
+                Usage(name, after[name][0] - before[name][0], after[name][1]) for name in after
             ]
             time.sleep(LAST_POLL_SECONDS)
         frames = [latencies(source, settings, began, ended) for source in market_sources().values()]
         runs = finished_runs(home, began, ended)
-    return Measured(variant.name, seconds, runs, pl.concat(frames), usage)
+    return Measured(variant.name, seconds, runs, loads, pl.concat(frames), usage)
 
 
 def latencies(
@@ -129,13 +155,13 @@ def latencies(
     )
     hot = hot_points(settings.home / "hot.sqlite", source)
     both = dated.join(hot, on=series, how="left")
+    is_shown = pl.col("is_last") & pl.col("committed_at").is_not_null()
     return both.select(
         source=pl.lit(source.name),
         to_warehouse=_seconds("emitted_at", "committed_at"),
         received_to_warehouse=_seconds("received_at", "committed_at"),
-        to_hot_store=pl.when(pl.col("is_last") & pl.col("committed_at").is_not_null()).then(
-            _seconds("emitted_at", "written_at")
-        ),
+        to_hot_store=pl.when(is_shown).then(_seconds("emitted_at", "written_at")),
+        received_to_hot_store=pl.when(is_shown).then(_seconds("received_at", "written_at")),
     )
 
 
@@ -160,7 +186,9 @@ def hot_points(file: Path, source: MarketSource) -> pl.DataFrame:
     columns = [*source.tags, source.event_time, "written_at"]
     quoted = ", ".join(f'"{column}"' for column in columns)
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(f'SELECT {quoted} FROM "{source.name}"').fetchall()
+        held = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", [source.name])
+        query = f'SELECT {quoted} FROM "{source.name}"'
+        rows = connection.execute(query).fetchall() if held.fetchone() else []
     instants = (source.event_time, "written_at")
     schema = {n: pl.Int64() if n in instants else source.dtypes[n] for n in columns}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
@@ -176,39 +204,51 @@ def finished_runs(home: Path, began: datetime, ended: datetime) -> int:
     return int(count)
 
 
-def report(measured: Sequence[Measured]) -> None:
-    """Print one table per variant, and the ratios between them."""
-    for one in measured:
-        print(f"\n## {one.variant}: {one.runs} runs in {one.seconds:.0f} s\n")
-        print("| source | rows | missing | event → warehouse p50 / p95 s |"
-              " received → warehouse p50 / p95 s | event → hot store p50 / p95 s |")  # fmt: skip
-        print("| --- | --- | --- | --- | --- | --- |")
-        for (source,), rows in one.latencies.group_by("source", maintain_order=True):
-            print(line(str(source), rows))
-        print(line("all rows", one.latencies))
-        cores = sum(usage.cores for usage in one.usage)
-        memory = sum(usage.memory_mb for usage in one.usage)
-        print("\n| process | cores | memory MB |\n| --- | --- | --- |")
-        for usage in sorted(one.usage, key=lambda usage: -usage.cores):
-            print(f"| {usage.name} | {usage.cores:.2f} | {usage.memory_mb:.0f} |")
-        print(f"| all | {cores:.2f} | {memory:.0f} |")
-    ours, stock = (quantiles(one.latencies["to_warehouse"]) for one in measured)
-    for name, our, their in zip(("p50", "p95"), ours, stock, strict=True):
-        print(f"\nstock / warm, event → warehouse, {name}: {their / our:.1f}")
+def report(one: Measured) -> None:
+    """Print what a variant did, source by source and process by process, and each verdict."""
+    print(f"\n## {one.variant}: {one.runs} runs in {one.seconds:.0f} s;"
+          f" load average {one.load[0]:.1f} to {one.load[1]:.1f}\n")  # fmt: skip
+    print(f"| source | rows | missing | {' | '.join(f'{name}, s' for name in LATENCIES)} |")
+    print("| --- | --- | --- |" + " --- |" * len(LATENCIES))
+    for name, rows in by_source(one.latencies):
+        print(line(name, rows))
+    cpu = sum(usage.cpu_seconds for usage in one.usage)
+    memory = sum(usage.memory_mb for usage in one.usage)
+    print("\n| process | CPU s | cores | memory MB |\n| --- | --- | --- | --- |")
+    for usage in sorted(one.usage, key=lambda usage: -usage.cpu_seconds):
+        print(f"| {usage.name} | {usage.cpu_seconds:.1f} | {usage.cpu_seconds / one.seconds:.2f}"
+              f" | {usage.memory_mb:.0f} |")  # fmt: skip
+    print(f"| all | {cpu:.1f} | {cpu / one.seconds:.2f} | {memory:.0f} |\n")
+    for verdict in verdicts(one.latencies):
+        print(verdict)
+
+
+def by_source(latencies: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield each source's rows by its name, then all of them."""
+    for (source,), rows in latencies.group_by("source", maintain_order=True):
+        yield str(source), rows
+    yield "all rows", latencies
 
 
 def line(name: str, rows: pl.DataFrame) -> str:
     """Return a source's line of the table; rows that never arrived count as missing."""
     missing = rows["to_warehouse"].null_count()
-    columns = ("to_warehouse", "received_to_warehouse", "to_hot_store")
-    return " | ".join(
-        [f"| {name}", str(rows.height), str(missing), *(shares(rows[c]) for c in columns)]
-    ) + " |"  # fmt: skip
+    shares = (quantiles(rows[column]) for column in LATENCIES.values())
+    told = [f"{p50:.2f} / {p95:.2f}" for p50, p95 in shares]
+    return f"| {' | '.join([name, str(rows.height), str(missing), *told])} |"
 
 
-def shares(latency_seconds: pl.Series) -> str:
-    """Return median and 95th percentile as text."""
-    return " / ".join(f"{value:.1f}" for value in quantiles(latency_seconds))
+def verdicts(latencies: pl.DataFrame) -> Iterator[str]:
+    """Say of each figure that the platform is to keep whether it does."""
+    names = {column: name for name, column in LATENCIES.items()}
+    for (source, column), wanted in WANTED.items():
+        found = quantiles(latencies.filter(source=source)[column])
+        for share, value, most in zip(("p50", "p95"), found, wanted, strict=True):
+            if most is not None:
+                kept = "kept" if value <= most else "missed"
+                yield (
+                    f"{source}, {names[column]}, {share}: {value:.2f} s, wanted {most:g} s: {kept}"
+                )
 
 
 def quantiles(latency_seconds: pl.Series) -> tuple[float, float]:
@@ -218,12 +258,64 @@ def quantiles(latency_seconds: pl.Series) -> tuple[float, float]:
     return (p50 if p50 is not None else float("nan")), (p95 if p95 is not None else float("nan"))
 
 
+def known_quantiles(latency_seconds: pl.Series) -> dict[str, float | None]:
+    """Return median and 95th percentile by name, for JSON, which knows no NaN."""
+    found = zip(("p50", "p95"), quantiles(latency_seconds), strict=True)
+    return {name: None if math.isnan(value) else value for name, value in found}
+
+
+def compare(measured: Sequence[Measured]) -> None:
+    """Print how many times as long each variant takes as the first one."""
+    for first, other in ((measured[0], other) for other in measured[1:]):
+        for name, column in LATENCIES.items():
+            pairs = zip(quantiles(other.latencies[column]), quantiles(first.latencies[column]),
+                        strict=True)  # fmt: skip
+            told = " / ".join(f"{theirs / ours:.1f}" for theirs, ours in pairs)
+            print(f"{other.variant} / {first.variant}, {name}, p50 / p95: {told}")
+
+
+def as_json(outcome: Measured | str) -> dict[str, object]:
+    """Return what a variant did, or why it failed, as it is written."""
+    if isinstance(outcome, str):
+        return {"failed": outcome}
+    return {
+        "seconds": outcome.seconds,
+        "runs": outcome.runs,
+        "load_average": outcome.load,
+        "latency_seconds": {
+            name: {
+                "rows": rows.height,
+                "missing": rows["to_warehouse"].null_count(),
+                **{column: known_quantiles(rows[column]) for column in LATENCIES.values()},
+            }
+            for name, rows in by_source(outcome.latencies)
+        },
+        "processes": [asdict(usage) for usage in outcome.usage],
+        "verdicts": list(verdicts(outcome.latencies)),
+    }
+
+
 def main() -> None:
-    """Measure every variant and print the report."""
+    """Measure every variant, and print and write each outcome before the next begins."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=120.0, help="steady state per variant")
-    seconds = parser.parse_args().seconds
-    report([measure(variant, seconds) for variant in variants()])
+    parser.add_argument("--only", choices=[one.name for one in variants()], help="one variant")
+    parser.add_argument("--json", type=Path, help="a file to write the outcomes to")
+    asked = parser.parse_args()
+    outcomes: dict[str, Measured | str] = {}
+    for variant in variants():
+        if asked.only in (None, variant.name):
+            try:
+                outcomes[variant.name] = measured = measure(variant, asked.seconds)
+                report(measured)
+            except Exception as error:  # noqa: BLE001 (the other variants are measured all the same)
+                outcomes[variant.name] = f"{type(error).__name__}: {error}"
+                print(f"\n## {variant.name} failed: {outcomes[variant.name]}")
+            if asked.json:
+                written = {name: as_json(outcome) for name, outcome in outcomes.items()}
+                asked.json.write_text(json.dumps(written, indent=2))
+    print()
+    compare([one for one in outcomes.values() if isinstance(one, Measured)])
 
 
 if __name__ == "__main__":

@@ -80,6 +80,10 @@ class HotStoreUnavailableError(EnergyPlatformError):
     """The hot store does not answer, or answers with a failure; it may work again later."""
 
 
+class HotLaneWaitsError(EnergyPlatformError):
+    """A hot copy is so far ahead of the warehouse that it waits for it."""
+
+
 class DamagedFileError(EnergyPlatformError):
     """A file of the home folder is damaged. It was set aside, and the next use begins a new one."""
 

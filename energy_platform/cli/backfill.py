@@ -62,11 +62,12 @@ def backfill(
 
 
 def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
-    """Run a backfill, and the micro-batches of what it landed, below a bar for each."""
+    """Run a backfill and the micro-batches of what it landed, with a bar for each."""
     from rich.logging import RichHandler
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from energy_platform.ingest.backfill import Backfiller, catch_up
+    from energy_platform.pipeline.hot_lane.lane import bring_up
     from energy_platform.pipeline.stores import micro_batches
 
     screen = console(stderr=True)
@@ -97,6 +98,9 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
             report.stop,
             lambda done, of: progress.update(storing, completed=done, total=of),
         )
+        behind = bring_up(batches, window.source)
+    if behind:
+        complain(f"the hot copy comes later: {behind}")
     return report
 
 

@@ -61,7 +61,6 @@ def _row(line: Mapping[str, Any]) -> tuple[object, ...]:
     start, stop = line["start_offset"], line["stop_offset"]
     remarks = [
         *([f"layout: {line['drift']}"] if line["drift"] else []),
-        *([f"hot copy: {line['hot_copy_behind']}"] if line["hot_copy_behind"] else []),
         *([line["error"]] if line["error"] else []),
     ]
     return (

@@ -116,6 +116,7 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     import polars as pl
 
     from energy_platform.market.registry import market_source
+    from energy_platform.pipeline.hot_lane.lane import bring_up
     from energy_platform.pipeline.stores import micro_batches
 
     source, batches = market_source(source_name), micro_batches()
@@ -124,10 +125,13 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     reports = [batches.run(source)]
     while reports[-1].stop < landed[-1].stop:
         reports.append(batches.run(source))
+    behind = bring_up(batches, source)
     new, parsed = sum(r.rows_new for r in reports), sum(r.rows_parsed for r in reports)
     console().print(
         f"{count(len(messages), 'message')} landed, {count(parsed, 'row')} parsed, {new:,} new"
     )
+    if behind:
+        complain(f"the hot copy comes later: {behind}")
     _report_failures(pl.concat([report.quarantined for report in reports]))
 
 

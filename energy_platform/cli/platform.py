@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status, metrics, collect):
+    for command in (up, down, status, metrics, collect, hot_lane):
         app.command()(command)
 
 
@@ -265,3 +265,14 @@ def collect() -> None:
         simulated.wait(_SIMULATOR_SECONDS)
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     asyncio.run(run_collector(settings(), market_sources().values()))
+
+
+def hot_lane() -> None:
+    """Run the hot lane: what lands of every market source, into the hot store."""
+    from energy_platform.market.registry import market_sources
+    from energy_platform.pipeline.hot_lane.service import follow
+
+    # It may be ended between any two of its writes, so it has nothing to do when it is told to.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    logging.getLogger("energy_platform").setLevel(settings().log_level)
+    asyncio.run(follow(settings(), market_sources().values()))

@@ -54,6 +54,7 @@ def _source_panels() -> Iterable[timeseries.Panel]:
         ("Lag", "s", "lag_seconds"),
         ("Late", None, "late"),
         ("Landed and not stored", "messages", "backlog_messages"),
+        ("Landed and not shown", "messages", "hot_backlog_messages"),
         ("Dashboards lack rows", None, "hot_copy_behind"),
         ("Part of the last hour in quarantine", None, "quarantine_ratio"),
         ("In quarantine", "rows", "quarantined_rows"),

@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS line (
     source TEXT,
     batches INTEGER, failed INTEGER, start INTEGER, stop INTEGER, messages INTEGER,
     rows_parsed INTEGER, rows_new INTEGER, quarantined INTEGER, seconds REAL,
-    drift INTEGER, hot_copy INTEGER, error INTEGER, -- remarks
+    drift INTEGER, error INTEGER, -- remarks
     PRIMARY KEY (finished_at, source)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS remark (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
@@ -56,10 +56,15 @@ CREATE TABLE IF NOT EXISTS newest (
     source TEXT PRIMARY KEY, drift TEXT, failures INTEGER, not_before INTEGER, error TEXT
 );
 """
+_COLUMNS: Final = (
+    "finished_at, source, batches, failed, start, stop, messages, rows_parsed, rows_new,"
+    " quarantined, seconds, drift, error"
+)
+"""The columns that are written; a file of an older release may have more."""
 _SUMS: Final = """
     SELECT MAX(finished_at), source, SUM(batches), SUM(failed), MIN(start), MAX(stop),
            SUM(messages), SUM(rows_parsed), SUM(rows_new), SUM(quarantined), SUM(seconds),
-           MAX(drift), MAX(hot_copy), MAX(error)
+           MAX(drift), MAX(error)
     FROM line WHERE finished_at >= ? AND finished_at < ?
     GROUP BY source, finished_at / ?
 """
@@ -76,14 +81,13 @@ SCHEMA: Final[Mapping[str, pl.DataType]] = {
     "quarantined": pl.Int64(),
     "seconds": pl.Float64(),
     "drift": pl.String(),
-    "hot_copy_behind": pl.String(),
     "error": pl.String(),
 }
 """The columns of a line of the history.
 
 `finished_at` is when the line's last batch ended; `batches` and `failed` count those that succeeded
 and failed. Offsets [start, stop), messages, rows and `seconds` cover all batches of the line.
-`drift`, `hot_copy_behind` and `error` say what was wrong, and are null if nothing was.
+`drift` and `error` say what was wrong, and are null if nothing was.
 """
 
 
@@ -123,7 +127,8 @@ class BatchHistory:
             return
         with self._file.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO line VALUES (?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                f"INSERT OR REPLACE INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
+                " VALUES (?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
                     _now(),
                     report.source,
@@ -135,7 +140,6 @@ class BatchHistory:
                     report.quarantined.height,
                     round(report.seconds, 4),
                     _remark(connection, "; ".join(report.drift)),
-                    _remark(connection, report.hot_copy_behind),
                 ),
             )
             connection.execute(
@@ -149,8 +153,8 @@ class BatchHistory:
         now = _now()
         with self._file.transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO line VALUES"
-                " (?, ?, 0, 1, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, ?)",
+                f"INSERT OR REPLACE INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
+                " VALUES (?, ?, 0, 1, NULL, NULL, 0, 0, 0, 0, 0, NULL, ?)",
                 (now, source_name, _remark(connection, said)),
             )
             failures = 1 + _failures(connection, source_name)
@@ -215,10 +219,9 @@ class BatchHistory:
             with self._file.transaction("DEFERRED") as connection:
                 found = connection.execute(
                     "SELECT finished_at, source, batches, failed, start, stop, messages,"
-                    " rows_parsed, rows_new, quarantined, seconds, drift.text, hot_copy.text,"
-                    " error.text FROM line"
+                    " rows_parsed, rows_new, quarantined, seconds, drift.text, error.text"
+                    " FROM line"
                     " LEFT JOIN remark AS drift ON drift.id = line.drift"
-                    " LEFT JOIN remark AS hot_copy ON hot_copy.id = line.hot_copy"
                     " LEFT JOIN remark AS error ON error.id = line.error"
                     " WHERE finished_at >= ? AND source = COALESCE(?, source)"
                     " ORDER BY finished_at, source",
@@ -247,7 +250,6 @@ class BatchHistory:
             connection.execute("DELETE FROM line WHERE finished_at < ?", [microseconds(now - KEPT)])
             connection.execute(
                 "DELETE FROM remark WHERE id NOT IN (SELECT drift FROM line WHERE drift NOT NULL"
-                " UNION SELECT hot_copy FROM line WHERE hot_copy NOT NULL"
                 " UNION SELECT error FROM line WHERE error NOT NULL)"
             )
             [left] = connection.execute("SELECT COUNT(*) FROM line").fetchone()
@@ -264,7 +266,7 @@ def by_source(lines: pl.DataFrame) -> pl.DataFrame:
             pl.col(*sums).sum(),
             pl.col("start_offset").min(),
             pl.col("stop_offset").max(),
-            pl.col("drift", "hot_copy_behind", "error").drop_nulls().last(),
+            pl.col("drift", "error").drop_nulls().last(),
             pl.col("finished_at").max(),
         )
         .select(lines.columns)
@@ -281,7 +283,10 @@ def _sum_up(connection: Connection, hour: int) -> None:
     summed = connection.execute(_SUMS, (*span, _HOUR)).fetchall()
     connection.execute("DELETE FROM line WHERE finished_at >= ? AND finished_at < ?", span)
     marks = ", ".join("?" * len(SCHEMA))
-    connection.executemany(f"INSERT INTO line VALUES ({marks})", summed)  # noqa: S608 (only question marks are inserted)
+    connection.executemany(
+        f"INSERT INTO line ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 (constants)
+        summed,
+    )
     connection.execute(f"PRAGMA user_version = {hour:d}")
 
 

@@ -38,10 +38,8 @@ class SourceGauge:
     of: Callable[[SourceStatus], float | None]
 
 
-def _backlog(status: SourceStatus) -> float | None:
-    if status.landed_offset is None or status.committed_offset is None:
-        return None
-    return status.landed_offset - status.committed_offset
+def _backlog(landed_offset: int | None, reached: int | None) -> float | None:
+    return None if landed_offset is None or reached is None else max(0, landed_offset - reached)
 
 
 def _unless_unknown(status: SourceStatus, *, is_so: bool) -> float | None:
@@ -92,7 +90,12 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
     SourceGauge(
         "energy_platform_source_backlog_messages",
         "Messages that have landed and are not in the warehouse.",
-        _backlog,
+        lambda status: _backlog(status.landed_offset, status.committed_offset),
+    ),
+    SourceGauge(
+        "energy_platform_source_hot_backlog_messages",
+        "Messages that have landed and are not in the hot copy.",
+        lambda status: _backlog(status.landed_offset, status.hot_offset),
     ),
     SourceGauge(
         "energy_platform_source_hot_copy_behind",

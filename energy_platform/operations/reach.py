@@ -10,7 +10,7 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import newest_moment
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.pipeline.tables import market_table, measurement
+from energy_platform.pipeline.tables import market_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Shown:
     Attributes:
         offset: The landing offset up to which it is written.
         messages: How many messages are new in it.
-        messages_behind: How many further messages the warehouse has.
+        messages_behind: How many further messages have landed.
         rows: Rows of the source's table, every revision counted.
         newest_moment: The newest moment, in market time, that the platform knows of.
         lag_seconds: How long ago that moment was.
@@ -75,7 +75,7 @@ def shown(
         HotStoreUnavailableError: The hot store is down.
         WarehouseUnavailableError: The warehouse is down.
     """
-    offset = batches.hot_store.committed_offset(measurement(source))
+    offset = batches.hot_copies.reached(source)
     if offset == (before or 0):
         return None
     summary = batches.warehouse.summary(market_table(source))
@@ -84,7 +84,7 @@ def shown(
     return Shown(
         offset=offset,
         messages=max(0, offset - (before or 0)),
-        messages_behind=max(0, summary.committed_offset - offset),
+        messages_behind=max(0, batches.landing.log(source.name).end_offset() - offset),
         rows=summary.rows,
         newest_moment=newest,
         lag_seconds=(clock.now() - newest).total_seconds() if newest else None,

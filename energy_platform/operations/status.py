@@ -71,6 +71,7 @@ class SourceStatus:
         drift: How its newest batch differs from the accepted layout.
         needs: Environment variables that are missing.
         detail: The feed's last error in one line, or why the state is unknown.
+        hot_offset: Up to where the hot copy shows it.
         hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty if it has all.
         unanswered: The questions that the provider does not answer while it answers others, each
             with the reason.
@@ -98,6 +99,7 @@ class SourceStatus:
     state: SourceState = SourceState.UNKNOWN
     needs: list[str] = field(default_factory=list)
     detail: str
+    hot_offset: int | None = None
     hot_copy_behind: str = ""
     batch_failures: int = 0
     batch_error: str = ""
@@ -218,6 +220,7 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
         source, summary.last_event_at, received_at, now - _OWN_LAG * max(0.0, clock.speed - 1)
     )
     needs = missing_environment(source, settings)
+    hot = batches.hot_copies.reach(source, summary.committed_offset)
     return replace(
         _heard_of(source, feed, lately),
         landed_offset=batches.landing.log(source.name).end_offset(),
@@ -229,7 +232,8 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
         quarantined=batches.warehouse.summary(quarantine_table(source)).rows,
         state=_state(feed, needs, newest, late),
         needs=needs,
-        hot_copy_behind=batches.hot_copies.behind(source, summary.committed_offset),
+        hot_offset=hot.offset,
+        hot_copy_behind=hot.behind,
     )
 
 

@@ -1,10 +1,9 @@
-"""The hot copy: what dashboards show of a source, kept up with what the warehouse holds.
+"""The hot copy: what dashboards show of a source, and how it catches up with the warehouse.
 
-The hot copy may lag while the hot store is down; it catches up in chunks. How points are written is
-each hot store's own business; which rows are stored, that of `micro_batch`.
+The hot copy may lag while the hot store is down; it catches up in chunks. When it is written is the
+business of `hot_lane`, and how points are written that of each hot store.
 """
 
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,21 +16,18 @@ from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.history.revisions import known_beside, latest_revision
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
+from energy_platform.pipeline.new_rows import NewRows
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
-from energy_platform.pipeline.tables import QUARANTINE_DTYPES, market_table, measurement
+from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.hot_store.protocol import REASON, HotStore
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Warehouse
-
-_log = logging.getLogger(__name__)
 
 _CATCH_UP_ROWS: Final = 200_000
 """How many rows one chunk has when a hot copy catches up; a message's rows stay together."""
 
 _CATCH_UP: Final = timedelta(seconds=10)
-"""How long a batch catches up before it leaves the rest to the next one: the other sources of its
-group wait meanwhile.
-"""
+"""How long a copy catches up before it leaves the rest to the next time: others wait meanwhile."""
 
 _LISTED: Final = "_listed"
 
@@ -39,18 +35,16 @@ HOT_STORE: Final = "hot_store"
 """The check that a point fails which the hot store refuses."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HotCopyReport:
-    """What one micro-batch did to the hot copy.
+@dataclass(frozen=True, slots=True)
+class HotReach:
+    """How far a hot copy reaches.
 
     Attributes:
-        refused: The points that the hot store refused, as in `CheckedRows.quarantined`.
-        too_old: How many points were left out, being older than the hot store's days.
-        behind: Why the copy does not reach to where the warehouse does; empty where it does.
+        offset: The landing offset; None while the hot store is away.
+        behind: Why it lacks rows that the warehouse has; empty where it lacks none.
     """
 
-    refused: pl.DataFrame
-    too_old: int
+    offset: int | None
     behind: str
 
 
@@ -70,93 +64,78 @@ class HotCopies:
         """Return from when on points are in the hot store."""
         return datetime.now(UTC) - timedelta(days=self.days)
 
-    def behind(self, source: MarketSource, stored: int) -> str:
-        """Say why the hot copy does not reach to where the warehouse does; empty where it does.
-
-        Args:
-            source: Whose hot copy.
-            stored: The landing offset that the warehouse reaches to.
-        """
-        try:
-            reached = self.store.committed_offset(measurement(source))
-        except HotStoreUnavailableError as error:
-            return str(error)
-        return _behind(reached, stored)
-
-    def bring_up(
-        self,
-        source: MarketSource,
-        fresh: pl.DataFrame,
-        known: pl.DataFrame,
-        *,
-        start: int,
-        stop: int,
-    ) -> HotCopyReport:
-        """Write the points of a batch, and of every batch that the hot store missed before.
-
-        A hot store that is away fails nothing: the report says so.
-
-        Args:
-            source: Whose hot copy.
-            fresh: The rows that were stored of landing offsets [start, stop).
-            known: What is stored beside them, as `known_beside` returns it.
-            start: The batch's first landing offset.
-            stop: The offset after its last.
-        """
-        writer = _Writer(self, source)
-        try:
-            reached = self.store.committed_offset(measurement(source))
-            if reached < start:
-                reached = self._catch_up(writer, reached, stop, within=_CATCH_UP)
-            elif reached < stop:
-                writer.write(_changed_points(source, fresh, known), stop=stop)
-                reached = writer.reach(stop)
-            behind = _behind(reached, stop)
-        except HotStoreUnavailableError as error:
-            _log.warning("%s: its hot copy is behind: %s", source.name, error)
-            behind = str(error)
-        return writer.report(behind)
-
-    def rebuild(self, source: MarketSource) -> None:
-        """Empty a source's hot copy and fill it from the warehouse.
+    def reached(self, source: MarketSource) -> int:
+        """Return the landing offset up to which a source's points are written.
 
         Raises:
             HotStoreUnavailableError: The hot store is away.
         """
-        table, writer = market_table(source), _Writer(self, source)
-        self.store.clear(measurement(source))
-        reached = 0
-        # A batch that ended meanwhile may have written its newer points just before these.
-        while (stop := self.warehouse.committed_offset(table)) > reached:
-            reached = self._catch_up(writer, reached, stop)
+        return self.store.committed_offset(measurement(source))
+
+    def reach(self, source: MarketSource, stored: int) -> HotReach:
+        """Say how far the hot copy reaches, beside the landing offset of the warehouse."""
+        try:
+            reached = self.reached(source)
+        except HotStoreUnavailableError as error:
+            return HotReach(None, str(error))
+        behind = f"{stored - reached} messages behind the warehouse" if reached < stored else ""
+        return HotReach(reached, behind)
+
+    def show(self, source: MarketSource, new: NewRows, *, stop: int) -> None:
+        """Write the points that new rows change, and then the landing offset that they reach to.
+
+        What the hot store refuses is in quarantine before the offset says that all is written.
+
+        Args:
+            source: Whose rows they are.
+            new: The rows.
+            stop: The landing offset whose state of things the points show.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+        """
+        self._write(source, new, stop=stop)
+        self.store.commit_offset(measurement(source), stop=stop)
+
+    def catch_up(self, source: MarketSource, reached: int, stored: int) -> None:
+        """Write the points of rows that the warehouse holds, in chunks, and for a while at most.
+
+        Args:
+            source: Whose hot copy.
+            reached: The landing offset that the copy reaches to.
+            stored: The one that the warehouse reaches to.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+        """
+        began, table = time.monotonic(), market_table(source)
+        for chunk in self._chunks(source, reached, stored):
+            fresh = self._recent(source, chunk).collect()
+            known = known_beside(fresh, self.warehouse.scan(table), source)
+            self._write(source, NewRows(fresh, known), stop=stored)
+            self.store.commit_offset(measurement(source), stop=chunk.stop)
+            if time.monotonic() - began > _CATCH_UP.total_seconds():
+                break
 
     def expire(self, sources: Iterable[MarketSource]) -> int:
         """Remove hot points of days that are no longer the hot store's; return how many."""
         before = self.since().replace(hour=0, minute=0, second=0, microsecond=0)
         return sum(self.store.expire(measurement(source), before=before) for source in sources)
 
+    def _write(self, source: MarketSource, new: NewRows, *, stop: int) -> None:
+        """Write the points that new rows change, but for those that are too old to be shown."""
+        if new.fresh.is_empty():
+            return
+        recent = pl.col(source.event_time) >= self.since()
+        points = _changed_points(source, new).filter(recent)
+        refused = self.store.write(measurement(source), points, stop=stop)
+        if not refused.is_empty():
+            self._quarantine(source, _refused_points(source, refused))
+
     @tried_again
-    def quarantine(self, source: MarketSource, refused: pl.DataFrame) -> None:
+    def _quarantine(self, source: MarketSource, refused: pl.DataFrame) -> None:
         """Put points that the hot store refused beside what else is in quarantine, once each."""
         QuarantineWriter(self.warehouse, source).insert(refused)
-
-    def _catch_up(
-        self, writer: "_Writer", reached: int, stop: int, *, within: timedelta | None = None
-    ) -> int:
-        """Write the points of all rows that were stored from offset `reached` on, in chunks.
-
-        Returns where the copy has come to: `stop`, or less where the time was too short.
-        """
-        source, began = writer.source, time.monotonic()
-        table = market_table(source)
-        for chunk in self._chunks(source, reached, stop):
-            fresh = self._recent(source, chunk).collect()
-            known = known_beside(fresh, self.warehouse.scan(table), source)
-            writer.write(_changed_points(source, fresh, known), stop=stop)
-            reached = writer.reach(chunk.stop)
-            if within is not None and time.monotonic() - began > within.total_seconds():
-                break
-        return reached
 
     def _chunks(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
         """Cut landing offsets into chunks of about as many rows as fit the memory."""
@@ -181,39 +160,6 @@ class HotCopies:
             (offset >= offsets.start) & (offset < offsets.stop),
             pl.col(source.event_time) >= self.since(),
         )
-
-
-class _Writer:
-    """Writes points of one source to its hot copy, and gathers what became of them.
-
-    What the hot store refuses is in quarantine before the offset says that all is written.
-    """
-
-    def __init__(self, copies: HotCopies, source: MarketSource) -> None:
-        self.source = source
-        self._copies = copies
-        self._measurement = measurement(source)
-        self._refused: list[pl.DataFrame] = [pl.DataFrame(schema=QUARANTINE_DTYPES)]
-        self._too_old = 0
-
-    def write(self, points: pl.DataFrame, *, stop: int) -> None:
-        """Write points that show the state of things at landing offset `stop`."""
-        recent = points.filter(pl.col(self.source.event_time) >= self._copies.since())
-        self._too_old += points.height - recent.height
-        refused = self._copies.store.write(self._measurement, recent, stop=stop)
-        if not refused.is_empty():
-            lines = _refused_points(self.source, refused)
-            self._copies.quarantine(self.source, lines)
-            self._refused.append(lines)
-
-    def reach(self, stop: int) -> int:
-        """Note and return the landing offset up to which all is written."""
-        self._copies.store.commit_offset(self._measurement, stop=stop)
-        return stop
-
-    def report(self, behind: str) -> HotCopyReport:
-        """Say what was done."""
-        return HotCopyReport(refused=pl.concat(self._refused), too_old=self._too_old, behind=behind)
 
 
 def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
@@ -242,10 +188,10 @@ def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _changed_points(source: MarketSource, fresh: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return the hot points that `fresh` rows change, given those `known` beside them."""
-    return hot_points(source, pl.concat([known, fresh])).join(
-        fresh.select(*source.tags, source.event_time),
+def _changed_points(source: MarketSource, new: NewRows) -> pl.DataFrame:
+    """Return the hot points that new rows change, given what is known beside them."""
+    return hot_points(source, pl.concat([new.known, new.fresh])).join(
+        new.fresh.select(*source.tags, source.event_time),
         on=[*source.tags, source.event_time],
         how="semi",
         nulls_equal=True,
@@ -262,7 +208,3 @@ def _refused_points(source: MarketSource, refused: pl.DataFrame) -> pl.DataFrame
         reason=REASON,
         row=pl.struct(*said).struct.json_encode(),
     )
-
-
-def _behind(reached: int, stored: int) -> str:
-    return f"{stored - reached} messages behind the warehouse" if reached < stored else ""

@@ -1,10 +1,10 @@
-"""The heart: landed bytes to checked rows to both stores, as one unit that can be run twice.
+"""The heart: landed bytes to checked rows in the warehouse, as one unit that can be run twice.
 
 A micro-batch is the landing offsets [start, stop) of one source. It starts at the offset that the
-warehouse has reached, so a batch that died half-way is simply run again: its quarantine, its rows
-and its hot points each carry the offset they reach to, and a store leaves alone what it has.
+warehouse has reached, so a batch that died half-way is simply run again: its quarantine and its
+rows each carry the offset they reach to, and the warehouse leaves alone what it has.
 
-`new_rows` says which rows are new, `hot_copy` keeps up the hot copy, `replay` makes rows again.
+`new_rows` says which rows are new, `hot_lane` keeps up the hot copy, `replay` makes rows again.
 """
 
 import logging
@@ -17,16 +17,16 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
+from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.known_rows import KnownRows
 from energy_platform.pipeline.layouts import watch as layouts
 from energy_platform.pipeline.new_rows import new_rows
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
-from energy_platform.pipeline.tables import market_table, measurement
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.conflicts import tried_again
@@ -50,13 +50,10 @@ class BatchReport:
         stop: Offset after the last.
         rows_parsed: Rows that passed every check.
         rows_new: Those that said something new and were stored.
-        quarantined: What failed, as in `CheckedRows.quarantined`; points that the hot store
-            refused are in it too, though their rows are stored.
+        quarantined: What failed, as in `CheckedRows.quarantined`.
         unparsed: How many messages could not be parsed.
         last_received_at: When the newest message was received.
         drift: How the messages' layout differs from the accepted one, a line per difference.
-        hot_points_too_old: How many points were left out of the hot copy for their age.
-        hot_copy_behind: Why the hot copy lacks rows of the warehouse; empty where it lacks none.
         seconds: How long it took.
     """
 
@@ -69,8 +66,6 @@ class BatchReport:
     unparsed: int
     last_received_at: datetime | None
     drift: tuple[str, ...] = ()
-    hot_points_too_old: int = 0
-    hot_copy_behind: str = ""
     seconds: float
 
     @property
@@ -81,16 +76,19 @@ class BatchReport:
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatches:
-    """Runs micro-batches between one landing zone and two stores.
+    """Runs micro-batches between a landing zone and a warehouse; knows the hot store beside them.
 
     Attributes:
+        hot_store: The store of the hot copies, which no batch writes.
+        hot_turns: Whose turn it is to write one of them.
         batch_messages: How many messages one batch takes at most.
-        hot_days: How far back the hot store goes when it is made again.
+        hot_days: How far back the hot store goes.
     """
 
     landing: LandingZone
     warehouse: Warehouse
     hot_store: HotStore
+    hot_turns: HotTurns
     batch_messages: int
     hot_days: int
 
@@ -101,28 +99,17 @@ class MicroBatches:
 
     @property
     def hot_copies(self) -> HotCopies:
-        """The hot copies that the batches keep up."""
+        """The hot copies of what the warehouse holds."""
         return HotCopies(warehouse=self.warehouse, store=self.hot_store, days=self.hot_days)
 
     def is_behind(self, source: MarketSource) -> bool:
-        """Say whether messages have landed that no batch has taken, or whose points are missing.
-
-        A worker may have died between the two stores, and of some sources nothing more comes
-        for hours. While the hot store is away, there is nothing to be done for it.
-        """
+        """Say whether messages have landed that no batch has taken."""
         landed = self.landing.log(source.name).end_offset()
-        stored = self.warehouse.committed_offset(market_table(source))
-        if landed > stored:
-            return True
-        try:
-            return stored > self.hot_store.committed_offset(measurement(source))
-        except HotStoreUnavailableError:
-            return False
+        return landed > self.warehouse.committed_offset(market_table(source))
 
     def run(self, source: MarketSource) -> BatchReport:
-        """Process the next micro-batch of a source; an empty one only brings the hot store up.
+        """Process the next micro-batch of a source; an empty one does nothing.
 
-        A hot store that is away fails no batch: the report says so, and a later one catches up.
         The layout of the messages is looked at once the batch is done.
 
         Raises:
@@ -133,7 +120,7 @@ class MicroBatches:
 
     @tried_again
     def _process(self, source: MarketSource) -> tuple[BatchReport, Sequence[RawMessage]]:
-        """Bring the next messages to both stores; return what was done, and the messages."""
+        """Bring the next messages to the warehouse; return what was done, and the messages."""
         began = time.monotonic()
         table = market_table(source)
         before = self.warehouse.position(table)
@@ -150,18 +137,15 @@ class MicroBatches:
                 table, new.fresh, start=start, stop=stop, replacements=before.replacements
             ):
                 self.known_rows.add(table, new.fresh, before=before, stop=stop)
-        hot = self.hot_copies.bring_up(source, new.fresh, new.known, start=start, stop=stop)
         report = BatchReport(
             source=source.name,
             start=start,
             stop=stop,
             rows_parsed=checked.rows.height,
             rows_new=new.fresh.height,
-            quarantined=pl.concat([checked.quarantined, hot.refused]),
+            quarantined=checked.quarantined,
             unparsed=checked.unparsed,
             last_received_at=messages[-1].received_at if messages else None,
-            hot_points_too_old=hot.too_old,
-            hot_copy_behind=hot.behind,
             seconds=time.monotonic() - began,
         )
         return report, messages

@@ -12,6 +12,7 @@ from energy_platform.errors import ReplayOvertakenError
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.new_rows import new_rows
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
@@ -73,7 +74,9 @@ def replay(batches: MicroBatches, source: MarketSource, *, start: int) -> Replay
     while step.reached < step.position.offset:
         step = _go_on(batches, source, step)
         rows += step.rows
-    batches.hot_copies.rebuild(source)
+    lane = HotLane(batches, source)
+    lane.begin_anew()
+    lane.bring_up()
     _end(batches.warehouse, source, step)
     return ReplayReport(source=source.name, start=first, stop=step.reached, rows=rows)
 

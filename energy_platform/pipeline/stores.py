@@ -5,8 +5,10 @@ installed.
 """
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import (
     HotStoreKind,
@@ -18,7 +20,7 @@ from energy_platform.settings import (
 )
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
-from energy_platform.storage.landing import LandingZone
+from energy_platform.storage.landing import LandingNews, LandingZone
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
 
@@ -38,6 +40,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
         landing=open_landing(chosen),
         warehouse=open_warehouse(chosen),
         hot_store=_hot_store(chosen),
+        hot_turns=HotTurns(chosen.home / "hot_turns"),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
     )
@@ -45,13 +48,18 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
 
 def open_landing(chosen: Settings) -> LandingZone:
     """Open the landing zone that these settings name, and record whether it is only simulated."""
-    zone = LandingZone.open(chosen.landing_url)
+    zone = LandingZone.open(chosen.landing_url, LandingNews(landing_pipe(chosen)))
     note = chosen.home / _SIMULATED_ALONE
     if chosen.markets is Markets.LIVE:
         note.unlink(missing_ok=True)
     elif chosen.landing is None and zone.is_empty():
         note.touch()
     return zone
+
+
+def landing_pipe(chosen: Settings) -> Path:
+    """Return the pipe by which the hot lane is told of what lands."""
+    return chosen.home / "run" / "landed"
 
 
 def is_simulated_alone(chosen: Settings) -> bool:

@@ -153,8 +153,8 @@ def batch_history(name: str | None = None, *, start: datetime | None = None) -> 
 
     Each batch has a row for three days; older rows hold the batches of an hour, for ninety days.
     `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`, `rows_parsed`,
-    `rows_new`, `quarantined` and `seconds` cover all batches of the row; `drift`, `hot_copy_behind`
-    and `error` say what was wrong, and are null if nothing was.
+    `rows_new`, `quarantined` and `seconds` cover all batches of the row; `drift` and `error` say
+    what was wrong, and are null if nothing was.
 
     Args:
         name: A market source's name; all sources, unless given.

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.redrive import redrive
 from tests.support.sources import EXAMPLE, MENDED
 from tests.support.stores import batches_in
@@ -17,8 +18,8 @@ def start(folder: Path, *, batch_messages: int, work: str = "run") -> subprocess
     Args:
         folder: The folder of the stores.
         batch_messages: How many messages it takes at once.
-        work: `run` runs micro-batches, `run mended` does so with the corrected parser, `redrive`
-            redrives with that parser.
+        work: `run` runs micro-batches and the hot lane, `run mended` does so with the corrected
+            parser, `redrive` redrives with that parser.
     """
     return subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), str(batch_messages), work],
@@ -46,10 +47,11 @@ def _main(folder: Path, batch_messages: int, work: str) -> None:
         redrive(batches, MENDED)
         return
     source = MENDED if work == "run mended" else EXAMPLE
+    lane = HotLane(batches, source)
     while batches.is_behind(source):
         batches.run(source)
-    # The other process of a race may have stored the last batch but not its hot points yet.
-    batches.run(source)
+        lane.step()
+    lane.bring_up()
 
 
 if __name__ == "__main__":

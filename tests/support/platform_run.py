@@ -98,5 +98,6 @@ def come_to_rest(batches: MicroBatches, *, quiet_seconds: float, within_seconds:
             raise TimeoutError("the platform does not come to rest")
         time.sleep(1)
         landed = {one.name: batches.landing.log(one.name).end_offset() for one in sources}
-        if landed != seen or any(batches.is_behind(source) for source in sources):
+        shown = {one.name: batches.hot_copies.reached(one) for one in sources}
+        if landed != seen or shown != landed or any(map(batches.is_behind, sources)):
             seen, since = landed, time.monotonic()

@@ -26,5 +26,5 @@ def source_status(
         is_daily=False, late=Lateness(since=_NOON, missing="everything is") if late else None,
         quarantined=4, rows_lately=50, refused_lately=5, quarantine_rate=0.1, drift=("a column",),
         state=SourceState.LATE if late else SourceState.FLOWING, needs=[], detail="",
-        hot_copy_behind="2 messages behind the warehouse",
+        hot_offset=8, hot_copy_behind="2 messages behind the warehouse",
     )  # fmt: skip

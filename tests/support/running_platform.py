@@ -29,6 +29,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.settings import Settings
+from energy_platform.storage.hot_store.points import tidy
 from simulator.journal import Journal
 from tests.support.platform_run import come_to_rest, freeze, pid_of
 
@@ -125,7 +126,7 @@ class RunningPlatform:
         recent = pl.col(source.event_time) >= since
         has_value = pl.any_horizontal(pl.col(source.fields).is_not_null())
         wanted = hot_points(source, self.stored(source)).filter(recent & has_value)
-        return wanted, self.hot(source).filter(recent)
+        return tidy(measurement(source), wanted), self.hot(source).filter(recent)
 
     def journal(self) -> Journal:
         return Journal(self.home / "simulator" / "journal")

@@ -11,6 +11,8 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.hot_lane.lane import HotLane
+from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
@@ -29,6 +31,7 @@ def batches_in(folder: Path, *, batch_messages: int = 1_000) -> MicroBatches:
         landing=LandingZone.open((folder / "landing").as_uri()),
         warehouse=DeltaWarehouse(folder / "warehouse"),
         hot_store=SqliteHotStore(folder / "hot.sqlite"),
+        hot_turns=HotTurns(folder / "hot_turns"),
         batch_messages=batch_messages,
         hot_days=FOR_GOOD_DAYS,
     )
@@ -42,11 +45,17 @@ def land(
 
 
 def run_all(batches: MicroBatches, source: MarketSource = EXAMPLE) -> list[BatchReport]:
-    """Run micro-batches until all that landed is in the warehouse, at least once."""
+    """Run micro-batches until all that landed is in the warehouse, then the hot lane."""
     reports = [batches.run(source)]
     while batches.is_behind(source):
         reports.append(batches.run(source))
+    show(batches, source)
     return reports
+
+
+def show(batches: MicroBatches, source: MarketSource = EXAMPLE) -> None:
+    """Bring all that landed to the hot copy, with a lane that has just begun."""
+    HotLane(batches, source).bring_up()
 
 
 def stored(batches: MicroBatches, source: MarketSource = EXAMPLE) -> pl.DataFrame:

@@ -65,19 +65,19 @@ REPORT = BatchReport(
 def test_a_batch_is_a_line(history: BatchHistory, clock: Clock) -> None:
     assert history.lines(since=NOW - KEPT).schema == pl.Schema(SCHEMA)
     assert not history.path.parent.exists(), "reading makes no file"
-    history.add(replace(REPORT, drift=("a", "b"), hot_copy_behind="no route"))
+    history.add(replace(REPORT, drift=("a", "b")))
     assert history.lines(since=NOW - KEPT).to_dicts() == [
         {
             "finished_at": NOW, "source": "smard_price", "batches": 1, "failed": 0,
             "start_offset": 10, "stop_offset": 13, "messages": 3, "rows_parsed": 90,
             "rows_new": 40, "quarantined": 2, "seconds": 0.25, "drift": "a; b",
-            "hot_copy_behind": "no route", "error": None,
+            "error": None,
         }
     ]  # fmt: skip
 
 
 def test_a_batch_without_messages_is_no_line(history: BatchHistory) -> None:
-    history.add(replace(REPORT, stop=REPORT.start, hot_copy_behind="no route"))
+    history.add(replace(REPORT, stop=REPORT.start))
     assert history.lines(since=NOW - KEPT).is_empty()
 
 

@@ -55,6 +55,7 @@ def test_sources_are_told_as_numbers(address: str) -> None:
     prefix = "energy_platform_source_"
     assert told[f"{prefix}lag_seconds", "smard_price"] == 3.0
     assert told[f"{prefix}backlog_messages", "smard_price"] == 2.0
+    assert told[f"{prefix}hot_backlog_messages", "smard_price"] == 4.0
     assert told[f"{prefix}quarantine_ratio", "smard_price"] == 0.1
     assert told[f"{prefix}drifted", "smard_price"] == 1.0
     assert told[f"{prefix}hot_copy_behind", "smard_price"] == 1.0

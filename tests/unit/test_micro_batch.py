@@ -1,4 +1,4 @@
-"""Landed bytes reach both stores exactly once, whatever happens on the way."""
+"""Landed bytes reach the warehouse exactly once, whatever happens on the way."""
 
 import random
 import subprocess
@@ -8,30 +8,23 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pandera.polars as pa
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError
-from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import ForecastRows
-from energy_platform.market.source import each_message
 from energy_platform.pipeline.checks import UNPARSED
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
     GARBAGE,
     NOON,
-    ExampleRows,
     an_eventful_log,
     example_message,
-    parse_example,
     prices,
     quote,
 )
@@ -56,7 +49,7 @@ def batches(tmp_path: Path) -> MicroBatches:
     return batches_in(tmp_path)
 
 
-def test_a_batch_reaches_both_stores(batches: MicroBatches) -> None:
+def test_a_batch_reaches_the_warehouse(batches: MicroBatches) -> None:
     land(batches, [quote(50.0), quote(None, quarter=1, minutes=3)])
     assert batches.is_behind(EXAMPLE)
     report = batches.run(EXAMPLE)
@@ -66,9 +59,7 @@ def test_a_batch_reaches_both_stores(batches: MicroBatches) -> None:
     assert not batches.is_behind(EXAMPLE)
     assert prices(stored(batches)) == [50.0, None]
     assert stored(batches)["landing_offset"].to_list() == [0, 1]
-    # A point without a value stands for nothing that could be drawn.
-    assert prices(hot(batches)) == [50.0]
-    assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 2
+    assert hot(batches).is_empty(), "the hot copy is the hot lane's business"
 
 
 def test_an_empty_batch_writes_nothing(batches: MicroBatches) -> None:
@@ -99,7 +90,6 @@ def test_unchanged_rows_add_nothing_and_revisions_add_rows(batches: MicroBatches
         land(batches, [quote(price)])
         batches.run(EXAMPLE)
     assert prices(stored(batches)) == [50.0, 51.0, None, 50.0]
-    assert prices(hot(batches)) == [50.0]
 
 
 def test_a_batch_of_unchanged_rows_moves_the_offset(batches: MicroBatches) -> None:
@@ -108,7 +98,6 @@ def test_a_batch_of_unchanged_rows_moves_the_offset(batches: MicroBatches) -> No
     land(batches, [quote(50.0)])
     assert batches.run(EXAMPLE).rows_new == 0
     assert batches.warehouse.committed_offset(market_table(EXAMPLE)) == 4
-    assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 4
 
 
 def test_what_fails_is_quarantined_once_beside_what_passes(batches: MicroBatches) -> None:
@@ -143,21 +132,17 @@ MIXED = [
 
 
 def dying(batches: MicroBatches, write: str, *, done: bool) -> MicroBatches:
-    """Return batches whose process dies of one of a batch's three writes."""
+    """Return batches whose process dies of one of a batch's two writes."""
 
     def is_last(name: str, args: tuple[object, ...]) -> bool:
-        if write == "hot points":
-            return name == "write"
         table = quarantine_table(EXAMPLE) if write == "quarantine" else market_table(EXAMPLE)
         return name == "commit" and args[0] == table
 
-    if write == "hot points":
-        return replace(batches, hot_store=Dying(batches.hot_store, is_last, done))
     return replace(batches, warehouse=Dying(batches.warehouse, is_last, done))
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("write", ["quarantine", "rows", "hot points"])
+@pytest.mark.parametrize("write", ["quarantine", "rows"])
 def test_a_killed_batch_lands_once(tmp_path: Path, write: str, *, done: bool) -> None:
     batches, undisturbed = batches_in(tmp_path / "killed"), batches_in(tmp_path / "undisturbed")
     for each in (batches, undisturbed):
@@ -257,118 +242,3 @@ def test_any_batch_cuts_give_what_one_batch_gives(
         run_all(cut)
         run_all(whole)
         assert_same(cut, whole)
-
-
-# The hot copy follows the warehouse, and the market's own order of what is newer.
-
-
-def test_a_hot_store_that_was_away_catches_up(batches: MicroBatches) -> None:
-    away = replace(batches, hot_store=Dying(batches.hot_store, lambda *_: True, done=False))
-    for number in range(3):
-        land(batches, [quote(float(number)), quote(float(number), quarter=number + 1)])
-        with pytest.raises(KilledError):
-            away.run(EXAMPLE)
-    assert hot(batches).is_empty()
-    land(batches, [quote(9.0, quarter=9)])
-    batches.run(EXAMPLE)
-    assert prices(hot(batches)) == [2.0, 0.0, 1.0, 2.0, 9.0]
-    assert batches.hot_store.committed_offset(measurement(EXAMPLE)) == 7
-
-
-def test_points_that_a_dead_worker_left_out_need_no_news_to_come(batches: MicroBatches) -> None:
-    land(batches, [quote(1.0)])
-    with pytest.raises(KilledError):
-        dying(batches, "hot points", done=False).run(EXAMPLE)
-    assert batches.is_behind(EXAMPLE)
-    batches.run(EXAMPLE)
-    assert prices(hot(batches)) == [1.0]
-    assert not batches.is_behind(EXAMPLE)
-
-
-def test_a_hot_store_that_was_emptied_is_filled_by_an_empty_batch(batches: MicroBatches) -> None:
-    land(batches, [quote(1.0), quote(2.0), quote(3.0, quarter=1)])
-    batches.run(EXAMPLE)
-    batches.hot_store.clear(measurement(EXAMPLE))
-    batches.run(EXAMPLE)
-    assert prices(hot(batches)) == [2.0, 3.0]
-
-
-class WindRows(ForecastRows):
-    wind_speed_m_per_s: float = pa.Field(description="Wind speed m per s")
-
-
-@each_message
-def parse_wind(message: RawMessage) -> pl.DataFrame:
-    """Read `run,speed`: hours after noon, and a wind speed for the next noon."""
-    run, speed = message.body.split(b",")
-    return pl.DataFrame(
-        {
-            "run_at": NOON + timedelta(hours=int(run)),
-            "valid_at": NOON + timedelta(days=1),
-            "wind_speed_m_per_s": float(speed),
-        },
-        schema_overrides={name: WIND.dtypes[name] for name in ("run_at", "valid_at")},
-    )
-
-
-WIND = replace(
-    EXAMPLE,
-    name="example_wind",
-    parse=parse_wind,
-    rows=WindRows,
-    key=("run_at", "valid_at"),
-    event_time="valid_at",
-)
-
-
-@pytest.mark.parametrize("batch_messages", [1, 10])
-def test_a_late_forecast_run_is_kept_and_not_shown(tmp_path: Path, batch_messages: int) -> None:
-    batches = batches_in(tmp_path, batch_messages=batch_messages)
-    bodies = [b"0,5", b"6,7", b"0,4", b"3,9"]
-    for body in bodies:
-        land(batches, [RawMessage(body=body, received_at=NOON)], source=WIND)
-    run_all(batches, WIND)
-    assert stored(batches, WIND)["wind_speed_m_per_s"].to_list() == [5.0, 7.0, 4.0, 9.0]
-    assert hot(batches, WIND)["wind_speed_m_per_s"].to_list() == [7.0]
-    batches.hot_store.clear(measurement(WIND))
-    batches.run(WIND)
-    assert hot(batches, WIND)["wind_speed_m_per_s"].to_list() == [7.0]
-
-
-class NumberedRows(ExampleRows):
-    revision: int = pa.Field(description="Revision")
-
-
-@each_message
-def parse_numbered(message: RawMessage) -> pl.DataFrame:
-    """Read the example's rows, their quarter being the revision of the first quarter-hour."""
-    rows = parse_example([message])
-    number = (rows["delivery_start"] - NOON).dt.total_minutes() // 15
-    return rows.with_columns(
-        revision=number,
-        delivery_start=pl.lit(NOON, dtype=EXAMPLE.dtypes["delivery_start"]),
-        delivery_end=pl.lit(NOON + timedelta(minutes=15), dtype=EXAMPLE.dtypes["delivery_end"]),
-    )
-
-
-NUMBERED = replace(
-    EXAMPLE, name="example_numbered", parse=parse_numbered, rows=NumberedRows, revision="revision"
-)
-
-
-@pytest.mark.parametrize("batch_messages", [1, 10])
-def test_a_late_revision_is_kept_and_not_shown(tmp_path: Path, batch_messages: int) -> None:
-    batches = batches_in(tmp_path, batch_messages=batch_messages)
-    for number, price in ((1, 10.0), (3, 30.0), (2, 20.0), (3, 30.0), (1, 10.0)):
-        land(batches, [quote(price, quarter=number)], source=NUMBERED)
-    run_all(batches, NUMBERED)
-    assert prices(stored(batches, NUMBERED)) == [10.0, 30.0, 20.0]
-    assert prices(hot(batches, NUMBERED)) == [30.0]
-
-
-def test_expired_hot_points_are_gone_and_the_rows_are_not(batches: MicroBatches) -> None:
-    land(batches, [quote(1.0)])
-    batches.run(EXAMPLE)
-    assert replace(batches, hot_days=1).hot_copies.expire([EXAMPLE]) == 1
-    assert hot(batches).is_empty()
-    assert prices(stored(batches)) == [1.0]

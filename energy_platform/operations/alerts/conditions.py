@@ -227,7 +227,7 @@ def _of_hot_copy(statuses: Iterable[SourceStatus]) -> Iterator[Condition]:
         f"The hot copy of {len(behind)} {sources} is behind for {_span(_A_FEW_BATCHES)} or"
         f" longer, so that dashboards are ({first.name}: {first.hot_copy_behind}). No row is lost,"
         " and it catches up by itself",
-        step="energy-platform status, and the hot store's own log",
+        step="energy-platform status, logs/hot-lane.log, and the hot store's own log",
         over="The hot copies have caught up.",
         patience=_A_FEW_BATCHES,
     )

@@ -32,6 +32,7 @@ _SHARED: Final = (
     "energy_platform.ingest.collector",
     "energy_platform.operations.metrics",
     "energy_platform.operations.status",
+    "energy_platform.pipeline.hot_lane.service",
 )
 """The modules that these scripts import late."""
 
@@ -116,6 +117,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
         Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
                                 "--host", HOST, "--port", str(ports.code_server))),
         Process("collector", (_script("energy-platform"), "collect")),
+        Process("hot-lane", (_script("energy-platform"), "hot-lane")),
         *(_worker(number) for number in range(1, WORKERS + 1)),
         Process("daemon", (_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
         Process("webserver", (_script("dagster-webserver"), "--workspace", "workspace.yaml",

@@ -13,6 +13,15 @@ ones in the background, which changes neither an offset nor what a reader sees (
 
 from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter
 from energy_platform.storage.landing.merging import Merged
+from energy_platform.storage.landing.news import LandingListener, LandingNews
 from energy_platform.storage.landing.zone import LandingZone
 
-__all__ = ["LandingGuest", "LandingLog", "LandingWriter", "LandingZone", "Merged"]
+__all__ = [
+    "LandingGuest",
+    "LandingListener",
+    "LandingLog",
+    "LandingNews",
+    "LandingWriter",
+    "LandingZone",
+    "Merged",
+]

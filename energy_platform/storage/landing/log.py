@@ -30,6 +30,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.landing import objects
 from energy_platform.storage.landing.listing import SegmentListing
+from energy_platform.storage.landing.news import Tell, tell_nobody
 from energy_platform.storage.landing.segment import (
     OFFSETS_PER_FOLDER,
     CorruptLogError,
@@ -349,14 +350,16 @@ class LandingWriter:
     Args:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
+        tell: Called with the source's name after each append.
 
     Raises:
         UsageError: No source can have this name.
     """
 
-    def __init__(self, store: ObjectStore, source_name: str) -> None:
+    def __init__(self, store: ObjectStore, source_name: str, tell: Tell = tell_nobody) -> None:
         self._store = store
         self._source_name = source_name
+        self._tell = tell
         self._id = uuid4().hex
         self._log = LandingLog(store, source_name)
         objects.discard_staged(store, source_name)
@@ -397,6 +400,7 @@ class LandingWriter:
             self._append_segment(part, after if number == len(parts) else self._tail.cursor)
             firsts.append(self._tail.first)
         self._tail = self._tail._replace(cursor=after)
+        self._tell(self._source_name)
         return range(firsts[0] if firsts else self._tail.end, self._tail.end)
 
     def _append_segment(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
@@ -458,14 +462,16 @@ class LandingGuest:
     Args:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
+        tell: Called with the source's name after each append.
 
     Raises:
         UsageError: No source can have this name.
     """
 
-    def __init__(self, store: ObjectStore, source_name: str) -> None:
+    def __init__(self, store: ObjectStore, source_name: str, tell: Tell = tell_nobody) -> None:
         self._store = store
         self._source_name = source_name
+        self._tell = tell
         self._id = guest_name()
         self._log = LandingLog(store, source_name)
 
@@ -477,7 +483,9 @@ class LandingGuest:
         Raises:
             ValueError: The `received_at` of a message has no time zone.
         """
-        return [self._append_segment(part) for part in _parts(messages)]
+        landed = [self._append_segment(part) for part in _parts(messages)]
+        self._tell(self._source_name)
+        return landed
 
     def _append_segment(self, messages: Sequence[RawMessage]) -> range:
         while True:

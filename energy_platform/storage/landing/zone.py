@@ -9,6 +9,7 @@ from obstore.store import GCSStore, LocalStore, ObjectStore
 from energy_platform.errors import UsageError
 from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter
 from energy_platform.storage.landing.merging import Merged, merge
+from energy_platform.storage.landing.news import Tell, tell_nobody
 from energy_platform.storage.landing.notes import Notes
 
 
@@ -17,15 +18,17 @@ class LandingZone:
 
     Args:
         store: The folder or bucket of the segments.
+        tell: Called with a source's name after each append through this zone.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, tell: Tell = tell_nobody) -> None:
         self._store = store
+        self._tell = tell
         self._logs: dict[str, LandingLog] = {}
         self.notes = Notes(store)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, tell: Tell = tell_nobody) -> Self:
         """Open the landing zone at `file:///folder` or `gs://bucket/prefix`.
 
         A missing folder is created. Cloud Storage takes its credentials from the environment as
@@ -38,11 +41,11 @@ class LandingZone:
         """
         if url.startswith("file://"):
             try:
-                return cls(LocalStore.from_url(url, mkdir=True))
+                return cls(LocalStore.from_url(url, mkdir=True), tell)
             except OSError as error:
                 raise UsageError(f"no landing zone can be at {url}: {error}") from None
         if url.startswith("gs://"):
-            return cls(GCSStore.from_url(url))
+            return cls(GCSStore.from_url(url), tell)
         raise UsageError(
             f"a landing zone is at file:///folder or gs://bucket/prefix, not at {url!r}"
         )
@@ -70,7 +73,7 @@ class LandingZone:
         Raises:
             UsageError: No source can have this name.
         """
-        return LandingWriter(self._store, source_name)
+        return LandingWriter(self._store, source_name, self._tell)
 
     def merge(self, source_name: str, *, now: datetime) -> Merged:
         """Merge small old segments of a source's log; readers and writers notice nothing.
@@ -86,4 +89,4 @@ class LandingZone:
         Raises:
             UsageError: No source can have this name.
         """
-        return LandingGuest(self._store, source_name)
+        return LandingGuest(self._store, source_name, self._tell)

@@ -137,6 +137,6 @@ def test_a_hot_store_that_is_away_is_told_once_for_all_sources() -> None:
     assert one.text == (
         "The hot copy of 2 sources is behind for 2 min or longer, so that dashboards are"
         " (example_price: InfluxDB at http://i does not answer). No row is lost, and it catches up"
-        " by itself. Next: energy-platform status, and the hot store's own log"
+        " by itself. Next: energy-platform status, logs/hot-lane.log, and the hot store's own log"
     )
     assert one.patience == timedelta(minutes=2)

@@ -79,7 +79,7 @@ def test_a_good_batch(instance: DagsterInstance, platform_batches: MicroBatches)
         LAYOUT_KNOWN: True,
     }
     assert prices(stored(platform_batches)) == [1.0, 2.0]
-    assert prices(hot(platform_batches)) == [1.0, 2.0]
+    assert hot(platform_batches).is_empty(), "that is the hot lane's business"
 
 
 def test_nothing_new_is_a_materialization_too(

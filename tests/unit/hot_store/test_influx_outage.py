@@ -1,5 +1,6 @@
 """InfluxDB goes away, is killed, comes back: the warehouse goes on, and the hot copy catches up."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.pipeline import hot_copy
 from energy_platform.pipeline.hot_copy import HOT_STORE
-from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.hot_lane.lane import HotLane, bring_up
+from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.pipeline.replay import replay
-from energy_platform.pipeline.tables import market_table, measurement
+from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.hot_store.influxdb import store as influx_store_module
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer
 from tests.support.hot_points import PRICES, point, points
@@ -62,7 +63,15 @@ def undisturbed(tmp_path: Path) -> MicroBatches:
 
 def behind(batches: MicroBatches) -> str:
     stored_to = batches.warehouse.committed_offset(market_table(EXAMPLE))
-    return batches.hot_copies.behind(EXAMPLE, stored_to)
+    return batches.hot_copies.reach(EXAMPLE, stored_to).behind
+
+
+def run_batches(batches: MicroBatches) -> list[BatchReport]:
+    """Run the micro-batches of all that landed, and not the hot lane."""
+    reports = []
+    while batches.is_behind(EXAMPLE):
+        reports.append(batches.run(EXAMPLE))
+    return reports
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -75,29 +84,23 @@ def eventually(holds: Callable[[], bool]) -> None:
 def test_an_outage_is_ridden_out_and_caught_up_with(
     own_influx: InfluxProcess, batches: MicroBatches, undisturbed: MicroBatches
 ) -> None:
-    log = an_eventful_log(30)
-    for each in (batches, undisturbed):
-        land(each, log[:10])
-        reports = run_all(each)
-        assert {report.hot_copy_behind for report in reports} == {""}
+    log, lane = an_eventful_log(30), HotLane(batches, EXAMPLE)
+    land(undisturbed, log)
+    run_all(undisturbed)
+    land(batches, log[:10])
+    lane.bring_up()
     own_influx.kill()
     for at in range(10, 30, 5):
         land(batches, log[at : at + 5])
-        reports = run_all(batches)
-        assert len(reports) == 3
-        assert all("InfluxDB at http" in report.hot_copy_behind for report in reports)
+        run_batches(batches)
+        with pytest.raises(HotStoreUnavailableError, match="InfluxDB at http"):
+            lane.step()
     assert "does not answer" in behind(batches)
-    # There is nothing that a run could do now, so none is asked for.
-    assert not batches.is_behind(EXAMPLE)
-    land(undisturbed, log[10:])
-    run_all(undisturbed)
     assert_frame_equal(stored(batches), stored(undisturbed))
 
     own_influx.start()
-    eventually(lambda: batches.is_behind(EXAMPLE))
-    assert behind(batches) == "20 messages behind the warehouse"
-    report = batches.run(EXAMPLE)
-    assert (report.messages, report.hot_copy_behind) == (0, "")
+    eventually(lambda: behind(batches) == "20 messages behind the warehouse")
+    lane.bring_up()
     assert_same(batches, undisturbed)
     assert behind(batches) == ""
 
@@ -108,9 +111,13 @@ def test_a_server_killed_at_any_moment_loses_nothing_and_leaves_nothing_stale(
     log, ended = an_eventful_log(30), threading.Event()
 
     def work() -> None:
-        for message in log:
+        lane = HotLane(batches, EXAMPLE)
+        for number, message in enumerate(log):
             land(batches, [message])
-            batches.run(EXAMPLE)
+            with contextlib.suppress(HotStoreUnavailableError):
+                lane.bring_up()
+            if number % 3 == 0:
+                batches.run(EXAMPLE)
         ended.set()
 
     worker = threading.Thread(target=work)
@@ -123,7 +130,8 @@ def test_a_server_killed_at_any_moment_loses_nothing_and_leaves_nothing_stale(
         own_influx.start()
     worker.join()
     assert kills > 0
-    eventually(lambda: run_all(batches)[-1].hot_copy_behind == "")
+    run_batches(batches)
+    eventually(lambda: bring_up(batches, EXAMPLE) == "")
     land(undisturbed, log)
     run_all(undisturbed)
     assert_same(batches, undisturbed)
@@ -155,33 +163,6 @@ def _answers(ask: Callable[[], Any]) -> bool:
     return True
 
 
-def test_a_copy_far_behind_is_brought_up_in_pieces(
-    own_influx: InfluxProcess,
-    batches: MicroBatches,
-    undisturbed: MicroBatches,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(hot_copy, "_CATCH_UP_ROWS", 3)
-    monkeypatch.setattr(hot_copy, "_CATCH_UP", timedelta())
-    own_influx.kill()
-    log = an_eventful_log(12)
-    for each in (batches, undisturbed):
-        land(each, log)
-        run_all(each)
-    own_influx.start()
-    eventually(lambda: batches.is_behind(EXAMPLE))
-    reached = [batches.hot_store.committed_offset(measurement(EXAMPLE))]
-    while batches.is_behind(EXAMPLE):
-        report = batches.run(EXAMPLE)
-        reached.append(batches.hot_store.committed_offset(measurement(EXAMPLE)))
-        assert report.hot_copy_behind == (
-            f"{12 - reached[-1]} messages behind the warehouse" if reached[-1] < 12 else ""
-        )
-    assert reached == sorted(set(reached))
-    assert len(reached) > 3
-    assert_same(batches, undisturbed)
-
-
 def test_a_replay_waits_for_a_hot_store_that_is_away(
     own_influx: InfluxProcess, batches: MicroBatches, undisturbed: MicroBatches
 ) -> None:
@@ -205,7 +186,7 @@ A_DAY_LATER = 96
 def refusing(batches: MicroBatches, own_influx: InfluxProcess) -> MicroBatches:
     """A server that holds the field as a text, on the day after the first."""
     land(batches, [example_message([("CZ", 0, 1.0)])])
-    batches.run(EXAMPLE)
+    run_all(batches)
     at = int((NOON + timedelta(minutes=15 * A_DAY_LATER)).timestamp()) * 1_000_000
     InfluxServer(own_influx.login(DATABASE), days=36_500, patience=QUICK).write(
         f'{EXAMPLE.name},bidding_zone=X price_eur_per_mwh="a text" {at}'.encode()
@@ -216,41 +197,32 @@ def refusing(batches: MicroBatches, own_influx: InfluxProcess) -> MicroBatches:
 def test_a_refused_point_is_quarantined_once_and_its_row_stored(refusing: MicroBatches) -> None:
     news = [("CZ", 1, 2.0), ("CZ", A_DAY_LATER, 3.0), ("CZ", 2, 4.0)]
     land(refusing, [example_message(news)])
-    report = refusing.run(EXAMPLE)
-    assert (report.rows_new, report.hot_copy_behind) == (3, "")
-    [line] = report.quarantined.rows(named=True)
+    # The lane may be ahead of the batch that stores the rows.
+    assert bring_up(refusing, EXAMPLE) == ""
+    [line] = quarantined(refusing).rows(named=True)
     assert (line["check"], line["landing_offset"]) == (HOT_STORE, 1)
     assert "field type conflict" in line["reason"]
     assert '"price_eur_per_mwh":3.0' in line["row"]
     assert hot(refusing)["price_eur_per_mwh"].to_list() == [1.0, 2.0, 4.0]
+    report = refusing.run(EXAMPLE)
+    assert (report.rows_new, report.quarantined.height) == (3, 0)
     assert stored(refusing)["price_eur_per_mwh"].to_list() == [1.0, 2.0, 4.0, 3.0]
-    assert not refusing.is_behind(EXAMPLE)
     # It is tried again with the next write of the point, and told once.
     land(refusing, [example_message([("CZ", A_DAY_LATER, 3.0), ("CZ", 9, 9_999.0)])])
-    refusing.run(EXAMPLE)
+    run_all(refusing)
     assert quarantined(refusing)["check"].to_list()[0] == HOT_STORE
     assert quarantined(refusing)["landing_offset"].to_list() == [1, 2]
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-def test_a_batch_killed_around_its_offset_quarantines_once(
+def test_a_lane_killed_around_its_offset_quarantines_once(
     refusing: MicroBatches, *, done: bool
 ) -> None:
     land(refusing, [example_message([("CZ", A_DAY_LATER, 3.0)])])
     dying: Any = Dying(refusing.hot_store, lambda name, _: name == "commit_offset", done)
     with pytest.raises(KilledError):
-        replace(refusing, hot_store=dying).run(EXAMPLE)
+        bring_up(replace(refusing, hot_store=dying), EXAMPLE)
     assert quarantined(refusing).height == 1
     run_all(refusing)
     assert quarantined(refusing).height == 1
     assert behind(refusing) == ""
-
-
-def test_points_older_than_the_days_are_left_out_and_counted(batches: MicroBatches) -> None:
-    land(batches, [example_message([("CZ", 0, 1.0), ("CZ", 1, 2.0)])])
-    report = replace(batches, hot_days=1).run(EXAMPLE)
-    assert report.hot_points_too_old == 2
-    assert report.quarantined.is_empty()
-    assert hot(batches).is_empty()
-    assert stored(batches).height == 2
-    assert not batches.is_behind(EXAMPLE)

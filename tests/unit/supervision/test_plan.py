@@ -34,8 +34,8 @@ def planned(home: Path) -> dict[str, Process]:
 
 def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
     assert list(planned) == [
-        "simulator", "broker", "code-server", "collector", "worker-1", "worker-2", "daemon",
-        "webserver", "metrics",
+        "simulator", "broker", "code-server", "collector", "hot-lane", "worker-1", "worker-2",
+        "daemon", "webserver", "metrics",
     ]  # fmt: skip
 
 
@@ -99,7 +99,8 @@ def test_an_installed_library_is_no_platform(
 def test_programs_over_the_same_libraries_share_their_imports(home: Path) -> None:
     warm = platform_plan(Settings(home=home), PORTS).warm_start
     assert set(warm.programs) == {
-        "collector", "code-server", "worker-1", "worker-2", "daemon", "webserver", "metrics",
+        "collector", "hot-lane", "code-server", "worker-1", "worker-2", "daemon", "webserver",
+        "metrics",
     }  # fmt: skip
     assert warm.modules
     for module in warm.modules:

@@ -188,7 +188,7 @@ class WithRowsOfTheDead:
 
 
 def test_rows_beyond_the_position_do_not_make_a_batch_old(tmp_path: Path) -> None:
-    """Else their points would never come to the hot copy, nor the batch to its record."""
+    """Else the batch would never come to its record."""
     message = example_message([("CZ", 0, 1.0)])
     first = batches_in(tmp_path / "first")
     land(first, [message])

@@ -1,0 +1,108 @@
+"""Follows one source's landing log and keeps its hot copy up with it, step by step.
+
+A lane that is begun anew starts where the warehouse stands. What it has written beyond, it writes
+again, which changes nothing; what the warehouse has beyond the copy, it takes from there. So a lane
+may be killed between any two of its writes, and any number of them may work on one source.
+"""
+
+from typing import NamedTuple
+
+from energy_platform.errors import HotLaneWaitsError, HotStoreUnavailableError
+from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.hot_lane.lane_rows import LaneRows
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.new_rows import new_rows
+from energy_platform.pipeline.tables import market_table, measurement
+
+
+class _Place(NamedTuple):
+    """Where a lane stands: of which copy it wrote last, to where, and what it knows there."""
+
+    copy: str
+    reached: int
+    known: LaneRows
+
+
+class HotLane:
+    """One source's lane. One thread at a time may use it.
+
+    Args:
+        batches: The stores, and how many messages are taken at once.
+        source: The source.
+    """
+
+    def __init__(self, batches: MicroBatches, source: MarketSource) -> None:
+        self.source = source
+        self._batches = batches
+        self._place: _Place | None = None
+
+    def step(self) -> bool:
+        """Bring the next messages to the hot copy; say whether there is more to be done.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+            HotLaneWaitsError: Too much is not in the warehouse yet.
+        """
+        place = self._place
+        if place is not None and place.known.is_too_far_ahead():
+            raise HotLaneWaitsError(
+                f"{self.source.name}: its hot copy waits for the warehouse, which is far behind"
+            )
+        # After an error the lane begins anew.
+        self._place = None
+        copies = self._batches.hot_copies
+        with self._batches.hot_turns.turn(self.source.name) as copy:
+            reached = copies.reached(self.source)
+            if place is not None and (place.copy, place.reached) == (copy, reached):
+                known = place.known
+            else:
+                position = self._batches.warehouse.position(market_table(self.source))
+                if reached < position.offset:
+                    copies.catch_up(self.source, reached, position.offset)
+                    return True
+                known = LaneRows(self._batches.warehouse, self.source, position)
+            is_more = self._follow(known)
+            self._place = _Place(copy, max(reached, known.reached), known)
+            return is_more
+
+    def begin_anew(self) -> None:
+        """Empty the hot copy; the next steps fill it."""
+        with self._batches.hot_turns.turn(self.source.name):
+            self._batches.hot_turns.name_anew(self.source.name)
+            self._batches.hot_store.clear(measurement(self.source))
+
+    def bring_up(self) -> None:
+        """Bring all that has landed to the hot copy.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+            HotLaneWaitsError: Too much is not in the warehouse yet.
+        """
+        while self.step():
+            pass
+
+    def _follow(self, known: LaneRows) -> bool:
+        """Show the messages behind those that are known, and know them too."""
+        end = self._batches.landing.log(self.source.name).end_offset()
+        messages = self._batches.read_batch(self.source, known.reached, end)
+        if not messages:
+            return False
+        stop = known.reached + len(messages)
+        checked = check_messages(self.source, messages)
+        new = new_rows(self.source, messages, checked, known.since)
+        self._batches.hot_copies.show(self.source, new, stop=stop)
+        known.add(new.fresh, stop=stop)
+        return stop < end
+
+
+def bring_up(batches: MicroBatches, source: MarketSource) -> str:
+    """Bring all that has landed of a source to its hot copy, unless its lane has done it.
+
+    Returns why that can't be done now, empty where it is done; the lane will do it later.
+    """
+    try:
+        HotLane(batches, source).bring_up()
+    except HotStoreUnavailableError as error:
+        return str(error)
+    return ""
