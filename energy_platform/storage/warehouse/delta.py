@@ -43,7 +43,14 @@ CHECKPOINT_INTERVAL: Final = 25
 """Commits between two checkpoints; opening a table reads one checkpoint and at most these."""
 
 COMPACTED_BYTES: Final = 32 * 2**20
-"""Compaction stops at files of this size, small enough to be rewritten many times until then."""
+"""The size to which files grow in the end."""
+
+MEDIUM_BYTES: Final = 4 * 2**20
+"""The size to which the files of batches grow at first.
+
+So a batch's rows are written again a few times for a file of this size, and once or twice for a
+large one, whatever the table has become.
+"""
 
 FILES_WORTH_COMPACTING: Final = 32
 """With fewer small files than this, compacting would write more than it saves."""
@@ -248,12 +255,16 @@ class DeltaWarehouse:
         if not DeltaTable.is_deltatable(str(self._path(table))):
             return
         delta = DeltaTable(self._path(table))
-        small = _files(delta).filter(pl.col("size_bytes") < COMPACTED_BYTES // 2)
+        small = _smaller_than(delta, MEDIUM_BYTES // 2)
         if small.height >= FILES_WORTH_COMPACTING:
+            delta.optimize.compact(target_size=MEDIUM_BYTES, writer_properties=_WRITER)
+        medium = _smaller_than(delta, COMPACTED_BYTES // 2)
+        if medium.get_column("size_bytes").sum() >= COMPACTED_BYTES:
             delta.optimize.compact(target_size=COMPACTED_BYTES, writer_properties=_WRITER)
         # A full vacuum also finds files that a killed writer left without a commit.
         delta.vacuum(dry_run=False, full=True)
-        delta.create_checkpoint()
+        if not _has_checkpoint(self._path(table), delta.version()):
+            delta.create_checkpoint()
         delta.cleanup_metadata()
 
     def _path(self, table: Table) -> Path:
@@ -416,6 +427,15 @@ def _check_types(table: Table, stored: pl.Schema) -> None:
 
 def _files(delta: DeltaTable) -> pl.DataFrame:
     return pl.DataFrame(delta.get_add_actions(flatten=True))
+
+
+def _smaller_than(delta: DeltaTable, size_bytes: int) -> pl.DataFrame:
+    return _files(delta).filter(pl.col("size_bytes") < size_bytes)
+
+
+def _has_checkpoint(path: Path, version: int) -> bool:
+    """Return whether nothing has been committed since the last checkpoint."""
+    return (path / "_delta_log" / f"{version:020}.checkpoint.parquet").exists()
 
 
 def _minima(columns: Sequence[str]) -> list[str]:

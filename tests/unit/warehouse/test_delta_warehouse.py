@@ -230,3 +230,52 @@ def test_maintenance_beside_a_writer_loses_nothing(
     wait_for(writer)
     assert rounds > 3
     assert offsets(warehouse) == list(range(500))
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    delta_table = DeltaTable(folder)
+    actions = pl.DataFrame(delta_table.get_add_actions(flatten=True))
+    return dict(actions.select("path", "size_bytes").iter_rows())
+
+
+def test_what_a_compaction_writes_does_not_grow_with_the_table(
+    warehouse: DeltaWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files grow in two steps, so that a large one isn't written again for each new batch."""
+    monkeypatch.setattr(delta, "FILES_WORTH_COMPACTING", 4)
+    monkeypatch.setattr(delta, "MEDIUM_BYTES", 60_000)
+    monkeypatch.setattr(delta, "COMPACTED_BYTES", 400_000)
+    folder = tmp_path / PRICES.name
+    committed: dict[str, int] = {}
+    written: list[int] = []
+    before: dict[str, int] = {}
+    for n in range(160):
+        frame = rows(1_000 * n, 1_000 * (n + 1)).with_columns(
+            price_eur_per_mwh=pl.int_range(1_000).shuffle(seed=n) / 7
+        )
+        warehouse.commit(PRICES, frame, start=1_000 * n, stop=1_000 * (n + 1))
+        committed |= {path: size for path, size in sizes(folder).items() if path not in before}
+        before = sizes(folder)
+        if n % 4 == 3:
+            warehouse.maintain([PRICES])
+            after = sizes(folder)
+            written.append(sum(size for path, size in after.items() if path not in before))
+            before = after
+    assert offsets(warehouse) == list(range(160_000))
+    total = sum(committed.values())
+    assert total > 1_500_000, "several large files' worth"
+    assert sum(written) < 2.2 * total
+    assert max(written) < 2 * 400_000 + 60_000
+    assert sum(written[len(written) // 2 :]) < 1.4 * sum(written[: len(written) // 2])
+    assert len(before) < 25
+
+
+def test_a_table_at_rest_is_left_as_it_is(warehouse: DeltaWarehouse, tmp_path: Path) -> None:
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    warehouse.maintain([PRICES])
+    folder = tmp_path / PRICES.name
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+    assert any(file.name.endswith(".checkpoint.parquet") for file in before)
+    warehouse.maintain([PRICES])
+    after = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+    assert after == before
