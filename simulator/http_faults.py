@@ -1,4 +1,4 @@
-"""Faults acted out on HTTP, for every provider that is asked and answers.
+"""Faults of HTTP answers, for every provider that answers requests.
 
 The provider says what a good answer, a refusal and garbage look like.
 """

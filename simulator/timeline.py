@@ -301,7 +301,7 @@ class Timeline:
 
     @cached_property
     def _pasts(self) -> set[int]:
-        """The hashes of the sets of statements that `_told` has journalled, and of none."""
+        """The hashes of the sets that `_told` has journalled, and of the empty set."""
         return {hash(b"")}
 
     @cached_property

@@ -140,7 +140,7 @@ class PowerSystem:
         return self._wrong.at(zones, seconds)
 
     def exchange_mw(self, borders: Ints, seconds: Floats) -> Floats:
-        """Return what is scheduled from a border's first zone to its second, or back (below 0)."""
+        """Return the scheduled exchange over borders, from the first zone to the second."""
         starts = _border_time_unit(borders, seconds)
         first, second = (self.price(ends[borders], starts) for ends in _BORDER_ENDS)
         flows: Floats = _CAPACITY_MW[borders] * np.tanh((second - first) / 20.0)

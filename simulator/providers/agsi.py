@@ -1,4 +1,4 @@
-"""AGSI+ as it is met on the wire: gas in storage by country and gas day, by REST with a key.
+"""AGSI+ on the wire: gas in storage by country and gas day, by REST with a key.
 
 Yesterday's gas day appears in the evening as an estimate, is confirmed a day later, and is revised
 now and then. The world's data rate does not apply: storages report once a day.

@@ -1,4 +1,4 @@
-"""ČEPS's data service as it is met on the wire: load, generation and imbalance of the Czech grid.
+"""ČEPS's data service on the wire: load, generation and imbalance of the Czech grid.
 
 A SOAP service, version 1.1 and 1.2. It ignores unknown parts of a question and names the columns
 in its answer. The world's data rate does not apply: a grid has one load.

@@ -1,4 +1,4 @@
-"""Elexon's Insights Solution as it is met on the wire: FUELINST, FREQ and system prices by REST.
+"""Elexon's Insights Solution on the wire: FUELINST, FREQ and system prices by REST.
 
 A dataset is served at both `/datasets/X` and `/datasets/X/stream`. As on the real service, both
 ends of a window are included, and parameters that belong to another dataset are ignored.

@@ -1,4 +1,4 @@
-"""ENTSOG's Transparency Platform as it is met on the wire: hourly operational data by REST.
+"""ENTSOG's Transparency Platform on the wire: hourly operational data by REST.
 
 Every point is reported by both of its operators, provisionally at first and confirmed most of a
 day later. Stamps carry the local offset, whatever time zone was asked for.

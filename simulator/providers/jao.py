@@ -1,4 +1,4 @@
-"""JAO's Publication Tool as it is met on the wire: Core's maximum bilateral exchanges by REST."""
+"""JAO's Publication Tool on the wire: Core's maximum bilateral exchanges by REST."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta

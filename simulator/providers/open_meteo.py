@@ -1,4 +1,4 @@
-"""Open-Meteo as it is met on the wire: hourly forecasts of any places, by REST.
+"""Open-Meteo on the wire: hourly forecasts of any places, by REST.
 
 A model runs every three hours and forecasts the future anew. A reply shows the newest run of each
 hour and does not name it. The values are a function of time alone, so any past can be asked for.
@@ -61,7 +61,7 @@ SITES: Final = {
     for place in _PLACES.strip().replace("\n", ", ").split(", ")
     for *name, latitude, longitude in [place.split()]
 }
-"""Places that there is weather of, degrees north and east; elsewhere the nearest site counts."""
+"""The places with weather, degrees north and east; elsewhere the nearest place counts."""
 COLUMNS: Final = {
     "temperature_2m": "temperature_deg_c",
     "relative_humidity_2m": "relative_humidity_pct",

@@ -1,4 +1,4 @@
-"""OTE's public data service as it is met on the wire: the Czech day-ahead and intraday market.
+"""OTE's public data service on the wire: the Czech day-ahead and intraday market.
 
 A SOAP service, version 1.1 and 1.2, which validates requests against its own WSDL.
 """

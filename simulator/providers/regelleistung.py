@@ -1,4 +1,4 @@
-"""regelleistung.net as it is met on the wire: a workbook of bids per tender and day, by REST.
+"""regelleistung.net on the wire: a workbook of bids per tender and day, by REST.
 
 As in the real workbooks, dates are dates or Excel's numbers, and prices are numbers or texts with a
 decimal comma. A workbook is written in a thread, and the last few are kept.

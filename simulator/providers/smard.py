@@ -1,4 +1,4 @@
-"""SMARD as it is met on the wire: an index of weeks, and files of one week of one series each.
+"""SMARD on the wire: an index of weeks, and files of one week of one series each.
 
 A file has all slots of its local week, with nulls for the future, and is always rewritten as a
 whole. A new week is listed a little before its file exists. Only quarter-hours are simulated. For

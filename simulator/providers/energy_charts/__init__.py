@@ -1,4 +1,4 @@
-"""Energy-Charts as it is met on the wire: prices, frequency and public power by REST."""
+"""Energy-Charts on the wire: prices, frequency and public power by REST."""
 
 from simulator.providers.energy_charts.provider import PROVIDER
 

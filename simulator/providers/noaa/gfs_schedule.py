@@ -25,7 +25,7 @@ class Flaw(StrEnum):
 
     NONE = "none"
     BAD_ROW = "bad_row"
-    """One point holds a wind that is faster than any."""
+    """One point holds an impossible wind."""
     CORRUPT = "corrupt"
     """Every message is framed correctly, but can't be decoded."""
 

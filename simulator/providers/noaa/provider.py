@@ -1,4 +1,4 @@
-"""NOAA's Open Data Dissemination as it is met on the wire: GFS files on S3, announced by SNS.
+"""NOAA's Open Data Dissemination on the wire: GFS files on S3, announced by SNS.
 
 A model run every six hours, with forecast steps each three hours; a file appears every 20 s of
 market time, or every 5 s of wall time where the market runs faster (the data rate divides both,

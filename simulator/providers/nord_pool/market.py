@@ -54,8 +54,8 @@ _AGGRESSIVE_SHARE: Final = 0.4
 _LEAVES_A_REST_SHARE: Final = 0.2
 _NEW_SHARE: Final = 0.4
 _WITHDRAWN_SHARE: Final = 0.15
-"""The shares of what traders do: take orders, take orders and leave the rest of their own in the
-book, withdraw an order. Otherwise they place an order or change the price of one."""
+"""What traders do, as shares: take orders of the other side, and sometimes leave a remainder in the
+book; otherwise place a new order, withdraw an order, or change the price of one."""
 _VALUED_EVERY: Final = timedelta(seconds=5)
 _LOOKED_EVERY: Final = timedelta(minutes=5)
 """Contracts open and close at whole multiples of this."""
