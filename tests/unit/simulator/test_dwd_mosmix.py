@@ -12,7 +12,6 @@ import pytest
 
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_mosmix import STATIONS
-from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.dwd_mosmix_forecast import DWD_MOSMIX_FORECAST as SOURCE
 from simulator.faults import Fault, FaultKind
 from simulator.providers.dwd.mosmix import newest_issue
@@ -22,6 +21,7 @@ from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import comes_true, run_until
+from tests.support.simulated_feed import checked
 
 assert isinstance(SOURCE.feed, FtpFeed)
 SOME = STATIONS[:4]
@@ -48,13 +48,8 @@ def a_client(world: World) -> MemorySession:
     return a_session(world, SOURCE.name)
 
 
-def checked(session: MemorySession) -> CheckedRows:
-    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
-    return check_messages(SOURCE, landed)
-
-
 def assert_same(world: World, session: MemorySession) -> None:
-    found = compare(SOURCE, world.journal, checked(session).rows)
+    found = compare(SOURCE, world.journal, checked(SOURCE, session).rows)
     assert found.journalled > 0
     assert found.lost.is_empty()
     assert found.invented.is_empty()
@@ -68,7 +63,7 @@ async def test_each_issue_lands_and_is_the_journal_s(tmp_path: Path) -> None:
         await run_until(FEED, session, lambda: len(session.landed) >= 2 * len(SOME))
         world.clock.freeze()
         assert_same(world, session)
-    rows = checked(session).rows
+    rows = checked(SOURCE, session).rows
     assert rows["run_at"].unique().dt.hour().sort().to_list() == [15, 21]
     assert rows.height == 2 * len(SOME) * 247
     cells = rows.select(SOURCE.value_columns)
@@ -105,9 +100,9 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     world.faults.ask(SOURCE.name, Fault(FaultKind.MALFORMED))
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
     async with served(world):
-        await run_until(FEED, session, lambda: checked(session).quarantined.height == 2)
+        await run_until(FEED, session, lambda: checked(SOURCE, session).quarantined.height == 2)
         await comes_true(lambda: assert_same(world, session))
-    reasons = checked(session).quarantined["reason"].to_list()
+    reasons = checked(SOURCE, session).quarantined["reason"].to_list()
     assert any("not a whole ZIP archive" in reason for reason in reasons)
     assert any("wind_speed_m_per_s = 999.0" in reason for reason in reasons)
 

@@ -12,7 +12,6 @@ import pytest
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.ftp import FtpFeed
-from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.gme_day_ahead_price import GME_DAY_AHEAD_PRICE as SOURCE
 from energy_platform.sources.gme_day_ahead_price import is_current
 from simulator.faults import Fault, FaultKind
@@ -23,6 +22,7 @@ from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import comes_true, run_until
+from tests.support.simulated_feed import checked
 
 assert isinstance(SOURCE.feed, FtpFeed)
 BEFORE_THE_AUCTION = datetime(2026, 3, 28, 11, 30, tzinfo=UTC)
@@ -46,13 +46,8 @@ def a_client(world: World) -> MemorySession:
     return replace(a_session(world, SOURCE.name), ca_file=certificate(world))
 
 
-def checked(session: MemorySession) -> CheckedRows:
-    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
-    return check_messages(SOURCE, landed)
-
-
 def assert_same(world: World, session: MemorySession) -> None:
-    found = compare(SOURCE, world.journal, checked(session).rows)
+    found = compare(SOURCE, world.journal, checked(SOURCE, session).rows)
     assert found.journalled > 0
     assert found.stale.is_empty()
     assert found.invented.is_empty()
@@ -69,12 +64,12 @@ async def test_what_is_published_lands_and_is_the_journal_s(tmp_path: Path) -> N
         await comes_true(lambda: assert_same(world, session))
         running_feed.cancel()
         await asyncio.gather(running_feed, return_exceptions=True)
-    spring = checked(session).rows.filter(
+    spring = checked(SOURCE, session).rows.filter(
         pl.col("delivery_start").dt.convert_time_zone("Europe/Rome").dt.date() == date(2026, 3, 29)
     )
     sizes = spring.filter(bidding_zone="PUN").group_by("market_time_unit").len().sort("len")
     assert sizes.rows() == [("PT60M", 23), ("PT15M", 92)]
-    assert checked(session).quarantined.is_empty()
+    assert checked(SOURCE, session).quarantined.is_empty()
 
 
 async def test_a_restart_of_both_sides_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -122,9 +117,9 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW, count=4))  # every edition there is
     async with served(world):
         eager = replace(feed(world), every=timedelta(seconds=0.2))
-        await run_until(eager, session, lambda: checked(session).quarantined.height >= 4)
+        await run_until(eager, session, lambda: checked(SOURCE, session).quarantined.height >= 4)
         await comes_true(lambda: assert_same(world, session))
-    reasons = checked(session).quarantined["reason"].to_list()
+    reasons = checked(SOURCE, session).quarantined["reason"].to_list()
     assert any("no Prezzi or Prezzi15 rows" in reason for reason in reasons)
     assert any("price_eur_per_mwh = 99999.0" in reason for reason in reasons)
 

@@ -13,7 +13,6 @@ import pytest
 from energy_platform.feeds.sns.announced_files import FollowUp
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
-from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as SOURCE
 from simulator import server
 from simulator.faults import Fault, FaultKind
@@ -23,6 +22,7 @@ from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
 from tests.support.running_feeds import carrying, comes_true, until
+from tests.support.simulated_feed import checked
 
 assert isinstance(SOURCE.feed, SnsEndpointFeed)
 assert isinstance(SOURCE.feed.files, BucketFiles)
@@ -43,17 +43,12 @@ def a_client(world: World) -> MemorySession:
     return a_session(world, SOURCE.name)
 
 
-def checked(session: MemorySession) -> CheckedRows:
-    landed = [replace(each, landing_offset=at) for at, each in enumerate(session.landed)]
-    return check_messages(SOURCE, landed)
-
-
 def files(session: MemorySession) -> list[str]:
     return [one.context["key"] for one in session.landed if "key" in one.context]
 
 
 def assert_same(world: World, session: MemorySession) -> None:
-    found = compare(SOURCE, world.journal, checked(session).rows)
+    found = compare(SOURCE, world.journal, checked(SOURCE, session).rows)
     assert found.journalled > 0
     assert found.lost.is_empty()
     assert found.invented.is_empty()
@@ -76,7 +71,7 @@ async def test_every_published_row_lands_once(tmp_path: Path) -> None:
     assert len(keys) == len(set(keys))
     announced = [one.context["announces"] for one in session.landed if "key" not in one.context]
     assert sorted(announced) == sorted(keys)
-    rows = checked(session).rows
+    rows = checked(SOURCE, session).rows
     assert rows.height == len(keys) * POINTS
     assert rows["run_at"].unique().to_list() == [datetime(2026, 3, 28, 18, tzinfo=UTC)]
     assert set(rows["height_m"]) <= {0.0, 1.5, 10.0}
@@ -112,7 +107,7 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
         world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
         await until(lambda: flawed(session) == 2)
         await settled(world, session)
-    reasons = checked(session).quarantined["reason"].to_list()
+    reasons = checked(SOURCE, session).quarantined["reason"].to_list()
     assert len(reasons) == 2
     assert reasons[0].startswith("a broken NetCDF 4 file")
     assert "wind_speed_m_per_s = 999.0" in reasons[1]
@@ -182,7 +177,7 @@ async def test_other_files_of_the_topic_are_left_alone(tmp_path: Path) -> None:
         await settled(world, session)
     assert key not in files(session)
     assert len(session.landed) >= landed
-    refused = checked(session).quarantined
+    refused = checked(SOURCE, session).quarantined
     assert refused["reason"].to_list() == [refused["reason"][0]]
     assert refused["reason"][0].startswith("what was announced could not be read")
 

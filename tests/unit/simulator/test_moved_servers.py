@@ -1,8 +1,6 @@
 """A provider that moves while its feed runs on: the feed finds it, over every protocol."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,14 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from energy_platform.errors import FeedError
 from energy_platform.market.feed import Feed
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source, market_sources
 from simulator import server
 from simulator.world import OpenProvider, World, modelled_providers
 from tests.support.feeds import MemorySession, a_session, a_world
-from tests.support.running_feeds import until
+from tests.support.running_feeds import carrying, until
 
 ORIGIN = datetime(2026, 3, 28, 22, tzinfo=UTC)
 SPEED = 60.0
@@ -57,25 +54,6 @@ def asking_often(feed: Feed) -> Feed:
     return often
 
 
-@contextlib.asynccontextmanager
-async def running_on(feed: Feed, session: MemorySession) -> AsyncIterator[None]:
-    """Run a feed, again after a failure as the collector would, while the context lasts."""
-
-    async def collect() -> None:
-        while True:
-            with contextlib.suppress(FeedError):
-                await feed.run(session)
-            await asyncio.sleep(0.2)
-
-    collecting = asyncio.create_task(collect())
-    try:
-        yield
-    finally:
-        collecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await collecting
-
-
 def provider_of(name: str, folder: Path) -> OpenProvider:
     """Return what opens the provider that has a model of a source."""
     world = a_world(folder, origin=ORIGIN, speed=SPEED)
@@ -106,7 +84,7 @@ async def test_a_feed_that_runs_on_finds_a_provider_that_has_moved(
     world = a_world(tmp_path, origin=ORIGIN, speed=SPEED)
     session = a_counting_session(world, name)
     feed = asking_often(market_source(name).feed)
-    async with running_on(feed, session):
+    async with carrying(feed, session):
         async with server.running(world, [provider]):
             await until(lambda: heard(session, feed))
             before = dict(world.addresses)
