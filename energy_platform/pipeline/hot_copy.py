@@ -29,6 +29,9 @@ _CATCH_UP_ROWS: Final = 200_000
 _CATCH_UP: Final = timedelta(seconds=10)
 """How long a copy catches up before it leaves the rest to the next time: others wait meanwhile."""
 
+_WRITTEN_AT_ONCE: Final = 10_000
+"""How many points one write has: other sources wait for it where the store has one writer."""
+
 _LISTED: Final = "_listed"
 
 HOT_STORE: Final = "hot_store"
@@ -128,9 +131,10 @@ class HotCopies:
             return
         recent = pl.col(source.event_time) >= self.since()
         points = _changed_points(source, new).filter(recent)
-        refused = self.store.write(measurement(source), points, stop=stop)
-        if not refused.is_empty():
-            self._quarantine(source, _refused_points(source, refused))
+        for part in points.iter_slices(_WRITTEN_AT_ONCE):
+            refused = self.store.write(measurement(source), part, stop=stop)
+            if not refused.is_empty():
+                self._quarantine(source, _refused_points(source, refused))
 
     @tried_again
     def _quarantine(self, source: MarketSource, refused: pl.DataFrame) -> None:

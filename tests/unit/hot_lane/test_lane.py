@@ -30,6 +30,8 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
 from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.hot_store.points import tidy
+from energy_platform.storage.hot_store.protocol import Measurement
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
@@ -209,6 +211,23 @@ def test_rows_that_the_warehouse_holds_are_let_go(
         land(batches, [quote(float(n), quarter=n)])
         lane.bring_up()
         batches.run(EXAMPLE)
+    assert_shows_the_warehouse(batches)
+
+
+def test_many_points_are_written_in_parts(
+    batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_copy, "_WRITTEN_AT_ONCE", 2)
+    written, write = [], SqliteHotStore.write
+
+    def counted(store: Any, into: Measurement, points: pl.DataFrame, *, stop: int) -> pl.DataFrame:
+        written.append(points.height)
+        return write(store, into, points, stop=stop)
+
+    monkeypatch.setattr(SqliteHotStore, "write", counted)
+    land(batches, [example_message([("CZ", n, float(n)) for n in range(5)])])
+    run_all(batches)
+    assert written == [2, 2, 1]
     assert_shows_the_warehouse(batches)
 
 
