@@ -57,7 +57,7 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/energy-platform generate
 
 bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launcher
-	PYTHONPATH=. $(BIN)/python benchmarks/latency.py
+	PYTHONPATH=. $(BIN)/python benchmarks/latency.py --json benchmarks/latency.json
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
