@@ -55,6 +55,12 @@ class Cloud:
         )
         self._forget()
 
+    def is_taken(self) -> bool:
+        """Return whether every message of the queue has been received and deleted."""
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID][self.region].queues[self.queue]
+        waiting = queue.approximate_number_of_messages
+        return waiting + queue.approximate_number_of_messages_not_visible == 0
+
     def _forget(self) -> None:
         """Delete what moto remembers of sent messages; it would keep them for ever."""
         sns = sns_backends[DEFAULT_ACCOUNT_ID][self.region]

@@ -24,6 +24,7 @@ from simulator.world import World
 _REGION_PART: Final = 3
 _RETRIES: Final = 1_800
 _RETRY_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.05
 
 
 class SnsQueueStandIn:
@@ -64,6 +65,9 @@ class SnsQueueStandIn:
         ) as cloud:
             names = _numbered(self._feed.keys)
             for case in self._script.cases:
+                # A queue keeps no order: a correction follows once the first values have landed.
+                while not cloud.is_taken():
+                    await asyncio.sleep(_LOOK_SECONDS)
                 self._script.say(case)
                 for payload in case.payloads:
                     key, body = _own_key(case) or next(names), payload.read_bytes()
