@@ -72,7 +72,7 @@ class _Teller:
         self.say(f"{done:,} of {of:,} chunks have landed{left}")
 
     def say(self, message: str) -> None:
-        """Write a line to the run's log, as a warning, since the log does not keep lesser ones."""
+        """Write a line to the run's log, which does not keep log messages below a warning."""
         self._context.instance.report_engine_event(message, self._context.dagster_run)
 
 

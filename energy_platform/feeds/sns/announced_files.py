@@ -1,8 +1,8 @@
 """Fetches files that were announced by push, for as long as it takes and over restarts.
 
 SNS waits seconds for an answer and gives up after an hour; fetching a file may take longer. The
-endpoint therefore notes an announcement in the ledger and acknowledges it; this module fetches the
-file afterwards.
+endpoint therefore records an announcement in the ledger and acknowledges it; this module fetches
+the file afterwards.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ class FollowUp:
     """How announced files are fetched.
 
     Attributes:
-        concurrency: How many at once.
-        max_waiting: How many may wait; more are refused, so that SNS announces them again.
-        tries: After how many a file that isn't there or can't be read is landed as an announcement
-            alone, for the parser to refuse and the quarantine to keep. An outage of S3 does not
-            count.
+        concurrency: How many files are fetched at once.
+        max_waiting: How many files may wait; further ones are refused, so that SNS announces them
+            again.
+        tries: After how many tries a missing or unreadable file is landed as an announcement alone,
+            for the parser to refuse and the quarantine to keep. An outage of S3 does not count.
         retry_seconds: Pause before the next try; doubled each time.
     """
 
@@ -60,10 +60,10 @@ class AnnouncedFiles:
     """One run's follow-up of announcements.
 
     Attributes:
-        files: Which files.
+        files: The wanted files.
         how: How they are fetched.
         session: Lands them.
-        ledger: Notes them.
+        ledger: Records them.
     """
 
     files: BucketFiles
@@ -77,10 +77,10 @@ class AnnouncedFiles:
     def wanted(self, notification: str) -> Mapping[str, str]:
         """Return the wanted files that a notification announces and their entity tags.
 
-        A file that waits already is tried at once, for it may be there by now.
+        A file that waits already is tried at once, because it may be there by now.
 
         Raises:
-            ParseError: It is no event of S3.
+            ParseError: The notification is no event of S3.
             FeedError: Too many files wait already.
         """
         files = {}
@@ -98,12 +98,12 @@ class AnnouncedFiles:
         return files
 
     def follow(self, files: Mapping[str, str]) -> None:
-        """Fetch files that have been noted."""
+        """Fetch files that have been recorded."""
         for file in files:
             self._due.put_nowait(file)
 
     async def run(self) -> None:
-        """Fetch what waits, from before a restart too, until cancelled."""
+        """Fetch the waiting files, including those from before a restart, until cancelled."""
         self.follow(self.ledger.waiting)
         async with self.files.opened(self.session) as bucket, asyncio.TaskGroup() as group:
             for _ in range(self.how.concurrency):
@@ -169,7 +169,7 @@ class AnnouncedFiles:
         self._finished(file, current=current)
 
     def _finished(self, file: str, *, current: bool) -> None:
-        """Forget a file, or fetch it again if it was announced anew while it was in hand."""
+        """Forget a file, or fetch it again if it was announced again in the meantime."""
         self._failures.pop(file, None)
         self._in_hand.discard(file)
         if not current:

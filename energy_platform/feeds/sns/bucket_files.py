@@ -34,7 +34,7 @@ class FileReader(Protocol):
         """Return the key of the file that an object belongs to."""
 
     async def read(self, bucket: PublicBucket, key: str) -> FetchedFile:
-        """Return what is to land of the file `key`."""
+        """Return the content of the file `key` to land."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class WholeFile:
 
     Attributes:
         max_bytes: A larger file is not read.
-        is_complete: Says whether a file's bytes have the end that their format demands.
+        is_complete: Returns whether a file's bytes have the end that their format requires.
     """
 
     max_bytes: int
@@ -57,7 +57,7 @@ class WholeFile:
         """Return the file.
 
         Raises:
-            ObjectUnreadableError: It is missing, too large, or its end is.
+            ObjectUnreadableError: The file is missing, too large or incomplete.
             BucketUnavailableError: As for `PublicBucket.get`.
         """
         got = await bucket.get(key, max_bytes=self.max_bytes)
@@ -74,11 +74,11 @@ class BucketFiles:
         bucket: The bucket's name.
         keys: Patterns of the files' keys.
         read: How a file is read.
-        region: Where the bucket lies; its address names no region, unless given.
+        region: The bucket's region; if None, its address names no region.
         file_seconds: How long the reading of one file may take.
         answer_seconds: How long one answer of S3 may take.
-        history_prefix: What the keys of a UTC day begin with, for `strftime`, where the bucket
-            keeps older files.
+        history_prefix: The beginning of the keys of a UTC day, for `strftime`, if the bucket keeps
+            older files.
     """
 
     bucket: str
@@ -115,7 +115,7 @@ class BucketFiles:
             raise BucketUnavailableError(f"{file} took too long to read") from None
 
     def message(self, file: str, fetched: FetchedFile) -> RawMessage:
-        """Return what is to land of a file."""
+        """Return the raw message of a file."""
         context = {"bucket": self.bucket, "key": file, "etag": fetched.versions[file]}
         return RawMessage(body=fetched.body, received_at=datetime.now(UTC), context=context)
 
@@ -125,7 +125,7 @@ class BucketFiles:
     ) -> AsyncIterator[Sequence[HistoryChunk]]:
         """Open the files of the UTC days that [start, end) touches, as they are in the bucket now.
 
-        The days are those in the files' keys: of a forecast, the days of its runs. No account with
+        The days are those in the files' keys: for a forecast, the days of its runs. No account with
         Amazon is needed. See `HistoricalFeed.history`.
         """
         async with self.opened(session) as bucket:

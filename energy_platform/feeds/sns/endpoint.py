@@ -1,9 +1,9 @@
-"""SNS topics that push: a small HTTP endpoint that lands what Amazon signed, and nothing else.
+"""SNS topics that push: a small HTTP endpoint that lands only messages signed by Amazon.
 
-Amazon reaches it through a proxy that terminates TLS; it listens on the loopback interface
-unless the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. While it listens, a file of the
-feed's folder says where, so that any free port will do. Raw delivery carries no signature, so it
-is refused. `announced_files` fetches what a notification announces.
+Amazon reaches it through a proxy that terminates TLS; it listens on the loopback interface unless
+the setting `ENERGY_PLATFORM_ADDRESSES` says otherwise. While it listens, a file in the feed's
+folder has the address, so that any free port will do. Raw delivery carries no signature, so it is
+refused. `announced_files` fetches the announced files.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ from energy_platform.market.raw_message import RawMessage
 _log = logging.getLogger(__name__)
 
 LISTENS_AT: Final = "listens_at"
-"""The file of the feed's folder that says where it listens."""
+"""The file in the feed's folder with the address on which it listens."""
 
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 _IDLE_SECONDS: Final = 10
@@ -55,11 +55,11 @@ _CONNECTIONS: Final = 64
 
 @dataclass(frozen=True, kw_only=True)
 class SnsEndpointFeed:
-    """Notifications that SNS topics push to this machine; each lands as the envelope it came in.
+    """Notifications that SNS topics push to this machine; each lands in its envelope.
 
-    Where they announce `files`, those land too, each as one message (context: `bucket`, `key`,
-    `etag`), and the envelope of an announcement says so in its context (`announces`). Announcements
-    of other files are acknowledged and do not land.
+    If they announce `files`, those land too, each as one message (context: `bucket`, `key`,
+    `etag`), and the envelope of an announcement has `announces` in its context. Announcements of
+    other files are acknowledged and do not land.
 
     Attributes:
         topic_arns: The topics that may push; all others are refused.
@@ -68,7 +68,7 @@ class SnsEndpointFeed:
         max_age: How old a message may be. SNS gives up after an hour.
         max_body_bytes: How large a request may be; SNS sends 256 KiB of payload at most.
         body_seconds: How long a request's body may take to arrive.
-        answer_seconds: How long SNS may take to hand out a certificate or confirm a subscription.
+        answer_seconds: How long SNS may take to send a certificate or confirm a subscription.
         remembered: How many messages and files are remembered as landed.
         files: The wanted files, if the notifications announce files.
         follow_up: How they are fetched.
@@ -94,7 +94,7 @@ class SnsEndpointFeed:
     def history(
         self, session: FeedSession, start: datetime, end: datetime
     ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
-        """Open what the bucket keeps of the UTC days that [start, end) touches.
+        """Open the bucket's files of the UTC days that [start, end) touches.
 
         See `BucketFiles.history`.
         """
@@ -106,7 +106,7 @@ class SnsEndpointFeed:
         """Serve until cancelled.
 
         Raises:
-            FeedError: The address can't be listened on, or landing failed; SNS was told to send
+            FeedError: The address can't be listened on, or landing failed and SNS was told to send
                 the message again.
         """
         where = urlsplit(session.address(self.listen))
@@ -124,7 +124,7 @@ class SnsEndpointFeed:
 
 @contextlib.contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Listen on an address; done here because uvicorn would end the process if it can't."""
+    """Listen on an address; uvicorn itself would end the process if it can't."""
     try:
         listener = socket.create_server((host, port))
     except OSError as error:
@@ -135,7 +135,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _told(file: Path, where: SplitResult, listener: socket.socket) -> Iterator[None]:
-    """Say in a file where a listener is reached, for as long as the context lasts."""
+    """Write a listener's address to a file for as long as the context lasts."""
     host, port = listener.getsockname()[:2]
     fresh = file.with_suffix(".new")
     fresh.write_text(where._replace(netloc=f"{host}:{port}").geturl())
@@ -182,7 +182,7 @@ async def _serve(
 
 
 class _RefusedError(Exception):
-    """A request that gets no better answer than this status; the message says why."""
+    """A request that is answered with this status; the message says why."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -230,7 +230,7 @@ class _Endpoint:
             self.failed.set_exception(error)
 
     async def receive(self, request: Request) -> Response:
-        """Answer a request: 200 once what it brings has landed, 4xx to refuse, 5xx to ask again."""
+        """Answer a request: 200 once its message has landed, 4xx to refuse, 5xx to ask again."""
         try:
             body = await self._body(request)
             message = self._message(body)
@@ -245,7 +245,7 @@ class _Endpoint:
         return self._answer(outcome, HTTPStatus.OK, "")
 
     def _answer(self, outcome: str, status: HTTPStatus, reason: str) -> Response:
-        """Count and log an outcome; the sender learns the status alone."""
+        """Count and log an outcome; the sender gets only the status."""
         self._counts[outcome] += 1
         level = logging.DEBUG if status == HTTPStatus.OK else logging.WARNING
         _log.log(
@@ -269,12 +269,12 @@ class _Endpoint:
                         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
                         raise _RefusedError(status, "the request is too large")
         except (TimeoutError, ClientDisconnect):
-            # SNS takes a 4xx for good; a slow request may be quick the next time.
+            # SNS does not retry after a 4xx, and a slow request may be quick the next time.
             raise FeedError("the request did not end") from None
         return bytes(body)
 
     def _message(self, body: bytes) -> Mapping[str, str]:
-        """Read an envelope, and see that it is of an expected topic and recent."""
+        """Read an envelope, and check that it is of an expected topic and recent."""
         try:
             fields = json_object(body)
         except ParseError as error:
@@ -295,18 +295,18 @@ class _Endpoint:
             raise UntrustedMessageError(f"the message of {timestamp} is out of time")
 
     async def _take(self, message: Mapping[str, str], body: bytes) -> str:
-        """Do what a trusted message asks for; return what that was."""
+        """Do what a trusted message asks for; return what was done."""
         if message["Type"] == NOTIFICATION:
             return await self._land(message, body)
         if message["Type"] == SUBSCRIPTION:
             return await self._confirm(message)
-        # What is left is an UnsubscribeConfirmation. Visiting its SubscribeURL would subscribe
-        # again, against the will of whoever may unsubscribe.
+        # The remaining type is an UnsubscribeConfirmation. Visiting its SubscribeURL would
+        # subscribe again, against the will of the owner who unsubscribed.
         _log.warning("%s: unsubscribed from %s", self._session.source_name, message["TopicArn"])
         return "unsubscribed"
 
     async def _land(self, message: Mapping[str, str], body: bytes) -> str:
-        """Land a notification once, and see to the files that it announces."""
+        """Land a notification once, and record the files that it announces."""
         identity = message["MessageId"].encode()
         context = {
             "content_type": "application/json",

@@ -29,7 +29,7 @@ def s3_objects_created(body: str) -> list[S3ObjectCreated]:
     Empty for the test event that S3 sends when notifications are set up, and for a removal.
 
     Raises:
-        ParseError: It is no S3 event of a version that is known.
+        ParseError: The notification is no S3 event of a known version.
     """
     event = json_object(body)
     if event.get("Type") == "Notification":

@@ -27,10 +27,10 @@ class Fingerprints:
 
     @classmethod
     def load(cls, cursor: str | None, *, capacity: int) -> Self:
-        """Read what `dump` wrote; nothing has been seen where there is no cursor.
+        """Read the result of `dump`; without a cursor, nothing has been seen.
 
         Raises:
-            FeedError: The cursor is not one of these.
+            FeedError: The cursor has another form.
         """
         try:
             digests = json.loads(cursor) if cursor is not None else []
@@ -39,11 +39,11 @@ class Fingerprints:
             raise FeedError(f"the cursor {cursor!r:.80} is not a list of fingerprints") from None
 
     def dump(self) -> str:
-        """Write them as a cursor."""
+        """Return the fingerprints as a cursor."""
         return json.dumps(list(self.digests), separators=(",", ":"))
 
     def adding(self, things: Iterable[bytes]) -> Self:
-        """Return them with `things` as the newest, the oldest forgotten."""
+        """Return the fingerprints with `things` as the newest, without the oldest."""
         new = dict.fromkeys(map(_digest, things))
         kept = [digest for digest in self.digests if digest not in new]
         return type(self)(self.capacity, dict.fromkeys([*kept, *new][-self.capacity :]))

@@ -15,7 +15,7 @@ class IndexEntry:
 
     Attributes:
         start: Its first byte.
-        stop: The byte after its last; None when it ends with the file. Padding counts as part.
+        stop: The byte after its last; None if it ends with the file. Padding counts as part.
         fields: Variable and level of each field in it, e.g. `("UGRD", "10 m above ground")`.
     """
 

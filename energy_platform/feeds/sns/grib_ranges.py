@@ -42,10 +42,11 @@ class GribRanges:
         return key.removesuffix(_SUFFIX)
 
     async def read(self, bucket: PublicBucket, key: str) -> FetchedFile:
-        """Return the wanted messages of the file `key`, one behind the other.
+        """Return the wanted messages of the file `key`, one after the other.
 
         Raises:
-            ObjectUnreadableError: File or inventory is missing, or they don't belong together.
+            ObjectUnreadableError: The file or its inventory is missing, or they don't belong
+                together.
             BucketUnavailableError: The bucket can't be reached or refuses to answer.
         """
         index = await bucket.get(key + _SUFFIX, max_bytes=_MAX_INDEX_BYTES)
@@ -84,7 +85,7 @@ class GribRanges:
 
 
 def _check_messages(key: str, wanted: ByteRange, body: bytes) -> None:
-    """See that each message of a range is whole and lies where the inventory has it."""
+    """Check that each message of a range is whole and lies where the inventory says."""
     if wanted.stop is not None and len(body) != wanted.stop - wanted.start:
         raise ObjectUnreadableError(f"{key}: {len(body)} bytes came for {wanted.header}")
     ends = [*wanted.messages[1:], wanted.start + len(body)]

@@ -1,7 +1,7 @@
 """A feed's ledger: what it has landed and which announced files it must still fetch.
 
-The ledger is part of the cursor. An announcement is noted in the same segment that lands it, so it
-may be acknowledged before its file is fetched: a restarted feed fetches the files that wait.
+The ledger is part of the cursor. An announcement is recorded in the same segment that lands it, so
+it may be acknowledged before its file is fetched: a restarted feed fetches the files that wait.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ _WAITING: Final = "waiting"
 
 
 class Ledger:
-    """One feed's ledger; `turn` is held by whoever looks at it and then lands.
+    """One feed's ledger; a task holds `turn` while it reads the ledger and then lands.
 
     Attributes:
-        landed: What has landed, by whatever the feed tells it by.
-        waiting: The entity tag that was announced last of each file that is yet to be fetched.
-        turn: One at a time, so that a cursor claims no more than what has landed.
+        landed: What has landed, by the identity that the feed uses.
+        waiting: The last announced entity tag of each file that must still be fetched.
+        turn: One task at a time, so that a cursor claims no more than what has landed.
     """
 
     def __init__(self, session: FeedSession, *, remembered: int) -> None:
@@ -42,12 +42,12 @@ class Ledger:
         waiting: Mapping[str, str] | None = None,
         done: Collection[str] = (),
     ) -> None:
-        """Land messages and note it, all or nothing.
+        """Land messages and update the ledger, all or nothing.
 
         Args:
-            messages: The messages; none, if there is only something to note.
-            landed: What is to be known as landed.
-            waiting: Files that are to be fetched from now on, with their entity tags.
+            messages: The messages; none, if only the ledger changes.
+            landed: What counts as landed from now on.
+            waiting: Files to fetch from now on, with their entity tags.
             done: Files that need no longer be fetched.
         """
         known = self.landed.adding(landed)

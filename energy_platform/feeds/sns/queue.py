@@ -42,28 +42,28 @@ _LONGEST_PAUSE_SECONDS: Final = 900.0
 class SnsQueueFeed:
     """Files of a public S3 bucket whose SNS topic feeds an SQS queue.
 
-    The queue belongs to the user, and is subscribed to the topic with or without raw delivery;
-    AWS credentials come from where AWS tools look for them. Its redrive policy, if any, must
-    allow more receives than `max_receives`.
+    The queue belongs to the user, and is subscribed to the topic with or without raw delivery; AWS
+    credentials come from where AWS tools look for them. Its redrive policy, if any, must allow more
+    receives than `max_receives`.
 
     Attributes:
         topic_arn: The topic that announces the files.
-        queue_variable: Environment variable that holds the queue's URL, or its name alone if it
-            lies in the topic's region.
+        queue_variable: Environment variable with the queue's URL, or with its name if it lies in
+            the topic's region.
         bucket: The bucket's name.
         keys: Pattern of the files' keys.
         read: How a file is read.
         max_in_flight: How many messages are worked on at once.
-        max_receives: After how often a message whose file can't be read is landed as it is, for
-            the parser to refuse and the quarantine to keep. An outage of S3 does not count.
+        max_receives: After how many receives a message whose file can't be read is landed as it is,
+            for the parser to refuse and the quarantine to keep. An outage of S3 does not count.
         wait_seconds: How long one long poll may last.
         visibility_seconds: How long a received message is hidden; extended while it is worked on.
         file_seconds: How long the reading of one file may take.
         answer_seconds: How long one answer of S3 may take.
         retry_seconds: Pause before a message is tried again; doubled each time.
         remembered: How many object versions are remembered as landed.
-        history_prefix: What the keys of a UTC day begin with, for `strftime`, where the bucket
-            keeps older files.
+        history_prefix: The beginning of the keys of a UTC day, for `strftime`, if the bucket keeps
+            older files.
     """
 
     protocol: ClassVar[WireProtocol] = WireProtocol.SNS
@@ -89,7 +89,7 @@ class SnsQueueFeed:
         Raises:
             FeedError: SQS can't be reached or refuses to answer.
         """
-        # Half a second of imports that only the process which runs this feed should pay.
+        # Imported here, because it takes half a second that only this feed's process should spend.
         from energy_platform.feeds.sns.sqs import open_queue  # noqa: PLC0415
 
         async with (
@@ -123,7 +123,7 @@ class SnsQueueFeed:
     def history(
         self, session: FeedSession, start: datetime, end: datetime
     ) -> AbstractAsyncContextManager[Sequence[HistoryChunk]]:
-        """Open what the bucket keeps of the UTC days that [start, end) touches; without the queue.
+        """Open the bucket's files of the UTC days that [start, end) touches, without the queue.
 
         See `BucketFiles.history`.
         """
@@ -131,7 +131,7 @@ class SnsQueueFeed:
 
 
 class _Run:
-    """One run of the feed: what it remembers and what it has in hand."""
+    """One run of the feed: what it remembers and which messages it works on."""
 
     def __init__(
         self, feed: SnsQueueFeed, session: FeedSession, queue: "Queue", bucket: PublicBucket
@@ -164,7 +164,7 @@ class _Run:
             raise errors.exceptions[0] from None
 
     async def _handle(self, message: "QueuedMessage") -> None:
-        """Carry what one message announces, then delete it; or put it off, or set it aside."""
+        """Fetch a message's files, then delete the message; or put it off, or set it aside."""
         try:
             async with self._kept_hidden(message):
                 if _fingerprint(message.message_id) not in self._landed:
@@ -189,7 +189,7 @@ class _Run:
                 await self._carry_file(file, created)
 
     async def _carry_file(self, file: str, created: S3ObjectCreated) -> None:
-        """Land a file as it is now, unless the version that was announced has landed already.
+        """Land a file as it is now, unless the announced version has landed already.
 
         The events of a file and of its inventory come close together; the second waits for the
         first, and then has nothing left to do.
@@ -200,9 +200,9 @@ class _Run:
             await self._land(file, await self._feed.files.read_file(self._bucket, file))
 
     async def _land(self, file: str, fetched: FetchedFile) -> None:
-        """Land what was read, unless these very bytes have landed, and remember it.
+        """Land a file, unless these very bytes have landed, and remember it.
 
-        One at a time, so that a cursor never claims what another task has yet to land.
+        One task at a time, so that a cursor never claims what another task has yet to land.
         """
         content = _fingerprint(file, sha256(fetched.body).hexdigest())
         versions = [_version(key, etag) for key, etag in fetched.versions.items()]
@@ -216,7 +216,7 @@ class _Run:
             self._landed = known
 
     async def _set_aside(self, message: "QueuedMessage", reason: str) -> None:
-        """Land a message that can't be followed as it is, so that the quarantine keeps it."""
+        """Land a message that can't be followed, so that the quarantine keeps it."""
         _log.error("%s: an event is set aside: %s", self._session.source_name, reason)
         async with self._landing:
             known = self._landed.adding([_fingerprint(message.message_id)])
@@ -225,13 +225,14 @@ class _Run:
             self._landed = known
 
     async def _put_off(self, message: "QueuedMessage", reason: str) -> None:
-        """Hide a message for a while that doubles with each receive."""
+        """Hide a message for a time that doubles with each receive."""
         pause = pause_seconds(
             message.receives,
             first_seconds=self._feed.retry_seconds,
             longest_seconds=_LONGEST_PAUSE_SECONDS,
         )
-        # An event often comes a moment before the file's other half; that is no news.
+        # An event often comes a moment before the file's other half, so this is not logged as a
+        # problem.
         _log.log(
             logging.WARNING if message.receives > 1 else logging.INFO,
             "%s: try %d failed, next in %.0f s: %s",
@@ -244,7 +245,7 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def _kept_hidden(self, message: "QueuedMessage") -> AsyncIterator[None]:
-        """Keep a message from others for as long as it is worked on."""
+        """Keep a message hidden from others for as long as it is worked on."""
 
         async def extend() -> None:
             while True:
@@ -252,7 +253,7 @@ class _Run:
                 try:
                     await self._queue.hide(message, self._feed.visibility_seconds)
                 except FeedError as error:
-                    # Others may receive it too, then; it comes to the same thing.
+                    # Others may then receive it too, which does no harm.
                     _log.warning("%s: %s", self._session.source_name, error)
 
         extending = asyncio.create_task(extend())

@@ -1,6 +1,6 @@
 """Reading objects of a public S3 bucket by plain HTTPS: no signature, no credentials.
 
-Every answer is bounded in size and time, and checked to be the one that was asked for.
+Every answer is bounded in size and time, and checked against the request.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GON
 
 
 class ObjectUnreadableError(Exception):
-    """What was asked for isn't there, or isn't what it should be; the message says which."""
+    """An object is missing, or isn't what it should be; the message says which."""
 
 
 class BucketUnavailableError(Exception):
@@ -37,7 +37,7 @@ class S3Object:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """What is to land of one file.
+    """The content of one file to land.
 
     Attributes:
         body: The bytes.
@@ -53,8 +53,8 @@ class PublicBucket:
     """A bucket that anyone may read.
 
     Attributes:
-        client: Does the asking.
-        address: Says where the bucket is reached now; asked anew for each request.
+        client: Sends the requests.
+        address: Returns where the bucket is reached now; called for each request.
         answer_seconds: How long one answer may take as a whole.
     """
 
@@ -66,13 +66,13 @@ class PublicBucket:
         """Return a whole object.
 
         Raises:
-            ObjectUnreadableError: It is missing, forbidden or larger than `max_bytes`.
+            ObjectUnreadableError: The object is missing, forbidden or larger than `max_bytes`.
             BucketUnavailableError: The bucket can't be reached or refuses to answer.
         """
         return await self._get(key, {}, HTTPStatus.OK, max_bytes)
 
     async def get_range(self, key: str, byte_range: str, *, max_bytes: int) -> S3Object:
-        """Return a range of an object; an answer that isn't just the range is refused.
+        """Return a range of an object; an answer with other bytes is refused.
 
         Raises:
             ObjectUnreadableError: As for `get`, or the object is too short for the range.

@@ -68,7 +68,7 @@ def sns_host(topic_arn: str) -> str:
     'sns.us-east-1.amazonaws.com'
 
     Raises:
-        UntrustedMessageError: It is no topic's ARN.
+        UntrustedMessageError: The text is no topic's ARN.
     """
     topic = _TOPIC_ARN.fullmatch(topic_arn)
     if topic is None:
@@ -78,7 +78,7 @@ def sns_host(topic_arn: str) -> str:
 
 
 def check_sns_url(url: str, topic_arn: str) -> None:
-    """See that a URL in a message leads to SNS in the topic's region, by HTTPS, and nowhere else.
+    """Check that a URL in a message leads by HTTPS to SNS in the topic's region.
 
     Raises:
         UntrustedMessageError: It leads somewhere else.
@@ -94,7 +94,7 @@ def check_sns_url(url: str, topic_arn: str) -> None:
 
 
 def signed_text(message: Mapping[str, str]) -> bytes:
-    """Return what SNS signs: name and value of the signed fields, each on a line, names in order.
+    """Return the text that SNS signs: names and values of signed fields, sorted by name.
 
     Raises:
         UntrustedMessageError: A field is missing, or the type of message is unknown.
@@ -112,7 +112,7 @@ def signed_text(message: Mapping[str, str]) -> bytes:
 
 
 def check_signature(message: Mapping[str, str], certificate: x509.Certificate) -> None:
-    """See that a message was signed with a certificate's key.
+    """Check that a message was signed with a certificate's key.
 
     Raises:
         UntrustedMessageError: It wasn't.
@@ -129,7 +129,7 @@ def check_signature(message: Mapping[str, str], certificate: x509.Certificate) -
 
 
 def check_certificate(certificate: x509.Certificate, topic_arn: str, now: datetime) -> None:
-    """See that a certificate is valid now and was made out to SNS.
+    """Check that a certificate is valid now and was issued to SNS.
 
     Raises:
         UntrustedMessageError: It isn't.
@@ -153,7 +153,7 @@ def _names(certificate: x509.Certificate) -> set[str]:
 
 
 def _sns_names(host: str) -> set[str]:
-    """Return the names that SNS signs under: a global one, and those of some younger regions."""
+    """Return the names in SNS's certificates: a global one, and those of some newer regions."""
     domain = host.removeprefix("sns.")
     region, _, rest = domain.partition(".")
     return {
@@ -167,7 +167,7 @@ def _sns_names(host: str) -> set[str]:
 
 @dataclass
 class SignatureChecker:
-    """Checks messages, and keeps the few certificates that they are signed with.
+    """Checks messages, and caches the few certificates that sign them.
 
     Attributes:
         session: Resolves addresses.
@@ -182,9 +182,9 @@ class SignatureChecker:
     _fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def check(self, message: Mapping[str, str]) -> None:
-        """See that a message is from the topic that it names.
+        """Check that a message is from the topic that it names.
 
-        Whether that topic is expected must have been checked before: it decides which host is
+        The caller must have checked that the topic is expected, because it decides which host is
         asked for the certificate.
 
         Raises:

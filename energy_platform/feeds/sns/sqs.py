@@ -30,8 +30,8 @@ class QueuedMessage:
 
     Attributes:
         message_id: The same at each receive.
-        receipt: This receive's own, by which to delete or hide the message.
-        body: What was sent.
+        receipt: Identifies this receive, to delete or hide the message.
+        body: The message's text.
         receives: How often it has been received, this time included.
     """
 
@@ -43,7 +43,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue that is open; every method raises `FeedError` when SQS fails or refuses."""
+    """An open queue; every method raises `FeedError` when SQS fails or refuses."""
 
     client: Any
     url: str
@@ -51,7 +51,7 @@ class Queue:
     async def receive(
         self, count: int, *, wait_seconds: int, visibility_seconds: int
     ) -> list[QueuedMessage]:
-        """Wait for messages, and hide those received from other receivers."""
+        """Wait for messages, and hide them from other receivers."""
         answer = await self._call(
             "receive_message",
             MaxNumberOfMessages=min(count, _RECEIVE_AT_MOST),
@@ -70,11 +70,11 @@ class Queue:
         ]
 
     async def delete(self, message: QueuedMessage) -> None:
-        """Take a message off the queue for good."""
+        """Remove a message from the queue for good."""
         await self._call("delete_message", ReceiptHandle=message.receipt)
 
     async def hide(self, message: QueuedMessage, seconds: float) -> None:
-        """Hide a message for so long from now; then it is received again."""
+        """Hide a message for some seconds from now; then it is received again."""
         hidden = min(max(1, round(seconds)), _HIDE_AT_MOST_SECONDS)
         await self._call(
             "change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=hidden
@@ -99,7 +99,7 @@ async def open_queue(
     Args:
         session: Resolves the variable and the address.
         variable: The environment variable.
-        region: Where a queue lies that is given by its name alone.
+        region: The region of a queue that is given by its name alone.
         wait_seconds: The longest long poll to come.
 
     Raises:
@@ -128,7 +128,7 @@ async def open_queue(
 
 
 def _stand_in_credentials(session: FeedSession) -> dict[str, str]:
-    """Return what requests to a stand-in are signed with, so that it needs no AWS account."""
+    """Return credentials for requests to a stand-in, which needs no AWS account."""
     return {
         "aws_access_key_id": session.secret("AWS_ACCESS_KEY_ID"),
         "aws_secret_access_key": session.secret("AWS_SECRET_ACCESS_KEY"),
