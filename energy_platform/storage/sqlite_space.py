@@ -13,6 +13,7 @@ KEPT_FREE_BYTES: Final = 32 * 2**20
 """Free pages that stay in a file for the next rows, so that it need not grow again."""
 
 _BUSY_SECONDS: Final = 30.0
+_TRUNCATION_MILLISECONDS: Final = 1_000
 _STEP_PAGES: Final = 1_000
 """How many pages one transaction gives back; writers wait for it, some milliseconds."""
 _INCREMENTAL: Final = 2
@@ -50,7 +51,10 @@ def give_back(path: Path, *, kept_free_bytes: int | None = None) -> None:
             # Each fetched row gives back one page.
             pages = min(surplus, _STEP_PAGES)
             connection.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        # The file of waiting pages keeps its size while anyone is connected; who uses it meanwhile
+        # is not kept waiting for long, and then it is truncated the next time.
+        connection.execute(f"PRAGMA busy_timeout = {_TRUNCATION_MILLISECONDS:d}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -30,6 +30,7 @@ from energy_platform.storage import sqlite_space
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from resources.neighbours import hot_copy_key, landing_key
+from resources.storage import OpenEventLogStorage, OpenRunStorage, OpenScheduleStorage
 from sensors import upkeep
 from sensors.upkeep import (
     bound_history,
@@ -135,7 +136,9 @@ def test_failed_runs_stay_as_long_as_is_wanted(instance: DagsterInstance) -> Non
 
 def test_the_instance_is_what_its_file_says(instance: DagsterInstance) -> None:
     assert isinstance(instance.run_launcher, WarmCeleryRunLauncher)
-    assert type(instance.event_log_storage).__name__ == "ConsolidatedSqliteEventLogStorage"
+    assert isinstance(instance.event_log_storage, OpenEventLogStorage)
+    assert isinstance(instance.run_storage, OpenRunStorage)
+    assert isinstance(instance.schedule_storage, OpenScheduleStorage)
     sensors = instance.get_tick_retention_settings(InstigatorType.SENSOR)
     assert sensors[TickStatus.SKIPPED] == sensors[TickStatus.SUCCESS] == 1
     assert sensors[TickStatus.FAILURE] == 7

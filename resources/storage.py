@@ -1,0 +1,128 @@
+"""Dagster's SQLite storages, with connections that stay open.
+
+Dagster makes an engine, and a connection of it, anew for each of the hundreds of statements that a
+run takes. To make them costs more than the statements: three quarters of the CPU of a run of
+micro-batches. `dagster.yaml` names these classes in place of Dagster's own.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, cast
+
+from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine
+
+_BUSY_SECONDS: Final = 60.0
+"""How long a statement waits for another process's, as Dagster's event log does."""
+
+_LOOK_SECONDS: Final = 0.25
+"""How often a reader of a run that is under way looks for new events."""
+
+_engines: dict[tuple[int, str], Engine] = {}
+"""One per database, and per process: a connection must not be used on both sides of a fork."""
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Connection]:
+    """Lend an open connection to a database, for one transaction."""
+    place = (os.getpid(), address)
+    if place not in _engines:
+        _engines[place] = create_engine(
+            address, connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1
+        )
+    with _engines[place].connect() as connection, connection.begin():
+        yield connection
+
+
+class OpenEventLogStorage(ConsolidatedSqliteEventLogStorage):
+    """Dagster's one database for all runs' events."""
+
+    _conn_string: str
+    _obs: Any
+
+    def _connect(self) -> Any:  # noqa: ANN401 (a context manager, which Dagster doesn't annotate)
+        return connected(self._conn_string)
+
+    def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
+        """Tell of a run's new events.
+
+        Dagster watches the file of the database, which changes only when its last connection
+        closes.
+        """
+        self._watchers[run_id][callback] = cursor
+        if self._obs is None:
+            self._obs = _NewEvents(self)
+            self._obs.start()
+
+
+class _NewEvents(threading.Thread):
+    """Looks whether anyone has committed events, as long as there is a reader who waits for some.
+
+    Args:
+        storage: The event log.
+    """
+
+    def __init__(self, storage: OpenEventLogStorage) -> None:
+        super().__init__(name="new events", daemon=True)
+        self._storage = storage
+        self._is_stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        seen = None
+        with closing(sqlite3.connect(self._storage.get_db_path())) as connection:  # type: ignore[no-untyped-call]
+            while not self._is_stopped.wait(_LOOK_SECONDS):
+                # The number that changes whenever another connection commits.
+                [version] = connection.execute("PRAGMA data_version").fetchone()
+                if version != seen:
+                    seen = version
+                    self._storage.on_modified()  # type: ignore[no-untyped-call]
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._is_stopped.set()
+
+
+class OpenRunStorage(SqliteRunStorage):
+    """Dagster's database of runs, where Dagster has it if nothing is configured."""
+
+    _conn_string: str
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """Open the storage beside the events, whose folder is configured."""
+        return cls.from_local(_beside(config_value, "history"), inst_data)
+
+    def connect(self) -> Any:  # noqa: ANN401
+        """Lend a connection."""
+        return connected(self._conn_string)
+
+
+class OpenScheduleStorage(SqliteScheduleStorage):
+    """Dagster's database of sensors, schedules and ticks, where Dagster has it by default."""
+
+    _conn_string: str
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> Self:
+        """Open the storage beside the events, whose folder is configured."""
+        return cast("Self", cls.from_local(_beside(config_value, "schedules"), inst_data))
+
+    def connect(self) -> Any:  # noqa: ANN401
+        """Lend a connection."""
+        return connected(self._conn_string)
+
+
+def _beside(config: Mapping[str, Any], name: str) -> str:
+    return str(Path(config["base_dir"]).with_name(name))

@@ -1,0 +1,115 @@
+"""Dagster's databases are connected to once per process, and their readers hear of new events."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, job, op
+from dagster._core.test_utils import create_run_for_test
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+from energy_platform.operations.supervision.plan import PROJECT
+from resources import storage
+
+
+@op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@job
+def a_job() -> None:
+    """Do nothing once."""
+    nothing()
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    monkeypatch.setenv("ENERGY_PLATFORM_DAGSTER_STORAGE", str(tmp_path / "storage"))
+    monkeypatch.setenv("ENERGY_PLATFORM_BROKER_URL", "redis://127.0.0.1:1/0")
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    with DagsterInstance.from_config(str(tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def connections() -> Iterator[list[object]]:
+    """Return every connection that is opened meanwhile."""
+    opened: list[object] = []
+
+    def noted(connection: object, _: object) -> None:
+        opened.append(connection)
+
+    event.listen(Engine, "connect", noted)
+    yield opened
+    event.remove(Engine, "connect", noted)
+
+
+def test_runs_share_connections(instance: DagsterInstance, connections: list[object]) -> None:
+    for _ in range(2):
+        assert a_job.execute_in_process(instance=instance).success
+    after_some = len(connections)
+    for _ in range(4):
+        assert a_job.execute_in_process(instance=instance).success
+    assert len(connections) == after_some
+    assert instance.get_runs_count() == 6
+
+
+def test_the_databases_are_where_dagster_has_them(
+    instance: DagsterInstance, tmp_path: Path
+) -> None:
+    create_run_for_test(instance)
+    for name in ("history/runs.db", "schedules/schedules.db", "storage/event_log.db"):
+        assert (tmp_path / name).exists(), name
+
+
+def test_a_reader_hears_of_events_that_other_connections_commit(
+    instance: DagsterInstance,
+) -> None:
+    run = create_run_for_test(instance)
+    heard = threading.Event()
+
+    def listen(entry: Any, _: str) -> None:
+        if entry.get_dagster_event().message == "said elsewhere":
+            heard.set()
+
+    instance.watch_event_logs(run.run_id, None, listen)
+    instance.report_engine_event("said elsewhere", run)
+    assert heard.wait(20)
+
+
+def test_a_fork_uses_no_connection_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connections: list[object]
+) -> None:
+    address = f"sqlite:///{tmp_path / 'one.db'}"
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("CREATE TABLE said (n INTEGER)")
+    parent = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: parent + 1)
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("INSERT INTO said VALUES (1)")
+    monkeypatch.undo()
+    with storage.connected(address) as connection:
+        assert connection.exec_driver_sql("SELECT n FROM said").scalars().all() == [1]
+    assert len(connections) == 2
+
+
+def say_and_fail(address: str) -> None:
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("INSERT INTO said VALUES (1)")
+        connection.exec_driver_sql("INSERT INTO nowhere VALUES (1)")
+
+
+def test_a_statement_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'one.db'}"
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("CREATE TABLE said (n INTEGER)")
+    with pytest.raises(OperationalError):
+        say_and_fail(address)
+    with storage.connected(address) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM said").scalar() == 0
