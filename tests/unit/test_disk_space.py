@@ -1,17 +1,24 @@
 """Room that runs short is told before there is none."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from prometheus_client import generate_latest
+from typer.testing import CliRunner
 
+from energy_platform.cli import app
 from energy_platform.operations.alerts.conditions import Trouble, of_disks
 from energy_platform.operations.alerts.incidents import Told
 from energy_platform.operations.alerts.watch import look
 from energy_platform.operations.disk_space import DiskSpace, disk_spaces
+from energy_platform.operations.metrics import PlatformMetrics
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings, settings
+
+pytestmark = pytest.mark.usefixtures("example_known")
 
 GIB = 2**30
 
@@ -65,10 +72,26 @@ def test_a_landing_zone_on_the_same_disk_is_told_with_the_home(tmp_path: Path) -
     found = disk_spaces(Settings(home=tmp_path, landing=str(apart)))
     assert [space.folder for space in found] == [tmp_path]
     assert found[0].total_bytes >= found[0].free_bytes > 0
-    assert disk_spaces(Settings(home=tmp_path, landing="gs://bucket/prefix")) == found
+    in_a_bucket = disk_spaces(Settings(home=tmp_path, landing="gs://bucket/prefix"))
+    assert [space.folder for space in in_a_bucket] == [tmp_path]
 
 
 def test_the_condition_names_the_disk() -> None:
     [one] = of_disks([DiskSpace(Path("/home"), 0, 100 * GIB)])
     assert one.trouble is Trouble.DISK
     assert one.key == "disk:/home"
+
+
+def test_metrics_and_status_tell_the_room(
+    platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_free(monkeypatch, 15 * GIB)
+    disks = disk_spaces(settings())
+    metrics = PlatformMetrics(lambda: (), lambda: (), lambda: disks)
+    told = generate_latest(metrics.registry()).decode()
+    label = f'energy_platform_disk_free_bytes{{folder="{settings().home.absolute()}"}} '
+    assert float(told.partition(label)[2].partition("\n")[0]) == 15 * GIB
+    said = CliRunner().invoke(app, ["status"]).output
+    assert "The disk is nearly full: 15.0 of 500 GiB are free" in " ".join(said.split())
+    found = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
+    assert [disk["free_bytes"] for disk in found["disks"]] == [15 * GIB]
