@@ -56,7 +56,8 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/ruff check --fix .
 	$(BIN)/energy-platform generate
 
-bench: $(READY) ## Measure latency, CPU and memory beside Dagster's stock launcher
+bench: $(READY) ## Measure a batch, then latency, CPU and memory beside Dagster's stock launcher
+	PYTHONPATH=. $(BIN)/python benchmarks/batch.py --json benchmarks/batch.json
 	PYTHONPATH=. $(BIN)/python benchmarks/latency.py --json benchmarks/latency.json
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index

@@ -389,7 +389,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=60, help="measured of the small loads")
     parser.add_argument("--only", default="", help="only loads whose name has this in it")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--json", type=Path, default=Path("batch.json"))
+    parser.add_argument("--json", type=Path, default=Path("benchmarks/batch.json"))
     chosen = parser.parse_args()
     figures: list[Figure] = []
     for load in loads(chosen.batches):

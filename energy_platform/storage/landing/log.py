@@ -289,8 +289,10 @@ class LandingLog:
         expected = start
         with ThreadPoolExecutor(_FETCH_THREADS) as pool:
             for segments in _bounded(self._covering(start, stop, lists_all=lists_all)):
+                # Threads are started at the first use, and one segment needs none.
+                fetch_each = pool.map if len(segments) > 1 else map
                 try:
-                    fetched = list(pool.map(self._listing.fetch, segments))
+                    fetched = list(fetch_each(self._listing.fetch, segments))
                 except FileNotFoundError:
                     raise _MissingError from None
                 rows = decode(fetched).filter(
