@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from energy_platform.cli.market import SourceName
-from energy_platform.cli.output import complain, console, count
+from energy_platform.cli.output import complain, console, count, one_line
 from energy_platform.errors import UsageError
 from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.instants import parse_instant
@@ -100,7 +100,7 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
         )
         behind = bring_up(batches, window.source)
     if behind:
-        complain(f"the hot copy comes later: {behind}")
+        console(stderr=True).print("note: the hot copy comes later:", one_line(behind))
     return report
 
 

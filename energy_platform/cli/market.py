@@ -12,6 +12,7 @@ from energy_platform.cli.output import (
     complain,
     console,
     count,
+    one_line,
     print_broken,
     print_json,
     print_table,
@@ -131,7 +132,7 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
         f"{count(len(messages), 'message')} landed, {count(parsed, 'row')} parsed, {new:,} new"
     )
     if behind:
-        complain(f"the hot copy comes later: {behind}")
+        console(stderr=True).print("note: the hot copy comes later:", one_line(behind))
     _report_failures(pl.concat([report.quarantined for report in reports]))
 
 

@@ -74,9 +74,7 @@ def replay(batches: MicroBatches, source: MarketSource, *, start: int) -> Replay
     while step.reached < step.position.offset:
         step = _go_on(batches, source, step)
         rows += step.rows
-    lane = HotLane(batches, source)
-    lane.begin_anew()
-    lane.bring_up()
+    HotLane(batches, source).rebuild()
     _end(batches.warehouse, source, step)
     return ReplayReport(source=source.name, start=first, stop=step.reached, rows=rows)
 

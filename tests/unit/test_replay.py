@@ -13,9 +13,10 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.hot_lane import lane_rows
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
-from energy_platform.pipeline.tables import measurement
+from energy_platform.pipeline.tables import market_table, measurement
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
@@ -131,6 +132,19 @@ def test_a_replay_leaves_what_no_batch_has_taken_to_the_next(batches: MicroBatch
     assert batches.is_behind(EXAMPLE)
     batches.run(EXAMPLE)
     assert prices(stored(batches)) == [1.0, 2.0]
+
+
+def test_a_replay_does_not_wait_for_messages_that_no_batch_has_taken(
+    batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_rows, "_AHEAD_ROWS", 1)
+    small = replace(batches, batch_messages=1)
+    land(batches, [quote(float(n), quarter=n) for n in range(6)])
+    for _ in range(2):
+        small.run(EXAMPLE)
+    replay_all(small, EXAMPLE)
+    assert small.warehouse.position(market_table(EXAMPLE)).stale_from is None
+    assert prices(hot(batches))[:2] == [0.0, 1.0]
 
 
 def test_a_replay_fills_the_hot_copy_for_its_days_only(batches: MicroBatches) -> None:

@@ -32,7 +32,7 @@ from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import library
 from tests.support.sources import EXAMPLE
-from tests.support.stores import batches_in, hot, land, run_all, show, stored
+from tests.support.stores import batches_in, hot, land, run_all, stored
 from tests.unit.test_as_of import work, works
 
 NOON = datetime(2026, 3, 29, 10, tzinfo=UTC)
@@ -252,8 +252,7 @@ def test_what_stands_and_what_stood(
         assert sayings(now.to_dicts()) == sayings(MODELS[source.name](said))
         assert now.schema == source.dtypes
         before = hot(batches, source)
-        HotLane(batches, source).begin_anew()
-        show(batches, source)
+        HotLane(batches, source).rebuild()
         assert_frame_equal(before, hot(batches, source))
         series = [*source.tags, source.event_time]
         assert before.select(series).rows() == now.select(series).unique().sort(series).rows()

@@ -72,6 +72,17 @@ class HotLane:
             self._batches.hot_turns.name_anew(self.source.name)
             self._batches.hot_store.clear(measurement(self.source))
 
+    def rebuild(self) -> None:
+        """Empty the hot copy and fill it with all that the warehouse holds.
+
+        Raises:
+            HotStoreUnavailableError: The hot store is away.
+        """
+        self.begin_anew()
+        table, copies = market_table(self.source), self._batches.hot_copies
+        while copies.reached(self.source) < self._batches.warehouse.committed_offset(table):
+            self.step()
+
     def bring_up(self) -> None:
         """Bring all that has landed to the hot copy.
 
@@ -103,6 +114,6 @@ def bring_up(batches: MicroBatches, source: MarketSource) -> str:
     """
     try:
         HotLane(batches, source).bring_up()
-    except HotStoreUnavailableError as error:
+    except (HotStoreUnavailableError, HotLaneWaitsError) as error:
         return str(error)
     return ""

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table
+from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from tests.support.commands import Answer, Command
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, example_message, prices
@@ -176,6 +178,23 @@ def test_ingest_lands_and_runs_through(
     assert prices(hot(platform_batches)) == [1.0]
     message = platform_batches.landing.log(NAME).read(0, 1)[0]
     assert message.context["file_name"] == "payload.json"
+
+
+def test_ingest_goes_through_while_the_hot_store_is_away(
+    command: Command,
+    payload: Path,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object) -> int:
+        raise HotStoreUnavailableError("no route")
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr(SqliteHotStore, "committed_offset", away)
+        answer = command("ingest", NAME, payload)
+    assert answer.code == 0
+    assert answer.error == "note: the hot copy comes later: no route\n"
+    assert stored(platform_batches).height == 2
 
 
 @pytest.mark.parametrize("read", ["parse", "ingest"])
