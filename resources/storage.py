@@ -17,11 +17,13 @@ from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 
 _BUSY_SECONDS: Final = 60.0
 """How long a statement waits for another process's, as Dagster's event log does."""
 
+_WAITING_BYTES: Final = 64 * 2**20
+"""To this size the file of waiting pages is cut after each checkpoint."""
 _LOOK_SECONDS: Final = 0.25
 """How often a reader of a run that is under way looks for new events."""
 
@@ -34,11 +36,16 @@ def connected(address: str) -> Iterator[Connection]:
     """Lend an open connection to a database, for one transaction."""
     place = (os.getpid(), address)
     if place not in _engines:
-        _engines[place] = create_engine(
-            address, connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1
-        )
+        engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1)
+        event.listen(engine, "connect", _bound)
+        _engines[place] = engine
     with _engines[place].connect() as connection, connection.begin():
         yield connection
+
+
+def _bound(connection: sqlite3.Connection, _: object) -> None:
+    """Bound the file of pages that wait to be written: SQLite removes it at the last closing."""
+    connection.execute(f"PRAGMA journal_size_limit = {_WAITING_BYTES:d}")
 
 
 class OpenEventLogStorage(ConsolidatedSqliteEventLogStorage):

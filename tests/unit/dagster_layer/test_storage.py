@@ -113,3 +113,22 @@ def test_a_statement_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         say_and_fail(address)
     with storage.connected(address) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM said").scalar() == 0
+
+
+def test_the_file_of_waiting_pages_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_WAITING_BYTES", 100_000)
+    address, waiting = f"sqlite:///{tmp_path / 'one.db'}", tmp_path / "one.db-wal"
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("CREATE TABLE said (text TEXT)")
+    for _ in range(8):
+        with storage.connected(address) as connection:
+            connection.exec_driver_sql("INSERT INTO said VALUES (?)", ("x" * 1_000_000,))
+    assert waiting.stat().st_size > 1_000_000
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    with storage.connected(address) as connection:
+        connection.exec_driver_sql("INSERT INTO said VALUES ('y')")
+    assert waiting.stat().st_size <= 100_000
