@@ -279,3 +279,39 @@ def test_a_table_at_rest_is_left_as_it_is(warehouse: DeltaWarehouse, tmp_path: P
     warehouse.maintain([PRICES])
     after = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
     assert after == before
+
+
+def test_a_table_that_stands_still_is_not_read_for_its_position(
+    warehouse: DeltaWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    monkeypatch.setattr(DeltaTable, "update_incremental", None)
+    monkeypatch.setattr(DeltaTable, "transaction_version", None)
+    assert warehouse.position(PRICES).offset == 5
+    warehouse.commit(PRICES, rows(5, 9), start=5, stop=9)
+    assert warehouse.committed_offset(PRICES) == 9
+
+
+def test_commits_whose_log_entries_are_gone_are_found(
+    warehouse: DeltaWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(delta._CONFIGURATION, "delta.logRetentionDuration", "interval 0 seconds")
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    other = DeltaWarehouse(tmp_path)
+    for start in range(5, 40):
+        other.commit(PRICES, rows(start, start + 1), start=start, stop=start + 1)
+    other.maintain([PRICES])
+    log = tmp_path / PRICES.name / "_delta_log"
+    assert not (log / f"{2:020}.json").exists(), "the entry after the one that was read"
+    assert warehouse.committed_offset(PRICES) == 40
+
+
+def test_the_log_has_statistics_of_what_files_are_pruned_by(
+    warehouse: DeltaWarehouse, tmp_path: Path
+) -> None:
+    warehouse.commit(PRICES, rows(0, 5), start=0, stop=5)
+    files = pl.DataFrame(DeltaTable(tmp_path / PRICES.name).get_add_actions(flatten=True))
+    instants = [name for name, dtype in PRICES.dtypes.items() if dtype.is_temporal()]
+    found = {name.removeprefix("max.") for name in files.columns if name.startswith("max.")}
+    assert found == {*instants, "landing_offset"}
+    assert warehouse.summary(PRICES).last_event_at is not None
