@@ -57,12 +57,7 @@ class Lists:
 
 
 def may_hold_lists(listing: WholeList, *frames: pl.DataFrame) -> bool:
-    """Say whether any of a batch's messages can be a whole list; most batches of changes have none.
-
-    Args:
-        listing: How the source's lists work.
-        frames: The batch's good rows, and those that failed a check.
-    """
+    """Return whether any of a batch's messages can be a whole list; most batches have none."""
     return bool(listing.asked) or any(
         frame.select(listing.whole.any()).item() for frame in frames if not frame.is_empty()
     )

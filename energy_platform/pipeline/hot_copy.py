@@ -1,7 +1,7 @@
 """The hot copy: what dashboards show of a source, and how it catches up with the warehouse.
 
-The hot copy may lag while the hot store is down; it catches up in chunks. When it is written is the
-business of `hot_lane`, and how points are written that of each hot store.
+The hot copy may lag while the hot store is down; it catches up in chunks. `hot_lane` decides when
+it is written, and each hot store how points are written.
 """
 
 import time
@@ -27,24 +27,24 @@ _CATCH_UP_ROWS: Final = 200_000
 """How many rows one chunk has when a hot copy catches up; a message's rows stay together."""
 
 _CATCH_UP: Final = timedelta(seconds=10)
-"""How long a copy catches up before it leaves the rest to the next time: others wait meanwhile."""
+"""How long a copy catches up before it pauses, because others wait meanwhile."""
 
 _WRITTEN_AT_ONCE: Final = 10_000
-"""How many points one write has: other sources wait for it where the store has one writer."""
+"""How many points one write has; in a store with one writer, other sources wait for it."""
 
 _LISTED: Final = "_listed"
 
 HOT_STORE: Final = "hot_store"
-"""The check that a point fails which the hot store refuses."""
+"""The name of the check that a point fails if the hot store refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HotReach:
-    """How far a hot copy reaches.
+    """How far a hot copy is written.
 
     Attributes:
-        offset: The landing offset; None while the hot store is away.
-        behind: Why it lacks rows that the warehouse has; empty where it lacks none.
+        offset: The landing offset; None while the hot store is down.
+        behind: Why it lacks rows that the warehouse has; empty if it lacks none.
     """
 
     offset: int | None
@@ -64,19 +64,19 @@ class HotCopies:
     days: int
 
     def since(self) -> datetime:
-        """Return from when on points are in the hot store."""
+        """Return the earliest event time of points in the hot store."""
         return datetime.now(UTC) - timedelta(days=self.days)
 
     def reached(self, source: MarketSource) -> int:
         """Return the landing offset up to which a source's points are written.
 
         Raises:
-            HotStoreUnavailableError: The hot store is away.
+            HotStoreUnavailableError: The hot store is down.
         """
         return self.store.committed_offset(measurement(source))
 
     def reach(self, source: MarketSource, stored: int) -> HotReach:
-        """Say how far the hot copy reaches, beside the landing offset of the warehouse."""
+        """Return how far the hot copy is written, compared with the warehouse's landing offset."""
         try:
             reached = self.reached(source)
         except HotStoreUnavailableError as error:
@@ -85,31 +85,31 @@ class HotCopies:
         return HotReach(reached, behind)
 
     def show(self, source: MarketSource, new: NewRows, *, stop: int) -> None:
-        """Write the points that new rows change, and then the landing offset that they reach to.
+        """Write the points that new rows change, and then the landing offset that they reach.
 
-        What the hot store refuses is in quarantine before the offset says that all is written.
+        Points that the hot store refuses are in quarantine before the offset is recorded.
 
         Args:
-            source: Whose rows they are.
+            source: The rows' source.
             new: The rows.
-            stop: The landing offset whose state of things the points show.
+            stop: The landing offset up to which the rows were read.
 
         Raises:
-            HotStoreUnavailableError: The hot store is away.
+            HotStoreUnavailableError: The hot store is down.
         """
         self._write(source, new, stop=stop)
         self.store.commit_offset(measurement(source), stop=stop)
 
     def catch_up(self, source: MarketSource, reached: int, stored: int) -> None:
-        """Write the points of rows that the warehouse holds, in chunks, and for a while at most.
+        """Write the points of the warehouse's rows, in chunks and for a limited time.
 
         Args:
-            source: Whose hot copy.
-            reached: The landing offset that the copy reaches to.
-            stored: The one that the warehouse reaches to.
+            source: The hot copy's source.
+            reached: The landing offset up to which the copy is written.
+            stored: The landing offset that the warehouse has reached.
 
         Raises:
-            HotStoreUnavailableError: The hot store is away.
+            HotStoreUnavailableError: The hot store is down.
         """
         began, table = time.monotonic(), market_table(source)
         for chunk in self._chunks(source, reached, stored):
@@ -121,12 +121,12 @@ class HotCopies:
                 break
 
     def expire(self, sources: Iterable[MarketSource]) -> int:
-        """Remove hot points of days that are no longer the hot store's; return how many."""
+        """Delete points older than the hot store's days; return how many."""
         before = self.since().replace(hour=0, minute=0, second=0, microsecond=0)
         return sum(self.store.expire(measurement(source), before=before) for source in sources)
 
     def _write(self, source: MarketSource, new: NewRows, *, stop: int) -> None:
-        """Write the points that new rows change, but for those that are too old to be shown."""
+        """Write the points that new rows change, except those that are too old."""
         if new.fresh.is_empty():
             return
         recent = pl.col(source.event_time) >= self.since()
@@ -138,11 +138,11 @@ class HotCopies:
 
     @tried_again
     def _quarantine(self, source: MarketSource, refused: pl.DataFrame) -> None:
-        """Put points that the hot store refused beside what else is in quarantine, once each."""
+        """Add points that the hot store refused to the quarantine, once each."""
         QuarantineWriter(self.warehouse, source).insert(refused)
 
     def _chunks(self, source: MarketSource, start: int, stop: int) -> Iterator[range]:
-        """Cut landing offsets into chunks of about as many rows as fit the memory."""
+        """Cut landing offsets into chunks of about as many rows as fit in memory."""
         rows = (
             self._recent(source, range(start, stop)).group_by("landing_offset").agg(rows=pl.len())
         )
@@ -169,11 +169,11 @@ class HotCopies:
 def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the one row per series and time that a dashboard shows: time, tags and fields.
 
-    Where the row came from is told beside them.
+    The row's provenance is in further columns.
 
-    Where the key tells more facts apart than the series does (a forecast's runs, an order's
-    revisions), the greatest key wins, then the latest revision. Where all that was listed is
-    withdrawn, the point has no value in any field, which is how it vanishes from the hot store.
+    If the key tells more facts apart than the series does (a forecast's runs, an order's
+    revisions), the greatest key wins, then the latest revision. If every listed row is withdrawn,
+    the point has no value in any field, and so vanishes from the hot store.
     """
     latest = latest_revision(rows.lazy(), source)
     series = [*source.tags, source.event_time]
@@ -193,7 +193,7 @@ def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _changed_points(source: MarketSource, new: NewRows) -> pl.DataFrame:
-    """Return the hot points that new rows change, given what is known beside them."""
+    """Return the hot points that new rows change, given the known rows beside them."""
     return hot_points(source, pl.concat([new.known, new.fresh])).join(
         new.fresh.select(*source.tags, source.event_time),
         on=[*source.tags, source.event_time],

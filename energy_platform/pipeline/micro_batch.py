@@ -1,10 +1,11 @@
-"""The heart: landed bytes to checked rows in the warehouse, as one unit that can be run twice.
+"""The micro-batch: landed bytes to checked rows in the warehouse, as a unit that can be run twice.
 
 A micro-batch is the landing offsets [start, stop) of one source. It starts at the offset that the
 warehouse has reached, so a batch that died half-way is simply run again: its quarantine and its
-rows each carry the offset they reach to, and the warehouse leaves alone what it has.
+rows each carry the offset that they reach, and the warehouse stores nothing twice.
 
-`new_rows` says which rows are new, `hot_lane` keeps up the hot copy, `replay` makes rows again.
+`new_rows` decides which rows are new, `hot_lane` keeps the hot copy up to date, and `replay` makes
+rows again.
 """
 
 import logging
@@ -35,8 +36,8 @@ from energy_platform.storage.warehouse.protocol import Warehouse
 _log = logging.getLogger(__name__)
 
 _BATCH_BYTES: Final = 16 * 1024 * 1024
-"""What one batch reads of the landing zone at most, so that large files don't fill the memory: an
-archive of observations is 17 times its size as rows.
+"""How much one batch reads of the landing zone at most, so that large files don't fill the memory:
+an archive of observations is 17 times its size as rows.
 """
 
 
@@ -47,9 +48,9 @@ class BatchReport:
     Attributes:
         source: The market source's name.
         start: First landing offset.
-        stop: Offset after the last.
+        stop: The offset after the last one.
         rows_parsed: Rows that passed every check.
-        rows_new: Those that said something new and were stored.
+        rows_new: Rows that said something new and were stored.
         quarantined: What failed, as in `CheckedRows.quarantined`.
         unparsed: How many messages could not be parsed.
         last_received_at: When the newest message was received.
@@ -76,13 +77,13 @@ class BatchReport:
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatches:
-    """Runs micro-batches between a landing zone and a warehouse; knows the hot store beside them.
+    """Runs micro-batches between a landing zone and a warehouse, and knows the hot store.
 
     Attributes:
         hot_store: The store of the hot copies, which no batch writes.
-        hot_turns: Whose turn it is to write one of them.
+        hot_turns: The turns for writing a hot copy.
         batch_messages: How many messages one batch takes at most.
-        hot_days: How far back the hot store goes.
+        hot_days: How many days back the hot store goes.
     """
 
     landing: LandingZone
@@ -99,18 +100,18 @@ class MicroBatches:
 
     @property
     def hot_copies(self) -> HotCopies:
-        """The hot copies of what the warehouse holds."""
+        """The hot copies of the warehouse's tables."""
         return HotCopies(warehouse=self.warehouse, store=self.hot_store, days=self.hot_days)
 
     def is_behind(self, source: MarketSource) -> bool:
-        """Say whether messages have landed that no batch has taken."""
+        """Return whether messages have landed that no batch has taken."""
         landed = self.landing.log(source.name).end_offset()
         return landed > self.warehouse.committed_offset(market_table(source))
 
     def run(self, source: MarketSource) -> BatchReport:
         """Process the next micro-batch of a source; an empty one does nothing.
 
-        The layout of the messages is looked at once the batch is done.
+        The layout of the messages is checked after the batch.
 
         Raises:
             CommitConflictError: Others kept committing to the same table at the same time.
@@ -120,7 +121,7 @@ class MicroBatches:
 
     @tried_again
     def _process(self, source: MarketSource) -> tuple[BatchReport, Sequence[RawMessage]]:
-        """Bring the next messages to the warehouse; return what was done, and the messages."""
+        """Bring the next messages to the warehouse; return the report and the messages."""
         began = time.monotonic()
         table = market_table(source)
         before = self.warehouse.position(table)
@@ -131,7 +132,7 @@ class MicroBatches:
         stored = partial(self.known_rows.at, table, before)
         new = new_rows(source, messages, checked, lambda since: stored(since=since))
         if messages:
-            # Quarantine first: the rows' offset is the mark that the whole batch is done.
+            # Quarantine first, because the rows' offset marks the whole batch as done.
             QuarantineWriter(self.warehouse, source).append(checked.quarantined, stop=stop)
             if self.warehouse.commit(
                 table, new.fresh, start=start, stop=stop, replacements=before.replacements
@@ -157,7 +158,7 @@ class MicroBatches:
         )
 
     def _drift(self, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
-        """Say how the layout drifted; what a provider sends can't fail the batch by its layout."""
+        """Return how the layout drifted; an error in reading the layout fails no batch."""
         if not messages:
             return ()
         try:

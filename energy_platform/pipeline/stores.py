@@ -58,7 +58,7 @@ def open_landing(chosen: Settings) -> LandingZone:
 
 
 def landing_pipe(chosen: Settings) -> Path:
-    """Return the pipe by which the hot lane is told of what lands."""
+    """Return the pipe that notifies the hot lane of landings."""
     return chosen.home / "run" / "landed"
 
 

@@ -161,7 +161,8 @@ def _broker(settings: Settings, ports: Ports) -> Process:
             "--dir", str(settings.home.absolute() / "broker"),
             # A queued run outlives the broker; runs lost in the last second are requested again.
             "--appendonly", "yes", "--save", "",
-            # Written anew once it is twice as large as what the broker holds, and this much.
+            # The file is rewritten once it is twice as large as the broker's data, and at least
+            # this large.
             "--auto-aof-rewrite-percentage", "100", "--auto-aof-rewrite-min-size", "64mb",
         ),
         ends_last=True,

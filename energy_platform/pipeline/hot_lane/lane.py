@@ -1,8 +1,8 @@
-"""Follows one source's landing log and keeps its hot copy up with it, step by step.
+"""Follows one source's landing log and keeps its hot copy up to date, step by step.
 
-A lane that is begun anew starts where the warehouse stands. What it has written beyond, it writes
-again, which changes nothing; what the warehouse has beyond the copy, it takes from there. So a lane
-may be killed between any two of its writes, and any number of them may work on one source.
+A new lane starts at the warehouse's position. It writes later points again, which changes nothing,
+and takes rows that the copy lacks from the warehouse. So a lane may be killed between any two of
+its writes, and any number of lanes may work on one source.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from energy_platform.pipeline.tables import market_table, measurement
 
 
 class _Place(NamedTuple):
-    """Where a lane stands: of which copy it wrote last, to where, and what it knows there."""
+    """A lane's state: the copy that it wrote last, the offset reached, and the known rows."""
 
     copy: str
     reached: int
@@ -38,18 +38,18 @@ class HotLane:
         self._place: _Place | None = None
 
     def step(self) -> bool:
-        """Bring the next messages to the hot copy; say whether there is more to be done.
+        """Bring the next messages to the hot copy; return whether there is more to do.
 
         Raises:
-            HotStoreUnavailableError: The hot store is away.
-            HotLaneWaitsError: Too much is not in the warehouse yet.
+            HotStoreUnavailableError: The hot store is down.
+            HotLaneWaitsError: Too many rows are not in the warehouse yet.
         """
         place = self._place
         if place is not None and place.known.is_too_far_ahead():
             raise HotLaneWaitsError(
                 f"{self.source.name}: its hot copy waits for the warehouse, which is far behind"
             )
-        # After an error the lane begins anew.
+        # After an error the lane starts again.
         self._place = None
         copies = self._batches.hot_copies
         with self._batches.hot_turns.turn(self.source.name) as copy:
@@ -87,14 +87,14 @@ class HotLane:
         """Bring all that has landed to the hot copy.
 
         Raises:
-            HotStoreUnavailableError: The hot store is away.
-            HotLaneWaitsError: Too much is not in the warehouse yet.
+            HotStoreUnavailableError: The hot store is down.
+            HotLaneWaitsError: Too many rows are not in the warehouse yet.
         """
         while self.step():
             pass
 
     def _follow(self, known: LaneRows) -> bool:
-        """Show the messages behind those that are known, and know them too."""
+        """Show the messages after the known ones, and add them to the known rows."""
         end = self._batches.landing.log(self.source.name).end_offset()
         messages = self._batches.read_batch(self.source, known.reached, end)
         if not messages:
@@ -108,9 +108,9 @@ class HotLane:
 
 
 def bring_up(batches: MicroBatches, source: MarketSource) -> str:
-    """Bring all that has landed of a source to its hot copy, unless its lane has done it.
+    """Bring all that has landed of a source to its hot copy, unless its lane has done so.
 
-    Returns why that can't be done now, empty where it is done; the lane will do it later.
+    Returns why that can't be done now, or an empty text; the lane will do it later.
     """
     try:
         HotLane(batches, source).bring_up()

@@ -1,7 +1,7 @@
-"""What a hot lane compares new rows with: a source's table as it is at the lane's landing offset.
+"""The rows that a hot lane compares new rows with: a source's table at the lane's landing offset.
 
 The warehouse holds the rows of all messages that micro-batches have taken. The lane is ahead of it,
-and holds the rows of the messages between in memory.
+and holds the rows of the messages in between in memory.
 """
 
 import time
@@ -19,16 +19,16 @@ from energy_platform.storage.warehouse.protocol import Position, Warehouse
 _AHEAD_ROWS: Final = 100_000
 """How many rows that the warehouse lacks are held at most: an hour of a busy order book."""
 _LOOK_SECONDS: Final = 2.0
-"""How often the lane asks where the warehouse stands, which a remote one takes its time to say."""
+"""How often the lane reads the warehouse's position, which takes time in a remote one."""
 
 
 class LaneRows:
     """The rows of one source's table before a landing offset.
 
     Args:
-        warehouse: Where the table is.
-        source: Whose table it is.
-        position: Where the table stands, and the lane with it.
+        warehouse: The table's warehouse.
+        source: The table's source.
+        position: The position of the table and the lane.
     """
 
     def __init__(self, warehouse: Warehouse, source: MarketSource, position: Position) -> None:
@@ -47,23 +47,23 @@ class LaneRows:
         return pl.concat([stored, self._ahead.lazy()])
 
     def add(self, rows: pl.DataFrame, *, stop: int) -> None:
-        """Add new rows, and move on to the landing offset that they reach to."""
+        """Add new rows, and advance to the landing offset that they reach."""
         self._ahead = pl.concat([self._ahead, rows])
         self.reached = stop
         self._let_go()
 
     def is_too_far_ahead(self) -> bool:
-        """Say whether no more may be added before the warehouse has come closer."""
+        """Return whether the lane must wait for the warehouse before it adds rows."""
         if self._ahead.height > _AHEAD_ROWS:
             self._let_go()
         return self._ahead.height > _AHEAD_ROWS
 
     def _let_go(self) -> None:
-        """Let go of rows that the warehouse holds by now, now and then."""
+        """Drop rows that the warehouse holds by now, from time to time."""
         if time.monotonic() - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = time.monotonic()
         position = self._warehouse.position(self._table)
-        # The warehouse may have overtaken the lane, which still is where it is.
+        # The warehouse may have overtaken the lane, whose own offset stays.
         self._position = replace(position, offset=min(position.offset, self.reached))
         self._ahead = self._ahead.filter(pl.col("landing_offset") >= self._position.offset)

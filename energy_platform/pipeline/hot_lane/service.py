@@ -1,8 +1,9 @@
 """The process that follows the landing logs of all sources for ever.
 
-Whoever lands something tells it so. It looks at each log by itself after a start, and now and then,
-since a word may be lost. Streams have threads of their own, so that a long file of another source
-keeps no trade waiting. The process may be killed at any moment, so it does nothing at its end.
+Processes that land messages notify it. It also looks at each log after a start and from time to
+time, because a notification may be lost. Streams have threads of their own, so that a long file of
+another source delays no trade. The process may be killed at any moment, so it does nothing at its
+end.
 """
 
 import asyncio
@@ -28,13 +29,13 @@ _log = logging.getLogger(__name__)
 _STREAM_THREADS: Final = 2
 _OTHER_THREADS: Final = 1
 _LOOK_SECONDS: Final = 30.0
-"""How long a word that was lost keeps a landing from being seen."""
+"""How long a landing may go unnoticed after its notification was lost."""
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 async def follow(settings: Settings, sources: Iterable[MarketSource]) -> None:
-    """Keep the hot copies of `sources` up with what lands, until cancelled."""
+    """Keep the hot copies of `sources` up to date with their logs, until cancelled."""
     batches = open_micro_batches(settings)
     streams, others = ThreadPoolExecutor(_STREAM_THREADS), ThreadPoolExecutor(_OTHER_THREADS)
     followers = {
@@ -69,14 +70,14 @@ class _Follower:
         self._failures = 0
 
     async def run(self) -> None:
-        """Step as long as there is something to do, then wait for word; a failure waits longer."""
+        """Step while there is something to do, then wait for news; longer after a failure."""
         while True:
             self.landed.clear()
             try:
                 is_more = await asyncio.get_running_loop().run_in_executor(
                     self._threads, self._lane.step
                 )
-            except (Exception, PanicException) as error:  # noqa: BLE001 (the others go on)
+            except (Exception, PanicException) as error:  # noqa: BLE001 (the other sources go on)
                 await self._back_off(error)
                 continue
             self._failures = 0

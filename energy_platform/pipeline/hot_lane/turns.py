@@ -1,7 +1,7 @@
-"""Whose turn it is to write a source's hot copy, among the processes of one machine.
+"""Turns for writing a source's hot copy, among the processes of one machine.
 
-A copy that has been emptied is another copy. Each has a name, by which a writer finds out that what
-it knew of the copy no longer holds.
+A copy that has been emptied counts as another copy. Each copy has a name, which tells a writer
+whether its knowledge of the copy still holds.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ class HotTurns:
     """The turns of all sources.
 
     Attributes:
-        folder: Where the locks and the copies' names are; made where it is missing.
+        folder: The folder of the locks and the copies' names; created if it is missing.
     """
 
     folder: Path
 
     @contextmanager
     def turn(self, source_name: str) -> Iterator[str]:
-        """Keep all others from a source's hot copy; say which copy it is.
+        """Keep all others from writing a source's hot copy; yield the copy's name.
 
         Raises:
             HotStoreUnavailableError: Another writer has kept its turn for too long.
@@ -48,7 +48,7 @@ class HotTurns:
             ) from None
 
     def name_anew(self, source_name: str) -> None:
-        """Give a copy that is about to be emptied another name; for who has the turn."""
+        """Give a copy that is about to be emptied another name; the caller has the turn."""
         self._name(source_name).write_text(uuid4().hex)
 
     def _name(self, source_name: str) -> Path:

@@ -1,7 +1,7 @@
-"""Word of what has landed, from whoever appends to whoever follows, on one machine.
+"""Notifications of landings, from processes that append to the one that follows, on one machine.
 
-A named pipe carries the names of sources, a line each. It is a hint and no log: nobody waits for a
-reader, and the reader of a line that was lost looks later. The log itself says where it ends.
+A named pipe carries the names of sources, one per line. It is a hint and no log: nobody waits for a
+reader, and a reader that missed a line looks later. The log itself says where it ends.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ Tell = Callable[[str], None]
 
 
 def tell_nobody(_source_name: str) -> None:
-    """Take the name where nobody wants to know."""
+    """Ignore the name."""
 
 
 class LandingNews:
     """Tells the reader of a pipe which source has landed something. Threads may share it.
 
     Args:
-        pipe: The pipe; while nobody has made it, nobody is told.
+        pipe: The pipe; while it does not exist, nobody is notified.
     """
 
     def __init__(self, pipe: Path) -> None:
@@ -36,19 +36,19 @@ class LandingNews:
         self._lock = Lock()
 
     def __call__(self, source_name: str) -> None:
-        """Tell of a source; neither a missing reader nor a full pipe holds the teller up."""
+        """Notify the reader of a source; neither a missing reader nor a full pipe blocks."""
         with self._lock:
-            # The second time, in case the reader that was known has been started anew.
+            # The second try, in case the reader was restarted.
             if not self._told(source_name):
                 self._told(source_name)
 
     def close(self) -> None:
-        """Let go of the pipe; the next word opens it again."""
+        """Close the pipe; the next notification opens it again."""
         with self._lock:
             self._close()
 
     def _told(self, source_name: str) -> bool:
-        """Write a line; say whether a reader has the pipe, be it full."""
+        """Write a line; return whether there is a reader, even if the pipe is full."""
         try:
             if self._descriptor is None:
                 self._descriptor = os.open(self._pipe, os.O_WRONLY | os.O_NONBLOCK)
@@ -70,7 +70,7 @@ class LandingListener:
     """The reader's end of the pipe, for one event loop.
 
     Args:
-        pipe: The pipe; it and its folder are made where they are missing.
+        pipe: The pipe; the pipe and its folder are created if they are missing.
     """
 
     def __init__(self, pipe: Path) -> None:
@@ -79,7 +79,7 @@ class LandingListener:
             pipe.unlink()
         if not pipe.exists():
             os.mkfifo(pipe, 0o600)
-        # For writing too: a pipe without any writer would be at its end again and again.
+        # Opened for writing too, because a pipe without any writer reports its end again and again.
         self._descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
         self._rest = b""
 
@@ -88,7 +88,7 @@ class LandingListener:
         asyncio.get_running_loop().add_reader(self._descriptor, self._read, heard)
 
     def close(self) -> None:
-        """Hear no more."""
+        """Close the pipe."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
 
