@@ -80,6 +80,10 @@ class HotStoreUnavailableError(EnergyPlatformError):
     """The hot store does not answer, or answers with a failure; it may work again later."""
 
 
+class LiveBusUnavailableError(EnergyPlatformError):
+    """The live bus does not answer; who follows it learns what it misses."""
+
+
 class HotLaneWaitsError(EnergyPlatformError):
     """A hot copy is so far ahead of the warehouse that it waits for it."""
 

@@ -22,6 +22,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
+from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.known_rows import KnownRows
 from energy_platform.pipeline.layouts import watch as layouts
@@ -84,6 +85,7 @@ class MicroBatches:
         hot_turns: The turns for writing a hot copy.
         batch_messages: How many messages one batch takes at most.
         hot_days: How many days back the hot store goes.
+        announcer: What the hot lane announces with; None where no live bus runs.
     """
 
     landing: LandingZone
@@ -92,6 +94,7 @@ class MicroBatches:
     hot_turns: HotTurns
     batch_messages: int
     hot_days: int
+    announcer: Announcer | None = None
 
     @cached_property
     def known_rows(self) -> KnownRows:

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import (
@@ -21,6 +23,7 @@ from energy_platform.settings import (
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from energy_platform.storage.landing import LandingNews, LandingZone
+from energy_platform.storage.live_bus.protocol import LiveBus
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
 
@@ -43,6 +46,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
         hot_turns=HotTurns(chosen.home / "hot_turns"),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
+        announcer=_announcer(chosen),
     )
 
 
@@ -60,6 +64,31 @@ def open_landing(chosen: Settings) -> LandingZone:
 def landing_pipe(chosen: Settings) -> Path:
     """Return the pipe that notifies the hot lane of landings."""
     return chosen.home / "run" / "landed"
+
+
+def live_bus_file(chosen: Settings) -> Path:
+    """Return the file with the live bus's address and password, which only its owner may read."""
+    return chosen.home / "run" / "live_bus.url"
+
+
+def open_live_bus(chosen: Settings) -> LiveBus:
+    """Open the live bus of these settings' home, which need not run yet."""
+    from energy_platform.storage.live_bus.valkey import ValkeyBus
+
+    file = live_bus_file(chosen)
+
+    def address() -> str:
+        try:
+            return file.read_text()
+        except OSError as error:
+            raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
+
+    return ValkeyBus(address)
+
+
+def _announcer(chosen: Settings) -> Announcer | None:
+    """Return what announces on the home's live bus, if a platform has one there."""
+    return Announcer(open_live_bus(chosen)) if live_bus_file(chosen).exists() else None
 
 
 def is_simulated_alone(chosen: Settings) -> bool:

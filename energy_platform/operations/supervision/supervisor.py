@@ -93,6 +93,8 @@ class Supervisor:
             with configuration.open("w") as file:
                 _configuration(plan.processes, self._socket).write(file)
             plan.warm_start.write_beside(configuration)
+            for private, text in plan.private_files.items():
+                _write_private(private, text)
             with self.preparation_log.open("w") as output:
                 return subprocess.Popen(  # noqa: S603 (this interpreter, with the configuration written above)
                     [sys.executable, "-P", "-m", WarmStart.__module__, "--nodaemon",
@@ -232,6 +234,13 @@ def _stopped_together(planned: Sequence[Process]) -> list[list[str]]:
     last = [process.name for process in planned if process.ends_last]
     others = [process.name for process in planned if not process.ends_last]
     return [names for names in (last, others) if names]
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only this user may read, in place of what was there."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+        written.write(text)
 
 
 def _literally(command: str) -> str:

@@ -3,9 +3,14 @@
 A new lane starts at the warehouse's position. It writes later points again, which changes nothing,
 and takes rows that the copy lacks from the warehouse. So a lane may be killed between any two of
 its writes, and any number of lanes may work on one source.
+
+A lane announces new rows on the live bus once the hot store has their points, so a follower that
+missed some finds them in the hot store.
 """
 
 from typing import NamedTuple
+
+import polars as pl
 
 from energy_platform.errors import HotLaneWaitsError, HotStoreUnavailableError
 from energy_platform.market.source import MarketSource
@@ -60,9 +65,10 @@ class HotLane:
                 position = self._batches.warehouse.position(market_table(self.source))
                 if reached < position.offset:
                     copies.catch_up(self.source, reached, position.offset)
+                    self._announce_a_gap(copy, position.offset)
                     return True
                 known = LaneRows(self._batches.warehouse, self.source, position)
-            is_more = self._follow(known)
+            is_more = self._follow(known, copy)
             self._place = _Place(copy, max(reached, known.reached), known)
             return is_more
 
@@ -93,7 +99,7 @@ class HotLane:
         while self.step():
             pass
 
-    def _follow(self, known: LaneRows) -> bool:
+    def _follow(self, known: LaneRows, copy: str) -> bool:
         """Show the messages after the known ones, and add them to the known rows."""
         end = self._batches.landing.log(self.source.name).end_offset()
         messages = self._batches.read_batch(self.source, known.reached, end)
@@ -103,8 +109,23 @@ class HotLane:
         checked = check_messages(self.source, messages)
         new = new_rows(self.source, messages, checked, known.since)
         self._batches.hot_copies.show(self.source, new, stop=stop)
+        self._announce(copy, range(known.reached, stop), new.fresh)
         known.add(new.fresh, stop=stop)
         return stop < end
+
+    def _announce(self, copy: str, offsets: range, rows: pl.DataFrame) -> None:
+        """Publish those of the rows that are within the hot store's days."""
+        if self._batches.announcer is not None:
+            is_recent = pl.col(self.source.event_time) >= self._batches.hot_copies.since()
+            self._batches.announcer.announce(
+                self.source.name, rows.filter(is_recent), copy=copy, offsets=offsets
+            )
+
+    def _announce_a_gap(self, copy: str, stored: int) -> None:
+        """Say that rows were shown unannounced, once the copy has all that the warehouse has."""
+        if self._batches.hot_copies.reached(self.source) >= stored:
+            no_rows = pl.DataFrame(schema=market_table(self.source).dtypes)
+            self._announce(copy, range(stored, stored), no_rows)
 
 
 def bring_up(batches: MicroBatches, source: MarketSource) -> str:

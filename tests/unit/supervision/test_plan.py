@@ -23,6 +23,7 @@ PORTS = Ports(
     code_server=3002,
     broker=3003,
     metrics=3004,
+    live_bus=3005,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
@@ -34,8 +35,8 @@ def planned(home: Path) -> dict[str, Process]:
 
 def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
     assert list(planned) == [
-        "simulator", "broker", "code-server", "collector", "hot-lane", "worker-1", "worker-2",
-        "daemon", "webserver", "metrics",
+        "simulator", "broker", "live-bus", "code-server", "collector", "hot-lane", "worker-1",
+        "worker-2", "daemon", "webserver", "metrics",
     ]  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def test_every_listener_is_on_loopback(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if LISTENING.match(word)
     }
-    assert told == dict.fromkeys(("broker", "code-server", "webserver"), "127.0.0.1")
+    assert told == dict.fromkeys(("broker", "live-bus", "code-server", "webserver"), "127.0.0.1")
     assert not any("0.0.0.0" in word for one in planned.values() for word in one.command)
 
 
@@ -66,7 +67,7 @@ def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if word.endswith("port")
     ]
-    assert sorted(given) == [str(port) for port in range(3001, 3005)]
+    assert sorted(given) == [str(port) for port in range(3001, 3006)]
 
 
 def test_every_program_is_there(planned: dict[str, Process]) -> None:

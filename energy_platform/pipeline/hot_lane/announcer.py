@@ -1,0 +1,51 @@
+"""Announces on the live bus what the hot lane has shown, and never holds the lane up.
+
+While the bus is down, nothing is announced. Followers learn from the next announcement that they
+have missed something.
+"""
+
+import logging
+import time
+from typing import Final
+
+import polars as pl
+
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.storage.live_bus.protocol import LiveBus
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 15.0
+
+
+class Announcer:
+    """What a process announces of all sources. Any number of threads may use it.
+
+    Args:
+        bus: The live bus.
+    """
+
+    def __init__(self, bus: LiveBus) -> None:
+        self._bus = bus
+        self._failures = 0
+        self._silent_until = 0.0
+
+    def announce(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
+        """Publish rows that the hot store has; see `LiveBus`. Skip them while the bus is down."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            self._bus.publish(source, rows, copy=copy, offsets=offsets)
+        except LiveBusUnavailableError as error:
+            self._failures += 1
+            pause = pause_seconds(
+                self._failures,
+                first_seconds=_FIRST_PAUSE_SECONDS,
+                longest_seconds=_LONGEST_PAUSE_SECONDS,
+            )
+            self._silent_until = time.monotonic() + pause
+            _log.warning("%s: not announced: %s; again in %.1f s", source, error, pause)
+        else:
+            self._failures = 0

@@ -1,0 +1,166 @@
+"""Follows streams of a Valkey from a place in each, across its outages and its losses.
+
+Entries say from which landing offset to which one they reach. So a follower finds every loss by
+itself, whatever the reason: entries that were dropped before it read them, a Valkey that began anew
+without its memory, and rows that were never published because the bus was down.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from typing import Final, cast
+
+from redis import RedisError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.market.back_off import pause_seconds
+from energy_platform.storage.live_bus.cursor import Place, cursor_of
+from energy_platform.storage.live_bus.entries import Entry
+from energy_platform.storage.live_bus.protocol import Gap, Message, Rows
+from energy_platform.storage.live_bus.streams import source_of, stream
+
+_log = logging.getLogger(__name__)
+
+_ENTRIES: Final = 16
+"""How many entries of each stream are read at once; one at a time after a failure, since a Valkey
+disconnects clients that read too much.
+"""
+_WAIT_SECONDS: Final = 5.0
+"""How long one question waits for news."""
+_PATIENCE_SECONDS: Final = 5.0
+"""How much longer the Valkey may take to answer."""
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 15.0
+
+_Stored = tuple[bytes, dict[bytes, bytes]]
+"""An entry as the client returns it: its id and its fields."""
+
+
+class Follower:
+    """Reads the streams of some sources for ever.
+
+    Args:
+        address: Returns the Valkey's URL; asked again after each failure.
+        sources: The sources' names.
+        places: The place in each source's stream; a source without one is followed from now on.
+    """
+
+    def __init__(
+        self, address: Callable[[], str], sources: Sequence[str], places: dict[str, Place]
+    ) -> None:
+        self._address = address
+        self._sources = sources
+        self._places = places
+        self._failures = 0
+
+    async def messages(self) -> AsyncGenerator[Message, None]:
+        """Yield the messages after the places; connect again after each failure."""
+        while True:
+            try:
+                async with self._connected() as client:
+                    for message in await self._begin(client):
+                        yield message
+                    while True:
+                        for message in await self._next(client):
+                            yield message
+            except (RedisError, OSError, LiveBusUnavailableError) as error:
+                self._failures += 1
+                pause = pause_seconds(
+                    self._failures,
+                    first_seconds=_FIRST_PAUSE_SECONDS,
+                    longest_seconds=_LONGEST_PAUSE_SECONDS,
+                )
+                _log.warning("the live bus is down: %s; again in %.1f s", error, pause)
+                await asyncio.sleep(pause)
+
+    def _connected(self) -> Redis:
+        return Redis.from_url(
+            self._address(),
+            socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
+            socket_connect_timeout=_PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+
+    async def _begin(self, client: Redis) -> list[Message]:
+        """Compare the places with the streams of a Valkey that may have begun anew meanwhile."""
+        messages: list[Message] = []
+        stored = {source: await _newest(client, source) for source in self._sources}
+        # Every message's cursor has a place of each source.
+        self._places = stored | self._places
+        for source, newest in stored.items():
+            place = self._places[source]
+            if _number(newest.entry) < _number(place.entry):
+                self._places[source] = newest._replace(copy=newest.copy or place.copy)
+                messages.append(self._gap(source, place))
+        return messages
+
+    async def _next(self, client: Redis) -> list[Message]:
+        """Return what the streams have after the places, as soon as one has something."""
+        after = {stream(source): self._places[source].entry for source in self._sources}
+        answer = await client.xread(
+            after,  # type: ignore[arg-type] # dict is invariant
+            count=1 if self._failures else _ENTRIES,
+            block=int(_WAIT_SECONDS * 1000),
+        )
+        messages: list[Message] = []
+        for name, stored in cast("list[tuple[bytes, list[_Stored]]]", answer or []):
+            source = source_of(name)
+            if self._missed(source, stored):
+                place = self._places[source]
+                self._places[source] = await _newest(client, source)
+                messages.append(self._gap(source, place))
+            else:
+                messages.extend(self._rows(source, stored))
+        self._failures = 0
+        return messages
+
+    def _missed(self, source: str, stored: Sequence[_Stored]) -> bool:
+        """Return whether rows are missing before or between these entries."""
+        _, copy, stop = self._places[source]
+        for _, fields in stored:
+            entry = Entry.of(fields)
+            if (
+                entry.tells_of_a_gap
+                or copy not in (None, entry.copy)
+                or (stop is not None and entry.start > stop)
+            ):
+                return True
+            copy, stop = entry.copy, entry.stop
+        return False
+
+    def _rows(self, source: str, stored: Sequence[_Stored]) -> Iterator[Rows]:
+        for name, fields in stored:
+            entry = Entry.of(fields)
+            self._places[source] = Place(name.decode(), entry.copy, entry.stop)
+            if entry.payload:
+                yield Rows(source, entry.rows(), cursor_of(self._places))
+
+    def _gap(self, source: str, place: Place) -> Gap:
+        # Rows of a copy that was made again may differ from its first offset on.
+        newest = self._places[source]
+        since = (place.stop or 0) if newest.copy == place.copy else 0
+        return Gap(source, since, cursor_of(self._places))
+
+
+async def _newest(client: Redis, source: str) -> Place:
+    """Return the place after the newest entry of a source's stream."""
+    newest = cast("list[_Stored]", await client.xrevrange(stream(source), count=1))
+    if not newest:
+        return Place()
+    [(name, fields)] = newest
+    entry = Entry.of(fields)
+    return Place(name.decode(), entry.copy, entry.stop)
+
+
+def _number(entry: str) -> tuple[int, int]:
+    """Return an entry's id as numbers, which have an order.
+
+    >>> _number("9-0") < _number("10-0")
+    True
+    """
+    milliseconds, _, count = entry.partition("-")
+    return int(milliseconds), int(count)

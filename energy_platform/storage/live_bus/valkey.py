@@ -1,0 +1,124 @@
+"""The live bus in streams of a Valkey that has a memory limit and evicts nothing by itself.
+
+Old entries go by age. Where the memory is used up before that, the largest stream loses its oldest
+entries, so a busy source does not shorten the memory of a quiet one. The newest entry of a stream
+always stays: a follower finds by it what it has missed. The first entry of a stream tells of a gap,
+since nobody knows what a Valkey had that was killed.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+from redis import OutOfMemoryError, Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.storage.live_bus.cursor import places_of
+from energy_platform.storage.live_bus.entries import Entry, entries
+from energy_platform.storage.live_bus.follower import Follower
+from energy_platform.storage.live_bus.protocol import Message
+from energy_platform.storage.live_bus.streams import PREFIX, stream
+
+_KEPT: Final = timedelta(hours=2)
+"""How long entries are kept, if the memory suffices."""
+_PATIENCE_SECONDS: Final = 1.0
+"""How long the hot lane waits for a Valkey that does not answer."""
+_TRIMS: Final = 16
+"""How often entries are dropped to make room for one entry."""
+_KEPT_SHARE: Final = 7 / 8
+"""The share of the largest stream's entries that stays when memory is used up."""
+
+
+class ValkeyBus:
+    """A live bus in the streams of a Valkey. Any number of threads may publish.
+
+    Args:
+        address: Returns the Valkey's URL, password included; asked again after each failure, since
+            a platform that is started again listens elsewhere.
+    """
+
+    def __init__(self, address: Callable[[], str]) -> None:
+        self._address = address
+        self._client: Redis | None = None
+
+    def publish(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
+        """Publish the rows of a range of landing offsets; see `LiveBus`."""
+        try:
+            client = self._client = self._client or self._connected()
+            for entry in entries(rows, copy=copy, offsets=offsets):
+                _add(client, source, entry)
+        except (RedisError, OSError) as error:
+            self._client = None
+            raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+
+    async def follow(
+        self, sources: Iterable[str], cursor: str | None = None
+    ) -> AsyncGenerator[Message, None]:
+        """Yield what is published of these sources, for ever; see `LiveBus`."""
+        names = list(sources)
+        follower = Follower(self._address, names, places_of(cursor, names))
+        async with aclosing(follower.messages()) as messages:
+            async for message in messages:
+                yield message
+
+    def _connected(self) -> Redis:
+        return Redis.from_url(
+            self._address(),
+            socket_timeout=_PATIENCE_SECONDS,
+            socket_connect_timeout=_PATIENCE_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+
+def _add(client: Redis, source: str, entry: Entry) -> None:
+    """Add an entry to a source's stream, and drop entries that are too old or too many.
+
+    Raises:
+        redis.OutOfMemoryError: There is no room, and nothing to drop.
+    """
+    for _ in range(_TRIMS):
+        oldest = int((time.time() - _KEPT.total_seconds()) * 1000)
+        try:
+            if _add_to(client, source, entry, oldest=oldest, begin=False):
+                return
+            first = Entry(entry.copy, entry.start, entry.start)
+            _add_to(client, source, first, oldest=oldest, begin=True)
+        except OutOfMemoryError:
+            if not _drop_of_the_largest(client):
+                raise
+    raise OutOfMemoryError(f"there is no room for an entry of {source}")
+
+
+def _add_to(client: Redis, source: str, entry: Entry, *, oldest: int, begin: bool) -> bool:
+    """Add an entry to a stream, which is begun or must be there; return whether it was."""
+    added = client.xadd(
+        stream(source),
+        entry.fields(),  # type: ignore[arg-type] # dict is invariant
+        minid=oldest,
+        nomkstream=not begin,
+    )
+    return added is not None
+
+
+def _drop_of_the_largest(client: Redis) -> bool:
+    """Drop the oldest entries of the stream that takes most memory; return whether one can be."""
+    streams = list(client.scan_iter(f"{PREFIX}*"))
+    asked = client.pipeline(transaction=False)
+    for name in streams:
+        asked.xlen(name)
+        asked.memory_usage(name)
+    answers = asked.execute()
+    sizes = zip(answers[1::2], answers[::2], streams, strict=True)
+    _, length, name = max(
+        ((size or 0, length, name) for size, length, name in sizes if length > 1),
+        default=(0, 0, b""),
+    )
+    if not length:
+        return False
+    client.xtrim(name, maxlen=max(1, int(length * _KEPT_SHARE)), approximate=False)
+    return True

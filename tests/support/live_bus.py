@@ -1,0 +1,125 @@
+"""The live bus's own process, as the platform plans it, and what its followers get."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncGenerator, Iterable
+from pathlib import Path
+
+import polars as pl
+from redis import Redis, RedisError
+
+from energy_platform.operations.supervision.plan import platform_plan
+from energy_platform.operations.supervision.ports import Ports
+from energy_platform.operations.supervision.supervisor import _write_private
+from energy_platform.pipeline.stores import live_bus_file, open_live_bus
+from energy_platform.settings import Settings
+from energy_platform.storage.live_bus.protocol import Gap, Message, Rows
+from energy_platform.storage.live_bus.streams import stream
+from energy_platform.storage.live_bus.valkey import ValkeyBus
+from tests.support.feeds import free_ports
+
+PATIENCE_SECONDS = 30.0
+
+
+class LiveBusProcess:
+    """A home's live bus, which can be killed and started again."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        (home / "run").mkdir(parents=True, exist_ok=True)
+        [self.port] = free_ports(1)
+        self.settings = Settings(home=home)
+        ports = Ports(live_bus=self.port, broker=1, code_server=2, webserver=3, metrics=4)
+        plan = platform_plan(self.settings, ports)
+        for file, text in plan.private_files.items():
+            _write_private(file, text)
+        [command] = [one.command for one in plan.processes if one.name == "live-bus"]
+        self._command = [*command, *options]
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return live_bus_file(self.settings).read_text()
+
+    def bus(self) -> ValkeyBus:
+        bus = open_live_bus(self.settings)
+        assert isinstance(bus, ValkeyBus)
+        return bus
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with Redis.from_url(self.url) as client:
+            while not _answers(client):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+
+
+class Following:
+    """A follower that reads in the background, from the moment when it has begun."""
+
+    def __init__(self, bus: ValkeyBus, sources: Iterable[str], cursor: str | None = None) -> None:
+        self._messages = bus.follow(sources, cursor)
+        self._next: asyncio.Task[Message] | None = None
+
+    async def begin(self) -> "Following":
+        """Read the places from which it follows, which takes a moment."""
+        self._next = asyncio.ensure_future(_first(self._messages))
+        await asyncio.sleep(0.3)
+        return self
+
+    async def next(self) -> Message:
+        task = self._next or asyncio.ensure_future(_first(self._messages))
+        self._next = None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await task
+
+    async def rows(self) -> Rows:
+        message = await self.next()
+        assert isinstance(message, Rows), message
+        return message
+
+    async def gap(self) -> Gap:
+        message = await self.next()
+        assert isinstance(message, Gap), message
+        return message
+
+    async def is_idle(self, seconds: float = 0.3) -> bool:
+        """Return whether no message comes within some time."""
+        self._next = self._next or asyncio.ensure_future(_first(self._messages))
+        done, _ = await asyncio.wait([self._next], timeout=seconds)
+        return not done
+
+    async def end(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+        await self._messages.aclose()
+
+
+async def _first(messages: AsyncGenerator[Message, None]) -> Message:
+    return await anext(messages)
+
+
+def begin_streams(bus: ValkeyBus, *sources: str) -> None:
+    """Begin the streams that are not there, so that followers have the first gap behind them."""
+    with Redis.from_url(bus._address()) as client:
+        for source in sources:
+            if not client.exists(stream(source)):
+                bus.publish(source, some_rows(range(0)), copy="", offsets=range(0))
+
+
+def some_rows(offsets: range, *, text: str = "a") -> pl.DataFrame:
+    """Return one row per landing offset."""
+    return pl.DataFrame({"landing_offset": list(offsets), "said": [text] * len(offsets)})

@@ -1,0 +1,180 @@
+"""A Valkey that is killed, hangs, is full or is asked by a stranger."""
+
+import asyncio
+import os
+import signal
+import stat
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import polars as pl
+import pytest
+from redis import AuthenticationError, OutOfMemoryError, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
+from redis.retry import Retry
+
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.pipeline.hot_lane import announcer as module
+from energy_platform.pipeline.hot_lane.announcer import Announcer
+from energy_platform.pipeline.stores import open_live_bus
+from energy_platform.settings import Settings
+from energy_platform.storage.live_bus import valkey
+from energy_platform.storage.live_bus.valkey import ValkeyBus
+from tests.support.live_bus import Following, LiveBusProcess, begin_streams, some_rows
+
+Follow = Callable[..., Awaitable[Following]]
+
+
+def publish(bus: ValkeyBus, start: int, stop: int, *, source: str = "s") -> None:
+    offsets = range(start, stop)
+    bus.publish(source, some_rows(offsets), copy="", offsets=offsets)
+
+
+async def test_killed_and_back_a_follower_is_told_and_goes_on(
+    process: LiveBusProcess, bus: ValkeyBus, follow: Follow
+) -> None:
+    follower = await follow("s", "silent")
+    publish(bus, 0, 2)
+    await follower.rows()
+    process.kill()
+    with pytest.raises(LiveBusUnavailableError):
+        publish(bus, 2, 3)
+    process.start()
+    told = [await follower.gap() for _ in range(2)]
+    assert [(one.source, one.since) for one in told] == [("s", 2), ("silent", 0)]
+    publish(bus, 3, 4)
+    await follower.gap()
+    publish(bus, 4, 5)
+    assert (await follower.rows()).rows["landing_offset"].to_list() == [4]
+
+
+async def test_a_cursor_that_is_older_than_the_valkey_is_a_gap(
+    process: LiveBusProcess, bus: ValkeyBus, follow: Follow
+) -> None:
+    follower = await follow("s")
+    publish(bus, 0, 2)
+    cursor = (await follower.rows()).cursor
+    await follower.end()
+    process.kill()
+    process.start()
+    resumed = await follow("s", cursor=cursor)
+    gap = await resumed.gap()
+    assert gap.since == 2
+    again = await follow("s", cursor=gap.cursor)
+    assert await again.is_idle()
+    publish(bus, 7, 8)
+    for one in (resumed, again):
+        await one.gap()
+    publish(bus, 8, 9)
+    for one in (resumed, again):
+        assert (await one.rows()).rows["landing_offset"].to_list() == [8]
+
+
+def test_one_that_hangs_is_waited_for_once(
+    process: LiveBusProcess, bus: ValkeyBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announcer = Announcer(bus)
+    announcer.announce("s", some_rows(range(1)), copy="", offsets=range(1))
+    process.process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 60)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_SECONDS", 60)
+    began = time.monotonic()
+    for _ in range(100):
+        announcer.announce("s", some_rows(range(1)), copy="", offsets=range(1))
+    assert time.monotonic() - began < 10 * valkey._PATIENCE_SECONDS
+    assert announcer._failures == 1
+
+
+def test_where_no_platform_ran_there_is_no_bus(tmp_path: Path) -> None:
+    bus = open_live_bus(Settings(home=tmp_path))
+    with pytest.raises(LiveBusUnavailableError, match="no platform"):
+        bus.publish("s", some_rows(range(1)), copy="", offsets=range(1))
+
+
+def test_nobody_reads_it_without_the_password(process: LiveBusProcess, bus: ValkeyBus) -> None:
+    publish(bus, 0, 1)
+    once = Retry(NoBackoff(), 0)
+    with Redis(port=process.port, retry=once) as stranger, pytest.raises(AuthenticationError):
+        stranger.xlen("energy_platform:live:s")
+    with (
+        Redis(port=process.port, password="guessed", retry=once) as guesser,
+        pytest.raises((AuthenticationError, ResponseError)),
+    ):
+        guesser.ping()
+    for file in (process.settings.home / "run").glob("live_bus.*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    password = process.url.partition(":")[2].partition("@")[0].removeprefix("//:")
+    assert len(password) >= 40
+    command = Path(f"/proc/{process.process.pid}/cmdline")
+    assert not command.exists() or password not in command.read_text()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[LiveBusProcess]:
+    running = LiveBusProcess(tmp_path, "--maxmemory", "8mb")
+    yield running
+    running.kill()
+
+
+def noise(offset: int) -> pl.DataFrame:
+    """Return one row of 100 kB that no compression makes smaller."""
+    return pl.DataFrame({"landing_offset": [offset], "said": [os.urandom(100_000)]})
+
+
+async def test_memory_is_bounded_and_the_busiest_pays(small: LiveBusProcess) -> None:
+    bus = small.bus()
+    begin_streams(bus, "quiet", "busy")
+    quiet, slow = Following(bus, ["quiet"]), Following(bus, ["busy"])
+    await quiet.begin()
+    await slow.begin()
+    bus.publish("busy", noise(0), copy="", offsets=range(1))
+    cursor = (await slow.rows()).cursor
+    for offset in range(1, 300):
+        bus.publish("busy", noise(offset), copy="", offsets=range(offset, offset + 1))
+        if offset % 10 == 0:
+            publish(bus, offset - 10, offset, source="quiet")
+    with Redis.from_url(small.url) as client:
+        assert int(client.info("memory")["used_memory"]) < 10 * 2**20
+        assert 20 < int(client.xlen("energy_platform:live:busy")) < 90
+        assert int(client.xlen("energy_platform:live:quiet")) == 31
+    for start in range(0, 290, 10):
+        assert (await quiet.rows()).rows["landing_offset"][0] == start
+    late = Following(bus, ["busy"], cursor)
+    assert (await late.gap()).since == 1
+    await late.begin()
+    bus.publish("busy", noise(300), copy="", offsets=range(300, 301))
+    assert (await late.rows()).rows["landing_offset"].to_list() == [300]
+    for one in (quiet, slow, late):
+        await one.end()
+
+
+def test_where_nothing_can_go_the_bus_says_so(small: LiveBusProcess) -> None:
+    with Redis.from_url(small.url) as client, suppress(OutOfMemoryError):
+        for number in count():
+            client.set(f"of somebody else {number}", os.urandom(100_000))
+    large = pl.DataFrame({"landing_offset": [0], "said": [os.urandom(1_000_000)]})
+    with pytest.raises(LiveBusUnavailableError):
+        small.bus().publish("s", large, copy="", offsets=range(1))
+
+
+async def test_old_entries_go_and_the_newest_stays(
+    process: LiveBusProcess, bus: ValkeyBus, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = await follow("s")
+    publish(bus, 0, 1)
+    cursor = (await follower.rows()).cursor
+    for offset in range(1, 400):
+        publish(bus, offset, offset + 1)
+    with Redis.from_url(process.url) as client:
+        assert int(client.xlen("energy_platform:live:s")) == 402
+        monkeypatch.setattr(valkey, "_KEPT", timedelta(0))
+        await asyncio.sleep(0.01)
+        publish(bus, 400, 401)
+        assert 1 <= int(client.xlen("energy_platform:live:s")) < 150
+    resumed = await follow("s", cursor=cursor)
+    assert (await resumed.gap()).since == 1
