@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return self.simulator or self.home / "simulator"
 
     @property
+    def live_bus_file(self) -> Path:
+        """The file with the live bus's address and password, which only its owner may read."""
+        return self.home / "run" / "live_bus.url"
+
+    @property
     def landing_url(self) -> str:
         """The landing zone's address as a URL that object stores understand."""
         if self.landing is not None and "://" in self.landing:

@@ -66,20 +66,13 @@ def landing_pipe(chosen: Settings) -> Path:
     return chosen.home / "run" / "landed"
 
 
-def live_bus_file(chosen: Settings) -> Path:
-    """Return the file with the live bus's address and password, which only its owner may read."""
-    return chosen.home / "run" / "live_bus.url"
-
-
 def open_live_bus(chosen: Settings) -> LiveBus:
     """Open the live bus of these settings' home, which need not run yet."""
     from energy_platform.storage.live_bus.valkey import ValkeyBus
 
-    file = live_bus_file(chosen)
-
     def address() -> str:
         try:
-            return file.read_text()
+            return chosen.live_bus_file.read_text()
         except OSError as error:
             raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
 
@@ -88,7 +81,7 @@ def open_live_bus(chosen: Settings) -> LiveBus:
 
 def _announcer(chosen: Settings) -> Announcer | None:
     """Return what announces on the home's live bus, if a platform has one there."""
-    return Announcer(open_live_bus(chosen)) if live_bus_file(chosen).exists() else None
+    return Announcer(open_live_bus(chosen)) if chosen.live_bus_file.exists() else None
 
 
 def is_simulated_alone(chosen: Settings) -> bool:

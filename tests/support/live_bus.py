@@ -8,11 +8,13 @@ from pathlib import Path
 
 import polars as pl
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from energy_platform.operations.supervision.plan import platform_plan
 from energy_platform.operations.supervision.ports import Ports
 from energy_platform.operations.supervision.supervisor import _write_private
-from energy_platform.pipeline.stores import live_bus_file, open_live_bus
+from energy_platform.pipeline.stores import open_live_bus
 from energy_platform.settings import Settings
 from energy_platform.storage.live_bus.protocol import Gap, Message, Rows
 from energy_platform.storage.live_bus.streams import stream
@@ -39,7 +41,7 @@ class LiveBusProcess:
 
     @property
     def url(self) -> str:
-        return live_bus_file(self.settings).read_text()
+        return self.settings.live_bus_file.read_text()
 
     def bus(self) -> ValkeyBus:
         bus = open_live_bus(self.settings)
@@ -49,7 +51,7 @@ class LiveBusProcess:
     def start(self) -> None:
         self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        with Redis.from_url(self.url) as client:
+        with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
             while not _answers(client):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

@@ -16,7 +16,6 @@ from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import HOST, Ports
 from energy_platform.operations.supervision.short_paths import home_in_urls
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
-from energy_platform.pipeline.stores import live_bus_file
 from energy_platform.settings import Markets, Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
@@ -204,7 +203,7 @@ def _private_files(settings: Settings, ports: Ports) -> Mapping[Path, str]:
     password = secrets.token_urlsafe(32)
     return {
         _live_bus_password_file(settings): f"requirepass {password}\n",
-        live_bus_file(settings): f"redis://:{password}@{HOST}:{ports.live_bus}/0",
+        settings.live_bus_file.absolute(): f"redis://:{password}@{HOST}:{ports.live_bus}/0",
     }
 
 

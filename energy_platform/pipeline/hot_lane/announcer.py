@@ -1,7 +1,7 @@
 """Announces on the live bus what the hot lane has shown, and never holds the lane up.
 
-While the bus is down, nothing is announced. Followers learn from the next announcement that they
-have missed something.
+While the bus is down, nothing is announced. The lane announces later how far it is, and followers
+find out by that what they have missed.
 """
 
 import logging
@@ -31,9 +31,15 @@ class Announcer:
         self._bus = bus
         self._failures = 0
         self._silent_until = 0.0
+        self._told: set[str] = set()
+
+    def has_told(self, source: str) -> bool:
+        """Return whether this process's last announcement of a source was published."""
+        return source in self._told
 
     def announce(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
         """Publish rows that the hot store has; see `LiveBus`. Skip them while the bus is down."""
+        self._told.discard(source)
         if time.monotonic() < self._silent_until:
             return
         try:
@@ -49,3 +55,4 @@ class Announcer:
             _log.warning("%s: not announced: %s; again in %.1f s", source, error, pause)
         else:
             self._failures = 0
+            self._told.add(source)

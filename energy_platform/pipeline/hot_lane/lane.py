@@ -65,7 +65,7 @@ class HotLane:
                 position = self._batches.warehouse.position(market_table(self.source))
                 if reached < position.offset:
                     copies.catch_up(self.source, reached, position.offset)
-                    self._announce_a_gap(copy, position.offset)
+                    self._announce_the_offset(copy, copies.reached(self.source))
                     return True
                 known = LaneRows(self._batches.warehouse, self.source, position)
             is_more = self._follow(known, copy)
@@ -104,6 +104,9 @@ class HotLane:
         end = self._batches.landing.log(self.source.name).end_offset()
         messages = self._batches.read_batch(self.source, known.reached, end)
         if not messages:
+            announcer = self._batches.announcer
+            if announcer is not None and not announcer.has_told(self.source.name):
+                self._announce_the_offset(copy, known.reached)
             return False
         stop = known.reached + len(messages)
         checked = check_messages(self.source, messages)
@@ -121,11 +124,10 @@ class HotLane:
                 self.source.name, rows.filter(is_recent), copy=copy, offsets=offsets
             )
 
-    def _announce_a_gap(self, copy: str, stored: int) -> None:
-        """Say that rows were shown unannounced, once the copy has all that the warehouse has."""
-        if self._batches.hot_copies.reached(self.source) >= stored:
-            no_rows = pl.DataFrame(schema=market_table(self.source).dtypes)
-            self._announce(copy, range(stored, stored), no_rows)
+    def _announce_the_offset(self, copy: str, offset: int) -> None:
+        """Say how far the copy is, so that followers find out what was never announced."""
+        no_rows = pl.DataFrame(schema=market_table(self.source).dtypes)
+        self._announce(copy, range(offset, offset), no_rows)
 
 
 def bring_up(batches: MicroBatches, source: MarketSource) -> str:

@@ -17,7 +17,7 @@ class Place(NamedTuple):
     Attributes:
         entry: The last entry that was read.
         copy: The name of the hot copy that the entry's rows are in; None before the first entry.
-        stop: The landing offset that the entry reaches; None if any next entry will do.
+        stop: The landing offset that the entry reaches; None before the first entry.
     """
 
     entry: Annotated[str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")] = BEGINNING

@@ -16,7 +16,7 @@ MOST_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry. An entry without offsets tells followers that they may have missed rows.
+    """One entry. An entry without offsets says how far the hot store is.
 
     Attributes:
         copy: The name of the hot copy that the rows are in.
@@ -36,11 +36,6 @@ class Entry:
         return cls(
             fields[b"copy"].decode(), int(fields[b"start"]), int(fields[b"stop"]), fields[b"rows"]
         )
-
-    @property
-    def tells_of_a_gap(self) -> bool:
-        """Whether rows before this entry may never have been published."""
-        return self.start == self.stop
 
     def fields(self) -> dict[str, str | int | bytes]:
         """Return the fields by which the entry is stored."""

@@ -2,7 +2,9 @@
 
 Entries say from which landing offset to which one they reach. So a follower finds every loss by
 itself, whatever the reason: entries that were dropped before it read them, a Valkey that began anew
-without its memory, and rows that were never published because the bus was down.
+without its memory, and rows that were never published because the bus was down. A follower that
+knows no entry of a stream takes the first one for a loss, since a Valkey that was killed may have
+had others before it.
 """
 
 import asyncio
@@ -123,11 +125,7 @@ class Follower:
         _, copy, stop = self._places[source]
         for _, fields in stored:
             entry = Entry.of(fields)
-            if (
-                entry.tells_of_a_gap
-                or copy not in (None, entry.copy)
-                or (stop is not None and entry.start > stop)
-            ):
+            if stop is None or entry.start > stop or entry.copy != copy:
                 return True
             copy, stop = entry.copy, entry.stop
         return False

@@ -56,7 +56,8 @@ class LiveBus(Protocol):
         """Publish the rows of a range of landing offsets, once the hot store has them.
 
         A range is published although it has no rows, since followers find missed rows by the
-        offsets between two ranges. A range without offsets tells every follower of a gap.
+        offsets between two ranges. A range without offsets says how far the
+        hot store is.
 
         Args:
             source: The source's name; one publisher at a time publishes its rows.

@@ -2,8 +2,7 @@
 
 Old entries go by age. Where the memory is used up before that, the largest stream loses its oldest
 entries, so a busy source does not shorten the memory of a quiet one. The newest entry of a stream
-always stays: a follower finds by it what it has missed. The first entry of a stream tells of a gap,
-since nobody knows what a Valkey had that was killed.
+always stays: a follower finds by it what it has missed.
 """
 
 import time
@@ -84,25 +83,13 @@ def _add(client: Redis, source: str, entry: Entry) -> None:
     for _ in range(_TRIMS):
         oldest = int((time.time() - _KEPT.total_seconds()) * 1000)
         try:
-            if _add_to(client, source, entry, oldest=oldest, begin=False):
-                return
-            first = Entry(entry.copy, entry.start, entry.start)
-            _add_to(client, source, first, oldest=oldest, begin=True)
+            client.xadd(stream(source), entry.fields(), minid=oldest)  # type: ignore[arg-type] # dict is invariant
         except OutOfMemoryError:
             if not _drop_of_the_largest(client):
                 raise
+        else:
+            return
     raise OutOfMemoryError(f"there is no room for an entry of {source}")
-
-
-def _add_to(client: Redis, source: str, entry: Entry, *, oldest: int, begin: bool) -> bool:
-    """Add an entry to a stream, which is begun or must be there; return whether it was."""
-    added = client.xadd(
-        stream(source),
-        entry.fields(),  # type: ignore[arg-type] # dict is invariant
-        minid=oldest,
-        nomkstream=not begin,
-    )
-    return added is not None
 
 
 def _drop_of_the_largest(client: Redis) -> bool:

@@ -1,6 +1,7 @@
 """What the hot lane shows it announces, and a follower misses nothing without being told."""
 
 import asyncio
+import math
 import random
 import signal
 import time
@@ -82,6 +83,32 @@ async def test_however_often_lane_and_bus_are_killed_no_row_is_missed_untold(
         else:
             seen.update(message.rows["landing_offset"])
     assert set(stored(batches)["landing_offset"]) <= seen
+
+
+async def test_what_was_shown_while_the_bus_was_down_is_told_without_new_rows(
+    batches: MicroBatches, follow: Follow
+) -> None:
+    follower = await follow(EXAMPLE.name)
+    lane = HotLane(batches, EXAMPLE)
+    assert batches.announcer is not None
+    batches.announcer._silent_until = math.inf
+    land(batches, an_eventful_log(3))
+    lane.bring_up()
+    batches.announcer._silent_until = 0.0
+    lane.step()
+    assert isinstance(await follower.next(), Gap)
+    lane.step()
+    assert await follower.is_idle()
+
+
+async def test_a_lane_that_died_before_it_announced_is_made_up_for(
+    batches: MicroBatches, bus: ValkeyBus, follow: Follow
+) -> None:
+    follower = await follow(EXAMPLE.name)
+    land(batches, an_eventful_log(3))
+    run_all(replace(batches, announcer=None))
+    HotLane(replace(batches, announcer=Announcer(bus)), EXAMPLE).step()
+    assert isinstance(await follower.next(), Gap)
 
 
 async def test_a_replay_tells_followers_to_look_again(
