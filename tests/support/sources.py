@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pandera.polars as pa
 import polars as pl
+from hypothesis import strategies as st
 
 from energy_platform.errors import ParseError
 from energy_platform.market.feed import FeedSession, WireProtocol
@@ -100,6 +101,18 @@ def prices(frame: pl.DataFrame) -> Sequence[float | None]:
 
 GARBAGE = b"<html>"
 BAD_ROW = ("CZ", 7, 9_999.0)
+
+
+def bodies_of_examples(
+    *, quarters: int
+) -> st.SearchStrategy[bytes | list[tuple[str, int, float | None]]]:
+    """Return a strategy for bodies of messages: garbage, or quotes of so many quarter-hours."""
+    quotes = st.tuples(
+        st.sampled_from(["CZ", "DE-LU", "XX"]),
+        st.integers(0, quarters - 1),
+        st.sampled_from([1.0, 2.0, None]),
+    )
+    return st.one_of(st.just(GARBAGE), st.lists(quotes, max_size=4))
 
 
 def an_eventful_log(messages: int) -> list[RawMessage]:

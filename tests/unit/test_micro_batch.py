@@ -24,6 +24,7 @@ from tests.support.sources import (
     GARBAGE,
     NOON,
     an_eventful_log,
+    bodies_of_examples,
     example_message,
     prices,
     quote,
@@ -213,21 +214,13 @@ def _result(process: subprocess.Popen[str]) -> int:
     return process.returncode
 
 
-messages = st.one_of(
-    st.just(GARBAGE),
-    st.lists(
-        st.tuples(
-            st.sampled_from(["CZ", "DE-LU", "XX"]),
-            st.integers(0, 1),
-            st.sampled_from([1.0, 2.0, None]),
-        ),
-        max_size=4,
-    ),
-)
-
-
 @settings(max_examples=12)
-@given(landings=st.lists(st.tuples(st.lists(messages, max_size=4), st.integers(1, 3)), max_size=4))
+@given(
+    landings=st.lists(
+        st.tuples(st.lists(bodies_of_examples(quarters=2), max_size=4), st.integers(1, 3)),
+        max_size=4,
+    )
+)
 def test_any_batch_cuts_give_what_one_batch_gives(
     landings: list[tuple[list[bytes | Quotes], int]],
 ) -> None:

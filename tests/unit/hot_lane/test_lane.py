@@ -39,6 +39,7 @@ from tests.support.sources import (
     NOON,
     ExampleRows,
     an_eventful_log,
+    bodies_of_examples,
     example_message,
     parse_example,
     prices,
@@ -421,22 +422,9 @@ def live_through(
     return batches
 
 
-messages = st.one_of(
-    st.just(GARBAGE),
-    st.lists(
-        st.tuples(
-            st.sampled_from(["CZ", "DE-LU", "XX"]),
-            st.integers(0, 3),
-            st.sampled_from([1.0, 2.0, None]),
-        ),
-        max_size=4,
-    ),
-)
-
-
 @settings(max_examples=15)
 @given(
-    bodies=st.lists(messages, max_size=10),
+    bodies=st.lists(bodies_of_examples(quarters=4), max_size=10),
     acts=ACTS,
     cut=st.integers(1, 3),
     looks=st.sampled_from([0.0, 1_000.0]),
