@@ -87,7 +87,8 @@ class Timeline:
         values: The value columns of a series, given its columns.
         resolution: The length of a slot; slots start at its multiples (UTC).
         schedule: When a slot's value is stated, and stated anew.
-        reach: All statements about a slot are made within this time of its start, before or after.
+        reach: All statements about a slot are made within this time of its start, before or after,
+            both ends included.
         corrections: Corrections in addition to the schedule.
         first_slot: The slot that the journal begins with, given when the world began: the earliest
             that the source's feed then asks for. What a client is shown of earlier ones is
@@ -156,7 +157,7 @@ class Timeline:
         The columns are as in `stated`. What the journal does not tell of is journalled first.
         """
         made = pl.col("stated_at").is_between(start, min(end, self.reached))
-        return self._told(self.stated(start - self.reach, end + self.reach).filter(made))
+        return self._told(self.stated(start - self.reach, self._end_of_slots(end)).filter(made))
 
     def _told(self, seen: pl.DataFrame) -> pl.DataFrame:
         """Return statements that a client is about to see; journal those of before the first slot.
@@ -334,7 +335,7 @@ class Timeline:
         else:
             first = max(first, reached.last - self.reach)
             is_news = pl.col("stated_at").is_between(reached.last, until, closed="right")
-        fresh = self._statements(first, until + self.reach, {}).filter(is_news)
+        fresh = self._statements(first, self._end_of_slots(until), {}).filter(is_news)
         statements = self._with_values(fresh)
         if statements.is_empty():
             return []
@@ -344,6 +345,13 @@ class Timeline:
         """Let clients see what was stated by an instant: it is in the journal."""
         self._reached.began = self._reached.began or until
         self._reached.last = until
+
+    def _end_of_slots(self, stated_at: datetime) -> datetime:
+        """Return the end of the slots of which something may be stated by an instant.
+
+        The slot that begins a whole reach later is among them.
+        """
+        return stated_at + self.reach + self.resolution
 
 
 async def run_each(timelines: Iterable[Timeline]) -> None:
