@@ -28,7 +28,7 @@ import psutil
 
 from benchmarks.figures import Figure, print_table, write_json
 from energy_platform.encodings.grib_frames import frames
-from energy_platform.formats.entsoe_codes import BIDDING_ZONES, PRODUCTION_TYPES
+from energy_platform.formats.entsoe.codes import BIDDING_ZONES, PRODUCTION_TYPES
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source

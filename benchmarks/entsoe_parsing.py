@@ -21,7 +21,7 @@ import polars as pl
 from entsoe.parsers import parse_generation, parse_prices
 from numpy.typing import NDArray
 
-from energy_platform.formats.entsoe_codes import AREAS, PRODUCTION_TYPES
+from energy_platform.formats.entsoe.codes import AREAS, PRODUCTION_TYPES
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from energy_platform.formats.entsoe_codes import BORDERS
+from energy_platform.formats.entsoe.codes import BORDERS
 from energy_platform.history.latest_sql import latest_first, listed
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.rows import PROVENANCE_COLUMNS

@@ -12,8 +12,8 @@ from typing import Final
 from energy_platform.errors import RefusedError
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
-from energy_platform.formats.entsoe_codes import AREAS, BIDDING_ZONES, BORDERS
-from energy_platform.formats.entsoe_outage import LAST_OFFSET, PAGE, document_count
+from energy_platform.formats.entsoe.codes import AREAS, BIDDING_ZONES, BORDERS
+from energy_platform.formats.entsoe.outages import LAST_OFFSET, PAGE, document_count
 
 URL: Final = "https://web-api.tp.entsoe.eu/api"
 TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)

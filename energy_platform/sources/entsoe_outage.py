@@ -7,8 +7,9 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestRequest
-from energy_platform.formats import entsoe, entsoe_outage
-from energy_platform.formats.entsoe_codes import AREAS, OUTAGE_AREAS
+from energy_platform.formats import entsoe
+from energy_platform.formats.entsoe import outages
+from energy_platform.formats.entsoe.codes import AREAS, OUTAGE_AREAS
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 from energy_platform.market.whole_list import WholeList
@@ -60,14 +61,14 @@ ENTSOE_OUTAGE = MarketSource(
     feed=entsoe_feed(
         requests=requests,
         following=next_page,
-        answers=entsoe_outage.ANSWER,
-        essence=entsoe_outage.essence,
+        answers=outages.ANSWER,
+        essence=outages.essence,
         every=timedelta(minutes=15),
         span=timedelta(days=2),
         overlap=timedelta(hours=1),
         history_chunk=timedelta(days=1),
     ),
-    parse=each_message(lambda message: entsoe_outage.outages(message.body)),
+    parse=each_message(lambda message: outages.outages(message.body)),
     rows=Outage,
     key=("outage_id", "revision_number", "time_series", "delivery_start"),
     whole_list=WholeList(name={"outage_id": pl.col("outage_id")}, number="revision_number"),

@@ -8,7 +8,7 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats import entsoe
-from energy_platform.formats.entsoe_codes import area
+from energy_platform.formats.entsoe.codes import area
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows

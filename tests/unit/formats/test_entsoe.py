@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.formats import entsoe
-from energy_platform.formats.entsoe_codes import AREAS, BIDDING_ZONES, BORDERS, OUTAGE_AREAS
+from energy_platform.formats.entsoe.codes import AREAS, BIDDING_ZONES, BORDERS, OUTAGE_AREAS
 from energy_platform.market.raw_message import RawMessage
 
 START = datetime(2026, 1, 1, 23, tzinfo=UTC)

@@ -3,7 +3,7 @@
 import io
 import zipfile
 
-from energy_platform.formats.entsoe_outage import essence
+from energy_platform.formats.entsoe.outages import essence
 
 
 def packed(minute: int, **members: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import jinja2
 
-from energy_platform.formats.entsoe_codes import BIDDING_ZONES
+from energy_platform.formats.entsoe.codes import BIDDING_ZONES
 from energy_platform.formats.jao import _ALEGRO, _HUBS
 from energy_platform.sources import agsi_storage, energy_charts_price, smard_price
 

@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from energy_platform.feeds.rest import RestFeed
-from energy_platform.formats.entsoe_codes import AREAS
+from energy_platform.formats.entsoe.codes import AREAS
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource

@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 
 from energy_platform.feeds.websocket import stomp_over_sockjs as client_codec
-from energy_platform.formats import dwd_mosmix, energy_charts, entsoe_codes, open_meteo
+from energy_platform.formats import dwd_mosmix, energy_charts, open_meteo
+from energy_platform.formats.entsoe import codes as entsoe_codes
 from energy_platform.formats.open_meteo_sites import SITES
 from simulator.power_system.zones import BORDERS, ZONES
 from simulator.providers import open_meteo as simulated_open_meteo

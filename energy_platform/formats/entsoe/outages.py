@@ -17,16 +17,16 @@ from energy_platform.encodings.answer_forms import either, xml_form, zip_form
 from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.zip_archive import directory, members_like
 from energy_platform.errors import ParseError
-from energy_platform.formats.entsoe import (
+from energy_platform.formats.entsoe.codes import area, production_type
+from energy_platform.formats.entsoe.document import POWER
+from energy_platform.formats.entsoe.elements import (
     ACKNOWLEDGEMENT,
-    POWER,
     as_instant,
     children,
     read_document,
     text_of,
-    timing,
 )
-from energy_platform.formats.entsoe_codes import area, production_type
+from energy_platform.formats.entsoe.periods import timing
 from energy_platform.market.rows import INSTANT, REFUSED
 
 PAGE: Final = 200
