@@ -1,0 +1,155 @@
+"""Standing books equal the definition, `standing_orders`, after any rows in any order."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from energy_platform.books import StandingBooks
+from energy_platform.formats.nord_pool_intraday import EMPTY, standing_orders
+from energy_platform.market.registry import market_source
+from energy_platform.pipeline.tables import market_table
+
+BEGIN = datetime(2026, 10, 25, tzinfo=UTC)
+DTYPES = market_table(market_source("nord_pool_intraday_order_book")).dtypes
+WHERE = ["delivery_area_id", "contract_id", "side", "order_id"]
+
+
+def events(*rows: dict[str, Any]) -> pl.DataFrame:
+    """Return rows of the order book's table, received a second apart."""
+    return pl.DataFrame([an_event(number) | row for number, row in enumerate(rows)], schema=DTYPES)
+
+
+def an_event(number: int) -> dict[str, Any]:
+    at = BEGIN + timedelta(seconds=number)
+    return {
+        "delivery_area_id": "22",
+        "contract_id": "NX_1",
+        "side": "BUY",
+        "order_id": "1",
+        "revision_no": number + 1,
+        "is_snapshot": False,
+        "observed_at": at,
+        "published_at": at,
+        "price_eur_per_mwh": 50.0,
+        "volume_mw": 1.0,
+        "deleted": False,
+        "received_at": at,
+        "landing_offset": number,
+        "withdrawn": False,
+    }
+
+
+def books_of(*frames: pl.DataFrame) -> StandingBooks:
+    books = StandingBooks()
+    for frame in frames:
+        books.follow(frame)
+    return books
+
+
+def assert_equal_to_the_definition(books: StandingBooks, rows: pl.DataFrame) -> None:
+    expected = standing_orders(rows.lazy()).collect().sort(WHERE)
+    orders = books.orders()
+    assert_frame_equal(orders.sort(WHERE), expected.select(orders.columns))
+
+
+ONE_ROW = st.fixed_dictionaries(
+    {
+        "delivery_area_id": st.sampled_from(["22", "23"]),
+        "contract_id": st.sampled_from(["NX_1", "NX_2"]),
+        "side": st.sampled_from(["BUY", "SELL"]),
+        "order_id": st.sampled_from(["1", "2", "3"]),
+        "revision_no": st.integers(0, 12),
+        "is_snapshot": st.booleans(),
+        "deleted": st.booleans(),
+        "volume_mw": st.sampled_from([1.0, 2.0]),
+    }
+)
+AN_EMPTY_BOOK = ONE_ROW.map(
+    lambda row: (
+        row
+        | {"side": EMPTY, "order_id": EMPTY, "is_snapshot": True, "deleted": True}
+        | {"price_eur_per_mwh": None, "volume_mw": None}
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(ONE_ROW, ONE_ROW, AN_EMPTY_BOOK), min_size=1, max_size=24), st.data())
+def test_after_any_rows_the_books_are_what_stands(
+    rows: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    told, books = events(*rows), StandingBooks()
+    for end in range(1, told.height + 1):
+        books.follow(told[end - 1 : end])
+        if data.draw(st.booleans(), label="look"):
+            assert_equal_to_the_definition(books, told[:end])
+    books.follow(told)
+    assert_equal_to_the_definition(books, pl.concat([told, told]))
+
+
+def test_withdrawn_rows_do_not_stand() -> None:
+    assert books_of(events({"withdrawn": True}, {"order_id": "2"})).orders()[
+        "order_id"
+    ].to_list() == ["2"]
+
+
+def test_a_snapshot_after_a_reconnect_leaves_only_its_orders() -> None:
+    before = events({"order_id": "1"}, {"order_id": "2"}, {"order_id": "3"})
+    after = events({"order_id": "2", "is_snapshot": True, "revision_no": 9})
+    books = books_of(before, after)
+    assert books.orders()["order_id"].to_list() == ["2"]
+    books.follow(events({"order_id": "1", "revision_no": 4}))
+    assert books.orders()["order_id"].to_list() == ["2"], "a change from before it arrives late"
+
+
+def test_levels_add_the_orders_of_a_price_up_and_begin_with_the_best() -> None:
+    books = books_of(
+        events(
+            {"order_id": "1", "price_eur_per_mwh": 49.0, "volume_mw": 0.1},
+            {"order_id": "2", "price_eur_per_mwh": 50.0, "volume_mw": 1.0},
+            {"order_id": "3", "price_eur_per_mwh": 49.0, "volume_mw": 0.2},
+            {"order_id": "4", "price_eur_per_mwh": 51.5, "side": "SELL"},
+            {"order_id": "5", "price_eur_per_mwh": 51.0, "side": "SELL"},
+            {"order_id": "6", "contract_id": "NX_2", "side": "SELL"},
+        )
+    )
+    shown = ["side", "price_eur_per_mwh", "volume_mw", "orders"]
+    assert books.levels("22", "NX_1").select(shown).rows() == [
+        ("BUY", 50.0, 1.0, 1),
+        ("BUY", 49.0, 0.3, 2),
+        ("SELL", 51.0, 1.0, 1),
+        ("SELL", 51.5, 1.0, 1),
+    ]
+    assert books.levels("23").is_empty()
+    best = ["contract_id", "bid_eur_per_mwh", "bid_mw", "ask_eur_per_mwh", "ask_mw", "revision_no"]
+    assert books.tops("22").select(best).rows() == [
+        ("NX_1", 50.0, 1.0, 51.0, 1.0, 5),
+        ("NX_2", None, None, 50.0, 1.0, 6),
+    ]
+
+
+def test_an_empty_book_is_a_book_without_a_best_price() -> None:
+    emptied = {"side": EMPTY, "order_id": EMPTY, "is_snapshot": True, "deleted": True}
+    books = books_of(events({}, emptied | {"price_eur_per_mwh": None, "volume_mw": None}))
+    assert books.orders().is_empty()
+    assert books.tops().select("contract_id", "bid_eur_per_mwh").rows() == [("NX_1", None)]
+
+
+def test_gone_orders_and_books_of_past_contracts_are_forgotten() -> None:
+    books, hour = StandingBooks(), timedelta(hours=1)
+    for number in range(60):
+        at = BEGIN + number * hour
+        books.follow(
+            events(
+                {"contract_id": f"NX_{number}", "received_at": at},
+                {"contract_id": f"NX_{number}", "order_id": "2", "received_at": at},
+                {"contract_id": f"NX_{number}", "received_at": at, "deleted": True},
+            )
+        )
+        assert books.orders().height <= 49
+    assert books.tops().height == 49
+    assert len(books._rows) == 49 + 1, "the last order that is gone"
