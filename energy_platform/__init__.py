@@ -7,22 +7,28 @@
     ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
     ep.runs("noaa_gfs_wind_forecast")
     ep.batch_history("smard_price")
+    async for update in ep.follow(["nord_pool_intraday_trade"]):
+        print(update.rows)
 
-A notebook needs only these five functions; `energy_platform.reading.library` documents them.
+A notebook needs only these functions; `energy_platform.reading.library` documents those that read,
+and `energy_platform.reading.following` the one that waits for new rows.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from energy_platform.reading.following import Update, UpdateKind, follow
     from energy_platform.reading.library import batch_history, catalog, load, runs, scan
 
-__all__ = ["batch_history", "catalog", "load", "runs", "scan"]
+__all__ = ["Update", "UpdateKind", "batch_history", "catalog", "follow", "load", "runs", "scan"]
+
+_OF_FOLLOWING: Final = {"Update", "UpdateKind", "follow"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)
     """Import the library on first use, since most processes of the platform never need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from energy_platform.reading import library  # noqa: PLC0415
-
-    return getattr(library, name)
+    module = "following" if name in _OF_FOLLOWING else "library"
+    return getattr(import_module(f"energy_platform.reading.{module}"), name)

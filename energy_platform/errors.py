@@ -88,6 +88,10 @@ class HotLaneWaitsError(EnergyPlatformError):
     """A hot copy is so far ahead of the warehouse that it waits for it."""
 
 
+class TooManyRowsError(EnergyPlatformError):
+    """The answer would be too large for the memory; ask for less of it."""
+
+
 class DamagedFileError(EnergyPlatformError):
     """A file of the home folder is damaged. It was set aside, and the next use begins a new one."""
 

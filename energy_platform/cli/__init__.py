@@ -2,8 +2,8 @@
 
 `platform` has the commands that run processes, `market` those that work on one source, `history`
 the one about batches, `quarantine` those about failed rows, `backfill` the one that asks for the
-past, `watch` those about alerts and drift, `generate` the one that writes files of the checkout,
-and `output` the ways of printing.
+past, `follow` the one that prints new rows, `watch` those about alerts and drift, `generate` the
+one that writes files of the checkout, and `output` the ways of printing.
 """
 
 import atexit
@@ -17,6 +17,7 @@ import typer
 
 from energy_platform.cli import (
     backfill,
+    follow,
     generate,
     history,
     market,
@@ -52,6 +53,7 @@ platform.register(app)
 market.register(app)
 quarantine.register(app)
 backfill.register(app)
+follow.register(app)
 watch.register(app)
 history.register(app)
 marts.register(app)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.errors import LiveBusUnavailableError, UsageError
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -67,8 +67,15 @@ def landing_pipe(chosen: Settings) -> Path:
 
 
 def open_live_bus(chosen: Settings) -> LiveBus:
-    """Open the live bus of these settings' home, which need not run yet."""
-    from energy_platform.storage.live_bus.valkey import ValkeyBus
+    """Open the live bus of these settings' home, which need not run yet.
+
+    Raises:
+        UsageError: Its client is not installed.
+    """
+    try:
+        from energy_platform.storage.live_bus.valkey import ValkeyBus
+    except ModuleNotFoundError as error:
+        raise _extra_needed(error, "follow") from error
 
     def address() -> str:
         try:
@@ -77,6 +84,13 @@ def open_live_bus(chosen: Settings) -> LiveBus:
             raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
 
     return ValkeyBus(address)
+
+
+def _extra_needed(error: ModuleNotFoundError, extra: str) -> UsageError:
+    return UsageError(
+        f"{error.name} is not installed: the live bus needs the `{extra}` extra,"
+        f" pip install 'energy-platform[{extra}]'"
+    )
 
 
 def _announcer(chosen: Settings) -> Announcer | None:

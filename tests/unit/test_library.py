@@ -185,8 +185,9 @@ def test_an_unknown_source_is_told_what_is_near() -> None:
         ep.scan("example_prices")
 
 
-def test_the_package_has_these_five_names_and_no_other() -> None:
-    assert sorted(ep.__all__) == ["batch_history", "catalog", "load", "runs", "scan"]
+def test_the_package_has_these_names_and_no_other() -> None:
+    reading = ["batch_history", "catalog", "load", "runs", "scan"]
+    assert sorted(ep.__all__) == sorted([*reading, "follow", "Update", "UpdateKind"])
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = ep.absent
 

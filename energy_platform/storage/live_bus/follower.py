@@ -1,11 +1,4 @@
-"""Follows streams of a Valkey from a place in each, across its outages and its losses.
-
-Entries say from which landing offset to which one they reach. So a follower finds every loss by
-itself, whatever the reason: entries that were dropped before it read them, a Valkey that began anew
-without its memory, and rows that were never published because the bus was down. A follower that
-knows no entry of a stream takes the first one for a loss, since a Valkey that was killed may have
-had others before it.
-"""
+"""Follows streams of a Valkey from a place in each, across its outages and its losses."""
 
 import asyncio
 import logging
@@ -19,9 +12,10 @@ from redis.backoff import NoBackoff
 
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.market.back_off import pause_seconds
-from energy_platform.storage.live_bus.cursor import Place, cursor_of
+from energy_platform.storage.live_bus.continuity import gap, is_after_a_loss
+from energy_platform.storage.live_bus.cursor import BEGINNING, Place, cursor_of
 from energy_platform.storage.live_bus.entries import Entry
-from energy_platform.storage.live_bus.protocol import Gap, Message, Rows
+from energy_platform.storage.live_bus.protocol import Message, Rows
 from energy_platform.storage.live_bus.streams import source_of, stream
 
 _log = logging.getLogger(__name__)
@@ -62,7 +56,7 @@ class Follower:
         """Yield the messages after the places; connect again after each failure."""
         while True:
             try:
-                async with self._connected() as client:
+                async with connected(self._address()) as client:
                     for message in await self._begin(client):
                         yield message
                     while True:
@@ -78,15 +72,6 @@ class Follower:
                 _log.warning("the live bus is down: %s; again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
 
-    def _connected(self) -> Redis:
-        return Redis.from_url(
-            self._address(),
-            socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
-            socket_connect_timeout=_PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-
     async def _begin(self, client: Redis) -> list[Message]:
         """Compare the places with the streams of a Valkey that may have begun anew meanwhile."""
         messages: list[Message] = []
@@ -96,8 +81,10 @@ class Follower:
         for source, newest in stored.items():
             place = self._places[source]
             if _number(newest.entry) < _number(place.entry):
-                self._places[source] = newest._replace(copy=newest.copy or place.copy)
-                messages.append(self._gap(source, place))
+                # What an empty stream gets next may still join the rows that were read last.
+                is_empty = newest.stop is None
+                self._places[source] = place._replace(entry=BEGINNING) if is_empty else newest
+                messages.append(gap(source, place, self._places))
         return messages
 
     async def _next(self, client: Redis) -> list[Message]:
@@ -114,7 +101,7 @@ class Follower:
             if self._missed(source, stored):
                 place = self._places[source]
                 self._places[source] = await _newest(client, source)
-                messages.append(self._gap(source, place))
+                messages.append(gap(source, place, self._places))
             else:
                 messages.extend(self._rows(source, stored))
         self._failures = 0
@@ -122,12 +109,12 @@ class Follower:
 
     def _missed(self, source: str, stored: Sequence[_Stored]) -> bool:
         """Return whether rows are missing before or between these entries."""
-        _, copy, stop = self._places[source]
-        for _, fields in stored:
+        place = self._places[source]
+        for name, fields in stored:
             entry = Entry.of(fields)
-            if stop is None or entry.start > stop or entry.copy != copy:
+            if is_after_a_loss(entry, place):
                 return True
-            copy, stop = entry.copy, entry.stop
+            place = Place(name.decode(), entry.copy, entry.stop)
         return False
 
     def _rows(self, source: str, stored: Sequence[_Stored]) -> Iterator[Rows]:
@@ -137,11 +124,16 @@ class Follower:
             if entry.payload:
                 yield Rows(source, entry.rows(), cursor_of(self._places))
 
-    def _gap(self, source: str, place: Place) -> Gap:
-        # Rows of a copy that was made again may differ from its first offset on.
-        newest = self._places[source]
-        since = (place.stop or 0) if newest.copy == place.copy else 0
-        return Gap(source, since, cursor_of(self._places))
+
+def connected(address: str) -> Redis:
+    """Return a client that waits for news and tries nothing again by itself."""
+    return Redis.from_url(
+        address,
+        socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
+        socket_connect_timeout=_PATIENCE_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
 
 
 async def _newest(client: Redis, source: str) -> Place:

@@ -69,6 +69,13 @@ class LiveBus(Protocol):
             LiveBusUnavailableError: The bus is down; followers will get a `Gap`.
         """
 
+    async def require(self) -> None:
+        """Check that the bus can be followed.
+
+        Raises:
+            LiveBusUnavailableError: It is down, or was never there.
+        """
+
     def follow(
         self, sources: Iterable[str], cursor: str | None = None
     ) -> AsyncGenerator[Message, None]:

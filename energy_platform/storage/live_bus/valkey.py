@@ -19,7 +19,7 @@ from redis.retry import Retry
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
-from energy_platform.storage.live_bus.follower import Follower
+from energy_platform.storage.live_bus.follower import Follower, connected
 from energy_platform.storage.live_bus.protocol import Message
 from energy_platform.storage.live_bus.streams import PREFIX, stream
 
@@ -53,6 +53,14 @@ class ValkeyBus:
                 _add(client, source, entry)
         except (RedisError, OSError) as error:
             self._client = None
+            raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+
+    async def require(self) -> None:
+        """Check that the Valkey answers; see `LiveBus`."""
+        try:
+            async with connected(self._address()) as client:
+                await client.ping()
+        except (RedisError, OSError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
 
     async def follow(

@@ -1,0 +1,51 @@
+"""Conditions on a source's key columns, as a reader states them: columns and the values wanted."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import cast
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from energy_platform.errors import UsageError
+from energy_platform.market.source import MarketSource
+
+Value = str | float | bool | datetime | None
+"""One value of a key column; None is where a row has none."""
+Where = Mapping[str, Value | Collection[Value]]
+"""For each column the value, or the values of which one must be there."""
+
+
+def condition(source: MarketSource, where: Where) -> pl.Expr:
+    """Return the condition that a source's rows must meet; all columns' conditions hold at once.
+
+    Raises:
+        UsageError: A column is not in the source's key, or a value is not of its column's type.
+    """
+    met = pl.lit(True)
+    for column, wanted in where.items():
+        if column not in source.key:
+            raise UsageError(
+                f"{source.name} has no key column {column!r}; it has {', '.join(source.key)}"
+            )
+        met &= pl.col(column).is_in(_values(source, column, wanted), nulls_equal=True)
+    return met
+
+
+def _values(source: MarketSource, column: str, wanted: Value | Collection[Value]) -> "pl.Series":
+    is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
+    values = [wanted] if is_one else list(cast("Collection[Value]", wanted))
+    dtype = source.dtypes[column]
+    try:
+        return pl.Series(column, [_in_utc(column, value) for value in values], dtype=dtype)
+    except (PolarsError, TypeError, OverflowError):
+        shown = ", ".join(map(repr, values))
+        raise UsageError(f"{column} is {dtype} in {source.name}, and not {shown}") from None
+
+
+def _in_utc(column: str, value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise UsageError(f"{column} needs a time zone, e.g. datetime(2026, 3, 1, tzinfo=UTC)")
+    return value.astimezone(UTC)
