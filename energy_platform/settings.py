@@ -108,6 +108,8 @@ class Settings(BaseSettings):
             sent.
         alert_quarantine_rows: The least number of quarantined rows for that alert.
         alert_reminder_hours: After how long an unresolved incident is sent again.
+        dashboard_host: Where the traders' screens listen; loopback, unless users log in.
+        dashboard_port: Their usual port; another one is used if it is taken.
         log_level: The least severity that the processes log.
     """
 
@@ -148,6 +150,8 @@ class Settings(BaseSettings):
     alert_quarantine_percent: float = Field(default=5.0, ge=0, le=100)
     alert_quarantine_rows: int = Field(default=20, ge=1)
     alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
+    dashboard_host: str = Field(default="127.0.0.1", min_length=1)
+    dashboard_port: int = Field(default=3070, ge=1, le=65_535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("home")

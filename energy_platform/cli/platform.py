@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from energy_platform.operations.supervision.supervisor import Supervisor
 
 _FLOWING_SECONDS: Final = 120.0
-_LISTENING_SECONDS: Final = 60.0
+_LISTENING_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 1.0
 _SIMULATOR_SECONDS: Final = 60.0
 
@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status, metrics, collect, hot_lane):
+    for command in (up, down, status, metrics, collect, hot_lane, dashboard):
         app.command()(command)
 
 
@@ -51,7 +51,7 @@ def up(
 
     chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
     supervisor = Supervisor(chosen.home)
-    with bound_ports() as (ports, kept):
+    with bound_ports(dashboard=chosen.dashboard_port) as (ports, kept):
         plan = platform_plan(chosen, ports, kept)
         supervisord = supervisor.start(plan, PROJECT / "dagster.yaml")
     try:
@@ -60,8 +60,10 @@ def up(
         if told.is_set():
             _break_off()
         console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
+        _wait_until_it_listens("dashboard", supervisor, supervisord, ports.dashboard)
+        console().print(f"Dashboard: http://{HOST}:{ports.dashboard}")
         _wait_until_flowing(supervisor, supervisord, chosen)
-        _wait_until_it_listens(supervisor, supervisord, ports.webserver)
+        _wait_until_it_listens("webserver", supervisor, supervisord, ports.webserver)
         console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
         while True:
             time.sleep(_LOOK_SECONDS)
@@ -106,19 +108,19 @@ def _look_after(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]"
 
 
 def _wait_until_it_listens(
-    supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", port: int
+    name: str, supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", port: int
 ) -> None:
-    """Wait until the platform's own UI server, and no other program, has the port.
+    """Wait until this process of the platform, and no other program, has the port.
 
     Raises:
         EnergyPlatformError: It took too long.
     """
     deadline = time.monotonic() + _LISTENING_SECONDS
-    while not supervisor.listens("webserver", port):
+    while not supervisor.listens(name, port):
         _look_after(supervisor, supervisord)
         if time.monotonic() > deadline:
             raise EnergyPlatformError(
-                f"the UI does not listen on port {port}; see {supervisor.logs}/webserver.log"
+                f"{name} does not listen on port {port}; see {supervisor.logs}/{name}.log"
             )
         time.sleep(_LOOK_SECONDS / 10)
 
@@ -276,3 +278,17 @@ def hot_lane() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.getLogger("energy_platform").setLevel(settings().log_level)
     asyncio.run(follow(settings(), market_sources().values()))
+
+
+def dashboard(
+    *,
+    port: Annotated[
+        Optional[int],  # noqa: UP045 (typer reads it)
+        typer.Option(help="Where to listen; ENERGY_PLATFORM_DASHBOARD_PORT, or 3070."),
+    ] = None,
+) -> None:
+    """Serve the traders' screens, and the API behind them."""
+    from energy_platform.dashboard.service import serve
+
+    logging.getLogger("energy_platform").setLevel(settings().log_level)
+    asyncio.run(serve(settings(), port or settings().dashboard_port))

@@ -65,6 +65,32 @@ def lateness(
         received_at: When its newest row was received, by the same clock as `now`.
         now: Market time.
     """
+    due = _due(source, event_at, received_at)
+    return due if due is not None and due.since < now else None
+
+
+def next_expected(
+    source: MarketSource, event_at: datetime | None, received_at: datetime | None
+) -> datetime | None:
+    """Return when newer values are expected; None for a source that never brought anything.
+
+    This is the time of a publication, or the latest moment at which the source is on time.
+
+    Args:
+        source: The market source.
+        event_at: Its newest row's event time.
+        received_at: When its newest row was received, on the market's clock.
+    """
+    due = _due(source, event_at, received_at)
+    if due is None:
+        return None
+    return due.since if source.publication is None else due.since - source.expected_lag
+
+
+def _due(
+    source: MarketSource, event_at: datetime | None, received_at: datetime | None
+) -> Lateness | None:
+    """Return which values are missing next, and from when on the source is late without them."""
     if source.publication is None:
         newest = newest_moment(source, event_at, received_at)
         if newest is None:
@@ -84,7 +110,7 @@ def lateness(
         since = deadline(source, source.publication, published_on)
         day = published_on + ahead * _ONE_DAY
         missing = f"the forecast of {day}" if of_runs else f"values of {day}"
-    return Lateness(since, missing) if since < now else None
+    return Lateness(since, missing)
 
 
 def longest_silence(source: MarketSource) -> timedelta:

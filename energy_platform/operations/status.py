@@ -22,7 +22,12 @@ from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.clock import MarketClock
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
-from energy_platform.market.timeliness import Lateness, lateness, newest_moment
+from energy_platform.market.timeliness import (
+    Lateness,
+    lateness,
+    newest_moment,
+    next_expected,
+)
 from energy_platform.operations.batch_history import BatchHistory, SourceLately
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
@@ -59,6 +64,8 @@ class SourceStatus:
         rows: Rows in the warehouse, every revision counted.
         last_event_at: The newest moment that the platform knows of: the newest row's event time,
             or when the row was received, for forecasts and other rows about the future.
+        last_received_at: When the newest row was received, by the wall clock.
+        next_expected_at: When newer values are expected, in market time.
         lag_seconds: How long ago that moment was, in market time.
         expected_lag_seconds: How large the lag may be, or how long after a publication's time
             the values are due.
@@ -87,6 +94,8 @@ class SourceStatus:
     committed_offset: int | None = None
     rows: int | None = None
     last_event_at: datetime | None = None
+    last_received_at: datetime | None = None
+    next_expected_at: datetime | None = None
     lag_seconds: float | None = None
     expected_lag_seconds: float
     is_daily: bool
@@ -227,6 +236,8 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
         committed_offset=summary.committed_offset,
         rows=summary.rows,
         last_event_at=newest,
+        last_received_at=summary.last_received_at,
+        next_expected_at=next_expected(source, summary.last_event_at, received_at),
         lag_seconds=(now - newest).total_seconds() if newest else None,
         late=late,
         quarantined=batches.warehouse.summary(quarantine_table(source)).rows,

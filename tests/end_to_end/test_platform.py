@@ -57,7 +57,7 @@ NEVER_OVERWRITTEN = {
 
 PROCESSES = [
     "simulator", "broker", "live-bus", "webserver", "collector", "hot-lane", "code-server",
-    "daemon", "worker-1", "worker-2", "metrics",
+    "daemon", "worker-1", "worker-2", "dashboard", "metrics",
 ]  # fmt: skip
 """All processes: the first four are killed at once, then the next four. The simulator comes back
 on other ports while the collector runs on.

@@ -14,7 +14,7 @@ import polars as pl
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
-from energy_platform.market.source import each_message
+from energy_platform.market.source import MarketSource, each_message
 from energy_platform.pipeline.micro_batch import MicroBatches
 
 FIRST = datetime(2026, 10, 23, 22, tzinfo=UTC)
@@ -23,6 +23,7 @@ LAST = datetime(2026, 10, 26, 23, tzinfo=UTC)
 _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_READ_IPC = each_message(lambda message: pl.read_ipc(BytesIO(message.body)))
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,24 @@ class Landing:
 def land(batches: MicroBatches, landings: Iterable[Landing]) -> None:
     """Land messages in the order of receipt, and process them."""
     for each in sorted(landings, key=lambda landing: landing.received_at):
-        source = market_source(each.source)
-        parse = each_message(lambda message: pl.read_ipc(BytesIO(message.body)))
-        body = BytesIO()
-        dtypes = {
-            name: dtype for name, dtype in source.dtypes.items() if name not in PROVENANCE_COLUMNS
-        }
-        lacking = [pl.lit(None).alias(name) for name in dtypes if name not in each.rows.columns]
-        each.rows.with_columns(lacking).select(
-            pl.col(name).cast(dtype) for name, dtype in dtypes.items()
-        ).write_ipc(body)
-        message = RawMessage(body=body.getvalue(), received_at=each.received_at, landing_offset=0)
-        batches.landing.guest(source.name).append([message])
-        report = batches.run(replace(source, parse=parse))
+        report = batches.run(landed(batches, each))
         assert report.quarantined.is_empty(), report.quarantined["reason"].to_list()
+
+
+def landed(batches: MicroBatches, each: Landing) -> MarketSource:
+    """Land a message, and return its source with a parser that reads it."""
+    source = market_source(each.source)
+    body = BytesIO()
+    dtypes = {
+        name: dtype for name, dtype in source.dtypes.items() if name not in PROVENANCE_COLUMNS
+    }
+    lacking = [pl.lit(None).alias(name) for name in dtypes if name not in each.rows.columns]
+    each.rows.with_columns(lacking).select(
+        pl.col(name).cast(dtype) for name, dtype in dtypes.items()
+    ).write_ipc(body)
+    message = RawMessage(body=body.getvalue(), received_at=each.received_at, landing_offset=0)
+    batches.landing.guest(source.name).append([message])
+    return replace(source, parse=_READ_IPC)
 
 
 def periods(

@@ -33,6 +33,7 @@ _SHARED: Final = (
     "celery.apps.worker",
     "celery.bin.celery",
     "dagster_celery.tasks",
+    "energy_platform.dashboard.service",
     "energy_platform.ingest.collector",
     "energy_platform.operations.metrics",
     "energy_platform.operations.status",
@@ -130,6 +131,8 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
         Process("daemon", (_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
         Process("webserver", (_script("dagster-webserver"), "--workspace", "workspace.yaml",
                               "--host", HOST, "--port", str(ports.webserver))),
+        Process("dashboard", (_script("energy-platform"), "dashboard",
+                              "--port", str(ports.dashboard))),
         Process("metrics", (_script("energy-platform"), "metrics", "--port", str(ports.metrics))),
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-USUAL: Final[Mapping[str, int]] = {"webserver": 3000, "metrics": 9464}
+USUAL: Final[Mapping[str, int]] = {"dashboard": 3070, "webserver": 3000, "metrics": 9464}
 """Ports that bookmarks and scrapers' configurations name; if one is taken, another port is used."""
 
 
@@ -22,6 +22,7 @@ USUAL: Final[Mapping[str, int]] = {"webserver": 3000, "metrics": 9464}
 class Ports:
     """Where each process listens."""
 
+    dashboard: int
     webserver: int
     metrics: int
     code_server: int
@@ -30,13 +31,17 @@ class Ports:
 
 
 @contextmanager
-def bound_ports() -> Iterator[tuple[Ports, tuple[int, ...]]]:
+def bound_ports(**usual: int) -> Iterator[tuple[Ports, tuple[int, ...]]]:
     """Bind a port for each process; yield them, and the file descriptors that keep them.
 
     A child that inherits the descriptors keeps the ports after the context has ended.
+
+    Args:
+        usual: Ports that are usual here instead of those in `USUAL`, by their process.
     """
+    wanted = {**USUAL, **usual}
     with ExitStack() as kept:
-        bound = {port.name: _bound(USUAL.get(port.name), kept) for port in fields(Ports)}
+        bound = {port.name: _bound(wanted.get(port.name), kept) for port in fields(Ports)}
         chosen = {name: sockets[0].getsockname()[1] for name, sockets in bound.items()}
         descriptors = (one.fileno() for sockets in bound.values() for one in sockets)
         yield Ports(**chosen), tuple(descriptors)

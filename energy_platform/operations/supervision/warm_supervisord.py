@@ -2,7 +2,7 @@
 
     python -m energy_platform.operations.supervision.warm_supervisord --nodaemon --configuration F
 
-Eight processes of the platform are console scripts over the same libraries, whose import takes each
+Nine processes of the platform are console scripts over the same libraries, whose import takes each
 of them seconds. This process imports the libraries once; such a child is a fork of it that runs its
 script, at the start and after a crash. Until then this process only imports: it opens no
 connection, and no thread of Python, polars or delta-rs has begun to work.

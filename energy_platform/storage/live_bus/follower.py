@@ -15,7 +15,7 @@ from energy_platform.market.back_off import pause_seconds
 from energy_platform.storage.live_bus.continuity import gap, is_after_a_loss
 from energy_platform.storage.live_bus.cursor import BEGINNING, Place, cursor_of
 from energy_platform.storage.live_bus.entries import Entry
-from energy_platform.storage.live_bus.protocol import Message, Rows
+from energy_platform.storage.live_bus.protocol import Message, OnLink, Rows
 from energy_platform.storage.live_bus.streams import source_of, stream
 
 _log = logging.getLogger(__name__)
@@ -42,14 +42,20 @@ class Follower:
         address: Returns the Valkey's URL; asked again after each failure.
         sources: The sources' names.
         places: The place in each source's stream; a source without one is followed from now on.
+        on_link: Called with why the Valkey is lost, and with None when it answers.
     """
 
     def __init__(
-        self, address: Callable[[], str], sources: Sequence[str], places: dict[str, Place]
+        self,
+        address: Callable[[], str],
+        sources: Sequence[str],
+        places: dict[str, Place],
+        on_link: OnLink | None = None,
     ) -> None:
         self._address = address
         self._sources = sources
         self._places = places
+        self._on_link = on_link
         self._failures = 0
 
     async def messages(self) -> AsyncGenerator[Message, None]:
@@ -57,13 +63,16 @@ class Follower:
         while True:
             try:
                 async with connected(self._address()) as client:
-                    for message in await self._begin(client):
+                    gaps = await self._begin(client)
+                    self._tell(None)
+                    for message in gaps:
                         yield message
                     while True:
                         for message in await self._next(client):
                             yield message
             except (RedisError, OSError, LiveBusUnavailableError) as error:
                 self._failures += 1
+                self._tell(str(error))
                 pause = pause_seconds(
                     self._failures,
                     first_seconds=_FIRST_PAUSE_SECONDS,
@@ -71,6 +80,10 @@ class Follower:
                 )
                 _log.warning("the live bus is down: %s; again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
+
+    def _tell(self, why: str | None) -> None:
+        if self._on_link is not None:
+            self._on_link(why)
 
     async def _begin(self, client: Redis) -> list[Message]:
         """Compare the places with the streams of a Valkey that may have begun anew meanwhile."""

@@ -5,7 +5,7 @@ follower resumes from a cursor for an hour or more. The bus is bounded: a follow
 or was away for too long, gets a `Gap` in place of the rows that it missed.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,9 @@ class Gap:
 
 Message = Rows | Gap
 
+OnLink = Callable[[str | None], None]
+"""Called with why the bus does not answer a follower, and with None when it answers again."""
+
 
 class LiveBus(Protocol):
     """A bus of new rows, one stream per source."""
@@ -77,7 +80,11 @@ class LiveBus(Protocol):
         """
 
     def follow(
-        self, sources: Iterable[str], cursor: str | None = None
+        self,
+        sources: Iterable[str],
+        cursor: str | None = None,
+        *,
+        on_link: OnLink | None = None,
     ) -> AsyncGenerator[Message, None]:
         """Yield what is published of these sources, for ever.
 
@@ -88,6 +95,7 @@ class LiveBus(Protocol):
             sources: The sources' names.
             cursor: The cursor of the last message that was handled. Sources that it does not have,
                 and all without a cursor, are followed from now on.
+            on_link: Called when the bus is lost, and when it answers again or for the first time.
 
         Raises:
             UsageError: The cursor is none.

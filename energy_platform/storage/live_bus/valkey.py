@@ -20,7 +20,7 @@ from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
 from energy_platform.storage.live_bus.follower import Follower, connected
-from energy_platform.storage.live_bus.protocol import Message
+from energy_platform.storage.live_bus.protocol import Message, OnLink
 from energy_platform.storage.live_bus.streams import PREFIX, stream
 
 _KEPT: Final = timedelta(hours=2)
@@ -64,11 +64,15 @@ class ValkeyBus:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
 
     async def follow(
-        self, sources: Iterable[str], cursor: str | None = None
+        self,
+        sources: Iterable[str],
+        cursor: str | None = None,
+        *,
+        on_link: OnLink | None = None,
     ) -> AsyncGenerator[Message, None]:
         """Yield what is published of these sources, for ever; see `LiveBus`."""
         names = list(sources)
-        follower = Follower(self._address, names, places_of(cursor, names))
+        follower = Follower(self._address, names, places_of(cursor, names), on_link)
         async with aclosing(follower.messages()) as messages:
             async for message in messages:
                 yield message

@@ -24,6 +24,7 @@ PORTS = Ports(
     broker=3003,
     metrics=3004,
     live_bus=3005,
+    dashboard=3006,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
@@ -36,7 +37,7 @@ def planned(home: Path) -> dict[str, Process]:
 def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
     assert list(planned) == [
         "simulator", "broker", "live-bus", "code-server", "collector", "hot-lane", "worker-1",
-        "worker-2", "daemon", "webserver", "metrics",
+        "worker-2", "daemon", "webserver", "dashboard", "metrics",
     ]  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if word.endswith("port")
     ]
-    assert sorted(given) == [str(port) for port in range(3001, 3006)]
+    assert sorted(given) == [str(port) for port in range(3001, 3007)]
 
 
 def test_every_program_is_there(planned: dict[str, Process]) -> None:
@@ -101,7 +102,7 @@ def test_programs_over_the_same_libraries_share_their_imports(home: Path) -> Non
     warm = platform_plan(Settings(home=home), PORTS).warm_start
     assert set(warm.programs) == {
         "collector", "hot-lane", "code-server", "worker-1", "worker-2", "daemon", "webserver",
-        "metrics",
+        "dashboard", "metrics",
     }  # fmt: skip
     assert warm.modules
     for module in warm.modules:

@@ -134,4 +134,4 @@ def test_descriptors_are_closed_at_the_end() -> None:
 
 
 def test_usual_ports_are_those_that_the_documentation_names() -> None:
-    assert USUAL == {"webserver": 3000, "metrics": 9464}
+    assert USUAL == {"dashboard": 3070, "webserver": 3000, "metrics": 9464}

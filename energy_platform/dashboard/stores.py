@@ -1,0 +1,128 @@
+"""What the dashboard reads: the hot store, the warehouse, the live bus and the market's clock.
+
+The hot store has what is newest, and the warehouse knows where each row came from. A row that the
+warehouse does not have yet is shown without its origin.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+import polars as pl
+
+from energy_platform.errors import WarehouseUnavailableError
+from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
+from energy_platform.market.source import MarketSource
+from energy_platform.operations.status import market_clock
+from energy_platform.pipeline.hot_copy import hot_points
+from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.stores import open_live_bus, open_micro_batches
+from energy_platform.pipeline.tables import market_table, measurement
+from energy_platform.settings import Settings
+from energy_platform.storage.live_bus.protocol import LiveBus
+
+_log = logging.getLogger(__name__)
+
+_HOLDS_FOR: Final = timedelta(days=3)
+"""How long before now a period may have begun that holds now; a gas day, or the last one known."""
+_NAMED_TIMES: Final = 500
+"""Up to this many times are looked up one by one in the warehouse, more as one span."""
+_AN_INSTANT: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one home.
+
+    Attributes:
+        settings: The home's settings.
+        batches: Its stores.
+        bus: Its live bus.
+    """
+
+    settings: Settings
+    batches: MicroBatches
+    bus: LiveBus
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open the stores that these settings name."""
+        return cls(settings, open_micro_batches(settings), open_live_bus(settings))
+
+    def now(self) -> datetime:
+        """Return market time."""
+        return market_clock(self.settings).now()
+
+    def reached(self, source: MarketSource) -> int:
+        """Return the landing offset up to which the hot store shows a source.
+
+        Raises:
+            HotStoreUnavailableError: The hot store does not answer.
+        """
+        return self.batches.hot_copies.reached(source)
+
+    def latest(self, source: MarketSource) -> pl.DataFrame:
+        """Return the hot point of each series that holds now, with its origin.
+
+        A series that only has points of the future is left out.
+
+        Raises:
+            HotStoreUnavailableError: The hot store does not answer.
+        """
+        store, about, now = self.batches.hot_store, measurement(source), self.now()
+        time, newest = pl.col(source.event_time), store.latest(about)
+        ahead = newest.filter(time > now)
+        if not ahead.is_empty():
+            since = store.read(about, start=now - _HOLDS_FOR, end=now + _AN_INSTANT)
+            series = list(source.tags)
+            holding = since.sort(time).unique(series or None, keep="last", maintain_order=True)
+            if series:
+                holding = holding.join(ahead.select(series), on=series, how="semi")
+            else:
+                holding = since.sort(time).tail(1)
+            newest = pl.concat([newest.filter(time <= now), holding])
+        return self.with_origin(source, newest)
+
+    def points(self, source: MarketSource, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the hot points with start <= time < end, with their origin.
+
+        Raises:
+            HotStoreUnavailableError: The hot store does not answer.
+        """
+        points = self.batches.hot_store.read(measurement(source), start=start, end=end)
+        return self.with_origin(source, points)
+
+    def with_origin(self, source: MarketSource, points: pl.DataFrame) -> pl.DataFrame:
+        """Return hot points with `received_at` and `landing_offset`; null if not known yet."""
+        said = [*source.tags, source.event_time, *source.fields]
+        try:
+            stored = hot_points(source, self._rows_beside(source, points))
+        except WarehouseUnavailableError as error:
+            _log.warning("%s: where its rows came from is not known: %s", source.name, error)
+            unknown = {"received_at": INSTANT, "landing_offset": pl.Int64()}
+            return points.with_columns(
+                pl.lit(None, dtype=dtype).alias(name) for name, dtype in unknown.items()
+            )
+        origin = stored.select(
+            *(pl.col(tag).cast(pl.String).fill_null("") for tag in source.tags),
+            *(
+                pl.col(name).cast(points.schema[name])
+                for name in (source.event_time, *source.fields)
+            ),
+            *PROVENANCE_COLUMNS,
+        )
+        return points.join(
+            origin, on=said, how="left", nulls_equal=True, maintain_order="left"
+        ).select(*said, *PROVENANCE_COLUMNS)
+
+    def _rows_beside(self, source: MarketSource, points: pl.DataFrame) -> pl.DataFrame:
+        """Return the warehouse's rows of the points' times, every revision."""
+        times: list[datetime] = points[source.event_time].unique().sort().to_list()
+        rows, time = self.batches.warehouse.scan(market_table(source)), pl.col(source.event_time)
+        if not times:
+            return rows.filter(pl.lit(value=False)).collect()
+        rows = rows.filter(time >= times[0], time <= times[-1])
+        if len(times) <= _NAMED_TIMES:
+            rows = rows.filter(time.is_in(times))
+        return rows.collect()

@@ -1,0 +1,43 @@
+"""`processes`: the platform's own processes, and what is behind while one of them is down."""
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import polars as pl
+
+from energy_platform.dashboard.frames import Changes
+from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.operations.supervision.supervisor import Supervisor
+
+CARRIERS: Final = frozenset({"collector", "hot-lane", "live-bus"})
+"""The processes without which nothing new reaches a screen."""
+_RUNNING: Final = "RUNNING"
+
+
+@dataclass(slots=True)
+class Processes:
+    """The topic."""
+
+    supervisor: Supervisor
+    sources: tuple[str, ...] = ()
+    every_seconds: float = 1.0
+    refresh_seconds: float | None = 2.0
+    moment: str | None = None
+
+    def load(self) -> Loaded:
+        """Ask supervisord; there are no rows while it does not answer."""
+        return Loaded([{"id": one.name, **asdict(one)} for one in self.supervisor.statuses()])
+
+    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+        """Return nothing: no row of a source says how a process is."""
+        del source, rows
+        return Changes()
+
+
+def carriers_down(supervisor: Supervisor) -> frozenset[str]:
+    """Return which processes are down that carry new values, each as a sentence."""
+    return frozenset(
+        f"the {one.name} process is {one.state.lower()}"
+        for one in supervisor.statuses()
+        if one.name in CARRIERS and one.state != _RUNNING
+    )

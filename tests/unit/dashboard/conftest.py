@@ -1,0 +1,15 @@
+"""A served desk in a home of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashboard import Desk
+
+
+@pytest.fixture
+def desk(home: Path) -> Iterator[Desk]:
+    served = Desk(home)
+    yield served
+    served.close()

@@ -1,0 +1,228 @@
+"""A page is shown what the stores hold, misses nothing, and is told when it can't be sure."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import polars as pl
+import pytest
+
+from energy_platform.dashboard import channel
+from energy_platform.dashboard.viewer import CREDIT
+from energy_platform.market.registry import market_source
+from energy_platform.pipeline.tables import measurement
+from tests.support.dashboard import Desk, Page
+
+SOURCE = "ceps_load"
+"""A source whose hot points are its rows: one series per name, no revision numbers."""
+FREQUENCY = "energy_charts_frequency"
+TOPIC = f"source:{SOURCE}"
+QUARTER = timedelta(minutes=15)
+SECOND = timedelta(seconds=1)
+NOON = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+def load(mw: float, at: datetime = NOON) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "delivery_start": [at], "delivery_end": [at + QUARTER],
+            "load_mw": [mw], "load_including_pumping_mw": [mw],
+        }
+    )  # fmt: skip
+
+
+def frequency(hz: float, at: datetime) -> pl.DataFrame:
+    return pl.DataFrame({"observed_at": [at], "region": ["DE-Freiburg"], "frequency_hz": [hz]})
+
+
+def value(page: Page) -> object:
+    return page.rows.get(TOPIC, {}).get(SOURCE, {}).get("load_mw")
+
+
+def shows(page: Page, mw: float) -> bool:
+    return value(page) == mw
+
+
+def has(page: Page, topic: str, count: int) -> bool:
+    return len(page.rows.get(topic, ())) == count
+
+
+def test_a_page_gets_a_snapshot_and_then_each_change(desk: Desk) -> None:
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        for mw in (51.0, 52.5):
+            at = NOON + (mw - 50.0) * 2 * QUARTER
+            desk.show(SOURCE, load(mw, at))
+            page.until(partial(shows, page, mw))
+        assert page.snapshots == {TOPIC: 1}
+    source = market_source(SOURCE)
+    held = desk.batches.hot_store.latest(measurement(source)).to_dicts()
+    [row] = page.rows[TOPIC].values()
+    assert [held[0][name] for name in source.fields] == [row[name] for name in source.fields]
+    assert row["landing_offset"] == 2
+    assert row["received_at"].endswith("Z")
+    assert row["source"] == SOURCE
+
+
+def test_a_page_that_comes_back_gets_only_what_it_missed(desk: Desk) -> None:
+    topic = "frequency:CE"
+    now = datetime.now(UTC).replace(microsecond=0)
+    desk.show(FREQUENCY, frequency(50.0, now))
+    with desk.page(**{topic: None}) as page:
+        page.until(partial(has, page, topic, 1))
+    place = page.places[topic]
+    with desk.page(**{topic: None}) as other:
+        for second in range(1, 4):
+            desk.show(FREQUENCY, frequency(50.0 + second / 100, now + second * SECOND))
+            other.until(partial(has, other, topic, second + 1))
+    with desk.page(**{topic: place}) as again:
+        again.rows[topic] = {}
+        again.until(lambda: len(again.rows[topic]) == 3)
+        assert again.snapshots == {}
+        assert {row["frequency_hz"] for row in again.rows[topic].values()} == {50.01, 50.02, 50.03}
+        assert again.places[topic] == other.places[topic]
+
+
+def test_a_server_that_was_restarted_begins_with_a_snapshot(desk: Desk) -> None:
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+    place = page.places[TOPIC]
+    desk.end_server()
+    desk.show(SOURCE, load(51.0))
+    desk.serve()
+    with desk.page(**{TOPIC: place}) as again:
+        again.until(lambda: value(again) == 51.0)
+        assert again.snapshots == {TOPIC: 1}
+        assert again.places[TOPIC]["e"] != place["e"]
+
+
+@pytest.mark.parametrize("sequence", [10_000, 0])
+def test_a_place_that_is_not_known_gives_a_snapshot(desk: Desk, sequence: int) -> None:
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        with desk.page(**{TOPIC: {**page.places[TOPIC], "s": sequence}}) as other:
+            other.rows[TOPIC] = {"stale": {"load_mw": 1.0}}
+            other.until(lambda: value(other) == 50.0)
+
+
+def test_a_bus_that_was_killed_is_told_and_what_it_did_not_carry_is_shown(desk: Desk) -> None:
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        page.until(lambda: page.beats and not page.beats[-1]["behind"])
+        desk.bus.kill()
+        page.until(lambda: page.beats[-1]["behind"])
+        assert "live bus" in page.beats[-1]["why"][0]
+        # Nobody announces this, since the bus is down.
+        desk.show(SOURCE, load(51.0))
+        assert value(page) == 50.0
+        desk.bus.start()
+        page.until(lambda: value(page) == 51.0 and not page.beats[-1]["behind"])
+        page.until(lambda: page.errors == {})
+        assert page.snapshots == {TOPIC: 1}
+
+
+def test_a_reader_that_stalls_holds_twenty_messages_and_then_sees_the_newest(desk: Desk) -> None:
+    topic = "frequency:CE"
+    now = datetime.now(UTC).replace(microsecond=0)
+    desk.show(FREQUENCY, frequency(50.0, now))
+    with desk.page(**{topic: None}) as page:
+        page.until(lambda: page.rows.get(topic))
+        page.acknowledges = False
+        for second in range(1, 8):
+            desk.show(FREQUENCY, frequency(50.0 + second / 100, now + second * SECOND))
+            time.sleep(0.1)
+        acknowledged = page.received
+        deadline = time.monotonic() + CREDIT + 3
+        while time.monotonic() < deadline and page.received < acknowledged + 2 * CREDIT:
+            page.read(0.2)
+        assert page.received <= acknowledged + CREDIT
+        # Beats took the credit, so this one was not told.
+        desk.show(FREQUENCY, frequency(50.5, now + 8 * SECOND))
+        assert not page.read(1.5)
+        page.acknowledges = True
+        page.acknowledge()
+        page.until(lambda: any(r["frequency_hz"] == 50.5 for r in page.rows[topic].values()))
+        assert len(page.rows[topic]) == 9
+
+
+def test_another_value_of_the_same_moment_is_marked(desk: Desk) -> None:
+    desk.store(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        desk.store(SOURCE, load(49.0))
+        page.until(lambda: value(page) == 49.0)
+        row = page.rows[TOPIC][SOURCE]
+        assert row["flags"] == ["revised"]
+        assert row["was"] == {"load_mw": 50.0, "load_including_pumping_mw": 50.0}
+        desk.store(SOURCE, load(48.0, NOON + QUARTER))
+        page.until(lambda: value(page) == 48.0)
+        assert "flags" not in page.rows[TOPIC][SOURCE]
+
+
+def test_a_period_of_the_future_is_not_shown_as_what_holds_now(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    begun = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    curve = pl.concat([load(50.0, begun), load(99.0, begun + 4 * QUARTER)])
+    desk.show(SOURCE, curve)
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        desk.show(SOURCE, load(98.0, begun + 5 * QUARTER))
+        page.until(lambda: len(page.beats) > 3)
+        assert value(page) == 50.0
+
+
+def test_an_older_row_that_comes_late_does_not_replace_the_newest(desk: Desk) -> None:
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        desk.show(SOURCE, load(40.0, NOON - QUARTER))
+        desk.show(SOURCE, load(50.0, NOON))
+        page.until(lambda: len(page.beats) > 3)
+        assert value(page) == 50.0
+
+
+@pytest.mark.parametrize(
+    ("topic", "said"),
+    [
+        ("frequency:XX", "there is no topic 'frequency:XX'"),
+        ("source:nothing", "unknown source 'nothing'"),
+        ("status:more", "there is no topic"),
+        ("", "there is no topic"),
+    ],
+)
+def test_an_unknown_topic_is_said_to_be_unknown(desk: Desk, topic: str, said: str) -> None:
+    with desk.page(**{topic: None}) as page:
+        page.until(lambda: topic in page.errors)
+        assert said in page.errors[topic]
+        page.until(lambda: page.beats)
+
+
+@pytest.mark.parametrize("sent", ["", "[]", '{"op":"fly"}', '{"op":"ack","n":-1}', "{" * 1000])
+def test_what_is_no_message_closes_the_connection(desk: Desk, sent: str) -> None:
+    with desk.page() as page:
+        page.socket.send(sent)
+        assert page.closed() == 1007
+
+
+def test_more_topics_than_allowed_close_the_connection(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "MOST_TOPICS", 2)
+    with desk.page(status=None, processes=None) as page:
+        page.until(lambda: "status" in page.rows)
+        page.open({"frequency:CE": None})
+        assert page.closed() == 1008
+
+
+def test_every_source_has_a_status_row(desk: Desk) -> None:
+    desk.store(SOURCE, load(50.0))
+    with desk.page(status=None) as page:
+        page.until(lambda: page.rows.get("status"))
+        row = page.rows["status"][SOURCE]
+        assert (row["rows"], row["quarantined"], row["protocol"]) == (1, 0, "SOAP")
+        assert row["dagster_url"] == f"/dagster/assets/{SOURCE}"
+        assert row["last_received_at"].endswith("Z")
