@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -45,6 +46,15 @@ class HotStoreKind(StrEnum):
 
     SQLITE = "sqlite"
     INFLUXDB = "influxdb"
+
+
+class Login(StrEnum):
+    """How the dashboard knows who looks at it."""
+
+    NONE = "none"
+    USERS = "users"
+    OIDC = "oidc"
+    PROXY = "proxy"
 
 
 class InfluxApi(StrEnum):
@@ -110,6 +120,18 @@ class Settings(BaseSettings):
         alert_reminder_hours: After how long an unresolved incident is sent again.
         dashboard_host: Where the traders' screens listen; loopback, unless users log in.
         dashboard_port: Their usual port; another one is used if it is taken.
+        dashboard_url: The address under which users reach it, if that is another one, such as a
+            proxy's.
+        login: How it knows who looks: not at all (on loopback alone), by a password of the user
+            list, by an OIDC provider, or by a header of a trusted proxy.
+        session_hours: After how long a user logs in again.
+        oidc_issuer: The OIDC provider's address.
+        oidc_client_id: What this platform is called there.
+        oidc_client_secret: Its secret there.
+        oidc_claim: Which claim of a token is the user's name in the user list.
+        proxy_address: Addresses or networks of the trusted proxy, separated by commas.
+        proxy_user_header: In which header it says who the user is.
+        dagster_read_only: Whether nobody may change anything in the Dagster UI.
         log_level: The least severity that the processes log.
     """
 
@@ -152,6 +174,16 @@ class Settings(BaseSettings):
     alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     dashboard_port: int = Field(default=3070, ge=1, le=65_535)
+    dashboard_url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+$")
+    login: Login = Login.NONE
+    session_hours: float = Field(default=12.0, gt=0, le=24 * 7)
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^?#@\s]+$")
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_claim: str = Field(default="email", min_length=1)
+    proxy_address: str | None = None
+    proxy_user_header: str = Field(default="X-Forwarded-User", pattern=r"^[A-Za-z0-9-]+$")
+    dagster_read_only: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("home")
@@ -184,6 +216,33 @@ class Settings(BaseSettings):
                     self._require([lacking], f"{variable(given)} is set")
         return self
 
+    @field_validator("proxy_address")
+    @classmethod
+    def _is_a_list_of_networks(cls, value: str | None) -> str | None:
+        """Refuse what is neither an address nor a network."""
+        for one in (value or "").split(","):
+            try:
+                ip_network(one.strip() or "::1")
+            except ValueError:
+                raise PydanticCustomError("network", "Input should be IP addresses") from None
+        return value
+
+    @model_validator(mode="after")
+    def _strangers_must_log_in(self) -> Self:
+        """Refuse a dashboard that everybody could open, or a login without what it needs."""
+        needed = {
+            Login.OIDC: ["oidc_issuer", "oidc_client_id", "oidc_client_secret"],
+            Login.PROXY: ["proxy_address"],
+        }
+        self._require(needed.get(self.login, []), f"the login is {self.login}")
+        if not is_loopback(self.dashboard_host):
+            self._require(["dashboard_url"], "the dashboard does not listen on loopback")
+            if self.login is Login.NONE:
+                raise PydanticCustomError(
+                    "login", "without ENERGY_PLATFORM_LOGIN the dashboard listens on loopback alone"
+                )
+        return self
+
     def _require(self, fields: Sequence[str], why: str) -> None:
         missing = [variable(field) for field in fields if not getattr(self, field)]
         if missing:
@@ -206,6 +265,18 @@ class Settings(BaseSettings):
             return self.landing
         folder = Path(self.landing) if self.landing is not None else self.home / "landing"
         return folder.absolute().as_uri()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def variable(field: str) -> str:

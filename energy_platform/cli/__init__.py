@@ -2,8 +2,9 @@
 
 `platform` has the commands that run processes, `market` those that work on one source, `history`
 the one about batches, `quarantine` those about failed rows, `backfill` the one that asks for the
-past, `follow` the one that prints new rows, `watch` those about alerts and drift, `generate` the
-one that writes files of the checkout, and `output` the ways of printing.
+past, `follow` the one that prints new rows, `watch` those about alerts and drift, `access` those
+about who may look at the dashboard, `generate` the one that writes files of the checkout, and
+`output` the ways of printing.
 """
 
 import atexit
@@ -16,6 +17,7 @@ from typing import Final
 import typer
 
 from energy_platform.cli import (
+    access,
     backfill,
     follow,
     generate,
@@ -31,6 +33,7 @@ from energy_platform.errors import EnergyPlatformError, UsageError
 
 _IN_EXTRAS: Final = frozenset(
     {
+        "argon2",
         "grafana_foundation_sdk",
         "moto",
         "OpenSSL",
@@ -57,6 +60,7 @@ follow.register(app)
 watch.register(app)
 history.register(app)
 marts.register(app)
+access.register(app)
 generate.register(app)
 
 

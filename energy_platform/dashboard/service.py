@@ -4,6 +4,7 @@ from typing import Final
 
 import uvicorn
 
+from energy_platform.dashboard.access import guarded
 from energy_platform.dashboard.channel import MOST_BYTES
 from energy_platform.dashboard.server import app
 from energy_platform.settings import Settings
@@ -21,7 +22,7 @@ async def serve(settings: Settings, port: int) -> None:
 def configuration(settings: Settings, port: int) -> uvicorn.Config:
     """Return how the server listens."""
     return uvicorn.Config(
-        app(settings),
+        guarded(app(settings), settings),
         host=settings.dashboard_host,
         port=port,
         log_level="warning",

@@ -1,0 +1,187 @@
+"""What is kept of users, sessions, tokens and the audit log, and that it is for this user alone."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from energy_platform.dashboard.access.audit import Action, AuditLog
+from energy_platform.dashboard.access.passwords import PasswordCheck, hashed
+from energy_platform.dashboard.access.pauses import Pauses
+from energy_platform.dashboard.access.sessions import Sessions
+from energy_platform.dashboard.access.tokens import Scope, Tokens
+from energy_platform.dashboard.access.user_list import User, UserList
+from energy_platform.dashboard.access.visitor import Role
+from energy_platform.errors import EnergyPlatformError, UsageError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_every_file_is_for_this_user_alone(home: Path) -> None:
+    UserList.of(home).put(User(name="alice", role=Role.ADMIN))
+    Sessions.of(home).begin("alice", seconds=60)
+    Tokens.of(home).make("alice", Scope.READ, seconds=60)
+    AuditLog.of(home).add(Action.USER_SET, "alice", "command line")
+    folder = home / "access"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kept = {file.name for file in folder.iterdir() if file.suffix in {".json", ".db"}}
+    assert kept == {"users.json", "sessions.db", "tokens.db", "audit.db"}
+    for name in kept:
+        assert (folder / name).stat().st_mode & 0o777 == 0o600, name
+
+
+@pytest.mark.parametrize("name", ["users.json", "."])
+def test_what_others_may_read_is_refused(home: Path, name: str) -> None:
+    users = UserList.of(home)
+    users.put(User(name="alice", role=Role.ADMIN))
+    (home / "access" / name).chmod(0o750)
+    with pytest.raises(EnergyPlatformError, match="for this user alone"):
+        UserList.of(home).all()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"users": {"a": {"role": "king"}}}', '{"users": 1}'])
+def test_a_damaged_user_list_lets_nobody_in(home: Path, text: str) -> None:
+    users = UserList.of(home)
+    users.put(User(name="alice", role=Role.ADMIN))
+    users.path.write_text(text)
+    with pytest.raises(EnergyPlatformError, match="is no user list"):
+        users.find("alice")
+
+
+def test_the_user_list_is_read_again_when_it_changes(home: Path) -> None:
+    one, other = UserList.of(home), UserList.of(home)
+    assert one.find("bob") is None
+    bob = User(name="bob", role=Role.TRADER, portfolios=("wind",), password_hash="h")
+    other.put(bob)
+    assert one.find("bob") == bob
+    other.remove("bob")
+    assert one.find("bob") is None
+    with pytest.raises(UsageError, match="no user 'bob'"):
+        other.remove("bob")
+    assert json.loads(one.path.read_bytes()) == {"users": {}}
+
+
+async def test_a_password_is_kept_as_its_argon2_hash() -> None:
+    password_hash = hashed("correct horse battery")
+    assert password_hash.startswith("$argon2id$")
+    check = PasswordCheck()
+    assert await check.fits("correct horse battery", password_hash)
+    assert not await check.fits("correct horse batter", password_hash)
+    assert not await check.fits("correct horse battery", "no hash")
+    assert not await check.fits("correct horse battery", None)
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 1025])
+def test_a_password_has_a_decent_length(password: str) -> None:
+    with pytest.raises(UsageError, match="12 to 1024"):
+        hashed(password)
+
+
+def test_a_session_ends_after_its_time(home: Path) -> None:
+    clock = Clock()
+    file = Sessions.of(home)._file
+    sessions = Sessions(file, clock)
+    key = sessions.begin("bob", seconds=60)
+    session = sessions.find(key)
+    assert session is not None
+    assert (session.user, session.ends_at) == ("bob", 1_060.0)
+    clock.now += 60
+    assert sessions.find(key) is None
+    sessions.begin("bob", seconds=60)
+    with file.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (1,)
+
+
+def test_a_user_has_so_many_sessions_at_most(home: Path) -> None:
+    clock = Clock()
+    sessions = Sessions(Sessions.of(home)._file, clock)
+    keys = []
+    for _ in range(60):
+        clock.now += 1
+        keys.append(sessions.begin("bob", seconds=600))
+    assert [sessions.find(key) is not None for key in keys] == [False] * 10 + [True] * 50
+
+
+def test_sessions_outlive_a_restart(home: Path) -> None:
+    key = Sessions.of(home).begin("bob", seconds=60)
+    assert Sessions.of(home).find(key) is not None
+    assert Sessions.of(home).end_all_of("alice") == 0
+    assert Sessions.of(home).find(key) is not None
+
+
+def test_tokens_are_listed_without_their_keys(home: Path) -> None:
+    clock = Clock()
+    tokens = Tokens(Tokens.of(home)._file, clock)
+    text = tokens.make("bob", Scope.POSITIONS, seconds=60)
+    [token] = tokens.all()
+    assert tokens.find(text) == token
+    assert token.ends_at == datetime(1970, 1, 1, 0, 17, 40, tzinfo=UTC)
+    assert text.split("_", 2)[2] not in repr(token)
+    with pytest.raises(UsageError, match="no token 'x'"):
+        tokens.revoke("x")
+    clock.now += 60
+    assert (tokens.find(text), tokens.all()) == (None, [])
+
+
+def test_the_audit_log_is_only_added_to(home: Path) -> None:
+    log = AuditLog.of(home)
+    log.add(Action.LOGGED_IN, "bob", "192.0.2.1")
+    log.add(Action.TOKEN_MADE, "bob", "command line", scope="read")
+    assert [(one.action, one.user, one.address, one.detail) for one in log.newest(5)] == [
+        ("token made", "bob", "command line", {"scope": "read"}),
+        ("logged in", "bob", "192.0.2.1", {}),
+    ]
+    for statement in ["DELETE FROM entry", "UPDATE entry SET user = 'eve'"]:
+        with (
+            pytest.raises(sqlite3.IntegrityError, match="only added to"),
+            log._file.transaction() as connection,
+        ):
+            connection.execute(statement)
+    assert len(log.newest(5)) == 2
+
+
+def test_pauses_grow_and_end() -> None:
+    clock = Clock()
+    pauses = Pauses(clock)
+    waited = []
+    for _ in range(16):
+        waited.append(pauses.seconds_left("bob", "192.0.2.1"))
+        pauses.tried("bob", "192.0.2.1")
+    assert waited[:5] == [0.0] * 5
+    assert waited[5:12] == [2.0**n for n in range(7)]
+    assert pauses.seconds_left("bob", "203.0.113.1") == 60, "a stranger locks nobody out"
+    clock.now += 899
+    assert pauses.seconds_left("alice", "192.0.2.1") > 0
+    clock.now += 3_600
+    assert pauses.seconds_left("bob", "192.0.2.1") == 0
+
+
+def test_an_attackers_own_login_does_not_begin_the_count_anew() -> None:
+    pauses = Pauses(Clock())
+    for _ in range(6):
+        pauses.tried("bob", "192.0.2.1")
+    pauses.tried("mallory", "192.0.2.1")
+    pauses.succeeded("mallory", "192.0.2.1")
+    assert pauses.seconds_left("alice", "192.0.2.1") == 2.0
+
+
+def test_one_host_of_many_ipv6_addresses_is_one() -> None:
+    pauses = Pauses(Clock())
+    for number in range(6):
+        pauses.tried(f"user {number}", f"2001:db8::{number}")
+    assert pauses.seconds_left("alice", "2001:db8::ffff") > 0
+
+
+def test_pauses_remember_so_many_at_most() -> None:
+    pauses = Pauses(Clock())
+    for number in range(20_000):
+        pauses.tried(f"user {number}", f"address {number}")
+    assert len(pauses._failures) == 10_000
