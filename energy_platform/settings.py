@@ -68,6 +68,10 @@ _UNFIT_FOR_A_HOME: Final = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}"
 """What a table's path must not contain, since Delta Lake reads it as a URL: `%20` means a blank."""
 
 
+_PUBSUB: Final = r"^pubsub://[a-z][a-z0-9.:-]+/[A-Za-z][A-Za-z0-9._~+%-]*$"
+"""A Google Cloud project, and what the names of its topics begin with."""
+
+
 def _from_json(value: object) -> object:
     """Read a variable's text as JSON, so that malformed JSON is reported like any wrong setting."""
     try:
@@ -99,6 +103,9 @@ class Settings(BaseSettings):
         influxdb_token: A token, for `v2`.
         influxdb_user: A user, for `v1` with authentication.
         influxdb_password: That user's password.
+        live_bus: Where new rows are published: `pubsub://project/topic-prefix`; a Valkey of the
+            platform's own if unset.
+        pubsub_emulator: An emulator's host:port, if one is used; it gets no credentials.
         broker_url: Address of the Celery broker.
         simulator: The folder in which a simulated market publishes its addresses; `home/simulator`
             if unset.
@@ -156,6 +163,8 @@ class Settings(BaseSettings):
     influxdb_token: SecretStr | None = None
     influxdb_user: str | None = None
     influxdb_password: SecretStr | None = None
+    live_bus: str | None = Field(default=None, pattern=_PUBSUB)
+    pubsub_emulator: str | None = None
     broker_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     simulator: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(

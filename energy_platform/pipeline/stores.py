@@ -67,11 +67,21 @@ def landing_pipe(chosen: Settings) -> Path:
 
 
 def open_live_bus(chosen: Settings) -> LiveBus:
-    """Open the live bus of these settings' home, which need not run yet.
+    """Open the live bus of these settings, which need not run yet.
 
     Raises:
         UsageError: Its client is not installed.
     """
+    if chosen.live_bus is None:
+        return _valkey(chosen)
+    try:
+        from energy_platform.storage.live_bus.pubsub import PubSubAddress, PubSubBus
+    except ModuleNotFoundError as error:
+        raise _extra_needed(error, "pubsub") from error
+    return PubSubBus(PubSubAddress.of(chosen.live_bus, emulator=chosen.pubsub_emulator))
+
+
+def _valkey(chosen: Settings) -> LiveBus:
     try:
         from energy_platform.storage.live_bus.valkey import ValkeyBus
     except ModuleNotFoundError as error:
@@ -94,8 +104,9 @@ def _extra_needed(error: ModuleNotFoundError, extra: str) -> UsageError:
 
 
 def _announcer(chosen: Settings) -> Announcer | None:
-    """Return what announces on the home's live bus, if a platform has one there."""
-    return Announcer(open_live_bus(chosen)) if chosen.live_bus_file.exists() else None
+    """Return what announces on the live bus, if there is one."""
+    has_bus = chosen.live_bus is not None or chosen.live_bus_file.exists()
+    return Announcer(open_live_bus(chosen)) if has_bus else None
 
 
 def is_simulated_alone(chosen: Settings) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 import polars as pl
+import pytest
+from google.api_core.exceptions import NotFound
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -16,12 +18,16 @@ from energy_platform.operations.supervision.ports import Ports
 from energy_platform.operations.supervision.supervisor import _write_private
 from energy_platform.pipeline.stores import open_live_bus
 from energy_platform.settings import Settings
-from energy_platform.storage.live_bus.protocol import Gap, Message, Rows
+from energy_platform.storage.live_bus.protocol import Gap, LiveBus, Message, OnLink, Rows
+from energy_platform.storage.live_bus.pubsub import PubSubBus
 from energy_platform.storage.live_bus.streams import stream
 from energy_platform.storage.live_bus.valkey import ValkeyBus
 from tests.support.feeds import free_ports
 
 PATIENCE_SECONDS = 30.0
+
+EACH_BUS = pytest.mark.parametrize("bus", ["valkey", "pubsub"], indirect=True)
+"""Runs a test with a live bus of each kind."""
 
 
 class LiveBusProcess:
@@ -73,8 +79,14 @@ def _answers(client: Redis) -> bool:
 class Following:
     """A follower that reads in the background, from the moment when it has begun."""
 
-    def __init__(self, bus: ValkeyBus, sources: Iterable[str], cursor: str | None = None) -> None:
-        self._messages = bus.follow(sources, cursor)
+    def __init__(
+        self,
+        bus: LiveBus,
+        sources: Iterable[str],
+        cursor: str | None = None,
+        on_link: OnLink | None = None,
+    ) -> None:
+        self._messages = bus.follow(sources, cursor, on_link=on_link)
         self._next: asyncio.Task[Message] | None = None
 
     async def begin(self) -> "Following":
@@ -116,12 +128,23 @@ async def _first(messages: AsyncGenerator[Message, None]) -> Message:
     return await anext(messages)
 
 
-def begin_streams(bus: ValkeyBus, *sources: str) -> None:
+def begin_streams(bus: LiveBus, *sources: str) -> None:
     """Begin the streams that are not there, so that followers have the first gap behind them."""
+    for source in sources:
+        if not _has_begun(bus, source):
+            bus.publish(source, some_rows(range(0)), copy="", offsets=range(0))
+
+
+def _has_begun(bus: LiveBus, source: str) -> bool:
+    if isinstance(bus, PubSubBus):
+        try:
+            bus._client().get_topic(topic=bus._address.topic(source), timeout=PATIENCE_SECONDS)
+        except NotFound:
+            return False
+        return True
+    assert isinstance(bus, ValkeyBus)
     with Redis.from_url(bus._address()) as client:
-        for source in sources:
-            if not client.exists(stream(source)):
-                bus.publish(source, some_rows(range(0)), copy="", offsets=range(0))
+        return bool(client.exists(stream(source)))
 
 
 def some_rows(offsets: range, *, text: str = "a") -> pl.DataFrame:

@@ -97,6 +97,15 @@ def test_the_brokers_password_is_not_printed() -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["redis://h", "pubsub://energy", "pubsub://energy/", "pubsub://E/p q"]
+)
+def test_a_live_bus_elsewhere_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS", url)
+    with pytest.raises(UsageError, match="ENERGY_PLATFORM_LIVE_BUS"):
+        settings()
+
+
+@pytest.mark.parametrize(
     ("given", "missing"),
     [
         ({"WAREHOUSE": "bigquery"}, "ENERGY_PLATFORM_BIGQUERY_PROJECT"),

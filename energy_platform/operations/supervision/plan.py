@@ -122,7 +122,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     return [
         *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
         _broker(settings, ports),
-        _live_bus(settings, ports),
+        *([_live_bus(settings, ports)] if settings.live_bus is None else []),
         Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
                                 "--host", HOST, "--port", str(ports.code_server))),
         Process("collector", (_script("energy-platform"), "collect")),
@@ -203,6 +203,8 @@ def _live_bus_password_file(settings: Settings) -> Path:
 
 
 def _private_files(settings: Settings, ports: Ports) -> Mapping[Path, str]:
+    if settings.live_bus is not None:
+        return {}
     password = secrets.token_urlsafe(32)
     return {
         _live_bus_password_file(settings): f"requirepass {password}\n",

@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 15.0
+_TOLD_AGAIN_SECONDS: Final = 60.0
+"""How often a quiet source's offset is told again, for followers that have just begun."""
 
 
 class Announcer:
@@ -31,15 +33,16 @@ class Announcer:
         self._bus = bus
         self._failures = 0
         self._silent_until = 0.0
-        self._told: set[str] = set()
+        self._told_at: dict[str, float] = {}
 
     def has_told(self, source: str) -> bool:
-        """Return whether this process's last announcement of a source was published."""
-        return source in self._told
+        """Return whether this process's last announcement of a source was published lately."""
+        told_at = self._told_at.get(source)
+        return told_at is not None and time.monotonic() - told_at < _TOLD_AGAIN_SECONDS
 
     def announce(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
         """Publish rows that the hot store has; see `LiveBus`. Skip them while the bus is down."""
-        self._told.discard(source)
+        self._told_at.pop(source, None)
         if time.monotonic() < self._silent_until:
             return
         try:
@@ -55,4 +58,4 @@ class Announcer:
             _log.warning("%s: not announced: %s; again in %.1f s", source, error, pause)
         else:
             self._failures = 0
-            self._told.add(source)
+            self._told_at[source] = time.monotonic()

@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from energy_platform.storage.live_bus.protocol import LiveBus
+from energy_platform.storage.live_bus.pubsub import PubSubAddress, PubSubBus
 from energy_platform.storage.live_bus.valkey import ValkeyBus
 from tests.support.live_bus import Following, LiveBusProcess, begin_streams
+from tests.support.pubsub_emulator import PubSubEmulator
 
 Follow = Callable[..., Awaitable[Following]]
 
@@ -19,12 +23,33 @@ def process(tmp_path: Path) -> Iterator[LiveBusProcess]:
 
 
 @pytest.fixture
-def bus(process: LiveBusProcess) -> ValkeyBus:
+def valkey(process: LiveBusProcess) -> ValkeyBus:
+    """A bus in a Valkey."""
     return process.bus()
 
 
+@pytest.fixture(params=["valkey"])
+def bus(request: pytest.FixtureRequest) -> LiveBus:
+    """The platform's own bus; tests that are parametrized with `EACH_BUS` run with each kind."""
+    opened: LiveBus = request.getfixturevalue(request.param)
+    return opened
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[PubSubEmulator]:
+    """Google's Pub/Sub emulator."""
+    with PubSubEmulator() as running:
+        yield running
+
+
 @pytest.fixture
-async def follow(bus: ValkeyBus) -> AsyncIterator[Follow]:
+def pubsub(emulator: PubSubEmulator) -> PubSubBus:
+    """A bus in Pub/Sub whose topics no other test knows."""
+    return PubSubBus(PubSubAddress("energy", f"test-{uuid4().hex}", emulator.address))
+
+
+@pytest.fixture
+async def follow(bus: LiveBus) -> AsyncIterator[Follow]:
     followers: list[Following] = []
 
     async def begin(*sources: str, cursor: str | None = None) -> Following:

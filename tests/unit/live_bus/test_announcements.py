@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from energy_platform.pipeline.hot_lane import announcer as module
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
 from energy_platform.storage.live_bus import valkey
-from energy_platform.storage.live_bus.protocol import Gap, Rows
-from energy_platform.storage.live_bus.valkey import ValkeyBus
-from tests.support.live_bus import Following, LiveBusProcess
+from energy_platform.storage.live_bus.protocol import Gap, LiveBus, Rows
+from tests.support.live_bus import EACH_BUS, Following, LiveBusProcess
 from tests.support.sources import EXAMPLE, an_eventful_log
 from tests.support.stores import batches_in, hot, land, run_all, stored
 
@@ -28,10 +28,11 @@ Follow = Callable[..., Awaitable[Following]]
 
 
 @pytest.fixture
-def batches(tmp_path: Path, bus: ValkeyBus) -> MicroBatches:
+def batches(tmp_path: Path, bus: LiveBus) -> MicroBatches:
     return replace(batches_in(tmp_path, batch_messages=3), announcer=Announcer(bus))
 
 
+@EACH_BUS
 async def test_followers_get_the_rows_of_the_table(batches: MicroBatches, follow: Follow) -> None:
     follower = await follow(EXAMPLE.name)
     land(batches, an_eventful_log(40))
@@ -85,6 +86,7 @@ async def test_however_often_lane_and_bus_are_killed_no_row_is_missed_untold(
     assert set(stored(batches)["landing_offset"]) <= seen
 
 
+@EACH_BUS
 async def test_what_was_shown_while_the_bus_was_down_is_told_without_new_rows(
     batches: MicroBatches, follow: Follow
 ) -> None:
@@ -101,8 +103,9 @@ async def test_what_was_shown_while_the_bus_was_down_is_told_without_new_rows(
     assert await follower.is_idle()
 
 
+@EACH_BUS
 async def test_a_lane_that_died_before_it_announced_is_made_up_for(
-    batches: MicroBatches, bus: ValkeyBus, follow: Follow
+    batches: MicroBatches, bus: LiveBus, follow: Follow
 ) -> None:
     follower = await follow(EXAMPLE.name)
     land(batches, an_eventful_log(3))
@@ -111,6 +114,7 @@ async def test_a_lane_that_died_before_it_announced_is_made_up_for(
     assert isinstance(await follower.next(), Gap)
 
 
+@EACH_BUS
 async def test_a_replay_tells_followers_to_look_again(
     batches: MicroBatches, follow: Follow
 ) -> None:
@@ -139,3 +143,28 @@ def test_a_bus_that_is_down_does_not_hold_the_lane_up(
     land(beside, an_eventful_log(40))
     HotLane(beside, EXAMPLE).bring_up()
     assert_frame_equal(hot(batches), hot(beside))
+
+
+def test_how_far_a_quiet_source_is_is_told_from_time_to_time(
+    batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So who begins to follow it finds out later what was never announced."""
+    lane = HotLane(batches, EXAMPLE)
+    land(batches, an_eventful_log(3))
+    lane.bring_up()
+    batches.run(EXAMPLE)
+    told: list[range] = []
+    announcer = batches.announcer
+    assert announcer is not None
+    publish = announcer._bus.publish
+
+    def note(source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
+        told.append(offsets)
+        publish(source, rows, copy=copy, offsets=offsets)
+
+    monkeypatch.setattr(announcer._bus, "publish", note)
+    lane.step()
+    assert told == []
+    monkeypatch.setattr(module, "_TOLD_AGAIN_SECONDS", 0.0)
+    lane.step()
+    assert told == [range(3, 3)]

@@ -1,6 +1,7 @@
 """A Valkey that is killed, hangs, is full or is asked by a stranger."""
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -178,3 +179,14 @@ async def test_old_entries_go_and_the_newest_stays(
         assert 1 <= int(client.xlen("energy_platform:live:s")) < 150
     resumed = await follow("s", cursor=cursor)
     assert (await resumed.gap()).since == 1
+
+
+async def test_a_cursor_from_a_clock_that_was_ahead_holds_nothing_back(
+    bus: ValkeyBus, follow: Follow
+) -> None:
+    publish(bus, 0, 4)
+    ahead = json.dumps({"s": ["99999999999999-0", "", 2]})
+    follower = await follow("s", cursor=ahead)
+    assert (await follower.gap()).since == 2
+    publish(bus, 4, 5)
+    assert (await follower.rows()).rows["landing_offset"].to_list() == [4]

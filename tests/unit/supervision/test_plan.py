@@ -49,6 +49,13 @@ def test_live_markets_have_no_simulator(home: Path) -> None:
     assert said["ENERGY_PLATFORM_MARKETS"] == "live"
 
 
+def test_a_bus_in_the_cloud_needs_no_process(home: Path) -> None:
+    chosen = Settings(home=home, live_bus="pubsub://energy/desk")
+    planned = platform_plan(chosen, PORTS)
+    assert "live-bus" not in {one.name for one in planned.processes}
+    assert planned.private_files == {}
+
+
 def test_every_listener_is_on_loopback(planned: dict[str, Process]) -> None:
     assert HOST == "127.0.0.1"
     told = {

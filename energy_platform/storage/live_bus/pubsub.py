@@ -1,0 +1,154 @@
+"""The live bus in Google Pub/Sub: a topic per source, whose messages are in order by its key.
+
+A topic keeps its messages for two hours, whoever follows it. It is created with the first message
+if the publisher may do so. Calls are made in the publisher's own thread, one at a time per source,
+so no more waits to be sent than the lane's threads hold.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Self
+from uuid import uuid4
+
+import grpc
+import polars as pl
+from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound, PermissionDenied
+from google.auth.exceptions import GoogleAuthError
+from google.pubsub_v1 import PublisherClient, PubsubMessage, Topic
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+
+from energy_platform.errors import LiveBusUnavailableError
+from energy_platform.storage.live_bus.cursor import places_of
+from energy_platform.storage.live_bus.entries import Entry, entries
+from energy_platform.storage.live_bus.protocol import Message, OnLink
+from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
+
+KEPT: Final = timedelta(hours=2)
+"""How long a topic keeps its messages."""
+_PATIENCE_SECONDS: Final = 2.0
+"""How long the hot lane waits for an answer."""
+_SENT_AT_ONCE: Final = 8
+"""How many entries one request has; each is 1 MiB at most, and a request 10 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class PubSubAddress:
+    """Where topics and subscriptions are.
+
+    Attributes:
+        project: The Google Cloud project.
+        prefix: What the names of the topics and subscriptions begin with.
+        emulator: An emulator's host:port, if one is used; it gets no credentials.
+    """
+
+    project: str
+    prefix: str
+    emulator: str | None = None
+
+    @classmethod
+    def of(cls, url: str, *, emulator: str | None) -> Self:
+        """Read `pubsub://project/prefix`."""
+        project, _, prefix = url.removeprefix("pubsub://").partition("/")
+        return cls(project, prefix, emulator)
+
+    def topic(self, source: str) -> str:
+        """Return the name of a source's topic."""
+        return f"projects/{self.project}/topics/{self.prefix}-{source}"
+
+    def subscription(self, source: str) -> str:
+        """Return a new name for a follower's subscription to a source's topic."""
+        return f"projects/{self.project}/subscriptions/{self.prefix}-{source}-{uuid4().hex}"
+
+
+class PubSubBus:
+    """A live bus in Pub/Sub. Any number of threads may publish.
+
+    Args:
+        address: Where topics and subscriptions are.
+    """
+
+    def __init__(self, address: PubSubAddress) -> None:
+        self._address = address
+        self._publisher: PublisherClient | None = None
+
+    def publish(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
+        """Publish the rows of a range of landing offsets; see `LiveBus`."""
+        messages = [_message(source, one) for one in entries(rows, copy=copy, offsets=offsets)]
+        try:
+            for first in range(0, len(messages), _SENT_AT_ONCE):
+                self._send(self._address.topic(source), messages[first : first + _SENT_AT_ONCE])
+        except (GoogleAPIError, GoogleAuthError) as error:
+            raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+
+    async def require(self) -> None:
+        """Check that Pub/Sub answers; see `LiveBus`."""
+        try:
+            await asyncio.to_thread(self._ask)
+        except (GoogleAPIError, GoogleAuthError) as error:
+            raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+
+    async def follow(
+        self,
+        sources: Iterable[str],
+        cursor: str | None = None,
+        *,
+        on_link: OnLink | None = None,
+    ) -> AsyncGenerator[Message, None]:
+        """Yield what is published of these sources, for ever; see `LiveBus`."""
+        names = list(sources)
+        follower = PubSubFollower(self._address, names, places_of(cursor, names), on_link)
+        async with aclosing(follower.messages()) as messages:
+            async for message in messages:
+                yield message
+
+    def _send(self, topic: str, messages: list[PubsubMessage]) -> None:
+        """Publish messages, to a topic that is created if it is missing."""
+        try:
+            self._client().publish(
+                topic=topic, messages=messages, retry=None, timeout=_PATIENCE_SECONDS
+            )
+        except NotFound:
+            self._create(topic)
+            self._client().publish(
+                topic=topic, messages=messages, retry=None, timeout=_PATIENCE_SECONDS
+            )
+
+    def _create(self, topic: str) -> None:
+        try:
+            self._client().create_topic(
+                request=Topic(name=topic, message_retention_duration=KEPT),
+                retry=None,
+                timeout=_PATIENCE_SECONDS,
+            )
+        except AlreadyExists:
+            # Another thread was faster.
+            return
+
+    def _ask(self) -> None:
+        """Ask for a topic, which need not exist and may be somebody else's to read."""
+        try:
+            self._client().get_topic(
+                topic=self._address.topic("any"), retry=None, timeout=_PATIENCE_SECONDS
+            )
+        except (NotFound, PermissionDenied):
+            return
+
+    def _client(self) -> PublisherClient:
+        if self._publisher is None:
+            self._publisher = _publisher(self._address)
+        return self._publisher
+
+
+def _publisher(address: PubSubAddress) -> PublisherClient:
+    if address.emulator is None:
+        return PublisherClient()
+    channel = grpc.insecure_channel(address.emulator)
+    return PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+
+
+def _message(source: str, entry: Entry) -> PubsubMessage:
+    attributes = {"copy": entry.copy, "start": str(entry.start), "stop": str(entry.stop)}
+    return PubsubMessage(data=entry.payload, attributes=attributes, ordering_key=source)
