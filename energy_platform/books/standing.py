@@ -68,6 +68,8 @@ class StandingBooks:
     def levels(self, area: str | None = None, contract: str | None = None) -> pl.DataFrame:
         """Return the volume and the number of orders at each price, the best price first.
 
+        `received_at` and `landing_offset` are those of the level's newest order.
+
         Args:
             area: Only the books of this delivery area.
             contract: Only the books of this contract.
@@ -174,7 +176,11 @@ def _levels(rows: pl.DataFrame) -> pl.DataFrame:
         rows.lazy()
         .filter(~pl.col("deleted"), price.is_not_null())
         .group_by(*_BOOK, "side", "price_eur_per_mwh")
-        .agg(volume_mw=pl.col("volume_mw").sum().round(3), orders=pl.len().cast(pl.Int64))
+        .agg(
+            pl.col("volume_mw").sum().round(3),
+            pl.len().cast(pl.Int64).alias("orders"),
+            pl.col("received_at", "landing_offset").max(),
+        )
         .sort(*_BOOK, "side", pl.when(side="BUY").then(-price).otherwise(price))
         .collect()
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from energy_platform.dashboard import frames
-from energy_platform.dashboard.live_rows import LiveRows
+from energy_platform.dashboard.live_rows import Listener, LiveRows
 from energy_platform.dashboard.room import Room, Since
 from energy_platform.dashboard.topics.topic import Loaded, Topic
 from energy_platform.dashboard.viewer import Viewer
@@ -63,7 +63,8 @@ class Hub:
             room = Room(name, topic, self._in_thread)
             opened = self._rooms[name] = _Open(room, asyncio.create_task(room.run(), name=name))
             for source in topic.sources:
-                self.live_rows.watch(source, room)
+                for listener in _listeners(room):
+                    self.live_rows.watch(source, listener)
         opened.empty_since = None
         opened.room.enter(viewer, since)
 
@@ -123,4 +124,11 @@ class Hub:
         opened = self._rooms.pop(name)
         opened.task.cancel()
         for source in opened.room.topic.sources:
-            self.live_rows.leave(source, opened.room)
+            for listener in _listeners(opened.room):
+                self.live_rows.leave(source, listener)
+
+
+def _listeners(room: Room) -> list[Listener]:
+    """Return who takes the new rows of a room's sources, before the room itself."""
+    shared = room.topic.shared
+    return [room] if shared is None else [shared, room]

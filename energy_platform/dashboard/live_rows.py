@@ -6,6 +6,7 @@ each connection to the bus, after a gap, and from time to time while the bus is 
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import aclosing
 from typing import Final, Protocol
 
@@ -42,12 +43,19 @@ class LiveRows:
         followed = self._followed.get(source)
         if followed is None:
             followed = self._followed[source] = _Followed(self._bus, source)
-        followed.listeners.add(listener)
+        if not followed.listeners[listener]:
+            listener.reload()
+        followed.listeners[listener] += 1
 
     def leave(self, source: str, listener: Listener) -> None:
-        """Tell a listener no longer; a source without listeners is no longer followed."""
+        """Tell a listener no longer, once it has left as often as it has come.
+
+        A source without listeners is no longer followed.
+        """
         followed = self._followed[source]
-        followed.listeners.discard(listener)
+        followed.listeners[listener] -= 1
+        if not followed.listeners[listener]:
+            del followed.listeners[listener]
         if not followed.listeners:
             followed.end()
             del self._followed[source]
@@ -62,7 +70,7 @@ class _Followed:
     """One source on the bus."""
 
     def __init__(self, bus: LiveBus, source: str) -> None:
-        self.listeners: set[Listener] = set()
+        self.listeners: Counter[Listener] = Counter()
         self.trouble: str | None = None
         self._bus = bus
         self._source = source

@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +17,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket
 
-from energy_platform.dashboard import channel, topics
+from energy_platform.dashboard import channel
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.live_rows import LiveRows
 from energy_platform.dashboard.stores import Stores
+from energy_platform.dashboard.topics import Topics
 from energy_platform.errors import EnergyPlatformError, UnknownSourceError, UsageError
 from energy_platform.settings import Settings
 
@@ -35,7 +35,7 @@ _ASK_AGAIN: Final = "no-cache"
 def app(settings: Settings) -> FastAPI:
     """Return the application over the stores of these settings."""
     stores = Stores.open(settings)
-    hub = Hub(partial(topics.named, stores=stores), LiveRows(stores.bus))
+    hub = Hub(Topics(stores).named, LiveRows(stores.bus))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -16,6 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from energy_platform.dashboard.service import configuration
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.stores import open_micro_batches
@@ -65,6 +67,14 @@ class Desk:
         """Let rows land and take them through a micro-batch too."""
         report = self.batches.run(self._shown(source, rows, received_at))
         assert report.quarantined.is_empty(), report.quarantined["reason"].to_list()
+
+    def receive(self, name: str, document: object, **context: str) -> None:
+        """Let a message land as its provider sends it, and take it through the hot lane."""
+        source = market_source(name)
+        message = RawMessage(body=json.dumps(document).encode(), received_at=datetime.now(UTC),
+                             landing_offset=0, context=context)  # fmt: skip
+        self.batches.landing.guest(name).append([message])
+        self._lanes.setdefault(name, HotLane(self.batches, source)).bring_up()
 
     def _shown(self, name: str, rows: pl.DataFrame, received_at: datetime | None) -> MarketSource:
         at = received_at or datetime.now(UTC)

@@ -26,6 +26,7 @@ class Frequency:
     stores: Stores
     every_seconds: float = 1.0
     refresh_seconds: float | None = None
+    shared: None = None
     moment: str = "observed_at"
     _shown: dict[str, datetime] = field(default_factory=dict)
 

@@ -30,6 +30,7 @@ class LatestRows:
     source: MarketSource
     stores: Stores
     every_seconds: float = 1.0
+    shared: None = None
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ class Processes:
     sources: tuple[str, ...] = ()
     every_seconds: float = 1.0
     refresh_seconds: float | None = 2.0
+    shared: None = None
     moment: str | None = None
 
     def load(self) -> Loaded:

@@ -7,6 +7,7 @@ from typing import Protocol
 import polars as pl
 
 from energy_platform.dashboard.frames import Changes, Row
+from energy_platform.dashboard.live_rows import Listener
 from energy_platform.errors import UsageError
 
 
@@ -50,6 +51,10 @@ class Topic(Protocol):
     @property
     def moment(self) -> str | None:
         """The column that dates a row: other values of the same moment are a revision."""
+
+    @property
+    def shared(self) -> Listener | None:
+        """Who takes the new rows for several topics at once."""
 
     def load(self) -> Loaded:
         """Ask the stores. This may take a while, and runs in a thread.
