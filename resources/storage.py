@@ -10,9 +10,11 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
+from dagster import EventLogEntry
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
@@ -54,8 +56,43 @@ class OpenEventLogStorage(ConsolidatedSqliteEventLogStorage):
     _conn_string: str
     _obs: Any
 
+    @cached_property
+    def _seen(self) -> set[str]:
+        """The tables, and columns of the assets' table, that the database has; they stay."""
+        return set()
+
     def _connect(self) -> Any:  # noqa: ANN401 (a context manager, which Dagster doesn't annotate)
         return connected(self._conn_string)
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether the database has a table; Dagster asks at each event of a check."""
+        if table_name not in self._seen:
+            with self._connect() as connection:
+                if not connection.dialect.has_table(connection, table_name):
+                    return False
+            self._seen.add(table_name)
+        return True
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Return whether the assets' table has a column; Dagster asks at each event of an asset."""
+        with self._connect() as connection:
+            return self._has_asset_key_col_on_connection(connection, column_name)
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        if column_name not in self._seen:
+            if not super()._has_asset_key_col_on_connection(conn, column_name):
+                return False
+            self._seen.add(column_name)
+        return True
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, unless it says only that a step has an output of no further meaning.
+
+        Each result of a check is such an output, and has an event of its own with all that the UI
+        shows of it.
+        """
+        if not _is_bare_output(event):
+            super().store_event(event)
 
     def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
         """Tell of a run's new events.
@@ -95,6 +132,15 @@ class _NewEvents(threading.Thread):
     def stop(self) -> None:
         """Look no more."""
         self._is_stopped.set()
+
+
+def _is_bare_output(event: EventLogEntry) -> bool:
+    said = event.dagster_event
+    if said is None or not said.is_successful_output:
+        return False
+    output = said.step_output_data
+    checked = output.type_check_data
+    return not output.metadata and (checked is None or checked.success)
 
 
 class OpenRunStorage(SqliteRunStorage):

@@ -1,8 +1,9 @@
 """One sensor per market group: it requests one run over all its sources with new data.
 
 The number of runs grows with groups, not with sources. A group never has two runs at once: a tick
-during a run leaves the new data to the next tick. A source that can't be read is left out, and one
-whose batches fail is tried less often; neither holds up the others.
+during a run leaves the new data to the next tick, and a run that was lost on its way to a worker is
+failed. A source that can't be read is left out, and one whose batches fail is tried less often;
+neither holds up the others.
 """
 
 import logging
@@ -13,6 +14,8 @@ from typing import Final
 from dagster import (
     AssetKey,
     AssetSelection,
+    DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     RunRequest,
@@ -28,6 +31,7 @@ from polars.exceptions import PanicException
 from energy_platform.errors import EnergyPlatformError, WarehouseUnavailableError
 from energy_platform.market.source import MarketGroup, MarketSource
 from resources import Platform
+from resources.launcher import WarmCeleryRunLauncher
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +77,7 @@ def _group_sensor(group: MarketGroup, members: list[MarketSource]) -> SensorDefi
         context: SensorEvaluationContext, platform: Platform
     ) -> RunRequest | SkipReason:
         unfinished = RunsFilter(job_name=job.name, statuses=UNFINISHED)
-        if context.instance.get_runs_count(unfinished):
+        if _is_under_way(context.instance, context.instance.get_runs(unfinished)):
             return SkipReason("a run of this group is under way")
         behind, unreadable = _behind(members, platform)
         for name, reason in unreadable.items():
@@ -83,6 +87,17 @@ def _group_sensor(group: MarketGroup, members: list[MarketSource]) -> SensorDefi
         return RunRequest(asset_selection=behind)
 
     return group_sensor
+
+
+def _is_under_way(instance: DagsterInstance, runs: Iterable[DagsterRun]) -> bool:
+    """Return whether one of these unfinished runs may still do something; fail the lost ones."""
+    launcher, is_under_way = instance.run_launcher, False
+    for run in runs:
+        if isinstance(launcher, WarmCeleryRunLauncher) and launcher.has_lost(run):
+            instance.report_run_failed(run, "No worker has this run, and it waits for none.")
+        else:
+            is_under_way = True
+    return is_under_way
 
 
 def _behind(

@@ -13,7 +13,6 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, ExecuteInProcessResult, RunConfig
 from dagster._core.launcher import WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster_celery.launcher import CeleryRunLauncher
 
 from assets import backfill, backfill_job
 from assets.backfill import BackfillConfig
@@ -167,10 +166,8 @@ def test_what_cannot_be_asked_for_fails_in_one_line(config: dict[str, str], why:
 
 def test_a_backfill_takes_no_warm_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[str] = []
-    for kind in (DefaultRunLauncher, CeleryRunLauncher):
-        monkeypatch.setattr(
-            kind, "launch_run", lambda self, _: launched.append(type(self).__name__)
-        )
+    for kind, way in ((DefaultRunLauncher, "launch_run"), (WarmCeleryRunLauncher, "_send")):
+        monkeypatch.setattr(kind, way, lambda self, _: launched.append(type(self).__name__))
     with DagsterInstance.ephemeral() as instance:
         launcher = WarmCeleryRunLauncher(default_queue="dagster")
         launcher.register_instance(instance)

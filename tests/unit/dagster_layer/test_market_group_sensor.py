@@ -28,6 +28,7 @@ from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import settings
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from resources import Platform
+from resources.launcher import WarmCeleryRunLauncher
 from sensors import market_group_sensors
 from sensors.market_group import UNFINISHED
 from tests.support.sources import EXAMPLE, example_message
@@ -106,6 +107,35 @@ def test_a_group_never_has_two_runs(
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), JOB)
     create_run_for_test(instance, job_name=JOB, status=status, remote_job_origin=origin)
     assert tick(auctions, instance) == "a run of this group is under way"
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_lost_run_frees_its_group(
+    auctions: SensorDefinition,
+    instance: DagsterInstance,
+    platform_batches: MicroBatches,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_lost: bool,
+) -> None:
+    land(platform_batches, [example_message([("CZ", 0, 1.0)])])
+    launcher = WarmCeleryRunLauncher(default_queue="dagster")
+    monkeypatch.setattr(launcher, "has_lost", lambda _: is_lost)
+    monkeypatch.setattr(DagsterInstance, "run_launcher", launcher)
+    location = RegisteredCodeLocationOrigin("energy_platform")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), JOB)
+    run = create_run_for_test(
+        instance, job_name=JOB, status=DagsterRunStatus.STARTING, remote_job_origin=origin
+    )
+    told = tick(auctions, instance)
+    after = instance.get_run_by_id(run.run_id)
+    assert after is not None
+    if is_lost:
+        assert asked_for(told) == [AssetKey(EXAMPLE.name)]
+        assert after.status is DagsterRunStatus.FAILURE
+    else:
+        assert told == "a run of this group is under way"
+        assert after.status is DagsterRunStatus.STARTING
 
 
 def test_what_is_no_unfinished_run_of_the_group_holds_up_nothing(

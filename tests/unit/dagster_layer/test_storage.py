@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, job, op
+from dagster import (
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetCheckSpec,
+    AssetKey,
+    DagsterInstance,
+    MaterializeResult,
+    asset,
+    job,
+    materialize,
+    op,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -58,6 +70,52 @@ def test_runs_share_connections(instance: DagsterInstance, connections: list[obj
         assert a_job.execute_in_process(instance=instance).success
     assert len(connections) == after_some
     assert instance.get_runs_count() == 6
+
+
+@asset(check_specs=[AssetCheckSpec("is_fine", asset="counted")])
+def counted() -> Iterator[MaterializeResult[None]]:
+    """Say something of itself, and pass its check."""
+    yield MaterializeResult(
+        metadata={"rows": 3}, check_results=[AssetCheckResult(check_name="is_fine", passed=True)]
+    )
+
+
+def test_a_result_of_a_check_is_stored_once(instance: DagsterInstance) -> None:
+    ran = materialize([counted], instance=instance)
+    stored = [
+        record.event_log_entry.dagster_event
+        for record in instance.get_records_for_run(ran.run_id).records
+        if record.event_log_entry.is_dagster_event
+    ]
+    outputs = [said for said in stored if said is not None and said.is_successful_output]
+    assert [said.step_output_data.output_name for said in outputs] == ["result"]
+    [check] = instance.event_log_storage.get_asset_check_execution_history(
+        AssetCheckKey(AssetKey("counted"), "is_fine"), limit=5
+    )
+    assert check.status is AssetCheckExecutionRecordStatus.SUCCEEDED
+    latest = instance.get_latest_materialization_event(AssetKey("counted"))
+    assert latest is not None
+    assert latest.asset_materialization is not None
+    assert latest.asset_materialization.metadata["rows"].value == 3
+
+
+def test_the_schema_is_read_once(instance: DagsterInstance) -> None:
+    materialize([counted], instance=instance)
+    statements: list[str] = []
+
+    def noted(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", noted)
+    try:
+        materialize([counted], instance=instance)
+    finally:
+        event.remove(Engine, "before_cursor_execute", noted)
+    about_events = [
+        one for one in statements if "PRAGMA" in one and ("asset" in one or "event" in one)
+    ]
+    assert statements
+    assert about_events == []
 
 
 def test_the_databases_are_where_dagster_has_them(
