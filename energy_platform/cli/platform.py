@@ -18,6 +18,7 @@ from energy_platform.settings import Markets, Settings, settings
 if TYPE_CHECKING:
     import subprocess
 
+    from energy_platform.operations.live_bus import LiveBusStatus
     from energy_platform.operations.status import SourceStatus
     from energy_platform.operations.supervision.supervisor import Supervisor
 
@@ -170,6 +171,7 @@ def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
     from energy_platform.market.registry import broken_sources
     from energy_platform.operations.disk_space import disk_spaces
+    from energy_platform.operations.live_bus import live_bus_status
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
@@ -177,11 +179,11 @@ def status(*, json: Json = False) -> None:
     chosen = settings()
     processes = Supervisor(chosen.home).statuses()
     sources = source_statuses(chosen, micro_batches())
-    disks = disk_spaces(chosen)
+    disks, live_bus = disk_spaces(chosen), live_bus_status(chosen)
     if json:
         print_json(
             {"processes": processes, "sources": sources, "disks": disks,
-             "broken": broken_sources()}
+             "live_bus": live_bus, "broken": broken_sources()}
         )  # fmt: skip
         return
     if processes:
@@ -198,10 +200,26 @@ def status(*, json: Json = False) -> None:
          "quarantined", "last hour", "state", "since"],
         [_source_row(source) for source in sources],
     )  # fmt: skip
+    if live_bus is not None and processes:
+        _print_live_bus(live_bus)
     print_broken(broken_sources())
     for disk in disks:
         if disk.is_short:
             console().print(f"The disk is nearly full: {disk.told}.")
+
+
+def _print_live_bus(status: "LiveBusStatus") -> None:
+    figures = status.figures
+    print_table(
+        "Live bus",
+        ["published", "failures", "entries", "used bytes", "of at most", "followers", "dropped",
+         "state"],
+        [
+            (status.published, status.failures, figures.entries, figures.used_bytes,
+             figures.bound_bytes, figures.followers, figures.dropped_followers,
+             status.trouble or "up")
+        ],
+    )  # fmt: skip
 
 
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:
@@ -241,6 +259,7 @@ def metrics(
     from prometheus_client import start_http_server
 
     from energy_platform.operations.disk_space import disk_spaces
+    from energy_platform.operations.live_bus import live_bus_status
     from energy_platform.operations.metrics import PlatformMetrics
     from energy_platform.operations.status import source_statuses
     from energy_platform.operations.supervision.ports import HOST
@@ -251,6 +270,7 @@ def metrics(
         lambda: source_statuses(settings(), micro_batches()),
         Supervisor(settings().home).statuses,
         lambda: disk_spaces(settings()),
+        lambda: [one for one in [live_bus_status(settings())] if one is not None],
     )
     _server, thread = start_http_server(port, addr=HOST, registry=answers.registry())
     thread.join()

@@ -25,6 +25,9 @@ def platform_dashboard() -> Dashboard:
     whole = whole.with_row(dashboard.Row("Processes"))
     for panel in _process_panels():
         whole = whole.with_panel(panel)
+    whole = whole.with_row(dashboard.Row("Live bus"))
+    for panel in _live_bus_panels():
+        whole = whole.with_panel(panel)
     return whole.build()
 
 
@@ -40,6 +43,18 @@ def _metric(selected: str, tag: str) -> str:
             f'FROM "{METRICS}"',
             f"WHERE $timeFilter AND \"{tag}\" != ''",
             f'GROUP BY time($__interval), "{tag}" fill(none)',
+        ]
+    )
+
+
+def _untagged(selected: str) -> str:
+    """Ask for a metric that the platform has once."""
+    return " ".join(
+        [
+            f"SELECT {selected}",
+            f'FROM "{METRICS}"',
+            "WHERE $timeFilter",
+            "GROUP BY time($__interval) fill(none)",
         ]
     )
 
@@ -72,3 +87,42 @@ def _process_panels() -> Iterable[timeseries.Panel]:
     yield _panel("Memory", "B", newest(f"{prefix}memory_bytes", _PROCESS), _PROCESS)
     yield _panel("Restarts", None, newest(f"{prefix}restarts_total", _PROCESS), _PROCESS)
     yield _panel("Up", None, newest(f"{prefix}up", _PROCESS), _PROCESS)
+
+
+def _live_bus_panels() -> Iterable[timeseries.Panel]:
+    prefix = "energy_platform_live_bus_"
+    backlog = "energy_platform_source_live_bus_backlog_messages"
+    yield _panel("Landed and not announced", "messages", newest(backlog, _SOURCE), _SOURCE)
+    per_minute = 'non_negative_derivative(last("{}"), 1m)'
+    for title, unit, lines in (
+        (
+            "Announced",
+            "ranges/min",
+            {
+                "published": per_minute.format(f"{prefix}published_total"),
+                "failed": per_minute.format(f"{prefix}publish_failures_total"),
+            },
+        ),
+        (
+            "Memory of the live bus",
+            "B",
+            {
+                "used": f'last("{prefix}used_bytes")',
+                "bound": f'last("{prefix}bound_bytes")',
+            },
+        ),
+        ("Entries", None, {"entries": f'last("{prefix}entries")'}),
+        (
+            "Followers",
+            None,
+            {
+                "followers": f'last("{prefix}followers")',
+                "dropped": f'last("{prefix}dropped_followers_total")',
+            },
+        ),
+    ):
+        queries = [
+            InfluxQuery(ref_id=ref_id, query=_untagged(selected), alias=alias)
+            for ref_id, (alias, selected) in zip("AB", lines.items(), strict=False)
+        ]
+        yield line_panel(title, unit, queries)

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from energy_platform.operations.disk_space import DiskSpace
+from energy_platform.operations.live_bus import LiveBusStatus
 from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.operations.supervision.supervisor import ProcessStatus
 
@@ -26,7 +27,7 @@ _KEPT_SECONDS: Final = 5.0
 _RUNNING: Final = "RUNNING"
 
 _log = logging.getLogger(__name__)
-_Said = TypeVar("_Said", SourceStatus, ProcessStatus, DiskSpace)
+_Said = TypeVar("_Said", SourceStatus, ProcessStatus, DiskSpace, LiveBusStatus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
         lambda status: _backlog(status.landed_offset, status.hot_offset),
     ),
     SourceGauge(
+        "energy_platform_source_live_bus_backlog_messages",
+        "Messages that have landed and were not announced on the live bus.",
+        lambda status: _backlog(status.landed_offset, status.announced_offset),
+    ),
+    SourceGauge(
         "energy_platform_source_hot_copy_behind",
         "1 where dashboards lack rows that the warehouse has.",
         lambda status: _unless_unknown(status, is_so=bool(status.hot_copy_behind)),
@@ -127,6 +133,7 @@ class PlatformMetrics(Collector):
         sources: Returns the status of every source.
         processes: Returns the status of every supervised process.
         disks: Returns the room left on each disk.
+        live_bus: Returns the status of the live bus, where there is one.
     """
 
     def __init__(
@@ -134,10 +141,12 @@ class PlatformMetrics(Collector):
         sources: Callable[[], Sequence[SourceStatus]],
         processes: Callable[[], Sequence[ProcessStatus]],
         disks: Callable[[], Sequence[DiskSpace]] = lambda: (),
+        live_bus: Callable[[], Sequence[LiveBusStatus]] = lambda: (),
     ) -> None:
         self._sources = sources
         self._processes = processes
         self._disks = disks
+        self._live_bus = live_bus
         self._lock = threading.Lock()
         self._kept: tuple[float, list[Metric]] | None = None
 
@@ -162,6 +171,7 @@ class PlatformMetrics(Collector):
                         *self._told(_of_sources, self._sources),
                         *self._told(_of_processes, self._processes),
                         *self._told(_of_disks, self._disks),
+                        *self._told(_of_live_bus, self._live_bus),
                     ],
                 )
             return self._kept[1]
@@ -218,6 +228,33 @@ def _of_disks(spaces: Sequence[DiskSpace]) -> Iterable[Metric]:
     for space in spaces:
         free.add_metric([str(space.folder)], space.free_bytes)
     yield free
+
+
+def _of_live_bus(buses: Sequence[LiveBusStatus]) -> Iterable[Metric]:
+    prefix = "energy_platform_live_bus"
+    for bus in buses:
+        yield GaugeMetricFamily(f"{prefix}_up", "1 where it answers.", float(bus.is_up))
+        yield CounterMetricFamily(
+            f"{prefix}_published", "Ranges of landing offsets that were published.", bus.published
+        )
+        yield CounterMetricFamily(
+            f"{prefix}_publish_failures", "Ranges that could not be published.", bus.failures
+        )
+        figures = bus.figures
+        for name, says, value in (
+            ("entries", "Entries that it keeps.", figures.entries),
+            ("used_bytes", "Memory that it takes.", figures.used_bytes),
+            ("bound_bytes", "Memory that it may take.", figures.bound_bytes),
+            ("followers", "Connections that follow it.", figures.followers),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(f"{prefix}_{name}", says, value)
+        if figures.dropped_followers is not None:
+            yield CounterMetricFamily(
+                f"{prefix}_dropped_followers",
+                "Followers that were disconnected, being too slow.",
+                figures.dropped_followers,
+            )
 
 
 def _used(pid: int) -> tuple[float, float] | None:

@@ -29,6 +29,7 @@ from energy_platform.market.timeliness import (
     next_expected,
 )
 from energy_platform.operations.batch_history import BatchHistory, SourceLately
+from energy_platform.pipeline.hot_lane.announcements import announcements
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
@@ -79,6 +80,7 @@ class SourceStatus:
         needs: Environment variables that are missing.
         detail: The feed's last error in one line, or why the state is unknown.
         hot_offset: Up to where the hot copy shows it.
+        announced_offset: Up to where its rows are on the live bus; None where there is none.
         hot_copy_behind: Why the hot copy lacks rows that the warehouse has; empty if it has all.
         unanswered: The questions that the provider does not answer while it answers others, each
             with the reason.
@@ -109,6 +111,7 @@ class SourceStatus:
     needs: list[str] = field(default_factory=list)
     detail: str
     hot_offset: int | None = None
+    announced_offset: int | None = None
     hot_copy_behind: str = ""
     batch_failures: int = 0
     batch_error: str = ""
@@ -137,6 +140,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
     """
     feeds = feed_statuses(settings.home)
     lately = _lately(settings)
+    announced = announcements(settings.home).offsets
     clock = market_clock(settings)
     statuses = [
         _status_or_unknown(
@@ -149,6 +153,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
         )
         for source in market_sources().values()
     ]
+    statuses = [replace(one, announced_offset=announced.get(one.name)) for one in statuses]
     played_back = _played_back(settings)
     return [_never_late(one) if one.name in played_back else one for one in statuses]
 

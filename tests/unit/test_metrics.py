@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from energy_platform.operations.metrics import SOURCE_GAUGES, PlatformMetrics
 from energy_platform.operations.status import SourceStatus
-from tests.support.platform_state import PROCESSES, source_status
+from tests.support.platform_state import LIVE_BUS, PROCESSES, source_status
 
 
 class Looks:
@@ -32,7 +32,8 @@ def looks() -> Looks:
 
 @pytest.fixture
 def address(looks: Looks) -> Iterator[str]:
-    registry = PlatformMetrics(looks, lambda: PROCESSES).registry()
+    metrics = PlatformMetrics(looks, lambda: PROCESSES, live_bus=lambda: [LIVE_BUS])
+    registry = metrics.registry()
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     yield f"http://127.0.0.1:{server.server_port}/metrics"
     server.shutdown()
@@ -44,7 +45,7 @@ def scraped(address: str) -> dict[tuple[str, str], float]:
     """Return every sample by its name and what it is of."""
     text = httpx.get(address, timeout=60).raise_for_status().text
     return {
-        (sample.name, sample.labels.get("source") or sample.labels["process"]): sample.value
+        (sample.name, sample.labels.get("source") or sample.labels.get("process", "")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -78,6 +79,23 @@ def test_processes_are_told_with_what_they_use(address: str) -> None:
     assert told[f"{prefix}memory_bytes", "collector"] > 10e6
     assert told[f"{prefix}cpu_seconds_total", "collector"] > 0
     assert (f"{prefix}memory_bytes", "daemon") not in told
+
+
+def test_the_live_bus_is_told(address: str) -> None:
+    told = scraped(address)
+    backlog = "energy_platform_source_live_bus_backlog_messages"
+    assert told[backlog, "smard_price"] == 5.0
+    prefix = "energy_platform_live_bus_"
+    assert {name.removeprefix(prefix): told[name, ""] for name, of in told if not of} == {
+        "up": 1.0,
+        "published_total": 30.0,
+        "publish_failures_total": 3.0,
+        "entries": 40.0,
+        "used_bytes": 5_000.0,
+        "bound_bytes": 9_000.0,
+        "followers": 2.0,
+        "dropped_followers_total": 1.0,
+    }
 
 
 def test_scrapes_at_once_look_once(address: str, looks: Looks) -> None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from energy_platform.operations.disk_space import DiskSpace
+from energy_platform.operations.live_bus import LiveBusStatus
 from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.settings import Settings
 
@@ -33,6 +34,7 @@ class Trouble(StrEnum):
     UNKNOWN = "unknown"
     BATCH = "batch"
     DISK = "disk"
+    LIVE_BUS = "live_bus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,24 @@ def of_disks(spaces: Iterable[DiskSpace]) -> list[Condition]:
         )
         for space in spaces
         if space.is_short
+    ]
+
+
+def of_live_bus(status: LiveBusStatus | None) -> list[Condition]:
+    """Return what is wrong with the live bus, if there is one."""
+    if status is None or not status.trouble:
+        return []
+    return [
+        _wrong(
+            Trouble.LIVE_BUS,
+            "live_bus",
+            f"New rows have not reached the live bus for {_span(_A_FEW_BATCHES)} or longer:"
+            f" {status.trouble}. No row is lost: tables and dashboards have all, and followers"
+            " are told what they missed",
+            step="energy-platform status, logs/live-bus.log and logs/hot-lane.log",
+            over="New rows reach the live bus again.",
+            patience=_A_FEW_BATCHES,
+        )
     ]
 
 

@@ -1,4 +1,4 @@
-"""Looks at sources, failed runs and disks, records the news, and sends it in a thread."""
+"""Looks at sources, runs, disks and the live bus, records the news, and sends it in a thread."""
 
 import logging
 import threading
@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from energy_platform.operations.alerts.book import AlertBook
-from energy_platform.operations.alerts.conditions import conditions, of_disks
+from energy_platform.operations.alerts.conditions import conditions, of_disks, of_live_bus
 from energy_platform.operations.alerts.delivery import Address, addresses, deliver
 from energy_platform.operations.alerts.incidents import Incident, News, Told, advance
 from energy_platform.operations.disk_space import disk_spaces
+from energy_platform.operations.live_bus import live_bus_status
 from energy_platform.operations.status import source_statuses
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings
@@ -36,6 +37,7 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
     to = addresses(settings.alert_urls.get_secret_value())
     wrong = [
         *of_disks(disk_spaces(settings)),
+        *of_live_bus(live_bus_status(settings)),
         *conditions(source_statuses(settings, batches), book.failed_runs(now), settings),
     ]
     reminder = timedelta(hours=settings.alert_reminder_hours)

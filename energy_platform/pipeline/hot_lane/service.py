@@ -19,6 +19,7 @@ from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.feed import WireProtocol
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.hot_lane.announcements import report
 from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.stores import landing_pipe, open_micro_batches
 from energy_platform.settings import Settings
@@ -56,6 +57,8 @@ async def follow(settings: Settings, sources: Iterable[MarketSource]) -> None:
         async with asyncio.TaskGroup() as group:
             for name, follower in followers.items():
                 group.create_task(follower.run(), name=name)
+            if batches.announcer is not None:
+                group.create_task(report(settings.home, batches.announcer.announcements))
     finally:
         listener.close()
 

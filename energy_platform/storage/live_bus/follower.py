@@ -20,6 +20,8 @@ from energy_platform.storage.live_bus.streams import source_of, stream
 
 _log = logging.getLogger(__name__)
 
+FOLLOWER: Final = "energy-platform-follower"
+"""The name by which a Valkey lists the connections that follow it."""
 _ENTRIES: Final = 16
 """How many entries of each stream are read at once; one at a time after a failure, since a Valkey
 disconnects clients that read too much.
@@ -146,6 +148,7 @@ def connected(address: str) -> Redis:
         socket_connect_timeout=_PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        client_name=FOLLOWER,
     )
 
 

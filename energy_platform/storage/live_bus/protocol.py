@@ -48,6 +48,26 @@ class Gap:
 
 Message = Rows | Gap
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a bus knows of itself; None where it does not.
+
+    Attributes:
+        entries: How many entries it keeps.
+        used_bytes: The memory that they and all else take.
+        bound_bytes: How much that may be.
+        followers: How many connections follow it.
+        dropped_followers: How many it has disconnected, since it began, because they were too slow.
+    """
+
+    entries: int | None = None
+    used_bytes: int | None = None
+    bound_bytes: int | None = None
+    followers: int | None = None
+    dropped_followers: int | None = None
+
+
 OnLink = Callable[[str | None], None]
 """Called with why the bus does not answer a follower, and with None when it answers again."""
 
@@ -70,6 +90,13 @@ class LiveBus(Protocol):
 
         Raises:
             LiveBusUnavailableError: The bus is down; followers will get a `Gap`.
+        """
+
+    def figures(self) -> Figures:
+        """Return what the bus knows of itself.
+
+        Raises:
+            LiveBusUnavailableError: The bus is down.
         """
 
     async def require(self) -> None:

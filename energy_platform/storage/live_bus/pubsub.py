@@ -23,7 +23,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
-from energy_platform.storage.live_bus.protocol import Message, OnLink
+from energy_platform.storage.live_bus.protocol import Figures, Message, OnLink
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
 
 KEPT: Final = timedelta(hours=2)
@@ -83,12 +83,17 @@ class PubSubBus:
         except (GoogleAPIError, GoogleAuthError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
 
-    async def require(self) -> None:
-        """Check that Pub/Sub answers; see `LiveBus`."""
+    def figures(self) -> Figures:
+        """Check that Pub/Sub answers; its figures are in Google's Cloud Monitoring."""
         try:
-            await asyncio.to_thread(self._ask)
+            self._ask()
         except (GoogleAPIError, GoogleAuthError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+        return Figures()
+
+    async def require(self) -> None:
+        """Check that Pub/Sub answers; see `LiveBus`."""
+        await asyncio.to_thread(self.figures)
 
     async def follow(
         self,

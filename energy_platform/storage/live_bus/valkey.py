@@ -19,8 +19,8 @@ from redis.retry import Retry
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
-from energy_platform.storage.live_bus.follower import Follower, connected
-from energy_platform.storage.live_bus.protocol import Message, OnLink
+from energy_platform.storage.live_bus.follower import FOLLOWER, Follower, connected
+from energy_platform.storage.live_bus.protocol import Figures, Message, OnLink
 from energy_platform.storage.live_bus.streams import PREFIX, stream
 
 _KEPT: Final = timedelta(hours=2)
@@ -29,6 +29,8 @@ _PATIENCE_SECONDS: Final = 1.0
 """How long the hot lane waits for a Valkey that does not answer."""
 _TRIMS: Final = 16
 """How often entries are dropped to make room for one entry."""
+_DROPPED: Final = ("evicted_clients", "client_output_buffer_limit_disconnections")
+"""Where a Valkey counts clients that it disconnected because they read too slowly."""
 _KEPT_SHARE: Final = 7 / 8
 """The share of the largest stream's entries that stays when memory is used up."""
 
@@ -53,6 +55,14 @@ class ValkeyBus:
                 _add(client, source, entry)
         except (RedisError, OSError) as error:
             self._client = None
+            raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
+
+    def figures(self) -> Figures:
+        """Return what the Valkey knows of itself; see `LiveBus`."""
+        try:
+            with self._connected() as client:
+                return _figures(client)
+        except (RedisError, OSError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
 
     async def require(self) -> None:
@@ -102,6 +112,21 @@ def _add(client: Redis, source: str, entry: Entry) -> None:
         else:
             return
     raise OutOfMemoryError(f"there is no room for an entry of {source}")
+
+
+def _figures(client: Redis) -> Figures:
+    told = client.info()
+    lengths = client.pipeline(transaction=False)
+    for name in client.scan_iter(f"{PREFIX}*"):
+        lengths.xlen(name)
+    return Figures(
+        entries=sum(lengths.execute()),
+        used_bytes=told["used_memory"],
+        bound_bytes=told["maxmemory"],
+        followers=sum(one["name"] == FOLLOWER for one in client.client_list()),
+        dropped_followers=told["evicted_clients"]
+        + told["client_output_buffer_limit_disconnections"],
+    )
 
 
 def _drop_of_the_largest(client: Redis) -> bool:

@@ -27,7 +27,7 @@ from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_copy import hot_points
 from energy_platform.pipeline.tables import measurement
 from tests.support.influx_server import MISSING, InfluxProcess, influx_process, is_installed
-from tests.support.platform_state import PROCESSES, source_status
+from tests.support.platform_state import LIVE_BUS, PROCESSES, source_status
 from tests.support.testcases import case_messages
 
 ROOT = Path(__file__).parents[3]
@@ -124,7 +124,8 @@ def points_named(name: str) -> pl.DataFrame:
 def write_metrics(process: InfluxProcess) -> None:
     """Write a scrape as deploy/telegraf has it written: labels as tags, one measurement."""
     statuses = [source_status(name) for name in ("smard_price", "ceps_load")]
-    registry = PlatformMetrics(lambda: statuses, lambda: PROCESSES).registry()
+    metrics = PlatformMetrics(lambda: statuses, lambda: PROCESSES, live_bus=lambda: [LIVE_BUS])
+    registry = metrics.registry()
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
             tags = "".join(f",{name}={value}" for name, value in sample.labels.items())
