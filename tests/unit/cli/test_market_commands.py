@@ -231,7 +231,7 @@ def test_status_as_json(command: Command, payload: Path) -> None:
     answer = command("status", "--json")
     assert answer.code == 0
     status = json.loads(answer.out, parse_constant=pytest.fail)
-    assert set(status) == {"processes", "sources", "disks", "broken"}
+    assert set(status) == {"processes", "sources", "disks", "live_bus", "broken"}
     assert status["processes"] == []
     assert [Path(one["folder"]).exists() for one in status["disks"]] == [True]
     [example] = [one for one in status["sources"] if one["name"] == NAME]
