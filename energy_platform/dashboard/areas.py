@@ -11,6 +11,9 @@ AREAS: Final = {"DE-LU": ("23", "22", "24", "25"), "50Hz": ("22",), "AMP": ("23"
 flows between them, all have the same book.
 """
 
+PRODUCTS: Final = {"QH": "P15MIN", "HH": "P30MIN", "H": "P60MIN"}
+"""The products of the continuous market: quarter-hours, half-hours, hours."""
+
 
 def areas_of(area: str) -> Sequence[str]:
     """Return Nord Pool's numbers of an area.

@@ -18,6 +18,16 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from energy_platform.dashboard import channel
+from energy_platform.dashboard.api import (
+    documentation,
+    events,
+    lineage,
+    market,
+    metrics,
+    ranges,
+    sources,
+)
+from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.live_rows import LiveRows
 from energy_platform.dashboard.stores import Stores
@@ -34,7 +44,7 @@ _ASK_AGAIN: Final = "no-cache"
 
 def app(settings: Settings) -> FastAPI:
     """Return the application over the stores of these settings."""
-    stores = Stores.open(settings)
+    stores, questions = Stores.open(settings), Questions()
     hub = Hub(Topics(stores).named, LiveRows(stores.bus))
 
     @asynccontextmanager
@@ -44,6 +54,7 @@ def app(settings: Settings) -> FastAPI:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+        questions.close()
 
     application = FastAPI(title="Energy Platform", lifespan=lifespan, docs_url=None, redoc_url=None,
                           openapi_url="/api/openapi.json", exception_handlers=_ERRORS)  # fmt: skip
@@ -52,6 +63,16 @@ def app(settings: Settings) -> FastAPI:
     async def live(socket: WebSocket) -> None:
         await channel.serve(socket, hub)
 
+    for router in (
+        sources.router(settings),
+        ranges.router(stores, questions),
+        market.router(stores, questions),
+        lineage.router(stores, questions),
+        events.router(hub),
+        metrics.router(hub),
+        documentation.router(application),
+    ):
+        application.include_router(router)
     _add_pages(application)
     return application
 

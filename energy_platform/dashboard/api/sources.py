@@ -1,0 +1,69 @@
+"""`/api/catalogue` and `/api/sources`: what there is, with units, terms and expected lag."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from energy_platform.dashboard.api.answers import Answer
+from energy_platform.dashboard.areas import AREAS, PRODUCTS
+from energy_platform.dashboard.topics.frequency import SOURCES as FREQUENCIES
+from energy_platform.dashboard.topics.status import dagster_url
+from energy_platform.errors import UnknownSourceError
+from energy_platform.market.registry import market_sources
+from energy_platform.marts.catalogue import marts
+from energy_platform.reading.catalogue import CatalogueEntry, catalogue
+from energy_platform.settings import Markets, Settings
+
+
+def router(settings: Settings) -> APIRouter:
+    """Return the two resources."""
+    routes = APIRouter(prefix="/api", tags=["catalogue"])
+
+    @routes.get("/catalogue", summary="Every source and mart, with columns and units")
+    async def everything(request: Request, search: str = "") -> Response:
+        document = {
+            "simulated": settings.markets is Markets.SIMULATED,
+            "sources": [_entry(one) for one in catalogue(search)],
+            "areas": list(AREAS),
+            "products": list(PRODUCTS),
+            "frequencies": dict(FREQUENCIES),
+        }
+        return Answer.of_document(document).to(request)
+
+    @routes.get("/sources/{source}", summary="One source or mart")
+    async def one(request: Request, source: str) -> Response:
+        for entry in catalogue():
+            if entry.name == source:
+                return Answer.of_document(_entry(entry)).to(request)
+        raise UnknownSourceError(f"there is no source or mart {source!r}; see /api/catalogue")
+
+    return routes
+
+
+def _entry(entry: CatalogueEntry) -> Mapping[str, Any]:
+    """Return a catalogue entry as the API says it."""
+    source = market_sources().get(entry.name)
+    publication = source.publication if source is not None else None
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "provider": entry.provider,
+        "protocol": entry.protocol,
+        "group": entry.group,
+        "description": entry.description,
+        "event_time": marts()[entry.name].event_time if source is None else source.event_time,
+        "key": entry.key,
+        "columns": [
+            {"name": one.name, "dtype": one.type, "unit": one.unit, "description": one.description}
+            for one in entry.columns
+        ],
+        "expected_lag_seconds": entry.expected_lag_seconds,
+        "terms": entry.terms,
+        "needs": entry.needs,
+        "upstream": entry.upstream,
+        "zone": publication.zone if publication is not None else None,
+        "dagster_url": dagster_url(entry.name),
+    }
