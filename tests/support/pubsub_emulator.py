@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, Self
 
 import grpc
-import pytest
 
 from tests.support.feeds import free_ports
 
@@ -15,6 +14,12 @@ _JAR: Final = "platform/pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar"
 _JAVA: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _START_SECONDS: Final = 60.0
 
+MISSING: Final = "no Pub/Sub emulator: `gcloud components install pubsub-emulator`, and Java"
+
+
+def is_installed() -> bool:
+    return _jar() is not None and shutil.which("java") is not None
+
 
 class PubSubEmulator:
     """An emulator, which remembers nothing once it was killed."""
@@ -22,7 +27,7 @@ class PubSubEmulator:
     def __init__(self) -> None:
         jar, java = _jar(), shutil.which("java")
         if jar is None or java is None:
-            pytest.skip("no Pub/Sub emulator: `gcloud components install pubsub-emulator`; Java")
+            raise FileNotFoundError(MISSING)
         [port] = free_ports(1)
         self.address = f"127.0.0.1:{port}"
         self._command = [java, *_JAVA, "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]

@@ -10,7 +10,7 @@ from energy_platform.storage.live_bus.protocol import LiveBus
 from energy_platform.storage.live_bus.pubsub import PubSubAddress, PubSubBus
 from energy_platform.storage.live_bus.valkey import ValkeyBus
 from tests.support.live_bus import Following, LiveBusProcess, begin_streams
-from tests.support.pubsub_emulator import PubSubEmulator
+from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 
 Follow = Callable[..., Awaitable[Following]]
 
@@ -38,6 +38,8 @@ def bus(request: pytest.FixtureRequest) -> LiveBus:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[PubSubEmulator]:
     """Google's Pub/Sub emulator."""
+    if not is_installed():
+        pytest.skip(MISSING)
     with PubSubEmulator() as running:
         yield running
 

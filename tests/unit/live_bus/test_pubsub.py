@@ -28,7 +28,7 @@ from energy_platform.storage.live_bus.entries import MOST_BYTES
 from energy_platform.storage.live_bus.pubsub import KEPT, PubSubAddress, PubSubBus
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
 from tests.support.live_bus import PATIENCE_SECONDS, Following, begin_streams, some_rows
-from tests.support.pubsub_emulator import PubSubEmulator
+from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 
 Follow = Callable[..., Awaitable[Following]]
 
@@ -80,6 +80,7 @@ async def test_topics_and_subscriptions_are_bounded_in_time(
     assert subscription.expiration_policy.ttl == timedelta(days=1)
 
 
+@pytest.mark.skipif(not is_installed(), reason=MISSING)
 async def test_killed_and_back_a_follower_is_told_and_goes_on() -> None:
     with PubSubEmulator() as emulator:
         bus = PubSubBus(PubSubAddress("energy", "test", emulator.address))
