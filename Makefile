@@ -56,11 +56,8 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/ruff check --fix .
 	$(BIN)/energy-platform generate
 
-bench: $(READY) ## Measure what is wanted of the hot path, each figure with its verdict: an hour or two
-	@failed=; for name in batch latency drain landing delta_tables flat; do \
-		echo "== $$name"; \
-		PYTHONPATH=. $(BIN)/python benchmarks/$$name.py --json benchmarks/$$name.json || failed=1; \
-	done; test -z "$$failed"
+bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: an hour or two
+	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -26,7 +26,9 @@ import numpy as np
 import polars as pl
 import psutil
 
+from benchmarks import goals
 from benchmarks.figures import Figure, print_table, write_json
+from benchmarks.goals import Goal
 from energy_platform.encodings.grib_frames import frames
 from energy_platform.formats.entsoe.codes import BIDDING_ZONES, PRODUCTION_TYPES
 from energy_platform.market.clock import MarketClock
@@ -57,8 +59,6 @@ _QUARTER: Final = timedelta(minutes=15)
 _HOT_DAYS: Final = 40
 """All rows below are younger, so that each is written to the hot store."""
 _WARM_BATCHES: Final = 12
-_FIXED_COST_WANTED_MS: Final = 12.0
-_ROWS_WANTED: Final = 150_000.0
 _WINDS: Final = (1, 2, 4, 5, 7, 8)
 """The places of the winds in a file of the simulated GFS."""
 
@@ -71,14 +71,14 @@ class Load:
     """One kind of batch.
 
     Attributes:
-        name: Its name in the table.
+        goal: What is wanted of it.
         source: The messages' source.
         bodies: The messages of each batch.
         batches: How many batches are measured.
         is_small: Whether to print the fixed cost, or the rows per second.
     """
 
-    name: str
+    goal: Goal
     source: MarketSource
     bodies: Bodies
     batches: int
@@ -115,28 +115,28 @@ def loads(batches: int) -> list[Load]:
     few = max(3, batches // 10)
     return [
         Load(
-            name=f"order book, {count} messages a batch",
+            goal=goal,
             source=book,
             bodies=_order_book(messages=count, orders=1),
             batches=batches,
             is_small=True,
         )
-        for count in (1, 20)
+        for goal, count in ((goals.ONE_MESSAGE, 1), (goals.TWENTY_MESSAGES, 20))
     ] + [
         Load(
-            name="order book, 500 messages of 20 orders a batch",
+            goal=goals.ORDER_BOOK,
             source=book,
             bodies=_order_book(messages=500, orders=20),
             batches=few,
         ),
         Load(
-            name="ENTSO-E generation, 23 documents a batch",
+            goal=goals.GENERATION,
             source=market_source("entsoe_generation"),
             bodies=_generation,
             batches=few,
         ),
         Load(
-            name="GFS wind, one message a batch",
+            goal=goals.GFS,
             source=market_source("noaa_gfs_wind_forecast"),
             bodies=_gfs,
             batches=few,
@@ -144,8 +144,8 @@ def loads(batches: int) -> list[Load]:
     ]
 
 
-def measure(load: Load, *, profiled: bool = False) -> list[Figure]:
-    """Return the figures of one load."""
+def measure(load: Load, *, profiled: bool = False) -> Figure:
+    """Return the figure of one load."""
     with tempfile.TemporaryDirectory() as folder:
         batches, history = _landed(Path(folder), load), BatchHistory(Path(folder))
 
@@ -167,35 +167,21 @@ def measure(load: Load, *, profiled: bool = False) -> list[Figure]:
         if profiled:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(70)
     peer = _pandera_alone(load)
-    return _figures(load, spent, peer, collects.count)
+    return figure(load, spent, peer, collects.count)
 
 
-def _figures(load: Load, spent: Spent, peer: Spent, collects: int) -> list[Figure]:
+def figure(load: Load, spent: Spent, peer: Spent, collects: int) -> Figure:
+    """Return the figure of a load, beside what pandera alone takes."""
     rows = spent.rows / load.batches
     note = (
         f"{rows:,.0f} rows, wall {spent.median_wall_ms:.1f} ms, {collects} collects of polars;"
         f" pandera alone {peer.median_ms:.1f} ms"
     )
     if load.is_small:
-        return [
-            Figure(
-                what=load.name,
-                value=spent.median_ms,
-                unit="ms CPU",
-                wanted=_FIXED_COST_WANTED_MS,
-                note=note,
-            )
-        ]
-    return [
-        Figure(
-            what=load.name,
-            value=spent.rows_per_cpu_second,
-            unit="rows/CPU s",
-            wanted=_ROWS_WANTED,
-            more_is_better=True,
-            note=f"{note} = {peer.rows_per_cpu_second:,.0f} rows/CPU s",
-        )
-    ]
+        return load.goal.measured(spent.median_ms, note)
+    return load.goal.measured(
+        spent.rows_per_cpu_second, f"{note} = {peer.rows_per_cpu_second:,.0f} rows/CPU s"
+    )
 
 
 def _warm(load: Load) -> int:
@@ -393,12 +379,12 @@ def main() -> None:
     chosen = parser.parse_args()
     figures: list[Figure] = []
     for load in loads(chosen.batches):
-        if chosen.only not in load.name:
+        if chosen.only not in load.goal.what:
             continue
         try:
-            figures += measure(load, profiled=chosen.profile)
+            figures.append(measure(load, profiled=chosen.profile))
         except Exception as error:  # noqa: BLE001 (earlier figures are kept)
-            figures.append(Figure(what=load.name, value=None, unit="", wanted=0, note=f"{error!r}"))
+            figures.append(load.goal.measured(None, f"{error!r}"))
     print_table(figures)
     write_json(figures, chosen.json)
 

@@ -21,6 +21,7 @@ from unittest import mock
 import polars as pl
 from deltalake import DeltaTable
 
+from benchmarks import goals
 from benchmarks.figures import Figure, print_table, write_json
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.warehouse import delta
@@ -35,9 +36,6 @@ MEASURED_COMMITS: Final = 20
 MEASURED_ANSWERS: Final = 10
 ROUNDS: Final = 5
 """How often a table is measured at each age: the log is longer just before a checkpoint."""
-WANTED_RATIO: Final = 1.2
-WANTED_MB: Final = 2 * delta.MEDIUM_BYTES / 1e6
-"""What an upkeep writes: the new batches' rows, and a file that was not yet of medium size."""
 BRIEFLY: Final = {
     "delta.logRetentionDuration": "interval 1 second",
     "delta.deletedFileRetentionDuration": "interval 1 second",
@@ -150,14 +148,8 @@ def figure(what: str, values: list[float], ages: list[int]) -> Figure:
     name, unit = what.split(", ")
     note = f"{' / '.join(f'{value:,.1f}' for value in values)} {unit} after {ages} days"
     if unit == "MB":
-        return Figure(what=name, value=values[-1], unit=unit, wanted=WANTED_MB, note=note)
-    return Figure(
-        what=f"{name}, day {ages[-1]} / day {ages[0]}",
-        value=values[-1] / values[0],
-        unit="",
-        wanted=WANTED_RATIO,
-        note=note,
-    )
+        return goals.UPKEEP_MB.measured(values[-1], note)
+    return goals.TABLE_RATIOS[name].measured(values[-1] / values[0], note)
 
 
 def main() -> None:

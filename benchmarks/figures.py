@@ -1,15 +1,15 @@
 """The figures of a benchmark, each with its goal, as a table and as JSON.
 
-Each benchmark decides what to measure, and how.
+Each benchmark decides what to measure, and how; `goals` has the goals of the hot path.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-_MET: Final = {True: "met", False: "missed", None: "-"}
+VERDICTS: Final = {True: "met", False: "missed", None: "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +47,28 @@ def print_table(figures: Sequence[Figure]) -> None:
     print("| what | measured | wanted | verdict | |\n| --- | --- | --- | --- | --- |")
     for one in figures:
         print(
-            f"| {one.what} | {_shown(one.value)} {one.unit} | {_shown(one.wanted)}"
-            f" | {_MET[one.is_met]} | {one.note} |"
+            f"| {one.what} | {shown(one.value)} {one.unit} | {shown(one.wanted)}"
+            f" | {VERDICTS[one.is_met]} | {one.note} |"
         )
 
 
-def write_json(figures: Sequence[Figure], file: Path) -> None:
-    """Write figures to a file."""
+def write_json(figures: Sequence[Figure], file: Path, **details: object) -> None:
+    """Write figures to a file, and what else a benchmark has to tell beside them."""
     told = [asdict(one) | {"is_met": one.is_met} for one in figures]
-    file.write_text(json.dumps(told, indent=2) + "\n")
+    file.write_text(json.dumps({"figures": told, **details}, indent=2) + "\n")
 
 
-def _shown(value: float | None) -> str:
+def read_json(file: Path) -> list[Figure]:
+    """Return the figures that a benchmark wrote to a file."""
+    names = [field.name for field in fields(Figure)]
+    written: list[Mapping[str, Any]] = json.loads(file.read_bytes())["figures"]
+    return [Figure(**{name: one[name] for name in names}) for one in written]
+
+
+def shown(value: float | None) -> str:
+    """Return a value as a table shows it."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.1f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"

@@ -1,0 +1,188 @@
+"""What is wanted of the hot path, each figure with the benchmark that measures it.
+
+This is the one place that has a goal, and the reason why it is missed where it is known to be.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.figures import Figure
+from energy_platform.storage.warehouse.delta import MEDIUM_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One figure that is wanted.
+
+    Attributes:
+        benchmark: The module of `benchmarks` that measures it.
+        what: What is measured.
+        unit: The unit of the value.
+        wanted: The goal; None if the figure is only to be known.
+        more_is_better: Whether the value should be at least the goal, or at most.
+        if_missed: Why it is missed, where that is known.
+    """
+
+    benchmark: str
+    what: str
+    unit: str
+    wanted: float | None = None
+    more_is_better: bool = False
+    if_missed: str = ""
+
+    def measured(self, value: float | None, note: str = "") -> Figure:
+        """Return this figure with a measured value; None if the measurement failed."""
+        return Figure(
+            what=self.what,
+            value=value,
+            unit=self.unit,
+            wanted=self.wanted,
+            more_is_better=self.more_is_better,
+            note=note,
+        )
+
+
+TRADES_SHOWN_P50: Final = Goal(
+    benchmark="latency", what="trades, received → hot store, p50", unit="s", wanted=0.3
+)
+TRADES_SHOWN_P95: Final = Goal(
+    benchmark="latency", what="trades, received → hot store, p95", unit="s", wanted=0.8
+)
+TRADES_STORED_P50: Final = Goal(
+    benchmark="latency", what="trades, received → warehouse, p50", unit="s"
+)
+TRADES_STORED_P95: Final = Goal(
+    benchmark="latency",
+    what="trades, received → warehouse, p95",
+    unit="s",
+    wanted=5.0,
+    if_missed="a batch waits for Dagster's tick, which comes every five seconds",
+)
+CORES: Final = Goal(
+    benchmark="latency",
+    what="the platform at market pace without the simulator",
+    unit="cores",
+    wanted=0.35,
+)
+MEMORY: Final = Goal(
+    benchmark="latency",
+    what="its memory, proportional set size",
+    unit="GB",
+    wanted=1.3,
+    if_missed="ten Python processes have Dagster or polars each; the hot lane has 0.25 GB of it",
+)
+UNBOUNDED_ENTRIES: Final = Goal(
+    benchmark="latency",
+    what="entries of the home that grow without a stated bound",
+    unit="entries",
+    wanted=0,
+)
+GROWTH: Final = Goal(
+    benchmark="latency", what="growth of the home before its upkeep, a day", unit="GB"
+)
+ONE_MESSAGE: Final = Goal(
+    benchmark="batch",
+    what="order book, 1 message a batch",
+    unit="ms CPU",
+    wanted=12.0,
+    if_missed="Delta's commit alone takes 7 ms",
+)
+TWENTY_MESSAGES: Final = Goal(
+    benchmark="batch",
+    what="order book, 20 messages a batch",
+    unit="ms CPU",
+    wanted=12.0,
+    if_missed="Delta's commit alone takes 7 ms",
+)
+ORDER_BOOK: Final = Goal(
+    benchmark="batch",
+    what="order book, 500 messages of 20 orders a batch",
+    unit="rows/CPU s",
+    wanted=150_000,
+    more_is_better=True,
+)
+GENERATION: Final = Goal(
+    benchmark="batch",
+    what="ENTSO-E generation, 23 documents a batch",
+    unit="rows/CPU s",
+    wanted=150_000,
+    more_is_better=True,
+)
+GFS: Final = Goal(
+    benchmark="batch",
+    what="GFS wind, one message a batch",
+    unit="rows/CPU s",
+    wanted=150_000,
+    more_is_better=True,
+)
+REPLAY_CPU: Final = Goal(
+    benchmark="replay", what="replay of 306,000 rows of five sources, starts included", unit="CPU s"
+)
+REPLAY_WALL: Final = Goal(benchmark="replay", what="the same, wall time", unit="s")
+MARKET_DAY: Final = Goal(
+    benchmark="drain",
+    what="a market day of all sources, 3.1 M points, into empty stores, two cores",
+    unit="s",
+    wanted=25.0,
+    if_missed="the largest source has a process to itself, and the hot copy is written row by row",
+)
+MARKET_DAY_CPU: Final = Goal(benchmark="drain", what="the same, CPU", unit="CPU s")
+LANDING_FILES: Final = Goal(
+    benchmark="landing", what="landing files a day, merged", unit="files", wanted=5_000
+)
+UPKEEP_MB: Final = Goal(
+    benchmark="delta_tables",
+    what="written by an upkeep of a table",
+    unit="MB",
+    wanted=2 * MEDIUM_BYTES / 1e6,
+)
+"""The new batches' rows, and a file that was not yet of medium size."""
+_RATIO: Final = 1.2
+
+
+def ratio(benchmark: str, what: str, unit: str = "times", if_missed: str = "") -> Goal:
+    """Return the goal of something that may grow by a fifth at most."""
+    return Goal(
+        benchmark=benchmark,
+        what=f"flat over time: {what}",
+        unit=unit,
+        wanted=_RATIO,
+        if_missed=if_missed,
+    )
+
+
+TABLE_RATIOS: Final = {
+    name: ratio("delta_tables", f"{name} of a table")
+    for name in ("commit", "newest rows", "opening", "upkeep")
+}
+FLAT: Final = {
+    name: ratio("flat", name, f"times the {earlier} day's")
+    for name, earlier in {
+        "start-up": "first",
+        "tick": "first",
+        "micro-batch": "first",
+        "load of a day": "first",
+        "as_of of a month": "31st",
+        "memory": "first",
+        "AssetGraphLiveQuery": "first",
+        "AssetCatalogTableQuery": "first",
+        "AssetHealthQuery": "first",
+        "RecentAssetEventsQuery": "first",
+        "RunsFeedRootQuery": "first",
+        "CompletedRunTimelineQuery": "first",
+        "RunLogsQuery": "first",
+    }.items()
+}
+"""By what `flat` calls it; the queries are the main ones of Dagster's UI."""
+
+
+def goals() -> Iterator[Goal]:
+    """Yield every goal, benchmark by benchmark."""
+    yield from (TRADES_SHOWN_P50, TRADES_SHOWN_P95, TRADES_STORED_P50, TRADES_STORED_P95)
+    yield from (CORES, MEMORY, UNBOUNDED_ENTRIES, GROWTH)
+    yield from (ONE_MESSAGE, TWENTY_MESSAGES, ORDER_BOOK, GENERATION, GFS)
+    yield from (REPLAY_CPU, REPLAY_WALL, MARKET_DAY, MARKET_DAY_CPU)
+    yield from (LANDING_FILES, UPKEEP_MB)
+    yield from TABLE_RATIOS.values()
+    yield from FLAT.values()

@@ -1,0 +1,154 @@
+"""`make bench` forgets no figure that is wanted, and keeps what was measured if something fails."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks import batch, bench, delta_tables, drain, flat, goals, landing, latency, replay
+from benchmarks.figures import Figure, read_json, write_json
+from benchmarks.flat_history import STEP, ZONES, frequency, prices
+from energy_platform.storage.landing import Merged
+
+WANTED = {
+    "trades, received → hot store, p50": 0.3,
+    "trades, received → hot store, p95": 0.8,
+    "trades, received → warehouse, p95": 5.0,
+    "order book, 1 message a batch": 12.0,
+    "order book, 20 messages a batch": 12.0,
+    "ENTSO-E generation, 23 documents a batch": 150_000,
+    "GFS wind, one message a batch": 150_000,
+    "order book, 500 messages of 20 orders a batch": 150_000,
+    "replay of 306,000 rows of five sources, starts included": None,
+    "a market day of all sources, 3.1 M points, into empty stores, two cores": 25.0,
+    "the platform at market pace without the simulator": 0.35,
+    "its memory, proportional set size": 1.3,
+    "entries of the home that grow without a stated bound": 0,
+    "landing files a day, merged": 5_000,
+    "flat over time: micro-batch": 1.2,
+    "flat over time: tick": 1.2,
+    "flat over time: load of a day": 1.2,
+    "flat over time: as_of of a month": 1.2,
+    "flat over time: start-up": 1.2,
+    "flat over time: memory": 1.2,
+    "flat over time: AssetGraphLiveQuery": 1.2,
+    "flat over time: RunsFeedRootQuery": 1.2,
+}
+"""What traders and the desk asked for."""
+
+
+def test_every_figure_that_is_wanted_is_in_the_closing_table() -> None:
+    found = {goal.what: goal.wanted for goal in goals.goals()}
+    assert {what: found.get(what, "forgotten") for what in WANTED} == WANTED
+    lines = bench.table(bench.answered(goals.goals(), {}))
+    assert all(any(line.startswith(f"| {what} | ") for line in lines) for what in WANTED)
+
+
+def of_a_variant() -> latency.Measured:
+    trades = pl.DataFrame({"source": [latency.TRADES] * 4}).with_columns(
+        *(pl.lit(0.2).alias(column) for column in latency.LATENCIES.values())
+    )
+    usage = [latency.Usage("hot-lane", 6.0, 512.0), latency.Usage("simulator", 60.0, 900.0)]
+    return latency.Measured(latency.WARM, 60.0, 12, (1.0, 2.0), trades, usage, {"hot.sqlite": 9})
+
+
+def made_up() -> dict[str, list[Figure]]:
+    """Return the figures of every benchmark, of made-up measurements."""
+    spent = replay.Spent(cpu_seconds=5.0, wall_seconds=7.0)
+    of_a_load = batch.Spent(cpu_seconds=[0.01], wall_seconds=[0.02], rows=9_000)
+    drained = drain.Drained("smard_price", messages=9, rows=9, points=9, cpu_seconds=1.0)
+    of_a_log = {"files": 9.0}
+    of_a_table = {f"{name}, ms of CPU": [1.0, 1.1] for name in goals.TABLE_RATIOS}
+    of_a_table["written by an upkeep, MB"] = [3.0, 3.5]
+    costs = {name: flat.Cost(10.0, 20.0) for name in goals.FLAT}
+    return {
+        "latency": latency.figures(of_a_variant()),
+        "batch": [batch.figure(load, of_a_load, of_a_load, 3) for load in batch.loads(1)],
+        "replay": replay.compared({"smard_price": 306_000}, spent, spent),
+        "drain": drain.compared([drained], 3.0, 1.0),
+        "landing": landing.compared(of_a_log, of_a_log, Merged(9, 3, 0), 1.0),
+        "delta_tables": [
+            delta_tables.figure(what, values, [1, 50]) for what, values in of_a_table.items()
+        ],
+        "flat": flat.compared({"day 1": [costs], "day 31": [costs], "day 90": [costs]}, 90),
+    }
+
+
+def test_every_goal_is_measured_by_its_benchmark() -> None:
+    answers = bench.answered(goals.goals(), made_up())
+    assert [goal.what for goal, one in answers if one.value is None] == []
+    assert {goal.benchmark for goal, _ in answers} == set(made_up())
+
+
+def test_a_missed_goal_says_why_and_a_forgotten_one_is_told() -> None:
+    found = made_up()
+    found["batch"][0] = goals.ONE_MESSAGE.measured(99.0, "a note")
+    lines = bench.table(bench.answered(goals.goals(), found))
+    [missed] = [line for line in lines if line.startswith("| order book, 1 message a batch |")]
+    assert "| missed |" in missed
+    assert goals.ONE_MESSAGE.if_missed in missed
+    assert "a note" in missed
+    found["batch"] = found["batch"][1:]
+    lines = bench.table(bench.answered(goals.goals(), found))
+    [unknown] = [line for line in lines if line.startswith("| order book, 1 message a batch |")]
+    assert "| not measured |" in unknown
+    assert "met" not in unknown
+
+
+def test_the_exit_code_tells_missed_from_not_measured() -> None:
+    goal = goals.ONE_MESSAGE
+    met, missed, unknown = (
+        (goal, goal.measured(value)) for value in (goal.wanted, 10 * (goal.wanted or 0), None)
+    )
+    only_known = (goals.REPLAY_CPU, goals.REPLAY_CPU.measured(3.0))
+    assert bench.exit_code([met, only_known]) == bench.MET == 0
+    assert bench.exit_code([met, missed]) == bench.MISSED == 1
+    assert bench.exit_code([met, missed, unknown]) == bench.NOT_MEASURED == 2
+    assert bench.summary([met, missed, unknown]) == "1 met, 1 missed, 1 not measured"
+
+
+def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
+    figures = [one for each in made_up().values() for one in each]
+    write_json(figures, tmp_path / "told.json", variants={"stock launcher": {"runs": 14}})
+    assert read_json(tmp_path / "told.json") == figures
+
+
+@pytest.mark.parametrize("failing", [latency.WARM, "stock launcher"])
+def test_a_variant_that_fails_loses_no_other_ones_figures(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written_before: list[bool] = []
+    told = tmp_path / "latency.json"
+
+    def measure(variant: latency.Variant, seconds: float) -> latency.Measured:
+        written_before.append(told.exists())
+        if variant.name == failing:
+            raise TimeoutError("not every source flowed: smard_price")
+        return replace(of_a_variant(), variant=variant.name, seconds=seconds)
+
+    monkeypatch.setattr(latency, "measure", measure)
+    monkeypatch.setattr("sys.argv", ["latency.py", "--seconds", "60", "--json", str(told)])
+    latency.main()
+    assert written_before == [False, True], "each variant is written before the next begins"
+    variants = json.loads(told.read_bytes())["variants"]
+    assert variants.pop(failing) == {"failed": "TimeoutError: not every source flowed: smard_price"}
+    [other] = variants.values()
+    assert other["runs"] == of_a_variant().runs
+    figures = read_json(told)
+    assert all((one.value is None) == (failing == latency.WARM) for one in figures)
+    assert [one.what for one in figures] == [one.what for one in latency.figures(of_a_variant())]
+
+
+def test_an_entry_of_the_home_needs_a_bound_in_the_docs() -> None:
+    entries = ("hot.sqlite", "hot.sqlite-wal", "landing", "simulator", "surprise")
+    assert latency.unbounded(entries) == ["surprise"]
+
+
+def test_a_history_is_made_alike_each_time() -> None:
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    assert len(prices(noon)) == len(ZONES)
+    assert prices(noon) == prices(noon)
+    assert frequency(noon, STEP) == frequency(noon, STEP)
