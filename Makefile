@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick nightly check format bench lock clean
+.PHONY: up test quick nightly check check-web web format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -44,12 +44,30 @@ nightly: $(READY) $(EMULATOR) ## A backfill beside a collector, and ten thousand
 	$(BIN)/pytest -m nightly
 	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
 
-check: $(READY) ## Format, lint, types, which way imports point, and whether generated files are up to date
+check: $(READY) check-web ## Format, lint, types, which way imports point, and whether generated files are up to date
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/energy-platform generate --check
+
+# Users need no node: what is built is committed. Where node is there, the check builds anew and compares.
+WEB := energy_platform/dashboard/web
+NODE := $(shell command -v npm)
+$(WEB)/node_modules/.ready: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --silent && touch node_modules/.ready
+
+web: $(WEB)/node_modules/.ready ## Build the screens' front end into energy_platform/dashboard/static
+	cd $(WEB) && npm run --silent build
+
+ifeq ($(NODE),)
+check-web:
+	@echo "SKIPPED: the screens' front end is neither checked nor built anew, because node is missing"
+else
+check-web: $(WEB)/node_modules/.ready ## Lint and test the front end, and whether the committed build is its own
+	cd $(WEB) && npm run --silent check && npm run --silent build -- --outDir node_modules/.built --emptyOutDir
+	diff --recursive $(WEB)/node_modules/.built energy_platform/dashboard/static
+endif
 
 format: $(READY) ## Format, mend what the linter can, and write what follows from the catalogue
 	$(BIN)/ruff format .

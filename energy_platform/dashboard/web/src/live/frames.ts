@@ -1,0 +1,72 @@
+/** What travels over the live socket. Instants are ISO 8601 text in UTC. */
+
+export type Value = string | number | boolean | null | readonly Value[];
+
+/** One row of a topic or of an answer; a topic's rows have an `id`. */
+export type Row = Readonly<Record<string, Value | undefined>>;
+
+export interface Cursor {
+  readonly e: string;
+  readonly s: number;
+}
+
+export interface TopicFrame {
+  readonly t: string;
+  readonly e: string;
+  readonly s: number;
+  readonly snap?: 1;
+  readonly rows: readonly Row[];
+  readonly gone?: readonly string[];
+}
+
+export interface Beat {
+  readonly t: 'beat';
+  readonly at: string;
+  readonly behind: boolean;
+  /** What is behind, in words: the bus is down, the hot lane isn't running. */
+  readonly why?: readonly string[];
+}
+
+export interface Refusal {
+  readonly t: string;
+  readonly error: string;
+}
+
+export type ServerFrame = TopicFrame | Beat | Refusal;
+
+export type ClientFrame =
+  | { readonly op: 'open'; readonly topics: Readonly<Record<string, Cursor | null>> }
+  | { readonly op: 'close'; readonly topics: readonly string[] }
+  | { readonly op: 'ack'; readonly n: number };
+
+export function isBeat(frame: ServerFrame): frame is Beat {
+  return frame.t === 'beat';
+}
+
+export function isRefusal(frame: ServerFrame): frame is Refusal {
+  return 'error' in frame;
+}
+
+/** A cell's text, or '' where there is none. */
+export function text(row: Row | undefined, column: string): string {
+  const value = row?.[column];
+  return value === null || value === undefined
+    ? ''
+    : typeof value === 'object'
+      ? JSON.stringify(value)
+      : String(value);
+}
+
+/** A cell's number, or null where there is none. */
+export function number(row: Row | undefined, column: string): number | null {
+  const value = row?.[column];
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+/** A cell's instant in milliseconds since 1970, or null where there is none. */
+export function instant(row: Row | undefined, column: string): number | null {
+  const value = row?.[column];
+  if (typeof value !== 'string') return null;
+  const parsed = Date.parse(value);
+  return Number.isNaN(parsed) ? null : parsed;
+}

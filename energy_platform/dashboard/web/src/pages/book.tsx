@@ -1,0 +1,177 @@
+/** The book of one contract: ladder and depth. */
+
+import { useMemo } from 'preact/hooks';
+import type uPlot from 'uplot';
+
+import { useRows, useTopicRows } from '../api/hooks';
+import { Chart } from '../chart/chart';
+import { number, type Row, text } from '../live/frames';
+import { Panel, useExports } from '../panel/panel';
+import { figure } from '../state/figures';
+import { asOf } from '../state/screen';
+import type { GridColumn } from '../table/grid';
+import { Table } from '../table/table';
+
+export const BOOK_SOURCE = 'nord_pool_intraday_order_book';
+
+export interface Level {
+  readonly price: number;
+  readonly volume: number;
+  readonly total: number;
+}
+
+export interface Rung {
+  readonly place: number;
+  readonly bid: Level | null;
+  readonly ask: Level | null;
+  readonly most: number;
+}
+
+function isBid(row: Row): boolean {
+  return /^(buy|bid)$/i.test(text(row, 'side'));
+}
+
+/** One side, the best price first, with the volume up to each price. */
+export function side(rows: readonly Row[], bids: boolean): Level[] {
+  const prices = rows
+    .filter((row) => isBid(row) === bids)
+    .map((row) => ({ price: number(row, 'price_eur_per_mwh'), volume: number(row, 'volume_mw') ?? 0 }))
+    .filter((row): row is { price: number; volume: number } => row.price !== null)
+    .sort((one, other) => (bids ? other.price - one.price : one.price - other.price));
+  let total = 0;
+  return prices.map(({ price, volume }) => ({ price, volume, total: (total += volume) }));
+}
+
+export function rungs(rows: readonly Row[]): Rung[] {
+  const bids = side(rows, true);
+  const asks = side(rows, false);
+  const most = Math.max(1, ...bids.map((level) => level.volume), ...asks.map((level) => level.volume));
+  return Array.from({ length: Math.max(bids.length, asks.length) }, (_, place) => ({
+    place,
+    bid: bids[place] ?? null,
+    ask: asks[place] ?? null,
+    most,
+  }));
+}
+
+/** Volume up to each price, as two steps that part at the spread. */
+export function depth(rows: readonly Row[]): uPlot.AlignedData {
+  const bids = side(rows, true).reverse();
+  const asks = side(rows, false);
+  const prices = [...new Set([...bids, ...asks].map((level) => level.price))].sort(
+    (one, other) => one - other,
+  );
+  const bidTotals = new Map(bids.map((level) => [level.price, level.total]));
+  const askTotals = new Map(asks.map((level) => [level.price, level.total]));
+  const best = { bid: bids[bids.length - 1]?.price ?? -Infinity, ask: asks[0]?.price ?? Infinity };
+  return [
+    prices,
+    carried(prices, bidTotals, (price) => price <= best.bid, true),
+    carried(prices, askTotals, (price) => price >= best.ask, false),
+  ];
+}
+
+function carried(
+  prices: readonly number[],
+  totals: ReadonlyMap<number, number>,
+  within: (price: number) => boolean,
+  down: boolean,
+) {
+  const values = prices.map((price) => (within(price) ? (totals.get(price) ?? undefined) : null));
+  const order = down ? prices.map((_, index) => prices.length - 1 - index) : prices.map((_, index) => index);
+  let held: number | null = null;
+  for (const index of order) {
+    if (values[index] === null) continue;
+    held = values[index] ?? held;
+    values[index] = held ?? undefined;
+  }
+  return values;
+}
+
+const COLUMNS: readonly GridColumn<Rung>[] = [
+  { id: 'bid_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', cell: ({ bid }) => ({ text: figure(bid?.total ?? null, 0), tone: 'dim' }) },
+  { id: 'bid_mw', title: 'MW', width: 'minmax(40px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
+  { id: 'bid', title: 'Bid', width: 'minmax(48px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
+  { id: 'ask', title: 'Ask', width: 'minmax(48px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
+  { id: 'ask_mw', title: 'MW', width: 'minmax(40px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
+  { id: 'ask_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', align: 'left', cell: ({ ask }) => ({ text: figure(ask?.total ?? null, 0), tone: 'dim' }) },
+]; // prettier-ignore
+
+const DEPTH_SERIES = [
+  { label: 'Bids', colour: 'bid', kind: 'step-area', decimals: 1 },
+  { label: 'Asks', colour: 'ask', kind: 'step-area', decimals: 1 },
+] as const;
+
+interface OfContract {
+  readonly area: string;
+  readonly contract: string;
+  readonly title: string;
+}
+
+function useBook({ area, contract }: OfContract) {
+  const now = asOf.value === null;
+  const told = useTopicRows(now && contract !== '' ? `book:${area}:${contract}` : null);
+  const asked = useRows(!now && contract !== '' ? { path: `book/${area}/${contract}` } : null);
+  return {
+    rows: now ? told.rows : asked.rows,
+    error: now ? told.error : asked.error,
+    waiting: now ? told.heardAt === null : asked.loading,
+    url: contract === '' ? null : `/api/book/${area}/${contract}`,
+  };
+}
+
+export function BookPanel(props: OfContract) {
+  const book = useBook(props);
+  const items = useMemo(() => rungs(book.rows), [book.rows]);
+  const exports = useExports();
+  return (
+    <Panel
+      id="book"
+      name={`Book of ${props.title}`}
+      title={`Book ${props.title}`}
+      unit="EUR/MWh · MW"
+      sources={[BOOK_SOURCE]}
+      error={book.error}
+      url={book.url}
+      exports={exports}
+      empty={items.length === 0 ? (book.waiting ? 'Asking…' : 'No orders stand in this book.') : null}
+    >
+      <Table
+        label={`Book of ${props.title}`}
+        columns={COLUMNS}
+        items={items}
+        id={(rung) => String(rung.place)}
+        empty=" "
+        onReady={(cells) => (exports.current.cells = cells)}
+      />
+    </Panel>
+  );
+}
+
+export function DepthPanel(props: OfContract) {
+  const book = useBook(props);
+  const data = useMemo(() => depth(book.rows), [book.rows]);
+  const exports = useExports();
+  return (
+    <Panel
+      id="depth"
+      name={`Depth of ${props.title}`}
+      title="Depth"
+      unit="Σ MW by EUR/MWh"
+      sources={[BOOK_SOURCE]}
+      url={book.url}
+      exports={exports}
+      empty={data[0].length === 0 ? (book.waiting ? 'Asking…' : 'No orders stand in this book.') : null}
+    >
+      <Chart
+        label={`Depth of ${props.title}`}
+        unit="MW"
+        xUnit="EUR/MWh"
+        series={DEPTH_SERIES}
+        data={data}
+        zero
+        onReady={(canvas) => (exports.current.canvas = canvas)}
+      />
+    </Panel>
+  );
+}

@@ -1,0 +1,294 @@
+/** Page 3: load, wind, solar and what is left of the load; how forecasts moved and how they came out. */
+
+import { useMemo } from 'preact/hooks';
+
+import { type Asked, useRows } from '../api/hooks';
+import { type Aligned, align, finest } from '../chart/align';
+import { instant, number, type Row, text } from '../live/frames';
+import { Choice, Select } from '../panel/choice';
+import { AlignedPanel, SeriesPanel } from '../panel/series-panel';
+import { usePageKeys } from '../shell/page-keys';
+import { BIDDING_ZONES } from '../shell/zones';
+import { choices } from '../state/choices';
+import { route, setParams } from '../state/route';
+import { traced } from '../state/screen';
+import { around, quarter } from '../state/spans';
+import { clock } from '../time/say';
+import { HOUR, MINUTE } from '../time/zone';
+import { zone as shownZone } from '../state/screen';
+
+const LOAD = 'entsoe_load';
+const LOAD_FORECAST = 'entsoe_load_forecast';
+const GENERATION = 'entsoe_generation';
+const WIND_SOLAR = 'entsoe_wind_solar_forecast';
+const STATIONS = 'dwd_mosmix_forecast';
+const SITES = 'open_meteo_forecast';
+export const FORECAST_SOURCES = [
+  LOAD_FORECAST,
+  WIND_SOLAR,
+  LOAD,
+  GENERATION,
+  STATIONS,
+  SITES,
+  'noaa_gfs_wind_forecast',
+  'met_office_forecast',
+];
+
+const WEATHER_DRIVEN = ['Solar', 'Wind Onshore', 'Wind Offshore'];
+const BACK = [
+  ['1', '1 h'],
+  ['6', '6 h'],
+  ['24', '24 h'],
+] as const;
+
+interface Points {
+  readonly rows: readonly Row[];
+  readonly value: string;
+}
+
+/** Values by quarter-hour, each holding as long as its period. */
+export function byQuarter({ rows, value }: Points): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const row of rows) {
+    const start = instant(row, 'delivery_start');
+    const end = instant(row, 'delivery_end');
+    const held = number(row, value);
+    if (start === null || end === null || held === null) continue;
+    for (let at = start; at < end; at += 15 * MINUTE) found.set(at, (found.get(at) ?? 0) + held);
+  }
+  return found;
+}
+
+/** What is left of `whole` after `parts`, where all are known. */
+export function difference(
+  whole: ReadonlyMap<number, number>,
+  parts: ReadonlyMap<number, number>,
+): Map<number, number> {
+  return new Map(
+    [...whole].flatMap(([at, value]) => (parts.has(at) ? [[at, value - (parts.get(at) ?? 0)] as const] : [])),
+  );
+}
+
+function rowsOf(values: ReadonlyMap<number, number>): Row[] {
+  return [...values].map(([at, value]) => ({
+    delivery_start: new Date(at).toISOString(),
+    delivery_end: new Date(at + 15 * MINUTE).toISOString(),
+    value,
+  }));
+}
+
+export function ForecastsPage() {
+  const zone = route.value.params.zone ?? choices.value.zones[0] ?? 'DE-LU';
+  const back = route.value.params.back ?? '6';
+  const [start, end] = around(18, 36);
+  const span = { start: new Date(start).toISOString(), end: new Date(end).toISOString(), bidding_zone: zone };
+  const before = new Date(quarter.value - Number(back) * HOUR).toISOString();
+  const load = useRows({ path: `range/${LOAD}`, query: { ...span, columns: 'load_mw' }, follow: LOAD });
+  const loadForecast = useRows({
+    path: `range/${LOAD_FORECAST}`,
+    query: { ...span, columns: 'load_mw' },
+    follow: LOAD_FORECAST,
+  });
+  const windSolarAsked = { path: `range/${WIND_SOLAR}`, query: { ...span, columns: 'power_mw' } };
+  const windSolar = useRows({ ...windSolarAsked, follow: WIND_SOLAR });
+  const earlier = useRows({ ...windSolarAsked, query: { ...windSolarAsked.query, as_of: before } });
+  const generation = useRows({
+    path: `range/${GENERATION}`,
+    query: { ...span, columns: 'power_mw', direction: 'generation', production_type: WEATHER_DRIVEN },
+    follow: GENERATION,
+  });
+
+  const newest = useMemo(() => newestForecasts(windSolar.rows), [windSolar.rows]);
+  const known = useMemo(() => newestForecasts(earlier.rows), [earlier.rows]);
+  const outcome = useMemo(
+    () => finest(generation.rows, (row) => text(row, 'production_type')),
+    [generation.rows],
+  );
+  const whole = { start, end };
+
+  const loadLines = useMemo(
+    () =>
+      align([
+        {
+          rows: finest(loadForecast.rows, () => ''),
+          time: 'delivery_start',
+          value: 'load_mw',
+          seriesOf: () => 'forecast',
+        },
+        {
+          rows: finest(load.rows, () => ''),
+          time: 'delivery_start',
+          value: 'load_mw',
+          seriesOf: () => 'outcome',
+        },
+      ]),
+    [load.rows, loadForecast.rows],
+  );
+  const windLines = useMemo(
+    () =>
+      align(
+        [
+          {
+            rows: newest,
+            time: 'delivery_start',
+            value: 'power_mw',
+            seriesOf: (row) => `${text(row, 'production_type')} forecast`,
+          },
+          {
+            rows: outcome,
+            time: 'delivery_start',
+            value: 'power_mw',
+            seriesOf: (row) => `${text(row, 'production_type')} outcome`,
+          },
+        ],
+        WEATHER_DRIVEN.flatMap((type) => [`${type} forecast`, `${type} outcome`]),
+      ),
+    [newest, outcome],
+  );
+  const residual = useMemo(() => {
+    const forecast = difference(
+      byQuarter({ rows: finest(loadForecast.rows, () => ''), value: 'load_mw' }),
+      byQuarter({ rows: newest, value: 'power_mw' }),
+    );
+    const actual = difference(
+      byQuarter({ rows: finest(load.rows, () => ''), value: 'load_mw' }),
+      byQuarter({ rows: outcome, value: 'power_mw' }),
+    );
+    return lines([
+      ['forecast', forecast],
+      ['outcome', actual],
+    ]);
+  }, [loadForecast.rows, load.rows, newest, outcome]);
+  const delta = useMemo(
+    () =>
+      lines([
+        [
+          'newest − earlier',
+          difference(
+            byQuarter({ rows: newest, value: 'power_mw' }),
+            byQuarter({ rows: known, value: 'power_mw' }),
+          ),
+        ],
+      ]),
+    [newest, known],
+  );
+  const errors = useMemo(() => {
+    const load_ = difference(
+      byQuarter({ rows: finest(load.rows, () => ''), value: 'load_mw' }),
+      byQuarter({ rows: finest(loadForecast.rows, () => ''), value: 'load_mw' }),
+    );
+    const wind = difference(
+      byQuarter({ rows: outcome, value: 'power_mw' }),
+      byQuarter({ rows: newest, value: 'power_mw' }),
+    );
+    return lines([
+      ['load', load_],
+      ['wind and solar', wind],
+    ]);
+  }, [load.rows, loadForecast.rows, outcome, newest]);
+  usePageKeys({ trace: () => (traced.value = { source: WIND_SOLAR, row: newest[0] ?? null }) });
+
+  const panel = (
+    id: string,
+    title: string,
+    sources: readonly string[],
+    aligned: Aligned,
+    asked: readonly Asked[],
+  ) => ({ id, title: `${title} ${zone}`, unit: 'MW', sources, aligned, asked, decimals: 0, ...whole });
+  const zoneChoice = (
+    <Select
+      label="Bidding zone"
+      value={zone}
+      options={BIDDING_ZONES.map((one) => [one, one] as const)}
+      onChange={(value) => setParams({ zone: value })}
+    />
+  );
+  return (
+    <>
+      <AlignedPanel
+        {...panel('load', 'Load', [LOAD_FORECAST, LOAD], loadLines, [loadForecast, load])}
+        colours={['c1', 'ink']}
+        dashes={[[5, 3], undefined]}
+        tools={zoneChoice}
+      />
+      <AlignedPanel
+        {...panel('wind-solar', 'Wind and solar', [WIND_SOLAR, GENERATION], windLines, [
+          windSolar,
+          generation,
+        ])}
+        colours={windLines.names.map((name) => COLOUR[name.split(' ').slice(0, -1).join(' ')] ?? 'c7')}
+        dashes={windLines.names.map((name) => (name.endsWith('forecast') ? [5, 3] : undefined))}
+      />
+      <AlignedPanel
+        {...panel('residual', 'Residual load', [LOAD_FORECAST, WIND_SOLAR], residual, [
+          loadForecast,
+          windSolar,
+        ])}
+        colours={['c4', 'ink']}
+        dashes={[[5, 3], undefined]}
+      />
+      <AlignedPanel
+        {...panel('delta', 'Wind and solar, run to run', [WIND_SOLAR], delta, [windSolar, earlier])}
+        kind="bars"
+        colours={['up']}
+        below="down"
+        tools={
+          <>
+            <span class="about">against {clock(Date.parse(before), shownZone.value)}</span>
+            <Choice
+              label="Against the forecast known before"
+              options={BACK}
+              value={back}
+              onChange={(value) => setParams({ back: value })}
+            />
+          </>
+        }
+      />
+      <AlignedPanel
+        {...panel('error', 'Outcome less forecast', [LOAD, GENERATION], errors, [load, generation])}
+        colours={['c1', 'c3']}
+        zero
+      />
+      <SeriesPanel
+        id="weather"
+        title="Wind at German stations (MOSMIX)"
+        unit="m/s"
+        source={STATIONS}
+        time="valid_at"
+        value="wind_speed_m_per_s"
+        start={start}
+        end={end}
+        kind="line"
+        maxPoints={400}
+        seriesOf={(row) => text(row, 'station_name') || text(row, 'station_id')}
+      />
+    </>
+  );
+}
+
+const COLOUR: Readonly<Record<string, string>> = { Solar: 'c5', 'Wind Onshore': 'c1', 'Wind Offshore': 'c7' };
+
+/** Of several forecasts of a period the newest kind: intraday before current before day-ahead. */
+const KINDS = ['Intraday', 'Current', 'Day ahead'];
+
+export function newestForecasts(rows: readonly Row[]): Row[] {
+  const best = new Map<string, Row>();
+  const rank = (row: Row): number => KINDS.indexOf(text(row, 'forecast'));
+  for (const row of finest(rows, (one) => `${text(one, 'production_type')} ${text(one, 'forecast')}`)) {
+    const name = `${text(row, 'production_type')} ${text(row, 'delivery_start')}`;
+    const held = best.get(name);
+    if (held === undefined || rank(row) < rank(held)) best.set(name, row);
+  }
+  return [...best.values()];
+}
+
+function lines(series: readonly (readonly [string, ReadonlyMap<number, number>])[]): Aligned {
+  return align(
+    series.map(([name, values]) => ({
+      rows: rowsOf(values),
+      time: 'delivery_start',
+      value: 'value',
+      seriesOf: () => name,
+    })),
+  );
+}

@@ -1,0 +1,123 @@
+/** The grid's frequency as it runs, with the bands within which it is normal. */
+
+import { useMemo } from 'preact/hooks';
+
+import { useRows, useTopicRows } from '../api/hooks';
+import { points } from '../chart/align';
+import { Chart } from '../chart/chart';
+import { Choice } from '../panel/choice';
+import { Panel, useExports } from '../panel/panel';
+import { figure } from '../state/figures';
+import { route, setParams } from '../state/route';
+import { asOf } from '../state/screen';
+import { HOUR, MINUTE } from '../time/zone';
+
+const SPANS = [
+  ['15m', '15 min', 15 * MINUTE],
+  ['2h', '2 h', 2 * HOUR],
+  ['24h', '24 h', 24 * HOUR],
+] as const;
+
+export interface GridArea {
+  readonly area: string;
+  readonly title: string;
+  readonly source: string;
+  /** Normal within these, by the system operators' rules. */
+  readonly normal: readonly [number, number];
+}
+
+export const CONTINENT: GridArea = {
+  area: 'CE',
+  title: 'Frequency Continental Europe',
+  source: 'energy_charts_frequency',
+  normal: [49.95, 50.05],
+};
+export const BRITAIN: GridArea = {
+  area: 'GB',
+  title: 'Frequency Great Britain',
+  source: 'elexon_frequency',
+  normal: [49.8, 50.2],
+};
+/** Deviations at which system operators act: 200 mHz. */
+const NOTABLE_HZ = 0.2;
+
+export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly id: string }) {
+  const chosen = route.value.params[`span-${grid.area}`] ?? '2h';
+  const span = SPANS.find(([name]) => name === chosen)?.[2] ?? 2 * HOUR;
+  const minute = Math.floor((asOf.value ?? Date.now()) / MINUTE) * MINUTE;
+  const asked = useRows({
+    path: `range/${grid.source}`,
+    query: {
+      start: new Date(minute - span).toISOString(),
+      end: new Date(minute + MINUTE).toISOString(),
+      columns: 'frequency_hz',
+      max_points: 1500,
+    },
+  });
+  const told = useTopicRows(asOf.value === null ? `frequency:${grid.area}` : null);
+  const data = useMemo(() => {
+    const [times, values] = points(asked.rows, 'observed_at', 'frequency_hz');
+    const last = times[times.length - 1] ?? 0;
+    const [newer, newest] = points(told.rows, 'observed_at', 'frequency_hz');
+    const from = newer.findIndex((at) => at > last);
+    return from < 0
+      ? ([times, values] as [number[], (number | null)[]])
+      : ([
+          [...times, ...newer.slice(from)],
+          [...values, ...newest.slice(from)],
+        ] as [number[], (number | null)[]]);
+  }, [asked.rows, told.rows]);
+  const newest = data[1][data[1].length - 1] ?? null;
+  const exports = useExports();
+  const tone =
+    newest === null || Math.abs(newest - 50) < 0.05
+      ? 'good'
+      : Math.abs(newest - 50) < NOTABLE_HZ
+        ? 'warn'
+        : 'bad';
+  const bands = useMemo(() => [{ from: grid.normal[0], to: grid.normal[1], colour: 'good' }], [grid]);
+  const levels = useMemo(() => [{ value: 50, label: '50 Hz', colour: 'dim' }], []);
+  exports.current.cells = () => [
+    ['observed_at', 'frequency_hz'],
+    ...data[0].map((at, index) => [new Date(at * 1000).toISOString(), figure(data[1][index] ?? null, 4)]),
+  ];
+  return (
+    <Panel
+      id={id}
+      name={grid.title}
+      title={grid.title}
+      unit="Hz"
+      detail={
+        <b class={`value ${tone}`} data-value="frequency">
+          {newest === null ? '' : `${figure(newest, 3)} Hz`}
+        </b>
+      }
+      sources={[grid.source]}
+      error={asked.error ?? told.error}
+      url={asked.url}
+      exports={exports}
+      empty={data[0].length === 0 ? (asked.loading ? 'Asking…' : 'No values in this span.') : null}
+      tools={
+        <Choice
+          label="Span"
+          options={SPANS.map(([name, title]) => [name, title] as const)}
+          value={chosen}
+          onChange={(value) => setParams({ [`span-${grid.area}`]: value })}
+        />
+      }
+    >
+      <Chart
+        label={grid.title}
+        unit="Hz"
+        series={SERIES}
+        data={data}
+        bands={bands}
+        levels={levels}
+        decimals={3}
+        onReady={(canvas) => (exports.current.canvas = canvas)}
+      />
+    </Panel>
+  );
+}
+
+const SERIES = [{ label: 'Frequency', colour: 'c4', width: 1.2, decimals: 3 }] as const;

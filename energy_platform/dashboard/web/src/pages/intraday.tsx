@@ -1,0 +1,156 @@
+/** Page 1: the contracts of an area, and of the chosen one its book, depth, trades and price. */
+
+import { useMemo } from 'preact/hooks';
+
+import { useRows, useTopicRows } from '../api/hooks';
+import { instant, number, type Row, text } from '../live/frames';
+import { Choice, Select } from '../panel/choice';
+import { Panel, useExports } from '../panel/panel';
+import { SeriesPanel } from '../panel/series-panel';
+import { usePageKeys } from '../shell/page-keys';
+import { choices, choose } from '../state/choices';
+import { route, setParams } from '../state/route';
+import { asOf, catalogue, MARKET_ZONE, traced, zone } from '../state/screen';
+import { around } from '../state/spans';
+import { Table } from '../table/table';
+import { day, period, zoneName } from '../time/say';
+import { addDays, dateOf, instantOf } from '../time/zone';
+import { BOOK_SOURCE, BookPanel, DepthPanel } from './book';
+import { byDelivery, CONTRACT_COLUMNS, startsHour } from './contracts';
+import { CONTINENT, FrequencyPanel } from './frequency';
+import { germanBalance } from './balance';
+import { PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
+
+export const INTRADAY_SOURCES = [
+  BOOK_SOURCE,
+  TRADE_SOURCE,
+  'energy_charts_frequency',
+  'netztransparenz_imbalance',
+  'entsoe_day_ahead_price',
+];
+
+const PRODUCTS = [
+  ['QH', '¼ h'],
+  ['HH', '½ h'],
+  ['H', '1 h'],
+] as const;
+const PAGE_GATHER_MS = 1_000;
+const DAY_AHEAD_GATE_HOUR = 12;
+
+/** The gate of the day-ahead auction in which a delivery was sold first. */
+export function gateOf(delivery: number): number | null {
+  return instantOf(addDays(dateOf(delivery, MARKET_ZONE), -1), DAY_AHEAD_GATE_HOUR, 0, MARKET_ZONE);
+}
+
+export function IntradayPage() {
+  const areas = catalogue.value?.areas ?? [];
+  const area = route.value.params.area ?? (choices.value.area || (areas[0] ?? ''));
+  const product = route.value.params.product ?? choices.value.product;
+  const topic = asOf.value === null && area !== '' ? `contracts:${area}:${product}` : null;
+  const told = useTopicRows(topic, PAGE_GATHER_MS);
+  const asked = useRows(
+    asOf.value === null || area === '' ? null : { path: 'contracts', query: { area, product } },
+  );
+  const rows = useMemo(
+    () => byDelivery(topic === null ? asked.rows : told.rows),
+    [topic, asked.rows, told.rows],
+  );
+  const wanted = route.value.params.contract ?? '';
+  const chosen = rows.find((row) => text(row, 'id') === wanted) ?? rows[0];
+  const contract = chosen === undefined ? wanted : text(chosen, 'id');
+  const start = instant(chosen, 'delivery_start');
+  const end = instant(chosen, 'delivery_end');
+  const title = start === null || end === null ? contract : `${product} ${period(start, end, zone.value)}`;
+  const exports = useExports();
+  const trace = (row: Row): void =>
+    void (traced.value = { source: text(row, 'source') || TRADE_SOURCE, row });
+  const move = (event: KeyboardEvent): void => {
+    const grid = document.querySelector<HTMLElement>('.panel-contracts .grid');
+    if (grid !== null && event.target !== grid && MOVES.has(event.key))
+      grid.dispatchEvent(new KeyboardEvent('keydown', { key: event.key }));
+  };
+  usePageKeys({
+    gate: () => (start === null ? null : gateOf(start)),
+    trace: () => (chosen === undefined ? undefined : trace(chosen)),
+    move,
+  });
+  const [from, to] = around(6, 1);
+  const of = { area, contract, title, trace };
+  return (
+    <>
+      <Panel
+        id="contracts"
+        name="Contracts"
+        title="Intraday"
+        unit="EUR/MWh · MW"
+        detail={
+          <span class="about">
+            {start === null ? '' : `${day(start, zone.value)} ${zoneName(start, zone.value)}`}
+          </span>
+        }
+        sources={[BOOK_SOURCE]}
+        error={told.error ?? asked.error}
+        url={asked.url}
+        exports={exports}
+        empty={
+          rows.length === 0
+            ? area === ''
+              ? 'No market area is known yet.'
+              : 'No contracts are open in this area.'
+            : null
+        }
+        tools={
+          <>
+            {areas.length > 1 ? (
+              <Select
+                label="Area"
+                value={area}
+                options={areas.map((one) => [one, one] as const)}
+                onChange={(value) => {
+                  choose({ area: value });
+                  setParams({ area: value, contract: '' });
+                }}
+              />
+            ) : (
+              <b>{area}</b>
+            )}
+            <Choice
+              label="Product"
+              value={product}
+              options={PRODUCTS}
+              onChange={(value) => {
+                choose({ product: value });
+                setParams({ product: value, contract: '' });
+              }}
+            />
+          </>
+        }
+      >
+        <Table
+          label="Contracts"
+          columns={CONTRACT_COLUMNS}
+          items={rows}
+          topic={topic}
+          arrange={byDelivery}
+          id={(row) => text(row, 'id')}
+          selected={contract}
+          onSelect={(id) => setParams({ contract: id })}
+          onTrace={trace}
+          rowClass={startsHour}
+          empty=" "
+          ticking
+          focused
+          onReady={(cells) => (exports.current.cells = cells)}
+        />
+      </Panel>
+      <BookPanel {...of} />
+      <DepthPanel {...of} />
+      <TradesPanel {...of} />
+      <PricePanel {...of} dayAhead={number(chosen, 'day_ahead_eur_per_mwh')} />
+      <FrequencyPanel id="frequency-ce" grid={CONTINENT} />
+      <SeriesPanel {...germanBalance} start={from} end={to} />
+    </>
+  );
+}
+
+const MOVES = new Set(['ArrowUp', 'ArrowDown', 'j', 'k', 'PageUp', 'PageDown', 'Home', 'End']);

@@ -1,0 +1,206 @@
+/** A panel with one chart of one source's series over a span of time. */
+
+import type { ComponentChildren } from 'preact';
+import { useMemo } from 'preact/hooks';
+
+import type { Query } from '../api/http';
+import { type Asked, useRows } from '../api/hooks';
+import { type Aligned, align } from '../chart/align';
+import { type Band, Chart, type Level, type Mark, type Series } from '../chart/chart';
+import type { Row } from '../live/frames';
+import { figure, signed } from '../state/figures';
+import { shownNow, zone } from '../state/screen';
+import { dayAndClock, zoneName } from '../time/say';
+import { MINUTE } from '../time/zone';
+import { Legend } from './choice';
+import { Panel, useExports } from './panel';
+
+export interface SeriesPanelProps {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly source: string;
+  readonly value: string;
+  readonly time?: string;
+  readonly start: number;
+  readonly end: number;
+  readonly filters?: Query;
+  readonly seriesOf?: (row: Row) => string | null;
+  /** Names of series in the order of their colours; without it, as they come. */
+  readonly order?: readonly string[];
+  readonly kind?: Series['kind'];
+  readonly colours?: readonly string[];
+  readonly below?: string;
+  readonly decimals?: number;
+  readonly bands?: readonly Band[];
+  readonly levels?: readonly Level[];
+  readonly zero?: boolean;
+  readonly maxPoints?: number;
+  readonly tools?: ComponentChildren;
+  /** What the newest value means in words: "short", "long". */
+  readonly verdict?: (value: number) => string;
+  readonly sync?: string;
+}
+
+export const COLOURS = ['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8'] as const;
+
+export function SeriesPanel(props: SeriesPanelProps) {
+  const { title, source, value, start, end, filters, kind = 'step', decimals = 1 } = props;
+  const time = props.time ?? 'delivery_start';
+  const asked = useRows({
+    path: `range/${source}`,
+    query: {
+      start: new Date(start).toISOString(),
+      end: new Date(end).toISOString(),
+      columns: value,
+      max_points: props.maxPoints ?? 2000,
+      ...filters,
+    },
+    follow: source,
+  });
+  const aligned = useMemo(
+    () => align([{ rows: asked.rows, time, value, seriesOf: props.seriesOf ?? (() => title) }], props.order),
+    [asked.rows],
+  );
+  return (
+    <AlignedPanel
+      {...props}
+      sources={[source]}
+      aligned={aligned}
+      asked={[asked]}
+      kind={kind}
+      decimals={decimals}
+    />
+  );
+}
+
+export interface AlignedPanelProps {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly sources: readonly string[];
+  readonly aligned: Aligned;
+  readonly asked: readonly Asked[];
+  readonly start: number;
+  readonly end: number;
+  readonly kind?: Series['kind'];
+  readonly colours?: readonly string[];
+  readonly below?: string;
+  readonly dashes?: readonly (readonly number[] | undefined)[];
+  readonly decimals?: number;
+  readonly bands?: readonly Band[];
+  readonly levels?: readonly Level[];
+  readonly zero?: boolean;
+  readonly tools?: ComponentChildren;
+  readonly verdict?: (value: number) => string;
+  readonly sync?: string;
+}
+
+/** A chart of series that stand over the same times, whatever sources they are from. */
+export function AlignedPanel(props: AlignedPanelProps) {
+  const {
+    id,
+    title,
+    unit,
+    sources,
+    aligned,
+    asked,
+    start,
+    end,
+    kind = 'step',
+    decimals = 1,
+    verdict,
+  } = props;
+  const series = useMemo<readonly Series[]>(
+    () =>
+      aligned.names.map((name, place) => ({
+        label: name,
+        colour: props.colours?.[place] ?? COLOURS[place % COLOURS.length] ?? 'c1',
+        kind,
+        decimals,
+        ...(props.below === undefined ? {} : { below: props.below }),
+        ...(props.dashes?.[place] === undefined ? {} : { dash: props.dashes[place] }),
+      })),
+    [aligned.names.join('|'), kind],
+  );
+  const exports = useExports();
+  exports.current.cells = () => cellsOf(aligned.names, aligned.data, unit);
+  const at = Math.floor(shownNow.value / MINUTE) * MINUTE;
+  const marks = useMemo<readonly Mark[]>(() => [{ at: at / 1000, label: '', colour: 'warn' }], [at]);
+  const last =
+    verdict !== undefined || aligned.names.length === 1
+      ? newest(aligned.data[1] ?? [], aligned.data[0], at / 1000)
+      : null;
+  const loading = asked.some((one) => one.loading);
+  return (
+    <Panel
+      id={id}
+      name={title}
+      title={title}
+      unit={unit}
+      sources={sources}
+      error={asked.find((one) => one.error !== null)?.error ?? null}
+      url={asked[0]?.url ?? null}
+      cut={asked.some((one) => one.cut)}
+      exports={exports}
+      empty={aligned.data[0].length === 0 ? (loading ? 'Asking…' : 'No values in this span.') : null}
+      detail={
+        last === null ? (
+          <Legend entries={series} />
+        ) : (
+          <b class="value">
+            {verdict === undefined
+              ? `${figure(last, decimals)} ${unit}`
+              : `${verdict(last)} ${signed(last, decimals)} ${unit}`}
+          </b>
+        )
+      }
+      tools={props.tools}
+    >
+      <Chart
+        label={title}
+        unit={unit}
+        series={series}
+        data={aligned.data}
+        decimals={decimals}
+        marks={marks}
+        span={[start / 1000, end / 1000]}
+        {...(props.bands === undefined ? {} : { bands: props.bands })}
+        {...(props.levels === undefined ? {} : { levels: props.levels })}
+        zero={props.zero ?? kind === 'bars'}
+        {...(props.sync === undefined ? {} : { sync: props.sync })}
+        onReady={(canvas) => (exports.current.canvas = canvas)}
+      />
+    </Panel>
+  );
+}
+
+function newest(
+  values: ArrayLike<number | null | undefined>,
+  times: ArrayLike<number>,
+  until: number,
+): number | null {
+  for (let index = values.length - 1; index >= 0; index -= 1) {
+    const value = values[index];
+    if (value !== null && value !== undefined && (times[index] ?? 0) <= until) return value;
+  }
+  return null;
+}
+
+/** What a chart shows as lines of a table, times in the shown zone and in UTC. */
+export function cellsOf(
+  names: readonly string[],
+  data: ArrayLike<ArrayLike<number | null | undefined>>,
+  unit: string,
+): string[][] {
+  const times = Array.from(data[0] ?? []) as number[];
+  const head = ['time_utc', `time ${zone.value}`, ...names.map((name) => `${name} ${unit}`)];
+  return [
+    head,
+    ...times.map((at, index) => [
+      new Date(at * 1000).toISOString(),
+      `${dayAndClock(at * 1000, zone.value)} ${zoneName(at * 1000, zone.value)}`,
+      ...names.map((_, place) => figure(data[place + 1]?.[index] ?? null, 4)),
+    ]),
+  ];
+}

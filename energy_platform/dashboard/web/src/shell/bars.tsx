@@ -1,0 +1,293 @@
+/** The bars around every page: navigation and link above, as-of under it, sources and keys below. */
+
+import { useEffect, useState } from 'preact/hooks';
+
+import { ask, address } from '../api/http';
+import type { Rows } from '../api/answers';
+import { instant } from '../live/frames';
+import { choices } from '../state/choices';
+import { ageOf, freshness } from '../state/freshness';
+import { formatRoute, goTo, route } from '../state/route';
+import {
+  asOf,
+  catalogue,
+  link,
+  me,
+  now,
+  overlay,
+  setAsOf,
+  silence,
+  toggleUtc,
+  traced,
+  troubles,
+  zone,
+} from '../state/screen';
+import { age, clock, clockWithSeconds, day, zoneName } from '../time/say';
+import { addDays, dateOf, DAY, instantOf, MINUTE } from '../time/zone';
+import { MARKET_ZONE } from '../state/screen';
+import { Command, openCommand } from './command';
+import { pageKeys } from './keys';
+import type { Page } from './pages';
+
+export function TopBar({ pages }: { readonly pages: readonly Page[] }) {
+  const { page: current, params } = route.value;
+  return (
+    <header class="top">
+      <span class="brand">
+        <span aria-hidden="true">◧</span> Energy Platform
+        {catalogue.value?.simulated === true ? (
+          <span class="simulated" title="No market is asked">
+            simulated
+          </span>
+        ) : null}
+      </span>
+      <nav aria-label="Pages">
+        {pages.map((page) => (
+          <a
+            key={page.id}
+            href={formatRoute({ page: page.id, params: { tz: params.tz ?? '', asof: params.asof ?? '' } })}
+            aria-current={page.id === current ? 'page' : undefined}
+            onClick={(event) => {
+              event.preventDefault();
+              goTo(page.id);
+            }}
+          >
+            <kbd>{page.key}</kbd>
+            {page.title}
+          </a>
+        ))}
+      </nav>
+      <Command pages={pages} />
+      <button
+        type="button"
+        class={asOf.value === null ? 'pill' : 'pill asof'}
+        aria-pressed={asOf.value !== null}
+        onClick={() =>
+          setAsOf(asOf.value === null ? Math.floor(Date.now() / (15 * MINUTE)) * 15 * MINUTE : null)
+        }
+      >
+        {asOf.value === null ? 'Now' : `as of ${clock(asOf.value, zone.value)}`}
+        <kbd>A</kbd>
+      </button>
+      <span class="spring" />
+      <LinkState />
+      <button type="button" class="clock" onClick={toggleUtc} title="Market time or UTC (U)">
+        {day(now.value, zone.value)} <b>{clockWithSeconds(now.value, zone.value)}</b>{' '}
+        {zoneName(now.value, zone.value)}
+      </button>
+      {me.value !== null && me.value.login !== 'none' ? (
+        <span class="who" title={me.value.role}>
+          {me.value.name}
+        </span>
+      ) : null}
+    </header>
+  );
+}
+
+function LinkState() {
+  const state = link.value;
+  const words =
+    state === 'lost'
+      ? 'NO DATA'
+      : state === 'quiet'
+        ? `STALE ${age(silence.value)}`
+        : state === 'connecting'
+          ? 'CONNECTING'
+          : troubles.value.length > 0
+            ? 'BEHIND'
+            : 'LIVE';
+  const why =
+    state === 'live'
+      ? troubles.value.join('; ')
+      : 'The connection to the server is quiet; it is being tried again';
+  return (
+    <span
+      class={`link link-${state}${state === 'live' && troubles.value.length > 0 ? ' behind' : ''}`}
+      role="status"
+      title={why}
+    >
+      {words}
+    </span>
+  );
+}
+
+/** What is wrong with everything shown, in words, under the top bar. */
+export function Troubles() {
+  const state = link.value;
+  const words =
+    state === 'lost'
+      ? [
+          `Nothing has come from the server for ${age(silence.value)}. What is shown is old. Connecting again…`,
+        ]
+      : state === 'live'
+        ? troubles.value
+        : [];
+  return words.length === 0 ? null : (
+    <div class={`troubles ${state === 'lost' ? 'bad' : ''}`} role="alert">
+      {words.join(' · ')}
+    </div>
+  );
+}
+
+const REACH = 3 * DAY;
+const STEP = 5 * MINUTE;
+
+interface Gate {
+  readonly at: number;
+  readonly label: string;
+}
+
+const GATES: readonly (readonly [number, string])[] = [
+  [10, 'IDA3'],
+  [12, 'DA'],
+  [15, 'IDA1'],
+  [22, 'IDA2'],
+];
+
+/** The gates of Europe's coupled auctions in market time. */
+export function gates(from: number, to: number): Gate[] {
+  const found: Gate[] = [];
+  for (
+    let date = dateOf(from, MARKET_ZONE), last = dateOf(to + DAY, MARKET_ZONE);
+    ;
+    date = addDays(date, 1)
+  ) {
+    for (const [hour, label] of GATES) {
+      const at = instantOf(date, hour, 0, MARKET_ZONE);
+      if (at !== null && at >= from && at <= to) found.push({ at, label });
+    }
+    if (date.year === last.year && date.month === last.month && date.day === last.day) return found;
+  }
+}
+
+const RUNS: readonly (readonly [string, string])[] = [
+  ['noaa_gfs_wind_forecast', 'GFS'],
+  ['dwd_mosmix_forecast', 'MOSMIX'],
+  ['met_office_forecast', 'UKV'],
+];
+
+/** When the newest run of each weather model was received. */
+function useRuns(wanted: boolean): readonly Gate[] {
+  const [runs, setRuns] = useState<readonly Gate[]>([]);
+  useEffect(() => {
+    if (!wanted) return;
+    const asked = new AbortController();
+    const questions = RUNS.map(async ([source, label]) => {
+      const { rows } = await ask<Rows>(address(`latest/${source}`), asked.signal);
+      const newest = rows.reduce(
+        (best, row) => ((instant(row, 'run_at') ?? 0) > (instant(best, 'run_at') ?? 0) ? row : best),
+        rows[0],
+      );
+      const run = instant(newest, 'run_at');
+      const at = instant(newest, 'received_at');
+      return run === null || at === null
+        ? []
+        : [{ at, label: `${label} ${String(new Date(run).getUTCHours()).padStart(2, '0')}z` }];
+    });
+    void Promise.allSettled(questions).then((answers) => {
+      if (!asked.signal.aborted)
+        setRuns(answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])));
+    });
+    return () => asked.abort();
+  }, [wanted]);
+  return runs;
+}
+
+export function AsOfBar() {
+  const at = asOf.value;
+  const runs = useRuns(at !== null);
+  if (at === null) return null;
+  const end = Math.floor(now.value / STEP) * STEP;
+  const start = Math.min(end - REACH, at);
+  const place = (instantOfMark: number): string => `${((instantOfMark - start) / (end - start)) * 100}%`;
+  const marks = [...gates(start, end), ...runs.filter((run) => run.at >= start && run.at <= end)];
+  return (
+    <div class="asof-bar" role="group" aria-label="As of">
+      <span class="asof-title">What was known at</span>
+      <b class="asof-at">
+        {day(at, zone.value)} {clockWithSeconds(at, zone.value)} {zoneName(at, zone.value)}
+      </b>
+      <div class="asof-track">
+        <input
+          type="range"
+          aria-label="As of"
+          aria-valuetext={`${day(at, zone.value)} ${clock(at, zone.value)}`}
+          min={start}
+          max={end}
+          step={STEP}
+          value={at}
+          onInput={(event) => setAsOf(Number(event.currentTarget.value))}
+        />
+        <div class="asof-marks" aria-hidden="true">
+          {marks.map((mark) => (
+            <span
+              key={`${mark.label} ${mark.at}`}
+              style={{ left: place(mark.at) }}
+              onClick={() => setAsOf(mark.at)}
+            >
+              {mark.label}
+            </span>
+          ))}
+        </div>
+      </div>
+      <span class="asof-keys">
+        <kbd>← →</kbd> 15 min
+        {pageKeys.gate === null ? null : (
+          <>
+            <kbd>G</kbd> gate
+          </>
+        )}
+        <button type="button" class="plain" onClick={() => setAsOf(null)}>
+          <kbd>Esc</kbd> back to now
+        </button>
+      </span>
+    </div>
+  );
+}
+
+export function BottomBar({ sources }: { readonly sources: readonly string[] }) {
+  return (
+    <footer class="bottom">
+      <div class="ages" tabIndex={0} role="group" aria-label="Freshness of this page's sources">
+        {sources.map((name) => {
+          const one = freshness.value.get(name);
+          const old = ageOf(one);
+          const state =
+            one === undefined || old === null
+              ? 'none'
+              : one.late
+                ? 'bad'
+                : one.quarantined > 0
+                  ? 'warn'
+                  : 'good';
+          const words =
+            one === undefined || old === null ? 'nothing yet' : one.late ? `late ${age(old)}` : age(old);
+          return (
+            <button
+              type="button"
+              key={name}
+              class={`fresh ${state}`}
+              onClick={() => (traced.value = { source: name, row: null })}
+            >
+              <span class="dot" aria-hidden="true">
+                {state === 'bad' ? '▲' : state === 'none' ? '○' : '●'}
+              </span>
+              {name} <b>{words}</b>
+              {one !== undefined && one.quarantined > 0 ? <em>{one.quarantined} quarantined</em> : null}
+            </button>
+          );
+        })}
+      </div>
+      <span class="keys" aria-hidden="true">
+        <kbd>↑↓</kbd> row <kbd>/</kbd> command <kbd>A</kbd> as of <kbd>L</kbd> lineage <kbd>Z</kbd> zone{' '}
+        <kbd>T</kbd> {choices.value.theme === 'dark' ? 'light' : 'dark'} <kbd>U</kbd> UTC
+      </span>
+      <button type="button" class="plain" onClick={() => (overlay.value = 'help')}>
+        <kbd>?</kbd> keys
+      </button>
+      <button type="button" class="plain" onClick={() => openCommand('zones')}>
+        <kbd>Z</kbd> {zone.value}
+      </button>
+    </footer>
+  );
+}

@@ -1,0 +1,53 @@
+/** How fresh each source is: the topic `status`, held once for the whole screen. */
+
+import { signal } from '@preact/signals';
+
+import { instant, number, type Row, text } from '../live/frames';
+import { live, shownNow } from './screen';
+
+export interface Freshness {
+  readonly source: string;
+  readonly state: string;
+  readonly late: boolean;
+  /** What is missing, in the server's words; '' while the source is on time. */
+  readonly missing: string;
+  readonly lastReceivedAt: number | null;
+  readonly expectedLag: number | null;
+  readonly quarantined: number;
+  readonly row: Row;
+}
+
+export const freshness = signal<ReadonlyMap<string, Freshness>>(new Map());
+
+const GATHER_MS = 400;
+
+export function startFreshness(): void {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  live.subscribe('status', (_, topic) => {
+    timer ??= setTimeout(() => {
+      timer = null;
+      freshness.value = new Map([...topic.rows].map(([id, row]) => [id, read(id, row)]));
+    }, GATHER_MS);
+  });
+}
+
+function read(id: string, row: Row): Freshness {
+  const lag = number(row, 'expected_lag_seconds');
+  return {
+    source: id,
+    state: text(row, 'state'),
+    late: text(row, 'late') !== '' && row.late !== false,
+    missing: text(row, 'late'),
+    lastReceivedAt: instant(row, 'last_received_at'),
+    expectedLag: lag === null ? null : lag * 1000,
+    quarantined: number(row, 'quarantined') ?? 0,
+    row,
+  };
+}
+
+/** How long ago a source last told anything, as of the screen's instant; null if it is not known. */
+export function ageOf(one: Freshness | undefined): number | null {
+  return one === undefined || one.lastReceivedAt === null
+    ? null
+    : Math.max(0, shownNow.value - one.lastReceivedAt);
+}

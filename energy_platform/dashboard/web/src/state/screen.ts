@@ -1,0 +1,93 @@
+/** What the whole screen shares: the clock, the time zone, as-of, the link's state and what the server has. */
+
+import { computed, effect, signal } from '@preact/signals';
+
+import type { Catalogue, Me } from '../api/answers';
+import { LiveClient } from '../live/client';
+import type { Row } from '../live/frames';
+import { route, setParams } from './route';
+
+export const MARKET_ZONE = 'Europe/Berlin';
+
+/** Time zones to choose from: the market's own first. */
+export const TIME_ZONES: readonly (readonly [string, string])[] = [
+  ['Europe/Berlin', 'Central European time'],
+  ['UTC', 'UTC'],
+  ['Europe/London', 'London'],
+  ['Europe/Helsinki', 'Helsinki'],
+];
+
+export const now = signal(Date.now());
+export const heardAt = signal<number | null>(null);
+/** What the server says is behind, in its words. */
+export const troubles = signal<readonly string[]>([]);
+export const catalogue = signal<Catalogue | null>(null);
+export const me = signal<Me | null>(null);
+
+export type Overlay = 'none' | 'palette' | 'zones' | 'help';
+export const overlay = signal<Overlay>('none');
+/** A value whose lineage is shown: its source and the row that it stands in. */
+export const traced = signal<{ readonly source: string; readonly row: Row | null } | null>(null);
+
+export const zone = computed(() => {
+  return TIME_ZONES.find(([name]) => name === route.value.params.tz)?.[0] ?? MARKET_ZONE;
+});
+
+export function toggleUtc(): void {
+  setParams({ tz: zone.value === 'UTC' ? '' : 'UTC' });
+}
+
+/** The instant that the screen is taken back to, or null for now. */
+export const asOf = computed(() => {
+  const at = Date.parse(route.value.params.asof ?? '');
+  return Number.isNaN(at) ? null : at;
+});
+
+export function setAsOf(at: number | null): void {
+  setParams({
+    asof: at === null ? '' : new Date(Math.min(at, Date.now())).toISOString().replace('.000Z', 'Z'),
+  });
+}
+
+/** The instant that "now" means on the screen. */
+export const shownNow = computed(() => asOf.value ?? now.value);
+
+export type Link = 'connecting' | 'live' | 'quiet' | 'lost';
+export const QUIET_AFTER_MS = 2_500;
+export const LOST_AFTER_MS = 10_000;
+const openedAt = Date.now();
+
+export function linkOf(silence: number, hasHeard: boolean): Link {
+  if (silence >= LOST_AFTER_MS) return 'lost';
+  if (!hasHeard) return 'connecting';
+  return silence >= QUIET_AFTER_MS ? 'quiet' : 'live';
+}
+
+export const silence = computed(() => Math.max(0, now.value - (heardAt.value ?? openedAt)));
+export const link = computed(() => linkOf(silence.value, heardAt.value !== null));
+
+export const live = new LiveClient({
+  connect: () => new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`),
+  onExpelled: () => location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`),
+  onBeat: (beat) => {
+    heardAt.value = Date.now();
+    const why = beat.why ?? [];
+    const said = beat.behind && why.length === 0 ? ['The server is behind'] : why;
+    if (said.join() !== troubles.value.join()) troubles.value = said;
+  },
+});
+
+const CLOCK_MS = 500;
+
+export function startScreen(): void {
+  live.start();
+  setInterval(() => {
+    now.value = Date.now();
+    heardAt.value = live.heardAt;
+  }, CLOCK_MS);
+}
+
+effect(() => {
+  document.documentElement.dataset.link = link.value;
+  document.documentElement.dataset.asof = asOf.value === null ? 'no' : 'yes';
+});

@@ -1,0 +1,79 @@
+/** A `Grid` in a component: built once, then told its items. */
+
+import { effect } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+
+import { useTopic } from '../api/hooks';
+import type { Row } from '../live/frames';
+import { live, now } from '../state/screen';
+import { Grid, type GridOptions } from './grid';
+
+export interface TableProps<Item> extends GridOptions<Item> {
+  readonly items: readonly Item[];
+  /** A live topic that is shown instead of `items`: its changes go straight into the cells. */
+  readonly topic?: string | null;
+  readonly arrange?: (rows: readonly Row[]) => readonly Item[];
+  readonly selected?: string | null;
+  /** Some cells follow the clock: write them each second. */
+  readonly ticking?: boolean;
+  /** Takes what an export needs. */
+  readonly onReady?: (cells: () => string[][]) => void;
+  /** Keys move its selection from the start. */
+  readonly focused?: boolean;
+}
+
+export function Table<Item>(props: TableProps<Item>) {
+  const host = useRef<HTMLDivElement>(null);
+  const grid = useRef<Grid<Item> | null>(null);
+  const latest = useRef(props);
+  latest.current = props;
+
+  useEffect(() => {
+    const { columns, label, empty } = latest.current;
+    const made = new Grid<Item>({
+      label,
+      columns,
+      ...(empty === undefined ? {} : { empty }),
+      id: (item) => latest.current.id(item),
+      rowClass: (item, before) => latest.current.rowClass?.(item, before) ?? '',
+      ...(latest.current.onSelect === undefined
+        ? {}
+        : { onSelect: (id: string) => latest.current.onSelect?.(id) }),
+      onTrace: (item, column) => latest.current.onTrace?.(item, column),
+    });
+    grid.current = made;
+    host.current?.append(made.element);
+    made.show(firstItems(latest.current));
+    made.select(latest.current.selected ?? null, true);
+    latest.current.onReady?.(() => made.cells());
+    if (latest.current.focused === true) made.element.focus({ preventScroll: true });
+    return () => {
+      grid.current = null;
+      made.destroy();
+    };
+  }, [props.columns, props.label]);
+
+  const topic = props.topic ?? null;
+  useEffect(() => {
+    if (topic === null) grid.current?.show(props.items);
+  }, [props.items, topic]);
+  useTopic(topic, (told) => {
+    const { arrange } = latest.current;
+    if (arrange !== undefined) grid.current?.show(arrange([...told.rows.values()]));
+  });
+  useEffect(() => grid.current?.select(props.selected ?? null, true), [props.selected]);
+  useEffect(() => {
+    if (props.ticking !== true) return;
+    return effect(() => {
+      if (now.value > 0) grid.current?.refresh();
+    });
+  }, [props.ticking]);
+
+  return <div class="table-host" ref={host} />;
+}
+
+function firstItems<Item>({ topic, arrange, items }: TableProps<Item>): readonly Item[] {
+  return topic === null || topic === undefined || arrange === undefined
+    ? items
+    : arrange([...live.topic(topic).rows.values()]);
+}
