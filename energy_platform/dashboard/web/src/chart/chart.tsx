@@ -74,6 +74,7 @@ function faded(colour: string, alpha: number): string {
 
 const FONT = '11px Inter, sans-serif';
 const TICK_EVERY_PX = 72;
+const MOST_PLACES = 5;
 /** uPlot's enum is erased when it is built: 3 is a colour. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
 const COLOUR_FACET: uPlot.Series.BarsPathBuilderFacetUnit = 3;
@@ -114,7 +115,7 @@ export function Chart(props: ChartProps) {
   useEffect(() => plot.current?.redraw(false), [props.bands, props.marks, props.levels]);
 
   return (
-    <div class="chart">
+    <div class={props.data[0].length === 0 ? 'chart blank' : 'chart'}>
       <div class="chart-host" ref={host} role="img" aria-label={`${props.label}, ${props.unit}`} />
       <div class="chart-readout" ref={readout} aria-hidden="true" />
     </div>
@@ -195,7 +196,7 @@ function build(
         ticks: { show: false },
         values: (_, splits) => {
           const step = splits.length > 1 ? Math.abs((splits[1] ?? 0) - (splits[0] ?? 0)) : 1;
-          const places = Math.min(4, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+          const places = placesOf(step);
           return splits.map((value) => figure(value, places));
         },
       },
@@ -221,6 +222,15 @@ function build(
     },
   };
   return new uPlot(options, data, element);
+}
+
+/** How many decimals it takes to write multiples of a step. */
+export function placesOf(step: number): number {
+  for (let places = 0; places < MOST_PLACES; places += 1) {
+    const scaled = step * 10 ** places;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6) return places;
+  }
+  return MOST_PLACES;
 }
 
 function yRange(low: number | null, high: number | null, props: ChartProps, zero: boolean): [number, number] {

@@ -23,12 +23,15 @@ export class Topic {
 
   constructor(readonly name: string) {}
 
-  /** Take a frame in. A change of another epoch, or one that leaves a gap, is refused: ask anew. */
+  /**
+   * Take a frame in. Frames come in order, and one frame may tell the changes of several; a change of another
+   * epoch is refused: ask anew.
+   */
   apply(frame: TopicFrame, now: number): boolean {
     const { cursor } = this;
-    if (frame.snap !== 1 && (cursor?.e !== frame.e || frame.s !== cursor.s + 1)) {
-      if (cursor?.e === frame.e && frame.s <= cursor.s) return true;
-      return false;
+    if (frame.snap !== 1) {
+      if (cursor?.e !== frame.e) return false;
+      if (frame.s <= cursor.s) return true;
     }
     const whole = frame.snap === 1;
     if (whole) this.rows.clear();

@@ -44,7 +44,7 @@ export function gateOf(delivery: number): number | null {
 
 export function IntradayPage() {
   const areas = catalogue.value?.areas ?? [];
-  const area = route.value.params.area ?? (choices.value.area || (areas[0] ?? ''));
+  const area = route.value.params.area ?? (choices.value.area || (areas[0] ?? 'DE-LU'));
   const product = route.value.params.product ?? choices.value.product;
   const topic = asOf.value === null && area !== '' ? `contracts:${area}:${product}` : null;
   const told = useTopicRows(topic, PAGE_GATHER_MS);

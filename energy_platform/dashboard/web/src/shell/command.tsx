@@ -128,7 +128,7 @@ function entries(pages: readonly Page[]): Entry[] {
 }
 
 function contracts(): Entry[] {
-  const area = choices.value.area;
+  const area = choices.value.area || (catalogue.value?.areas?.[0] ?? 'DE-LU');
   const topic = live.topic(`contracts:${area}:${choices.value.product}`);
   return contractEntries(topic, zone.value, (contract) => goTo('intraday', { contract }));
 }
