@@ -154,7 +154,7 @@ describe('the tape', () => {
       opened_at: time,
       close_eur_per_mwh: close,
       vwap_eur_per_mwh: close,
-      volume_mwh: volume,
+      volume_mw: volume,
     });
     const [, last, mean] = prices(
       [bar('2026-11-30T10:00:00Z', 50, 1), bar('2026-11-30T10:01:00Z', 60, 3)],

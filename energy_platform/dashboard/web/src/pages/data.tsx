@@ -16,7 +16,7 @@ import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 
 const COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'source', title: 'Source', width: 'minmax(150px, 1.6fr)', align: 'left', order: (row) => row.id as string, cell: (row) => ({ text: text(row, 'id'), tone: 'strong' }) },
+  { id: 'source', title: 'Source', width: 'minmax(170px, 1.3fr)', align: 'left', order: (row) => row.id as string, cell: (row) => ({ text: text(row, 'id'), tone: 'strong' }) },
   { id: 'group', title: 'Group', width: '64px', align: 'left', order: (row) => text(row, 'group'), cell: (row) => ({ text: text(row, 'group'), tone: 'dim' }) },
   { id: 'protocol', title: 'Protocol', width: '76px', align: 'left', order: (row) => text(row, 'protocol'), cell: (row) => ({ text: text(row, 'protocol'), tone: 'dim' }) },
   { id: 'provider', title: 'Provider', width: 'minmax(70px, .8fr)', align: 'left', order: (row) => text(row, 'provider'), cell: (row) => ({ text: text(row, 'provider'), tone: 'dim' }) },
@@ -24,7 +24,7 @@ const COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'age', title: 'Age', hint: 'since received', width: '64px', order: (row) => instant(row, 'last_received_at'), cell: ageCell },
   { id: 'lag', title: 'Lag', hint: 'of the newest value', width: '64px', order: (row) => number(row, 'lag_seconds'), cell: (row) => ({ text: seconds(row, 'lag_seconds') }) },
   { id: 'expected', title: 'Allowed', hint: 'expected lag', width: '64px', order: (row) => number(row, 'expected_lag_seconds'), cell: (row) => ({ text: seconds(row, 'expected_lag_seconds'), tone: 'dim' }) },
-  { id: 'next', title: 'Next due', width: '112px', order: (row) => instant(row, 'next_expected_at'), cell: (row) => ({ text: moment(row, 'next_expected_at'), tone: 'dim' }) },
+  { id: 'next', title: 'Next due', width: '118px', order: (row) => instant(row, 'next_expected_at'), cell: (row) => ({ text: moment(row, 'next_expected_at'), tone: 'dim' }) },
   { id: 'rows', title: 'Rows', width: '84px', flash: true, order: (row) => number(row, 'rows'), cell: (row) => ({ text: grouped(number(row, 'rows')) }) },
   { id: 'quarantined', title: 'Quarantined', width: '84px', order: (row) => number(row, 'quarantined'), cell: quarantineCell },
 ]; // prettier-ignore
@@ -40,7 +40,7 @@ function isLate(row: Row): boolean {
 function stateCell(row: Row) {
   const state = stateOf(row);
   if (isLate(row)) return { text: '▲ late', tone: 'bad' as const, title: text(row, 'late') };
-  const fine = state === 'ok' || state === 'live' || state === 'running' || state === 'fresh';
+  const fine = state === 'flowing';
   return {
     text: `${fine ? '●' : '○'} ${state}`,
     tone: fine ? ('good' as const) : ('dim' as const),
@@ -79,8 +79,13 @@ function moment(row: Row, column: string): string {
   return at === null ? '–' : dayAndClock(at, zone.value);
 }
 
+function byGroup(rows: readonly Row[]): readonly Row[] {
+  const order = (row: Row): string => `${text(row, 'group')} ${text(row, 'id')}`;
+  return [...rows].sort((one, other) => order(one).localeCompare(order(other)));
+}
+
 export function DataPage() {
-  const rows = useMemo(() => [...freshness.value.values()].map((one) => one.row), [freshness.value]);
+  const rows = useMemo(() => byGroup([...freshness.value.values()].map((one) => one.row)), [freshness.value]);
   const wanted = route.value.params.source ?? '';
   const chosen = rows.find((row) => row.id === wanted) ?? null;
   const late = rows.filter(isLate).length;

@@ -70,7 +70,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
   const newest = data[1][data[1].length - 1] ?? null;
   const exports = useExports();
   const tone =
-    newest === null || Math.abs(newest - 50) < 0.05
+    newest === null || within(newest, grid.normal)
       ? 'good'
       : Math.abs(newest - 50) < NOTABLE_HZ
         ? 'warn'
@@ -118,6 +118,10 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
       />
     </Panel>
   );
+}
+
+function within(value: number, [low, high]: readonly [number, number]): boolean {
+  return value >= low && value <= high;
 }
 
 const SERIES = [{ label: 'Frequency', colour: 'c4', width: 1.2, decimals: 3 }] as const;

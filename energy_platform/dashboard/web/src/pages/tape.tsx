@@ -63,7 +63,7 @@ export function prices(
     const at = instant(bar, 'opened_at');
     const close = number(bar, 'close_eur_per_mwh');
     if (at === null || close === null) continue;
-    const traded = number(bar, 'volume_mwh') ?? 0;
+    const traded = number(bar, 'volume_mw') ?? 0;
     worth += traded * (number(bar, 'vwap_eur_per_mwh') ?? close);
     volume += traded;
     times.push(at / 1000);
@@ -147,7 +147,7 @@ export function PricePanel(props: OfContract & { readonly dayAhead: number | nul
   const bars = useRows(
     contract === ''
       ? null
-      : { path: `bars/${area}/${contract}`, query: { every: '1m' }, follow: TRADE_SOURCE },
+      : { path: `bars/${area}/${contract}`, query: { every: 'PT1M' }, follow: TRADE_SOURCE },
   );
   const data = useMemo(() => prices(bars.rows, trades), [bars.rows, trades]);
   const levels = useMemo(
