@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn, Optional
 
 import typer
@@ -47,7 +48,12 @@ def up(
     _on_stop(lambda *_: told.set())
 
     from energy_platform.operations.supervision.plan import PROJECT, platform_plan
-    from energy_platform.operations.supervision.ports import HOST, bound_ports
+    from energy_platform.operations.supervision.ports import (
+        HOST,
+        answers,
+        bound_ports,
+        webserver_socket,
+    )
     from energy_platform.operations.supervision.supervisor import Supervisor
 
     chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
@@ -61,11 +67,14 @@ def up(
         if told.is_set():
             _break_off()
         console().print(f"Starting on {chosen.markets} markets; logs in {supervisor.logs}")
-        _wait_until_it_listens("dashboard", supervisor, supervisord, ports.dashboard)
-        console().print(f"Dashboard: http://{HOST}:{ports.dashboard}")
+        address = chosen.dashboard_url or f"http://{HOST}:{ports.dashboard}"
+        listens = partial(supervisor.listens, "dashboard", ports.dashboard)
+        _wait_until_it_listens("dashboard", supervisor, supervisord, listens)
+        console().print(f"Dashboard: {address}")
         _wait_until_flowing(supervisor, supervisord, chosen)
-        _wait_until_it_listens("webserver", supervisor, supervisord, ports.webserver)
-        console().print(f"Dagster UI: http://{HOST}:{ports.webserver}   (Ctrl-C stops all)")
+        listens = partial(answers, webserver_socket(chosen.home))
+        _wait_until_it_listens("webserver", supervisor, supervisord, listens)
+        console().print(f"Dagster UI: {address}/dagster   (Ctrl-C stops all)")
         while True:
             time.sleep(_LOOK_SECONDS)
             _look_after(supervisor, supervisord)
@@ -109,20 +118,21 @@ def _look_after(supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]"
 
 
 def _wait_until_it_listens(
-    name: str, supervisor: "Supervisor", supervisord: "subprocess.Popen[bytes]", port: int
+    name: str,
+    supervisor: "Supervisor",
+    supervisord: "subprocess.Popen[bytes]",
+    listens: Callable[[], bool],
 ) -> None:
-    """Wait until this process of the platform, and no other program, has the port.
+    """Wait until this process of the platform listens.
 
     Raises:
         EnergyPlatformError: It took too long.
     """
     deadline = time.monotonic() + _LISTENING_SECONDS
-    while not supervisor.listens(name, port):
+    while not listens():
         _look_after(supervisor, supervisord)
         if time.monotonic() > deadline:
-            raise EnergyPlatformError(
-                f"{name} does not listen on port {port}; see {supervisor.logs}/{name}.log"
-            )
+            raise EnergyPlatformError(f"{name} does not listen; see {supervisor.logs}/{name}.log")
         time.sleep(_LOOK_SECONDS / 10)
 
 

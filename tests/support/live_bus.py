@@ -37,9 +37,7 @@ class LiveBusProcess:
         (home / "run").mkdir(parents=True, exist_ok=True)
         [self.port] = free_ports(1)
         self.settings = Settings(home=home)
-        ports = Ports(
-            live_bus=self.port, broker=1, code_server=2, webserver=3, metrics=4, dashboard=5
-        )
+        ports = Ports(live_bus=self.port, broker=1, code_server=2, metrics=3, dashboard=4)
         plan = platform_plan(self.settings, ports)
         for file, text in plan.private_files.items():
             _write_private(file, text)

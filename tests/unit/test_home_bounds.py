@@ -191,7 +191,7 @@ def test_the_brokers_file_stays_small_however_much_goes_through(tmp_path: Path) 
         one
         for one in processes(
             Settings(home=tmp_path),
-            Ports(broker=port, live_bus=1, code_server=2, webserver=3, metrics=4, dashboard=5),
+            Ports(broker=port, live_bus=1, code_server=2, metrics=3, dashboard=4),
         )
         if one.name == "broker"
     ]

@@ -17,14 +17,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy_platform.dashboard.access.boundary import changes
+from energy_platform.dashboard.access.dagster_ui import DagsterUi
 from energy_platform.dashboard.access.doorman import Doorman
 from energy_platform.dashboard.access.headers import with_headers
 from energy_platform.dashboard.access.login_pages import LOGIN, OWN_PATHS, login_routes, own_routes
 from energy_platform.dashboard.access.refusal import NotLoggedIn, Refused
 from energy_platform.dashboard.access.visitor import Visitor, Way, let_in
+from energy_platform.operations.supervision.ports import DAGSTER_PATH, webserver_socket
 from energy_platform.settings import Login, Settings
 
-DAGSTER: Final = "/dagster"
 REFUSED: Final = 1008
 SESSION_ENDED: Final = 4401
 """The code with which a WebSocket is closed whose session has ended."""
@@ -33,8 +34,15 @@ LOOK_SECONDS: Final = 5.0
 
 
 def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
-    """Return an app behind the guard, which also answers logins and `/api/me`."""
-    return Guard(app, Doorman.of(settings))
+    """Return an app behind the guard, which also answers logins, `/api/me` and `/dagster`."""
+    doorman = Doorman.of(settings)
+    dagster = DagsterUi(
+        socket=webserver_socket(settings.home),
+        boundary=doorman.boundary,
+        audit=doorman.audit,
+        read_only=settings.dagster_read_only,
+    )
+    return Guard(app, dagster, doorman)
 
 
 class Guard:
@@ -42,11 +50,13 @@ class Guard:
 
     Args:
         app: What it guards.
+        dagster: What it guards at `/dagster`.
         doorman: Knows who may look.
     """
 
-    def __init__(self, app: ASGIApp, doorman: Doorman) -> None:
+    def __init__(self, app: ASGIApp, dagster: ASGIApp, doorman: Doorman) -> None:
         self._app = app
+        self._dagster = dagster
         self._doorman = doorman
         self._login = Starlette(routes=[*login_routes(doorman), *_oidc_routes(doorman)])
         self._own = Starlette(routes=own_routes(doorman))
@@ -58,7 +68,7 @@ class Guard:
             return
         path = scope["path"]
         if scope["type"] == "http":
-            keeps_policy = is_below(path, DAGSTER)
+            keeps_policy = is_below(path, DAGSTER_PATH)
             send = with_headers(send, keeps_policy=keeps_policy, is_https=self._doorman.is_https)
         asked = HTTPConnection(scope)
         try:
@@ -72,15 +82,20 @@ class Guard:
         except Refused as refused:
             await self._refuse(refused, asked, receive, send)
             return
-        app = self._own if path in OWN_PATHS else self._app
+        app = self._app_at(path)
         await self._while_welcome(asked, visitor, app(let_in(scope, visitor), receive, send), send)
+
+    def _app_at(self, path: str) -> ASGIApp:
+        if path in OWN_PATHS:
+            return self._own
+        return self._dagster if is_below(path, DAGSTER_PATH) else self._app
 
     def _require_own_page(self, asked: HTTPConnection, visitor: Visitor) -> None:
         """Refuse a change that the visitor's own page did not send.
 
         Dagster's page knows nothing of our token, so for it the origin, which was checked, counts.
         """
-        if not is_below(asked.scope["path"], DAGSTER):
+        if not is_below(asked.scope["path"], DAGSTER_PATH):
             self._doorman.require_token(asked, visitor)
         elif visitor.csrf and "origin" not in asked.headers:
             raise Refused(403, "wrong_origin", "a change in the Dagster UI says its origin")

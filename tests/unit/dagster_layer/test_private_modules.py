@@ -37,6 +37,8 @@ USED: Final = {
     "dagster._core.storage.event_log.schema.SqlEventLogStorageTable": "forgets such reports",
     "dagster._core.storage.event_log.sql_event_log.SqlEventLogStorage": "forgets check results",
     "dagster._core.storage.noop_compute_log_manager.NoOpComputeLogManager": "keeps no run logs",
+    "dagster._core.workspace.context.WorkspaceProcessContext": "the web server on a socket",
+    "dagster._core.workspace.load_target.WorkspaceFileTarget": "the web server on a socket",
     "dagster._grpc.types.CanCancelExecutionRequest": "asks whether a run's process lives",
     "dagster._grpc.types.CanCancelExecutionResult": "asks whether a run's process lives",
     "dagster._grpc.types.ExecuteRunArgs": "what a Celery task carries",

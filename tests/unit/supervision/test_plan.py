@@ -15,16 +15,15 @@ from energy_platform.operations.supervision.plan import (
     platform_plan,
     processes,
 )
-from energy_platform.operations.supervision.ports import HOST, Ports
+from energy_platform.operations.supervision.ports import HOST, Ports, webserver_socket
 from energy_platform.settings import Markets, Settings
 
 PORTS = Ports(
-    webserver=3001,
+    dashboard=3001,
     code_server=3002,
     broker=3003,
     metrics=3004,
     live_bus=3005,
-    dashboard=3006,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
@@ -64,8 +63,17 @@ def test_every_listener_is_on_loopback(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if LISTENING.match(word)
     }
-    assert told == dict.fromkeys(("broker", "live-bus", "code-server", "webserver"), "127.0.0.1")
+    assert told == dict.fromkeys(("broker", "live-bus", "code-server"), "127.0.0.1")
     assert not any("0.0.0.0" in word for one in planned.values() for word in one.command)
+
+
+def test_dagsters_web_server_has_no_port(planned: dict[str, Process], home: Path) -> None:
+    where = webserver_socket(home)
+    assert planned["webserver"].command[3:] == (str(where), "workspace.yaml")
+    assert where.parent.stat().st_mode & 0o077 == 0
+    read_only = processes(Settings(home=home, dagster_read_only=True), PORTS)
+    [webserver] = [one for one in read_only if one.name == "webserver"]
+    assert webserver.command[-1] == "--read-only"
 
 
 def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
@@ -75,7 +83,7 @@ def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
         for position, word in enumerate(one.command)
         if word.endswith("port")
     ]
-    assert sorted(given) == [str(port) for port in range(3001, 3007)]
+    assert sorted(given) == [str(port) for port in range(3001, 3006)]
 
 
 def test_every_program_is_there(planned: dict[str, Process]) -> None:

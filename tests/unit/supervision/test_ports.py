@@ -27,7 +27,7 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> int:
     with socket.socket() as found:
         found.bind((HOST, 0))
         number = int(found.getsockname()[1])
-    monkeypatch.setattr(module, "USUAL", {"webserver": number})
+    monkeypatch.setattr(module, "USUAL", {"dashboard": number})
     return number
 
 
@@ -93,22 +93,22 @@ def test_a_port_is_kept_for_as_long_as_a_child_lives() -> None:
 
 def test_the_usual_port_is_taken_where_it_is_free(usual: int) -> None:
     with bound_ports() as (ports, _):
-        assert ports.webserver == usual
+        assert ports.dashboard == usual
 
 
 def test_another_is_taken_where_a_server_has_it(usual: int) -> None:
     with socket.create_server((HOST, usual)), bound_ports() as (ports, _):
-        assert ports.webserver != usual
+        assert ports.dashboard != usual
 
 
 def test_another_is_taken_where_a_server_has_it_on_every_address(usual: int) -> None:
     with socket.create_server(("", usual)), bound_ports() as (ports, _):
-        assert ports.webserver != usual
+        assert ports.dashboard != usual
 
 
 def test_two_platforms_that_start_at_once_have_different_ports(usual: int) -> None:
     with bound_ports() as (first, _), bound_ports() as (second, _):
-        assert first.webserver == usual
+        assert first.dashboard == usual
         assert len({getattr(one, name) for one in (first, second) for name in Ports.__slots__}) == (
             2 * len(Ports.__slots__)
         )
@@ -116,13 +116,13 @@ def test_two_platforms_that_start_at_once_have_different_ports(usual: int) -> No
 
 def test_a_platform_started_again_has_its_usual_port_again(usual: int) -> None:
     """Although connections of its last server are still in the kernel's books."""
-    with bound_ports() as (ports, _), socket.create_server((HOST, ports.webserver)) as server:
+    with bound_ports() as (ports, _), socket.create_server((HOST, ports.dashboard)) as server:
         client = socket.create_connection((HOST, usual))
         served, _address = server.accept()
         served.close()
         client.close()
     with bound_ports() as (ports, _):
-        assert ports.webserver == usual
+        assert ports.dashboard == usual
 
 
 def test_descriptors_are_closed_at_the_end() -> None:
@@ -134,4 +134,4 @@ def test_descriptors_are_closed_at_the_end() -> None:
 
 
 def test_usual_ports_are_those_that_the_documentation_names() -> None:
-    assert USUAL == {"dashboard": 3070, "webserver": 3000, "metrics": 9464}
+    assert USUAL == {"dashboard": 3070, "metrics": 9464}

@@ -101,6 +101,20 @@ def test_a_warm_child_runs_its_script_as_a_process_of_its_own_would(
     assert process.name() == "warm"
 
 
+def test_a_warm_child_runs_a_module_as_python_would(
+    supervisor: Supervisor,
+    start: Callable[..., subprocess.Popen[bytes]],
+    program: Path,
+    tmp_path: Path,
+) -> None:
+    program.rename(tmp_path / "module.py")
+    command = (sys.executable, "-m", "module", "stay")
+    start(Process("warm", command), warm=WarmStart(programs=["warm"], modules=["shared"]))
+    wait_until(lambda: "a thread" in log(supervisor, "warm"))
+    assert "__main__ ['stay'] warm" in log(supervisor, "warm")
+    assert "imported here False" in log(supervisor, "warm")
+
+
 def test_a_warm_child_ends_as_a_process_does_and_comes_back(
     supervisor: Supervisor, start: Callable[..., subprocess.Popen[bytes]], program: Path
 ) -> None:
