@@ -85,7 +85,7 @@ def volume(source: MarketSource, home: Path, began: datetime, ended: datetime) -
 
 def cells(source: MarketSource, rows: pl.DataFrame) -> int:
     """Return how many values these rows hold: numbers that are neither key nor null."""
-    return sum(rows[name].count() for name in source.fields)
+    return sum(rows[name].count() for name in source.plotted)
 
 
 def report(volumes: list[Volume], seconds: float) -> None:

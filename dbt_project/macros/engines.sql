@@ -25,11 +25,6 @@
 {% macro duckdb__quarter_hour(at) %}time_bucket(interval 15 minute, {{ at }}){% endmacro %}
 {% macro bigquery__quarter_hour(at) %}timestamp_sub(timestamp_trunc({{ at }}, minute), interval mod(extract(minute from {{ at }}), 15) minute){% endmacro %}
 
-{# The instant that text means, UTC; null where it means none. #}
-{% macro parsed_instant(text, form) %}{{ return(adapter.dispatch('parsed_instant')(text, form)) }}{% endmacro %}
-{% macro duckdb__parsed_instant(text, form) %}(try_strptime({{ text }}, '{{ form }}') at time zone 'UTC'){% endmacro %}
-{% macro bigquery__parsed_instant(text, form) %}safe.parse_timestamp('{{ form }}', {{ text }}){% endmacro %}
-
 {# Seconds from one instant to a later one. #}
 {% macro seconds_between(start, stop) %}{{ return(adapter.dispatch('seconds_between')(start, stop)) }}{% endmacro %}
 {% macro duckdb__seconds_between(start, stop) %}datediff('second', {{ start }}, {{ stop }}){% endmacro %}

@@ -1,10 +1,5 @@
 {# What several models know of the markets. #}
 
-{# The start of delivery that the name of a contract says, after two letters for its length. #}
-{% macro contract_delivery_start(contract_name) %}
-    {{- parsed_instant('substr(' ~ contract_name ~ ', 4)', '%Y%m%d-%H%M') -}}
-{% endmacro %}
-
 {# The rows of a relation once for each quarter-hour of their delivery period, `period_start` beside
    the quarter-hour's own `delivery_start`. Where periods of several lengths hold, the shortest does. #}
 {% macro by_quarter_hour(relation, key, values, condition='true') %}

@@ -6,7 +6,7 @@ warehouse does not have yet is shown without its origin.
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Self
 
 import polars as pl
@@ -24,11 +24,8 @@ from energy_platform.storage.live_bus.protocol import LiveBus
 
 _log = logging.getLogger(__name__)
 
-_HOLDS_FOR: Final = timedelta(days=3)
-"""How long before now a period may have begun that holds now; a gas day, or the last one known."""
 _NAMED_TIMES: Final = 500
 """Up to this many times are looked up one by one in the warehouse, more as one span."""
-_AN_INSTANT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +67,7 @@ class Stores:
         Raises:
             HotStoreUnavailableError: The hot store does not answer.
         """
-        store, about, now = self.batches.hot_store, measurement(source), self.now()
-        time, newest = pl.col(source.event_time), store.latest(about)
-        ahead = newest.filter(time > now)
-        if not ahead.is_empty():
-            since = store.read(about, start=now - _HOLDS_FOR, end=now + _AN_INSTANT)
-            series = list(source.tags)
-            holding = since.sort(time).unique(series or None, keep="last", maintain_order=True)
-            if series:
-                holding = holding.join(ahead.select(series), on=series, how="semi")
-            else:
-                holding = since.sort(time).tail(1)
-            newest = pl.concat([newest.filter(time <= now), holding])
+        newest = self.batches.hot_store.latest(measurement(source), at=self.now())
         return self.with_origin(source, newest)
 
     def points(self, source: MarketSource, start: datetime, end: datetime) -> pl.DataFrame:

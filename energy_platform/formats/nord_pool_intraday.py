@@ -1,8 +1,8 @@
-"""Nord Pool Intraday's JSON: LocalViewRow (order books) and PublicTradeRow (the ticker), v1 and v2.
+"""Nord Pool Intraday's JSON: LocalViewRow (order books), PublicTradeRow (the ticker), ContractRow.
 
-A message is an array of rows. Prices are hundredths of the currency per MWh, quantities are kW;
-here they become EUR/MWh and MW. Instants carry an offset; `sent_at` is milliseconds since 1970.
-`energy_platform.feeds.websocket` brings the messages.
+The ticker is read in its versions 1 and 2. A message is an array of rows. Prices are hundredths of
+the currency per MWh, quantities are kW; here they become EUR/MWh and MW. Instants carry an offset;
+`sent_at` is milliseconds since 1970. `energy_platform.feeds.websocket` brings the messages.
 """
 
 from collections.abc import Sequence
@@ -67,6 +67,21 @@ _TRADE_ROW: Final = pl.Struct(
         "legs": pl.List(_LEG),
     }
 )
+_AREA_STATE: Final = pl.Struct(
+    dict.fromkeys(("dlvryAreaId", "state", "openAt", "closedAt"), pl.String)
+)
+_CONTRACT_ROW: Final = pl.Struct(
+    {
+        **dict.fromkeys(
+            (
+                *("contractId", "contractName", "durationSeconds", "predefined", "deleted"),
+                *("dlvryStart", "dlvryEnd", "marketId", "productType", "productId", "updatedAt"),
+            ),
+            pl.String,
+        ),
+        "dlvryAreaState": pl.List(_AREA_STATE),
+    }
+)
 
 
 def _instant(said: pl.Expr) -> pl.Expr:
@@ -124,6 +139,25 @@ _TRADE_LEG: Final = {
     "deleted": boolean(pl.col("deleted").fill_null("false")),
     "landing_offset": pl.col("landing_offset"),
 }
+_CONTRACT_STATE: Final = {
+    "delivery_start": _instant(pl.col("dlvryStart")),
+    "delivery_end": _instant(pl.col("dlvryEnd")),
+    "contract_id": text(pl.col("contractId")),
+    "delivery_area_id": integer(pl.col("area").struct["dlvryAreaId"]).cast(pl.String),
+    "updated_at": _instant(pl.col("updatedAt")),
+    "published_at": pl.col("published_at"),
+    "contract_name": text(pl.col("contractName")),
+    "product_type": text(pl.col("productType")),
+    "product_id": text(pl.col("productId")),
+    "market_id": text(pl.col("marketId")),
+    "duration_s": number(pl.col("durationSeconds")),
+    "predefined": boolean(pl.col("predefined")),
+    "state": text(pl.col("area").struct["state"]),
+    "opens_at": _instant(pl.col("area").struct["openAt"]),
+    "closes_at": _instant(pl.col("area").struct["closedAt"]),
+    "deleted": boolean(pl.col("deleted")),
+    "landing_offset": pl.col("landing_offset"),
+}
 
 
 def order_events(messages: Sequence[RawMessage]) -> pl.DataFrame:
@@ -176,17 +210,18 @@ def trade_legs(messages: Sequence[RawMessage]) -> pl.DataFrame:
     Raises:
         ParseError: A body is not an array of PublicTradeRows.
     """
-    trades = _rows(messages, _TRADE_ROW)
-    # A trade without legs is kept as one row without a leg, which its check refuses.
-    legs = pl.concat(
-        [
-            trades.filter(pl.col("legs").list.len() > 0).explode("legs"),
-            trades.filter(pl.col("legs").list.len().fill_null(0) == 0).with_columns(
-                legs=pl.lit(None, dtype=_LEG)
-            ),
-        ]
-    ).rename({"legs": "leg"})
+    legs = _each(_rows(messages, _TRADE_ROW), "legs", leg=_LEG)
     return legs.select(**_TRADE_LEG).sort("landing_offset", maintain_order=True)
+
+
+def contract_states(messages: Sequence[RawMessage]) -> pl.DataFrame:
+    """Read `contracts` messages: one row for each delivery area of a contract.
+
+    Raises:
+        ParseError: A body is not an array of ContractRows.
+    """
+    states = _each(_rows(messages, _CONTRACT_ROW), "dlvryAreaState", area=_AREA_STATE)
+    return states.select(**_CONTRACT_STATE).sort("landing_offset", maintain_order=True)
 
 
 def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
@@ -231,3 +266,14 @@ def _rows(messages: Sequence[RawMessage], row_type: pl.Struct) -> pl.DataFrame:
         .select("landing_offset", "is_snapshot", "published_at", "rows")
         .unnest("rows")
     )
+
+
+def _each(rows: pl.DataFrame, parts: str, **part: pl.Struct) -> pl.DataFrame:
+    """Return one row for each part of a row, in a column of the part's name.
+
+    A row without parts is kept as one row without a part, which its check refuses.
+    """
+    [(name, dtype)] = part.items()
+    has_parts = (pl.col(parts).list.len() > 0).fill_null(value=False)
+    without = rows.filter(~has_parts).with_columns(pl.lit(None, dtype=dtype).alias(parts))
+    return pl.concat([rows.filter(has_parts).explode(parts), without]).rename({parts: name})

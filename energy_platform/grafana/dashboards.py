@@ -133,9 +133,9 @@ def _choice(tag: str, sources: Sequence[MarketSource]) -> dashboard.QueryVariabl
 
 
 def _panels(source: MarketSource) -> Iterable[timeseries.Panel]:
-    """Yield a panel per unit of a source's fields."""
+    """Yield a panel per unit of a source's numbers."""
     tags = series_tags(source)
-    fields = sorted(source.fields, key=lambda name: unit_of(name) or "")
+    fields = sorted(source.plotted, key=lambda name: unit_of(name) or "")
     for unit, together in groupby(fields, key=unit_of):
         names = list(together)
         legend = " ".join(f"$tag_{tag}" for tag in tags)

@@ -10,15 +10,19 @@ every store keeps the rows of one message in their order.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol, cast
 
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.history.question import Question
+from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
+
+MOVED_BY: Final = timedelta(days=2)
+"""How far a revision moves a fact in time at most."""
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
@@ -144,8 +148,17 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
     return batch.filter(is_new)
 
 
+def known_since(rows: pl.DataFrame, source: MarketSource) -> datetime:
+    """Return the event time from which `known_beside` needs the stored rows."""
+    first = cast("datetime", rows[source.event_time].min())
+    return max(first - MOVED_BY, OUR_TIME[0]) if source.facts_move else first
+
+
 def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource) -> pl.DataFrame:
     """Return the stored rows of every key that shares a series and time with `rows`.
+
+    If a revision may move a fact to another time, these are also the rows of the facts themselves,
+    and of every key that shares a series and time with one of them.
 
     Args:
         rows: Rows of a batch.
@@ -157,8 +170,16 @@ def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource)
     time = pl.col(source.event_time)
     first, last = rows.select(first=time.min(), last=time.max()).row(0)
     series = [*source.tags, source.event_time]
-    same = stored.filter(time.is_between(first, last)).join(
-        rows.lazy().select(series).unique(),
+    points = rows.lazy().select(series)
+    if source.facts_move:
+        stored = stored.filter(time.is_between(first - MOVED_BY, last + MOVED_BY)).cache()
+        facts = rows.lazy().select(source.key).unique()
+        moved = stored.join(facts, on=source.key, how="semi", nulls_equal=True).select(series)
+        points = pl.concat([points, moved])
+    else:
+        stored = stored.filter(time.is_between(first, last))
+    same = stored.join(
+        points.unique(),
         on=series,
         how="semi",
         nulls_equal=True,

@@ -69,7 +69,8 @@ class MarketSource:
         whole_list: What makes a message a whole list, so that a row which a newer list lacks is
             withdrawn; None if a missing row means nothing.
         hot_tags: Columns that name a series in the hot store; by default the key without times.
-        hot_fields: Columns that a dashboard plots; by default every numeric column not in the key.
+        hot_fields: Columns that the hot store keeps for screens; a dashboard plots the numbers
+            among them. By default every numeric column not in the key.
         context: Parameters of the question that the payload may leave out, each with an example;
             whoever reads a payload by hand must give them. They never replace what the payload
             says.
@@ -126,6 +127,15 @@ class MarketSource:
         return tuple(name for name in self.dtypes if name not in fixed)
 
     @cached_property
+    def facts_move(self) -> bool:
+        """Whether a revision may move a fact to another event time.
+
+        A row of a numbered list is never revised, since the list's number is in its key.
+        """
+        is_numbered = self.whole_list is not None and self.whole_list.number is not None
+        return self.event_time not in self.key and not is_numbered
+
+    @cached_property
     def tags(self) -> tuple[str, ...]:
         """Columns that name a series in the hot store."""
         if self.hot_tags is not None:
@@ -138,6 +148,12 @@ class MarketSource:
         if self.hot_fields is not None:
             return self.hot_fields
         return tuple(name for name in self.value_columns if self.dtypes[name].is_numeric())
+
+    @cached_property
+    def plotted(self) -> tuple[str, ...]:
+        """The market's numbers among the hot store's values, which a dashboard can plot."""
+        numbers = (name for name in self.fields if self.dtypes[name].is_numeric())
+        return tuple(name for name in numbers if name in self.value_columns)
 
     @cached_property
     def columns(self) -> tuple[ColumnInfo, ...]:

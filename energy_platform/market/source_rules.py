@@ -256,13 +256,13 @@ def _whole_list(source: Definition) -> Iterator[Fault]:
 
 def _hot(source: Definition) -> Iterator[Fault]:
     yield from _unknown("hot_tags", source.tags, source.key, source)
-    numbers = [
-        name
-        for name, dtype in source.dtypes.items()
-        if dtype.is_numeric() and name not in (*source.tags, *PROVENANCE_COLUMNS)
-    ]
-    yield from _unknown("hot_fields", source.fields, numbers, source)
-    if not source.fields:
+    placed = (*source.tags, source.event_time, *PROVENANCE_COLUMNS)
+    values = [name for name in source.dtypes if name not in placed]
+    unknown = list(_unknown("hot_fields", source.fields, values, source))
+    yield from unknown
+    stated = [name for name in values if name not in (*source.key, source.revision)]
+    numbers = [name for name in stated if source.dtypes[name].is_numeric()]
+    if not unknown and not set(numbers) & set(source.fields):
         yield Fault("hot_fields", f"{source.rows.__name__} has no number that a dashboard can plot")
 
 

@@ -193,13 +193,22 @@ def hot_points(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _changed_points(source: MarketSource, new: NewRows) -> pl.DataFrame:
-    """Return the hot points that new rows change, given the known rows beside them."""
-    return hot_points(source, pl.concat([new.known, new.fresh])).join(
-        new.fresh.select(*source.tags, source.event_time),
-        on=[*source.tags, source.event_time],
-        how="semi",
-        nulls_equal=True,
-    )
+    """Return the hot points that new rows change, given the known rows beside them.
+
+    A fact that has moved to another time leaves an empty point behind, unless another fact is
+    there; the hot store drops what it held.
+    """
+    series = [*source.tags, source.event_time]
+    points = hot_points(source, pl.concat([new.known, new.fresh]))
+    changed = new.fresh.select(series)
+    if source.facts_move:
+        facts = new.fresh.select(source.key).unique()
+        left = new.known.join(facts, on=source.key, how="semi", nulls_equal=True)
+        changed = pl.concat([changed, left.select(series)]).unique(maintain_order=True)
+        about = new.fresh.select(pl.col("landing_offset", "received_at").max())
+        emptied = changed.join(points, on=series, how="anti", nulls_equal=True)
+        points = pl.concat([points, emptied.join(about, how="cross")], how="diagonal")
+    return points.join(changed, on=series, how="semi", nulls_equal=True)
 
 
 def _refused_points(source: MarketSource, refused: pl.DataFrame) -> pl.DataFrame:

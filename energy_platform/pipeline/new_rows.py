@@ -11,7 +11,7 @@ from typing import cast
 
 import polars as pl
 
-from energy_platform.history.revisions import known_beside, new_revisions
+from energy_platform.history.revisions import known_beside, known_since, new_revisions
 from energy_platform.history.withdrawals import (
     Batch,
     Lists,
@@ -37,7 +37,7 @@ class NewRows:
 
     Attributes:
         fresh: The rows to store, in landing order.
-        known: The stored rows of every series and time that the batch has rows of.
+        known: The stored rows beside them, as `known_beside` returns them.
     """
 
     fresh: pl.DataFrame
@@ -62,8 +62,7 @@ def new_rows(
     rows = rows.select(*dtypes) if rows.columns != [*dtypes] else rows
     known = rows.clear()
     if not rows.is_empty():
-        since = cast("datetime", rows[source.event_time].min())
-        known = known_beside(rows, stored(since), source)
+        known = known_beside(rows, stored(known_since(rows, source)), source)
     return NewRows(new_revisions(rows, known, source), known)
 
 

@@ -52,6 +52,7 @@ NORD_POOL_INTRADAY_ORDER_BOOK: Final = MarketSource(
     expected_lag=timedelta(seconds=30),
     terms="Subscribers only; no redistribution (Nord Pool market data agreement)",
     hot_tags=("delivery_area_id", "contract_id", "side", "order_id"),
+    hot_fields=("price_eur_per_mwh", "volume_mw", "revision_no", "is_snapshot", "deleted"),
     context={"snapshot": "false"},
     required_environment=TOKENS.required_environment,
 )

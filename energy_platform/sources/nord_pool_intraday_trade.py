@@ -54,5 +54,15 @@ NORD_POOL_INTRADAY_TRADE: Final = MarketSource(
     terms="Subscribers only; no redistribution (Nord Pool market data agreement)",
     revision="revision_no",
     hot_tags=("contract_id", "side", "delivery_area_id", "trade_id"),
+    hot_fields=(
+        "price_eur_per_mwh",
+        "price_gbp_per_mwh",
+        "volume_mw",
+        "revision_no",
+        "state",
+        "contract_name",
+        "is_aggressor",
+        "deleted",
+    ),
     required_environment=TOKENS.required_environment,
 )

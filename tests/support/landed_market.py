@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Final
 
 import polars as pl
 
@@ -113,6 +114,11 @@ def late_revisions() -> Iterator[Landing]:
         "nord_pool_intraday_trade",
         late + timedelta(minutes=3),
         first_trade.with_columns(revision_no=2, state=pl.lit("CANCELLED")),
+    )
+    yield Landing(
+        "nord_pool_intraday_contract",
+        late + timedelta(minutes=3),
+        _contracts().filter(_NAMED_LATE),
     )
     # A trade whose time is corrected to another day leaves its earlier bar.
     moved = _trade_legs().filter(trade_id="9")
@@ -231,23 +237,45 @@ def _grid() -> Iterator[Landing]:
         )
 
 
-def _trade_legs() -> pl.DataFrame:
-    delivery = periods()
-    trades = pl.DataFrame({"number": range(600)}).with_columns(
-        observed_at=FIRST + pl.duration(minutes=7) * pl.col("number"),
-        at=pl.col("number") % delivery.height,
+_CONTRACT: Final = pl.format("NX_{}", pl.col("delivery_start").dt.epoch("s") // 900)
+_NAMED_LATE: Final = _CONTRACT.eq(f"NX_{int((FIRST + 2 * _HOUR).timestamp()) // 900}")
+"""The contract of the first trades, of which the exchange tells late."""
+
+
+def _contracts() -> pl.DataFrame:
+    """Return the contracts that are traded, in two delivery areas; nothing reads their names."""
+    delivery = periods(FIRST, LAST + _DAY)
+    return delivery.join(pl.DataFrame({"delivery_area_id": ["22", "24"]}), how="cross").select(
+        pl.exclude("n"),
+        contract_id=_CONTRACT,
+        contract_name=pl.format("Contract {}", pl.col("n").cast(pl.Int64)),
+        product_type=pl.lit("P15MIN"),
+        duration_s=900.0,
+        updated_at=pl.col("delivery_start") - _DAY,
+        opens_at=pl.col("delivery_start") - _DAY,
+        closes_at=pl.col("delivery_start") - timedelta(minutes=5),
+        state=pl.lit("ACTI"),
+        deleted=pl.lit(value=False),
     )
-    legs = trades.join(
-        delivery.with_row_index("at").select(pl.col("at").cast(pl.Int64), "delivery_start"), on="at"
-    ).join(pl.DataFrame({"side": ["BUY", "SELL"], "delivery_area_id": ["22", "24"]}), how="cross")
+
+
+def _trade_legs() -> pl.DataFrame:
     number = pl.col("number")
+    trades = pl.DataFrame({"number": range(600)}).select(
+        "number", observed_at=(FIRST + pl.duration(minutes=7) * number).cast(INSTANT)
+    )
+    legs = trades.with_columns(
+        delivery_start=pl.col("observed_at").dt.truncate(_QUARTER)
+        + 2 * _HOUR
+        + _QUARTER * (number % 3)
+    ).join(pl.DataFrame({"side": ["BUY", "SELL"], "delivery_area_id": ["22", "24"]}), how="cross")
     return legs.select(
         "side",
         "delivery_area_id",
-        pl.col("observed_at").cast(INSTANT),
+        "observed_at",
         trade_id=number.cast(pl.String),
-        contract_id=pl.format("NX_{}", number % 7),
-        contract_name=pl.col("delivery_start").dt.strftime("QH-%Y%m%d-%H%M"),
+        contract_id=_CONTRACT,
+        contract_name=pl.lit("Contract"),
         revision_no=pl.lit(1),
         state=pl.when(number % 50 == 49).then(pl.lit("CANCELLED")).otherwise(pl.lit("COMPLETED")),
         price_eur_per_mwh=pl.when(number % 40 != 39).then(number % 31 * 4.0 - 20),
@@ -259,6 +287,7 @@ def _trade_legs() -> pl.DataFrame:
 
 
 def _trades() -> Iterator[Landing]:
+    yield Landing("nord_pool_intraday_contract", FIRST, _contracts().filter(~_NAMED_LATE))
     legs = _trade_legs()
     for part, rows in enumerate(legs.iter_slices(400)):
         received_at = rows["observed_at"].to_list()[-1] + timedelta(seconds=1)

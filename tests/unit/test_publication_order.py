@@ -44,7 +44,7 @@ def publications(source: MarketSource, count: int) -> list[pl.DataFrame]:
     dtypes = market_table(source).dtypes
     blank = pl.DataFrame({name: [None] for name in dtypes}, schema=dtypes)
     event = {name: NOON for name in (*source.key, source.event_time) if dtypes[name] == INSTANT}
-    [field, *_] = source.fields
+    [field, *_] = source.plotted
     return [
         blank.with_columns(
             *(pl.lit(at).cast(INSTANT).alias(name) for name, at in event.items()),
@@ -64,7 +64,7 @@ def publications(source: MarketSource, count: int) -> list[pl.DataFrame]:
 def test_the_last_publication_holds_in_whatever_order_they_arrive(
     source: MarketSource, batch_rows: int
 ) -> None:
-    [field, *_] = source.fields
+    [field, *_] = source.plotted
     for arrival in permutations(publications(source, 3)):
         said = pl.concat(
             row.with_columns(

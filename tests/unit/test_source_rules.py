@@ -153,9 +153,13 @@ WRONG: Mapping[str, tuple[Mapping[str, Any], str]] = {
     ),
     "a hot field that does not exist": (
         {"hot_fields": ("price",)},
-        "hot_fields: 'price' is no column of ExampleRows; choose from price_eur",
+        "hot_fields: 'price' is no column of ExampleRows; choose from delivery_end, price",
     ),
-    "a hot field that is no number": (
+    "hot fields without a number": (
+        {"hot_fields": ("delivery_end",)},
+        "hot_fields: ExampleRows has no number that a dashboard can plot",
+    ),
+    "a hot field that is a tag": (
         {"hot_fields": ("bidding_zone",)},
         "hot_fields: 'bidding_zone' does not fit; choose from",
     ),

@@ -1,10 +1,21 @@
 {# A trade is counted once, by one of its legs; a cancelled one not at all. Trades are made in the
-   few days before delivery, so a revision can't move one further than the margin. #}
+   few days before delivery, so a revision can't move one further than the margin. What a contract
+   delivers is in the exchange's list of contracts; its delivery areas all say the same. #}
 
 with legs as (
     select *
     from {{ latest_revision('nord_pool_intraday_trade', in_changed_days('observed_at', margin=3)) }} as latest
     where state != 'CANCELLED' and price_eur_per_mwh is not null
+),
+
+contracts as (
+    select
+        contract_id,
+        min(delivery_start) as delivery_start,
+        max(delivery_end) as delivery_end,
+        max(contract_name) as contract_name
+    from {{ latest_revision('nord_pool_intraday_contract', in_changed_days('delivery_start', margin=2)) }} as latest
+    group by contract_id
 ),
 
 trades as (
@@ -25,11 +36,12 @@ numbered as (
 )
 
 select
-    contract_id,
+    numbered.contract_id,
     bar_start,
     bar_start + interval 15 minute as bar_end,
-    max(contract_name) as contract_name,
-    {{ contract_delivery_start('max(contract_name)') }} as delivery_start,
+    coalesce(max(contracts.contract_name), max(numbered.contract_name)) as contract_name,
+    max(contracts.delivery_start) as delivery_start,
+    max(contracts.delivery_end) as delivery_end,
     max(case when place_from_start = 1 then price_eur_per_mwh end) as open_price_eur_per_mwh,
     max(price_eur_per_mwh) as high_price_eur_per_mwh,
     min(price_eur_per_mwh) as low_price_eur_per_mwh,
@@ -39,4 +51,5 @@ select
     count(*) as trade_count,
     max(received_at) as known_at
 from numbered
-group by contract_id, bar_start
+left join contracts on numbered.contract_id = contracts.contract_id
+group by numbered.contract_id, bar_start

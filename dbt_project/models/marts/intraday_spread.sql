@@ -9,7 +9,7 @@ with intraday as (
         max(known_at) as known_at
     from {{ ref('intraday_bar') }}
     where {{ in_changed_days('bar_start', margin=2) }} and {{ in_changed_days('delivery_start') }}
-      and contract_name like 'QH-%' and delivery_start is not null
+      and {{ seconds_between('delivery_start', 'delivery_end') }} = 900
     group by delivery_start
     union all
     select 'CZ', delivery_start, price_eur_per_mwh, volume_mwh, received_at

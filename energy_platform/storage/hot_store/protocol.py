@@ -5,15 +5,21 @@ The warehouse is the truth, and the hot store can be made again from it. Writing
 twice changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import polars as pl
 
 REASON: Final = "refused_because"
 """The column that says why a point was refused."""
+
+Tags = Mapping[str, Collection[str]]
+"""Which series are meant: values of some tags; a tag that is not named may have any value."""
+
+ANY_SERIES: Final[Tags] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +82,36 @@ class HotStore(Protocol):
         *,
         start: datetime | None = None,
         end: datetime | None = None,
+        tags: Tags = ANY_SERIES,
     ) -> pl.DataFrame:
         """Return points with start <= time < end, ordered by tags and time.
 
         Points whose fields are all null are left out.
+
+        Args:
+            measurement: The measurement.
+            start: The earliest time.
+            end: The time before which points are read.
+            tags: Only series whose tags have one of these values each.
         """
 
-    def latest(self, measurement: Measurement) -> pl.DataFrame:
-        """Return the newest point of each series that has a value, ordered by tags."""
+    def latest(
+        self,
+        measurement: Measurement,
+        *,
+        at: datetime | None = None,
+        tags: Tags = ANY_SERIES,
+    ) -> pl.DataFrame:
+        """Return the point that holds of each series at an instant, ordered by tags.
+
+        It is the newest point with a value that has begun by then. So the point of a forward curve
+        is the present period's, not tomorrow's last one; a series that has not begun has none.
+
+        Args:
+            measurement: The measurement.
+            at: The instant; by the wall clock, unless given.
+            tags: Only series whose tags have one of these values each.
+        """
 
     def empty_points(self, measurement: Measurement) -> int:
         """Return how many points have no value in any field; they aren't read back."""

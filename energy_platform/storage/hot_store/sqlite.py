@@ -1,10 +1,11 @@
 """The embedded hot store: one SQLite file that many processes read and write.
 
 Each measurement is a table of its own name with a column per tag and field, so any SQL tool can
-plot it. The table `<name>.latest` holds the newest point of each series. Two more columns are not
-part of a point: `written_at`, the wall clock at the write, shows how long a point took to arrive;
-`written_stop`, the landing offset up to which the writer had read, keeps a slow writer of an older
-batch from overwriting a newer point.
+plot it. The view `<name>.latest` shows the point of each series that holds now, by the wall clock;
+the table `<name>.series` lists the series. Two more columns of a point's row are not part of it:
+`written_at`, the wall clock at the write, shows how long a point took to arrive; `written_stop`,
+the landing offset up to which the writer had read, keeps a slow writer of an older batch from
+overwriting a newer point.
 
 Instants are integers of microseconds. Numbers that are not finite are stored as null. A point whose
 fields are all null is stored, so that it replaces an older one, but is not read back;
@@ -26,7 +27,7 @@ from energy_platform.market.instants import instant, microseconds
 from energy_platform.market.rows import INSTANT
 from energy_platform.storage.hot_store import points as hot_points
 from energy_platform.storage.hot_store.points import FieldKind, field_kind
-from energy_platform.storage.hot_store.protocol import REASON, Measurement
+from energy_platform.storage.hot_store.protocol import ANY_SERIES, REASON, Measurement, Tags
 from energy_platform.storage.sqlite_file import SqliteFile
 from energy_platform.storage.sqlite_space import used_bytes
 
@@ -82,13 +83,13 @@ class SqliteHotStore:
         """Write points in one transaction; none is ever refused."""
         layout = _Layout(measurement)
         rows = layout.to_storage(points, stop=stop)
-        series = rows.select(measurement.tags).unique().rows() if measurement.tags else [()]
+        series = rows.select(measurement.tags).unique().rows() if measurement.tags else []
         with self._file.transaction() as connection:
             if not layout.is_held_by(connection):
                 layout.create(connection)
             connection.executemany(layout.upsert, rows.iter_rows())
-            connection.executemany(layout.forget_latest, series)
-            connection.executemany(layout.find_latest, series)
+            if series:
+                connection.executemany(layout.note_series, series)
         return points.clear().with_columns(pl.lit(None, dtype=pl.String).alias(REASON))
 
     def commit_offset(self, measurement: Measurement, *, stop: int) -> None:
@@ -109,20 +110,31 @@ class SqliteHotStore:
         *,
         start: datetime | None = None,
         end: datetime | None = None,
+        tags: Tags = ANY_SERIES,
     ) -> pl.DataFrame:
         """Return points with start <= time < end, ordered by tags and time."""
         layout = _Layout(measurement)
+        series, values = _of_series(tags)
         bounds = {
             f"{layout.time} {comparison} ?": microseconds(bound)
             for comparison, bound in ((">=", start), ("<", end))
             if bound is not None
         }
-        return self._points(layout, layout.select_points(*bounds), list(bounds.values()))
+        query = layout.select_points(*series, *bounds)
+        return self._points(layout, query, [*values, *bounds.values()])
 
-    def latest(self, measurement: Measurement) -> pl.DataFrame:
-        """Return the newest point of each series that has a value, ordered by tags."""
+    def latest(
+        self,
+        measurement: Measurement,
+        *,
+        at: datetime | None = None,
+        tags: Tags = ANY_SERIES,
+    ) -> pl.DataFrame:
+        """Return the point that holds of each series at an instant, ordered by tags."""
         layout = _Layout(measurement)
-        return self._points(layout, layout.select_latest, [])
+        series, values = _of_series(tags)
+        instant = microseconds(at) if at is not None else time.time_ns() // 1000
+        return self._points(layout, layout.select_latest(*series), [instant, *values])
 
     def clear(self, measurement: Measurement) -> None:
         """Remove every point of the measurement and forget its offset."""
@@ -135,10 +147,11 @@ class SqliteHotStore:
         removed = 0
         with self._file.transaction() as connection:
             if layout.is_held_by(connection):
-                for table in (layout.latest, layout.points):
-                    removed = connection.execute(
-                        f"DELETE FROM {table} WHERE {layout.time} < ?", [microseconds(before)]
-                    ).rowcount
+                if measurement.tags:
+                    connection.execute(layout.forget_series, [microseconds(before)] * 2)
+                removed = connection.execute(
+                    f"DELETE FROM {layout.points} WHERE {layout.time} < ?", [microseconds(before)]
+                ).rowcount
         return removed
 
     def compact(self, measurements: Sequence[Measurement]) -> int:
@@ -185,7 +198,7 @@ class SqliteHotStore:
             ).fetchone()
             return int(count)
 
-    def _points(self, layout: "_Layout", query: str, values: list[int]) -> pl.DataFrame:
+    def _points(self, layout: "_Layout", query: str, values: Sequence[object]) -> pl.DataFrame:
         with self._file.transaction("DEFERRED") as connection:
             held = layout.is_held_by(connection)
             rows = connection.execute(query, values).fetchall() if held else []
@@ -205,7 +218,6 @@ class _Layout:
         fields = [_quoted(field) for field in measurement.fields]
         self.time = _quoted(measurement.time)
         self.points = _quoted(measurement.name)
-        self.latest = _quoted(f"{measurement.name}.latest")
         columns = [*tags, self.time, *fields, *_WRITTEN]
         if len({column.casefold() for column in columns}) < len(columns):
             raise ValueError(f"{measurement.name}: two columns share a name")
@@ -220,26 +232,56 @@ class _Layout:
                 f"PRIMARY KEY ({', '.join([*tags, self.time])})",
             ]
         )
-        self._definitions = {
-            table: f"CREATE TABLE {table} ({definitions}) WITHOUT ROWID"
-            for table in (self.points, self.latest)
-        }
-        self.has_value = " OR ".join(f"{field} IS NOT NULL" for field in fields) or "TRUE"
-
-        same_series = " AND ".join(f"{tag} = ?" for tag in tags) or "TRUE"
-        self.forget_latest = f"DELETE FROM {self.latest} WHERE {same_series}"
-        self.find_latest = (
-            f"INSERT INTO {self.latest} SELECT * FROM {self.points} "
-            f"WHERE {same_series} AND ({self.has_value}) ORDER BY {self.time} DESC LIMIT 1"
-        )
+        self._definition = f"CREATE TABLE {self.points} ({definitions}) WITHOUT ROWID"
+        has_value = [f"{field} IS NOT NULL" for field in fields]
+        self.has_value = " OR ".join(has_value) or "TRUE"
         updates = ", ".join(f"{column} = excluded.{column}" for column in [*fields, *_WRITTEN])
         self.upsert = (
             f"INSERT INTO {self.points} VALUES ({', '.join('?' * len(columns))}) "
             f"ON CONFLICT DO UPDATE SET {updates} WHERE excluded.{_WRITTEN_STOP} >= {_WRITTEN_STOP}"
         )
+
+        series = _quoted(f"{measurement.name}.series")
+        named = ", ".join(tags)
+        self._series = (
+            f"CREATE TABLE {series} ({', '.join(f'{tag} TEXT NOT NULL' for tag in tags)},"
+            f" PRIMARY KEY ({named})) WITHOUT ROWID"
+        )
+        self.note_series = f"INSERT OR IGNORE INTO {series} VALUES ({', '.join('?' * len(tags))})"
+        same = " AND ".join(f"newer.{tag} = {series}.{tag}" for tag in tags)
+        self.forget_series = (
+            f"DELETE FROM {series} WHERE ({named}) IN"
+            f" (SELECT {named} FROM {self.points} WHERE {self.time} < ?) AND NOT EXISTS"
+            f" (SELECT 1 FROM {self.points} AS newer WHERE {same} AND newer.{self.time} >= ?)"
+        )
         self._point = ", ".join([*tags, self.time, *fields])
         self._order = ", ".join([*tags, self.time])
-        self.select_latest = f"SELECT {self._point} FROM {self.latest} ORDER BY {self._order}"
+        self._latest = self._latest_by(series, tags, has_value)
+        shown = self._latest.replace("{at}", _NOW)
+        self._view = f"CREATE VIEW {_quoted(f'{measurement.name}.latest')} AS {shown}"
+
+    def _latest_by(self, series: str, tags: Sequence[str], has_value: Sequence[str]) -> str:
+        """Return the query for the point of each series that holds at `{at}`: a seek for each."""
+        valued = " OR ".join(f"held.{condition}" for condition in has_value) or "TRUE"
+        same = "".join(f" AND held.{tag} = series.{tag}" for tag in tags)
+        newest = (
+            f"SELECT held.{self.time} FROM {self.points} AS held WHERE held.{self.time} <= {{at}}"
+            f"{same} AND ({valued}) ORDER BY held.{self.time} DESC LIMIT 1"
+        )
+        if not tags:
+            return f"SELECT * FROM {self.points} WHERE {self.time} = ({newest})"
+        point = "".join(f" AND point.{tag} = series.{tag}" for tag in tags)
+        return (
+            f"SELECT point.* FROM {series} AS series JOIN {self.points} AS point"
+            f" ON point.{self.time} = ({newest}){point}"
+        )
+
+    def select_latest(self, *conditions: str) -> str:
+        """Return the query for the points that hold at an instant, of series that are meant."""
+        held = self._latest.replace("{at}", "?1")
+        if conditions:
+            held += " WHERE " + " AND ".join(f"series.{condition}" for condition in conditions)
+        return f"SELECT {self._point} FROM ({held}) ORDER BY {self._order}"
 
     def select_points(self, *conditions: str) -> str:
         """Return the query for points that have a value and meet the conditions."""
@@ -248,17 +290,26 @@ class _Layout:
 
     def is_held_by(self, connection: sqlite3.Connection) -> bool:
         """Return whether the file has this measurement's tables, with today's columns."""
+        name = self._measurement.name
         stored = connection.execute(
-            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?",
-            [self._measurement.name],
-        ).fetchone()
-        return bool(stored == (self._definitions[self.points],))
+            "SELECT sql FROM sqlite_schema WHERE name IN (?, ?) ORDER BY length(name)",
+            [name, f"{name}.latest"],
+        ).fetchall()
+        return stored == [(self._definition,), (self._view,)]
 
     def create(self, connection: sqlite3.Connection) -> None:
-        """Create the tables, empty; drop those that were there."""
-        for table, definition in self._definitions.items():
-            connection.execute(f"DROP TABLE IF EXISTS {table}")
-            connection.execute(definition)
+        """Create the tables, empty, and the view; drop those that were there."""
+        name = self._measurement.name
+        for kind, old in connection.execute(
+            "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view')"
+            " AND name IN (?, ?, ?)",
+            [name, f"{name}.series", f"{name}.latest"],
+        ).fetchall():
+            connection.execute(f"DROP {kind} {_quoted(old)}")
+        connection.execute(self._definition)
+        if self._measurement.tags:
+            connection.execute(self._series)
+        connection.execute(self._view)
         index = _quoted(f"{self._measurement.name}.time")
         connection.execute(f"CREATE INDEX {index} ON {self.points} ({self.time})")
         connection.execute(
@@ -293,6 +344,13 @@ class _Layout:
         )
 
 
+def _of_series(tags: Tags) -> tuple[list[str], list[str]]:
+    """Return the conditions that series are meant by, and their values."""
+    conditions = [f"{_quoted(tag)} IN ({', '.join('?' * len(of))})" for tag, of in tags.items()]
+    return conditions, [value for of in tags.values() for value in of]
+
+
+_NOW: Final = "CAST(strftime('%s', 'now') AS INTEGER) * 1000000"
 _WRITTEN_STOP: Final = "written_stop"
 _WRITTEN: Final = ("written_at", _WRITTEN_STOP)
 

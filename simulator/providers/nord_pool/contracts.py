@@ -17,6 +17,8 @@ _GATE_CLOSURE: Final = timedelta(minutes=5)
 _QUARTER: Final = timedelta(minutes=15)
 _DAY: Final = timedelta(days=1)
 _PRODUCTS: Final = {"QH": _QUARTER, "HH": 2 * _QUARTER, "PH": 4 * _QUARTER}
+_SHOWN_FOR: Final = _DAY
+"""How long after its delivery began a contract is still in the contracts topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Contract:
         return f"{self.product}-{self.delivery_start:%Y%m%d-%H%M}"
 
     @property
+    def opens_at(self) -> datetime:
+        """When trading begins."""
+        return eve(self.delivery_start.astimezone(_MARKET_TIME).date(), _OPENING, _MARKET_TIME)
+
+    @property
     def closes_at(self) -> datetime:
         """When trading ends."""
         return self.delivery_start - _GATE_CLOSURE
@@ -61,16 +68,28 @@ class Contract:
 
 def contracts_open_at(instant: datetime) -> list[Contract]:
     """Return the contracts open at an instant of market time, by delivery, the shortest first."""
+    return [
+        contract
+        for contract in contracts_shown_at(instant)
+        if contract.opens_at <= instant < contract.closes_at
+    ]
+
+
+def contracts_shown_at(instant: datetime) -> list[Contract]:
+    """Return the contracts that the exchange tells of: open ones, and those of the last day."""
     today = instant.astimezone(_MARKET_TIME).date()
-    days = [day for day in (today, today + _DAY) if eve(day, _OPENING, _MARKET_TIME) <= instant]
     contracts = [
         Contract(product, start.astimezone(UTC))
-        for day in days
+        for day in (today - _DAY, today, today + _DAY)
         for product, length in _PRODUCTS.items()
         for start in period_starts(day, _MARKET_TIME, length)
     ]
-    open_ones = [contract for contract in contracts if instant < contract.closes_at]
-    return sorted(open_ones, key=lambda contract: (contract.delivery_start, contract.length))
+    shown = [
+        contract
+        for contract in contracts
+        if contract.opens_at <= instant < contract.delivery_start + _SHOWN_FOR
+    ]
+    return sorted(shown, key=lambda contract: (contract.delivery_start, contract.length))
 
 
 def open_contracts(at: datetime) -> list[str]:

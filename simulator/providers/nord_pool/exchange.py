@@ -9,6 +9,8 @@ What the journal holds, and how to compare it with a warehouse:
 - Trades are journalled when they are made, whether or not anyone listens, and the snapshot of the
   ticker holds the latest revision of every trade of the last hour. So every trade must be in the
   warehouse; a first revision that was cancelled while nobody listened may be missing.
+- Contracts are journalled at a start, and when they open or close. The snapshot holds each of the
+  last day as it is, so the latest row of each must be in the warehouse; a row in between may not.
 - Order book rows are journalled when a session is sent them, as snapshot or as delta. A delta
   that was on its way to a collector that died is lost, as on the real market. So the warehouse
   holds no row that the journal lacks, and for every contract in `open_contracts(now)` the orders
@@ -38,7 +40,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from simulator.faults import FaultKind
+from simulator.journal import Row
 from simulator.providers.nord_pool.market import (
+    CONTRACT,
     DELIVERY_AREAS,
     ORDER_BOOK,
     TRADE,
@@ -57,7 +61,13 @@ from simulator.providers.nord_pool.stomp import (
     client_frames,
     server_message,
 )
-from simulator.providers.nord_pool.wire import BookRow, WireRow, book_rows, trade_rows
+from simulator.providers.nord_pool.wire import (
+    BookRow,
+    WireRow,
+    book_rows,
+    contract_rows,
+    trade_rows,
+)
 from simulator.world import World
 
 _ORDERS_PER_SECOND: Final = 3.0
@@ -76,6 +86,7 @@ class NordPoolExchange:
         self._market = IntradayMarket(world)
         self._sessions: set[SockJsSession] = set()
         self._banned_until = 0.0
+        self._tell_contracts(self._market.contract_snapshot(), world.clock.now())
         self._token_seconds = int(world.pace.token_life.total_seconds())
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -95,6 +106,7 @@ class NordPoolExchange:
             orders += (now - last).total_seconds() * rate * _ORDERS_PER_SECOND
             last = now
             moves = self._market.move(int(orders), now)
+            self._tell_contracts(moves.contracts, now)
             self._tell_books(moves.books, now)
             self._tell_trades(moves.trades, now)
             orders %= 1
@@ -124,12 +136,23 @@ class NordPoolExchange:
         return any(delivered)
 
     def _tell_trades(self, made: Sequence[WireRow], now: datetime) -> None:
-        if not made:
+        _, sent_at = _sent_now(now)
+        self._tell(TRADE, "ticker", made, trade_rows(made, sent_at), now)
+
+    def _tell_contracts(self, changed: Sequence[WireRow], now: datetime) -> None:
+        _, sent_at = _sent_now(now)
+        self._tell(CONTRACT, "contracts", changed, contract_rows(changed, sent_at), now)
+
+    def _tell(
+        self, source: str, topic: str, sent: Sequence[WireRow], rows: list[Row], now: datetime
+    ) -> None:
+        """Journal rows, whether anyone listens or not, and send them to those who do."""
+        if not sent:
             return
-        sent_ms, sent_at = _sent_now(now)
-        self._world.journal.emit(TRADE, now, trade_rows(made, sent_at))
+        sent_ms, _ = _sent_now(now)
+        self._world.journal.emit(source, now, rows)
         for session in self._sessions:
-            session.deliver(TRADE, "ticker", made, sent_ms)
+            session.deliver(source, topic, sent, sent_ms)
 
     def _snapshot(self, destination: str) -> list[str] | None:
         """Return the bodies that a subscription begins with, the first its snapshot."""
@@ -137,20 +160,24 @@ class NordPoolExchange:
         name, _, area = topic.partition("/")
         now = self._world.clock.now()
         _, sent_at = _sent_now(now)
-        source = {"localview": ORDER_BOOK, "ticker": TRADE}.get(name)
-        if source is None or (source == ORDER_BOOK and not area.isdigit()):
-            return None
-        if source == TRADE:
-            return [json.dumps(self._market.trade_snapshot(now))]
-        rows = [book.on_the_wire(int(area)) for book in self._market.book_snapshot(now)]
-        self._world.journal.emit(ORDER_BOOK, now, book_rows(rows, sent_at, is_snapshot=True))
-        return [json.dumps(rows)]
+        match name:
+            case "contracts":
+                return [json.dumps(self._market.contract_snapshot())]
+            case "ticker":
+                return [json.dumps(self._market.trade_snapshot(now))]
+            case "localview" if area.isdigit():
+                rows = [book.on_the_wire(int(area)) for book in self._market.book_snapshot(now)]
+                told = book_rows(rows, sent_at, is_snapshot=True)
+                self._world.journal.emit(ORDER_BOOK, now, told)
+                return [json.dumps(rows)]
+        return None
 
     async def _issue_token(self, request: Request) -> Response:
-        fault = self._world.faults.take(ORDER_BOOK, FaultKind.TOO_MANY_REQUESTS)
-        fault = fault or self._world.faults.take(TRADE, FaultKind.TOO_MANY_REQUESTS)
-        if fault is not None:
-            self._banned_until = time.monotonic() + fault.seconds
+        for source in sorted(NordPool.models):
+            fault = self._world.faults.take(source, FaultKind.TOO_MANY_REQUESTS)
+            if fault is not None:
+                self._banned_until = time.monotonic() + fault.seconds
+                break
         if (left := self._banned_until - time.monotonic()) > 0:
             seconds = str(int(left) + 1)
             return Response(
@@ -286,7 +313,7 @@ class NordPool:
     """The provider."""
 
     name = "nord_pool"
-    models = frozenset({ORDER_BOOK, TRADE})
+    models = frozenset({CONTRACT, ORDER_BOOK, TRADE})
 
     def __init__(self, world: World) -> None:
         self._world = world

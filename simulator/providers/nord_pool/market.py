@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from simulator.power_system.system import NUMBERS, power_system
-from simulator.providers.nord_pool.contracts import Contract, contracts_open_at
+from simulator.providers.nord_pool.contracts import Contract, contracts_open_at, contracts_shown_at
 from simulator.providers.nord_pool.order_book import (
     BUY,
     OTHER_SIDE,
@@ -32,6 +32,7 @@ from simulator.providers.nord_pool.order_book import (
 from simulator.providers.nord_pool.wire import (
     BookRow,
     WireRow,
+    contract_on_the_wire,
     trade,
     trades_on_the_wire,
     wire_time,
@@ -40,6 +41,7 @@ from simulator.world import World
 
 ORDER_BOOK: Final = "nord_pool_intraday_order_book"
 TRADE: Final = "nord_pool_intraday_trade"
+CONTRACT: Final = "nord_pool_intraday_contract"
 
 DELIVERY_AREAS: Final = {22: "50Hz", 23: "AMP", 24: "TTG", 25: "TBW"}
 
@@ -89,8 +91,9 @@ class _Book:
 
 @dataclass(slots=True)
 class Moves:
-    """What happened in a market: changes of books, trades and cancellations, in order."""
+    """What happened in a market: changes of contracts and books, trades and cancellations."""
 
+    contracts: list[WireRow] = field(default_factory=list)
     books: list[BookRow] = field(default_factory=list)
     trades: list[WireRow] = field(default_factory=list)
 
@@ -121,7 +124,14 @@ class IntradayMarket:
         """Let traders place or change so many orders, after contracts have opened and closed."""
         moves = Moves()
         if now >= self._looked_at + _LOOKED_EVERY:
+            before = self._books.keys()
             moves.books += self._open_and_close(now)
+            changed = before ^ self._books.keys()
+            moves.contracts += [
+                contract_on_the_wire(contract, now, _AREAS)
+                for contract in contracts_shown_at(now)
+                if contract in changed
+            ]
         if now >= self._valued_at + _VALUED_EVERY:
             self._value(now)
         for book in self._random.choices(self._open, cum_weights=self._weights, k=orders):
@@ -133,6 +143,13 @@ class IntradayMarket:
     def book_snapshot(self, now: datetime) -> list[BookRow]:
         """Return every book that is open, by delivery."""
         return [book.told(book.orders.orders(), now) for book in self._books.values()]
+
+    def contract_snapshot(self) -> list[WireRow]:
+        """Return every contract that the exchange tells of, as it was when it was looked at."""
+        return [
+            contract_on_the_wire(contract, self._looked_at, _AREAS)
+            for contract in contracts_shown_at(self._looked_at)
+        ]
 
     def trade_snapshot(self, now: datetime) -> list[WireRow]:
         """Return the latest revision of every trade of the last hour."""

@@ -164,7 +164,9 @@ def topic_of(destination: str) -> str:
 
 
 def _spoilt(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a bad row of either topic: its volume is below zero."""
+    """Return a bad row of any topic: its volume or its length is below zero."""
+    if "dlvryStart" in row:
+        return {**row, "contractId": f"{row['contractId']}-bad", "durationSeconds": -1}
     if "legs" in row:
         legs = [{**leg, "quantity": -1} for leg in row["legs"]]
         return {**row, "tradeId": f"{row['tradeId']}-bad", "legs": legs}

@@ -1,4 +1,4 @@
-"""Order books and trades as Nord Pool sends them, and as the columns of the sources' tables.
+"""Books, trades and contracts as Nord Pool sends them, and as the columns of the sources' tables.
 
 Prices are in cents, quantities in kilowatts. An order that is gone has a quantity of zero.
 """
@@ -85,6 +85,65 @@ def trade(trade_id: str, contract: Contract, match: Match, now: datetime) -> Wir
             for side in SIDES
         ],
     }
+
+
+def contract_on_the_wire(contract: Contract, now: datetime, areas: Iterable[int]) -> WireRow:
+    """Return the ContractRow of a contract as it is at an instant, the same in each area."""
+    is_open = now < contract.closes_at
+    return {
+        "contractId": contract.id,
+        "contractName": contract.name,
+        "durationSeconds": int(contract.length.total_seconds()),
+        "resolutionSeconds": int(contract.length.total_seconds()),
+        "predefined": True,
+        "deleted": False,
+        "dlvryStart": wire_time(contract.delivery_start),
+        "dlvryEnd": wire_time(contract.delivery_start + contract.length),
+        "dlvryAreaState": [
+            {
+                "dlvryAreaId": area,
+                "state": "ACTI" if is_open else "IACT",
+                "openAt": wire_time(contract.opens_at),
+                "closedAt": wire_time(contract.closes_at),
+            }
+            for area in areas
+        ],
+        "marketId": "XBID",
+        "shortDisplayName": contract.name,
+        "mediumDisplayName": contract.name,
+        "productType": _PRODUCT_TYPES[contract.product],
+        "productId": f"Intraday_{contract.product}",
+        "updatedAt": wire_time(contract.opens_at if is_open else contract.closes_at),
+    }
+
+
+_PRODUCT_TYPES: Final = {"QH": "P15MIN", "HH": "P30MIN", "PH": "P60MIN"}
+
+
+def contract_rows(sent: Iterable[WireRow], sent_at: datetime) -> list[Row]:
+    """Return ContractRows in the columns of the contracts' table, one for each delivery area."""
+    return [
+        {
+            "contract_id": contract["contractId"],
+            "delivery_area_id": str(area["dlvryAreaId"]),
+            "delivery_start": _instant(contract["dlvryStart"]),
+            "delivery_end": _instant(contract["dlvryEnd"]),
+            "updated_at": _instant(contract["updatedAt"]),
+            "published_at": sent_at,
+            "contract_name": contract["contractName"],
+            "product_type": contract["productType"],
+            "product_id": contract["productId"],
+            "market_id": contract["marketId"],
+            "duration_s": float(contract["durationSeconds"]),
+            "predefined": contract["predefined"],
+            "state": area["state"],
+            "opens_at": _instant(area["openAt"]),
+            "closes_at": _instant(area["closedAt"]),
+            "deleted": contract["deleted"],
+        }
+        for contract in sent
+        for area in contract["dlvryAreaState"]
+    ]
 
 
 def book_rows(sent: Iterable[WireRow], sent_at: datetime, *, is_snapshot: bool) -> list[Row]:

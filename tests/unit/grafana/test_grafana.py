@@ -55,10 +55,10 @@ def targets(dashboard: Any) -> Iterator[tuple[str, str]]:
             yield panel["title"], target["query"]
 
 
-def test_every_source_has_panels_for_all_its_fields() -> None:
+def test_every_source_has_panels_for_all_its_numbers() -> None:
     asked = [query for one in dashboards().values() for _, query in targets(one)]
     for source in market_sources().values():
-        for field in source.fields:
+        for field in source.plotted:
             wanted = f'SELECT last("{field}") FROM "{source.name}" '
             assert [query for query in asked if query.startswith(wanted)], wanted
 

@@ -180,7 +180,37 @@ def test_the_future_is_read_too(store: HotStore) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=400)
     put(store, PRICES, points({**point(trades=1), "delivery_start": tomorrow}), stop=1)
     assert store.read(PRICES)["delivery_start"].to_list() == [tomorrow]
-    assert store.latest(PRICES)["delivery_start"].to_list() == [tomorrow]
+    assert store.latest(PRICES, at=tomorrow)["delivery_start"].to_list() == [tomorrow]
+
+
+def test_the_latest_of_a_curve_is_the_period_that_holds_now(store: HotStore) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    starts = [now + timedelta(minutes=15 * n - 5) for n in range(-8, 96)]
+    curve = [
+        {**point(zone=zone, trades=n), "delivery_start": start}
+        for zone in ("CZ", "DE-LU")
+        for n, start in enumerate(starts)
+    ]
+    put(store, PRICES, points(*curve, {**point(zone="FR"), "delivery_start": starts[-1]}), stop=1)
+    assert store.latest(PRICES)["trades"].to_list() == [8, 8], "the ninth period began before"
+    for n in (0, 8, 95):
+        end = starts[n] + timedelta(minutes=15) - timedelta(microseconds=1)
+        for at in (starts[n], end):
+            assert store.latest(PRICES, at=at)["trades"].to_list() == [n, n]
+    assert store.latest(PRICES, at=starts[0] - timedelta(seconds=1)).is_empty()
+    put(store, PRICES, points({**point(), "delivery_start": starts[8]}), stop=2)
+    assert store.latest(PRICES)["trades"].to_list() == [7, 8], "one period has lost its value"
+
+
+def test_some_series_alone_are_read(store: HotStore) -> None:
+    zones = ["CZ", "DE-LU", "it's", ""]
+    put(store, PRICES, points(*(point(zone=zone, trades=1) for zone in zones)), stop=1)
+    for read in (store.read, store.latest):
+        for wanted in (["CZ"], ["it's", "DE-LU"], ["FR"], [""], []):
+            found = read(PRICES, tags={"bidding_zone": wanted})
+            assert found["bidding_zone"].to_list() == sorted({*wanted} & {*zones})
+        assert read(PRICES, tags={"bidding_zone": zones, "product": ["HH"]}).is_empty()
+        assert read(PRICES, tags={"product": ["QH"]}).height == len(zones)
 
 
 def test_expiry(store: HotStore) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -37,6 +37,30 @@ def test_when_a_point_was_written_can_be_read(store: SqliteHotStore, tmp_path: P
     [row] = connection.execute("SELECT written_at FROM ote_intraday_price").fetchall()
     connection.close()
     assert before <= row[0] <= time.time_ns() // 1000
+
+
+def test_any_tool_reads_the_point_that_holds_now(store: SqliteHotStore, tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    curve = [{**point(trades=n), "delivery_start": now + timedelta(minutes=n)} for n in (-1, 0, 10)]
+    put(store, PRICES, points(*curve), stop=1)
+    store.close()
+    connection = sqlite3.connect(tmp_path / "new" / "hot.sqlite")
+    found = connection.execute('SELECT trades FROM "ote_intraday_price.latest"').fetchall()
+    connection.close()
+    assert found == [(0,)]
+
+
+def test_a_file_of_the_version_before_is_made_again(store: SqliteHotStore, tmp_path: Path) -> None:
+    put(store, PRICES, points(point(trades=1)), stop=1)
+    store.close()
+    connection = sqlite3.connect(tmp_path / "new" / "hot.sqlite")
+    connection.execute('DROP VIEW "ote_intraday_price.latest"')
+    connection.execute('CREATE TABLE "ote_intraday_price.latest" (trades INTEGER)')
+    connection.commit()
+    connection.close()
+    assert store.committed_offset(PRICES) == 0
+    put(store, PRICES, points(point(trades=2)), stop=2)
+    assert store.latest(PRICES)["trades"].to_list() == [2]
 
 
 SHARED = Measurement(

@@ -68,7 +68,7 @@ def test_marts_follow_late_revisions_as_if_they_had_been_made_after_them(home: S
         "features_de_lu": 4,
         "gas_balance": 1,
         "imbalance": 1,
-        "intraday_bar": 2,
+        "intraday_bar": 3,
         "intraday_spread": 4,
         "residual_load": 9,
         "wind_solar_forecast_error": 1,

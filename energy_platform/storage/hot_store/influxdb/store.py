@@ -16,7 +16,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -39,7 +39,7 @@ from energy_platform.storage.hot_store.influxdb.line_protocol import (
     unwritable,
 )
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer, LinesRefusedError
-from energy_platform.storage.hot_store.protocol import REASON, Measurement
+from energy_platform.storage.hot_store.protocol import ANY_SERIES, REASON, Measurement, Tags
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ _TURN_SECONDS: Final = 60.0
 
 _REQUEST_LINES: Final = 5_000
 _REQUEST_BYTES: Final = 4 * 1024 * 1024
+_MICROSECOND: Final = timedelta(microseconds=1)
 _EVER: Final = ("1678-01-01T00:00:00Z", "2262-01-01T00:00:00Z")
 """An end for queries: without one, a server may stop at the present, and forecasts lie beyond."""
 
@@ -142,20 +143,29 @@ class InfluxHotStore:
         *,
         start: datetime | None = None,
         end: datetime | None = None,
+        tags: Tags = ANY_SERIES,
     ) -> pl.DataFrame:
         """Return points with start <= time < end, ordered by tags and time."""
-        if not self._holds(measurement):
+        if not all(tags.values()) or not self._holds(measurement):
             return self._nothing(measurement)
-        return self._points(measurement, f"WHERE {_within(start, end)}")
+        return self._points(measurement, f"WHERE {_within(start, end)}{_of_series(tags)}")
 
-    def latest(self, measurement: Measurement) -> pl.DataFrame:
-        """Return the newest point of each series that has a value, ordered by tags."""
-        if not self._holds(measurement):
+    def latest(
+        self,
+        measurement: Measurement,
+        *,
+        at: datetime | None = None,
+        tags: Tags = ANY_SERIES,
+    ) -> pl.DataFrame:
+        """Return the point that holds of each series at an instant, ordered by tags."""
+        if not all(tags.values()) or not self._holds(measurement):
             return self._nothing(measurement)
+        after = (at or datetime.now(UTC)) + _MICROSECOND
         series = ", ".join(identifier(tag) for tag in measurement.tags)
         return self._points(
             measurement,
-            f"WHERE {_within()} AND {identifier(NULL_FIELDS)} != {_all_null(measurement)}"
+            f"WHERE {_within(end=after)}{_of_series(tags)}"
+            f" AND {identifier(NULL_FIELDS)} != {_all_null(measurement)}"
             f"{f' GROUP BY {series}' if series else ''} ORDER BY time DESC LIMIT 1",
         )
 
@@ -364,6 +374,15 @@ def _within(start: datetime | None = None, end: datetime | None = None) -> str:
         f"time < {microseconds(end)}u" if end is not None else f"time < '{_EVER[1]}'",
     ]
     return " AND ".join(bounds)
+
+
+def _of_series(tags: Tags) -> str:
+    """Return the condition that series are meant by; InfluxQL has no `IN`."""
+    wanted = (
+        " OR ".join(f"{identifier(tag)} = {string(value)}" for value in of)
+        for tag, of in tags.items()
+    )
+    return "".join(f" AND ({one})" for one in wanted)
 
 
 def _all_null(measurement: Measurement) -> str:
