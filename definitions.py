@@ -12,7 +12,7 @@ from energy_platform.market.registry import BrokenSource, broken_sources, market
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.settings import WarehouseKind, settings
-from resources import Platform, migration_scripts
+from resources import Platform, migration_scripts, sensor_pace
 from sensors import (
     alert_sensors,
     market_group_sensors,
@@ -61,4 +61,6 @@ def _clients() -> Mapping[str, object]:
 
 
 migration_scripts.remember()
+# The daemon is a fork of a process that has imported this module.
+sensor_pace.quicken()
 defs = build_definitions(market_sources().values(), broken_sources())

@@ -36,8 +36,8 @@ from resources.launcher import WarmCeleryRunLauncher
 _log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 1
-"""Less than the five seconds between two of the daemon's checks: at five, a check that comes a
-moment early skips the sensor, and it ticks every ten.
+"""Less than the seconds between two of the daemon's checks (`resources.sensor_pace`): if it were as
+many, a check that comes a moment early would skip the sensor.
 """
 
 UNFINISHED: Final = [

@@ -7,6 +7,7 @@ not a good row is quarantined with its reason. `row_verdicts` says which rows pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -24,6 +25,9 @@ UNPARSED: Final = "parse"
 
 PART: Final = "part"
 """The name of the check that a part of a message fails if its parser refuses it."""
+
+
+_NOTHING_QUARANTINED: Final = pl.DataFrame(schema=QUARANTINE_DTYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,10 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
         read = complete.filter(pl.col(REFUSED).is_null()).drop(REFUSED)
         refused = complete.filter(pl.col(REFUSED).is_not_null())
     else:
-        read = dated.select(*source.dtypes).collect()
-        refused = pl.DataFrame(schema={**read.schema, REFUSED: pl.String()})
+        read, refused = dated.select(*source.dtypes).collect(), _nothing_refused(source)
     rows, failing = split(source, read)
     if refused.is_empty() and failing.is_empty() and not failures:
-        return CheckedRows(rows, pl.DataFrame(schema=QUARANTINE_DTYPES), rows.clear())
+        return CheckedRows(rows, _NOTHING_QUARANTINED, rows.clear())
     unparsed = pl.DataFrame(
         failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
     ).join(received, on="landing_offset")
@@ -109,6 +112,12 @@ def _line(*, check: pl.Expr, row: pl.Expr) -> dict[str, pl.Expr]:
     }
 
 
+@cache
+def _nothing_refused(source: MarketSource) -> pl.DataFrame:
+    return pl.DataFrame(schema={**source.dtypes, REFUSED: pl.String()})
+
+
+@cache
 def _nothing(source: MarketSource) -> pl.DataFrame:
     dtypes = _parsed_dtypes(source)
     return pl.DataFrame(schema={name: dtypes[name] for name in dtypes if name != REFUSED})

@@ -145,9 +145,10 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
     home = settings.home.absolute()
     dagster = home_in_urls(home) / "dagster"
     return {
-        # Otherwise glibc keeps a heap for each of the many threads of polars and delta-rs: a tenth
-        # of the platform's memory.
+        # Otherwise glibc keeps a heap for each of the many threads of polars and delta-rs, and what
+        # they have freed: a tenth of the platform's memory.
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_TRIM_THRESHOLD_": str(128 * 1024),
         **os.environ,
         "PYTHONPATH": str(PROJECT),
         "DAGSTER_HOME": str(dagster),

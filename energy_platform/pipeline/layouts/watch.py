@@ -26,12 +26,19 @@ _HEAD_BYTES: Final = 96
 """How many bytes at the beginning, digits left out, tell kinds of messages apart."""
 _DIGITS: Final = string.digits.encode()
 _TRIES: Final = 5
+_SETTLED: Final = 32
+
+_settled: dict[str, tuple[bytes, list[Layout]]] = {}
+"""By source: an accepted layout, and layouts that were compared with it and changed nothing."""
 
 
 def drift(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
     """Describe how a batch's messages differ from the accepted layout; learn the rest."""
     layouts = _layouts(source, some_of_each(messages))
-    version, baseline, text = _accepted(notes, source)
+    version, text = notes.newest(_note(source))
+    if _is_settled(source, text, layouts):
+        return ()
+    baseline = _read(source, version, text)
     differences = baseline.differences(layouts)
     baseline.learn(layouts)
     learned = baseline.to_json()
@@ -39,12 +46,14 @@ def drift(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) ->
         # Another worker has stored a newer layout; a later batch will learn what this one could
         # not.
         notes.add(_note(source), version + 1, learned)
+    elif not differences:
+        _settle(source, text, layouts)
     return tuple(differences)
 
 
 def pending(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
     """Describe what accepting these messages would change."""
-    _, baseline, _ = _accepted(notes, source)
+    baseline = _read(source, *notes.newest(_note(source)))
     return tuple(baseline.differences(_layouts(source, messages)))
 
 
@@ -52,7 +61,8 @@ def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -
     """Add what these messages hold to the accepted layout; return the changes."""
     layouts = _layouts(source, messages)
     for _ in range(_TRIES):
-        version, baseline, _ = _accepted(notes, source)
+        version, text = notes.newest(_note(source))
+        baseline = _read(source, version, text)
         differences = tuple(baseline.differences(layouts))
         baseline.accept(layouts)
         if notes.add(_note(source), version + 1, baseline.to_json()):
@@ -103,17 +113,31 @@ def _asked(source: MarketSource, message: RawMessage) -> list[str]:
     return [message.context.get(name, "") for name in source.layouts_by]
 
 
-def _accepted(notes: Notes, source: MarketSource) -> tuple[int, Baseline, bytes]:
-    version, text = notes.newest(_note(source))
+def _is_settled(source: MarketSource, text: bytes, layouts: Iterable[Layout]) -> bool:
+    """Return whether layouts neither differ from an accepted one nor teach it anything."""
+    of_text, known = _settled.get(source.name, (b"", []))
+    return of_text == text and all(layout in known for layout in layouts)
+
+
+def _settle(source: MarketSource, text: bytes, layouts: Iterable[Layout]) -> None:
+    """Remember layouts that an accepted one does not change for."""
+    of_text, known = _settled.get(source.name, (b"", []))
+    known = known if of_text == text else []
+    new = [layout for layout in layouts if layout not in known]
+    _settled[source.name] = (text, [*new, *known][:_SETTLED])
+
+
+def _read(source: MarketSource, version: int, text: bytes) -> Baseline:
+    """Return an accepted layout; nothing is accepted if it is damaged."""
     try:
-        return version, Baseline.from_json(text) if text else Baseline(), text
+        return Baseline.from_json(text) if text else Baseline()
     except (ValueError, TypeError, LookupError) as error:
         _log.error(
             "%s: version %d of its accepted layout is damaged (%s): it is kept, and the layout is"
             " learned anew from what comes",
             source.name, version, error,
         )  # fmt: skip
-        return version, Baseline(), text
+        return Baseline()
 
 
 def _note(source: MarketSource) -> str:

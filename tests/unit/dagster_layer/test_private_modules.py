@@ -39,6 +39,7 @@ USED: Final = {
     "dagster._core.storage.noop_compute_log_manager.NoOpComputeLogManager": "keeps no run logs",
     "dagster._core.workspace.context.WorkspaceProcessContext": "the web server on a socket",
     "dagster._core.workspace.load_target.WorkspaceFileTarget": "the web server on a socket",
+    "dagster._daemon.sensor": "says how often the daemon looks at its sensors",
     "dagster._grpc.types.CanCancelExecutionRequest": "asks whether a run's process lives",
     "dagster._grpc.types.CanCancelExecutionResult": "asks whether a run's process lives",
     "dagster._grpc.types.ExecuteRunArgs": "what a Celery task carries",

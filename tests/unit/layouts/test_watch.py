@@ -8,7 +8,7 @@ import pytest
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.pipeline.layouts import watch
-from energy_platform.pipeline.layouts.baseline import ALWAYS
+from energy_platform.pipeline.layouts.baseline import ALWAYS, Baseline
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.storage.landing import LandingZone
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
@@ -55,6 +55,23 @@ def test_a_drift_goes_on_until_it_is_accepted(batches: MicroBatches) -> None:
     assert watch.accept(notes, EXAMPLE, [message(**drifted)]) == expected
     assert see(batches, **drifted) == ()
     assert watch.pending(notes, EXAMPLE, [message(**drifted)]) == ()
+
+
+def test_a_layout_that_changes_nothing_is_compared_once(
+    batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = batches.landing.notes
+    for _ in range(ALWAYS + 2):
+        assert see(batches, **GOOD) == ()
+
+    def compared(_: bytes) -> Baseline:
+        raise RuntimeError("compared")
+
+    monkeypatch.setattr(Baseline, "from_json", compared)
+    assert watch.drift(notes, EXAMPLE, [message(**GOOD), message(**GOOD | {"quarter": 9})]) == ()
+    for other in (GOOD | {"price_forecast": 5}, GOOD | {"price": "9"}, {"zone": "CZ"}):
+        with pytest.raises(RuntimeError, match="compared"):
+            watch.drift(notes, EXAMPLE, [message(**GOOD), message(**other)])
 
 
 def test_every_worker_goes_by_the_same_layout(batches: MicroBatches, tmp_path: Any) -> None:
