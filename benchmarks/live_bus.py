@@ -24,7 +24,8 @@ from benchmarks.figures import Figure, print_table, write_json
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.live_bus.protocol import LiveBus, Rows
-from energy_platform.storage.live_bus.pubsub import PubSubAddress, PubSubBus
+from energy_platform.storage.live_bus.pubsub import PubSubBus
+from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
 from tests.support.live_bus import LiveBusProcess
 from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 

@@ -75,7 +75,8 @@ def open_live_bus(chosen: Settings) -> LiveBus:
     if chosen.live_bus is None:
         return _valkey(chosen)
     try:
-        from energy_platform.storage.live_bus.pubsub import PubSubAddress, PubSubBus
+        from energy_platform.storage.live_bus.pubsub import PubSubBus
+        from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
     except ModuleNotFoundError as error:
         raise _extra_needed(error, "pubsub") from error
     return PubSubBus(PubSubAddress.of(chosen.live_bus, emulator=chosen.pubsub_emulator))

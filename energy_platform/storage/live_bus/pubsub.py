@@ -8,10 +8,7 @@ so no more waits to be sent than the lane's threads hold.
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final, Self
-from uuid import uuid4
+from typing import Final
 
 import grpc
 import polars as pl
@@ -24,43 +21,13 @@ from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
 from energy_platform.storage.live_bus.protocol import Figures, Message, OnLink
+from energy_platform.storage.live_bus.pubsub_address import CHANNEL, KEPT, PubSubAddress
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
 
-KEPT: Final = timedelta(hours=2)
-"""How long a topic keeps its messages."""
 _PATIENCE_SECONDS: Final = 2.0
 """How long the hot lane waits for an answer."""
 _SENT_AT_ONCE: Final = 8
 """How many entries one request has; each is 1 MiB at most, and a request 10 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class PubSubAddress:
-    """Where topics and subscriptions are.
-
-    Attributes:
-        project: The Google Cloud project.
-        prefix: What the names of the topics and subscriptions begin with.
-        emulator: An emulator's host:port, if one is used; it gets no credentials.
-    """
-
-    project: str
-    prefix: str
-    emulator: str | None = None
-
-    @classmethod
-    def of(cls, url: str, *, emulator: str | None) -> Self:
-        """Read `pubsub://project/prefix`."""
-        project, _, prefix = url.removeprefix("pubsub://").partition("/")
-        return cls(project, prefix, emulator)
-
-    def topic(self, source: str) -> str:
-        """Return the name of a source's topic."""
-        return f"projects/{self.project}/topics/{self.prefix}-{source}"
-
-    def subscription(self, source: str) -> str:
-        """Return a new name for a follower's subscription to a source's topic."""
-        return f"projects/{self.project}/subscriptions/{self.prefix}-{source}-{uuid4().hex}"
 
 
 class PubSubBus:
@@ -149,8 +116,9 @@ class PubSubBus:
 
 def _publisher(address: PubSubAddress) -> PublisherClient:
     if address.emulator is None:
-        return PublisherClient()
-    channel = grpc.insecure_channel(address.emulator)
+        channel = PublisherGrpcTransport.create_channel(options=CHANNEL)
+    else:
+        channel = grpc.insecure_channel(address.emulator, options=CHANNEL)
     return PublisherClient(transport=PublisherGrpcTransport(channel=channel))
 
 

@@ -14,7 +14,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import grpc
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError
@@ -35,16 +35,12 @@ from energy_platform.storage.live_bus.continuity import gap, is_after_a_loss
 from energy_platform.storage.live_bus.cursor import BEGINNING, Place, cursor_of
 from energy_platform.storage.live_bus.entries import Entry
 from energy_platform.storage.live_bus.protocol import Message, OnLink, Rows
-
-if TYPE_CHECKING:
-    from energy_platform.storage.live_bus.pubsub import PubSubAddress
+from energy_platform.storage.live_bus.pubsub_address import CHANNEL, KEPT, PubSubAddress
 
 _log = logging.getLogger(__name__)
 
 _LOOK_BACK: Final = timedelta(minutes=3)
 """Within this time the hot lane has said how far a source is, be it quiet."""
-_KEPT: Final = timedelta(hours=2)
-"""How long a message waits for a slow follower."""
 _EXPIRES: Final = timedelta(days=1)
 """After how long an unused subscription goes; Pub/Sub allows no shorter time."""
 _ACKNOWLEDGED_SECONDS: Final = 60
@@ -57,10 +53,6 @@ _BEAT_SECONDS: Final = 30.0
 _PATIENCE_SECONDS: Final = 5.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
-_CHANNEL: Final = (
-    ("grpc.max_receive_message_length", 32 * 2**20),
-    ("grpc.keepalive_time_ms", 30_000),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ class PubSubFollower:
 
     def __init__(
         self,
-        address: "PubSubAddress",
+        address: PubSubAddress,
         sources: Sequence[str],
         places: Mapping[str, Place],
         on_link: OnLink | None = None,
@@ -180,7 +172,7 @@ class PubSubFollower:
             topic=self._address.topic(source),
             enable_message_ordering=True,
             ack_deadline_seconds=_ACKNOWLEDGED_SECONDS,
-            message_retention_duration=_KEPT,
+            message_retention_duration=KEPT,
             expiration_policy=ExpirationPolicy(ttl=_EXPIRES),
         )
         try:
@@ -248,11 +240,11 @@ async def _pause(source: str, error: Exception, failures: int) -> None:
     await asyncio.sleep(pause)
 
 
-def _subscriber(address: "PubSubAddress") -> SubscriberAsyncClient:
+def _subscriber(address: PubSubAddress) -> SubscriberAsyncClient:
     if address.emulator is not None:
-        channel = grpc.aio.insecure_channel(address.emulator, options=_CHANNEL)
+        channel = grpc.aio.insecure_channel(address.emulator, options=CHANNEL)
     else:
-        channel = SubscriberGrpcAsyncIOTransport.create_channel(options=_CHANNEL)
+        channel = SubscriberGrpcAsyncIOTransport.create_channel(options=CHANNEL)
     return SubscriberAsyncClient(transport=SubscriberGrpcAsyncIOTransport(channel=channel))
 
 
