@@ -46,9 +46,13 @@ def add(
         typer.Option("--no-password", help="They log in with an OIDC provider or at a proxy."),
     ] = False,
 ) -> None:
-    """Add a user, or change one; the password is asked for, or read from standard input."""
+    """Add a user, or change one, whose sessions then end.
+
+    The password is asked for, or read from standard input.
+    """
     from energy_platform.dashboard.access.audit import Action
     from energy_platform.dashboard.access.passwords import hashed
+    from energy_platform.dashboard.access.sessions import Sessions
     from energy_platform.dashboard.access.user_list import User, UserList
     from energy_platform.dashboard.access.visitor import Role
 
@@ -62,7 +66,9 @@ def add(
         portfolios=tuple(portfolio or ()),
         password_hash=None if no_password else hashed(_new_password()),
     )
-    UserList.of(settings().home).put(user)
+    home = settings().home
+    UserList.of(home).put(user)
+    Sessions.of(home).end_all_of(name)
     _note(Action.USER_SET, name, role=role, portfolios=list(user.portfolios))
     console().print(f"{name} is a {role}.")
 

@@ -6,12 +6,13 @@ ended, its open connections end too.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from typing import Final
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +24,7 @@ from energy_platform.dashboard.access.headers import with_headers
 from energy_platform.dashboard.access.login_pages import LOGIN, OWN_PATHS, login_routes, own_routes
 from energy_platform.dashboard.access.refusal import NotLoggedIn, Refused
 from energy_platform.dashboard.access.visitor import Visitor, Way, let_in
+from energy_platform.errors import EnergyPlatformError
 from energy_platform.operations.supervision.ports import DAGSTER_PATH, webserver_socket
 from energy_platform.settings import Login, Settings
 
@@ -31,6 +33,8 @@ SESSION_ENDED: Final = 4401
 """The code with which a WebSocket is closed whose session has ended."""
 LOOK_SECONDS: Final = 5.0
 """How often an open connection is looked at."""
+
+_log = logging.getLogger(__name__)
 
 
 def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
@@ -58,7 +62,10 @@ class Guard:
         self._app = app
         self._dagster = dagster
         self._doorman = doorman
-        self._login = Starlette(routes=[*login_routes(doorman), *_oidc_routes(doorman)])
+        self._login = Starlette(
+            routes=[*login_routes(doorman), *_oidc_routes(doorman)],
+            exception_handlers={EnergyPlatformError: _nobody_known},
+        )
         self._own = Starlette(routes=own_routes(doorman))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +88,9 @@ class Guard:
                 self._require_own_page(asked, visitor)
         except Refused as refused:
             await self._refuse(refused, asked, receive, send)
+            return
+        except EnergyPlatformError as error:
+            await self._refuse(_unknown(error), asked, receive, send)
             return
         app = self._app_at(path)
         await self._while_welcome(asked, visitor, app(let_in(scope, visitor), receive, send), send)
@@ -128,7 +138,7 @@ class Guard:
     def _is_still(self, asked: HTTPConnection, visitor: Visitor) -> bool:
         try:
             return self._doorman.visitor(asked) == visitor
-        except Refused:
+        except (Refused, EnergyPlatformError):
             return False
 
     async def _refuse(
@@ -143,6 +153,18 @@ class Guard:
             wanted = asked.url.path + (f"?{asked.url.query}" if asked.url.query else "")
             answer = RedirectResponse(f"{LOGIN}?next={quote(wanted)}", 303)
         await answer(asked.scope, receive, send)
+
+
+def _unknown(error: Exception) -> Refused:
+    """Return the refusal where the user list or another file can't be read."""
+    _log.error("nobody is let in: %s", error)
+    return Refused(
+        503, "access_unknown", "who may look can't be read; the log of the dashboard says why"
+    )
+
+
+async def _nobody_known(_: Request, error: Exception) -> Response:
+    return _unknown(error).answer()
 
 
 def _oidc_routes(doorman: Doorman) -> list[BaseRoute]:

@@ -47,6 +47,14 @@ def test_a_user_is_added_listed_and_removed(home: Path, command: Command) -> Non
     assert PASSWORD not in command("audit").out
 
 
+def test_a_new_password_ends_the_sessions_of_the_old_one(home: Path, command: Command) -> None:
+    command("users", "add", "bob", "--no-password")
+    key = Sessions.of(home).begin("bob", seconds=60)
+    assert Sessions.of(home).find(key) is not None
+    assert command("users", "add", "bob").code == 0
+    assert Sessions.of(home).find(key) is None
+
+
 def test_a_user_of_another_login_has_no_password(home: Path, command: Command) -> None:
     assert command("users", "add", "carol@example.com", "--no-password").code == 0
     carol = UserList.of(home).find("carol@example.com")

@@ -187,6 +187,17 @@ async def test_what_the_user_list_says_holds_at_once(home: Path) -> None:
         assert (await browser.get("/api/who")).status_code == 401
 
 
+async def test_where_the_user_list_can_not_be_read_nobody_is_let_in(home: Path) -> None:
+    desk, app = guarded_desk(with_users(home))
+    async with client(app) as browser:
+        await log_in(browser)
+        (home / "access" / "users.json").write_text("{")
+        for answer in [await browser.get("/api/who"), await log_in(browser, "alice")]:
+            assert (answer.status_code, answer.json()["name"]) == (503, "access_unknown")
+            assert answer.headers["x-frame-options"] == "DENY"
+    assert desk.changes == []
+
+
 async def test_a_session_ends_by_itself_and_with_it_what_is_open(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
