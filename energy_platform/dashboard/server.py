@@ -1,7 +1,6 @@
 """The application: pages, WebSocket and API put together."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -28,11 +27,13 @@ from energy_platform.dashboard.api import (
     sources,
 )
 from energy_platform.dashboard.api.questions import Questions
+from energy_platform.dashboard.health import Health
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.live_rows import LiveRows
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics import Topics
 from energy_platform.errors import EnergyPlatformError, UnknownSourceError, UsageError
+from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -45,15 +46,19 @@ _ASK_AGAIN: Final = "no-cache"
 def app(settings: Settings) -> FastAPI:
     """Return the application over the stores of these settings."""
     stores, questions = Stores.open(settings), Questions()
-    hub = Hub(Topics(stores).named, LiveRows(stores.bus))
+    health = Health(stores, Supervisor(settings.home))
+    hub = Hub(Topics(stores).named, LiveRows(stores.bus), lambda: health.troubles)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = asyncio.create_task(hub.run())
+        running = [
+            asyncio.create_task(hub.run()),
+            asyncio.create_task(health.run(lambda: bool(hub.viewers))),
+        ]
         yield
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         questions.close()
 
     application = FastAPI(title="Energy Platform", lifespan=lifespan, docs_url=None, redoc_url=None,

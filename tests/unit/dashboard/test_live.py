@@ -9,7 +9,10 @@ import pytest
 
 from energy_platform.dashboard import channel
 from energy_platform.dashboard.viewer import CREDIT
+from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.market.registry import market_source
+from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
+from energy_platform.pipeline.hot_copy import HotCopies
 from energy_platform.pipeline.tables import measurement
 from tests.support.dashboard import Desk, Page
 
@@ -123,6 +126,41 @@ def test_a_bus_that_was_killed_is_told_and_what_it_did_not_carry_is_shown(desk: 
         page.until(lambda: value(page) == 51.0 and not page.beats[-1]["behind"])
         page.until(lambda: page.errors == {})
         assert page.snapshots == {TOPIC: 1}
+
+
+def test_a_hot_store_that_is_away_is_told_and_nothing_false_is_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> int:
+        raise HotStoreUnavailableError("no answer")
+
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(HotCopies, "reached", away)
+            page.until(lambda: page.beats and page.beats[-1]["behind"])
+            assert "the hot store does not answer" in page.beats[-1]["why"]
+            page.open({"frequency:CE": None})
+            page.until(lambda: page.errors == {"frequency:CE": "no answer"})
+            assert "frequency:CE" not in page.rows
+            assert value(page) == 50.0
+        desk.show(SOURCE, load(51.0, NOON + QUARTER))
+        page.until(lambda: value(page) == 51.0 and "frequency:CE" in page.rows)
+        page.until(lambda: not page.beats[-1]["behind"])
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "BACKOFF", "RUNNING"])
+def test_a_process_that_carries_values_and_is_down_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    processes = [ProcessStatus("hot-lane", 1, state, 3), ProcessStatus("metrics", 0, "FATAL", 0)]
+    monkeypatch.setattr(Supervisor, "statuses", lambda _: processes)
+    with desk.page(processes=None) as page:
+        page.until(lambda: page.rows.get("processes") and len(page.beats) > 3)
+        assert page.rows["processes"]["hot-lane"]["state"] == state
+        told = [] if state == "RUNNING" else [f"the hot-lane process is {state.lower()}"]
+        assert page.beats[-1]["why"] == told
 
 
 def test_a_reader_that_stalls_holds_twenty_messages_and_then_sees_the_newest(desk: Desk) -> None:
