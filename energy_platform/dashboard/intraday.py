@@ -7,18 +7,26 @@ made again from the warehouse and from the messages that it does not have yet.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import polars as pl
 
 from energy_platform.books import StandingBooks, TradeTape
+from energy_platform.dashboard.areas import PRODUCTS, areas_of
+from energy_platform.dashboard.contracts import DAY_AHEAD, Contracts, contract_table
 from energy_platform.dashboard.stores import Stores
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
+from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.library import scan
 
 BOOK: Final = "nord_pool_intraday_order_book"
 TRADE: Final = "nord_pool_intraday_trade"
+CONTRACT: Final = "nord_pool_intraday_contract"
+DAY_AHEAD_SOURCE: Final = "energy_charts_price"
+_ZONE: Final = "DE-LU"
+"""The bidding zone of all areas that there are."""
 
 _TRADED_FOR: Final = timedelta(hours=36)
 """For how long a contract is traded at most."""
@@ -27,32 +35,81 @@ _Answer = TypeVar("_Answer")
 
 
 @dataclass(slots=True)
-class _Books:
-    """What is kept row by row."""
+class Books:
+    """What is kept row by row.
+
+    Attributes:
+        standing: The standing orders.
+        tape: The trades.
+        contracts: What is delivered when, and until when it is traded.
+        day_ahead: The day-ahead prices of the zone.
+    """
 
     standing: StandingBooks = field(default_factory=StandingBooks)
     tape: TradeTape = field(default_factory=TradeTape)
+    contracts: Contracts = field(default_factory=Contracts)
+    day_ahead: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DAY_AHEAD))
 
     def follow(self, source: str, rows: pl.DataFrame) -> None:
-        if source == BOOK:
-            self.standing.follow(rows)
-        else:
-            self.tape.follow(rows)
+        """Take rows of one of the sources."""
+        match source:
+            case "nord_pool_intraday_order_book":
+                self.standing.follow(rows)
+            case "nord_pool_intraday_trade":
+                self.tape.follow(rows)
+            case _:
+                self.contracts.follow(rows)
+
+    def table(self, area: str, product: str, now: datetime) -> pl.DataFrame:
+        """Return one row per contract of a product in an area; see `contract_table`."""
+        traded = self.contracts.traded(areas_of(area)[0], PRODUCTS[product], now)
+        return contract_table(traded, self.standing, self.tape, self.day_ahead, now)
+
+
+def books_of(
+    stores: Stores, *names: str, at: datetime | None = None, contract: str | None = None
+) -> Books:
+    """Return the books made of all rows of some sources.
+
+    Args:
+        stores: What has the rows.
+        names: The sources.
+        at: Only rows that were known at this instant; the newest ones too, if None.
+        contract: Only rows of this contract.
+    """
+    books, now = Books(), at or stores.now()
+    for name in names:
+        is_recent = pl.col(market_source(name).event_time) >= now - _TRADED_FOR
+        is_of_it = pl.lit(value=True) if contract is None else pl.col("contract_id") == contract
+        books.follow(name, _rows(stores, name, at, is_recent & is_of_it))
+    if CONTRACT in names:
+        prices = scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at)
+        books.day_ahead = prices.filter(bidding_zone=_ZONE).select(*DAY_AHEAD).collect()
+    return books
+
+
+def _rows(stores: Stores, name: str, at: datetime | None, where: pl.Expr) -> pl.DataFrame:
+    """Return every revision of a source's rows that was known at a moment, or is known now."""
+    source = market_source(name)
+    if at is None:
+        return missed_rows(stores.batches, source, 0, where=where)
+    stored = stores.batches.warehouse.scan(market_table(source))
+    return stored.filter(where, pl.col("received_at") <= at).sort("landing_offset").collect()
 
 
 class Intraday:
-    """The books and trades of now. Any number of threads may use it.
+    """The books of now. Any number of threads may use it.
 
     Args:
         stores: What they are made from.
     """
 
     def __init__(self, stores: Stores) -> None:
-        self.stores = stores
-        self._books = _Books()
+        self._stores = stores
+        self._books = Books()
         self._must_make = True
-        self._later: list[tuple[str, pl.DataFrame]] = []
         self._is_making = False
+        self._later: list[tuple[str, pl.DataFrame]] = []
         self._making = threading.Lock()
         self._using = threading.Lock()
 
@@ -78,9 +135,7 @@ class Intraday:
                 return
             self._must_make, self._is_making = False, True
             try:
-                books = _Books()
-                for source in (BOOK, TRADE):
-                    books.follow(source, self._rows(source))
+                books = books_of(self._stores, BOOK, TRADE, CONTRACT)
                 with self._using:
                     for source, rows in self._later:
                         books.follow(source, rows)
@@ -92,17 +147,12 @@ class Intraday:
                 self._is_making = False
                 self._later.clear()
 
-    def of_books(self, question: Callable[[StandingBooks], _Answer]) -> _Answer:
-        """Answer a question about the standing books."""
+    def ask(self, question: Callable[[Books], _Answer]) -> _Answer:
+        """Answer a question about the books."""
         with self._using:
-            return question(self._books.standing)
+            return question(self._books)
 
-    def of_trades(self, question: Callable[[TradeTape], _Answer]) -> _Answer:
-        """Answer a question about the trades."""
-        with self._using:
-            return question(self._books.tape)
-
-    def _rows(self, name: str) -> pl.DataFrame:
-        source = market_source(name)
-        since = self.stores.now() - _TRADED_FOR
-        return missed_rows(self.stores.batches, source, 0, where=pl.col(source.event_time) >= since)
+    def table(self, area: str, product: str) -> pl.DataFrame:
+        """Return one row per contract of a product in an area; see `contract_table`."""
+        now = self._stores.now()
+        return self.ask(lambda books: books.table(area, product, now))

@@ -182,24 +182,23 @@ class Room:
     def _take_turn(self) -> None:
         """Apply the rows that have come since the last turn."""
         taken, self._taken = self._taken, []
-        by_source: dict[str, list[pl.DataFrame]] = {}
+        parts: dict[str, list[pl.DataFrame]] = {}
         for source, rows in taken:
             if not rows.is_empty():
-                by_source.setdefault(source, []).append(rows)
+                parts.setdefault(source, []).append(rows)
+        if not parts:
+            return
         try:
-            changes = [
-                self.topic.changed_by(source, pl.concat(parts))
-                for source, parts in by_source.items()
-            ]
+            new = {source: pl.concat(rows) for source, rows in parts.items()}
+            changes = self.topic.changed_by(new)
         except (Exception, PanicException) as error:  # noqa: BLE001 (the stores know better)
-            _log.warning("%s: new rows can't be shown, so the stores are asked", self.name,
-                         exc_info=error)  # fmt: skip
+            _log.warning(
+                "%s: new rows can't be shown, so the stores are asked", self.name, exc_info=error
+            )
             self.reload()
             return
-        if any(one.must_ask for one in changes):
-            self._must_load = True
-        told = [row for one in changes for row in one.rows]
-        self._apply(Changes(told, [name for one in changes for name in one.gone]))
+        self._must_load = self._must_load or changes.must_ask
+        self._apply(changes)
 
     async def _rest(self) -> None:
         """Wait for the next turn: for news, but no shorter than the topic wants."""

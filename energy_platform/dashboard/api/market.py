@@ -1,9 +1,9 @@
-"""Book, trades and bars of one contract, now or as of any moment."""
+"""Contracts, and book, trades and bars of one, now or as of any moment."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import polars as pl
 from fastapi import APIRouter, Query
@@ -11,18 +11,15 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from energy_platform.books import StandingBooks, TradeTape
+from energy_platform.books import bars as bars_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
 from energy_platform.dashboard.api.questions import Questions
-from energy_platform.dashboard.areas import areas_of
-from energy_platform.dashboard.intraday import BOOK, TRADE
+from energy_platform.dashboard.areas import PRODUCTS, areas_of
+from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, books_of
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics.trades import tape_of
 from energy_platform.errors import UsageError
-from energy_platform.market.registry import market_source
-from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
-from energy_platform.pipeline.tables import market_table
 
 _LEAST: Final = timedelta(seconds=1)
 _MOST: Final = timedelta(days=1)
@@ -36,6 +33,13 @@ class Asked(BaseModel):
     format: parameters.Format = None
 
 
+class ContractsAsked(Asked):
+    """The parameters of contracts."""
+
+    area: str = "DE-LU"
+    product: str = "QH"
+
+
 class BarsAsked(Asked):
     """The parameters of bars."""
 
@@ -43,7 +47,7 @@ class BarsAsked(Asked):
 
 
 def router(stores: Stores, questions: Questions) -> APIRouter:
-    """Return the three resources."""
+    """Return the four resources."""
     routes = APIRouter(prefix="/api", tags=["intraday"])
 
     async def answered(request: Request, asked: Asked, find: "partial[pl.DataFrame]", source: str
@@ -51,6 +55,14 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         form = form_of(request, asked.format)
         question = partial(_answer, find, asked, source, form)
         return (await questions.answer((str(request.url), form), question)).to(request)
+
+    @routes.get("/contracts", summary="The contracts of a product, with their market")
+    async def contracts(request: Request, asked: Annotated[ContractsAsked, Query()]) -> Response:
+        areas_of(asked.area)
+        if asked.product not in PRODUCTS:
+            raise UsageError(f"there is no product {asked.product!r}; {', '.join(PRODUCTS)}")
+        find = partial(_contracts, stores, asked.area, asked.product, _at(asked))
+        return await answered(request, asked, find, CONTRACT)
 
     @routes.get("/book/{area}/{contract}", summary="The ladder of a contract")
     async def book(
@@ -89,38 +101,23 @@ def _answer(find: "partial[pl.DataFrame]", asked: Asked, source: str, form: Form
     return Answer.of(Table.limited(find(), about, asked.limit), form)
 
 
-def _rows(
-    stores: Stores, name: Literal["nord_pool_intraday_order_book", "nord_pool_intraday_trade"],
-    contract: str, at: datetime | None,
-) -> pl.DataFrame:  # fmt: skip
-    """Return every revision of a contract's rows that was known at a moment, or is known now."""
-    source, is_of_it = market_source(name), pl.col("contract_id") == contract
-    if at is None:
-        return missed_rows(stores.batches, source, 0, where=is_of_it)
-    stored = stores.batches.warehouse.scan(market_table(source))
-    return stored.filter(is_of_it, pl.col("received_at") <= at).sort("landing_offset").collect()
-
-
 def _ladder(stores: Stores, area: str, contract: str, at: datetime | None) -> pl.DataFrame:
-    books = StandingBooks()
-    books.follow(_rows(stores, BOOK, contract, at))
-    return books.levels(area, contract).drop("delivery_area_id", "contract_id")
+    standing = books_of(stores, BOOK, at=at, contract=contract).standing
+    return standing.levels(area, contract).drop("delivery_area_id", "contract_id")
 
 
 def _trades(stores: Stores, area: str, contract: str, at: datetime | None) -> pl.DataFrame:
-    return tape_of(_tape(stores, contract, at).legs(contract=contract), area)
+    return tape_of(books_of(stores, TRADE, at=at, contract=contract).tape.legs(), area)
 
 
 def _bars(
     stores: Stores, areas: Sequence[str], contract: str, at: datetime | None, every: timedelta
 ) -> pl.DataFrame:
-    rows = _rows(stores, TRADE, contract, at)
-    tape = TradeTape()
-    tape.follow(rows.filter(pl.col("delivery_area_id").is_in(areas)))
-    return tape.bars(every, contract).rename({"bar_start": "opened_at"}).drop("contract_id")
+    legs = books_of(stores, TRADE, at=at, contract=contract).tape.legs()
+    of_area = legs.filter(pl.col("delivery_area_id").is_in(areas))
+    return bars_of(of_area, every).rename({"bar_start": "opened_at"}).drop("contract_id")
 
 
-def _tape(stores: Stores, contract: str, at: datetime | None) -> TradeTape:
-    tape = TradeTape()
-    tape.follow(_rows(stores, TRADE, contract, at))
-    return tape
+def _contracts(stores: Stores, area: str, product: str, at: datetime | None) -> pl.DataFrame:
+    books = books_of(stores, BOOK, TRADE, CONTRACT, at=at)
+    return books.table(area, product, at or stores.now())

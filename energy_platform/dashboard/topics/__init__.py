@@ -1,9 +1,10 @@
 """The kinds of topics: `Topics` finds the one that a name means. docs/dashboard.md lists them."""
 
-from energy_platform.dashboard.areas import AREAS
+from energy_platform.dashboard.areas import AREAS, PRODUCTS
 from energy_platform.dashboard.intraday import Intraday
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics.book import Book
+from energy_platform.dashboard.topics.contracts import ContractRows
 from energy_platform.dashboard.topics.frequency import SOURCES, Frequency
 from energy_platform.dashboard.topics.latest import LatestRows
 from energy_platform.dashboard.topics.processes import Processes
@@ -18,7 +19,7 @@ class Topics:
     """All topics over some stores; those of the continuous market share its books."""
 
     def __init__(self, stores: Stores) -> None:
-        self.intraday = Intraday(stores)
+        self._intraday = Intraday(stores)
         self._stores = stores
 
     def named(self, name: str) -> Topic:
@@ -37,9 +38,18 @@ class Topics:
                 return Frequency(area, self._stores)
             case ["source", source]:
                 return LatestRows(market_source(source), self._stores)
-            case ["book", area, contract] if area in AREAS and contract:
-                return Book(area, contract, self.intraday)
-            case ["trades", area, contract] if area in AREAS and contract:
-                return Trades(area, contract, self.intraday)
+            case [kind, area, what] if area in AREAS and what:
+                return self._intraday_topic(kind, area, what)
             case _:
                 raise UnknownTopicError(f"there is no topic {name!r}")
+
+    def _intraday_topic(self, kind: str, area: str, what: str) -> Topic:
+        match kind:
+            case "contracts" if what in PRODUCTS:
+                return ContractRows(area, what, self._intraday)
+            case "book":
+                return Book(area, what, self._intraday)
+            case "trades":
+                return Trades(area, what, self._intraday)
+            case _:
+                raise UnknownTopicError(f"there is no topic {kind}:{area}:{what}")

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, field
 
-import polars as pl
-
 from energy_platform.dashboard.areas import areas_of
 from energy_platform.dashboard.frames import Changes, Row
 from energy_platform.dashboard.intraday import BOOK, Intraday
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 
 
 @dataclass(slots=True)
@@ -28,11 +26,10 @@ class Book:
         self.shared.make()
         return Loaded(self._ladder())
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return the ladder if rows are about it."""
-        del source
         [area, *_] = areas_of(self.area)
-        if rows.filter(delivery_area_id=area, contract_id=self.contract).is_empty():
+        if new[BOOK].filter(delivery_area_id=area, contract_id=self.contract).is_empty():
             return Changes()
         before = self._shown
         ladder = self._ladder()
@@ -40,7 +37,7 @@ class Book:
 
     def _ladder(self) -> list[Row]:
         [area, *_] = areas_of(self.area)
-        levels = self.shared.of_books(lambda books: books.levels(area, self.contract))
+        levels = self.shared.ask(lambda books: books.standing.levels(area, self.contract))
         ladder = [
             {"id": f"{row['side']}:{row['price_eur_per_mwh']:.2f}", "source": BOOK, **row}
             for row in levels.drop("delivery_area_id", "contract_id").to_dicts()

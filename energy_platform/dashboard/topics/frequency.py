@@ -8,7 +8,7 @@ import polars as pl
 
 from energy_platform.dashboard.frames import Changes, Row
 from energy_platform.dashboard.stores import Stores
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 from energy_platform.market.instants import microseconds
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
@@ -47,15 +47,14 @@ class Frequency:
         self._shown.clear()
         return Loaded(self._rows(points), {self.source.name: reached})
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return the new seconds, and the ids of those that are too old by now."""
-        del source
-        new = self._rows(rows.sort("landing_offset", maintain_order=True))
+        rows = self._rows(new[self.source.name])
         since = max(self._shown.values(), default=self.stores.now()) - SHOWN
         gone = [name for name, at in self._shown.items() if at < since]
         for name in gone:
             del self._shown[name]
-        return Changes([row for row in new if row["observed_at"] >= since], gone)
+        return Changes([row for row in rows if row["observed_at"] >= since], gone)
 
     def _rows(self, points: pl.DataFrame) -> list[Row]:
         shown = points.select("observed_at", "frequency_hz", "received_at", "landing_offset")

@@ -12,7 +12,7 @@ import polars as pl
 
 from energy_platform.dashboard.frames import Changes, Row
 from energy_platform.dashboard.stores import Stores
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.hot_copy import hot_points
@@ -54,13 +54,12 @@ class LatestRows:
         shown = newest.sort(self.source.event_time, descending=True).head(MOST_SERIES)
         return Loaded(self._rows(shown), {self.source.name: reached})
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return the newest row of each series among new rows."""
-        del source
         if not self._is_told_in_order:
             return Changes(must_ask=True)
         time = pl.col(self.source.event_time)
-        points = hot_points(self.source, rows).filter(time <= self.stores.now())
+        points = hot_points(self.source, new[self.source.name]).filter(time <= self.stores.now())
         if points.is_empty():
             return Changes()
         if self.source.tags:

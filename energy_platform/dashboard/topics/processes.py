@@ -3,10 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Final
 
-import polars as pl
-
 from energy_platform.dashboard.frames import Changes
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 from energy_platform.operations.supervision.supervisor import Supervisor
 
 CARRIERS: Final = frozenset({"collector", "hot-lane", "live-bus"})
@@ -29,9 +27,9 @@ class Processes:
         """Ask supervisord; there are no rows while it does not answer."""
         return Loaded([{"id": one.name, **asdict(one)} for one in self.supervisor.statuses()])
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return nothing: no row of a source says how a process is."""
-        del source, rows
+        del new
         return Changes()
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from energy_platform.dashboard.frames import Changes, Row
 from energy_platform.dashboard.stores import Stores
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 from energy_platform.market.registry import market_source
 from energy_platform.operations.status import SourceStatus, source_statuses
 from energy_platform.pipeline.tables import quarantine_table
@@ -36,9 +36,9 @@ class Status:
         statuses = source_statuses(self.stores.settings, self.stores.batches)
         return Loaded([self._row(status) for status in statuses])
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return nothing: no row of a source says how the source is."""
-        del source, rows
+        del new
         return Changes()
 
     def _row(self, status: SourceStatus) -> Row:

@@ -15,6 +15,10 @@ class UnknownTopicError(UsageError):
     """There is no topic of this name."""
 
 
+NewRows = Mapping[str, pl.DataFrame]
+"""New rows by their source, in the order in which they came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """All rows of a topic, as the stores have them.
@@ -63,5 +67,5 @@ class Topic(Protocol):
             EnergyPlatformError: They don't answer.
         """
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
-        """Return what new rows of a source change; it is quick and asks nobody."""
+    def changed_by(self, new: NewRows) -> Changes:
+        """Return what new rows change; it is quick and asks nobody."""

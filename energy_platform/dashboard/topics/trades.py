@@ -8,7 +8,7 @@ import polars as pl
 from energy_platform.dashboard.areas import areas_of
 from energy_platform.dashboard.frames import Changes, Row
 from energy_platform.dashboard.intraday import TRADE, Intraday
-from energy_platform.dashboard.topics.topic import Loaded
+from energy_platform.dashboard.topics.topic import Loaded, NewRows
 
 SHOWN: Final = 200
 """How many trades are shown."""
@@ -32,17 +32,16 @@ class Trades:
         self.shared.make()
         return Loaded(self._tape())
 
-    def changed_by(self, source: str, rows: pl.DataFrame) -> Changes:
+    def changed_by(self, new: NewRows) -> Changes:
         """Return the tape if rows are about it."""
-        del source
-        if rows.filter(contract_id=self.contract).is_empty():
+        if new[TRADE].filter(contract_id=self.contract).is_empty():
             return Changes()
         before = self._shown
         tape = self._tape()
         return Changes(tape, sorted(before - self._shown))
 
     def _tape(self) -> list[Row]:
-        legs = self.shared.of_trades(lambda tape: tape.legs(contract=self.contract))
+        legs = self.shared.ask(lambda books: books.tape.legs(contract=self.contract))
         trades = tape_of(legs, self.area).head(SHOWN)
         rows = [{"id": row["trade_id"], "source": TRADE, **row} for row in trades.to_dicts()]
         self._shown = frozenset(row["id"] for row in rows)
