@@ -26,32 +26,40 @@ from tests.support.feeds import free_ports
 from tests.support.landed_market import Landing, landed
 from tests.support.live_bus import LiveBusProcess
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 Row = dict[str, Any]
 
 
 class Desk:
-    """A home with a live bus, a writer of its stores, and a server that may be started again."""
+    """A home with a live bus, a writer of its stores, and a server that may be started again.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: The home.
+        serves: Whether there is a server from the beginning.
+    """
+
+    def __init__(self, home: Path, *, serves: bool = True) -> None:
         self.bus = LiveBusProcess(home)
         # Points of any year stay in the hot store.
         self.settings = Settings(home=home, hot_days=36_500)
         self.batches = open_micro_batches(self.settings)
         self._lanes: dict[str, HotLane] = {}
         [self.port] = free_ports(1)
-        self.serve()
+        self._server: uvicorn.Server | None = None
+        if serves:
+            self.serve()
 
     def serve(self) -> None:
         """Start the server, and wait until it answers."""
-        self._server = uvicorn.Server(configuration(self.settings, self.port))
-        self._thread = threading.Thread(target=self._server.run)
+        server = self._server = uvicorn.Server(configuration(self.settings, self.port))
+        self._thread = threading.Thread(target=server.run)
         self._thread.start()
-        wait_until(lambda: self._server.started)
+        wait_until(lambda: server.started)
 
     def end_server(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
+        if self._server is not None:
+            self._server.should_exit = True
+            self._thread.join()
 
     def close(self) -> None:
         self.end_server()
@@ -75,6 +83,12 @@ class Desk:
                              landing_offset=0, context=context)  # fmt: skip
         self.batches.landing.guest(name).append([message])
         self._lanes.setdefault(name, HotLane(self.batches, source)).bring_up()
+
+    def batch(self, *names: str) -> None:
+        """Take all that has landed of some sources to the warehouse."""
+        for name in names:
+            while self.batches.is_behind(market_source(name)):
+                self.batches.run(market_source(name))
 
     def _shown(self, name: str, rows: pl.DataFrame, received_at: datetime | None) -> MarketSource:
         at = received_at or datetime.now(UTC)

@@ -72,7 +72,8 @@ class LatestRows:
     def _is_told_in_order(self) -> bool:
         """Whether the row that comes last is the one that counts."""
         series = {*self.source.tags, self.source.event_time}
-        is_plain = self.source.revision is None and self.source.whole_list is None
+        about = self.source
+        is_plain = about.revision is None and about.whole_list is None and not about.facts_move
         return is_plain and series.issuperset(self.source.key)
 
     def _rows(self, points: pl.DataFrame) -> list[Row]:

@@ -3,12 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from energy_platform.dashboard.intraday import BOOK, TRADE
+from energy_platform.dashboard.intraday import CONTRACT as CONTRACTS
 from tests.support.dashboard import Desk, Page
 
 CONTRACT = "NX_1"
+HOUR = timedelta(hours=1)
+QUARTER = timedelta(minutes=15)
 LADDER = f"book:DE-LU:{CONTRACT}"
 TAPE = f"trades:DE-LU:{CONTRACT}"
 NOW = (datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)).isoformat()
@@ -43,6 +47,19 @@ def send_trade(desk: Desk, name: str, state: str, revision: int) -> None:
         "legs": legs,
     }  # fmt: skip
     desk.receive(TRADE, [row])
+
+
+def send_contract(desk: Desk, name: str, start: datetime, state: str = "ACTI", **said: Any) -> None:
+    area = {"dlvryAreaId": 23, "state": state, "openAt": (start - 30 * HOUR).isoformat(),
+            "closedAt": (start - timedelta(minutes=5)).isoformat()}  # fmt: skip
+    row = {
+        "contractId": name, "contractName": f"QH {name}", "durationSeconds": 900,
+        "resolutionSeconds": 900, "predefined": True, "deleted": False, "marketId": "XBID",
+        "productId": "QH", "productType": "P15MIN", "dlvryStart": start.isoformat(),
+        "dlvryEnd": (start + QUARTER).isoformat(), "dlvryAreaState": [area],
+        "updatedAt": datetime.now(UTC).isoformat(), **said,
+    }  # fmt: skip
+    desk.receive(CONTRACTS, [row])
 
 
 def ladder(page: Page) -> list[tuple[object, ...]]:
@@ -93,6 +110,61 @@ def test_a_cancelled_trade_is_shown_as_cancelled(desk: Desk) -> None:
         row = page.rows[TAPE]["t1"]
         assert row["flags"] == ["revised"]
         assert (row["state"], row["was"]) == ("CANCELLED", {"state": "COMPLETED"})
+
+
+def test_a_contract_has_its_market_in_one_row(desk: Desk) -> None:
+    topic = "contracts:DE-LU:QH"
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 2 * HOUR
+    prices = pl.DataFrame({"delivery_start": [start], "delivery_end": [start + QUARTER],
+                           "bidding_zone": ["DE-LU"], "price_eur_per_mwh": [77.5]})  # fmt: skip
+    desk.store("energy_charts_price", prices)
+    send_contract(desk, CONTRACT, start)
+    send_contract(desk, "NX_0", start - 2 * HOUR)
+    send_book(desk, 1, buys=[order("a", 49.0, 5.0)], sells=[order("b", 51.5, 3.0)], snapshot=True)
+    with desk.page(**{topic: None}) as page:
+
+        def row() -> dict[str, Any]:
+            return page.rows.get(topic, {}).get(CONTRACT, {})
+
+        page.until(lambda: row().get("bid_eur_per_mwh") == 49.0)
+        # The gate of the other one is closed.
+        assert list(page.rows[topic]) == [CONTRACT]
+        assert row()["name"] == f"QH {CONTRACT}"
+        assert (row()["ask_eur_per_mwh"], row()["spread_eur_per_mwh"]) == (51.5, 2.5)
+        assert row()["day_ahead_eur_per_mwh"] == 77.5
+        assert row()["last_eur_per_mwh"] is None
+        send_trade(desk, "t1", "COMPLETED", 1)
+        page.until(lambda: row()["last_eur_per_mwh"] == 80.0)
+        assert (row()["volume_mwh"], row()["vwap_eur_per_mwh"]) == (0.5, 80.0)
+        send_trade(desk, "t1", "CANCELLED", 2)
+        page.until(lambda: row()["last_eur_per_mwh"] is None)
+        send_book(desk, 2, snapshot=True)
+        page.until(lambda: row()["bid_eur_per_mwh"] is None)
+        told = desk.get("/api/contracts", product="QH").json()["rows"]
+        assert [one["contract_id"] for one in told] == [CONTRACT]
+        send_contract(desk, CONTRACT, start, "IACT", deleted=True)
+        page.until(lambda: page.rows[topic] == {})
+
+
+def test_book_trades_and_bars_over_http_are_as_of_any_moment(desk: Desk) -> None:
+    send_book(desk, 1, buys=[order("a", 49.0, 5.0)], snapshot=True)
+    send_trade(desk, "t1", "COMPLETED", 1)
+    desk.batch(BOOK, TRADE)
+    then = datetime.now(UTC).isoformat()
+    send_book(desk, 2, buys=[order("a", 49.0, 5.0, deleted=True), order("b", 48.0, 1.0)])
+    send_trade(desk, "t1", "CANCELLED", 2)
+
+    def told(resource: str, column: str, **query: str) -> list[object]:
+        answer = desk.get(f"/api/{resource}/DE-LU/{CONTRACT}", **query)
+        assert answer.status_code == 200, answer.text
+        return [row[column] for row in answer.json()["rows"]]
+
+    assert told("book", "price_eur_per_mwh") == [48.0]
+    assert told("book", "price_eur_per_mwh", as_of=then) == [49.0]
+    assert told("trades", "state") == ["CANCELLED"]
+    assert told("trades", "state", as_of=then) == ["COMPLETED"]
+    assert told("bars", "close_eur_per_mwh", every="PT1M") == []
+    assert told("bars", "close_eur_per_mwh", every="PT1M", as_of=then) == [80.0]
 
 
 @pytest.mark.parametrize("topic", ["book:XX:NX_1", "trades:DE-LU:", "book:DE-LU"])
