@@ -4,17 +4,19 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import numpy as np
 import pytest
+from polars.testing import assert_frame_equal
 from websockets.asyncio.client import ClientConnection, connect
 
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
@@ -24,16 +26,21 @@ from energy_platform.feeds.websocket.stomp_over_sockjs import (
     decode,
     encode,
 )
+from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
+from energy_platform.pipeline.checks import check_messages
 from simulator.power_system.system import NUMBERS, power_system
 from simulator.providers.nord_pool import PROVIDER
 from simulator.providers.nord_pool.contracts import open_contracts
-from simulator.providers.nord_pool.market import TRADE, IntradayMarket
+from simulator.providers.nord_pool.market import CONTRACT, TRADE, IntradayMarket
 from simulator.server import running
 from simulator.world import World
+from tests.support.comparison import journalled_rows
 from tests.support.feeds import a_world
 
 BOOK = "/user/trader/v1/streaming/localview/22"
 TICKER = "/user/trader/v2/streaming/ticker"
+CONTRACTS = "/user/trader/v1/streaming/contracts"
 HOUR = timedelta(hours=1)
 LOGIN = {"grant_type": "password", "scope": "global", "username": "trader", "password": "x"}
 
@@ -174,6 +181,55 @@ async def test_a_cancelled_trade_is_a_second_revision(tmp_path: Path) -> None:
     assert len(shown) == len(made) > 500
     assert sum(revision == 2 for revision in shown.values()) == len(cancelled)
     assert market.trade_snapshot(now + timedelta(hours=2)) == []
+
+
+async def test_contracts_are_told_as_the_client_reads_them(tmp_path: Path) -> None:
+    """What the snapshot says, read by the source's own parser, is what the journal holds."""
+    world, source = a_world(tmp_path), market_source(CONTRACT)
+    async with running(world, [PROVIDER]), connected(world) as trader:
+        await say(trader, "SUBSCRIBE", id="c", destination=CONTRACTS)
+        snapshot = await hear(trader)
+    message = RawMessage(
+        body=snapshot.body,
+        received_at=world.clock.now(),
+        context={"snapshot": "true"},
+        landing_offset=0,
+    )
+    checked = check_messages(source, [message])
+    assert checked.quarantined.is_empty()
+    told = [*source.key, *source.value_columns, "updated_at"]
+    assert_frame_equal(
+        checked.rows.select(told).sort(source.key),
+        journalled_rows(source, world.journal).select(told).sort(source.key),
+    )
+    is_open = checked.rows.filter(state="ACTI", delivery_area_id="22")
+    assert is_open["contract_id"].to_list() == open_contracts(world.clock.now())
+    lengths = {"P15MIN": 900.0, "P30MIN": 1_800.0, "P60MIN": 3_600.0}
+    assert dict(is_open.select("product_type", "duration_s").unique().rows()) == lengths
+
+
+@pytest.mark.parametrize(("day", "quarters"), [("03-29", 92), ("07-01", 96), ("10-25", 100)])
+def test_contracts_open_on_the_eve_and_expire_at_their_gate(
+    tmp_path: Path, day: str, quarters: int
+) -> None:
+    midnight = datetime.fromisoformat(f"2026-{day}T00:00").replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    opening = (midnight - 9 * HOUR).astimezone(UTC)
+    market = IntradayMarket(a_world(tmp_path, origin=opening - timedelta(minutes=1)))
+    opened = market.move(0, opening + timedelta(seconds=1)).contracts
+    products = Counter(
+        row["productType"] for row in opened if row["updatedAt"] >= on_the_wire(opening)
+    )
+    assert products["P15MIN"] == quarters
+    assert products["P60MIN"] == quarters / 4
+    gate = opening + timedelta(minutes=10)
+    closed = market.move(0, gate + timedelta(seconds=1)).contracts
+    states = {area["state"] for row in closed for area in row["dlvryAreaState"]}
+    assert (len(closed) > 0, states) == (True, {"IACT"})
+    assert {row["updatedAt"] for row in closed} == {on_the_wire(gate)}
+
+
+def on_the_wire(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def test_a_gate_closes_minutes_before_delivery(tmp_path: Path) -> None:
