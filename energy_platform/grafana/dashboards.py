@@ -1,12 +1,22 @@
-"""One dashboard per market group: a row per source, a panel per unit, a choice per tag."""
+"""One dashboard per market group: a row per source, a panel per unit, a choice per tag.
 
-from collections.abc import Iterable, Mapping, Sequence
+The last value of a line is the newest one only where values are of the past. A source whose values
+are of periods to come has a panel of its own with the values that hold now.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard, timeseries
-from grafana_foundation_sdk.builders.common import VizLegendOptions, VizTooltipOptions
+from grafana_foundation_sdk.builders import dashboard, stat, timeseries
+from grafana_foundation_sdk.builders.common import (
+    ReduceDataOptions,
+    VizLegendOptions,
+    VizTooltipOptions,
+)
 from grafana_foundation_sdk.models.common import (
+    BigValueGraphMode,
+    BigValueTextMode,
     GraphDrawStyle,
     LegendDisplayMode,
     LegendPlacement,
@@ -25,9 +35,11 @@ from grafana_foundation_sdk.models.dashboard import (
 from energy_platform.grafana.influxql import (
     DATA_SOURCE,
     InfluxQuery,
+    held_now,
     lines,
     tag_values,
 )
+from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.units import unit_of
 from energy_platform.pipeline.tables import measurement
@@ -73,8 +85,14 @@ def new_dashboard(uid: str, title: str, span: tuple[str, str]) -> dashboard.Dash
     )
 
 
-def line_panel(title: str, unit: str | None, targets: Sequence[InfluxQuery]) -> timeseries.Panel:
-    """Return a panel of lines, with the last value of each in its legend."""
+def line_panel(
+    title: str,
+    unit: str | None,
+    targets: Sequence[InfluxQuery],
+    *,
+    calculated: Sequence[str] = ("lastNotNull",),
+) -> timeseries.Panel:
+    """Return a panel of lines, with figures of each in its legend, by default its last value."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -87,7 +105,7 @@ def line_panel(title: str, unit: str | None, targets: Sequence[InfluxQuery]) -> 
             VizLegendOptions()
             .display_mode(LegendDisplayMode.TABLE)
             .placement(LegendPlacement.RIGHT)
-            .calcs(["lastNotNull"])
+            .calcs([*calculated])
             .show_legend(show_legend=True)
         )
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
@@ -132,21 +150,55 @@ def _choice(tag: str, sources: Sequence[MarketSource]) -> dashboard.QueryVariabl
     )
 
 
-def _panels(source: MarketSource) -> Iterable[timeseries.Panel]:
-    """Yield a panel per unit of a source's numbers."""
+def _panels(source: MarketSource) -> Iterable[timeseries.Panel | stat.Panel]:
+    """Yield a panel per unit of a source's numbers, and one of those that hold now."""
     tags = series_tags(source)
+    lies_ahead = not issubclass(source.rows, InstantRows)
     fields = sorted(source.plotted, key=lambda name: unit_of(name) or "")
     for unit, together in groupby(fields, key=unit_of):
         names = list(together)
-        legend = " ".join(f"$tag_{tag}" for tag in tags)
-        targets = [
-            InfluxQuery(
-                ref_id=letter,
-                query=lines(source.name, name, tags),
-                alias=" ".join(part for part in (name if len(names) > 1 else "", legend) if part)
-                or name,
-            )
-            for letter, name in zip(_LETTERS, names, strict=False)
-        ]
+        drawn = _targets(source, names, tags, lines)
         described = names[0] if len(names) == 1 else f"{source.name} in {unit or 'numbers'}"
-        yield line_panel(described, unit, targets).description(source.description)
+        calculated = ["min", "max"] if lies_ahead else ["lastNotNull"]
+        panel = line_panel(described, unit, drawn, calculated=calculated)
+        yield panel.description(source.description)
+        if lies_ahead:
+            yield _now_panel(described, unit, _targets(source, names, tags, held_now))
+
+
+def _targets(
+    source: MarketSource,
+    fields: Sequence[str],
+    tags: Sequence[str],
+    query: Callable[[str, str, Sequence[str]], str],
+) -> list[InfluxQuery]:
+    """Return a target for each field, whose series are named by their tags."""
+    legend = " ".join(f"$tag_{tag}" for tag in tags)
+    return [
+        InfluxQuery(
+            ref_id=letter,
+            query=query(source.name, name, tags),
+            alias=" ".join(part for part in (name if len(fields) > 1 else "", legend) if part)
+            or name,
+        )
+        for letter, name in zip(_LETTERS, fields, strict=False)
+    ]
+
+
+def _now_panel(title: str, unit: str | None, targets: Sequence[InfluxQuery]) -> stat.Panel:
+    """Return a panel of the values that hold now."""
+    panel = (
+        stat.Panel()
+        .title(f"{title}, now")
+        .datasource(DATA_SOURCE)
+        .span(_WIDTH)
+        .height(_HEIGHT)
+        .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
+        .text_mode(BigValueTextMode.VALUE_AND_NAME)
+        .graph_mode(BigValueGraphMode.NONE)
+    )
+    if unit is not None:
+        panel = panel.unit(f"suffix: {unit}")
+    for target in targets:
+        panel = panel.with_target(target)
+    return panel

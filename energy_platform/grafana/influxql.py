@@ -72,6 +72,25 @@ def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
     )
 
 
+def held_now(measurement: str, field: str, tags: Sequence[str]) -> str:
+    """Ask for the value that holds now, one per series: of a curve the period that has begun.
+
+    >>> print(held_now("smard_price", "price_eur_per_mwh", []).partition(" WHERE ")[2])
+    time <= now() AND "null_fields" !~ /(^|,)price_eur_per_mwh(,|$)/ SLIMIT 60
+    """
+    chosen = "".join(f' AND "{tag}" =~ /^${{{tag}:regex}}$/' for tag in tags)
+    series = ", ".join(f'"{tag}"' for tag in tags)
+    return " ".join(
+        [
+            f'SELECT last("{field}")',
+            f'FROM "{measurement}"',
+            f"WHERE time <= now() AND {not_null(field)}{chosen}",
+            *([f"GROUP BY {series}"] if series else []),
+            f"SLIMIT {MOST_SERIES}",
+        ]
+    )
+
+
 def tag_values(measurements: Sequence[str], tag: str) -> str:
     """Ask for all values of a tag, for a dashboard's variable."""
     names = ", ".join(f'"{name}"' for name in measurements)

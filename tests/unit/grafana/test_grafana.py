@@ -5,7 +5,7 @@ answers.
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from energy_platform.grafana import files
-from energy_platform.grafana.influxql import DATA_SOURCE_UID
+from energy_platform.grafana.influxql import DATA_SOURCE_UID, held_now
 from energy_platform.market.registry import market_sources
+from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
 from energy_platform.operations.metrics import PlatformMetrics
@@ -61,6 +62,51 @@ def test_every_source_has_panels_for_all_its_numbers() -> None:
         for field in source.plotted:
             wanted = f'SELECT last("{field}") FROM "{source.name}" '
             assert [query for query in asked if query.startswith(wanted)], wanted
+
+
+def test_what_lies_ahead_is_shown_as_it_holds_now() -> None:
+    """A forward curve's last value is tomorrow's last period, and not the latest."""
+    made = dashboards()
+    for source in market_sources().values():
+        panels = [
+            panel
+            for panel in made[source.group]["panels"]
+            if any(f'FROM "{source.name}" ' in one["query"] for one in panel.get("targets", []))
+        ]
+        kinds = {panel["type"] for panel in panels}
+        ahead = not issubclass(source.rows, InstantRows)
+        assert kinds == ({"timeseries", "stat"} if ahead else {"timeseries"}), source.name
+        for panel in panels:
+            queries = [one["query"] for one in panel["targets"]]
+            if panel["type"] == "stat":
+                assert all("WHERE time <= now() AND " in query for query in queries)
+            elif ahead:
+                assert "lastNotNull" not in panel["options"]["legend"]["calcs"]
+
+
+@needs_influxdb
+def test_a_curve_on_a_dashboard_shows_the_period_that_has_begun(influx: InfluxProcess) -> None:
+    source = market_sources()["energy_charts_price"]
+    now = datetime.now(UTC).replace(microsecond=0)
+    curve = pl.DataFrame(
+        {
+            "bidding_zone": "a_curve",
+            "delivery_start": [now + timedelta(minutes=15 * n - 5) for n in range(-4, 96)],
+            "price_eur_per_mwh": [float(n) for n in range(-4, 96)],
+        }
+    )
+    store = influx.store("energy", locks=influx.folder)
+    store.write(measurement(source), curve, stop=2)
+    query = held_now(source.name, "price_eur_per_mwh", ["bidding_zone"])
+    answer = httpx.post(
+        f"{influx.url}/query",
+        params={"db": "energy"},
+        data={"q": query.replace("${bidding_zone:regex}", "a_curve")},
+        timeout=60,
+    )
+    [result] = answer.raise_for_status().json()["results"]
+    [[_, value]] = result["series"][0]["values"]
+    assert value == 0.0
 
 
 def test_every_choice_that_a_query_names_is_there() -> None:
@@ -144,6 +190,7 @@ def series(process: InfluxProcess, query: str) -> list[Any]:
     """Return the series that a query finds once Grafana has filled it in."""
     between = f"time >= '{LONG_AGO:%Y-%m-%dT%H:%M:%SZ}' AND time < '{FAR_AHEAD:%Y-%m-%dT%H:%M:%SZ}'"
     filled = query.replace("$timeFilter", between).replace("$__interval", "1d")
+    filled = filled.replace("now()", f"'{FAR_AHEAD:%Y-%m-%dT%H:%M:%SZ}'")
     filled = re.sub(r"\${\w+:regex}", ".*", filled)
     assert not re.search(r"\$[\w{]", filled)
     answer = httpx.post(

@@ -35,7 +35,7 @@ def a_curve(source: MarketSource) -> pl.DataFrame:
     schema = market_table(source).dtypes
     lacking = [pl.lit(None, schema[name]).alias(name) for name in schema if name not in row.columns]
     moved = [row.with_columns(*lacking, **{source.event_time: start}) for start in starts]
-    points = pl.concat([hot_points(source, one.cast(schema)) for one in moved])
+    points = pl.concat([hot_points(source, one.cast(pl.Schema(schema))) for one in moved])
     return points.select(*source.tags, source.event_time, *source.fields)
 
 
