@@ -98,7 +98,10 @@ class RunningPlatform:
 
         def answered() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                answers.append(httpx.post(url, json={"query": graphql}, timeout=60).json())
+                answer = httpx.post(url, json={"query": graphql}, timeout=60)
+                # While Dagster's server is away, the dashboard before it says so.
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    answers.append(answer.json())
             return bool(answers)
 
         wait_for("answer of the UI", answered, RECOVERY_SECONDS)
