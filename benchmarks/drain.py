@@ -6,7 +6,9 @@ Without a folder, the platform runs at sixty-fold speed for so many market hours
 and its landing zone is used. Two processes then take the sources, the largest first, through the
 very micro-batches and hot lanes of the platform into an empty warehouse and an empty hot store.
 Given are wall time, CPU, and both scaled to the points of a market day of all sources; beside them
-stands what reading the same landing zone and parsing nothing takes.
+stands what reading the same landing zone and parsing nothing takes. The start of the processes is
+part of the wall time and is not scaled, since a market day needs it once too. What is stored is
+counted afterwards.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +39,7 @@ SPEED: Final = 60.0
 RATE: Final = 0.2
 QUIET_SECONDS: Final = 30.0
 CATCHING_UP_SECONDS: Final = 900.0
+START_SECONDS: Final = 300.0
 DAY_POINTS: Final = 3_100_000
 
 
@@ -58,6 +62,19 @@ class Drained:
     cpu_seconds: float
 
 
+@dataclass(frozen=True)
+class Took:
+    """How long the draining took.
+
+    Attributes:
+        start_seconds: Until both processes had made their imports.
+        seconds: From then until all was stored.
+    """
+
+    start_seconds: float
+    seconds: float
+
+
 def main() -> None:
     """Land, drain, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -67,16 +84,14 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         landing = asked.landing or landed(Path(folder) / "market", asked.hours)
-        began = time.monotonic()
-        drained = drain(landing, Path(folder) / "empty")
-        seconds = time.monotonic() - began
+        drained, took = drain(landing, Path(folder) / "empty")
         read_seconds = read_alone(landing)
     for one in sorted(drained, key=lambda one: -one.cpu_seconds):
         print(
             f"{one.source}: {one.messages:,} messages, {one.rows:,} rows, {one.points:,} points,"
             f" {one.cpu_seconds:.1f} CPU s"
         )
-    figures = compared(drained, seconds, read_seconds)
+    figures = compared(drained, took, read_seconds)
     print_table(figures)
     if asked.json:
         write_json(figures, asked.json)
@@ -98,7 +113,7 @@ def landed(home: Path, hours: float) -> Path:
     return home / "landing"
 
 
-def drain(landing: Path, home: Path) -> list[Drained]:
+def drain(landing: Path, home: Path) -> tuple[list[Drained], Took]:
     """Bring all that has landed to the stores of an empty home."""
     zone = LandingZone.open(landing.as_uri())
 
@@ -107,24 +122,42 @@ def drain(landing: Path, home: Path) -> list[Drained]:
         return log.stored_bytes(0, log.end_offset())
 
     names = sorted(market_sources(), key=stored_bytes, reverse=True)
+    settings = Settings(home=home, landing=landing.as_uri())
     context = get_context("spawn")  # threads of polars don't survive a fork
-    with ProcessPoolExecutor(PROCESSES, mp_context=context) as processes:
-        return list(processes.map(_drain_one, names, [landing] * len(names), [home] * len(names)))
+    are_ready, began = context.Barrier(PROCESSES + 1), time.monotonic()
+    with ProcessPoolExecutor(
+        PROCESSES, mp_context=context, initializer=_be_ready, initargs=(are_ready,)
+    ) as processes:
+        taken = processes.map(_drain_one, names, [settings] * len(names))
+        are_ready.wait(START_SECONDS)
+        started = time.monotonic()
+        cpu_seconds = list(taken)
+        took = Took(started - began, time.monotonic() - started)
+    return list(map(_counted, names, cpu_seconds, [settings] * len(names))), took
 
 
-def _drain_one(name: str, landing: Path, home: Path) -> Drained:
+def _be_ready(are_ready: Barrier) -> None:
+    """Import all sources, and wait for the other processes."""
+    market_sources()
+    are_ready.wait(START_SECONDS)
+
+
+def _drain_one(name: str, settings: Settings) -> float:
+    """Bring what has landed of a source to both stores; return the CPU seconds."""
     began = time.process_time()
-    source, batches = (
-        market_source(name),
-        open_micro_batches(Settings(home=home, landing=landing.as_uri())),
-    )
+    source, batches = market_source(name), open_micro_batches(settings)
     log = batches.landing.log(name)
     while log.end_offset() > batches.warehouse.committed_offset(market_table(source)):
         batches.run(source)
     bring_up(batches, source)
-    taken = time.process_time() - began
+    return time.process_time() - began
+
+
+def _counted(name: str, cpu_seconds: float, settings: Settings) -> Drained:
+    source, batches = market_source(name), open_micro_batches(settings)
     stored = batches.warehouse.scan(market_table(source)).collect()
-    return Drained(name, log.end_offset(), stored.height, cells(source, stored), taken)
+    landed_messages = batches.landing.log(name).end_offset()
+    return Drained(name, landed_messages, stored.height, cells(source, stored), cpu_seconds)
 
 
 def read_alone(landing: Path) -> float:
@@ -138,13 +171,16 @@ def read_alone(landing: Path) -> float:
     return time.process_time() - began
 
 
-def compared(drained: Sequence[Drained], seconds: float, read_seconds: float) -> list[Figure]:
+def compared(drained: Sequence[Drained], took: Took, read_seconds: float) -> list[Figure]:
     """Return the figures of a drained landing zone."""
     points, rows = sum(one.points for one in drained), sum(one.rows for one in drained)
     cpu, scale = sum(one.cpu_seconds for one in drained), DAY_POINTS / points
-    said = f"{points:,} points, {rows:,} rows in {seconds:.1f} s, starts included"
+    said = (
+        f"{points:,} points, {rows:,} rows in {took.seconds:.1f} s, after a start of"
+        f" {took.start_seconds:.1f} s"
+    )
     return [
-        goals.MARKET_DAY.measured(seconds * scale, said),
+        goals.MARKET_DAY.measured(took.start_seconds + took.seconds * scale, said),
         goals.MARKET_DAY_CPU.measured(cpu * scale, f"measured {cpu:.1f} s"),
         Figure(what="reading the messages alone, CPU", value=read_seconds * scale, unit="s"),
     ]

@@ -194,12 +194,12 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
 ) -> None:
     runs = platform.home / "dagster" / "history" / "runs.db"
 
-    def started_runs() -> set[str]:
+    def runs_that_are(status: str) -> set[str]:
         with closing(sqlite3.connect(f"{runs.as_uri()}?mode=ro", uri=True)) as connection:
             return {
                 run_id
                 for [run_id] in connection.execute(
-                    "SELECT run_id FROM runs WHERE status = 'STARTED'"
+                    "SELECT run_id FROM runs WHERE status = ?", [status]
                 )
             }
 
@@ -207,7 +207,7 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
         """Kill both workers while a run is under way; return the runs that did not end before."""
         pids = [platform.pid(name) for name in ("worker-1", "worker-2")]
         deadline = time.monotonic() + RECOVERY_SECONDS
-        while not (under_way := started_runs()):
+        while not (under_way := runs_that_are("STARTED")):
             assert time.monotonic() < deadline, "no run begins"
             time.sleep(0.002)
         for pid in pids:
@@ -221,9 +221,14 @@ def test_workers_killed_in_mid_run_free_their_group_within_seconds(
             break
         wait_until_everything_fast_has_moved(platform)
     assert caught
+    # A worker may have taken a task and not begun; whoever has come back takes those that wait.
+    starting = runs_that_are("STARTING")
     wait_for(
         "end",
-        lambda: all(platform.run_status(run_id) == "FAILURE" for run_id in caught),
+        lambda: (
+            all(platform.run_status(run_id) == "FAILURE" for run_id in caught)
+            and all(platform.run_status(run_id) != "STARTING" for run_id in starting)
+        ),
         FREED_SECONDS,
     )
     wait_until_everything_fast_has_moved(platform)

@@ -68,13 +68,21 @@ def made_up() -> dict[str, list[Figure]]:
         "latency": latency.figures(of_a_variant()),
         "batch": [batch.figure(load, of_a_load, of_a_load, 3) for load in batch.loads(1)],
         "replay": replay.compared({"smard_price": 306_000}, spent, spent),
-        "drain": drain.compared([drained], 3.0, 1.0),
+        "drain": drain.compared([drained], drain.Took(1.0, 2.0), 1.0),
         "landing": landing.compared(of_a_log, of_a_log, Merged(9, 3, 0), 1.0),
         "delta_tables": [
             delta_tables.figure(what, values, [1, 50]) for what, values in of_a_table.items()
         ],
         "flat": flat.compared({"day 1": [costs], "day 31": [costs], "day 90": [costs]}, 90),
     }
+
+
+def test_the_start_of_a_drain_counts_once() -> None:
+    points = drain.DAY_POINTS // 2
+    drained = drain.Drained("smard_price", messages=9, rows=9, points=points, cpu_seconds=1.0)
+    [wall, cpu, _] = drain.compared([drained], drain.Took(start_seconds=3.0, seconds=7.0), 1.0)
+    assert wall.value == pytest.approx(3 + 2 * 7)
+    assert cpu.value == pytest.approx(2)
 
 
 def test_every_goal_is_measured_by_its_benchmark() -> None:
