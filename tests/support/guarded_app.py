@@ -93,6 +93,7 @@ def served(app: ASGIApp) -> Iterator[int]:
     """Serve an app on a free port of this machine; yield the port."""
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="error", proxy_headers=False, lifespan="off",
+        ws="websockets-sansio",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
