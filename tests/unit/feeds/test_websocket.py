@@ -6,34 +6,39 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.websocket.feed import sockjs_url
 from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
+from energy_platform.history.revisions import latest_revision
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
+from energy_platform.sources.nord_pool_intraday_contract import NORD_POOL_INTRADAY_CONTRACT
 from energy_platform.sources.nord_pool_intraday_order_book import NORD_POOL_INTRADAY_ORDER_BOOK
 from energy_platform.sources.nord_pool_intraday_trade import NORD_POOL_INTRADAY_TRADE
 from simulator.faults import Fault, FaultKind
 from simulator.providers.nord_pool import PROVIDER
 from simulator.providers.nord_pool.contracts import open_contracts
-from simulator.providers.nord_pool.market import ORDER_BOOK, TRADE
+from simulator.providers.nord_pool.market import CONTRACT, ORDER_BOOK, TRADE
 from simulator.server import running
 from simulator.world import Pace, World
+from tests.support.comparison import journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world, nowhere
 from tests.support.running_feeds import comes_true, run_until
 
 SECRETS = {"NORD_POOL_USERNAME": "trader", "NORD_POOL_PASSWORD": "p&ss word:1"}
 BOOKS = replace(intraday_topics("v1/streaming/localview/22"), silence_seconds=20.0)
+CONTRACTS = replace(intraday_topics("v1/streaming/contracts"), silence_seconds=20.0)
 TICKER = replace(intraday_topics("v2/streaming/ticker"), silence_seconds=20.0)
 
 
@@ -86,6 +91,28 @@ async def test_several_topics_share_a_connection(world: World) -> None:
     await run_until(replace(BOOKS, topics=topics), session, lambda: len(session.landed) >= 60)
     assert {message.context["destination"] for message in session.landed} == set(topics)
     assert snapshots(session) == len(topics)
+
+
+async def test_a_gate_closes_between_the_snapshot_and_the_next_message(tmp_path: Path) -> None:
+    world = a_world(tmp_path, origin=datetime(2026, 7, 1, 10, 9, 54, tzinfo=UTC))
+    session = a_trader(world, CONTRACT)
+    async with running(world, [PROVIDER]):
+        await run_until(CONTRACTS, session, lambda: len(session.landed) >= 2)
+    assert [is_snapshot(message) for message in session.landed] == [True, False]
+    source = NORD_POOL_INTRADAY_CONTRACT
+    told = rows(source, session)
+    now = latest_revision(told.lazy(), source).collect()
+    assert_frame_equal(
+        now.select(*source.key, *source.value_columns).sort(source.key),
+        latest_revision(journalled_rows(source, world.journal).lazy(), source)
+        .select(*source.key, *source.value_columns)
+        .sort(source.key)
+        .collect(),
+    )
+    closed = told.filter(pl.col("landing_offset") == 1)
+    assert set(closed["closes_at"]) == {datetime(2026, 7, 1, 10, 10, tzinfo=UTC)}
+    assert set(closed["state"]) == {"IACT"}
+    assert set(closed["delivery_area_id"]) == {"22", "23", "24", "25"}
 
 
 async def test_the_final_book_is_the_exchange_s(world: World) -> None:
