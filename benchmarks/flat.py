@@ -79,15 +79,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         homes = made_homes(arguments.homes or Path(folder), arguments.days)
         found: dict[str, list[Costs]] = {name: [] for name in homes}
-        for _ in range(arguments.rounds):
+        figures: list[Figure] = []
+        for number in range(arguments.rounds):
             for name, home in homes.items():
                 found[name].append(in_a_process(home))
-        figures = compared(found, arguments.days)
+            figures = compared(found, arguments.days)
+            print(f"round {number + 1} of {arguments.rounds} is measured", flush=True)
+            if arguments.json:
+                write_json(figures, arguments.json)
         print_table(figures)
         for name, home in homes.items():
             print(f"{name}: {sizes(home)}")
-    if arguments.json:
-        write_json(figures, arguments.json)
 
 
 def made_homes(folder: Path, days: int) -> dict[str, Path]:
@@ -175,13 +177,13 @@ def wall_ms() -> float:
 
 
 def newest(source: str) -> datetime:
-    """Return the end of the last period that a source has values for."""
+    """Return the end of the last day that a source has values for, from the table's statistics."""
     from energy_platform.market.registry import market_source  # noqa: PLC0415
-    from energy_platform.reading.library import scan  # noqa: PLC0415
+    from energy_platform.pipeline.stores import warehouse  # noqa: PLC0415
+    from energy_platform.pipeline.tables import market_table  # noqa: PLC0415
 
-    column = market_source(source).event_time
-    latest = scan(source).select(column).max().collect().item()
-    if not isinstance(latest, datetime):
+    latest = warehouse().summary(market_table(market_source(source))).last_event_at
+    if latest is None:
         raise SystemExit(f"{source} is empty")
     return latest.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 

@@ -40,6 +40,7 @@ from energy_platform.settings import settings
 from energy_platform.storage.landing import Merged
 from energy_platform.storage.sqlite_space import give_back, used_bytes
 from resources import Platform
+from sensors.run_snapshots import forget_snapshots
 
 HISTORY_BYTES: Final = 2**30
 """The greatest size of Dagster's databases together."""
@@ -154,13 +155,16 @@ def bound_history(
 
 @op
 def forget_history(context: OpExecutionContext) -> None:
-    """Delete old runs, and old events without a run."""
+    """Delete old runs, old events without a run, and the snapshots of runs that are gone."""
     runs, reports = bound_history(
         context.instance,
         keep=timedelta(hours=settings().runs_kept_hours),
         keep_failed=timedelta(hours=settings().failed_runs_kept_hours),
     )
-    context.log.info("%d finished runs and %d reports forgotten", runs, reports)
+    snapshots = forget_snapshots(context.instance)
+    context.log.info(
+        "%d finished runs, %d reports and %d snapshots forgotten", runs, reports, snapshots
+    )
 
 
 @op

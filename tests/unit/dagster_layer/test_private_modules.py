@@ -31,6 +31,8 @@ USED: Final = {
     "dagster._core.storage.sql": "reads migration scripts, which are to be read once",
     "dagster._core.storage.event_log.ConsolidatedSqliteEventLogStorage": "one file for all events",
     "dagster._core.storage.runs.SqliteRunStorage": "keeps its connections open",
+    "dagster._core.storage.runs.schema.SnapshotsTable": "forgets snapshots of runs that are gone",
+    "dagster._core.storage.runs.sql_run_storage.SqlRunStorage": "forgets such snapshots",
     "dagster._core.storage.schedules.SqliteScheduleStorage": "keeps its connections open",
     "dagster._serdes.ConfigurableClassData": "opens a storage as its file says",
     "dagster._core.storage.event_log.schema.AssetCheckExecutionsTable": "forgets check results",

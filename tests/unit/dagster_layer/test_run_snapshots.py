@@ -1,0 +1,106 @@
+"""The snapshots of runs that are gone go too; those of runs that are kept stay whole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dagster import (
+    AssetKey,
+    AssetsDefinition,
+    AssetSelection,
+    DagsterInstance,
+    Definitions,
+    asset,
+    define_asset_job,
+)
+from dagster._core.storage.runs.schema import SnapshotsTable
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from sqlalchemy import func, select
+
+from sensors import run_snapshots
+from sensors.run_snapshots import MOST_SNAPSHOTS, forget_snapshots
+
+NAMES = ("first", "second")
+SELECTIONS = (["first"], ["second"], ["first", "second"])
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    monkeypatch.setattr(run_snapshots, "_NEWEST_KEPT", 0)
+    with DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
+
+
+def some_assets() -> list[AssetsDefinition]:
+    def made(name: str) -> AssetsDefinition:
+        @asset(name=name)
+        def nothing() -> None:
+            """Store nothing."""
+
+        return nothing
+
+    return [made(name) for name in NAMES]
+
+
+def run_of(instance: DagsterInstance, selection: list[str]) -> str:
+    """Run some of a job's assets, as the sensor of a market group asks; return the run."""
+    assets = some_assets()
+    job = define_asset_job("micro_batch", selection=AssetSelection.assets(*assets))
+    known = Definitions(assets=assets, jobs=[job])
+    return (
+        known.resolve_job_def(job.name)
+        .execute_in_process(
+            instance=instance, asset_selection=[AssetKey(name) for name in selection]
+        )
+        .run_id
+    )
+
+
+def count(instance: DagsterInstance) -> int:
+    storage = instance.run_storage
+    assert isinstance(storage, SqlRunStorage)
+    with storage.connect() as connection:
+        number = connection.execute(select(func.count()).select_from(SnapshotsTable)).scalar_one()
+    return int(number)
+
+
+def assert_whole(instance: DagsterInstance, run_id: str) -> None:
+    """Hold that a run can still be shown: with its job, the job it is a part of, and its plan."""
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.job_snapshot_id is not None
+    assert run.execution_plan_snapshot_id is not None
+    assert instance.get_historical_job(run.job_snapshot_id).parent_job_snapshot is not None
+    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+    assert plan.steps
+
+
+def test_what_no_run_needs_is_deleted(instance: DagsterInstance) -> None:
+    run_ids = [run_of(instance, selection) for selection in SELECTIONS]
+    before = count(instance)
+    assert before == 3 * len(SELECTIONS), "a job, what it is a part of, and a plan of each"
+    assert forget_snapshots(instance, most=0) == 0, "every run is kept"
+    for run_id in run_ids[:-1]:
+        instance.delete_run(run_id)
+    assert count(instance) == before, "Dagster itself keeps them"
+    assert forget_snapshots(instance, most=0) == 3 * (len(SELECTIONS) - 1)
+    assert count(instance) == 3
+    assert_whole(instance, run_ids[-1])
+    assert_whole(instance, run_of(instance, SELECTIONS[0]))
+
+
+def test_few_snapshots_stay(instance: DagsterInstance) -> None:
+    instance.delete_run(run_of(instance, SELECTIONS[0]))
+    before = count(instance)
+    assert forget_snapshots(instance) == 0
+    assert forget_snapshots(instance, most=before) == 0
+    assert count(instance) == before < MOST_SNAPSHOTS
+
+
+def test_the_newest_stay_since_their_runs_may_be_on_their_way(
+    instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance.delete_run(run_of(instance, SELECTIONS[0]))
+    monkeypatch.setattr(run_snapshots, "_NEWEST_KEPT", 2)
+    before = count(instance)
+    assert forget_snapshots(instance, most=0) == before - 2
