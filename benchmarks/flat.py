@@ -6,8 +6,8 @@
 month, and a home with a single day. The last day of the first and of the single-day home is
 yesterday, so both are asked for the same times. Each round copies each home, and measures the copy
 in a new process, so that all meet the same machine and each round meets the same home. A figure is
-the later home's median CPU divided by the earlier one's. `--homes` keeps the homes in a folder, and
-uses those that are there.
+the later home's CPU divided by the earlier one's; each is the least of the rounds' medians.
+`--homes` keeps the homes in a folder, and uses those that are there.
 """
 
 import argparse
@@ -211,19 +211,22 @@ def cost(work: Callable[[], object], *, before: Callable[[], object] = lambda: N
 
 
 def compared(found: Mapping[str, Sequence[Costs]], days: int) -> list[Figure]:
-    """Return the later home's medians divided by the earlier one's."""
-    middle = {
+    """Return the later home's costs divided by the earlier one's.
+
+    The cost of each is the least of its rounds, since what else the machine does only adds to it.
+    """
+    least = {
         name: {
-            what: Cost(*(median(each) for each in zip(*(one[what] for one in rounds), strict=True)))
+            what: Cost(*(min(each) for each in zip(*(one[what] for one in rounds), strict=True)))
             for what in rounds[0]
         }
         for name, rounds in found.items()
     }
-    last, since = middle[f"day {days}"], f"day {MONTH_DAYS + 1}"
+    last, since = least[f"day {days}"], f"day {MONTH_DAYS + 1}"
     pairs = [(what, "day 1") for what in last if what != AS_OF_A_MONTH]
-    if since in middle:
+    if since in least:
         pairs.append((AS_OF_A_MONTH, since))
-    return [_ratio(what, middle[earlier][what], last[what]) for what, earlier in pairs]
+    return [_ratio(what, least[earlier][what], last[what]) for what, earlier in pairs]
 
 
 def _ratio(what: str, before: Cost, after: Cost) -> Figure:

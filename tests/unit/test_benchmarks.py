@@ -155,6 +155,16 @@ def test_an_entry_of_the_home_needs_a_bound_in_the_docs() -> None:
     assert latency.unbounded(entries) == ["surprise"]
 
 
+def test_a_disturbed_round_does_not_pass_for_growth() -> None:
+    def costs(cpu: float) -> flat.Costs:
+        return {name: flat.Cost(cpu, cpu) for name in goals.FLAT}
+
+    rounds = {"day 1": [costs(10.0), costs(12.0)], "day 90": [costs(30.0), costs(11.0)]}
+    figures = flat.compared(rounds, 90)
+    assert {one.value for one in figures} == {1.1}
+    assert len(figures) == len(goals.FLAT) - 1, "no month without a home of the 31st day"
+
+
 def test_a_history_is_made_alike_each_time() -> None:
     noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
     assert len(prices(noon)) == len(ZONES)
