@@ -6,7 +6,7 @@ come in any order, and more than once, as they do after a reconnect.
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 
@@ -114,8 +114,7 @@ class StandingBooks:
 
     def _forget(self) -> None:
         """Forget orders that have long been gone, and books that have long had no news."""
-        newest = self._books["received_at"].max()
-        assert isinstance(newest, datetime)
+        newest = cast("datetime", self._books["received_at"].max())
         if newest < self._forgotten_at + _FORGETS_EVERY:
             return
         self._forgotten_at, received = newest, pl.col("received_at")

@@ -5,7 +5,7 @@ no longer shows because it is old counts still. Each trade counts once, though i
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 import polars as pl
 
@@ -25,7 +25,7 @@ _ROW: Final = {
     "landing_offset": pl.Int64(),
 }
 _KEPT: Final = timedelta(hours=36)
-"""How long a trade is kept; a contract is traded for about as long."""
+"""How long after its receipt a trade is kept; a contract is traded for about as long."""
 _COUNTS: Final = (pl.col("state") != "CANCELLED") & pl.col("price_eur_per_mwh").is_not_null()
 
 
@@ -99,11 +99,10 @@ class TradeTape:
             return
         rows = pl.concat([self._rows, *self._waiting])
         self._waiting = []
-        newest = rows["received_at"].max()
-        assert isinstance(newest, datetime)
+        newest = cast("datetime", rows["received_at"].max())
         self._rows = (
             rows.lazy()
-            .filter(pl.col("observed_at") >= newest - _KEPT)
+            .filter(pl.col("received_at") >= newest - _KEPT)
             .sort("revision_no", "landing_offset", maintain_order=True)
             .unique(_LEG, keep="last", maintain_order=True)
             .collect()

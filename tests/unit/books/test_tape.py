@@ -97,3 +97,13 @@ def test_old_trades_are_forgotten() -> None:
     tape, day = tape_of(legs({})), timedelta(days=2)
     tape.follow(legs({"trade_id": "9", "received_at": BEGIN + day, "observed_at": BEGIN + day}))
     assert tape.legs("22")["trade_id"].to_list() == ["9"]
+
+
+def test_a_market_of_another_year_is_kept_like_todays() -> None:
+    """A simulated market may have any clock; the time of receipt is always ours."""
+    now = datetime.now(UTC)
+    tape = tape_of(legs({"received_at": now, "observed_at": now - timedelta(days=900)}))
+    tape.follow(
+        legs({"trade_id": "9", "received_at": now, "observed_at": datetime(2100, 1, 1, tzinfo=UTC)})
+    )
+    assert tape.legs("22")["trade_id"].to_list() == ["9", "0"]
