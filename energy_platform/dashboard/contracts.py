@@ -112,7 +112,7 @@ def contract_table(
             "last_eur_per_mwh",
             "last_mw",
             "last_at",
-            "vwap_eur_per_mwh",
+            pl.col("vwap_eur_per_mwh").round(2),
             "day_ahead_eur_per_mwh",
             "received_at",
             name=pl.coalesce("contract_name", "contract_id"),

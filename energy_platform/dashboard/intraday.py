@@ -30,6 +30,8 @@ _ZONE: Final = "DE-LU"
 
 _TRADED_FOR: Final = timedelta(hours=36)
 """For how long a contract is traded at most."""
+_MOST_WAITING: Final = 1_000
+"""How many messages wait at most until the books follow them."""
 
 _Answer = TypeVar("_Answer")
 
@@ -109,16 +111,19 @@ class Intraday:
         self._books = Books()
         self._must_make = True
         self._is_making = False
+        self._new: list[tuple[str, pl.DataFrame]] = []
         self._later: list[tuple[str, pl.DataFrame]] = []
         self._making = threading.Lock()
         self._using = threading.Lock()
 
     def take(self, source: str, rows: pl.DataFrame) -> None:
-        """Take new rows."""
+        """Take new rows; the books follow them when they are asked the next time."""
         with self._using:
-            self._books.follow(source, rows)
+            self._new.append((source, rows))
             if self._is_making:
                 self._later.append((source, rows))
+            if len(self._new) > _MOST_WAITING:
+                self._catch_up()
 
     def reload(self) -> None:
         """Let the books be made again before they are used the next time."""
@@ -137,9 +142,7 @@ class Intraday:
             try:
                 books = books_of(self._stores, BOOK, TRADE, CONTRACT)
                 with self._using:
-                    for source, rows in self._later:
-                        books.follow(source, rows)
-                    self._books = books
+                    self._books, self._new = books, list(self._later)
             except BaseException:
                 self._must_make = True
                 raise
@@ -150,7 +153,17 @@ class Intraday:
     def ask(self, question: Callable[[Books], _Answer]) -> _Answer:
         """Answer a question about the books."""
         with self._using:
+            self._catch_up()
             return question(self._books)
+
+    def _catch_up(self) -> None:
+        """Let the books follow the waiting rows, all of a source at once."""
+        waiting: dict[str, list[pl.DataFrame]] = {}
+        for source, rows in self._new:
+            waiting.setdefault(source, []).append(rows)
+        self._new.clear()
+        for source, parts in waiting.items():
+            self._books.follow(source, pl.concat(parts))
 
     def table(self, area: str, product: str) -> pl.DataFrame:
         """Return one row per contract of a product in an area; see `contract_table`."""
