@@ -36,6 +36,10 @@ MOST_BYTES: Final = 2 * 2**30
 
 _LEAST_KEPT: Final = 3_600_000_000
 """An hour of points stays, however large the file is; in microseconds."""
+_SORTED_FROM: Final = 1_000
+"""From so many points on, sorting them by their key costs less than it saves: SQLite stores them in
+that order, and scattered points take up to 1.7 times the CPU.
+"""
 _CUT_INTO: Final = 10
 """Of so many parts of the time that the points span, the first is cut off at once."""
 
@@ -83,6 +87,8 @@ class SqliteHotStore:
         """Write points in one transaction; none is ever refused."""
         layout = _Layout(measurement)
         rows = layout.to_storage(points, stop=stop)
+        if rows.height >= _SORTED_FROM:
+            rows = rows.sort(*measurement.tags, measurement.time, maintain_order=True)
         series = rows.select(measurement.tags).unique().rows() if measurement.tags else []
         with self._file.transaction() as connection:
             if not layout.is_held_by(connection):

@@ -39,6 +39,19 @@ def test_when_a_point_was_written_can_be_read(store: SqliteHotStore, tmp_path: P
     assert before <= row[0] <= time.time_ns() // 1000
 
 
+def test_of_many_scattered_points_the_last_of_each_is_kept(store: SqliteHotStore) -> None:
+    moments = [EPOCH + timedelta(minutes=15 * n) for n in range(1_500)]
+    scattered = [
+        {**point(trades=turn), "delivery_start": moment}
+        for turn in (1, 2)
+        for moment in moments[::7] + moments[::-1]
+    ]
+    put(store, PRICES, points(*scattered), stop=1)
+    found = store.read(PRICES)
+    assert found["delivery_start"].to_list() == moments
+    assert set(found["trades"]) == {2}
+
+
 def test_any_tool_reads_the_point_that_holds_now(store: SqliteHotStore, tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     curve = [{**point(trades=n), "delivery_start": now + timedelta(minutes=n)} for n in (-1, 0, 10)]
