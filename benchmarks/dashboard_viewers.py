@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ import orjson
 import psutil
 from websockets.asyncio.client import ClientConnection, connect
 
+from benchmarks import goals
 from benchmarks.figures import Figure, print_table, write_json
 from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE
 from energy_platform.dashboard.topics.frequency import SOURCES
@@ -40,8 +42,7 @@ VIEWERS: Final = (1, 50, 200)
 CONTRACTS: Final = 60
 SETTLE_SECONDS: Final = 5.0
 START_SECONDS: Final = 120.0
-WANTED_CPU_PERCENT: Final = 5.0
-WANTED_MEGABYTES: Final = 120.0
+WITH_GOALS: Final = 50
 TOPICS: Final = (
     "contracts:DE-LU:QH", "book:DE-LU:NX_7", "trades:DE-LU:NX_7", "frequency:CE", "status",
 )  # fmt: skip
@@ -213,6 +214,16 @@ def _share(ordered: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None
 
 
+def told(viewers: int, share: float, memory: float, delays: Sequence[float]) -> Iterator[Figure]:
+    """Yield the figures of a number of viewers; one of the numbers has goals."""
+    values = (share, memory, _share(delays, 0.5), _share(delays, 0.95))
+    wanted = (goals.VIEWERS_CPU, goals.VIEWERS_MEMORY, goals.FRAME_P50, goals.FRAME_P95)
+    for goal, value in zip(wanted, values, strict=True):
+        what = goal.what.replace(f"{WITH_GOALS} viewers", f"{viewers} viewers")
+        of_it = goal if viewers == WITH_GOALS else replace(goal, what=what, wanted=None)
+        yield of_it.measured(value)
+
+
 def figures(seconds: float) -> Iterator[Figure]:
     """Measure with each number of viewers."""
     with tempfile.TemporaryDirectory() as folder:
@@ -224,19 +235,8 @@ def figures(seconds: float) -> Iterator[Figure]:
             with dashboard(desk) as process:
                 sending.start()
                 for viewers in VIEWERS:
-                    share, memory, delays = asyncio.run(
-                        measured(desk.port, process, viewers, seconds)
-                    )
-                    is_goal = viewers == 50
-                    for what, value, unit, wanted in (
-                        ("CPU", share, "%", WANTED_CPU_PERCENT),
-                        ("memory", memory, "MB", WANTED_MEGABYTES),
-                    ):
-                        yield Figure(what=f"server's {what}, {viewers} viewers", value=value,
-                                     unit=unit, wanted=wanted if is_goal else None)  # fmt: skip
-                    for name, part in (("p50", 0.5), ("p95", 0.95)):
-                        yield Figure(what=f"received → frame, {viewers} viewers, {name}",
-                                     value=_share(delays, part), unit="s")  # fmt: skip
+                    found = asyncio.run(measured(desk.port, process, viewers, seconds))
+                    yield from told(viewers, *found)
         finally:
             ended.set()
             if sending.is_alive():
@@ -250,10 +250,10 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=20.0)
     arguments.add_argument("--json", type=Path)
     asked = arguments.parse_args()
-    told = list(figures(asked.seconds))
-    print_table(told)
+    found = list(figures(asked.seconds))
+    print_table(found)
     if asked.json:
-        write_json(told, asked.json)
+        write_json(found, asked.json)
 
 
 if __name__ == "__main__":

@@ -176,6 +176,27 @@ FLAT: Final = {
 }
 """By what `flat` calls it; the queries are the main ones of Dagster's UI."""
 
+VIEWERS_CPU: Final = Goal(
+    benchmark="dashboard_viewers",
+    what="the dashboard's CPU, 50 viewers",
+    unit="% of a core",
+    wanted=5.0,
+    if_missed="standing books are made again up to ten times a second, however many watch",
+)
+VIEWERS_MEMORY: Final = Goal(
+    benchmark="dashboard_viewers",
+    what="the dashboard's own memory, 50 viewers",
+    unit="MB",
+    wanted=120.0,
+    if_missed="measured alone; under `up` it shares its libraries with other processes",
+)
+FRAME_P50: Final = Goal(
+    benchmark="dashboard_viewers", what="received → frame, 50 viewers, p50", unit="s", wanted=0.6
+)
+FRAME_P95: Final = Goal(
+    benchmark="dashboard_viewers", what="received → frame, 50 viewers, p95", unit="s", wanted=1.2
+)
+
 
 def goals() -> Iterator[Goal]:
     """Yield every goal, benchmark by benchmark."""
@@ -186,3 +207,4 @@ def goals() -> Iterator[Goal]:
     yield from (LANDING_FILES, UPKEEP_MB)
     yield from TABLE_RATIOS.values()
     yield from FLAT.values()
+    yield from (VIEWERS_CPU, VIEWERS_MEMORY, FRAME_P50, FRAME_P95)
