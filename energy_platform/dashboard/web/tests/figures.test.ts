@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { placesOf } from '../src/chart/chart';
 import { csv } from '../src/panel/export';
 import { matches, type Entry } from '../src/shell/palette';
 import { isOurs } from '../src/shell/lineage';
@@ -108,6 +109,14 @@ describe('gates', () => {
       '2026-10-26T11:00:00.000Z',
     ]);
   });
+});
+
+describe('a scale', () => {
+  it.each([
+    [0.025, 3],
+    [0.5, 1],
+    [20, 0],
+  ])('in steps of %f is written with %i decimals', (step, places) => expect(placesOf(step)).toBe(places));
 });
 
 describe('links', () => {

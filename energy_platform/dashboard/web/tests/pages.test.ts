@@ -6,7 +6,7 @@ import { depth, rungs } from '../src/pages/book';
 import { toDayAhead } from '../src/pages/contracts';
 import { means, periods } from '../src/pages/day-ahead';
 import { borders, endsOf, sense } from '../src/pages/flows';
-import { byQuarter, difference, newestForecasts } from '../src/pages/forecasts';
+import { byQuarter, difference, newestForecasts, spread } from '../src/pages/forecasts';
 import { gateOf } from '../src/pages/intraday';
 import { outages, takenOut } from '../src/pages/outages';
 import { prices, tape } from '../src/pages/tape';
@@ -177,6 +177,7 @@ describe('contracts', () => {
 });
 
 describe('borders', () => {
+  const noon = at('2026-11-30T12:00:00Z');
   const flow = (from: string, to: string, value: number): Row =>
     hour('2026-11-30T10:00:00Z', 60, { from_zone: from, to_zone: to, flow_mw: value });
   const price = (zone: string, value: number): Row => ({
@@ -191,19 +192,40 @@ describe('borders', () => {
       [],
       [{ border: 'FR_DE', max_exchange_mw: 2000 }],
       [price('DE-LU', 90), price('FR', 60)],
+      noon,
     );
     expect(one).toMatchObject({ from: 'DE-LU', to: 'FR', flow: -400, capacity: 2000, spread: -30 });
     expect(one === undefined ? '' : sense(one)).toBe('with');
   });
 
   it('say so when power flows against the price', () => {
-    const [one] = borders([flow('FR', 'DE-LU', 500)], [], [], [price('DE-LU', 50), price('FR', 60)]);
+    const [one] = borders([flow('FR', 'DE-LU', 500)], [], [], [price('DE-LU', 50), price('FR', 60)], noon);
     expect(one === undefined ? '' : sense(one)).toBe('against');
+  });
+
+  it('wait for the other direction of a period', () => {
+    const later = (from: string, to: string, value: number): Row =>
+      hour('2026-11-30T11:00:00Z', 60, { from_zone: from, to_zone: to, flow_mw: value });
+    const [one] = borders(
+      [flow('FR', 'DE-LU', 500), flow('DE-LU', 'FR', 100), later('FR', 'DE-LU', 700)],
+      [],
+      [],
+      [],
+      noon,
+    );
+    expect(one).toMatchObject({ flow: -400, at: at('2026-11-30T10:00:00Z') });
   });
 
   it('have the ends that JAO names', () => {
     expect(endsOf('AT_DE')).toEqual(['AT', 'DE-LU']);
     expect(endsOf('ALEGrO')).toBeNull();
+  });
+});
+
+describe('weather', () => {
+  it('is told by its highest, mean and lowest', () => {
+    const row = (speed: number): Row => ({ valid_at: '2026-11-30T10:00:00Z', wind: speed });
+    expect(spread([row(2), row(4), row(9)], 'wind').data.slice(1)).toEqual([[9], [5], [2]]);
   });
 });
 

@@ -7,7 +7,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 
 import { choices } from '../state/choices';
-import { figure } from '../state/figures';
+import { figure, grouped } from '../state/figures';
 import { zone as shownZone } from '../state/screen';
 import { dayAndClock, zoneName } from '../time/say';
 import { tickLabel, ticks } from '../time/ticks';
@@ -179,9 +179,10 @@ function build(
                   Math.max(2, plot.bbox.width / devicePixelRatio / TICK_EVERY_PX),
                   zone,
                 ).at.map((at) => at / 1000),
-              values: (_: uPlot, splits: number[]) => {
+              values: (plot: uPlot, splits: number[]) => {
                 const step = splits.length > 1 ? ((splits[1] ?? 0) - (splits[0] ?? 0)) * 1000 : 0;
-                return splits.map((at) => tickLabel(at * 1000, step, zone));
+                const edge = plot.scales.x?.max ?? Infinity;
+                return splits.map((at) => (at >= edge ? '' : tickLabel(at * 1000, step, zone)));
               },
             }
           : {}),
@@ -197,7 +198,7 @@ function build(
         values: (_, splits) => {
           const step = splits.length > 1 ? Math.abs((splits[1] ?? 0) - (splits[0] ?? 0)) : 1;
           const places = placesOf(step);
-          return splits.map((value) => figure(value, places));
+          return splits.map((value) => grouped(value, places));
         },
       },
     ],
@@ -330,6 +331,7 @@ function drawMark(plot: uPlot, mark: Mark): void {
   const x = plot.valToPos(mark.at, 'x', true);
   if (x < bbox.left || x > bbox.left + bbox.width) return;
   ctx.save();
+  ctx.setLineDash([]);
   ctx.strokeStyle = ctx.fillStyle = css(mark.colour);
   ctx.lineWidth = devicePixelRatio;
   ctx.beginPath();

@@ -24,7 +24,7 @@ const COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'age', title: 'Age', hint: 'since received', width: '64px', order: (row) => instant(row, 'last_received_at'), cell: ageCell },
   { id: 'lag', title: 'Lag', hint: 'of the newest value', width: '64px', order: (row) => number(row, 'lag_seconds'), cell: (row) => ({ text: seconds(row, 'lag_seconds') }) },
   { id: 'expected', title: 'Allowed', hint: 'expected lag', width: '64px', order: (row) => number(row, 'expected_lag_seconds'), cell: (row) => ({ text: seconds(row, 'expected_lag_seconds'), tone: 'dim' }) },
-  { id: 'next', title: 'Next due', width: '118px', order: (row) => instant(row, 'next_expected_at'), cell: (row) => ({ text: moment(row, 'next_expected_at'), tone: 'dim' }) },
+  { id: 'next', title: 'Next due', width: '126px', order: (row) => instant(row, 'next_expected_at'), cell: (row) => ({ text: moment(row, 'next_expected_at'), tone: 'dim' }) },
   { id: 'rows', title: 'Rows', width: '84px', flash: true, order: (row) => number(row, 'rows'), cell: (row) => ({ text: grouped(number(row, 'rows')) }) },
   { id: 'quarantined', title: 'Quarantined', width: '84px', order: (row) => number(row, 'quarantined'), cell: quarantineCell },
 ]; // prettier-ignore

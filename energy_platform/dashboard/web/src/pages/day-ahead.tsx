@@ -345,11 +345,14 @@ function ComparePanel({
       delivery_end: moved(row, 'delivery_end', start - before),
     }));
     const part = { time: 'delivery_start', value: VALUE };
-    return align([
-      { ...part, rows: rows.filter((row) => zoneOf(row) === name), seriesOf: () => `${name} this day` },
-      { ...part, rows: shifted, seriesOf: () => 'the day before' },
-      { ...part, rows: others.rows, seriesOf: () => 'by Energy-Charts' },
-    ]);
+    return align(
+      [
+        { ...part, rows: others.rows, seriesOf: () => 'by Energy-Charts' },
+        { ...part, rows: rows.filter((row) => zoneOf(row) === name), seriesOf: () => `${name} this day` },
+        { ...part, rows: shifted, seriesOf: () => 'the day before' },
+      ],
+      ['by Energy-Charts', `${name} this day`, 'the day before'],
+    );
   }, [rows, eve.rows, others.rows, name, start]);
   return (
     <AlignedPanel
@@ -362,8 +365,8 @@ function ComparePanel({
       start={start}
       end={end}
       decimals={2}
-      dashes={[undefined, [4, 4], [2, 3]]}
-      colours={['c1', 'dim', 'c2']}
+      dashes={[undefined, undefined, [4, 4]]}
+      colours={['c2', 'c1', 'dim']}
     />
   );
 }

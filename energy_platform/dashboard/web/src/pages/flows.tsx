@@ -3,7 +3,7 @@
 import { useMemo } from 'preact/hooks';
 
 import { useRows } from '../api/hooks';
-import { align } from '../chart/align';
+import { align, finest } from '../chart/align';
 import { instant, number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
@@ -34,8 +34,10 @@ const PLACES: Readonly<Record<string, readonly [number, number]>> = {
   FR: [2.2, 6.8], CH: [3.8, 6.9], AT: [5.3, 6.8], HU: [7.3, 7.2], RO: [8.9, 7.1],
   ES: [1.2, 8], PT: [0.2, 8.3], 'IT-North': [4, 8], SI: [5.5, 7.8], HR: [6.4, 8.2], RS: [8, 8.2], BG: [9.3, 8.2], GR: [8.9, 9.1],
 }; // prettier-ignore
+/** Flows are told some hours late. */
+const LOOK_BACK_HOURS = 6;
 const CELL_X = 74;
-const CELL_Y = 52;
+const CELL_Y = 88;
 
 export interface Border {
   readonly id: string;
@@ -72,9 +74,10 @@ export function borders(
   schedules: readonly Row[],
   capacities: readonly Row[],
   prices: readonly Row[],
+  now: number,
 ): Border[] {
-  const flow = netted(flows, 'flow_mw');
-  const schedule = netted(schedules, 'exchange_mw');
+  const flow = netted(flows, 'flow_mw', now);
+  const schedule = netted(schedules, 'exchange_mw', now);
   const capacity = new Map<string, number>();
   for (const row of capacities) {
     const ends = endsOf(text(row, 'border'));
@@ -107,24 +110,53 @@ export function borders(
 
 interface Net {
   readonly value: number;
-  readonly at: number | null;
+  readonly at: number;
   readonly row: Row;
 }
 
-function netted(rows: readonly Row[], column: string): Map<string, Net> {
-  const found = new Map<string, Net>();
-  for (const row of rows) {
-    const [from, to] = [text(row, 'from_zone'), text(row, 'to_zone')];
-    const value = number(row, column);
-    if (value === null || (row.contract !== undefined && row.contract !== 'Total')) continue;
-    const ends = pair(from, to);
+interface Ways {
+  along: Row | null;
+  back: Row | null;
+}
+
+/**
+ * The newest net of each border that holds: both directions of one period. A direction that is never told counts
+ * as nothing; one that is told for other periods only is waited for.
+ */
+function netted(rows: readonly Row[], column: string, now: number): Map<string, Net> {
+  const periods = new Map<string, Map<number, Ways>>();
+  const told = new Map<string, { along: boolean; back: boolean }>();
+  for (const row of finest(rows, (one) => `${text(one, 'from_zone')}>${text(one, 'to_zone')}`)) {
+    const at = instant(row, 'delivery_start');
+    if (at === null || at > now || number(row, column) === null) continue;
+    if (row.contract !== undefined && row.contract !== 'Total') continue;
+    const from = text(row, 'from_zone');
+    const ends = pair(from, text(row, 'to_zone'));
     const id = ends.join('>');
-    const held = found.get(id);
-    const part = ends[0] === from ? value : -value;
+    const way = ends[0] === from ? 'along' : 'back';
+    const border = periods.get(id) ?? new Map<number, Ways>();
+    periods.set(id, border);
+    const held = border.get(at) ?? { along: null, back: null };
+    border.set(at, held);
+    held[way] = row;
+    told.set(id, { along: false, back: false, ...told.get(id), [way]: true });
+  }
+  const found = new Map<string, Net>();
+  for (const [id, border] of periods) {
+    const wanted = told.get(id);
+    const whole = [...border].filter(
+      ([, ways]) => (ways.along !== null) === wanted?.along && (ways.back !== null) === wanted.back,
+    );
+    const [at, ways] = whole.reduce(
+      (best, one) => (one[0] > best[0] ? one : best),
+      whole[0] ?? [0, { along: null, back: null }],
+    );
+    const row = ways.along ?? ways.back;
+    if (row === null) continue;
     found.set(id, {
-      value: (held?.value ?? 0) + part,
-      at: instant(row, 'delivery_start'),
-      row: held?.row ?? row,
+      value: (number(ways.along ?? undefined, column) ?? 0) - (number(ways.back ?? undefined, column) ?? 0),
+      at,
+      row,
     });
   }
   return found;
@@ -164,13 +196,19 @@ function spreadCell({ spread, flow }: Border): Cell {
 }
 
 export function FlowsPage() {
-  const flows = useRows({ path: `latest/${FLOW}`, follow: FLOW });
-  const schedules = useRows({ path: `latest/${SCHEDULE}`, follow: SCHEDULE });
+  const [start, end] = around(LOOK_BACK_HOURS, 0.25);
+  const span = { start: new Date(start).toISOString(), end: new Date(end).toISOString() };
+  const flows = useRows({ path: `range/${FLOW}`, query: { ...span, columns: 'flow_mw' }, follow: FLOW });
+  const schedules = useRows({
+    path: `range/${SCHEDULE}`,
+    query: { ...span, columns: 'exchange_mw', contract: 'Total' },
+    follow: SCHEDULE,
+  });
   const capacities = useRows({ path: `latest/${CAPACITY}`, follow: CAPACITY });
   const prices = useRows({ path: `latest/${PRICE}`, follow: PRICE });
   const all = useMemo(
-    () => borders(flows.rows, schedules.rows, capacities.rows, prices.rows),
-    [flows.rows, schedules.rows, capacities.rows, prices.rows],
+    () => borders(flows.rows, schedules.rows, capacities.rows, prices.rows, end),
+    [flows.rows, schedules.rows, capacities.rows, prices.rows, end],
   );
   const price = useMemo(
     () =>

@@ -6,7 +6,7 @@ import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align, finest } from '../chart/align';
 import { instant, number, type Row, text } from '../live/frames';
 import { Choice, Select } from '../panel/choice';
-import { AlignedPanel, SeriesPanel } from '../panel/series-panel';
+import { AlignedPanel } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { BIDDING_ZONES } from '../shell/zones';
 import { choices } from '../state/choices';
@@ -186,6 +186,13 @@ export function ForecastsPage() {
       ['wind and solar', wind],
     ]);
   }, [load.rows, loadForecast.rows, outcome, newest]);
+  const weather = useRows({
+    path: `range/${STATIONS}`,
+    query: { start: span.start, end: span.end, columns: 'wind_speed_m_per_s', run: 'latest' },
+    follow: STATIONS,
+  });
+  const stations = useMemo(() => new Set(weather.rows.map((row) => text(row, 'station_id'))), [weather.rows]);
+  const wind = useMemo(() => spread(weather.rows, 'wind_speed_m_per_s'), [weather.rows]);
   usePageKeys({ trace: () => (traced.value = { source: WIND_SOLAR, row: newest[0] ?? null }) });
 
   const panel = (
@@ -232,6 +239,7 @@ export function ForecastsPage() {
         kind="bars"
         colours={['up']}
         below="down"
+        nothing={`Nothing of these periods was known ${back} h ago.`}
         tools={
           <>
             <span class="about">against {clock(Date.parse(before), shownZone.value)}</span>
@@ -249,18 +257,19 @@ export function ForecastsPage() {
         colours={['c1', 'c3']}
         zero
       />
-      <SeriesPanel
+      <AlignedPanel
         id="weather"
-        title="Wind at German stations (MOSMIX)"
+        title={`Wind at ${stations.size} German stations, newest MOSMIX run`}
         unit="m/s"
-        source={STATIONS}
-        time="valid_at"
-        value="wind_speed_m_per_s"
+        sources={[STATIONS]}
+        aligned={wind}
+        asked={[weather]}
         start={start}
         end={end}
         kind="line"
-        maxPoints={400}
-        seriesOf={(row) => text(row, 'station_name') || text(row, 'station_id')}
+        decimals={1}
+        colours={['c7', 'ink', 'c4']}
+        dashes={[[2, 3], undefined, [2, 3]]}
       />
     </>
   );
@@ -280,6 +289,29 @@ export function newestForecasts(rows: readonly Row[]): Row[] {
     if (held === undefined || rank(row) < rank(held)) best.set(name, row);
   }
   return [...best.values()];
+}
+
+/** The highest, the mean and the lowest of all stations at each hour. */
+export function spread(rows: readonly Row[], value: string): Aligned {
+  const found = new Map<number, number[]>();
+  for (const row of rows) {
+    const at = instant(row, 'valid_at');
+    const held = number(row, value);
+    if (at === null || held === null) continue;
+    const values = found.get(at) ?? [];
+    found.set(at, values);
+    values.push(held);
+  }
+  const hours = [...found].sort(([one], [other]) => one - other);
+  return {
+    names: hours.length === 0 ? [] : ['highest', 'mean', 'lowest'],
+    data: [
+      hours.map(([at]) => at / 1000),
+      hours.map(([, values]) => Math.max(...values)),
+      hours.map(([, values]) => values.reduce((sum, one) => sum + one, 0) / values.length),
+      hours.map(([, values]) => Math.min(...values)),
+    ],
+  };
 }
 
 function lines(series: readonly (readonly [string, ReadonlyMap<number, number>])[]): Aligned {

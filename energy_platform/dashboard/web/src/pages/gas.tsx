@@ -63,9 +63,9 @@ const FLOW_COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'what', title: 'What', width: 'minmax(90px, 1.1fr)', align: 'left', order: (row) => text(row, 'indicator'), cell: (row) => ({ text: text(row, 'indicator') }) },
   { id: 'direction', title: 'Way', width: '48px', align: 'left', order: (row) => text(row, 'direction'), cell: (row) => ({ text: text(row, 'direction') }) },
   { id: 'hourly', title: 'kWh/h', width: '96px', flash: true, order: (row) => number(row, 'energy_flow_kwh_per_h'), cell: (row) => ({ text: grouped(number(row, 'energy_flow_kwh_per_h')) }) },
-  { id: 'daily', title: 'kWh/d', width: '106px', flash: true, order: (row) => number(row, 'energy_flow_kwh_per_d'), cell: (row) => ({ text: grouped(number(row, 'energy_flow_kwh_per_d')) }) },
+  { id: 'daily', title: 'kWh/d', width: '126px', flash: true, order: (row) => number(row, 'energy_flow_kwh_per_d'), cell: (row) => ({ text: grouped(number(row, 'energy_flow_kwh_per_d')) }) },
   { id: 'status', title: 'Status', width: '84px', align: 'left', order: (row) => text(row, 'flow_status'), cell: (row) => ({ text: text(row, 'flow_status'), tone: 'dim' }) },
-  { id: 'of', title: 'From', width: '106px', order: (row) => instant(row, 'delivery_start'), cell: (row) => ({ text: of(row), tone: 'dim' }) },
+  { id: 'of', title: 'From', width: '126px', order: (row) => instant(row, 'delivery_start'), cell: (row) => ({ text: of(row), tone: 'dim' }) },
 ]; // prettier-ignore
 
 function of(row: Row): string {
@@ -137,7 +137,7 @@ export function GasPage() {
           unit="%"
           source={STORAGE}
           value="full_pct"
-          start={end - 60 * DAY}
+          start={end - 30 * DAY}
           end={end}
           filters={{ code: text(store, 'code'), url: text(store, 'url') }}
           kind="step"

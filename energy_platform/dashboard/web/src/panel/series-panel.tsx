@@ -8,7 +8,7 @@ import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align } from '../chart/align';
 import { type Band, Chart, type Level, type Mark, type Series } from '../chart/chart';
 import type { Row } from '../live/frames';
-import { figure, signed } from '../state/figures';
+import { figure, grouped, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import { dayAndClock, zoneName } from '../time/say';
 import { MINUTE } from '../time/zone';
@@ -94,6 +94,8 @@ export interface AlignedPanelProps {
   readonly tools?: ComponentChildren;
   readonly verdict?: (value: number) => string;
   readonly sync?: string;
+  /** What is said where there are no values. */
+  readonly nothing?: string;
 }
 
 /** A chart of series that stand over the same times, whatever sources they are from. */
@@ -143,14 +145,20 @@ export function AlignedPanel(props: AlignedPanelProps) {
       url={asked[0]?.url ?? null}
       cut={asked.some((one) => one.cut)}
       exports={exports}
-      empty={aligned.data[0].length === 0 ? (loading ? 'Asking…' : 'No values in this span.') : null}
+      empty={
+        aligned.data[0].length === 0
+          ? loading
+            ? 'Asking…'
+            : (props.nothing ?? 'No values in this span.')
+          : null
+      }
       detail={
         last === null ? (
           <Legend entries={series} />
         ) : (
           <b class="value">
             {verdict === undefined
-              ? `${figure(last, decimals)} ${unit}`
+              ? `${grouped(last, decimals)} ${unit}`
               : `${verdict(last)} ${signed(last, decimals)} ${unit}`}
           </b>
         )
