@@ -175,7 +175,7 @@ function SourcePanel({ row }: { readonly row: Row }) {
     ['State', isLate(row) ? `late: ${text(row, 'late')}` : text(row, 'state'), isLate(row) ? 'bad' : ''],
     ['Last error', text(row, 'detail'), 'bad'],
     ['Needs', Array.isArray(row.needs) ? row.needs.join(', ') : '', 'warn'],
-    ['Drift', text(row, 'drift'), 'warn'],
+    ['Drift', Array.isArray(row.drift) ? row.drift.map(String).join('; ') : text(row, 'drift'), 'warn'],
     ['Batch failed', text(row, 'batch_error'), 'bad'],
     ['Hot copy', text(row, 'hot_copy_behind'), 'warn'],
     ['Newest value', moment(row, 'last_event_at')],

@@ -66,7 +66,7 @@ export function IntradayPage() {
     void (traced.value = { source: text(row, 'source') || TRADE_SOURCE, row });
   const move = (event: KeyboardEvent): void => {
     const grid = document.querySelector<HTMLElement>('.panel-contracts .grid');
-    if (grid !== null && event.target !== grid && MOVES.has(event.key))
+    if (grid !== null && MOVES.has(event.key))
       grid.dispatchEvent(new KeyboardEvent('keydown', { key: event.key }));
   };
   usePageKeys({

@@ -80,7 +80,6 @@ export class Grid<Item> {
     element.className = 'grid';
     element.setAttribute('role', 'grid');
     element.setAttribute('aria-label', options.label);
-    element.tabIndex = 0;
     element.style.setProperty('--tracks', options.columns.map((column) => column.width).join(' '));
     head.className = 'grid-head';
     head.setAttribute('role', 'row');
@@ -91,9 +90,9 @@ export class Grid<Item> {
     headGroup.className = 'grid-head-group';
     headGroup.append(head);
     body.className = 'grid-body';
-    body.setAttribute('role', 'presentation');
+    body.setAttribute('role', 'rowgroup');
+    body.tabIndex = 0;
     sheet.className = 'grid-sheet';
-    sheet.setAttribute('role', 'rowgroup');
     this.blank.className = 'grid-empty';
     this.blank.hidden = true;
     body.append(sheet);
@@ -124,6 +123,11 @@ export class Grid<Item> {
     this.selected = id;
     if (scroll) this.scrollTo(this.items.findIndex((item) => this.options.id(item) === id));
     this.schedule();
+  }
+
+  /** Let keys move its selection. */
+  focus(): void {
+    this.body.focus({ preventScroll: true });
   }
 
   destroy(): void {

@@ -46,7 +46,7 @@ export function Table<Item>(props: TableProps<Item>) {
     made.show(firstItems(latest.current));
     made.select(latest.current.selected ?? null, true);
     latest.current.onReady?.(() => made.cells());
-    if (latest.current.focused === true) made.element.focus({ preventScroll: true });
+    if (latest.current.focused === true) made.focus();
     return () => {
       grid.current = null;
       made.destroy();
