@@ -53,9 +53,9 @@ class Screen:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on(
             "console",
-            lambda said: self.errors.append(said.text)
-            if "Content Security Policy" in said.text
-            else None,
+            lambda said: (
+                self.errors.append(said.text) if "Content Security Policy" in said.text else None
+            ),
         )
 
     def open(self, place: str) -> None:

@@ -5,7 +5,6 @@ import { useEffect, useRef } from 'preact/hooks';
 import { pageKeys } from './keys';
 
 type Answers = Partial<typeof pageKeys>;
-type Name = keyof typeof pageKeys;
 
 /** Answer these keys while the component stands, each with what it means at the last drawing. */
 export function usePageKeys(answers: Answers): void {
@@ -13,12 +12,18 @@ export function usePageKeys(answers: Answers): void {
   latest.current = answers;
   const names = Object.keys(answers).join(' ');
   useEffect(() => {
-    const mine = names.split(' ') as Name[];
-    if (mine.includes('gate')) pageKeys.gate = () => latest.current.gate?.() ?? null;
-    if (mine.includes('trace')) pageKeys.trace = () => latest.current.trace?.();
-    if (mine.includes('move')) pageKeys.move = (event) => latest.current.move?.(event);
+    const asked = names.split(' ');
+    const mine: Answers = {
+      ...(asked.includes('gate') ? { gate: () => latest.current.gate?.() ?? null } : {}),
+      ...(asked.includes('trace') ? { trace: () => latest.current.trace?.() } : {}),
+      ...(asked.includes('move') ? { move: (event: KeyboardEvent) => latest.current.move?.(event) } : {}),
+    };
+    Object.assign(pageKeys, mine);
+    // The page that comes may have set its answers before the one that goes takes its own away.
     return () => {
-      for (const name of mine) pageKeys[name] = null;
+      if (pageKeys.gate === mine.gate) pageKeys.gate = null;
+      if (pageKeys.trace === mine.trace) pageKeys.trace = null;
+      if (pageKeys.move === mine.move) pageKeys.move = null;
     };
   }, [names]);
 }
