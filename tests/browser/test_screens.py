@@ -4,12 +4,13 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
 import energy_platform as ep
 from energy_platform.market.registry import market_source
@@ -107,6 +108,10 @@ def screen(browser: Browser, desk: Desk) -> Iterator[Screen]:
     assert shown.errors == []
 
 
+def is_there(found: Locator) -> bool:
+    return found.count() == 1
+
+
 def row_of(at: datetime) -> str:
     return str(int(at.timestamp() * 1000))
 
@@ -149,7 +154,8 @@ def test_every_key_works(screen: Screen) -> None:
     for key, page in PAGES.items():
         screen.key(key)
         assert screen.hash.startswith(f"#/{page}")
-        screen.until(lambda page=page: screen.page.locator(f".page-{page}").count() == 1)
+        drawn = screen.page.locator(f".page-{page}")
+        screen.until(partial(is_there, drawn))
     screen.open("day-ahead")
     zone = screen.text(".clock").split()[-1]
     assert zone in {"CET", "CEST"}

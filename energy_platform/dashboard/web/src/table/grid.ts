@@ -263,7 +263,7 @@ export class Grid<Item> {
       const shown = mark + cell.text;
       if (held.node.data !== shown) held.node.data = shown;
       const before = seen.get(column.id);
-      if (column.flash === true && before !== undefined && before !== cell.text)
+      if (column.flash === true && before !== undefined && before !== '' && before !== cell.text)
         this.flash(held.element, before, cell.text);
       if (column.flash === true) seen.set(column.id, cell.text);
       const tone = cell.tone ?? '';
