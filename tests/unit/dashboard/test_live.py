@@ -7,8 +7,7 @@ from functools import partial
 import polars as pl
 import pytest
 
-from energy_platform.dashboard import channel
-from energy_platform.dashboard.viewer import CREDIT
+from energy_platform.dashboard import channel, viewer
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.market.registry import market_source
 from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
@@ -164,7 +163,12 @@ def test_a_process_that_carries_values_and_is_down_is_told(
         assert page.beats[-1]["why"] == told
 
 
-def test_a_reader_that_stalls_holds_twenty_messages_and_then_sees_the_newest(desk: Desk) -> None:
+def test_a_reader_that_stalls_holds_few_messages_and_then_sees_the_newest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert viewer.CREDIT == 20
+    # The beats use it up, one a second.
+    monkeypatch.setattr(viewer, "CREDIT", 6)
     topic = "frequency:CE"
     now = datetime.now(UTC).replace(microsecond=0)
     desk.show(FREQUENCY, frequency(50.0, now))
@@ -175,10 +179,10 @@ def test_a_reader_that_stalls_holds_twenty_messages_and_then_sees_the_newest(des
             desk.show(FREQUENCY, frequency(50.0 + second / 100, now + second * SECOND))
             time.sleep(0.1)
         acknowledged = page.received
-        deadline = time.monotonic() + CREDIT + 3
-        while time.monotonic() < deadline and page.received < acknowledged + 2 * CREDIT:
+        deadline = time.monotonic() + viewer.CREDIT + 3
+        while time.monotonic() < deadline and page.received < acknowledged + 2 * viewer.CREDIT:
             page.read(0.2)
-        assert page.received <= acknowledged + CREDIT
+        assert page.received <= acknowledged + viewer.CREDIT
         # Beats took the credit, so this one was not told.
         desk.show(FREQUENCY, frequency(50.5, now + 8 * SECOND))
         assert not page.read(1.5)
