@@ -4,7 +4,7 @@ A system's client is imported when it is chosen, so the clients of other systems
 installed.
 """
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -107,7 +107,7 @@ def _extra_needed(error: ModuleNotFoundError, extra: str) -> UsageError:
 def _announcer(chosen: Settings) -> Announcer | None:
     """Return what announces on the live bus, if there is one."""
     has_bus = chosen.live_bus is not None or chosen.live_bus_file.exists()
-    return Announcer(open_live_bus(chosen)) if has_bus else None
+    return Announcer(partial(open_live_bus, chosen)) if has_bus else None
 
 
 def is_simulated_alone(chosen: Settings) -> bool:

@@ -21,6 +21,7 @@ from polars.testing import assert_frame_equal
 from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.registry import market_source, market_sources
+from energy_platform.operations.live_bus import live_bus_status
 from energy_platform.operations.status import SourceStatus
 from energy_platform.pipeline.layouts.watch import drift
 from energy_platform.pipeline.tables import measurement
@@ -156,6 +157,20 @@ def test_killed_processes_come_back_and_data_flows_on(
     wait_for(f"new {' and '.join(names)}", all_are_new, RECOVERY_SECONDS)
     assert {platform.processes()[name].restarts for name in names} == {1}
     wait_until_everything_fast_has_moved(platform)
+
+
+def test_a_live_bus_that_hangs_holds_nothing_up(platform: RunningPlatform) -> None:
+    pid = platform.pid("live-bus")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until_everything_fast_has_moved(platform)
+        status = live_bus_status(platform.settings)
+        assert status is not None
+        assert not status.is_up
+        assert status.failures > 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert platform.pid("live-bus") == pid
 
 
 @pytest.mark.parametrize("step", [1, -1], ids=["oldest first", "newest first"])

@@ -6,6 +6,7 @@ find out by that what they have missed.
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -27,11 +28,12 @@ class Announcer:
     """What a process announces of all sources. Any number of threads may use it.
 
     Args:
-        bus: The live bus.
+        open_bus: Opens the live bus; only who announces needs its client.
     """
 
-    def __init__(self, bus: LiveBus) -> None:
-        self._bus = bus
+    def __init__(self, open_bus: Callable[[], LiveBus]) -> None:
+        self._open_bus = open_bus
+        self._bus: LiveBus | None = None
         self._failures = 0
         self._silent_until = 0.0
         self._told_at: dict[str, float] = {}
@@ -39,6 +41,16 @@ class Announcer:
         self._published = 0
         self._unpublished = 0
         self._trouble = ""
+
+    def open(self) -> LiveBus:
+        """Open the live bus, once.
+
+        Raises:
+            UsageError: Its client is not installed.
+        """
+        if self._bus is None:
+            self._bus = self._open_bus()
+        return self._bus
 
     def has_told(self, source: str) -> bool:
         """Return whether this process's last announcement of a source was published lately."""
@@ -56,7 +68,7 @@ class Announcer:
             self._unpublished += 1
             return
         try:
-            self._bus.publish(source, rows, copy=copy, offsets=offsets)
+            self.open().publish(source, rows, copy=copy, offsets=offsets)
         except LiveBusUnavailableError as error:
             self._failures += 1
             self._unpublished += 1

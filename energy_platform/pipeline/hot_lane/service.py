@@ -36,8 +36,14 @@ _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 async def follow(settings: Settings, sources: Iterable[MarketSource]) -> None:
-    """Keep the hot copies of `sources` up to date with their logs, until cancelled."""
+    """Keep the hot copies of `sources` up to date with their logs, until cancelled.
+
+    Raises:
+        UsageError: The live bus's client is not installed.
+    """
     batches = open_micro_batches(settings)
+    if batches.announcer is not None:
+        batches.announcer.open()
     streams, others = ThreadPoolExecutor(_STREAM_THREADS), ThreadPoolExecutor(_OTHER_THREADS)
     followers = {
         source.name: _Follower(

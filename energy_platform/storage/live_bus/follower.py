@@ -70,6 +70,7 @@ class Follower:
                     for message in gaps:
                         yield message
                     while True:
+                        await _end_if_cancelled()
                         for message in await self._next(client):
                             yield message
             except (RedisError, OSError, LiveBusUnavailableError) as error:
@@ -110,6 +111,8 @@ class Follower:
             count=1 if self._failures else _ENTRIES,
             block=int(_WAIT_SECONDS * 1000),
         )
+        if not answer and await self._has_begun_anew(client):
+            return await self._begin(client)
         messages: list[Message] = []
         for name, stored in cast("list[tuple[bytes, list[_Stored]]]", answer or []):
             source = source_of(name)
@@ -121,6 +124,11 @@ class Follower:
                 messages.extend(self._rows(source, stored))
         self._failures = 0
         return messages
+
+    async def _has_begun_anew(self, client: Redis) -> bool:
+        """Return whether a stream is gone, since the client connects again without saying so."""
+        known = [name for name, place in self._places.items() if place.entry != BEGINNING]
+        return bool(known) and await client.exists(*map(stream, known)) < len(known)
 
     def _missed(self, source: str, stored: Sequence[_Stored]) -> bool:
         """Return whether rows are missing before or between these entries."""
@@ -138,6 +146,18 @@ class Follower:
             self._places[source] = Place(name.decode(), entry.copy, entry.stop)
             if entry.payload:
                 yield Rows(source, entry.rows(), cursor_of(self._places))
+
+
+async def _end_if_cancelled() -> None:
+    """Raise a cancellation that came while the reader was busy.
+
+    The client looks for leftovers of an answer with a timeout of zero, and asyncio takes a
+    cancellation that waits at that moment for this timeout.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
 
 
 def connected(address: str) -> Redis:

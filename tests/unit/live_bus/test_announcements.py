@@ -29,7 +29,7 @@ Follow = Callable[..., Awaitable[Following]]
 
 @pytest.fixture
 def batches(tmp_path: Path, bus: LiveBus) -> MicroBatches:
-    return replace(batches_in(tmp_path, batch_messages=3), announcer=Announcer(bus))
+    return replace(batches_in(tmp_path, batch_messages=3), announcer=Announcer(lambda: bus))
 
 
 @EACH_BUS
@@ -110,7 +110,7 @@ async def test_a_lane_that_died_before_it_announced_is_made_up_for(
     follower = await follow(EXAMPLE.name)
     land(batches, an_eventful_log(3))
     run_all(replace(batches, announcer=None))
-    HotLane(replace(batches, announcer=Announcer(bus)), EXAMPLE).step()
+    HotLane(replace(batches, announcer=Announcer(lambda: bus)), EXAMPLE).step()
     assert isinstance(await follower.next(), Gap)
 
 
@@ -156,13 +156,14 @@ def test_how_far_a_quiet_source_is_is_told_from_time_to_time(
     told: list[range] = []
     announcer = batches.announcer
     assert announcer is not None
-    publish = announcer._bus.publish
+    bus = announcer.open()
+    publish = bus.publish
 
     def note(source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
         told.append(offsets)
         publish(source, rows, copy=copy, offsets=offsets)
 
-    monkeypatch.setattr(announcer._bus, "publish", note)
+    monkeypatch.setattr(bus, "publish", note)
     lane.step()
     assert told == []
     monkeypatch.setattr(module, "_TOLD_AGAIN_SECONDS", 0.0)

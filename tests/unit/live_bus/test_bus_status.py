@@ -41,7 +41,7 @@ async def test_it_counts_entries_bytes_and_followers(
     process: LiveBusProcess, bus: LiveBus, follow: Follow
 ) -> None:
     await follow("s", "t")
-    announcer = Announcer(bus)
+    announcer = Announcer(lambda: bus)
     for offset in range(5):
         announce(announcer, offset, offset + 1)
     await written(process.settings.home, announcer)
@@ -85,7 +85,7 @@ async def test_a_follower_that_reads_too_slowly_is_counted_as_dropped(
 async def test_one_that_is_down_is_told_with_what_was_not_published(
     process: LiveBusProcess, bus: LiveBus, sent: signal.Signals
 ) -> None:
-    announcer = Announcer(bus)
+    announcer = Announcer(lambda: bus)
     announce(announcer, 0, 1)
     process.process.send_signal(sent)
     announce(announcer, 1, 2)
@@ -110,7 +110,7 @@ async def test_a_bus_that_answers_and_takes_nothing_is_in_trouble(
 ) -> None:
     with Redis.from_url(process.url) as operator:
         operator.config_set("maxmemory", 1)
-        announcer = Announcer(bus)
+        announcer = Announcer(lambda: bus)
         announce(announcer, 0, 1)
         await written(process.settings.home, announcer)
         status = live_bus_status(process.settings)

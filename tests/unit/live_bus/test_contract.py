@@ -1,5 +1,6 @@
 """What every live bus promises, held against each that there is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from energy_platform.market.registry import market_sources
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.live_bus import entries
 from energy_platform.storage.live_bus.protocol import LiveBus
-from tests.support.live_bus import EACH_BUS, Following, some_rows
+from tests.support.live_bus import EACH_BUS, PATIENCE_SECONDS, Following, begin_streams, some_rows
 
 Follow = Callable[..., Awaitable[Following]]
 
@@ -32,6 +33,32 @@ async def test_what_is_published_arrives_in_order(bus: LiveBus, follow: Follow) 
         message = await follower.rows()
         assert message.source == "s"
         assert_frame_equal(message.rows, some_rows(range(start, start + 2)))
+
+
+async def test_who_follows_hears_that_the_bus_answers(bus: LiveBus) -> None:
+    begin_streams(bus, "s", "t")
+    told: list[str | None] = []
+    follower = await Following(bus, ["s", "t"], on_link=told.append).begin()
+    publish(bus, 0, 1)
+    await follower.rows()
+    assert told == [None]
+    await follower.end()
+
+
+async def test_a_reader_that_is_cancelled_while_it_is_busy_ends(bus: LiveBus) -> None:
+    begin_streams(bus, "s")
+    messages = bus.follow(["s"])
+
+    async def read() -> None:
+        async for _ in messages:
+            reader.cancel()
+
+    reader = asyncio.create_task(read())
+    await asyncio.sleep(0.3)
+    publish(bus, 0, 1)
+    done, _ = await asyncio.wait([reader], timeout=PATIENCE_SECONDS)
+    assert done
+    assert reader.cancelled()
 
 
 async def test_types_and_nulls_arrive_as_they_were(bus: LiveBus, follow: Follow) -> None:

@@ -24,6 +24,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import following
+from energy_platform.settings import settings
 from energy_platform.storage.live_bus import valkey
 from tests.support.commands import Command, command_in_process
 from tests.support.live_bus import PATIENCE_SECONDS, LiveBusProcess
@@ -333,12 +334,15 @@ async def test_where_the_platform_has_ended_it_says_so(process: LiveBusProcess) 
         await anext(ep.follow(NAME))
 
 
-def test_without_the_client_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_client_it_names_the_extra(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [
         name for name in sys.modules if name.startswith("energy_platform.storage.live_bus.")
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "redis", None)
+    settings().live_bus_file.parent.mkdir(parents=True)
+    settings().live_bus_file.touch()
+    assert micro_batches().announcer is not None, "who does not announce needs no client"
     with pytest.raises(UsageError, match=r"energy-platform\[follow\]"):
         ep.follow(NAME)
 

@@ -108,7 +108,7 @@ async def test_killed_and_back_a_follower_is_told_and_goes_on() -> None:
 
 
 def test_one_that_hangs_is_waited_for_once(emulator: PubSubEmulator, bus: PubSubBus) -> None:
-    announcer = Announcer(bus)
+    announcer = Announcer(lambda: bus)
     announcer.announce("s", some_rows(range(1)), copy="", offsets=range(1))
     emulator.process.send_signal(signal.SIGSTOP)
     try:

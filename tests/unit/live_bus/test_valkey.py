@@ -39,19 +39,50 @@ def publish(bus: ValkeyBus, start: int, stop: int, *, source: str = "s") -> None
 async def test_killed_and_back_a_follower_is_told_and_goes_on(
     process: LiveBusProcess, bus: ValkeyBus, follow: Follow
 ) -> None:
-    follower = await follow("s", "silent")
+    told: list[str | None] = []
+    begin_streams(bus, "s", "silent")
+    follower = await Following(bus, ["s", "silent"], on_link=told.append).begin()
     publish(bus, 0, 2)
     await follower.rows()
     process.kill()
     with pytest.raises(LiveBusUnavailableError):
         publish(bus, 2, 3)
     process.start()
-    told = [await follower.gap() for _ in range(2)]
-    assert [(one.source, one.since) for one in told] == [("s", 2), ("silent", 0)]
+    gaps = [await follower.gap() for _ in range(2)]
+    assert [(one.source, one.since) for one in gaps] == [("s", 2), ("silent", 0)]
+    assert (told[0], told[-1]) == (None, None)
+    assert any(told)
     publish(bus, 3, 4)
-    await follower.gap()
+    assert (await follower.gap()).since == 2
     publish(bus, 4, 5)
     assert (await follower.rows()).rows["landing_offset"].to_list() == [4]
+    await follower.end()
+
+
+async def test_back_with_the_next_rows_nothing_more_was_missed(
+    process: LiveBusProcess, bus: ValkeyBus, follow: Follow
+) -> None:
+    follower = await follow("s")
+    publish(bus, 0, 2)
+    await follower.rows()
+    process.kill()
+    process.start()
+    assert (await follower.gap()).since == 2
+    publish(bus, 2, 3)
+    assert (await follower.rows()).rows["landing_offset"].to_list() == [2]
+
+
+async def test_a_reader_that_was_busy_while_the_bus_was_killed_is_told(
+    process: LiveBusProcess, bus: ValkeyBus, follow: Follow
+) -> None:
+    follower = await follow("s")
+    publish(bus, 0, 2)
+    await follower.rows()
+    process.kill()
+    process.start()
+    # The client notices meanwhile that its connection is gone.
+    await asyncio.sleep(0.1)
+    assert (await follower.gap()).since == 2
 
 
 async def test_a_cursor_that_is_older_than_the_valkey_is_a_gap(
@@ -79,7 +110,7 @@ async def test_a_cursor_that_is_older_than_the_valkey_is_a_gap(
 def test_one_that_hangs_is_waited_for_once(
     process: LiveBusProcess, bus: ValkeyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    announcer = Announcer(bus)
+    announcer = Announcer(lambda: bus)
     announcer.announce("s", some_rows(range(1)), copy="", offsets=range(1))
     process.process.send_signal(signal.SIGSTOP)
     monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 60)
