@@ -29,6 +29,7 @@ from energy_platform.storage.landing import LandingZone
 from simulator.providers.nord_pool.contracts import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
 from tests.support.environment import UNUSUAL_HOME
+from tests.support.follow_command import Follower, following
 from tests.support.platform_run import simulator_controls
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
@@ -65,10 +66,22 @@ on other ports while the collector runs on.
 """
 
 
+FOLLOWED = [
+    "nord_pool_intraday_trade", "energy_charts_frequency", "elexon_generation", "entsoe_load",
+]  # fmt: skip
+"""Sources that a follower of the live bus follows all the time."""
+
+
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     with started(tmp_path_factory.mktemp("platform") / UNUSUAL_HOME) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def follower(platform: RunningPlatform) -> Iterator[Follower]:
+    with following(platform, FOLLOWED) as begun:
+        yield begun
 
 
 def test_every_source_flows_soon_after_the_start(platform: RunningPlatform) -> None:
@@ -97,6 +110,11 @@ def test_every_source_reaches_both_stores(platform: RunningPlatform, name: str) 
         return
     wait_for("hot points", lambda: platform.hot(source).height, RECOVERY_SECONDS)
     assert platform.batches.hot_store.latest(measurement(source)).height > 0
+
+
+def test_a_follower_begins(follower: Follower) -> None:
+    """It goes on through all that follows, and must have missed nothing at the end."""
+    assert follower.process.poll() is None
 
 
 def test_dagster_shows_groups_lineage_and_metadata(platform: RunningPlatform) -> None:
@@ -159,7 +177,9 @@ def test_killed_processes_come_back_and_data_flows_on(
     wait_until_everything_fast_has_moved(platform)
 
 
-def test_a_live_bus_that_hangs_holds_nothing_up(platform: RunningPlatform) -> None:
+def test_a_live_bus_that_hangs_holds_nothing_up(
+    platform: RunningPlatform, follower: Follower
+) -> None:
     pid = platform.pid("live-bus")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -171,6 +191,7 @@ def test_a_live_bus_that_hangs_holds_nothing_up(platform: RunningPlatform) -> No
     finally:
         os.kill(pid, signal.SIGCONT)
     assert platform.pid("live-bus") == pid
+    assert follower.process.poll() is None
 
 
 @pytest.mark.parametrize("step", [1, -1], ids=["oldest first", "newest first"])
@@ -276,6 +297,23 @@ def test_the_hot_copy_agrees_with_the_warehouse(platform: RunningPlatform) -> No
     for source in market_sources().values():
         wanted, points = platform.shown(source)
         assert_frame_equal(points, wanted.select(points.columns), check_row_order=False)
+
+
+def test_the_follower_missed_nothing_while_the_bus_was_killed_and_hung(
+    platform: RunningPlatform, follower: Follower
+) -> None:
+    def missing() -> pl.DataFrame:
+        return pl.concat(
+            follower.missing(market_source(name), platform.stored(market_source(name)))
+            for name in FOLLOWED
+        )
+
+    # The lane says how far a quiet source is once a minute.
+    wait_for("rows at the follower", lambda: missing().is_empty(), RECOVERY_SECONDS)
+    kinds = {(update["source"], update["kind"]) for update in follower.updates()}
+    assert {kind for _, kind in kinds} == {"rows", "snapshot"}
+    assert {source for source, kind in kinds if kind == "snapshot"} == set(FOLLOWED)
+    assert follower.stop() == (130, "")
 
 
 def test_ctrl_c_leaves_no_process_behind(platform: RunningPlatform) -> None:
