@@ -38,7 +38,8 @@ export interface GridOptions<Item> {
   readonly onSelect?: (id: string) => void;
   readonly onTrace?: (item: Item, column: string) => void;
   readonly rowClass?: (item: Item, before: Item | undefined) => string;
-  readonly empty?: string;
+  /** What is said where there are no items. */
+  readonly empty?: () => string;
 }
 
 interface Slot {
@@ -110,7 +111,7 @@ export class Grid<Item> {
     this.items = this.inOrder(items);
     this.element.setAttribute('aria-rowcount', String(items.length + 1));
     this.blank.hidden = items.length > 0;
-    this.blank.textContent = this.options.empty ?? 'Nothing to show.';
+    this.blank.textContent = items.length > 0 ? '' : (this.options.empty?.() ?? 'Nothing to show.');
     this.schedule();
   }
 

@@ -8,7 +8,9 @@ import type { Row } from '../live/frames';
 import { live, now } from '../state/screen';
 import { Grid, type GridOptions } from './grid';
 
-export interface TableProps<Item> extends GridOptions<Item> {
+export interface TableProps<Item> extends Omit<GridOptions<Item>, 'empty'> {
+  /** What is said where there are no items. */
+  readonly empty?: string;
   readonly items: readonly Item[];
   /** A live topic that is shown instead of `items`: its changes go straight into the cells. */
   readonly topic?: string | null;
@@ -29,11 +31,11 @@ export function Table<Item>(props: TableProps<Item>) {
   latest.current = props;
 
   useEffect(() => {
-    const { columns, label, empty } = latest.current;
+    const { columns, label } = latest.current;
     const made = new Grid<Item>({
       label,
       columns,
-      ...(empty === undefined ? {} : { empty }),
+      empty: () => latest.current.empty ?? 'Nothing to show.',
       id: (item) => latest.current.id(item),
       rowClass: (item, before) => latest.current.rowClass?.(item, before) ?? '',
       ...(latest.current.onSelect === undefined
@@ -56,7 +58,7 @@ export function Table<Item>(props: TableProps<Item>) {
   const topic = props.topic ?? null;
   useEffect(() => {
     if (topic === null) grid.current?.show(props.items);
-  }, [props.items, topic]);
+  }, [props.items, props.empty, topic]);
   useTopic(topic, (told) => {
     const { arrange } = latest.current;
     if (arrange !== undefined) grid.current?.show(arrange([...told.rows.values()]));
