@@ -91,6 +91,9 @@ function positionCell(row: Row): Cell {
   return { text: signed(open, 1), tone: open === null || open === 0 ? 'dim' : open > 0 ? 'bid' : 'ask' };
 }
 
+/** Without the columns of an own position, where none is known. */
+export const MARKET_COLUMNS = CONTRACT_COLUMNS.filter(({ id }) => id !== 'position' && id !== 'close_cost');
+
 export function byDelivery(rows: readonly Row[]): readonly Row[] {
   return [...rows].sort(
     (one, other) => (instant(one, 'delivery_start') ?? 0) - (instant(other, 'delivery_start') ?? 0),

@@ -16,7 +16,7 @@ import { Table } from '../table/table';
 import { day, period, zoneName } from '../time/say';
 import { addDays, dateOf, instantOf } from '../time/zone';
 import { BOOK_SOURCE, BookPanel, DepthPanel } from './book';
-import { byDelivery, CONTRACT_COLUMNS, startsHour } from './contracts';
+import { byDelivery, CONTRACT_COLUMNS, MARKET_COLUMNS, startsHour } from './contracts';
 import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
 import { PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
@@ -128,7 +128,9 @@ export function IntradayPage() {
       >
         <Table
           label="Contracts"
-          columns={CONTRACT_COLUMNS}
+          columns={
+            rows.some((row) => number(row, 'position_mw') !== null) ? CONTRACT_COLUMNS : MARKET_COLUMNS
+          }
           items={rows}
           topic={topic}
           arrange={byDelivery}
