@@ -180,6 +180,7 @@ def test_every_key_works(screen: Screen) -> None:
     screen.until(lambda: gate.strftime("%Y-%m-%dT%H%%3A%M%%3A00Z") in screen.hash)
     screen.key("Escape")
     screen.until(lambda: "asof" not in screen.hash)
+    screen.until(lambda: screen.text(".panel-prices .selected [data-column='DE-LU']") != "")
     screen.key("l")
     screen.until(lambda: PRICES in screen.text(".lineage h2"))
     screen.until(lambda: "offset" in screen.text(".lineage").lower())
