@@ -79,7 +79,9 @@ UNBOUNDED_ENTRIES: Final = Goal(
     wanted=0,
 )
 GROWTH: Final = Goal(
-    benchmark="latency", what="growth of the home before its upkeep, a day", unit="GB"
+    benchmark="latency",
+    what="growth of landing zone and tables before their upkeep, a day",
+    unit="GB",
 )
 ONE_MESSAGE: Final = Goal(
     benchmark="batch",
