@@ -12,6 +12,8 @@ from energy_platform.settings import Settings
 _LAST_SECONDS: Final = 1
 """How long open connections may take when the process is told to stop."""
 _PING_SECONDS: Final = 20.0
+_MOST_CONNECTIONS: Final = 1_000
+"""More connections than this are answered 503."""
 
 
 async def serve(settings: Settings, port: int) -> None:
@@ -34,6 +36,7 @@ def configuration(settings: Settings, port: int) -> uvicorn.Config:
         ws_max_size=MOST_BYTES,
         ws_ping_interval=_PING_SECONDS,
         ws_ping_timeout=_PING_SECONDS,
+        limit_concurrency=_MOST_CONNECTIONS,
         # Screens are in the same building; compression costs more than it saves.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_LAST_SECONDS,

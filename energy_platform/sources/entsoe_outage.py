@@ -7,8 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestRequest
-from energy_platform.formats import entsoe
-from energy_platform.formats.entsoe import outages
+from energy_platform.formats.entsoe import ENTSOE, TERMS, outages, window
 from energy_platform.formats.entsoe.codes import AREAS, OUTAGE_AREAS
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -44,7 +43,7 @@ class Outage(DeliveryRows, lasting="any"):
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for outages that changed in the window, per area and kind, and for withdrawn ones."""
-    since, until = entsoe.window(start, end).values()
+    since, until = window(start, end).values()
     changed = {"PeriodStartUpdate": since, "PeriodEndUpdate": until, "offset": "0"}
     return [
         RestRequest(url=URL, params={**kind, "BiddingZone_Domain": AREAS[zone], **changed})
@@ -55,7 +54,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 
 ENTSOE_OUTAGE = MarketSource(
     name="entsoe_outage",
-    provider=entsoe.ENTSOE,
+    provider=ENTSOE,
     group=MarketGroup.GRID,
     description="Unavailabilities of power plants: each revision of each outage, by stretches.",
     feed=entsoe_feed(
@@ -74,7 +73,7 @@ ENTSOE_OUTAGE = MarketSource(
     whole_list=WholeList(name={"outage_id": pl.col("outage_id")}, number="revision_number"),
     event_time="delivery_start",
     expected_lag=timedelta(hours=12),
-    terms=entsoe.TERMS,
+    terms=TERMS,
     hot_tags=("outage_id",),
     optional_fields=("docStatus",),
     required_environment=(TOKEN,),

@@ -24,7 +24,6 @@ export const KEYS: readonly Key[] = [
   { key: 'Z', does: 'Choose bidding zone and time zone' },
   { key: 'U', does: 'UTC or market time' },
   { key: 'T', does: 'Dark or light' },
-  { key: 'S', does: 'Sound of alarms on or off' },
   { key: '?', does: 'These keys' },
 ];
 
@@ -92,5 +91,4 @@ const ACTIONS: Readonly<Record<string, (() => void) | undefined>> = {
   },
   u: toggleUtc,
   t: () => choose({ theme: choices.value.theme === 'dark' ? 'light' : 'dark' }),
-  s: () => choose({ sound: !choices.value.sound }),
 };

@@ -9,9 +9,6 @@ export interface Choices {
   readonly area: string;
   readonly product: string;
   readonly zones: readonly string[];
-  readonly sound: boolean;
-  /** Thresholds of alarms by name. */
-  readonly alarms: Readonly<Record<string, number>>;
 }
 
 const DEFAULTS: Choices = {
@@ -19,8 +16,6 @@ const DEFAULTS: Choices = {
   area: '',
   product: 'QH',
   zones: ['DE-LU', 'FR', 'NL', 'AT', 'CZ', 'PL'],
-  sound: false,
-  alarms: {},
 };
 
 export const user = signal('');
