@@ -74,7 +74,7 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/ruff check --fix .
 	$(BIN)/energy-platform generate
 
-bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: an hour or two
+bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
