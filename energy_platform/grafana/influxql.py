@@ -59,13 +59,12 @@ def lines(measurement: str, field: str, tags: Sequence[str]) -> str:
     >>> print(lines("smard_price", "price_eur_per_mwh", ["bidding_zone"]).partition(" FROM ")[0])
     SELECT last("price_eur_per_mwh")
     """
-    chosen = "".join(f' AND "{tag}" =~ /^${{{tag}:regex}}$/' for tag in tags)
     series = "".join(f', "{tag}"' for tag in tags)
     return " ".join(
         [
             f'SELECT last("{field}")',
             f'FROM "{measurement}"',
-            f"WHERE $timeFilter AND {not_null(field)}{chosen}",
+            f"WHERE $timeFilter AND {not_null(field)}{_chosen(tags)}",
             f"GROUP BY time($__interval){series} fill(none)",
             f"SLIMIT {MOST_SERIES}",
         ]
@@ -78,13 +77,12 @@ def held_now(measurement: str, field: str, tags: Sequence[str]) -> str:
     >>> print(held_now("smard_price", "price_eur_per_mwh", []).partition(" WHERE ")[2])
     time <= now() AND "null_fields" !~ /(^|,)price_eur_per_mwh(,|$)/ SLIMIT 60
     """
-    chosen = "".join(f' AND "{tag}" =~ /^${{{tag}:regex}}$/' for tag in tags)
     series = ", ".join(f'"{tag}"' for tag in tags)
     return " ".join(
         [
             f'SELECT last("{field}")',
             f'FROM "{measurement}"',
-            f"WHERE time <= now() AND {not_null(field)}{chosen}",
+            f"WHERE time <= now() AND {not_null(field)}{_chosen(tags)}",
             *([f"GROUP BY {series}"] if series else []),
             f"SLIMIT {MOST_SERIES}",
         ]
@@ -95,3 +93,8 @@ def tag_values(measurements: Sequence[str], tag: str) -> str:
     """Ask for all values of a tag, for a dashboard's variable."""
     names = ", ".join(f'"{name}"' for name in measurements)
     return f'SHOW TAG VALUES FROM {names} WITH KEY = "{tag}"'
+
+
+def _chosen(tags: Sequence[str]) -> str:
+    """Return the condition that each tag has a value that is chosen in the dashboard."""
+    return "".join(f' AND "{tag}" =~ /^${{{tag}:regex}}$/' for tag in tags)

@@ -1,8 +1,9 @@
 """`/api/range` and `/api/latest`: rows of one source, as a notebook would get them."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -52,29 +53,36 @@ class RangeAsked(LatestAsked):
     ] = None
 
 
+_Asked = TypeVar("_Asked", bound=LatestAsked)
+
+
 def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the two resources."""
     routes = APIRouter(prefix="/api", tags=["rows"])
+
+    async def answered(
+        request: Request,
+        source: str,
+        asked: _Asked,
+        ask: Callable[[Stores, MarketSource, _Asked, Where, Form], Answer],
+    ) -> Response:
+        found, form = market_source(source), form_of(request, asked.format)
+        where = parameters.filters(request, found, list(type(asked).model_fields))
+        question = partial(ask, stores, found, asked, where, form)
+        answer = await questions.answer((str(request.url), form), question)
+        return answer.to(request)
 
     @routes.get("/range/{source}", summary="Rows of a span of time, as of any moment")
     async def range_of(
         request: Request, source: str, asked: Annotated[RangeAsked, Query()]
     ) -> Response:
-        found, form = market_source(source), form_of(request, asked.format)
-        where = parameters.filters(request, found, list(RangeAsked.model_fields))
-        question = partial(_range, stores, found, asked, where, form)
-        answer = await questions.answer((str(request.url), form), question)
-        return answer.to(request)
+        return await answered(request, source, asked, _range)
 
     @routes.get("/latest/{source}", summary="Of each series, the row that holds at a moment")
     async def latest(
         request: Request, source: str, asked: Annotated[LatestAsked, Query()]
     ) -> Response:
-        found, form = market_source(source), form_of(request, asked.format)
-        where = parameters.filters(request, found, list(LatestAsked.model_fields))
-        question = partial(_latest, stores, found, asked, where, form)
-        answer = await questions.answer((str(request.url), form), question)
-        return answer.to(request)
+        return await answered(request, source, asked, _latest)
 
     return routes
 

@@ -8,6 +8,7 @@ so no more waits to be sent than the lane's threads hold.
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import grpc
@@ -78,15 +79,18 @@ class PubSubBus:
 
     def _send(self, topic: str, messages: list[PubsubMessage]) -> None:
         """Publish messages, to a topic that is created if it is missing."""
+        publish = partial(
+            self._client().publish,
+            topic=topic,
+            messages=messages,
+            retry=None,
+            timeout=_PATIENCE_SECONDS,
+        )
         try:
-            self._client().publish(
-                topic=topic, messages=messages, retry=None, timeout=_PATIENCE_SECONDS
-            )
+            publish()
         except NotFound:
             self._create(topic)
-            self._client().publish(
-                topic=topic, messages=messages, retry=None, timeout=_PATIENCE_SECONDS
-            )
+            publish()
 
     def _create(self, topic: str) -> None:
         try:

@@ -70,3 +70,10 @@ export function instant(row: Row | undefined, column: string): number | null {
   const parsed = Date.parse(value);
   return Number.isNaN(parsed) ? null : parsed;
 }
+
+/** How a row's values are marked where they stand, if they are. */
+export function markOf(row: Row): 'quarantined' | 'revised' | undefined {
+  const flags = Array.isArray(row.flags) ? row.flags : [];
+  if (flags.includes('quarantined')) return 'quarantined';
+  return flags.includes('revised') ? 'revised' : undefined;
+}

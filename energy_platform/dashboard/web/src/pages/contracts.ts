@@ -1,6 +1,6 @@
 /** The contracts of a continuous market as a table's columns. */
 
-import { instant, number, type Row, text } from '../live/frames';
+import { instant, markOf, number, type Row, text } from '../live/frames';
 import { figure, grouped, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import { clockWithSeconds, countdown, day, period } from '../time/say';
@@ -29,12 +29,7 @@ export function toDayAhead(row: Row): number | null {
 
 function last(row: Row): Cell {
   const at = instant(row, 'last_at');
-  const flags = Array.isArray(row.flags) ? row.flags : [];
-  const mark = flags.includes('quarantined')
-    ? ('quarantined' as const)
-    : flags.includes('revised')
-      ? ('revised' as const)
-      : undefined;
+  const mark = markOf(row);
   return {
     text: figure(number(row, 'last_eur_per_mwh')),
     tone: 'strong',

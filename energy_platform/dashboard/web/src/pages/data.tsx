@@ -3,7 +3,7 @@
 import { useMemo } from 'preact/hooks';
 
 import { useTopicRows } from '../api/hooks';
-import { instant, number, type Row, text } from '../live/frames';
+import { instant, markOf, number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { ageOf, freshness } from '../state/freshness';
 import { decimalsOf, figure, grouped, heading, unitOf } from '../state/figures';
@@ -293,12 +293,7 @@ function columnsOf(names: readonly string[]): GridColumn<Row>[] {
       flash: isFigure,
       order: (row: Row) => (isFigure ? number(row, name) : text(row, name)),
       cell: (row: Row) => {
-        const flags = Array.isArray(row.flags) ? row.flags : [];
-        const mark = flags.includes('quarantined')
-          ? ('quarantined' as const)
-          : flags.includes('revised')
-            ? ('revised' as const)
-            : undefined;
+        const mark = markOf(row);
         const shown = isFigure ? figure(number(row, name), decimalsOf(name)) : shownValue(row, name);
         return isFigure && mark !== undefined
           ? { text: shown, mark, title: text(row, 'was') }
