@@ -21,6 +21,7 @@ from simulator.first_slots import so_long_before
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.http_provider import HttpProvider
 from simulator.market_days import day_start
+from simulator.power_system.frequency import great_britain
 from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import PowerSystem, power_system
 from simulator.power_system.told import power_told, zones_told
@@ -131,11 +132,13 @@ def _fuels_and_cables(system: PowerSystem) -> Truth:
 
 def _frequency(world: World) -> Timeline:
     """Return the grid's frequency: each sample is there two minutes later."""
+    grid = great_britain(world.seed)
     return Timeline(
         world=world,
         source=_FREQUENCY,
         series=[{"grid": "GB"}],
-        values=lambda _: {"frequency": Values(mean=50.0, noise=0.15, decimals=3)},
+        values=lambda _: {"frequency": Values(decimals=3)},
+        truth=lambda _name, _series, seconds: grid.at(seconds),
         resolution=_SAMPLE,
         schedule=after_each(timedelta(minutes=2)),
         reach=timedelta(minutes=5),

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from simulator.first_slots import so_long_before
+from simulator.power_system.frequency import continental_europe
 from simulator.timeline import Timeline, Values, after_each, run_together
 from simulator.world import World
 
@@ -15,11 +16,13 @@ _SECOND: Final = timedelta(seconds=1)
 
 def frequency(world: World) -> Timeline:
     """Return the frequency in each second, which is never corrected."""
+    grid = continental_europe(world.seed)
     return Timeline(
         world=world,
         source=SOURCE,
         series=[{"region": REGION}],
-        values=lambda _: {"frequency_hz": Values(mean=50.0, noise=0.12, decimals=3)},
+        values=lambda _: {"frequency_hz": Values(decimals=3)},
+        truth=lambda _name, _series, seconds: grid.at(seconds),
         resolution=_SECOND,
         schedule=after_each(timedelta()),
         reach=_SECOND,
