@@ -20,6 +20,7 @@ from energy_platform.dashboard import channel
 from energy_platform.dashboard.api import (
     documentation,
     events,
+    forecast_errors,
     lineage,
     market,
     metrics,
@@ -71,6 +72,7 @@ def app(settings: Settings) -> FastAPI:
     for router in (
         sources.router(settings),
         ranges.router(stores, questions),
+        forecast_errors.router(stores, questions),
         market.router(stores, questions),
         lineage.router(stores, questions),
         events.router(hub),
