@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from energy_platform.dashboard import frames
+from energy_platform.dashboard.access import Visitor, visitor_of
+from energy_platform.dashboard.entitlement import require_may_watch
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.room import Since
 from energy_platform.dashboard.viewer import Viewer
@@ -51,13 +53,13 @@ class _Request(RootModel[Annotated[_Open | _Close | _Acknowledge, Field(discrimi
 async def serve(socket: WebSocket, hub: Hub) -> None:
     """Serve one page until it goes."""
     await socket.accept()
-    viewer = Viewer()
+    viewer, visitor = Viewer(), visitor_of(socket.scope)
     hub.viewers.add(viewer)
     sending = asyncio.create_task(_send(socket, viewer))
     try:
         while True:
             request = _Request.model_validate_json(await socket.receive_text()).root
-            _do(request, viewer, hub)
+            _do(request, viewer, visitor, hub)
             if len(viewer.seen) > MOST_TOPICS:
                 await socket.close(_TOO_MANY, f"more than {MOST_TOPICS} topics")
                 break
@@ -71,12 +73,12 @@ async def serve(socket: WebSocket, hub: Hub) -> None:
         sending.cancel()
 
 
-def _do(request: _Open | _Close | _Acknowledge, viewer: Viewer, hub: Hub) -> None:
+def _do(request: _Open | _Close | _Acknowledge, viewer: Viewer, visitor: Visitor, hub: Hub) -> None:
     match request:
         case _Open(topics=topics):
             for name, place in topics.items():
                 since = Since(place.e, place.s) if place is not None else None
-                watch(hub, viewer, name, since)
+                watch(hub, visitor, viewer, name, since)
         case _Close(topics=names):
             for name in names:
                 hub.close(viewer, name)
@@ -84,9 +86,10 @@ def _do(request: _Open | _Close | _Acknowledge, viewer: Viewer, hub: Hub) -> Non
             viewer.acknowledge(received)
 
 
-def watch(hub: Hub, viewer: Viewer, name: str, since: Since | None) -> None:
+def watch(hub: Hub, visitor: Visitor, viewer: Viewer, name: str, since: Since | None) -> None:
     """Let a viewer watch a topic, or tell it why it can't."""
     try:
+        require_may_watch(visitor, name)
         hub.open(viewer, name, since)
     except EnergyPlatformError as error:
         viewer.tell(frames.trouble(name, str(error)))

@@ -63,7 +63,7 @@ class Hub:
             room = Room(name, topic, self._in_thread)
             opened = self._rooms[name] = _Open(room, asyncio.create_task(room.run(), name=name))
             for source in topic.sources:
-                for listener in _listeners(room):
+                for listener in _listeners(room, source):
                     self.live_rows.watch(source, listener)
         opened.empty_since = None
         opened.room.enter(viewer, since)
@@ -124,11 +124,10 @@ class Hub:
         opened = self._rooms.pop(name)
         opened.task.cancel()
         for source in opened.room.topic.sources:
-            for listener in _listeners(opened.room):
+            for listener in _listeners(opened.room, source):
                 self.live_rows.leave(source, listener)
 
 
-def _listeners(room: Room) -> list[Listener]:
-    """Return who takes the new rows of a room's sources, before the room itself."""
-    shared = room.topic.shared
-    return [room] if shared is None else [shared, room]
+def _listeners(room: Room, source: str) -> list[Listener]:
+    """Return who takes the new rows of one of a room's sources, the room itself last."""
+    return [*(shared for shared in room.topic.shared if source in shared.sources), room]

@@ -104,7 +104,12 @@ class Intraday:
 
     Args:
         stores: What they are made from.
+
+    Attributes:
+        sources: Whose rows they follow.
     """
+
+    sources = (BOOK, TRADE, CONTRACT)
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
@@ -140,7 +145,7 @@ class Intraday:
                 return
             self._must_make, self._is_making = False, True
             try:
-                books = books_of(self._stores, BOOK, TRADE, CONTRACT)
+                books = books_of(self._stores, *self.sources)
                 with self._using:
                     self._books, self._new = books, list(self._later)
             except BaseException:

@@ -28,6 +28,7 @@ from energy_platform.dashboard.api import (
     sources,
 )
 from energy_platform.dashboard.api.questions import Questions
+from energy_platform.dashboard.entitlement import NotEntitledError
 from energy_platform.dashboard.health import Health
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.live_rows import LiveRows
@@ -126,6 +127,8 @@ async def _on_known(_: Request, error: Exception) -> Response:
     match error:
         case UnknownSourceError():
             return _told(404, error, str(error))
+        case NotEntitledError():
+            return _told(403, error, str(error))
         case UsageError():
             return _told(422, error, str(error))
         case _:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from energy_platform.dashboard.access import Visitor, visitor_of
 from energy_platform.dashboard.channel import MOST_TOPICS, watch
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.room import Since
@@ -33,13 +34,12 @@ def router(hub: Hub) -> APIRouter:
         topics: Annotated[str, Query(description="Topics, separated by commas.")],
         last_event_id: Annotated[str | None, Header(max_length=_MOST_ID)] = None,
     ) -> Response:
-        del request
         names = list(dict.fromkeys(name for name in topics.split(",") if name))
         if not 0 < len(names) <= MOST_TOPICS:
             raise UsageError(f"name one topic, or up to {MOST_TOPICS}")
         places = _places(last_event_id)
         return StreamingResponse(
-            _events(hub, names, places),
+            _events(hub, visitor_of(request.scope), names, places),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -56,14 +56,16 @@ def _places(text: str | None) -> dict[str, Since]:
         raise UsageError("Last-Event-ID is not one of this server's") from None
 
 
-async def _events(hub: Hub, names: list[str], places: Mapping[str, Since]) -> AsyncIterator[bytes]:
+async def _events(
+    hub: Hub, visitor: Visitor, names: list[str], places: Mapping[str, Since]
+) -> AsyncIterator[bytes]:
     """Yield events until the asker goes; one that was yielded counts as acknowledged."""
     viewer = Viewer()
     seen = {name: tuple(place) for name, place in places.items()}
     hub.viewers.add(viewer)
     try:
         for name in names:
-            watch(hub, viewer, name, places.get(name))
+            watch(hub, visitor, viewer, name, places.get(name))
         sent = 0
         async for message in viewer.messages():
             said = orjson.loads(message)

@@ -14,16 +14,21 @@ class Book:
 
     area: str
     contract: str
-    shared: Intraday
+    intraday: Intraday
     sources: tuple[str, ...] = (BOOK,)
     every_seconds: float = 0.1
     refresh_seconds: float | None = None
     moment: str | None = None
     _shown: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def shared(self) -> tuple[Intraday]:
+        """The books."""
+        return (self.intraday,)
+
     def load(self) -> Loaded:
         """Make the books if they must be, and return the ladder."""
-        self.shared.make()
+        self.intraday.make()
         return Loaded(self._ladder())
 
     def changed_by(self, new: NewRows) -> Changes:
@@ -37,7 +42,7 @@ class Book:
 
     def _ladder(self) -> list[Row]:
         [area, *_] = areas_of(self.area)
-        levels = self.shared.ask(lambda books: books.standing.levels(area, self.contract))
+        levels = self.intraday.ask(lambda books: books.standing.levels(area, self.contract))
         ladder = [
             {"id": f"{row['side']}:{row['price_eur_per_mwh']:.2f}", "source": BOOK, **row}
             for row in levels.drop("delivery_area_id", "contract_id").to_dicts()

@@ -13,19 +13,24 @@ class ContractRows:
 
     area: str
     product: str
-    shared: Intraday
+    intraday: Intraday
     sources: tuple[str, ...] = (BOOK, TRADE, CONTRACT)
     every_seconds: float = 0.25
     refresh_seconds: float | None = 5.0
     moment: str | None = None
     _shown: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def shared(self) -> tuple[Intraday]:
+        """The books."""
+        return (self.intraday,)
+
     def load(self) -> Loaded:
         """Make the books if they must be, and return the table.
 
         The table changes with time alone: gates close, and prices move away from those of before.
         """
-        self.shared.make()
+        self.intraday.make()
         return Loaded(self._table())
 
     def changed_by(self, new: NewRows) -> Changes:
@@ -39,7 +44,7 @@ class ContractRows:
         table = [
             {"id": row["contract_id"], "source": BOOK, **row, "position_mw": None,
              "close_cost_eur": None}
-            for row in self.shared.table(self.area, self.product).to_dicts()
+            for row in self.intraday.table(self.area, self.product).to_dicts()
         ]  # fmt: skip
         self._shown = frozenset(row["id"] for row in table)
         return table

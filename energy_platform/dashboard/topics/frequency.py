@@ -26,7 +26,7 @@ class Frequency:
     stores: Stores
     every_seconds: float = 1.0
     refresh_seconds: float | None = None
-    shared: None = None
+    shared: tuple[()] = ()
     moment: str = "observed_at"
     _shown: dict[str, datetime] = field(default_factory=dict)
 

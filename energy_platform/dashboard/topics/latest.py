@@ -30,7 +30,7 @@ class LatestRows:
     source: MarketSource
     stores: Stores
     every_seconds: float = 1.0
-    shared: None = None
+    shared: tuple[()] = ()
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Processes:
     sources: tuple[str, ...] = ()
     every_seconds: float = 1.0
     refresh_seconds: float | None = 2.0
-    shared: None = None
+    shared: tuple[()] = ()
     moment: str | None = None
 
     def load(self) -> Loaded:

@@ -27,7 +27,7 @@ class Status:
     sources: tuple[str, ...] = ()
     every_seconds: float = 1.0
     refresh_seconds: float | None = 5.0
-    shared: None = None
+    shared: tuple[()] = ()
     moment: str | None = None
     _reasons: dict[str, tuple[int, Sequence[str]]] = field(default_factory=dict)
 

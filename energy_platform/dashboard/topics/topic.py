@@ -37,6 +37,14 @@ class Loaded:
         return any(row.get("landing_offset", 0) is None for row in self.rows)
 
 
+class Shared(Listener, Protocol):
+    """Who takes the new rows of some sources for several topics at once."""
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The sources."""
+
+
 class Topic(Protocol):
     """One topic. `load` and `changed_by` are never called at the same time."""
 
@@ -57,8 +65,8 @@ class Topic(Protocol):
         """The column that dates a row: other values of the same moment are a revision."""
 
     @property
-    def shared(self) -> Listener | None:
-        """Who takes the new rows for several topics at once."""
+    def shared(self) -> Sequence["Shared"]:
+        """Who takes new rows for several topics at once."""
 
     def load(self) -> Loaded:
         """Ask the stores. This may take a while, and runs in a thread.

@@ -20,16 +20,21 @@ class Trades:
 
     area: str
     contract: str
-    shared: Intraday
+    intraday: Intraday
     sources: tuple[str, ...] = (TRADE,)
     every_seconds: float = 0.25
     refresh_seconds: float | None = None
     moment: str | None = "traded_at"
     _shown: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def shared(self) -> tuple[Intraday]:
+        """The books."""
+        return (self.intraday,)
+
     def load(self) -> Loaded:
         """Make the books if they must be, and return the tape."""
-        self.shared.make()
+        self.intraday.make()
         return Loaded(self._tape())
 
     def changed_by(self, new: NewRows) -> Changes:
@@ -41,7 +46,7 @@ class Trades:
         return Changes(tape, sorted(before - self._shown))
 
     def _tape(self) -> list[Row]:
-        legs = self.shared.ask(lambda books: books.tape.legs(contract=self.contract))
+        legs = self.intraday.ask(lambda books: books.tape.legs(contract=self.contract))
         trades = tape_of(legs, self.area).head(SHOWN)
         rows = [{"id": row["trade_id"], "source": TRADE, **row} for row in trades.to_dicts()]
         self._shown = frozenset(row["id"] for row in rows)
