@@ -2,14 +2,23 @@
 
 A cancelled trade counts no longer, in whatever order its revisions arrive; a trade that the market
 no longer shows because it is old counts still. Each trade counts once, though it has two legs.
+
+The legs of each contract are a frame of their own, and so are its sums: a trade costs what its
+contract costs, not what the market does.
 """
 
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, cast
+from math import fsum
+from operator import mul
+from typing import Final, NamedTuple, cast
 
 import polars as pl
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import microseconds
+from energy_platform.market.rows import INSTANT, OUR_TIME
 
 _LEG: Final = ("trade_id", "contract_id", "side", "delivery_area_id")
 _ROW: Final = {
@@ -26,23 +35,63 @@ _ROW: Final = {
 }
 _KEPT: Final = timedelta(hours=36)
 """How long after its receipt a trade is kept; a contract is traded for about as long."""
+_FORGETS_EVERY: Final = timedelta(minutes=10)
 _COUNTS: Final = (pl.col("state") != "CANCELLED") & pl.col("price_eur_per_mwh").is_not_null()
+
+
+class Traded(NamedTuple):
+    """What the trades of a contract come to."""
+
+    last_eur_per_mwh: float
+    last_mw: float
+    last_at: datetime
+    vwap_eur_per_mwh: float
+    volume_mw: float
+    trades: int
 
 
 class TradeTape:
     """The latest revision of each leg of the trades of the last day and a half.
 
     One thread may use it.
+
+    Attributes:
+        changes: A number that grows with each change.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[pl.DataFrame] = []
-        self._rows = pl.DataFrame(schema=_ROW)
+        self.changes = 0
+        self._contracts: dict[str, _Contract] = {}
+        self._newest = OUR_TIME[0]
+        self._forgotten_at = OUR_TIME[0]
 
     def follow(self, rows: pl.DataFrame) -> None:
         """Take rows of the trades' table, as they land."""
-        if not rows.is_empty():
-            self._waiting.append(rows.select(*_ROW))
+        if rows.is_empty():
+            return
+        self._newest = max(self._newest, cast("datetime", rows["received_at"].max()))
+        parts = rows.select(*_ROW).partition_by("contract_id", as_dict=True, maintain_order=True)
+        for (contract,), part in parts.items():
+            self.changes += 1
+            kept = self._contracts.setdefault(contract, _Contract())
+            kept.changed = self.changes
+            kept.follow(part)
+        if self._newest >= self._forgotten_at + _FORGETS_EVERY:
+            self._forget()
+
+    def changed_since(self, changes: int) -> set[str]:
+        """Return the contracts whose trades have changed since `changes` was so."""
+        return {name for name, kept in self._contracts.items() if kept.changed > changes}
+
+    def traded(self, contract: str) -> Traded | None:
+        """Return what the trades of a contract come to; None if none counts."""
+        kept = self._contracts.get(contract)
+        return kept.sums(self._since).traded if kept is not None else None
+
+    def price_before(self, contract: str, instant: datetime) -> float | None:
+        """Return a contract's last price at an instant or before."""
+        kept = self._contracts.get(contract)
+        return kept.sums(self._since).price_before(instant) if kept is not None else None
 
     def legs(self, area: str | None = None, contract: str | None = None) -> pl.DataFrame:
         """Return every leg, cancelled ones too, the newest trade first.
@@ -51,9 +100,8 @@ class TradeTape:
             area: Only legs of this delivery area.
             contract: Only legs of this contract.
         """
-        self._catch_up()
-        rows = self._rows if area is None else self._rows.filter(delivery_area_id=area)
-        rows = rows if contract is None else rows.filter(contract_id=contract)
+        rows = self._rows(contract)
+        rows = rows if area is None else rows.filter(delivery_area_id=area)
         return rows.sort("observed_at", *_LEG, descending=[True, *[False] * len(_LEG)])
 
     def bars(self, every: timedelta, contract: str | None = None) -> pl.DataFrame:
@@ -63,50 +111,83 @@ class TradeTape:
             every: How long a bar is.
             contract: Only bars of this contract.
         """
-        self._catch_up()
-        rows = self._rows if contract is None else self._rows.filter(contract_id=contract)
-        return bars(rows, every)
+        return bars(self._rows(contract), every)
 
-    def summaries(self) -> pl.DataFrame:
-        """Return each contract's last trade, its volume-weighted price, and its volume."""
-        self._catch_up()
-        price, volume = pl.col("price_eur_per_mwh"), pl.col("volume_mw")
-        return (
-            _trades(self._rows)
-            .group_by("contract_id", maintain_order=True)
-            .agg(
-                last_eur_per_mwh=price.last(),
-                last_mw=volume.last(),
-                last_at=pl.col("observed_at").last(),
-                vwap_eur_per_mwh=(price * volume).sum() / volume.sum(),
-                volume_mw=volume.sum().round(3),
-                trades=pl.len().cast(pl.Int64),
+    @property
+    def _since(self) -> datetime:
+        return self._newest - _KEPT
+
+    def _rows(self, contract: str | None) -> pl.DataFrame:
+        names = [*self._contracts] if contract is None else [contract]
+        parts = [self._contracts[one].legs(self._since) for one in names if one in self._contracts]
+        return pl.concat(parts) if parts else pl.DataFrame(schema=_ROW)
+
+    def _forget(self) -> None:
+        """Forget trades that are too old, and contracts that have no others."""
+        self._forgotten_at = self._newest
+        self._contracts = {
+            name: kept
+            for name, kept in self._contracts.items()
+            if not kept.legs(self._since).is_empty()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What is made of a contract's trades: times in microseconds and prices, in their order."""
+
+    traded: Traded | None
+    times: "array[int]"
+    prices: "array[float]"
+
+    @classmethod
+    def of(cls, legs: pl.DataFrame) -> "_Sums":
+        trades = _trades(legs)
+        times = array("q", trades["observed_at"].dt.epoch("us").to_list())
+        prices = array("d", trades["price_eur_per_mwh"].to_list())
+        return cls(_traded(trades), times, prices)
+
+    def price_before(self, instant: datetime) -> float | None:
+        place = bisect_right(self.times, microseconds(instant))
+        return self.prices[place - 1] if place else None
+
+
+class _Contract:
+    """The legs of one contract's trades, and their sums."""
+
+    __slots__ = ("_legs", "_sums", "_waiting", "changed")
+
+    def __init__(self) -> None:
+        self.changed = 0
+        self._legs = pl.DataFrame(schema=_ROW)
+        self._waiting: list[pl.DataFrame] = []
+        self._sums: _Sums | None = None
+
+    def follow(self, rows: pl.DataFrame) -> None:
+        self._waiting.append(rows)
+        self._sums = None
+
+    def legs(self, since: datetime) -> pl.DataFrame:
+        """Return the latest revision of each leg, without those received before an instant."""
+        if self._waiting:
+            rows, self._waiting = pl.concat([self._legs, *self._waiting]), []
+            self._legs = (
+                rows.sort("revision_no", "landing_offset", maintain_order=True)
+                .unique(_LEG, keep="last", maintain_order=True)
+                .filter(pl.col("received_at") >= since)
             )
-        )
+        elif not self._legs.is_empty() and self._oldest < since:
+            self._legs, self._sums = self._legs.filter(pl.col("received_at") >= since), None
+        return self._legs
 
-    def price_at(self, instant: datetime) -> pl.DataFrame:
-        """Return each contract's last price before an instant, as `price_eur_per_mwh`."""
-        self._catch_up()
-        return (
-            _trades(self._rows)
-            .filter(pl.col("observed_at") <= instant)
-            .group_by("contract_id", maintain_order=True)
-            .agg(pl.col("price_eur_per_mwh").last())
-        )
+    def sums(self, since: datetime) -> _Sums:
+        if self._sums is None:
+            self._sums = _Sums.of(self.legs(since))
+        return self._sums
 
-    def _catch_up(self) -> None:
-        if not self._waiting:
-            return
-        rows = pl.concat([self._rows, *self._waiting])
-        self._waiting = []
-        newest = cast("datetime", rows["received_at"].max())
-        self._rows = (
-            rows.lazy()
-            .filter(pl.col("received_at") >= newest - _KEPT)
-            .sort("revision_no", "landing_offset", maintain_order=True)
-            .unique(_LEG, keep="last", maintain_order=True)
-            .collect()
-        )
+    @property
+    def _oldest(self) -> datetime:
+        return cast("datetime", self._legs["received_at"].min())
 
 
 def bars(legs: pl.DataFrame, every: timedelta) -> pl.DataFrame:
@@ -140,4 +221,21 @@ def _trades(legs: pl.DataFrame) -> pl.DataFrame:
         legs.filter(_COUNTS)
         .sort("observed_at", *_LEG)
         .unique(["trade_id", "contract_id"], keep="first", maintain_order=True)
+    )
+
+
+def _traded(trades: pl.DataFrame) -> Traded | None:
+    """Return what trades of one contract come to, in the order in which they were made."""
+    if trades.is_empty():
+        return None
+    prices: list[float] = trades["price_eur_per_mwh"].to_list()
+    volumes: list[float] = trades["volume_mw"].to_list()
+    total = fsum(volumes)
+    return Traded(
+        last_eur_per_mwh=prices[-1],
+        last_mw=volumes[-1],
+        last_at=trades["observed_at"][-1],
+        vwap_eur_per_mwh=fsum(map(mul, prices, volumes)) / total,
+        volume_mw=round(total, 3),
+        trades=trades.height,
     )

@@ -1,6 +1,8 @@
 """The table of contracts that the intraday page shows: book, trades and prices side by side.
 
-Pure functions over rows of the contract source and over the books that `intraday` keeps.
+Pure functions over rows of the contract source and over the books that `intraday` keeps. Which
+contracts there are is found in frames, now and then; one contract's row is put together from plain
+values, since a few of them change several times a second.
 """
 
 from datetime import datetime, timedelta
@@ -9,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.books import StandingBooks, TradeTape
+from energy_platform.dashboard.frames import Row
 from energy_platform.market.rows import INSTANT
 
 _CONTRACT: Final = ("contract_id", "delivery_area_id")
@@ -29,8 +32,33 @@ _ROW: Final = {
 DAY_AHEAD: Final = {"delivery_start": INSTANT, "price_eur_per_mwh": pl.Float64()}
 """Day-ahead prices of the market time unit that begins at an instant."""
 _BEFORE: Final = timedelta(minutes=15)
-_KEPT: Final = timedelta(hours=2)
+_HOUR: Final = timedelta(hours=1)
+_KEPT: Final = 2 * _HOUR
 """How long a contract is kept after its delivery."""
+
+
+TABLE: Final = {
+    "contract_id": pl.String(),
+    "delivery_start": INSTANT,
+    "delivery_end": INSTANT,
+    "closes_at": INSTANT,
+    "state": pl.String(),
+    "bid_eur_per_mwh": pl.Float64(),
+    "bid_mw": pl.Float64(),
+    "ask_eur_per_mwh": pl.Float64(),
+    "ask_mw": pl.Float64(),
+    "last_eur_per_mwh": pl.Float64(),
+    "last_mw": pl.Float64(),
+    "last_at": INSTANT,
+    "vwap_eur_per_mwh": pl.Float64(),
+    "day_ahead_eur_per_mwh": pl.Float64(),
+    "received_at": INSTANT,
+    "name": pl.String(),
+    "spread_eur_per_mwh": pl.Float64(),
+    "change_15m_eur_per_mwh": pl.Float64(),
+    "volume_mwh": pl.Float64(),
+}
+"""The columns of the table."""
 
 
 class Contracts:
@@ -66,72 +94,62 @@ class Contracts:
         )
 
 
-def contract_table(
-    contracts: pl.DataFrame,
-    books: StandingBooks,
-    tape: TradeTape,
-    day_ahead: pl.DataFrame,
-    now: datetime,
-) -> pl.DataFrame:
-    """Return one row per contract, with all that is known of its market.
+def with_day_ahead(contracts: pl.DataFrame, day_ahead: pl.DataFrame) -> list[Row]:
+    """Return contracts with the mean day-ahead price over their delivery.
 
     Args:
-        contracts: The contracts of one area.
-        books: The standing books.
-        tape: The trades.
-        day_ahead: The day-ahead prices of the area's zone, by `DAY_AHEAD`.
-        now: Market time.
+        contracts: The contracts.
+        day_ahead: The day-ahead prices of their zone, by `DAY_AHEAD`.
     """
-    [area] = contracts["delivery_area_id"].unique().to_list() or [""]
-    tops = books.tops(area).drop("delivery_area_id", "revision_no")
-    earlier = tape.price_at(now - _BEFORE).rename({"price_eur_per_mwh": "earlier"})
-    hours = (pl.col("delivery_end") - pl.col("delivery_start")).dt.total_seconds() / 3600
-    last = pl.col("last_eur_per_mwh")
-    return (
-        contracts.lazy()
-        .drop("received_at", "landing_offset")
-        .join(tops.lazy(), on="contract_id", how="left", maintain_order="left")
-        .join(tape.summaries().lazy(), on="contract_id", how="left", maintain_order="left")
-        .join(earlier.lazy(), on="contract_id", how="left", maintain_order="left")
-        .join(
-            _day_ahead_of(contracts, day_ahead).lazy(),
-            on="contract_id",
-            how="left",
-            maintain_order="left",
-        )
-        .select(
-            "contract_id",
-            "delivery_start",
-            "delivery_end",
-            "closes_at",
-            "state",
-            "bid_eur_per_mwh",
-            "bid_mw",
-            "ask_eur_per_mwh",
-            "ask_mw",
-            "last_eur_per_mwh",
-            "last_mw",
-            "last_at",
-            pl.col("vwap_eur_per_mwh").round(2),
-            "day_ahead_eur_per_mwh",
-            "received_at",
-            name=pl.coalesce("contract_name", "contract_id"),
-            spread_eur_per_mwh=(pl.col("ask_eur_per_mwh") - pl.col("bid_eur_per_mwh")).round(2),
-            change_15m_eur_per_mwh=(last - pl.col("earlier")).round(2),
-            volume_mwh=(pl.col("volume_mw") * hours).round(3),
-        )
-        .collect()
-    )
-
-
-def _day_ahead_of(contracts: pl.DataFrame, day_ahead: pl.DataFrame) -> pl.DataFrame:
-    """Return each contract's day-ahead price: the mean over its delivery."""
     start, end = pl.col("delivery_start"), pl.col("delivery_end")
     priced = contracts.select("contract_id", "delivery_start", "delivery_end").join_where(
         day_ahead.select(pl.col("delivery_start").alias("at"), "price_eur_per_mwh"),
         pl.col("at") >= start,
         pl.col("at") < end,
     )
-    return priced.group_by("contract_id").agg(
+    means = priced.group_by("contract_id").agg(
         day_ahead_eur_per_mwh=pl.col("price_eur_per_mwh").mean().round(2)
     )
+    return contracts.join(means, on="contract_id", how="left", maintain_order="left").to_dicts()
+
+
+def with_market(contract: Row, books: StandingBooks, tape: TradeTape, now: datetime) -> Row:
+    """Return a contract's row of the table, with all that is known of its market.
+
+    Args:
+        contract: The contract, as `with_day_ahead` returns it.
+        books: The standing books.
+        tape: The trades.
+        now: Market time.
+    """
+    name: str = contract["contract_id"]
+    top = books.top(contract["delivery_area_id"], name)
+    bid, ask = (top.bid_eur_per_mwh, top.ask_eur_per_mwh) if top is not None else (None, None)
+    traded, earlier = tape.traded(name), tape.price_before(name, now - _BEFORE)
+    last = traded.last_eur_per_mwh if traded is not None else None
+    hours = (contract["delivery_end"] - contract["delivery_start"]) / _HOUR
+    return {
+        "contract_id": name,
+        "delivery_start": contract["delivery_start"],
+        "delivery_end": contract["delivery_end"],
+        "closes_at": contract["closes_at"],
+        "state": contract["state"],
+        "bid_eur_per_mwh": bid,
+        "bid_mw": top.bid_mw if top is not None else None,
+        "ask_eur_per_mwh": ask,
+        "ask_mw": top.ask_mw if top is not None else None,
+        "last_eur_per_mwh": last,
+        "last_mw": traded.last_mw if traded is not None else None,
+        "last_at": traded.last_at if traded is not None else None,
+        "vwap_eur_per_mwh": round(traded.vwap_eur_per_mwh, 2) if traded is not None else None,
+        "day_ahead_eur_per_mwh": contract["day_ahead_eur_per_mwh"],
+        "received_at": top.received_at if top is not None else None,
+        "name": contract["contract_name"] or name,
+        "spread_eur_per_mwh": _difference(ask, bid),
+        "change_15m_eur_per_mwh": _difference(last, earlier),
+        "volume_mwh": round(traded.volume_mw * hours, 3) if traded is not None else None,
+    }
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else round(one - other, 2)

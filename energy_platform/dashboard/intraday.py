@@ -4,8 +4,10 @@ They are kept once for all viewers. After a start, and after rows may have been 
 made again from the warehouse and from the messages that it does not have yet.
 """
 
+import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -14,7 +16,14 @@ import polars as pl
 
 from energy_platform.books import StandingBooks, TradeTape
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
-from energy_platform.dashboard.contracts import DAY_AHEAD, Contracts, contract_table
+from energy_platform.dashboard.contracts import (
+    DAY_AHEAD,
+    TABLE,
+    Contracts,
+    with_day_ahead,
+    with_market,
+)
+from energy_platform.dashboard.frames import Row
 from energy_platform.dashboard.stores import Stores
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
@@ -32,6 +41,9 @@ _TRADED_FOR: Final = timedelta(hours=36)
 """For how long a contract is traded at most."""
 _MOST_WAITING: Final = 1_000
 """How many messages wait at most until the books follow them."""
+
+_DOUBT_SECONDS: Final = 30.0
+"""How often the books are made again at most because a row came very late."""
 
 _Answer = TypeVar("_Answer")
 
@@ -62,10 +74,18 @@ class Books:
             case _:
                 self.contracts.follow(rows)
 
-    def table(self, area: str, product: str, now: datetime) -> pl.DataFrame:
-        """Return one row per contract of a product in an area; see `contract_table`."""
+    def traded(self, area: str, product: str, now: datetime) -> list[Row]:
+        """Return the contracts of a product in an area, as `with_market` takes them."""
         traded = self.contracts.traded(areas_of(area)[0], PRODUCTS[product], now)
-        return contract_table(traded, self.standing, self.tape, self.day_ahead, now)
+        return with_day_ahead(traded, self.day_ahead)
+
+    def market_of(self, contracts: Iterable[Row], now: datetime) -> list[Row]:
+        """Return these contracts' rows of the table."""
+        return [with_market(one, self.standing, self.tape, now) for one in contracts]
+
+    def table(self, area: str, product: str, now: datetime) -> pl.DataFrame:
+        """Return the table of the contracts of a product in an area, by `TABLE`."""
+        return pl.DataFrame(self.market_of(self.traded(area, product, now), now), schema=TABLE)
 
 
 def books_of(
@@ -115,6 +135,7 @@ class Intraday:
         self._stores = stores
         self._books = Books()
         self._must_make = True
+        self._made_at = -math.inf
         self._is_making = False
         self._new: list[tuple[str, pl.DataFrame]] = []
         self._later: list[tuple[str, pl.DataFrame]] = []
@@ -129,6 +150,11 @@ class Intraday:
                 self._later.append((source, rows))
             if len(self._new) > _MOST_WAITING:
                 self._catch_up()
+
+    @property
+    def must_make(self) -> bool:
+        """Whether the books may be wrong until they are made again."""
+        return self._must_make
 
     def reload(self) -> None:
         """Let the books be made again before they are used the next time."""
@@ -146,6 +172,7 @@ class Intraday:
             self._must_make, self._is_making = False, True
             try:
                 books = books_of(self._stores, *self.sources)
+                self._made_at = time.monotonic()
                 with self._using:
                     self._books, self._new = books, list(self._later)
             except BaseException:
@@ -162,15 +189,13 @@ class Intraday:
             return question(self._books)
 
     def _catch_up(self) -> None:
-        """Let the books follow the waiting rows, all of a source at once."""
-        waiting: dict[str, list[pl.DataFrame]] = {}
+        """Let the books follow the waiting rows."""
         for source, rows in self._new:
-            waiting.setdefault(source, []).append(rows)
+            self._books.follow(source, rows)
         self._new.clear()
-        for source, parts in waiting.items():
-            self._books.follow(source, pl.concat(parts))
+        is_old = time.monotonic() > self._made_at + _DOUBT_SECONDS
+        self._must_make = self._must_make or (self._books.standing.are_doubtful and is_old)
 
-    def table(self, area: str, product: str) -> pl.DataFrame:
-        """Return one row per contract of a product in an area; see `contract_table`."""
-        now = self._stores.now()
-        return self.ask(lambda books: books.table(area, product, now))
+    def now(self) -> datetime:
+        """Return market time."""
+        return self._stores.now()

@@ -189,7 +189,7 @@ class Room:
         if not parts:
             return
         try:
-            new = {source: pl.concat(rows) for source, rows in parts.items()}
+            new = {source: _joined(rows) for source, rows in parts.items()}
             changes = self.topic.changed_by(new)
         except (Exception, PanicException) as error:  # noqa: BLE001 (the stores know better)
             _log.warning(
@@ -245,3 +245,8 @@ class Room:
             self.trouble = reason
             for viewer in self.viewers:
                 viewer.tell(frames.trouble(self.name, reason))
+
+
+def _joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return all parts as one frame; a single one costs nothing."""
+    return parts[0] if len(parts) == 1 else pl.concat(parts)

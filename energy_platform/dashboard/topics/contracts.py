@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from energy_platform.dashboard.areas import areas_of
 from energy_platform.dashboard.frames import Changes, Row
-from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, Intraday
+from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, Books, Intraday
 from energy_platform.dashboard.topics.topic import Loaded, NewRows
 
 
@@ -18,7 +19,9 @@ class ContractRows:
     every_seconds: float = 0.25
     refresh_seconds: float | None = 5.0
     moment: str | None = None
-    _shown: frozenset[str] = field(default_factory=frozenset)
+    _contracts: dict[str, Row] = field(default_factory=dict)
+    _books: Books = field(default_factory=Books)
+    _seen: tuple[int, int] = (0, 0)
 
     @property
     def shared(self) -> tuple[Intraday]:
@@ -31,20 +34,37 @@ class ContractRows:
         The table changes with time alone: gates close, and prices move away from those of before.
         """
         self.intraday.make()
-        return Loaded(self._table())
+        return Loaded(self.intraday.ask(self._table))
 
     def changed_by(self, new: NewRows) -> Changes:
-        """Return the table, and the ids of contracts that are closed."""
-        del new
-        before = self._shown
-        table = self._table()
-        return Changes(table, sorted(before - self._shown))
+        """Return the rows that change, and the ids of contracts that are closed."""
+        before = set(self._contracts)
+        find = self._table if CONTRACT in new else self._touched
+        rows = self.intraday.ask(find)
+        if self.intraday.must_make:
+            return Changes(must_ask=True)
+        return Changes(rows, sorted(before - set(self._contracts)))
 
-    def _table(self) -> list[Row]:
-        table = [
+    def _table(self, books: Books) -> list[Row]:
+        """Return every row."""
+        contracts = books.traded(self.area, self.product, self.intraday.now())
+        self._contracts = {one["contract_id"]: one for one in contracts}
+        self._books = books
+        return self._market(books, contracts)
+
+    def _touched(self, books: Books) -> list[Row]:
+        """Return the rows of the contracts whose book or trades have changed."""
+        if books is not self._books:
+            return self._table(books)
+        [area, *_] = areas_of(self.area)
+        of_books, of_trades = self._seen
+        touched = books.standing.changed_since(of_books, area) | books.tape.changed_since(of_trades)
+        return self._market(books, [self._contracts[one] for one in touched & set(self._contracts)])
+
+    def _market(self, books: Books, contracts: list[Row]) -> list[Row]:
+        self._seen = books.standing.changes, books.tape.changes
+        return [
             {"id": row["contract_id"], "source": BOOK, **row, "position_mw": None,
              "close_cost_eur": None}
-            for row in self.intraday.table(self.area, self.product).to_dicts()
+            for row in books.market_of(contracts, self.intraday.now())
         ]  # fmt: skip
-        self._shown = frozenset(row["id"] for row in table)
-        return table

@@ -91,6 +91,46 @@ def test_after_any_rows_the_books_are_what_stands(
     assert_equal_to_the_definition(books, pl.concat([told, told]))
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(ONE_ROW, AN_EMPTY_BOOK), min_size=1, max_size=24))
+def test_rows_that_come_hours_late_make_a_doubt_or_are_right(rows: list[dict[str, Any]]) -> None:
+    hour = timedelta(hours=1)
+    told = events(*(row | {"received_at": BEGIN + n * hour} for n, row in enumerate(rows)))
+    books = StandingBooks()
+    for number in range(told.height):
+        books.follow(told[number : number + 1])
+        if books.are_doubtful:
+            break
+        assert_equal_to_the_definition(books, told[: number + 1])
+
+
+def test_a_change_of_a_forgotten_order_makes_a_doubt() -> None:
+    hours = [BEGIN + number * timedelta(hours=1) for number in range(4)]
+    books = books_of(
+        events(
+            {"revision_no": 1, "received_at": hours[0]},
+            {"revision_no": 3, "received_at": hours[0], "deleted": True},
+            {"revision_no": 4, "received_at": hours[1], "order_id": "2"},
+        )
+    )
+    before = books.are_doubtful
+    books.follow(events({"revision_no": 2, "received_at": hours[2]}))
+    assert (before, books.are_doubtful) == (False, True)
+    assert books.orders()["order_id"].to_list() == ["2"]
+
+
+def test_a_ladder_is_the_same_object_until_its_book_changes() -> None:
+    books = books_of(events({}, {"contract_id": "NX_2"}))
+    before, changes = books.ladder("22", "NX_1"), books.changes
+    books.follow(events({"contract_id": "NX_2", "revision_no": 9, "order_id": "2"}))
+    assert books.ladder("22", "NX_1") is before
+    assert books.changed_since(changes, "22") == {"NX_2"}
+    assert books.changed_since(changes, "23") == set()
+    books.follow(events({"revision_no": 9, "deleted": True}))
+    assert books.ladder("22", "NX_1") == ()
+    assert books.top("22", "NX_3") is None
+
+
 def test_withdrawn_rows_do_not_stand() -> None:
     assert books_of(events({"withdrawn": True}, {"order_id": "2"})).orders()[
         "order_id"
@@ -152,4 +192,4 @@ def test_gone_orders_and_books_of_past_contracts_are_forgotten() -> None:
         )
         assert books.orders().height <= 49
     assert books.tops().height == 49
-    assert len(books._rows) == 49 + 1, "the last order that is gone"
+    assert sum(len(book.orders) for book in books._books.values()) == 49 + 1, "the last one gone"

@@ -74,8 +74,11 @@ def test_a_cancelled_trade_leaves_bars_mean_and_last_price(first: int) -> None:
     tape = tape_of(told[first], told[1 - first])
     [bar] = tape.bars(QUARTER).rows(named=True)
     assert (bar["high_eur_per_mwh"], bar["trades"], bar["volume_mw"]) == (51.0, 2, 2.0)
-    [summary] = tape.summaries().rows(named=True)
-    assert (summary["last_eur_per_mwh"], summary["vwap_eur_per_mwh"]) == (51.0, 50.5)
+    traded = tape.traded("NX_1")
+    assert traded is not None
+    assert (traded.last_eur_per_mwh, traded.vwap_eur_per_mwh, traded.trades) == (51.0, 50.5, 2)
+    assert (traded.last_mw, traded.volume_mw) == (1.0, 2.0)
+    assert traded.last_at == BEGIN + timedelta(minutes=1)
     assert tape.legs("22")["state"].to_list() == ["CANCELLED", "COMPLETED", "COMPLETED"]
 
 
@@ -89,8 +92,28 @@ def test_trades_that_are_old_or_in_pounds() -> None:
     tape = tape_of(legs({"deleted": True}, {"price_eur_per_mwh": None}, {"contract_id": "NX_2"}))
     assert tape.bars(QUARTER)["contract_id"].to_list() == ["NX_1", "NX_2"]
     assert tape.bars(QUARTER, "NX_2").height == 1
-    before = tape.price_at(BEGIN)
-    assert before.rows() == [("NX_1", 50.0)]
+    assert tape.traded("NX_3") is None
+    assert tape.price_before("NX_1", BEGIN) == 50.0
+    assert tape.price_before("NX_1", BEGIN - timedelta(seconds=1)) is None
+    assert tape.price_before("NX_3", BEGIN) is None
+
+
+def test_only_the_contracts_that_were_traded_have_changed() -> None:
+    tape = tape_of(legs({}, {"contract_id": "NX_2"}))
+    changes = tape.changes
+    tape.follow(legs({"trade_id": "9", "contract_id": "NX_2", "price_eur_per_mwh": 70.0}))
+    assert tape.changed_since(changes) == {"NX_2"}
+    traded = tape.traded("NX_2")
+    assert traded is not None
+    # The trade of earlier is told of later.
+    assert (traded.last_eur_per_mwh, traded.trades) == (51.0, 2)
+
+
+def test_contracts_without_news_are_forgotten() -> None:
+    tape, day = tape_of(legs({})), timedelta(days=2)
+    tape.follow(legs({"contract_id": "NX_2", "received_at": BEGIN + day}))
+    assert tape.traded("NX_1") is None
+    assert tape.legs()["contract_id"].unique().to_list() == ["NX_2"]
 
 
 def test_old_trades_are_forgotten() -> None:
