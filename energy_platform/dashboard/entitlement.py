@@ -6,6 +6,7 @@ from energy_platform.dashboard.access.visitor import ALL_PORTFOLIOS, Visitor
 from energy_platform.errors import UsageError
 
 _OF_A_PORTFOLIO: Final = ("positions", "exposure")
+_OF_A_USER: Final = "alarms"
 _OF_ALL_PORTFOLIOS: Final = "source:position"
 """Its rows are those of every portfolio."""
 
@@ -15,7 +16,7 @@ class NotEntitledError(UsageError):
 
 
 def require_may_watch(visitor: Visitor, topic: str) -> None:
-    """Refuse a topic that shows a portfolio which a visitor may not see.
+    """Refuse a topic that shows what a visitor may not see: a portfolio, another user's alarms.
 
     Raises:
         NotEntitledError: It does.
@@ -23,6 +24,9 @@ def require_may_watch(visitor: Visitor, topic: str) -> None:
     kind, _, rest = topic.partition(":")
     if kind in _OF_A_PORTFOLIO:
         require_may_see(visitor, rest if kind == "positions" else rest.rsplit(":", 2)[0])
+    elif kind == _OF_A_USER:
+        if rest != visitor.name:
+            raise NotEntitledError(f"{visitor.name} may not see the alarms of others")
     elif topic == _OF_ALL_PORTFOLIOS:
         require_may_see(visitor, ALL_PORTFOLIOS)
 

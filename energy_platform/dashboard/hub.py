@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from energy_platform.dashboard import frames
+from energy_platform.dashboard.frames import Changes
 from energy_platform.dashboard.live_rows import Listener, LiveRows
-from energy_platform.dashboard.room import Room, Since
+from energy_platform.dashboard.room import Room, RoomListener, Since
 from energy_platform.dashboard.topics.topic import Loaded, Topic
 from energy_platform.dashboard.viewer import Viewer
 
@@ -57,16 +58,27 @@ class Hub:
         Raises:
             EnergyPlatformError: There is no such topic.
         """
+        self._room(name).enter(viewer, since)
+
+    def listen(self, name: str, listener: RoomListener) -> None:
+        """Tell a listener all rows of a topic, and what changes in it.
+
+        Raises:
+            EnergyPlatformError: There is no such topic.
+        """
+        self._room(name).listen(listener)
+
+    def unlisten(self, name: str, listener: RoomListener) -> None:
+        """Tell a listener no longer."""
         opened = self._rooms.get(name)
-        if opened is None:
-            topic = self.topic_named(name)
-            room = Room(name, topic, self._in_thread)
-            opened = self._rooms[name] = _Open(room, asyncio.create_task(room.run(), name=name))
-            for source in topic.sources:
-                for listener in _listeners(room, source):
-                    self.live_rows.watch(source, listener)
-        opened.empty_since = None
-        opened.room.enter(viewer, since)
+        if opened is not None:
+            opened.room.unlisten(listener)
+
+    def tell(self, name: str, changes: Changes) -> None:
+        """Show changes of a topic that no source's row brings, if it is open."""
+        opened = self._rooms.get(name)
+        if opened is not None:
+            opened.room.show(changes)
 
     def close(self, viewer: Viewer, name: str) -> None:
         """Let a viewer watch a topic no longer."""
@@ -92,6 +104,19 @@ class Hub:
                 self._close(name)
             self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _room(self, name: str) -> Room:
+        """Return the room of a topic, opened if it must be."""
+        opened = self._rooms.get(name)
+        if opened is None:
+            topic = self.topic_named(name)
+            room = Room(name, topic, self._in_thread)
+            opened = self._rooms[name] = _Open(room, asyncio.create_task(room.run(), name=name))
+            for source in topic.sources:
+                for listener in _listeners(room, source):
+                    self.live_rows.watch(source, listener)
+        opened.empty_since = None
+        return opened.room
+
     def _in_thread(self, question: Callable[[], Loaded]) -> asyncio.Future[Loaded]:
         return asyncio.get_running_loop().run_in_executor(self._threads, question)
 
@@ -113,7 +138,7 @@ class Hub:
     def _close_empty_rooms(self) -> None:
         now = asyncio.get_running_loop().time()
         for name, opened in list(self._rooms.items()):
-            if opened.room.viewers:
+            if not opened.room.is_empty:
                 opened.empty_since = None
             elif opened.empty_since is None:
                 opened.empty_since = now

@@ -13,8 +13,8 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 import polars as pl
 from polars.exceptions import PanicException
@@ -57,6 +57,19 @@ class _Frame(NamedTuple):
     ids: frozenset[str]
 
 
+class RoomListener(Protocol):
+    """Who hears what changes in a room, as its rows and not as messages."""
+
+    def hear(self, rows: Iterable[Row], gone: Sequence[str], *, is_all: bool) -> None:
+        """Take rows that are new or different, and the ids of those that went.
+
+        Args:
+            rows: The rows.
+            gone: The ids.
+            is_all: Whether these are all rows.
+        """
+
+
 class Room:
     """One open topic.
 
@@ -71,6 +84,7 @@ class Room:
         self.topic = topic
         self.sequence = 0
         self.viewers: set[Viewer] = set()
+        self._listeners: set[RoomListener] = set()
         self.trouble: str | None = None
         """Why the stores could not be asked the last time."""
         self._in_thread = in_thread
@@ -99,6 +113,26 @@ class Room:
         """Let a viewer go."""
         viewer.forget(self)
         self.viewers.discard(viewer)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody watches or listens."""
+        return not (self.viewers or self._listeners)
+
+    def listen(self, listener: RoomListener) -> None:
+        """Tell a listener of all rows, and of each change from now on."""
+        self._listeners.add(listener)
+        if self._is_loaded:
+            listener.hear(self._rows.values(), (), is_all=True)
+
+    def unlisten(self, listener: RoomListener) -> None:
+        """Tell a listener no longer."""
+        self._listeners.discard(listener)
+
+    def show(self, changes: Changes) -> None:
+        """Show changes that no source's row has brought; before the first load it has them."""
+        if self._is_loaded:
+            self._apply(changes)
 
     def take(self, source: str, rows: pl.DataFrame) -> None:
         """Keep new rows of a source for the next turn."""
@@ -225,6 +259,8 @@ class Room:
         self._kept.append(_Frame(self.sequence, ids))
         for viewer in self.viewers:
             viewer.tell_of(self)
+        for listener in self._listeners:
+            listener.hear(rows, gone, is_all=is_first)
 
     def _different(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that say something else than before, revisions marked."""

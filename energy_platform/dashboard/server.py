@@ -17,7 +17,14 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from energy_platform.dashboard import channel
+from energy_platform.dashboard.access.notes import Notes
+from energy_platform.dashboard.alarms.alarm_file import AlarmFile
+from energy_platform.dashboard.alarms.board import AlarmBoard
+from energy_platform.dashboard.alarms.channels import AlertChannels
+from energy_platform.dashboard.alarms.rights import OwnersRights
+from energy_platform.dashboard.alarms.watch import AlarmWatch
 from energy_platform.dashboard.api import (
+    alarms,
     documentation,
     events,
     forecast_errors,
@@ -49,12 +56,16 @@ def app(settings: Settings) -> FastAPI:
     """Return the application over the stores of these settings."""
     stores, questions = Stores.open(settings), Questions()
     health = Health(stores, Supervisor(settings.home))
-    hub = Hub(Topics(stores).named, LiveRows(stores.bus), lambda: health.troubles)
+    board = AlarmBoard()
+    hub = Hub(Topics(stores, board).named, LiveRows(stores.bus), lambda: health.troubles)
+    alarm_file, rights = AlarmFile.of(settings.home), OwnersRights.of(settings)
+    alarm_watch = AlarmWatch(hub, alarm_file, board, rights.may_watch, AlertChannels(settings).tell)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         running = [
             asyncio.create_task(hub.run()),
+            asyncio.create_task(alarm_watch.run()),
             asyncio.create_task(health.run(lambda: bool(hub.viewers))),
         ]
         yield
@@ -77,6 +88,7 @@ def app(settings: Settings) -> FastAPI:
         market.router(stores, questions),
         lineage.router(stores, questions),
         events.router(hub),
+        alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),
         metrics.router(hub),
         documentation.router(application),
     ):

@@ -39,6 +39,8 @@ class Action(StrEnum):
     USER_REMOVED = "user removed"
     TOKEN_MADE = "token made"  # noqa: S105 (no secret)
     TOKEN_REVOKED = "token revoked"  # noqa: S105 (no secret)
+    ALARM_SET = "alarm set"
+    ALARM_REMOVED = "alarm removed"
     DAGSTER_CHANGED = "Dagster changed"
 
 

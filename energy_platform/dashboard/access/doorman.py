@@ -131,5 +131,13 @@ class Doorman:
         return _known(user, Way.PROXY, hmac.new(self._key, user.name.encode(), sha256).hexdigest())
 
 
+def visitor_named(settings: Settings, users: UserList, name: str) -> Visitor | None:
+    """Return a visitor by the name that `Visitor.name` has; None if nobody of it may look."""
+    if settings.login is Login.NONE and name == _SOMEBODY_HERE.name:
+        return _SOMEBODY_HERE
+    user = users.find(name)
+    return None if user is None else _known(user, Way.SESSION, "")
+
+
 def _known(user: User, way: Way, csrf: str) -> Visitor:
     return Visitor(name=user.name, role=user.role, portfolios=user.portfolios, way=way, csrf=csrf)

@@ -1,8 +1,10 @@
 """The kinds of topics: `Topics` finds the one that a name means. docs/dashboard.md lists them."""
 
+from energy_platform.dashboard.alarms.board import AlarmBoard
 from energy_platform.dashboard.areas import AREAS, PRODUCTS
 from energy_platform.dashboard.intraday import Intraday
 from energy_platform.dashboard.stores import Stores
+from energy_platform.dashboard.topics.alarms import AlarmRows
 from energy_platform.dashboard.topics.book import Book
 from energy_platform.dashboard.topics.contracts import ContractRows
 from energy_platform.dashboard.topics.frequency import SOURCES, Frequency
@@ -18,7 +20,8 @@ from energy_platform.operations.supervision.supervisor import Supervisor
 class Topics:
     """All topics over some stores; those of the continuous market share its books."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, board: AlarmBoard) -> None:
+        self._board = board
         self._intraday = Intraday(stores)
         self._stores = stores
 
@@ -36,6 +39,8 @@ class Topics:
                 return Processes(Supervisor(self._stores.settings.home))
             case ["frequency", area] if area in SOURCES:
                 return Frequency(area, self._stores)
+            case ["alarms", user]:
+                return AlarmRows(user, self._board)
             case ["source", source]:
                 return LatestRows(market_source(source), self._stores)
             case [kind, area, what] if area in AREAS and what:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Final
 
 from energy_platform.operations.alerts.conditions import FailedRuns
@@ -131,21 +132,17 @@ class AlertBook:
                     for one in incidents
                 ],
             )
-            connection.executemany(
-                "INSERT INTO line (address, told, text) VALUES (?, ?, ?)",
-                [(address, one.told, one.text) for address in addresses for one in news],
-            )
-            for address in addresses:
-                given_up = connection.execute(
-                    "DELETE FROM line WHERE address = ? AND id NOT IN"
-                    " (SELECT id FROM line WHERE address = ? ORDER BY id DESC LIMIT ?)",
-                    (address, address, LINES),
-                ).rowcount
-                if given_up:
-                    _log.error("%d alerts were never sent: more than %d wait", given_up, LINES)
+            _add(connection, news, addresses)
             # Lines for an address that is no longer set would wait for ever.
             marks = ", ".join("?" * len(addresses))
             connection.execute(f"DELETE FROM line WHERE address NOT IN ({marks})", addresses)  # noqa: S608 (only question marks are inserted)
+
+    def add(self, news: Sequence[News], addresses: Sequence[str]) -> None:
+        """Store lines to send that are about no incident of the platform."""
+        if not news:
+            return
+        with self._file.transaction() as connection:
+            _add(connection, news, addresses)
 
     def waiting(self, address: str) -> list[Line]:
         """Return the lines that wait for an address, in order."""
@@ -179,6 +176,22 @@ class AlertBook:
                 " SET failures = failures + 1, not_before = excluded.not_before",
                 (address, not_before.timestamp()),
             )
+
+
+def _add(connection: Connection, news: Sequence[News], addresses: Sequence[str]) -> None:
+    """Store lines for each address, the newest `LINES` of them."""
+    connection.executemany(
+        "INSERT INTO line (address, told, text) VALUES (?, ?, ?)",
+        [(address, one.told, one.text) for address in addresses for one in news],
+    )
+    for address in addresses:
+        given_up = connection.execute(
+            "DELETE FROM line WHERE address = ? AND id NOT IN"
+            " (SELECT id FROM line WHERE address = ? ORDER BY id DESC LIMIT ?)",
+            (address, address, LINES),
+        ).rowcount
+        if given_up:
+            _log.error("%d alerts were never sent: more than %d wait", given_up, LINES)
 
 
 def _instant(seconds: float) -> datetime:

@@ -3,7 +3,10 @@
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
+
+from filelock import FileLock, Timeout
 
 from energy_platform.operations.alerts.book import AlertBook
 from energy_platform.operations.alerts.conditions import conditions, of_disks, of_live_bus
@@ -22,6 +25,8 @@ _LEVELS: Final = {
     Told.OVER: logging.INFO,
 }
 _sending = threading.Lock()
+_SENDING_LOCK: Final = "alerts.lock"
+"""Held by the process that sends: the code server and the dashboard both may."""
 
 
 def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], list[News]]:
@@ -57,19 +62,28 @@ def start_delivery(settings: Settings) -> threading.Thread | None:
     if not to or not _sending.acquire(blocking=False):
         return None
     thread = threading.Thread(
-        target=_deliver_all, args=(AlertBook(settings.home), to), name="alerts", daemon=True
+        target=_deliver_all, args=(settings.home, to), name="alerts", daemon=True
     )
     thread.start()
     return thread
 
 
-def _deliver_all(book: AlertBook, to: list[Address]) -> None:
+def _deliver_all(home: Path, to: list[Address]) -> None:
+    """Send what waits, unless another process is sending it."""
+    book = AlertBook(home)
     try:
-        for address in to:
-            try:
-                deliver(book, address)
-            except Exception as error:  # noqa: BLE001 (the next look tries again)
-                # Only its class, because the text may quote the address.
-                _log.error("%s: sending failed: %s", address.name, type(error).__name__)
+        with FileLock(home / _SENDING_LOCK, timeout=0, thread_local=False):
+            for address in to:
+                _deliver(book, address)
+    except Timeout:
+        pass
     finally:
         _sending.release()
+
+
+def _deliver(book: AlertBook, address: Address) -> None:
+    try:
+        deliver(book, address)
+    except Exception as error:  # noqa: BLE001 (the next look tries again)
+        # Only its class, because the text may quote the address.
+        _log.error("%s: sending failed: %s", address.name, type(error).__name__)
