@@ -27,6 +27,8 @@ function keep(url: string, rows: Rows): void {
 }
 
 export interface Asked {
+  /** The market source that answered; null until there is an answer. */
+  readonly source: string | null;
   readonly rows: readonly Row[];
   readonly cut: boolean;
   readonly error: string | null;
@@ -113,6 +115,7 @@ export function useRows(question: Question | null): Asked {
 
   const rows = answer.url === url ? answer.rows : url === null ? null : (kept.get(url) ?? null);
   return {
+    source: rows?.source ?? null,
     rows: rows?.rows ?? NONE,
     cut: rows?.cut ?? false,
     error: answer.url === url ? answer.error : null,

@@ -44,6 +44,13 @@ export interface Level {
   readonly colour: string;
 }
 
+/** A sign at a point of a series: its value was revised, or a newer one is in quarantine. */
+export interface Glyph {
+  readonly at: number;
+  readonly place: number;
+  readonly mark: 'revised' | 'quarantined';
+}
+
 export interface ChartProps {
   readonly label: string;
   readonly unit: string;
@@ -59,8 +66,13 @@ export interface ChartProps {
   readonly span?: readonly [number, number];
   readonly decimals?: number;
   readonly zero?: boolean;
+  /** The space between two series, the upper one first, in a colour. */
+  readonly between?: readonly [upper: number, lower: number, colour: string];
+  readonly glyphs?: readonly Glyph[];
   readonly sync?: string;
   readonly onReady?: (canvas: () => HTMLCanvasElement | null) => void;
+  /** A point was clicked, or Enter pressed on it: its x value and its series. */
+  readonly onPick?: (at: number, place: number) => void;
   readonly zone?: string;
 }
 
@@ -72,6 +84,10 @@ function faded(colour: string, alpha: number): string {
   return `color-mix(in srgb, ${colour} ${Math.round(alpha * 100)}%, transparent)`;
 }
 
+/** How far from a point a click still means it. */
+const REACH_PX = 60;
+const PAGE_POINTS = 10;
+const EDGE_PX = 16;
 const FONT = '11px Inter, sans-serif';
 const TICK_EVERY_PX = 72;
 const MOST_PLACES = 5;
@@ -87,7 +103,15 @@ export function Chart(props: ChartProps) {
   latest.current = props;
   const zone = props.zone ?? shownZone.value;
   const theme = choices.value.theme;
-  const shape = JSON.stringify([props.series, props.unit, props.xUnit, theme, zone, props.zero]);
+  const shape = JSON.stringify([
+    props.series,
+    props.unit,
+    props.xUnit,
+    theme,
+    zone,
+    props.zero,
+    props.between,
+  ]);
 
   useEffect(() => {
     const element = host.current;
@@ -112,14 +136,55 @@ export function Chart(props: ChartProps) {
     made.setData(props.data, !zoomed);
     if (zoomed) made.redraw();
   }, [props.data, span]);
-  useEffect(() => plot.current?.redraw(false), [props.bands, props.marks, props.levels]);
+  useEffect(() => plot.current?.redraw(false), [props.bands, props.marks, props.levels, props.glyphs]);
 
   return (
     <div class={props.data[0].length === 0 ? 'chart blank' : 'chart'}>
-      <div class="chart-host" ref={host} role="img" aria-label={`${props.label}, ${props.unit}`} />
+      <div
+        class="chart-keys"
+        role="group"
+        aria-label={`Chart ${props.label}: arrows move along it, Enter shows where a value comes from`}
+        tabIndex={0}
+        onKeyDown={(event) => onChartKey(event, plot.current, latest.current)}
+      >
+        <div class="chart-host" ref={host} role="img" aria-label={`${props.label}, ${props.unit}`} />
+      </div>
       <div class="chart-readout" ref={readout} aria-hidden="true" />
     </div>
   );
+}
+
+const STEPS: Readonly<Partial<Record<string, number>>> = {
+  ArrowLeft: -1,
+  ArrowRight: 1,
+  PageUp: -PAGE_POINTS,
+  PageDown: PAGE_POINTS,
+};
+
+function onChartKey(event: KeyboardEvent, plot: uPlot | null, props: ChartProps): void {
+  if (plot === null || event.ctrlKey || event.metaKey || event.altKey) return;
+  const step = STEPS[event.key];
+  const index = plot.cursor.idx;
+  if (step !== undefined) {
+    const last = plot.data[0].length - 1;
+    const next = Math.min(last, Math.max(0, (index ?? (step > 0 ? -1 : last + 1)) + step));
+    plot.setCursor({ left: plot.valToPos(plot.data[0][next] ?? 0, 'x'), top: plot.over.clientHeight / 2 });
+  } else if (event.key === 'Enter' && index !== null && index !== undefined) pick(plot, index, props);
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Say which point is meant: of the series that have one here the nearest to the cursor. */
+function pick(plot: uPlot, index: number, props: ChartProps): void {
+  const top = plot.cursor.top ?? 0;
+  const found = props.series
+    .map((_, place) => ({ place, value: plot.data[place + 1]?.[index] }))
+    .filter((one): one is { place: number; value: number } => typeof one.value === 'number')
+    .map(({ place, value }) => ({ place, away: Math.abs(plot.valToPos(value, 'y') - top) }))
+    .sort((one, other) => one.away - other.away)[0];
+  const at = plot.data[0][index];
+  if (found !== undefined && at !== undefined) props.onPick?.(at, found.place);
 }
 
 const zooms = new WeakMap<uPlot, boolean>();
@@ -138,7 +203,7 @@ function build(
   zone: string,
   readout: { current: HTMLElement | null },
 ): uPlot {
-  const { series, unit, xUnit, data, decimals, zero, sync } = latest.current;
+  const { series, unit, xUnit, data, decimals, zero, sync, between } = latest.current;
   const axis = css('dim');
   const line = css('line');
   const isTime = xUnit === undefined;
@@ -181,8 +246,10 @@ function build(
                 ).at.map((at) => at / 1000),
               values: (plot: uPlot, splits: number[]) => {
                 const step = splits.length > 1 ? ((splits[1] ?? 0) - (splits[0] ?? 0)) * 1000 : 0;
-                const edge = plot.scales.x?.max ?? Infinity;
-                return splits.map((at) => (at >= edge ? '' : tickLabel(at * 1000, step, zone)));
+                const { max = Infinity, min = 0 } = plot.scales.x ?? {};
+                // A label that would be cut at the edge is left out.
+                const edge = max - ((max - min) * EDGE_PX * devicePixelRatio) / plot.bbox.width;
+                return splits.map((at) => (at > edge ? '' : tickLabel(at * 1000, step, zone)));
               },
             }
           : {}),
@@ -203,12 +270,16 @@ function build(
       },
     ],
     series: [{}, ...series.map(drawn)],
+    ...(between === undefined
+      ? {}
+      : { bands: [{ series: [between[0] + 1, between[1] + 1], fill: faded(css(between[2]), 0.18) }] }),
     hooks: {
       drawClear: [(plot) => bands(plot, latest.current.bands ?? [])],
       draw: [
         (plot) => {
           for (const level of latest.current.levels ?? []) drawLevel(plot, level);
           for (const mark of latest.current.marks ?? []) drawMark(plot, mark);
+          for (const glyph of latest.current.glyphs ?? []) drawGlyph(plot, glyph);
           drawUnit(plot, unit);
         },
       ],
@@ -219,10 +290,32 @@ function build(
             readout.current.textContent = said(plot, latest.current, zone, decimals ?? 2);
         },
       ],
-      ready: [(plot) => plot.over.addEventListener('dblclick', () => zooms.set(plot, false))],
+      ready: [
+        (plot) => {
+          plot.over.addEventListener('dblclick', () => zooms.set(plot, false));
+          onClicked(plot.over, () => {
+            const index = plot.cursor.idx;
+            const at = index === null || index === undefined ? undefined : plot.data[0][index];
+            const left = plot.cursor.left ?? -1;
+            if (index !== null && index !== undefined && at !== undefined)
+              if (Math.abs(plot.valToPos(at, 'x') - left) <= REACH_PX) pick(plot, index, latest.current);
+          });
+        },
+      ],
     },
   };
   return new uPlot(options, data, element);
+}
+
+/** Call back on a click that ends where it began: a drag zooms. */
+function onClicked(element: HTMLElement, call: () => void): void {
+  let began: readonly [number, number] | null = null;
+  element.addEventListener('pointerdown', (event) => (began = [event.clientX, event.clientY]));
+  element.addEventListener('click', (event) => {
+    const stayed =
+      began !== null && Math.abs(event.clientX - began[0]) < 4 && Math.abs(event.clientY - began[1]) < 4;
+    if (stayed) call();
+  });
 }
 
 /** How many decimals it takes to write multiples of a step. */
@@ -339,6 +432,19 @@ function drawMark(plot: uPlot, mark: Mark): void {
   ctx.lineTo(x, bbox.top + bbox.height);
   ctx.stroke();
   label(plot, mark.label, x + 4 * devicePixelRatio, bbox.top + 12 * devicePixelRatio, 'left');
+  ctx.restore();
+}
+
+function drawGlyph(plot: uPlot, { at, place, mark }: Glyph): void {
+  const index = plot.data[0].indexOf(at);
+  const value = plot.data[place + 1]?.[index];
+  if (typeof value !== 'number') return;
+  const { ctx, bbox } = plot;
+  const [x, y] = [plot.valToPos(at, 'x', true), plot.valToPos(value, 'y', true)];
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.fillStyle = css(mark === 'revised' ? 'warn' : 'bad');
+  label(plot, mark === 'revised' ? '↻' : '▲!', x, y - 3 * devicePixelRatio, 'left');
   ctx.restore();
 }
 

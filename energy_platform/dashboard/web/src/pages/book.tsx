@@ -8,7 +8,7 @@ import { Chart } from '../chart/chart';
 import { number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { figure } from '../state/figures';
-import { asOf } from '../state/screen';
+import { asOf, traced } from '../state/screen';
 import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 
@@ -18,6 +18,7 @@ export interface Level {
   readonly price: number;
   readonly volume: number;
   readonly total: number;
+  readonly row: Row;
 }
 
 export interface Rung {
@@ -35,11 +36,11 @@ function isBid(row: Row): boolean {
 export function side(rows: readonly Row[], bids: boolean): Level[] {
   const prices = rows
     .filter((row) => isBid(row) === bids)
-    .map((row) => ({ price: number(row, 'price_eur_per_mwh'), volume: number(row, 'volume_mw') ?? 0 }))
-    .filter((row): row is { price: number; volume: number } => row.price !== null)
+    .map((row) => ({ price: number(row, 'price_eur_per_mwh'), volume: number(row, 'volume_mw') ?? 0, row }))
+    .filter((one): one is { price: number; volume: number; row: Row } => one.price !== null)
     .sort((one, other) => (bids ? other.price - one.price : one.price - other.price));
   let total = 0;
-  return prices.map(({ price, volume }) => ({ price, volume, total: (total += volume) }));
+  return prices.map(({ price, volume, row }) => ({ price, volume, total: (total += volume), row }));
 }
 
 export function rungs(rows: readonly Row[]): Rung[] {
@@ -141,6 +142,10 @@ export function BookPanel(props: OfContract) {
         columns={COLUMNS}
         items={items}
         id={(rung) => String(rung.place)}
+        onTrace={({ bid, ask }, column) => {
+          const level = column.startsWith('bid') ? (bid ?? ask) : (ask ?? bid);
+          traced.value = { source: BOOK_SOURCE, row: { ...level?.row, contract_id: props.contract } };
+        }}
         empty=" "
         onReady={(cells) => (exports.current.cells = cells)}
       />
@@ -170,6 +175,7 @@ export function DepthPanel(props: OfContract) {
         series={DEPTH_SERIES}
         data={data}
         zero
+        onPick={() => (traced.value = { source: BOOK_SOURCE, row: { contract_id: props.contract } })}
         onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>

@@ -12,15 +12,20 @@ import { BIDDING_ZONES } from '../shell/zones';
 import { choices } from '../state/choices';
 import { route, setParams } from '../state/route';
 import { traced } from '../state/screen';
-import { around, quarter } from '../state/spans';
-import { clock } from '../time/say';
-import { HOUR, MINUTE } from '../time/zone';
-import { zone as shownZone } from '../state/screen';
+import { around } from '../state/spans';
+import {
+  byQuarter,
+  DeltaPanel,
+  difference,
+  lines,
+  LOAD_FORECAST,
+  newestForecasts,
+  WIND_SOLAR,
+} from './forecast-delta';
+import { LeadPanel } from './forecast-errors';
 
 const LOAD = 'entsoe_load';
-const LOAD_FORECAST = 'entsoe_load_forecast';
 const GENERATION = 'entsoe_generation';
-const WIND_SOLAR = 'entsoe_wind_solar_forecast';
 const STATIONS = 'dwd_mosmix_forecast';
 const SITES = 'open_meteo_forecast';
 export const FORECAST_SOURCES = [
@@ -36,62 +41,28 @@ export const FORECAST_SOURCES = [
 
 const WEATHER_DRIVEN = ['Solar', 'Wind Onshore', 'Wind Offshore'];
 const BACK = [
+  ['', 'previous run'],
   ['1', '1 h'],
   ['6', '6 h'],
   ['24', '24 h'],
 ] as const;
 
-interface Points {
-  readonly rows: readonly Row[];
-  readonly value: string;
-}
-
-/** Values by quarter-hour, each holding as long as its period. */
-export function byQuarter({ rows, value }: Points): Map<number, number> {
-  const found = new Map<number, number>();
-  for (const row of rows) {
-    const start = instant(row, 'delivery_start');
-    const end = instant(row, 'delivery_end');
-    const held = number(row, value);
-    if (start === null || end === null || held === null) continue;
-    for (let at = start; at < end; at += 15 * MINUTE) found.set(at, (found.get(at) ?? 0) + held);
-  }
-  return found;
-}
-
-/** What is left of `whole` after `parts`, where all are known. */
-export function difference(
-  whole: ReadonlyMap<number, number>,
-  parts: ReadonlyMap<number, number>,
-): Map<number, number> {
-  return new Map(
-    [...whole].flatMap(([at, value]) => (parts.has(at) ? [[at, value - (parts.get(at) ?? 0)] as const] : [])),
-  );
-}
-
-function rowsOf(values: ReadonlyMap<number, number>): Row[] {
-  return [...values].map(([at, value]) => ({
-    delivery_start: new Date(at).toISOString(),
-    delivery_end: new Date(at + 15 * MINUTE).toISOString(),
-    value,
-  }));
-}
-
 export function ForecastsPage() {
   const zone = route.value.params.zone ?? choices.value.zones[0] ?? 'DE-LU';
-  const back = route.value.params.back ?? '6';
+  const back = route.value.params.back ?? '';
   const [start, end] = around(18, 36);
   const span = { start: new Date(start).toISOString(), end: new Date(end).toISOString(), bidding_zone: zone };
-  const before = new Date(quarter.value - Number(back) * HOUR).toISOString();
   const load = useRows({ path: `range/${LOAD}`, query: { ...span, columns: 'load_mw' }, follow: LOAD });
   const loadForecast = useRows({
     path: `range/${LOAD_FORECAST}`,
     query: { ...span, columns: 'load_mw' },
     follow: LOAD_FORECAST,
   });
-  const windSolarAsked = { path: `range/${WIND_SOLAR}`, query: { ...span, columns: 'power_mw' } };
-  const windSolar = useRows({ ...windSolarAsked, follow: WIND_SOLAR });
-  const earlier = useRows({ ...windSolarAsked, query: { ...windSolarAsked.query, as_of: before } });
+  const windSolar = useRows({
+    path: `range/${WIND_SOLAR}`,
+    query: { ...span, columns: 'power_mw' },
+    follow: WIND_SOLAR,
+  });
   const generation = useRows({
     path: `range/${GENERATION}`,
     query: { ...span, columns: 'power_mw', direction: 'generation', production_type: WEATHER_DRIVEN },
@@ -99,7 +70,6 @@ export function ForecastsPage() {
   });
 
   const newest = useMemo(() => newestForecasts(windSolar.rows), [windSolar.rows]);
-  const known = useMemo(() => newestForecasts(earlier.rows), [earlier.rows]);
   const outcome = useMemo(
     () => finest(generation.rows, (row) => text(row, 'production_type')),
     [generation.rows],
@@ -159,19 +129,6 @@ export function ForecastsPage() {
       ['outcome', actual],
     ]);
   }, [loadForecast.rows, load.rows, newest, outcome]);
-  const delta = useMemo(
-    () =>
-      lines([
-        [
-          'newest − earlier',
-          difference(
-            byQuarter({ rows: newest, value: 'power_mw' }),
-            byQuarter({ rows: known, value: 'power_mw' }),
-          ),
-        ],
-      ]),
-    [newest, known],
-  );
   const errors = useMemo(() => {
     const load_ = difference(
       byQuarter({ rows: finest(load.rows, () => ''), value: 'load_mw' }),
@@ -225,6 +182,7 @@ export function ForecastsPage() {
         ])}
         colours={windLines.names.map((name) => COLOUR[name.split(' ').slice(0, -1).join(' ')] ?? 'c7')}
         dashes={windLines.names.map((name) => (name.endsWith('forecast') ? [5, 3] : undefined))}
+        legend={WIND_LEGEND}
       />
       <AlignedPanel
         {...panel('residual', 'Residual load', [LOAD_FORECAST, WIND_SOLAR], residual, [
@@ -234,22 +192,18 @@ export function ForecastsPage() {
         colours={['c4', 'ink']}
         dashes={[[5, 3], undefined]}
       />
-      <AlignedPanel
-        {...panel('delta', 'Wind and solar, run to run', [WIND_SOLAR], delta, [windSolar, earlier])}
-        kind="bars"
-        colours={['up']}
-        below="down"
-        nothing={`Nothing of these periods was known ${back} h ago.`}
+      <DeltaPanel
+        zone={zone}
+        start={start}
+        end={end}
+        back={back === '' ? null : Number(back)}
         tools={
-          <>
-            <span class="about">against {clock(Date.parse(before), shownZone.value)}</span>
-            <Choice
-              label="Against the forecast known before"
-              options={BACK}
-              value={back}
-              onChange={(value) => setParams({ back: value })}
-            />
-          </>
+          <Choice
+            label="Against the forecast known before"
+            options={BACK}
+            value={back}
+            onChange={(value) => setParams({ back: value })}
+          />
         }
       />
       <AlignedPanel
@@ -257,6 +211,7 @@ export function ForecastsPage() {
         colours={['c1', 'c3']}
         zero
       />
+      <LeadPanel zone={zone} />
       <AlignedPanel
         id="weather"
         title={`Wind at ${stations.size} German stations, newest MOSMIX run`}
@@ -275,21 +230,13 @@ export function ForecastsPage() {
   );
 }
 
+const WIND_LEGEND = [
+  { label: 'solar', colour: 'c5' },
+  { label: 'onshore', colour: 'c1' },
+  { label: 'offshore; dashed: forecast', colour: 'c7' },
+];
+
 const COLOUR: Readonly<Record<string, string>> = { Solar: 'c5', 'Wind Onshore': 'c1', 'Wind Offshore': 'c7' };
-
-/** Of several forecasts of a period the newest kind: intraday before current before day-ahead. */
-const KINDS = ['Intraday', 'Current', 'Day ahead'];
-
-export function newestForecasts(rows: readonly Row[]): Row[] {
-  const best = new Map<string, Row>();
-  const rank = (row: Row): number => KINDS.indexOf(text(row, 'forecast'));
-  for (const row of finest(rows, (one) => `${text(one, 'production_type')} ${text(one, 'forecast')}`)) {
-    const name = `${text(row, 'production_type')} ${text(row, 'delivery_start')}`;
-    const held = best.get(name);
-    if (held === undefined || rank(row) < rank(held)) best.set(name, row);
-  }
-  return [...best.values()];
-}
 
 /** The highest, the mean and the lowest of all stations at each hour. */
 export function spread(rows: readonly Row[], value: string): Aligned {
@@ -312,15 +259,4 @@ export function spread(rows: readonly Row[], value: string): Aligned {
       hours.map(([, values]) => Math.min(...values)),
     ],
   };
-}
-
-function lines(series: readonly (readonly [string, ReadonlyMap<number, number>])[]): Aligned {
-  return align(
-    series.map(([name, values]) => ({
-      rows: rowsOf(values),
-      time: 'delivery_start',
-      value: 'value',
-      seriesOf: () => name,
-    })),
-  );
 }

@@ -5,11 +5,12 @@ import { useMemo } from 'preact/hooks';
 import { useRows, useTopicRows } from '../api/hooks';
 import { points } from '../chart/align';
 import { Chart } from '../chart/chart';
+import { instant } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { figure } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { asOf } from '../state/screen';
+import { asOf, traced } from '../state/screen';
 import { HOUR, MINUTE } from '../time/zone';
 
 const SPANS = [
@@ -85,7 +86,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
     <Panel
       id={id}
       name={grid.title}
-      title={grid.title}
+      title={`Frequency ${grid.area}`}
       unit="Hz"
       detail={
         <b class={`value ${tone}`} data-value="frequency">
@@ -114,6 +115,11 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
         bands={bands}
         levels={levels}
         decimals={3}
+        onPick={(at) => {
+          const rows = [...told.rows, ...asked.rows];
+          const row = rows.find((one) => instant(one, 'observed_at') === at * 1000);
+          traced.value = { source: grid.source, row: row ?? null };
+        }}
         onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>

@@ -15,8 +15,8 @@ import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 import { day as sayDay, dayAndClock } from '../time/say';
 import { DAY } from '../time/zone';
+import { SeasonPanel, STORAGE } from './gas-season';
 
-const STORAGE = 'agsi_storage';
 const FLOW = 'entsog_flow';
 const COLD = 'noaa_degree_days';
 export const GAS_SOURCES = [STORAGE, FLOW, COLD];
@@ -57,27 +57,83 @@ function nameOf(row: Row): string {
   return (text(row, 'url') || text(row, 'code')).replace(/_/g, ' ');
 }
 
-const FLOW_COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'point', title: 'Point', width: 'minmax(80px, 1fr)', align: 'left', order: (row) => text(row, 'point_key'), cell: (row) => ({ text: text(row, 'point_key'), tone: 'strong' }) },
-  { id: 'operator', title: 'Operator', width: 'minmax(80px, 1fr)', align: 'left', order: (row) => text(row, 'operator_key'), cell: (row) => ({ text: text(row, 'operator_key'), tone: 'dim' }) },
-  { id: 'what', title: 'What', width: 'minmax(90px, 1.1fr)', align: 'left', order: (row) => text(row, 'indicator'), cell: (row) => ({ text: text(row, 'indicator') }) },
-  { id: 'direction', title: 'Way', width: '48px', align: 'left', order: (row) => text(row, 'direction'), cell: (row) => ({ text: text(row, 'direction') }) },
-  { id: 'hourly', title: 'kWh/h', width: '96px', flash: true, order: (row) => number(row, 'energy_flow_kwh_per_h'), cell: (row) => ({ text: grouped(number(row, 'energy_flow_kwh_per_h')) }) },
-  { id: 'daily', title: 'kWh/d', width: '126px', flash: true, order: (row) => number(row, 'energy_flow_kwh_per_d'), cell: (row) => ({ text: grouped(number(row, 'energy_flow_kwh_per_d')) }) },
-  { id: 'status', title: 'Status', width: '84px', align: 'left', order: (row) => text(row, 'flow_status'), cell: (row) => ({ text: text(row, 'flow_status'), tone: 'dim' }) },
-  { id: 'of', title: 'From', width: '126px', order: (row) => instant(row, 'delivery_start'), cell: (row) => ({ text: of(row), tone: 'dim' }) },
-]; // prettier-ignore
-
-function of(row: Row): string {
-  const at = instant(row, 'delivery_start');
-  return at === null ? '' : dayAndClock(at, zone.value);
+/** What is reported at one side of a point for the newest hour that any report is of. */
+export interface Side {
+  readonly id: string;
+  readonly point: string;
+  readonly operator: string;
+  readonly direction: string;
+  readonly at: number | null;
+  readonly status: string;
+  readonly reports: ReadonlyMap<string, Row>;
 }
+
+const SIDE_KEY = ['point_key', 'operator_key', 'direction', 'period_type'];
+const PHYSICAL = 'Physical Flow';
+const INDICATORS = [PHYSICAL, 'Nomination', 'Renomination', 'Allocation'] as const;
+
+/** One line per side of a point: its flow beside what was nominated and allocated. */
+export function sides(rows: readonly Row[]): Side[] {
+  const found = new Map<string, Map<string, Row>>();
+  for (const row of rows) {
+    const id = keyOf(row, SIDE_KEY);
+    const reports = found.get(id) ?? new Map<string, Row>();
+    found.set(id, reports);
+    reports.set(text(row, 'indicator'), row);
+  }
+  return [...found]
+    .map(([id, reports]) => {
+      const row = reports.get(PHYSICAL) ?? [...reports.values()][0];
+      return {
+        id,
+        point: text(row, 'point_key'),
+        operator: text(row, 'operator_key'),
+        direction: text(row, 'direction'),
+        at: instant(row, 'delivery_start'),
+        status: text(row, 'flow_status'),
+        reports,
+      };
+    })
+    .sort((one, other) => one.id.localeCompare(other.id));
+}
+
+function energy(row: Row | undefined): number | null {
+  return number(row, 'energy_flow_kwh_per_h') ?? number(row, 'energy_flow_kwh_per_d');
+}
+
+/** In GWh, since a point's flow has eight digits in kWh; of another hour than the flow's it is left out. */
+function reported(side: Side, indicator: string): number | null {
+  const row = side.reports.get(indicator);
+  const kwh = instant(row, 'delivery_start') === side.at ? energy(row) : null;
+  return kwh === null ? null : kwh / 1e6;
+}
+
+/** What flows beyond what was nominated last. */
+function beyond(side: Side): number | null {
+  const flow = reported(side, PHYSICAL);
+  const nominated = reported(side, 'Renomination') ?? reported(side, 'Nomination');
+  return flow === null || nominated === null ? null : flow - nominated;
+}
+
+const SHORT: Readonly<Record<string, string>> = {
+  [PHYSICAL]: 'Flow',
+  Nomination: 'Nominated',
+  Renomination: 'Renom.',
+  Allocation: 'Allocated',
+};
+
+const FLOW_COLUMNS: readonly GridColumn<Side>[] = [
+  { id: 'point', title: 'Point', width: 'minmax(70px, 1fr)', align: 'left', order: (one) => one.point, cell: (one) => ({ text: one.point, tone: 'strong', title: one.operator }) },
+  { id: 'operator', title: 'Operator', width: 'minmax(60px, 1fr)', align: 'left', order: (one) => one.operator, cell: (one) => ({ text: one.operator, tone: 'dim' }) },
+  { id: 'direction', title: 'Way', width: '40px', align: 'left', order: (one) => one.direction, cell: (one) => ({ text: one.direction }) },
+  ...INDICATORS.map<GridColumn<Side>>((name) => ({ id: name, title: SHORT[name] ?? name, hint: 'GWh/h', width: 'minmax(54px, .7fr)', flash: true, order: (one) => reported(one, name), cell: (one) => ({ text: figure(reported(one, name), 3), ...(name === PHYSICAL ? {} : { tone: 'dim' as const }) }) })),
+  { id: 'beyond', title: 'Beyond', hint: 'GWh/h, flow less what was nominated last', width: 'minmax(54px, .7fr)', order: beyond, cell: (one) => { const value = beyond(one); return { text: signed(value, 3), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'up' : 'down' }; } },
+  { id: 'of', title: 'Of', hint: 'the hour that begins then', width: '92px', order: (one) => one.at, cell: ({ at, status }) => ({ text: at === null ? '' : dayAndClock(at, zone.value), tone: 'dim', title: status }) },
+]; // prettier-ignore
 
 function keyOf(row: Row, columns: readonly string[]): string {
   return columns.map((column) => text(row, column)).join('|');
 }
-
-const FLOW_KEY = ['indicator', 'period_type', 'operator_key', 'point_key', 'direction'];
 
 export function GasPage() {
   const storage = useRows({ path: `latest/${STORAGE}`, follow: STORAGE });
@@ -90,13 +146,10 @@ export function GasPage() {
       ),
     [storage.rows],
   );
-  const points = useMemo(
-    () => [...flows.rows].sort((one, other) => keyOf(one, FLOW_KEY).localeCompare(keyOf(other, FLOW_KEY))),
-    [flows.rows],
-  );
+  const points = useMemo(() => sides(flows.rows), [flows.rows]);
   const [wantedStore, wantedPoint] = [route.value.params.store ?? '', route.value.params.point ?? ''];
   const store = stores.find((row) => keyOf(row, ['code', 'url']) === wantedStore) ?? stores[0];
-  const point = points.find((row) => keyOf(row, FLOW_KEY) === wantedPoint) ?? points[0];
+  const point = points.find((one) => one.id === wantedPoint) ?? points[0];
   const storageExports = useExports();
   const flowExports = useExports();
   const end = quarter.value + DAY;
@@ -131,24 +184,13 @@ export function GasPage() {
           {null}
         </Panel>
       ) : (
-        <SeriesPanel
-          id="filling"
-          title={`Filling ${nameOf(store)}`}
-          unit="%"
-          source={STORAGE}
-          value="full_pct"
-          start={end - 30 * DAY}
-          end={end}
-          filters={{ code: text(store, 'code'), url: text(store, 'url') }}
-          kind="step"
-          decimals={1}
-        />
+        <SeasonPanel code={text(store, 'code')} url={text(store, 'url')} name={nameOf(store)} />
       )}
       <Panel
         id="points"
         name="Gas flows"
         title="Flows at points"
-        unit="kWh"
+        unit="GWh/h"
         sources={[FLOW]}
         error={flows.error}
         url={flows.url}
@@ -158,32 +200,65 @@ export function GasPage() {
           label="Gas flows"
           columns={FLOW_COLUMNS}
           items={points}
-          id={(row) => keyOf(row, FLOW_KEY)}
-          selected={point === undefined ? null : keyOf(point, FLOW_KEY)}
+          id={(one) => one.id}
+          selected={point?.id ?? null}
           onSelect={(id) => setParams({ point: id })}
-          onTrace={(row) => (traced.value = { source: FLOW, row })}
+          onTrace={(one, column) =>
+            (traced.value = {
+              source: FLOW,
+              row: one.reports.get(column) ?? one.reports.get(PHYSICAL) ?? null,
+            })
+          }
           empty={flows.loading ? 'Asking…' : 'No flow is known.'}
           onReady={(cells) => (flowExports.current.cells = cells)}
         />
       </Panel>
       {point === undefined ? null : <PointPanel point={point} end={end} />}
+      <ColdPanel end={end} />
     </>
   );
 }
 
-function PointPanel({ point, end }: { readonly point: Row; readonly end: number }) {
-  const isHourly = number(point, 'energy_flow_kwh_per_h') !== null;
+/** What flowed at one side of a point beside what was nominated for it. */
+function PointPanel({ point, end }: { readonly point: Side; readonly end: number }) {
+  const [row] = point.reports.values();
+  const isHourly = number(row, 'energy_flow_kwh_per_h') !== null;
   return (
     <SeriesPanel
       id="point"
-      title={`${text(point, 'point_key')} ${text(point, 'direction')}`}
+      title={`${point.point} ${point.direction}`}
       unit={isHourly ? 'kWh/h' : 'kWh/d'}
       source={FLOW}
       value={isHourly ? 'energy_flow_kwh_per_h' : 'energy_flow_kwh_per_d'}
-      start={end - (isHourly ? 4 : 21) * DAY}
+      start={end - (isHourly ? 3 : 21) * DAY}
       end={end}
-      filters={Object.fromEntries(FLOW_KEY.map((column) => [column, text(point, column)]))}
-      kind="step-area"
+      filters={{
+        indicator: [...INDICATORS],
+        ...Object.fromEntries(SIDE_KEY.map((column) => [column, text(row, column)])),
+      }}
+      seriesOf={(one) => text(one, 'indicator')}
+      order={[...INDICATORS]}
+      colours={['c1', 'c2', 'c3', 'c4']}
+      kind="step"
+      decimals={0}
+      zero
+    />
+  );
+}
+
+/** Degree days of the United States, which is all that the platform's source has. */
+function ColdPanel({ end }: { readonly end: number }) {
+  return (
+    <SeriesPanel
+      id="cold"
+      title="Heating degree days, USA"
+      unit="°F d"
+      source={COLD}
+      value="degree_days_f_d"
+      start={end - 365 * DAY}
+      end={end}
+      filters={{ region: 'CONUS', kind: 'Heating' }}
+      seriesOf={(row) => text(row, 'weighting')}
       decimals={0}
       zero
     />

@@ -14,19 +14,24 @@ import { asOf, catalogue, MARKET_ZONE, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
 import { Table } from '../table/table';
 import { day, period, zoneName } from '../time/say';
-import { addDays, dateOf, instantOf } from '../time/zone';
+import { addDays, dateOf, HOUR, instantOf } from '../time/zone';
 import { BOOK_SOURCE, BookPanel, DepthPanel } from './book';
 import { byDelivery, CONTRACT_COLUMNS, MARKET_COLUMNS, startsHour } from './contracts';
 import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
+import { DeltaPanel, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
 import { PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
 
+const DAY_AHEAD_SOURCE = 'entsoe_day_ahead_price';
+const CONTRACT_SOURCE = 'nord_pool_intraday_contract';
 export const INTRADAY_SOURCES = [
   BOOK_SOURCE,
   TRADE_SOURCE,
   'energy_charts_frequency',
   'netztransparenz_imbalance',
-  'entsoe_day_ahead_price',
+  DAY_AHEAD_SOURCE,
+  LOAD_FORECAST,
+  WIND_SOLAR,
 ];
 
 const PRODUCTS = [
@@ -34,12 +39,34 @@ const PRODUCTS = [
   ['HH', '½ h'],
   ['H', '1 h'],
 ] as const;
+const DELTA_HOURS = 30;
 const PAGE_GATHER_MS = 1_000;
 const DAY_AHEAD_GATE_HOUR = 12;
 
 /** The gate of the day-ahead auction in which a delivery was sold first. */
 export function gateOf(delivery: number): number | null {
   return instantOf(addDays(dateOf(delivery, MARKET_ZONE), -1), DAY_AHEAD_GATE_HOUR, 0, MARKET_ZONE);
+}
+
+const OF_BOOK = new Set(['bid_mw', 'bid', 'ask', 'ask_mw', 'spread']);
+const OF_DAY_AHEAD = new Set(['day_ahead', 'to_day_ahead']);
+const OF_CONTRACT = new Set(['contract', 'closes']);
+
+/** Where a figure of the contract table comes from: each column has a source of its own. */
+export function originOf(row: Row, column: string): { readonly source: string; readonly row: Row } {
+  const contract = text(row, 'id');
+  if (OF_DAY_AHEAD.has(column))
+    return {
+      source: DAY_AHEAD_SOURCE,
+      row: {
+        bidding_zone: 'DE-LU',
+        auction_sequence: '1',
+        delivery_start: row.delivery_start ?? null,
+        price_eur_per_mwh: row.day_ahead_eur_per_mwh ?? null,
+      },
+    };
+  const source = OF_BOOK.has(column) ? BOOK_SOURCE : OF_CONTRACT.has(column) ? CONTRACT_SOURCE : TRADE_SOURCE;
+  return { source, row: { ...row, contract_id: contract } };
 }
 
 export function IntradayPage() {
@@ -62,8 +89,7 @@ export function IntradayPage() {
   const end = instant(chosen, 'delivery_end');
   const title = start === null || end === null ? contract : `${product} ${period(start, end, zone.value)}`;
   const exports = useExports();
-  const trace = (row: Row): void =>
-    void (traced.value = { source: text(row, 'source') || TRADE_SOURCE, row });
+  const trace = (row: Row): void => void (traced.value = { source: TRADE_SOURCE, row });
   const move = (event: KeyboardEvent): void => {
     const grid = document.querySelector<HTMLElement>('.panel-contracts .grid');
     if (grid !== null && MOVES.has(event.key))
@@ -71,7 +97,7 @@ export function IntradayPage() {
   };
   usePageKeys({
     gate: () => (start === null ? null : gateOf(start)),
-    trace: () => (chosen === undefined ? undefined : trace(chosen)),
+    trace: () => (chosen === undefined ? undefined : void (traced.value = originOf(chosen, 'last'))),
     move,
   });
   const [from, to] = around(6, 1);
@@ -137,7 +163,7 @@ export function IntradayPage() {
           id={(row) => text(row, 'id')}
           selected={contract}
           onSelect={(id) => setParams({ contract: id })}
-          onTrace={trace}
+          onTrace={(row, column) => (traced.value = originOf(row, column))}
           rowClass={startsHour}
           empty=" "
           ticking
@@ -151,6 +177,7 @@ export function IntradayPage() {
       <PricePanel {...of} dayAhead={number(chosen, 'day_ahead_eur_per_mwh')} />
       <FrequencyPanel id="frequency-ce" grid={CONTINENT} />
       <SeriesPanel {...germanBalance} start={from} end={to} />
+      <DeltaPanel zone="DE-LU" delivery={start} start={from} end={from + DELTA_HOURS * HOUR} back={null} />
     </>
   );
 }

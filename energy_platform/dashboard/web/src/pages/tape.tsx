@@ -176,6 +176,10 @@ export function PricePanel(props: OfContract & { readonly dayAhead: number | nul
         series={SERIES}
         data={data}
         levels={levels}
+        onPick={(at) => {
+          const trade = trades.find((one) => one.at <= at * 1000 + BAR_MS);
+          props.trace({ ...trade?.row, contract_id: contract });
+        }}
         onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>

@@ -6,10 +6,10 @@ import { useMemo } from 'preact/hooks';
 import type { Query } from '../api/http';
 import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align } from '../chart/align';
-import { type Band, Chart, type Level, type Mark, type Series } from '../chart/chart';
-import type { Row } from '../live/frames';
+import { type Band, Chart, type Glyph, type Level, type Mark, type Series } from '../chart/chart';
+import { instant, markOf, type Row } from '../live/frames';
 import { figure, grouped, signed } from '../state/figures';
-import { shownNow, zone } from '../state/screen';
+import { shownNow, traced, zone } from '../state/screen';
 import { dayAndClock, zoneName } from '../time/say';
 import { MINUTE } from '../time/zone';
 import { Legend } from './choice';
@@ -92,10 +92,57 @@ export interface AlignedPanelProps {
   readonly levels?: readonly Level[];
   readonly zero?: boolean;
   readonly tools?: ComponentChildren;
+  /** Said beside the title instead of the newest value or a legend. */
+  readonly detail?: ComponentChildren;
   readonly verdict?: (value: number) => string;
   readonly sync?: string;
   /** What is said where there are no values. */
   readonly nothing?: string;
+  /** Said instead of one entry per series. */
+  readonly legend?: readonly { readonly label: string; readonly colour: string }[];
+  readonly between?: readonly [upper: number, lower: number, colour: string];
+}
+
+const TIMES = ['delivery_start', 'observed_at', 'valid_at'];
+
+function holds(row: Row, at: number): boolean {
+  return TIMES.some((column) => {
+    const start = instant(row, column);
+    return (
+      start !== null &&
+      (start === at ||
+        (column === 'delivery_start' && start <= at && at < (instant(row, 'delivery_end') ?? 0)))
+    );
+  });
+}
+
+/** The row that a chart's point shows: of those that hold then the one with its value. */
+export function rowAt(
+  asked: readonly Asked[],
+  at: number,
+  value: number | null | undefined,
+): { readonly source: string; readonly row: Row } | null {
+  const found = asked.flatMap(({ source, rows }) =>
+    source === null ? [] : rows.filter((row) => holds(row, at)).map((row) => ({ source, row })),
+  );
+  return found.find(({ row }) => Object.values(row).includes(value ?? NaN)) ?? found[0] ?? null;
+}
+
+/** Where revised and quarantined values stand in a chart. */
+export function glyphsOf(asked: readonly Asked[], { names, data }: Aligned): Glyph[] {
+  const places = new Map(Array.from(data[0], (at, index) => [at, index] as const));
+  return asked.flatMap(({ rows }) =>
+    rows.flatMap((row) => {
+      const mark = row.flags === undefined ? undefined : markOf(row);
+      if (mark === undefined) return [];
+      const start = TIMES.map((column) => instant(row, column)).find((one) => one !== null);
+      const index = start === undefined ? undefined : places.get(start / 1000);
+      if (index === undefined || start === undefined) return [];
+      const values = new Set(Object.values(row));
+      const place = names.findIndex((_, one) => values.has(data[one + 1]?.[index]));
+      return place < 0 ? [] : [{ at: start / 1000, place, mark }];
+    }),
+  );
 }
 
 /** A chart of series that stand over the same times, whatever sources they are from. */
@@ -127,6 +174,13 @@ export function AlignedPanel(props: AlignedPanelProps) {
   );
   const exports = useExports();
   exports.current.cells = () => cellsOf(aligned.names, aligned.data, unit);
+  const askedRows = asked.map((one) => one.rows);
+  const glyphs = useMemo(() => glyphsOf(asked, aligned), [aligned, ...askedRows]);
+  const pick = (seconds: number, place: number): void => {
+    const index = aligned.data[0].indexOf(seconds);
+    const found = rowAt(asked, seconds * 1000, aligned.data[place + 1]?.[index]);
+    traced.value = found ?? { source: sources[0] ?? '', row: null };
+  };
   const at = Math.floor(shownNow.value / MINUTE) * MINUTE;
   const marks = useMemo<readonly Mark[]>(() => [{ at: at / 1000, label: '', colour: 'warn' }], [at]);
   const last =
@@ -153,8 +207,10 @@ export function AlignedPanel(props: AlignedPanelProps) {
           : null
       }
       detail={
-        last === null ? (
-          <Legend entries={series} />
+        props.detail !== undefined ? (
+          props.detail
+        ) : last === null ? (
+          <Legend entries={props.legend ?? series} />
         ) : (
           <b class="value">
             {verdict === undefined
@@ -177,6 +233,9 @@ export function AlignedPanel(props: AlignedPanelProps) {
         {...(props.levels === undefined ? {} : { levels: props.levels })}
         zero={props.zero ?? kind === 'bars'}
         {...(props.sync === undefined ? {} : { sync: props.sync })}
+        {...(props.between === undefined ? {} : { between: props.between })}
+        glyphs={glyphs}
+        onPick={pick}
         onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>

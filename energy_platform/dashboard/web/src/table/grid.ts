@@ -307,15 +307,24 @@ export class Grid<Item> {
     const column = target?.closest<HTMLElement>('.grid-cell')?.dataset.column ?? '';
     const item = this.items.find((one) => this.options.id(one) === id);
     this.options.onSelect?.(id);
-    if (item !== undefined && (this.options.onSelect === undefined || event.altKey || event.detail === 2)) {
-      this.options.onTrace?.(item, column);
-    }
+    if (item === undefined) return;
+    // The first column names the row, and a click on it only selects; a figure leads to its lineage.
+    const names = this.options.onSelect !== undefined && column === this.options.columns[0]?.id;
+    if (!names || event.altKey || event.detail === 2) this.options.onTrace?.(item, column);
   }
 
   /** Arrows, j and k, pages, ends: they move the selection. */
   private onKey(event: KeyboardEvent): void {
     const { onSelect, id } = this.options;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 'Enter') {
+      const item = this.items.find((one) => id(one) === this.selected);
+      if (item === undefined || this.options.onTrace === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.options.onTrace(item, '');
+      return;
+    }
     const page = Math.max(1, Math.floor(this.body.clientHeight / ROW_HEIGHT) - 1);
     const step = STEPS[event.key]?.(page);
     if (step === undefined || this.items.length === 0) return;

@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Asked } from '../src/api/hooks';
+import type { Row } from '../src/live/frames';
+import { at, beforeNewest, lines, moved } from '../src/pages/forecast-delta';
+import { byLead } from '../src/pages/forecast-errors';
+import { sides } from '../src/pages/gas';
+import { season } from '../src/pages/gas-season';
+import { originOf } from '../src/pages/intraday';
+import { glyphsOf, rowAt } from '../src/panel/series-panel';
+
+const START = Date.parse('2026-11-30T10:00:00Z');
+const QUARTER = 900_000;
+
+function quarterHour(number: number, values: Row): Row {
+  return {
+    delivery_start: new Date(START + number * QUARTER).toISOString(),
+    delivery_end: new Date(START + (number + 1) * QUARTER).toISOString(),
+    ...values,
+  };
+}
+
+function answer(source: string, rows: readonly Row[]): Asked {
+  return { source, rows, cut: false, error: null, loading: false, url: null };
+}
+
+describe('run to run', () => {
+  const newest = [quarterHour(0, { mw: 12 }), quarterHour(1, { mw: 7 }), quarterHour(2, { mw: 5 })];
+  const earlier = [quarterHour(0, { mw: 10 }), quarterHour(1, { mw: 7 })];
+
+  it('is the newest less the earlier value, and leaves out what is new', () => {
+    const found = moved({ rows: newest, value: 'mw' }, { rows: earlier, value: 'mw' });
+    expect([...found.values()]).toEqual([2, 0]);
+    const drawn = lines([['wind', found]]);
+    expect(at(drawn, START)).toEqual([['wind', 2]]);
+    expect(at(drawn, START + 9 * QUARTER)).toEqual([]);
+  });
+
+  it('is against what was known just before the newest came', () => {
+    const rows = ['2026-11-30T08:00:00Z', '2026-11-30T09:30:00Z'].map((received_at) => ({ received_at }));
+    expect(beforeNewest(rows)).toBe(Date.parse('2026-11-30T09:30:00Z') - 1);
+    expect(beforeNewest([])).toBeNull();
+  });
+});
+
+describe('errors by lead', () => {
+  it('have a column of errors and one of biases per series, null where a lead is unknown', () => {
+    const { names, data } = byLead([
+      { series: 'Load', lead_hours: 6, mae_mw: 30, bias_mw: -10 },
+      { series: 'Load', lead_hours: 1, mae_mw: 20, bias_mw: -5 },
+      { series: 'Solar', lead_hours: 1, mae_mw: 4, bias_mw: 1 },
+    ]);
+    expect(names).toEqual(['Load', 'Solar']);
+    expect(data).toEqual([
+      [1, 6],
+      [20, 30],
+      [-5, -10],
+      [4, null],
+      [1, null],
+    ]);
+  });
+});
+
+describe('the seasonal band', () => {
+  const gasDay = (day: string, full_pct: number): Row => ({ delivery_start: `${day}T05:00:00Z`, full_pct });
+  const start = Date.parse('2026-11-29T12:00:00Z');
+
+  it('is of the same days of earlier years', () => {
+    const rows = [
+      gasDay('2024-11-29', 90),
+      gasDay('2025-11-29', 70),
+      gasDay('2025-11-30', 69),
+      gasDay('2026-11-29', 50),
+    ];
+    const { aligned, years } = season(rows, start, start + 2 * 86_400_000);
+    expect(years).toBe(2);
+    const [least, mean] = ['least', 'mean of the years'].map((name) => aligned.names.indexOf(name) + 1);
+    const first = aligned.data[0].indexOf(start / 1000);
+    expect(aligned.data[least ?? 0]?.[first]).toBe(70);
+    expect(aligned.data[mean ?? 0]?.[first]).toBe(80);
+  });
+
+  it('is not there where no earlier year is stored', () => {
+    const { aligned, years } = season([gasDay('2026-11-29', 50)], start - 86_400_000, start + 86_400_000);
+    expect(years).toBe(0);
+    expect(aligned.names).toEqual(['full']);
+  });
+});
+
+describe('sides of gas points', () => {
+  it('have flow and nominations in one line', () => {
+    const row = (indicator: string, direction: string): Row => ({
+      indicator,
+      direction,
+      point_key: 'ITP-1',
+      operator_key: 'DE-1',
+      period_type: 'hour',
+      delivery_start: '2026-11-30T05:00:00Z',
+      energy_flow_kwh_per_h: 5,
+    });
+    const found = sides([
+      row('Nomination', 'exit'),
+      row('Physical Flow', 'exit'),
+      row('Nomination', 'entry'),
+    ]);
+    expect(found.map((one) => [one.direction, [...one.reports.keys()].sort()])).toEqual([
+      ['entry', ['Nomination']],
+      ['exit', ['Nomination', 'Physical Flow']],
+    ]);
+  });
+});
+
+describe('a point of a chart', () => {
+  const rows = [quarterHour(0, { mw: 12, zone: 'FR' }), quarterHour(0, { mw: 9, zone: 'DE' })];
+
+  it('leads to the row that it shows', () => {
+    const asked = [answer('prices', rows)];
+    expect(rowAt(asked, START, 9)?.row.zone).toBe('DE');
+    expect(rowAt(asked, START + QUARTER - 1, 12)?.row.zone).toBe('FR');
+    expect(rowAt(asked, START + QUARTER, 12)).toBeNull();
+  });
+
+  it('is marked where its value was revised or a newer one is in quarantine', () => {
+    const marked = rows.map((row) =>
+      row.zone === 'DE' ? { ...row, flags: ['revised', 'quarantined'] } : row,
+    );
+    const aligned = {
+      names: ['FR', 'DE'],
+      data: [[START / 1000], [12], [9]] as [number[], number[], number[]],
+    };
+    expect(glyphsOf([answer('prices', marked)], aligned)).toEqual([
+      { at: START / 1000, place: 1, mark: 'quarantined' },
+    ]);
+    expect(glyphsOf([answer('prices', rows)], aligned)).toEqual([]);
+  });
+});
+
+describe('a figure of the contract table', () => {
+  it('comes from the source of its column', () => {
+    const row = { id: 'NX_1', delivery_start: '2026-11-30T10:00:00Z', day_ahead_eur_per_mwh: 50 };
+    expect(originOf(row, 'bid').source).toBe('nord_pool_intraday_order_book');
+    expect(originOf(row, 'vwap')).toMatchObject({
+      source: 'nord_pool_intraday_trade',
+      row: { contract_id: 'NX_1' },
+    });
+    expect(originOf(row, 'to_day_ahead')).toMatchObject({
+      source: 'entsoe_day_ahead_price',
+      row: { bidding_zone: 'DE-LU', price_eur_per_mwh: 50 },
+    });
+    expect(originOf(row, 'closes').source).toBe('nord_pool_intraday_contract');
+  });
+});
