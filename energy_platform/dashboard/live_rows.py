@@ -17,6 +17,8 @@ from energy_platform.storage.live_bus.protocol import LiveBus, Rows
 
 _log = logging.getLogger(__name__)
 
+_GATHER_SECONDS: Final = 0.1
+"""How long news is gathered: a busy source is read ten times a second, not once per message."""
 _ASK_SECONDS: Final = 5.0
 """How often the stores are asked while the bus is down."""
 
@@ -84,7 +86,9 @@ class _Followed:
         while True:
             try:
                 async with aclosing(
-                    self._bus.follow([self._source], on_link=self._hear)
+                    self._bus.follow(
+                        [self._source], on_link=self._hear, gather_seconds=_GATHER_SECONDS
+                    )
                 ) as messages:
                     async for message in messages:
                         if isinstance(message, Rows):

@@ -45,6 +45,7 @@ class Follower:
         sources: The sources' names.
         places: The place in each source's stream; a source without one is followed from now on.
         on_link: Called with why the Valkey is lost, and with None when it answers.
+        gather_seconds: How long to wait after each answer, so that the next one has more.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Follower:
         sources: Sequence[str],
         places: dict[str, Place],
         on_link: OnLink | None = None,
+        gather_seconds: float = 0.0,
     ) -> None:
         self._address = address
         self._sources = sources
         self._places = places
         self._on_link = on_link
+        self._gather_seconds = gather_seconds
         self._failures = 0
 
     async def messages(self) -> AsyncGenerator[Message, None]:
@@ -73,6 +76,7 @@ class Follower:
                         await _end_if_cancelled()
                         for message in await self._next(client):
                             yield message
+                        await asyncio.sleep(self._gather_seconds)
             except (RedisError, OSError, LiveBusUnavailableError) as error:
                 self._failures += 1
                 self._tell(str(error))

@@ -112,6 +112,7 @@ class LiveBus(Protocol):
         cursor: str | None = None,
         *,
         on_link: OnLink | None = None,
+        gather_seconds: float = 0.0,
     ) -> AsyncGenerator[Message, None]:
         """Yield what is published of these sources, for ever.
 
@@ -123,6 +124,7 @@ class LiveBus(Protocol):
             cursor: The cursor of the last message that was handled. Sources that it does not have,
                 and all without a cursor, are followed from now on.
             on_link: Called when the bus is lost, and when it answers again or for the first time.
+            gather_seconds: How long news may be gathered where that saves the reader work.
 
         Raises:
             UsageError: The cursor is none.

@@ -69,8 +69,13 @@ class PubSubBus:
         cursor: str | None = None,
         *,
         on_link: OnLink | None = None,
+        gather_seconds: float = 0.0,
     ) -> AsyncGenerator[Message, None]:
-        """Yield what is published of these sources, for ever; see `LiveBus`."""
+        """Yield what is published of these sources, for ever; see `LiveBus`.
+
+        Pub/Sub brings messages as they come; nothing is gathered.
+        """
+        del gather_seconds
         names = list(sources)
         follower = PubSubFollower(self._address, names, places_of(cursor, names), on_link)
         async with aclosing(follower.messages()) as messages:

@@ -79,10 +79,12 @@ class ValkeyBus:
         cursor: str | None = None,
         *,
         on_link: OnLink | None = None,
+        gather_seconds: float = 0.0,
     ) -> AsyncGenerator[Message, None]:
         """Yield what is published of these sources, for ever; see `LiveBus`."""
         names = list(sources)
-        follower = Follower(self._address, names, places_of(cursor, names), on_link)
+        places = places_of(cursor, names)
+        follower = Follower(self._address, names, places, on_link, gather_seconds)
         async with aclosing(follower.messages()) as messages:
             async for message in messages:
                 yield message
