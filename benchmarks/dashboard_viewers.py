@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +43,7 @@ CONTRACTS: Final = 60
 SETTLE_SECONDS: Final = 5.0
 START_SECONDS: Final = 120.0
 WITH_GOALS: Final = 50
+MOST_VIEWERS: Final = VIEWERS[-1]
 TOPICS: Final = (
     "contracts:DE-LU:QH", "book:DE-LU:NX_7", "trades:DE-LU:NX_7", "frequency:CE", "status",
 )  # fmt: skip
@@ -164,36 +165,79 @@ def _answers(port: int) -> bool:
         return False
 
 
-async def watch(socket: ClientConnection, delays: list[float] | None) -> None:
-    """Read and acknowledge for ever; one viewer measures how old the newest row of a ladder is."""
-    await socket.send(orjson.dumps({"op": "open", "topics": dict.fromkeys(TOPICS)}).decode())
-    received = 0
-    async for message in socket:
-        received += 1
-        now = datetime.now(UTC)
-        if received % 5 == 0:
-            await socket.send(orjson.dumps({"op": "ack", "n": received}).decode())
-        if delays is not None and b'"t":"book' in message[:12].encode():  # type: ignore[union-attr] # text
-            said = orjson.loads(message)
-            ages = [now - datetime.fromisoformat(row["received_at"]) for row in said["rows"]]
-            if ages and "snap" not in said:
-                delays.append(min(ages).total_seconds())
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What viewers cost, and what they got.
+
+    Attributes:
+        share: The share of a core in percent.
+        memory_mb: The process's own memory.
+        delays: How old the newest row of each frame of a ladder was, in seconds, in order of size.
+        fewest: How many frames of the ladder the viewer got who got fewest; `most`, who got most.
+        jumps: How many frames were left out for a viewer, or came as a snapshot instead.
+    """
+
+    share: float
+    memory_mb: float
+    delays: Sequence[float]
+    fewest: int
+    most: int
+    jumps: int
+
+
+@dataclass(slots=True)
+class Seat:
+    """One viewer: reads and acknowledges for ever.
+
+    Attributes:
+        delays: How old the newest row of each frame of the ladder was.
+        jumps: How many frames did not follow the one before.
+    """
+
+    delays: list[float] = field(default_factory=list)
+    jumps: int = 0
+    _place: int | None = None
+
+    def forget(self) -> None:
+        """Begin to measure."""
+        self.delays.clear()
+        self.jumps = 0
+
+    async def watch(self, socket: ClientConnection, topics: Sequence[str]) -> None:
+        """Watch topics."""
+        await socket.send(orjson.dumps({"op": "open", "topics": dict.fromkeys(topics)}).decode())
+        received = 0
+        async for message in socket:
+            received += 1
+            if received % 5 == 0:
+                await socket.send(orjson.dumps({"op": "ack", "n": received}).decode())
+            if b'"t":"book' in message[:12].encode():  # type: ignore[union-attr] # text
+                self._take(orjson.loads(message), datetime.now(UTC))
+
+    def _take(self, said: dict[str, Any], now: datetime) -> None:
+        follows = self._place is None or said["s"] == self._place + 1
+        self.jumps += not follows
+        self._place = said["s"]
+        ages = [now - datetime.fromisoformat(row["received_at"]) for row in said["rows"]]
+        if ages and "snap" not in said:
+            self.delays.append(min(ages).total_seconds())
 
 
 async def measured(
-    port: int, process: psutil.Process, viewers: int, seconds: float
-) -> tuple[float, float, list[float]]:
-    """Return the share of a core in percent, the memory in MB, and the delays in seconds."""
-    delays: list[float] = []
+    port: int, process: psutil.Process, viewers: int, seconds: float, topics: Sequence[str]
+) -> Watched:
+    """Let viewers watch topics for some seconds."""
+    seats = [Seat() for _ in range(viewers)]
     async with AsyncExitStack() as stack:
         tasks = []
-        for number in range(viewers):
+        for seat in seats:
             socket = await stack.enter_async_context(
                 connect(f"ws://127.0.0.1:{port}/live", max_size=2**26, compression=None)
             )
-            tasks.append(asyncio.create_task(watch(socket, delays if number == 0 else None)))
+            tasks.append(asyncio.create_task(seat.watch(socket, topics)))
         await asyncio.sleep(SETTLE_SECONDS)
-        delays.clear()
+        for seat in seats:
+            seat.forget()
         before, began = _cpu_seconds(process), time.monotonic()
         await asyncio.sleep(seconds)
         share = (_cpu_seconds(process) - before) / (time.monotonic() - began) * 100
@@ -202,7 +246,15 @@ async def measured(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return share, memory, sorted(delays)
+    counts = [len(seat.delays) for seat in seats]
+    return Watched(
+        share=share,
+        memory_mb=memory,
+        delays=sorted(delay for seat in seats for delay in seat.delays),
+        fewest=min(counts),
+        most=max(counts),
+        jumps=sum(seat.jumps for seat in seats),
+    )
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
@@ -210,18 +262,23 @@ def _cpu_seconds(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def _share(ordered: Sequence[float], share: float) -> float | None:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None
+def share(ordered: Sequence[float], of_all: float) -> float | None:
+    """Return the value below which a share of all is, of values in order of size."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * of_all))] if ordered else None
 
 
-def told(viewers: int, share: float, memory: float, delays: Sequence[float]) -> Iterator[Figure]:
+def told(viewers: int, found: Watched) -> Iterator[Figure]:
     """Yield the figures of a number of viewers; one of the numbers has goals."""
-    values = (share, memory, _share(delays, 0.5), _share(delays, 0.95))
+    values = (found.share, found.memory_mb, share(found.delays, 0.5), share(found.delays, 0.95))
     wanted = (goals.VIEWERS_CPU, goals.VIEWERS_MEMORY, goals.FRAME_P50, goals.FRAME_P95)
     for goal, value in zip(wanted, values, strict=True):
         what = goal.what.replace(f"{WITH_GOALS} viewers", f"{viewers} viewers")
         of_it = goal if viewers == WITH_GOALS else replace(goal, what=what, wanted=None)
         yield of_it.measured(value)
+    if viewers == MOST_VIEWERS:
+        note = f"each of {viewers} got {found.fewest} to {found.most} frames of the ladder"
+        yield goals.MANY_P95.measured(share(found.delays, 0.95), note)
+        yield goals.MANY_LOST.measured(found.jumps)
 
 
 def figures(seconds: float) -> Iterator[Figure]:
@@ -235,8 +292,8 @@ def figures(seconds: float) -> Iterator[Figure]:
             with dashboard(desk) as process:
                 sending.start()
                 for viewers in VIEWERS:
-                    found = asyncio.run(measured(desk.port, process, viewers, seconds))
-                    yield from told(viewers, *found)
+                    found = asyncio.run(measured(desk.port, process, viewers, seconds, TOPICS))
+                    yield from told(viewers, found)
         finally:
             ended.set()
             if sending.is_alive():

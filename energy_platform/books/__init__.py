@@ -5,7 +5,7 @@ the rows, from a landing log, the live bus or a store, keeps the same books with
 means is in `formats`; who follows the rows, and for whom, is decided elsewhere.
 """
 
-from energy_platform.books.standing import StandingBooks
+from energy_platform.books.standing import StandingBooks, rows_that_count
 from energy_platform.books.tape import TradeTape, bars
 
-__all__ = ["StandingBooks", "TradeTape", "bars"]
+__all__ = ["StandingBooks", "TradeTape", "bars", "rows_that_count"]

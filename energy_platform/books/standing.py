@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from energy_platform.formats.nord_pool_intraday import last_rows, newest_snapshots
 from energy_platform.market.rows import INSTANT, OUR_TIME
 from energy_platform.market.whole_list import WITHDRAWN
 
@@ -195,6 +196,21 @@ class StandingBooks:
         }
         for book in self._books.values():
             book.forget(self._newest - _REMEMBERED)
+
+
+def rows_that_count(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return those rows of an order book's table that make the same books as all of them.
+
+    Those are the last row of each order that stands or went lately, and of the others that are gone
+    one row per book, which tells until which revision they are.
+    """
+    listed = rows.filter(pl.col(WITHDRAWN).not_().fill_null(value=True))
+    # The snapshots are few, and asked for first, so that rows before them are never held.
+    last = last_rows(listed, newest_snapshots(listed).collect().lazy())
+    gone, received, revision = pl.col("deleted"), pl.col("received_at"), pl.col("revision_no")
+    is_recent = received >= received.max() - _REMEMBERED
+    is_last_gone = revision == revision.filter(gone & ~is_recent).max().over(list(_BOOK))
+    return last.filter(~gone | is_recent | is_last_gone)
 
 
 class _Book:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from energy_platform.books import StandingBooks, TradeTape
+from energy_platform.books import StandingBooks, TradeTape, rows_that_count
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
 from energy_platform.dashboard.contracts import (
     DAY_AHEAD,
@@ -111,12 +111,14 @@ def books_of(
 
 
 def _rows(stores: Stores, name: str, at: datetime | None, where: pl.Expr) -> pl.DataFrame:
-    """Return every revision of a source's rows that was known at a moment, or is known now."""
+    """Return the rows that make a source's books, known at a moment, or known now."""
     source = market_source(name)
+    of_them = rows_that_count if name == BOOK else None
     if at is None:
-        return missed_rows(stores.batches, source, 0, where=where)
+        return missed_rows(stores.batches, source, 0, where=where, of_them=of_them)
     stored = stores.batches.warehouse.scan(market_table(source))
-    return stored.filter(where, pl.col("received_at") <= at).sort("landing_offset").collect()
+    known = stored.filter(where, pl.col("received_at") <= at)
+    return (known if of_them is None else of_them(known)).sort("landing_offset").collect()
 
 
 class Intraday:

@@ -1,7 +1,7 @@
 """What the dashboard reads: the hot store, the warehouse, the live bus and the market's clock.
 
-The hot store has what is newest, and the warehouse knows where each row came from. A row that the
-warehouse does not have yet is shown without its origin.
+The hot store has what is newest, and the warehouse knows where each row came from. Messages that
+the warehouse does not have yet are read from the landing zone for that.
 """
 
 import logging
@@ -11,11 +11,16 @@ from typing import Final, Self
 
 import polars as pl
 
-from energy_platform.errors import WarehouseUnavailableError
+from energy_platform.errors import (
+    HotLaneWaitsError,
+    TooManyRowsError,
+    WarehouseUnavailableError,
+)
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.operations.status import market_clock
 from energy_platform.pipeline.hot_copy import hot_points
+from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_live_bus, open_micro_batches
 from energy_platform.pipeline.tables import market_table, measurement
@@ -81,34 +86,49 @@ class Stores:
 
     def with_origin(self, source: MarketSource, points: pl.DataFrame) -> pl.DataFrame:
         """Return hot points with `received_at` and `landing_offset`; null if not known yet."""
-        said = [*source.tags, source.event_time, *source.fields]
         try:
-            stored = hot_points(source, self._rows_beside(source, points))
-        except WarehouseUnavailableError as error:
+            stored = self._rows_beside(source, points)
+            told = _with_origin(source, points, stored)
+            if told["landing_offset"].has_nulls():
+                newer = self._rows_to_come(source, points)
+                told = _with_origin(source, points, pl.concat([stored, newer]))
+        except (WarehouseUnavailableError, HotLaneWaitsError, TooManyRowsError) as error:
             _log.warning("%s: where its rows came from is not known: %s", source.name, error)
             unknown = {"received_at": INSTANT, "landing_offset": pl.Int64()}
             return points.with_columns(
                 pl.lit(None, dtype=dtype).alias(name) for name, dtype in unknown.items()
             )
-        origin = stored.select(
-            *(pl.col(tag).cast(pl.String).fill_null("") for tag in source.tags),
-            *(
-                pl.col(name).cast(points.schema[name])
-                for name in (source.event_time, *source.fields)
-            ),
-            *PROVENANCE_COLUMNS,
-        )
-        return points.join(
-            origin, on=said, how="left", nulls_equal=True, maintain_order="left"
-        ).select(*said, *PROVENANCE_COLUMNS)
+        return told
 
     def _rows_beside(self, source: MarketSource, points: pl.DataFrame) -> pl.DataFrame:
         """Return the warehouse's rows of the points' times, every revision."""
-        times: list[datetime] = points[source.event_time].unique().sort().to_list()
-        rows, time = self.batches.warehouse.scan(market_table(source)), pl.col(source.event_time)
-        if not times:
-            return rows.filter(pl.lit(value=False)).collect()
-        rows = rows.filter(time >= times[0], time <= times[-1])
-        if len(times) <= _NAMED_TIMES:
-            rows = rows.filter(time.is_in(times))
-        return rows.collect()
+        rows = self.batches.warehouse.scan(market_table(source))
+        return rows.filter(_is_of(source, points)).collect()
+
+    def _rows_to_come(self, source: MarketSource, points: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of these times that have landed and are not in the warehouse yet."""
+        position = self.batches.warehouse.position(market_table(source))
+        return missed_rows(self.batches, source, position.offset, where=_is_of(source, points))
+
+
+def _is_of(source: MarketSource, points: pl.DataFrame) -> pl.Expr:
+    """Return whether a row is of the time of a point."""
+    times: list[datetime] = points[source.event_time].unique().sort().to_list()
+    time = pl.col(source.event_time)
+    if not times:
+        return pl.lit(value=False)
+    is_within = time.is_between(times[0], times[-1])
+    return is_within & time.is_in(times) if len(times) <= _NAMED_TIMES else is_within
+
+
+def _with_origin(source: MarketSource, points: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return hot points with the provenance of the rows that say the same."""
+    said = [*source.tags, source.event_time, *source.fields]
+    origin = hot_points(source, rows).select(
+        *(pl.col(tag).cast(pl.String).fill_null("") for tag in source.tags),
+        *(pl.col(name).cast(points.schema[name]) for name in (source.event_time, *source.fields)),
+        *PROVENANCE_COLUMNS,
+    )
+    return points.join(origin, on=said, how="left", nulls_equal=True, maintain_order="left").select(
+        *said, *PROVENANCE_COLUMNS
+    )

@@ -230,7 +230,16 @@ def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
     A contract's book is its newest snapshot and every delta of a higher revision. For the book as
     of an instant, leave out the events that were published later.
     """
-    newest = events.filter("is_snapshot").group_by(_BOOK).agg(since=pl.col("revision_no").max())
+    return last_rows(events, newest_snapshots(events)).filter(~pl.col("deleted"))
+
+
+def newest_snapshots(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the revision of each book's newest snapshot, as `since`."""
+    return events.filter("is_snapshot").group_by(_BOOK).agg(since=pl.col("revision_no").max())
+
+
+def last_rows(events: pl.LazyFrame, newest: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the last row of each order since its book's newest snapshot, of gone orders too."""
     snapshot = pl.col("is_snapshot") & (pl.col("revision_no") == pl.col("since"))
     later = ~pl.col("is_snapshot") & (pl.col("revision_no") > pl.col("since").fill_null(-1))
     return (
@@ -238,7 +247,6 @@ def standing_orders(events: pl.LazyFrame) -> pl.LazyFrame:
         .filter(snapshot | later)
         .sort("revision_no", maintain_order=True)
         .unique([*_BOOK, "side", "order_id"], keep="last", maintain_order=True)
-        .filter(~pl.col("deleted"))
         .drop("since")
     )
 

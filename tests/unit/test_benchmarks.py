@@ -19,6 +19,7 @@ from benchmarks import (
     landing,
     latency,
     replay,
+    screens,
 )
 from benchmarks.figures import Figure, read_json, write_json
 from benchmarks.flat_history import STEP, ZONES, frequency, prices
@@ -48,7 +49,13 @@ WANTED = {
     "flat over time: AssetGraphLiveQuery": 1.2,
     "flat over time: RunsFeedRootQuery": 1.2,
     "the dashboard's CPU, 50 viewers": 5.0,
-    "the dashboard's own memory, 50 viewers": 120.0,
+    "the dashboard's CPU, 50 viewers, all sources live": 5.0,
+    "the dashboard's own memory, 50 viewers, all sources live": 120.0,
+    "frames that 200 viewers did not get": 0,
+    "received → pixel, all sources live, p50": 0.6,
+    "received → pixel, all sources live, p95": 1.2,
+    "first paint in a fresh browser, median": 0.6,
+    "the files of the page": 400.0,
     "received → frame, 50 viewers, p50": 0.6,
     "received → frame, 50 viewers, p95": 1.2,
 }
@@ -79,6 +86,7 @@ def made_up() -> dict[str, list[Figure]]:
     of_a_table = {f"{name}, ms of CPU": [1.0, 1.1] for name in goals.TABLE_RATIOS}
     of_a_table["written by an upkeep, MB"] = [3.0, 3.5]
     costs = {name: flat.Cost(10.0, 20.0) for name in goals.FLAT}
+    watched = dashboard_viewers.Watched(4.0, 90.0, [0.1, 0.2], fewest=2, most=2, jumps=0)
     return {
         "latency": latency.figures(of_a_variant()),
         "batch": [batch.figure(load, of_a_load, of_a_load, 3) for load in batch.loads(1)],
@@ -89,7 +97,10 @@ def made_up() -> dict[str, list[Figure]]:
             delta_tables.figure(what, values, [1, 50]) for what, values in of_a_table.items()
         ],
         "flat": flat.compared({"day 1": [costs], "day 31": [costs], "day 90": [costs]}, 90),
-        "dashboard_viewers": list(dashboard_viewers.told(50, 4.0, 90.0, [0.1, 0.2])),
+        "dashboard_viewers": [
+            one for viewers in (50, 200) for one in dashboard_viewers.told(viewers, watched)
+        ],
+        "screens": list(screens.told([("book", 0.1, 0.2)], [(0.3, 200.0)], watched)),
     }
 
 

@@ -4,6 +4,7 @@ The warehouse has the rows of all messages that micro-batches have taken. The me
 are parsed and checked here, as the lane does it. Nothing is written.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -21,7 +22,12 @@ MOST_ROWS: Final = 1_000_000
 
 
 def missed_rows(
-    batches: MicroBatches, source: MarketSource, since: int, *, where: pl.Expr
+    batches: MicroBatches,
+    source: MarketSource,
+    since: int,
+    *,
+    where: pl.Expr,
+    of_them: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None,
 ) -> pl.DataFrame:
     """Return the rows that landed from an offset on and are within the hot store's days.
 
@@ -32,6 +38,7 @@ def missed_rows(
         source: The rows' source.
         since: The landing offset.
         where: What else the rows must meet.
+        of_them: Returns those of the rows that are wanted; all, unless given.
 
     Raises:
         HotLaneWaitsError: The warehouse is too far behind what has landed.
@@ -48,7 +55,8 @@ def missed_rows(
     missed = known.since(recent).filter(
         pl.col(source.event_time) >= recent, pl.col("landing_offset") >= since, where
     )
-    rows = missed.head(MOST_ROWS + 1).collect()
+    wanted = missed if of_them is None else of_them(missed)
+    rows = wanted.head(MOST_ROWS + 1).collect()
     if rows.height > MOST_ROWS:
         raise TooManyRowsError(
             f"{source.name}: more than {MOST_ROWS:,} rows have landed since offset {since}"

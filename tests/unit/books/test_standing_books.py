@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from energy_platform.books import StandingBooks
+from energy_platform.books import StandingBooks, rows_that_count
 from energy_platform.formats.nord_pool_intraday import EMPTY, standing_orders
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
@@ -102,6 +102,37 @@ def test_rows_that_come_hours_late_make_a_doubt_or_are_right(rows: list[dict[str
         if books.are_doubtful:
             break
         assert_equal_to_the_definition(books, told[: number + 1])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(ONE_ROW, AN_EMPTY_BOOK), min_size=2, max_size=24), st.data())
+def test_the_rows_that_count_make_the_same_books(
+    rows: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Of rows two minutes apart, those of the first half are many and may be forgotten."""
+    minutes = timedelta(minutes=2)
+    told = events(*(row | {"received_at": BEGIN + n * minutes} for n, row in enumerate(rows)))
+    half = data.draw(st.integers(1, told.height - 1), label="half")
+    few = rows_that_count(told[:half].lazy()).sort("landing_offset").collect()
+    books = books_of(few)
+    assert_equal_to_the_definition(books, told[:half])
+    for number in range(half, told.height):
+        books.follow(told[number : number + 1])
+        if books.are_doubtful:
+            break
+        assert_equal_to_the_definition(books, told[: number + 1])
+
+
+def test_of_a_long_day_few_rows_count() -> None:
+    minute = timedelta(minutes=1)
+    told = events(
+        *(
+            {"order_id": str(number // 2), "deleted": number % 2 == 1,
+             "received_at": BEGIN + number * minute}
+            for number in range(1_000)
+        )
+    )  # fmt: skip
+    assert rows_that_count(told.lazy()).collect().height <= 12
 
 
 def test_a_change_of_a_forgotten_order_makes_a_doubt() -> None:

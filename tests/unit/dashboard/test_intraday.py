@@ -6,8 +6,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from energy_platform.books import standing
+from energy_platform.dashboard import intraday
 from energy_platform.dashboard.intraday import BOOK, TRADE
 from energy_platform.dashboard.intraday import CONTRACT as CONTRACTS
+from energy_platform.pipeline.hot_lane import missed_rows
 from tests.support.dashboard import Desk, Page
 
 CONTRACT = "NX_1"
@@ -97,6 +100,42 @@ def test_a_book_that_changed_while_the_bus_was_down_is_right_afterwards(desk: De
         desk.bus.start()
         page.until(lambda: ladder(page) == [("BUY", 48.0, 2.0, 1)])
         page.until(lambda: not page.beats[-1]["behind"])
+
+
+def test_a_change_that_comes_very_late_makes_the_books_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "_REMEMBERED", timedelta())
+    monkeypatch.setattr(standing, "_FORGETS_EVERY", timedelta())
+    monkeypatch.setattr(intraday, "_DOUBT_SECONDS", 0.0)
+    send_book(desk, 1, buys=[order("a", 49.0, 5.0)], snapshot=True)
+    with desk.page(**{LADDER: None}) as page:
+        page.until(lambda: ladder(page) == [("BUY", 49.0, 5.0, 1)])
+        send_book(desk, 3, buys=[order("a", 49.0, 5.0, deleted=True)])
+        page.until(lambda: ladder(page) == [])
+        send_book(desk, 4, buys=[order("b", 48.0, 2.0)])
+        page.until(lambda: ladder(page) == [("BUY", 48.0, 2.0, 1)])
+        # Nobody but the stores knows whether this order went meanwhile.
+        send_book(desk, 2, buys=[order("c", 47.0, 1.0)])
+        page.until(lambda: ladder(page) == [("BUY", 47.0, 1.0, 1), ("BUY", 48.0, 2.0, 1)])
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_book_of_many_changes_is_made_of_what_stands(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, is_stored: bool
+) -> None:
+    """The rows before the newest snapshot, and those of orders that went, don't count."""
+    monkeypatch.setattr(missed_rows, "MOST_ROWS", 6)
+    for revision in range(1, 9):
+        send_book(desk, revision, buys=[order(f"old {revision}", 40.0, 1.0)])
+    send_book(desk, 10, buys=[order("a", 49.0, 5.0), order("b", 48.0, 1.0)], snapshot=True)
+    for revision in range(11, 16):
+        send_book(desk, revision, buys=[order("a", 49.0, float(revision))])
+    if is_stored:
+        desk.batch(BOOK)
+    with desk.page(**{LADDER: None}) as page:
+        page.until(lambda: ladder(page) == [("BUY", 48.0, 1.0, 1), ("BUY", 49.0, 15.0, 1)])
+        assert LADDER not in page.errors
 
 
 def test_a_cancelled_trade_is_shown_as_cancelled(desk: Desk) -> None:

@@ -67,6 +67,17 @@ def test_a_page_gets_a_snapshot_and_then_each_change(desk: Desk) -> None:
     assert row["source"] == SOURCE
 
 
+def test_a_snapshot_says_where_a_row_came_from_that_is_not_stored_yet(desk: Desk) -> None:
+    topic, now = "frequency:CE", int(time.time())
+    document = {"unix_seconds": [now], "data": [50.01], "deprecated": False}
+    desk.receive(FREQUENCY, document, region="DE-Freiburg")
+    assert desk.batches.is_behind(market_source(FREQUENCY))
+    with desk.page(**{topic: None}) as page:
+        page.until(lambda: topic in page.rows)
+        [row] = page.rows[topic].values()
+    assert (row["landing_offset"], row["received_at"][:4]) == (0, str(datetime.now(UTC).year))
+
+
 def test_a_page_that_comes_back_gets_only_what_it_missed(desk: Desk) -> None:
     topic = "frequency:CE"
     now = datetime.now(UTC).replace(microsecond=0)
