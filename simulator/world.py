@@ -107,6 +107,11 @@ class World:
         """The factor of admitted requests, in wall time, over those of the real provider."""
         return self.pace.requests * self.clock.speed
 
+    @property
+    def inboxes(self) -> Path:
+        """The folder with one folder per source for which files are dropped."""
+        return self.feeds.parent / "inbox"
+
     def endpoint(self, source: str) -> str | None:
         """Return the address where the feed of a source listens; None while it doesn't."""
         try:

@@ -63,8 +63,12 @@ _SPANS: Final[Mapping[MarketGroup, tuple[str, str]]] = {
 
 
 def market_dashboards(sources: Iterable[MarketSource]) -> dict[str, Dashboard]:
-    """Return each market group's dashboard by the name of its file."""
-    by_group = sorted(sources, key=lambda source: (source.group, source.name))
+    """Return each market group's dashboard by the name of its file.
+
+    Grafana does not know which portfolios its users may see, so it shows no source of portfolios.
+    """
+    public = [source for source in sources if source.entitlement is None]
+    by_group = sorted(public, key=lambda source: (source.group, source.name))
     return {
         group.value: _market_dashboard(group, list(members))
         for group, members in groupby(by_group, key=lambda source: source.group)

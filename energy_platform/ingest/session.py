@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from energy_platform.errors import FeedError
+from energy_platform.feeds.drop_folder.inbox import Inbox
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.simulated_market import SimulatedMarket, stand_in
 from energy_platform.market.clock import MarketClock
@@ -69,6 +70,11 @@ class MarketSession:
         state_directory = settings.home / "feeds" / source.name
         state_directory.mkdir(parents=True, exist_ok=True)
         return cls(source.name, state_directory, settings, limits, landing)
+
+    @property
+    def inbox(self) -> Path:
+        """The folder in which files are dropped for this feed."""
+        return Inbox.of(self.settings.home, self.source_name).folder
 
     @property
     def cursor(self) -> str | None:

@@ -32,13 +32,14 @@ class UnfitAnswerError(FeedError):
 
 
 class WireProtocol(StrEnum):
-    """The five ways in which market data arrives."""
+    """The ways in which data arrives: five of markets, and files from the desk itself."""
 
     REST = "REST"
     SOAP = "SOAP"
     WEBSOCKET = "WebSocket"
     FTP = "FTP"
     SNS = "SNS"
+    FILE = "file"
 
 
 class FeedSession(Protocol):
@@ -47,6 +48,10 @@ class FeedSession(Protocol):
     source_name: str
     state_directory: Path
     """A folder for this feed's caches; losing it costs time, never data."""
+
+    @property
+    def inbox(self) -> Path:
+        """The folder in which files are dropped for this feed; the feed creates it."""
 
     @property
     def cursor(self) -> str | None:

@@ -77,6 +77,8 @@ class MarketSource:
         layouts_by: Names of the context that tell the source's several layouts apart.
         optional_fields: Uppermost fields that only some documents have; their absence is no drift.
         required_environment: Environment variables without which the live feed cannot run.
+        entitlement: The column of the key that says whose row it is, if not every user may see all
+            rows: a portfolio.
     """
 
     name: str
@@ -100,6 +102,7 @@ class MarketSource:
     layouts_by: tuple[str, ...] = ()
     optional_fields: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
+    entitlement: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a wrong definition, with each wrong field and its correction.

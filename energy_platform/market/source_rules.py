@@ -93,6 +93,10 @@ class Definition(Protocol):
         """Names of the context that tell the source's several layouts apart."""
 
     @property
+    def entitlement(self) -> str | None:
+        """The column that says whose row it is."""
+
+    @property
     def required_environment(self) -> tuple[str, ...]:
         """Environment variables without which the live feed cannot run."""
 
@@ -288,6 +292,13 @@ def _layouts_by(source: Definition) -> Iterator[Fault]:
             )
 
 
+def _entitlement(source: Definition) -> Iterator[Fault]:
+    if source.entitlement is None:
+        return
+    texts = [name for name in source.key if source.dtypes[name] == pl.String]
+    yield from _unknown("entitlement", (source.entitlement,), texts, source)
+
+
 def _environment(source: Definition) -> Iterator[Fault]:
     for variable in source.required_environment:
         if not _VARIABLE.fullmatch(variable):
@@ -313,6 +324,6 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_types,),
     (_table,),
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
-    (_revision, _whole_list, _hot, _layouts_by),
+    (_revision, _whole_list, _hot, _layouts_by, _entitlement),
 )
 """The rules in steps: a rule reads only fields that earlier steps found correct."""

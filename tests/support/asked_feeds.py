@@ -31,6 +31,7 @@ class SteppedSession:
     at: datetime = START
     source_name: str = "test"
     state_directory: Path = Path()
+    inbox: Path = Path()
     cursor: str | None = None
     ca_file: Path | None = None
     landed: list[RawMessage] = field(default_factory=list)

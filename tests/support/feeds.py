@@ -37,6 +37,10 @@ class MemorySession:
     ca_file: Path | None = None
     world: World | None = None
 
+    @property
+    def inbox(self) -> Path:
+        return self.state_directory.parent.parent / "inbox" / self.source_name
+
     async def land(self, messages: Sequence[RawMessage], *, cursor: str | None = None) -> None:
         self.landed.extend(messages)
         self.cursor = cursor if cursor is not None else self.cursor

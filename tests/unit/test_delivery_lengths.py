@@ -18,7 +18,7 @@ from tests.support.testcases import case_messages
 
 TESTCASES: Final = Path(__file__).parent.parent / "testcases"
 CHECK: Final = "lasts_one_market_time_unit"
-ANY_LENGTH: Final = {"entsoe_outage"}
+ANY_LENGTH: Final = {"entsoe_outage", "position"}
 SOURCES: Final = [
     name for name, source in market_sources().items() if issubclass(source.rows, DeliveryRows)
 ]
