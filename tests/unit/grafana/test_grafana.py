@@ -34,7 +34,8 @@ from tests.support.testcases import case_messages
 ROOT = Path(__file__).parents[3]
 WRITTEN = ROOT / "deploy" / "grafana"
 CASES = ROOT / "tests" / "testcases"
-SOURCES = sorted(market_sources())
+SHOWN = {name: one for name, one in sorted(market_sources().items()) if one.entitlement is None}
+SOURCES = list(SHOWN)
 LONG_AGO, FAR_AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 needs_influxdb = pytest.mark.skipif(not is_installed(), reason=MISSING)
@@ -58,16 +59,22 @@ def targets(dashboard: Any) -> Iterator[tuple[str, str]]:
 
 def test_every_source_has_panels_for_all_its_numbers() -> None:
     asked = [query for one in dashboards().values() for _, query in targets(one)]
-    for source in market_sources().values():
+    for source in SHOWN.values():
         for field in source.plotted:
             wanted = f'SELECT last("{field}") FROM "{source.name}" '
             assert [query for query in asked if query.startswith(wanted)], wanted
 
 
+def test_what_not_everybody_may_see_is_not_shown() -> None:
+    hidden = set(market_sources()) - set(SHOWN)
+    assert "position" in hidden
+    assert not [name for name in hidden for text in made_files().values() if f'"{name}' in text]
+
+
 def test_what_lies_ahead_is_shown_as_it_holds_now() -> None:
     """A forward curve's last value is tomorrow's last period, and not the latest."""
     made = dashboards()
-    for source in market_sources().values():
+    for source in SHOWN.values():
         panels = [
             panel
             for panel in made[source.group]["panels"]
