@@ -1,12 +1,18 @@
-"""Marks a row that says something else of the same moment than the row before it."""
+"""The marks of a row: it says something else of the same moment, or a newer value was refused."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from energy_platform.dashboard.frames import Row
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 
 REVISED: Final = "revised"
-_NO_VALUES: Final = frozenset({"id", "flags", "was", "source", "published_at", *PROVENANCE_COLUMNS})
+QUARANTINED: Final = "quarantined"
+MARK: Final = "quarantine"
+"""Where a row says what was refused of it."""
+_NO_VALUES: Final = frozenset(
+    {"id", "flags", "was", MARK, "source", "published_at", *PROVENANCE_COLUMNS}
+)
 
 
 def marked(before: Row, now: Row, moment: str | None) -> Row:
@@ -37,3 +43,28 @@ def marked(before: Row, now: Row, moment: str | None) -> Row:
     if now.get("landing_offset") is None:
         said |= {name: before[name] for name in PROVENANCE_COLUMNS if name in before}
     return {**now, **said}
+
+
+def with_mark(row: Row, mark: Mapping[str, Any] | None) -> Row:
+    """Return a row with the mark that a newer value is in quarantine, or without one.
+
+    >>> with_mark({"id": "a", "flags": ["revised"]}, {"reason": "too high"})
+    {'id': 'a', 'flags': ['revised', 'quarantined'], 'quarantine': {'reason': 'too high'}}
+    >>> with_mark({"id": "a", "flags": ["quarantined"], "quarantine": {}}, None)
+    {'id': 'a'}
+    """
+    flags = [flag for flag in row.get("flags", ()) if flag != QUARANTINED]
+    plain = {name: value for name, value in row.items() if name not in {"flags", MARK}}
+    if mark is None:
+        return {**plain, "flags": flags} if flags else plain
+    return {**plain, "flags": [*flags, QUARANTINED], MARK: mark}
+
+
+def still_marked(before: Row, now: Row, moment: str | None) -> Mapping[str, Any] | None:
+    """Return the mark that a row keeps from the row before it: the refused value is newer still."""
+    mark: Mapping[str, Any] | None = before.get(MARK)
+    came_at = now.get("received_at")
+    if mark is None or (came_at is not None and came_at >= mark["at"]):
+        return None
+    is_moved = moment is not None and before.get(moment) != now.get(moment)
+    return None if is_moved else mark

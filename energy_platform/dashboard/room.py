@@ -14,6 +14,7 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 import polars as pl
@@ -21,7 +22,8 @@ from polars.exceptions import PanicException
 
 from energy_platform.dashboard import frames
 from energy_platform.dashboard.frames import Changes, Row
-from energy_platform.dashboard.revised import marked
+from energy_platform.dashboard.marks import Standing, row_marks
+from energy_platform.dashboard.revised import MARK, marked, still_marked, with_mark
 from energy_platform.dashboard.topics.topic import Loaded, Topic
 from energy_platform.dashboard.viewer import Viewer
 from energy_platform.errors import EnergyPlatformError
@@ -133,6 +135,16 @@ class Room:
         """Show changes that no source's row has brought; before the first load it has them."""
         if self._is_loaded:
             self._apply(changes)
+
+    def mark(self, refused: Sequence[tuple[Standing, pl.DataFrame]], now: datetime) -> None:
+        """Mark the rows of which newer values were refused, and no others."""
+        rows = list(self._rows.values())
+        marks: dict[str, dict[str, Any]] = {}
+        for standing, values in refused:
+            if not values.is_empty():
+                marks |= row_marks(rows, values, standing, now)
+        if marks or any(MARK in row for row in rows):
+            self._tell([with_mark(row, marks.get(row["id"])) for row in rows], ())
 
     def take(self, source: str, rows: pl.DataFrame) -> None:
         """Keep new rows of a source for the next turn."""
@@ -248,8 +260,12 @@ class Room:
 
     def _apply(self, changes: Changes, *, is_first: bool = False) -> None:
         """Apply changes to the rows, and tell the viewers if something is different."""
-        rows = self._different(changes.rows)
-        gone = [one for one in changes.gone if self._rows.pop(one, None) is not None]
+        self._tell(self._different(changes.rows), changes.gone, is_first=is_first)
+
+    def _tell(self, told: Sequence[Row], left: Sequence[str], *, is_first: bool = False) -> None:
+        """Replace rows by what is told of them now, and tell the viewers of the difference."""
+        rows = [row for row in told if self._rows.get(row["id"]) != row]
+        gone = [one for one in left if self._rows.pop(one, None) is not None]
         self._rows.update({row["id"]: row for row in rows})
         if not (rows or gone or is_first):
             return
@@ -267,10 +283,17 @@ class Room:
         newest: dict[str, dict[str, Any]] = {}
         for row in rows:
             known = newest.get(row["id"], self._rows.get(row["id"]))
-            told = row if known is None else marked(known, row, self.topic.moment)
+            told = row if known is None else self._told(known, row)
             if told != known:
                 newest[row["id"]] = told
         return list(newest.values())
+
+    def _told(self, known: Row, row: Row) -> Row:
+        """Return a row with the marks that it has because of the row before it."""
+        moment = self.topic.moment
+        return with_mark(
+            marked(with_mark(known, None), row, moment), still_marked(known, row, moment)
+        )
 
     def _say(self, error: BaseException) -> None:
         """Tell the viewers why there is nothing new, once per reason."""

@@ -39,6 +39,8 @@ from energy_platform.dashboard.entitlement import NotEntitledError
 from energy_platform.dashboard.health import Health
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.live_rows import LiveRows
+from energy_platform.dashboard.marking import Marking
+from energy_platform.dashboard.marks import Quarantine
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics import Topics
 from energy_platform.errors import EnergyPlatformError, UnknownSourceError, UsageError
@@ -56,7 +58,7 @@ def app(settings: Settings) -> FastAPI:
     """Return the application over the stores of these settings."""
     stores, questions = Stores.open(settings), Questions()
     health = Health(stores, Supervisor(settings.home))
-    board = AlarmBoard()
+    quarantine, board = Quarantine(stores.batches.warehouse), AlarmBoard()
     hub = Hub(Topics(stores, board).named, LiveRows(stores.bus), lambda: health.troubles)
     alarm_file, rights = AlarmFile.of(settings.home), OwnersRights.of(settings)
     alarm_watch = AlarmWatch(hub, alarm_file, board, rights.may_watch, AlertChannels(settings).tell)
@@ -66,6 +68,7 @@ def app(settings: Settings) -> FastAPI:
         running = [
             asyncio.create_task(hub.run()),
             asyncio.create_task(alarm_watch.run()),
+            asyncio.create_task(Marking(hub, quarantine, stores.now).run()),
             asyncio.create_task(health.run(lambda: bool(hub.viewers))),
         ]
         yield
@@ -83,7 +86,7 @@ def app(settings: Settings) -> FastAPI:
 
     for router in (
         sources.router(settings),
-        ranges.router(stores, questions),
+        ranges.router(stores, questions, quarantine),
         forecast_errors.router(stores, questions),
         market.router(stores, questions),
         lineage.router(stores, questions),

@@ -65,6 +65,28 @@ def new_failures(failures: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return failures.filter(said.select(is_new=is_new).to_series().slice(known.height))
 
 
+def refused_values(source: MarketSource, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return what lines with a row say of their source's key, tags and event time, typed.
+
+    What a row does not state, or states in another type, is null.
+    """
+    wanted = dict.fromkeys((*source.key, *source.tags, source.event_time))
+    return lines.select(
+        "reason", "check", "received_at", "landing_offset",
+        *(_stated(name, source.dtypes[name]) for name in wanted),
+    )  # fmt: skip
+
+
+def _stated(name: str, dtype: pl.DataType) -> pl.Expr:
+    text = pl.col("row").str.json_path_match(f"$.{name}")
+    if isinstance(dtype, pl.Datetime):
+        read = text.str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+        return read.cast(dtype).alias(name)
+    if dtype == pl.Boolean:
+        return (text == "true").alias(name)
+    return text.cast(dtype, strict=False).alias(name)
+
+
 def quarantine_reasons(warehouse: Warehouse, sources: Iterable[MarketSource]) -> pl.DataFrame:
     """Return what is in quarantine, most frequent first within each source.
 

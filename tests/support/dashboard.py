@@ -76,6 +76,13 @@ class Desk:
         report = self.batches.run(self._shown(source, rows, received_at))
         assert report.quarantined.is_empty(), report.quarantined["reason"].to_list()
 
+    def refuse(self, source: str, rows: pl.DataFrame) -> list[str]:
+        """Let rows land that a check refuses; return the reasons."""
+        report = self.batches.run(self._shown(source, rows, None))
+        reasons: list[str] = report.quarantined["reason"].to_list()
+        assert reasons
+        return reasons
+
     def receive(self, name: str, document: object, **context: str) -> None:
         """Let a message land as its provider sends it, and take it through the hot lane."""
         source = market_source(name)
@@ -97,7 +104,7 @@ class Desk:
         return source
 
     def get(self, path: str, **query: Any) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", params=query, timeout=60)
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", params=query or None, timeout=60)
 
     @contextmanager
     def page(self, **topics: Mapping[str, Any] | None) -> Iterator["Page"]:

@@ -47,11 +47,13 @@ class Table:
         rows: The rows.
         about: What JSON says beside the rows.
         is_cut: Whether there are more rows than these.
+        next: The address of those that follow; None if there are none, or they can't be asked for.
     """
 
     rows: pl.DataFrame
     about: Mapping[str, Any]
     is_cut: bool = False
+    next: str | None = None
 
     @classmethod
     def limited(cls, rows: pl.DataFrame, about: Mapping[str, Any], limit: int) -> "Table":
@@ -74,6 +76,8 @@ class Answer:
         if form is not Form.JSON:
             name = f"{table.about.get('source', 'rows')}.{form}"
             headers["Content-Disposition"] = f'inline; filename="{name}"'
+        if table.next is not None:
+            headers["Link"] = f'<{table.next}>; rel="next"'
         return cls._tagged(_WRITERS[form](table), _TYPES[form], headers)
 
     @classmethod
@@ -106,13 +110,15 @@ def form_of(request: Request, asked: Form | None) -> Form:
 
 
 def _json(table: Table) -> bytes:
-    document = {**table.about, "cut": table.is_cut, "rows": table.rows.to_dicts()}
+    paged = {} if table.next is None else {"next": table.next}
+    document = {**table.about, "cut": table.is_cut, **paged, "rows": table.rows.to_dicts()}
     return orjson.dumps(document, option=OPTIONS)
 
 
 def _csv(table: Table) -> bytes:
     instants = pl.selectors.datetime().dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
-    return table.rows.with_columns(instants).write_csv().encode()
+    lists = pl.selectors.by_dtype(pl.List(pl.String)).list.join("|")
+    return table.rows.with_columns(instants, lists).write_csv().encode()
 
 
 def _arrow(table: Table) -> bytes:

@@ -1,19 +1,24 @@
 """`/api/range` and `/api/latest`: rows of one source, as a notebook would get them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
+import polars as pl
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
 
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
+from energy_platform.dashboard.api.answers import Answer, Table, form_of
+from energy_platform.dashboard.api.flags import flagged
+from energy_platform.dashboard.api.pages import cursor_after, is_after, next_page
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.api.thinning import thinned
+from energy_platform.dashboard.marks import Quarantine
 from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
 from energy_platform.history.question import Run
@@ -36,6 +41,16 @@ class LatestAsked(BaseModel):
     as_of: parameters.AsOfText = None
     columns: parameters.Columns = None
     limit: parameters.Limit = parameters.ROWS
+    cursor: Annotated[
+        str | None, Field(max_length=2_000, description="Of the page before: only what follows.")
+    ] = None
+    flags: Annotated[
+        bool,
+        Field(
+            description="Also say of each row whether it is `revised`, and whether a newer value of"
+            " it is `quarantined`, and why."
+        ),
+    ] = False
     format: parameters.Format = None
 
 
@@ -53,10 +68,25 @@ class RangeAsked(LatestAsked):
     ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The rows of an answer, one more than its limit where there are more.
+
+    Attributes:
+        source: Their source.
+        rows: The rows.
+        about: What JSON says beside them.
+    """
+
+    source: MarketSource
+    rows: pl.DataFrame
+    about: Mapping[str, Any]
+
+
 _Asked = TypeVar("_Asked", bound=LatestAsked)
 
 
-def router(stores: Stores, questions: Questions) -> APIRouter:
+def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIRouter:
     """Return the two resources."""
     routes = APIRouter(prefix="/api", tags=["rows"])
 
@@ -64,12 +94,18 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         request: Request,
         source: str,
         asked: _Asked,
-        ask: Callable[[Stores, MarketSource, _Asked, Where, Form], Answer],
+        ask: Callable[[Stores, MarketSource, _Asked, Where], _Found],
     ) -> Response:
         found, form = market_source(source), form_of(request, asked.format)
         where = parameters.filters(request, found, list(type(asked).model_fields))
-        question = partial(ask, stores, found, asked, where, form)
-        answer = await questions.answer((str(request.url), form), question)
+
+        def answer_it() -> Answer:
+            table = _page(ask(stores, found, asked, where), asked, request.url)
+            if asked.flags:
+                table = _flagged(table, found, asked, stores, quarantine)
+            return Answer.of(table, form)
+
+        answer = await questions.answer((str(request.url), form), answer_it)
         return answer.to(request)
 
     @routes.get("/range/{source}", summary="Rows of a span of time, as of any moment")
@@ -87,9 +123,7 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
     return routes
 
 
-def _range(
-    stores: Stores, source: MarketSource, asked: RangeAsked, where: Where, form: Form
-) -> Answer:
+def _range(stores: Stores, source: MarketSource, asked: RangeAsked, where: Where) -> _Found:
     since = parameters.instant(asked.start) or stores.now() - _A_DAY
     end = parameters.instant(asked.end)
     rows = scan(
@@ -101,7 +135,9 @@ def _range(
     )
     columns = _columns(source, asked.columns)
     most = MOST_SCANNED if asked.max_points is not None else asked.limit
-    ordered = rows.filter(condition(source, where)).select(columns).sort(*_order(source))
+    order = _order(source)
+    chosen = condition(source, where) & is_after(asked.cursor, source, order)
+    ordered = rows.filter(chosen).select(columns).sort(*order)
     wanted = ordered.head(most + 1).collect()
     about = {"source": source.name, "as_of": asked.as_of, "start": since, "end": end}
     if asked.max_points is not None:
@@ -110,12 +146,10 @@ def _range(
         shown = [name for name in source.value_columns if name in columns]
         values = [name for name in shown if wanted.schema[name].is_numeric()]
         wanted = thinned(wanted, source.event_time, _series(source), values, asked.max_points)
-    return Answer.of(Table.limited(wanted, about, asked.limit), form)
+    return _Found(source, wanted, about)
 
 
-def _latest(
-    stores: Stores, source: MarketSource, asked: LatestAsked, where: Where, form: Form
-) -> Answer:
+def _latest(stores: Stores, source: MarketSource, asked: LatestAsked, where: Where) -> _Found:
     known = parameters.as_of(asked.as_of)
     moment = known if isinstance(known, datetime) else stores.now()
     reach = max(3 * _A_DAY, 2 * longest_silence(source))
@@ -123,8 +157,37 @@ def _latest(
     columns, series = _columns(source, asked.columns), _series(source)
     held = rows.filter(condition(source, where)).select(columns).sort(*_order(source))
     newest = held.unique(series, keep="last", maintain_order=True) if series else held.tail(1)
+    order = _order(source)
+    following = newest.sort(*order).filter(is_after(asked.cursor, source, order))
     about = {"source": source.name, "as_of": asked.as_of, "at": moment}
-    return Answer.of(Table.limited(newest.collect(), about, asked.limit), form)
+    wanted = following.head(asked.limit + 1).collect()
+    return _Found(source, wanted, about)
+
+
+def _page(found: _Found, asked: LatestAsked, address: URL) -> Table:
+    """Return one page of what was found, with the address of the next one."""
+    table = Table.limited(found.rows, found.about, asked.limit)
+    is_thinned = isinstance(asked, RangeAsked) and asked.max_points is not None
+    if is_thinned or not table.is_cut:
+        return table
+    cursor = cursor_after(table.rows, _order(found.source))
+    return replace(table, next=next_page(address, cursor))
+
+
+def _flagged(
+    table: Table,
+    source: MarketSource,
+    asked: LatestAsked,
+    stores: Stores,
+    quarantine: Quarantine,
+) -> Table:
+    """Return a table with the flags of its rows, as they were known."""
+    refused, known = quarantine.of(source.name), parameters.as_of(asked.as_of)
+    if isinstance(known, datetime):
+        refused = refused.filter(pl.col("at") <= known)
+    until = table.about.get("end") or table.about.get("at")
+    warehouse = stores.batches.warehouse
+    return replace(table, rows=flagged(table.rows, refused, source, until, warehouse))
 
 
 def _run(text: str | None) -> Run | None:
