@@ -103,15 +103,18 @@ def books_of(
     for name in names:
         is_recent = pl.col(market_source(name).event_time) >= now - _TRADED_FOR
         is_of_it = pl.lit(value=True) if contract is None else pl.col("contract_id") == contract
-        books.follow(name, _rows(stores, name, at, is_recent & is_of_it))
+        books.follow(name, rows_known(stores, name, at, is_recent & is_of_it))
     if CONTRACT in names:
         prices = scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at)
         books.day_ahead = prices.filter(bidding_zone=_ZONE).select(*DAY_AHEAD).collect()
     return books
 
 
-def _rows(stores: Stores, name: str, at: datetime | None, where: pl.Expr) -> pl.DataFrame:
-    """Return the rows that make a source's books, known at a moment, or known now."""
+def rows_known(stores: Stores, name: str, at: datetime | None, where: pl.Expr) -> pl.DataFrame:
+    """Return every revision of a source's rows that was known at a moment, or is known now.
+
+    Of the order book only the rows that make the books are returned.
+    """
     source = market_source(name)
     of_them = rows_that_count if name == BOOK else None
     if at is None:

@@ -31,6 +31,7 @@ from energy_platform.dashboard.api import (
     lineage,
     market,
     metrics,
+    open_positions,
     ranges,
     sources,
 )
@@ -89,6 +90,7 @@ def app(settings: Settings) -> FastAPI:
         ranges.router(stores, questions, quarantine),
         forecast_errors.router(stores, questions),
         market.router(stores, questions),
+        open_positions.router(stores, questions),
         lineage.router(stores, questions),
         events.router(hub),
         alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),

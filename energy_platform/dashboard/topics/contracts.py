@@ -64,7 +64,6 @@ class ContractRows:
     def _market(self, books: Books, contracts: list[Row]) -> list[Row]:
         self._seen = books.standing.changes, books.tape.changes
         return [
-            {"id": row["contract_id"], "source": BOOK, **row, "position_mw": None,
-             "close_cost_eur": None}
+            {"id": row["contract_id"], "source": BOOK, **row}
             for row in books.market_of(contracts, self.intraday.now())
-        ]  # fmt: skip
+        ]

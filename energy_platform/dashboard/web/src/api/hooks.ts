@@ -189,3 +189,40 @@ export function useTopicRows(name: string | null, gather = GATHER_MS): Told {
   );
   return told.name === name ? told : { rows: NONE, error: null, heardAt: null };
 }
+
+/** The rows of several live topics together. */
+export function useManyTopics(names: readonly string[], gather = GATHER_MS): Told {
+  const key = names.join('\n');
+  const [told, setTold] = useState<Told & { key: string | null }>({
+    key: null,
+    rows: NONE,
+    error: null,
+    heardAt: null,
+  });
+  useEffect(() => {
+    const shown = key === '' ? [] : key.split('\n');
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const take = (): void => {
+      timer = null;
+      const topics = shown.map((name) => live.topic(name));
+      const heard = topics.map((topic) => topic.heardAt).filter((at) => at !== null);
+      setTold({
+        key,
+        rows: topics.flatMap((topic) => [...topic.rows.values()]),
+        error: topics.find((topic) => topic.error !== null)?.error ?? null,
+        heardAt: heard.length === 0 ? null : Math.max(...heard),
+      });
+    };
+    const unsubscribe = shown.map((name) =>
+      live.subscribe(name, () => {
+        timer ??= setTimeout(take, gather);
+      }),
+    );
+    take();
+    return () => {
+      if (timer !== null) clearTimeout(timer);
+      for (const end of unsubscribe) end();
+    };
+  }, [key, gather]);
+  return told.key === key ? told : { rows: NONE, error: null, heardAt: null };
+}

@@ -6,6 +6,7 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    readonly said: unknown = null,
   ) {
     super(message);
   }
@@ -35,13 +36,45 @@ export async function ask<Answer>(url: string, signal?: AbortSignal): Promise<An
   return (await response.json()) as Answer;
 }
 
+/** Hand something in; throws `ApiError` with the server's own words, and all that its answer says. */
+export async function hand<Answer>(
+  url: string,
+  body: Blob | string,
+  type: string,
+  csrf: string,
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      Accept: 'application/json',
+      'Content-Type': type,
+      ...(csrf === '' ? {} : { 'X-CSRF-Token': csrf }),
+    },
+    body,
+    signal: AbortSignal.timeout(LONGEST_MS),
+  });
+  const said = await document(response);
+  if (!response.ok) throw new ApiError(response.status, reasonIn(said, response), said);
+  return said as Answer;
+}
+
 async function reason(response: Response): Promise<string> {
+  return reasonIn(await document(response), response);
+}
+
+/** What an answer says; null if it is no JSON, and its status says all there is. */
+async function document(response: Response): Promise<unknown> {
   try {
-    const said = (await response.json()) as { error?: unknown; detail?: unknown };
-    const words = said.error ?? said.detail;
-    if (typeof words === 'string') return words;
+    return (await response.json()) as unknown;
   } catch {
-    /* The answer is no JSON: the status says all there is. */
+    return null;
   }
-  return `The server answered ${response.status} ${response.statusText}`.trim();
+}
+
+function reasonIn(said: unknown, response: Response): string {
+  const { error, detail } = (said ?? {}) as { error?: unknown; detail?: unknown };
+  const words = error ?? detail;
+  return typeof words === 'string'
+    ? words
+    : `The server answered ${response.status} ${response.statusText}`.trim();
 }

@@ -16,13 +16,18 @@ export interface Series {
   readonly label: string;
   /** A CSS variable's name without dashes, e.g. `bid`. */
   readonly colour: string;
-  readonly kind?: 'line' | 'step' | 'bars' | 'dots' | 'area' | 'step-area';
+  readonly kind?: 'line' | 'step' | 'bars' | 'dots' | 'area' | 'step-area' | 'stack';
   readonly width?: number;
   readonly dash?: readonly number[];
   readonly decimals?: number;
   /** Bars below zero in another colour. */
   readonly below?: string;
   readonly unit?: string;
+}
+
+export interface Reading {
+  readonly label: string;
+  readonly values: readonly (number | null)[];
 }
 
 /** A stripe across the chart, e.g. the frequency's normal band. */
@@ -64,6 +69,8 @@ export interface ChartProps {
   readonly levels?: readonly Level[];
   /** Shown whole from here to there, in x values. */
   readonly span?: readonly [number, number];
+  /** What is said under the cursor instead of the drawn values: a stack is drawn as sums. */
+  readonly readings?: readonly Reading[];
   readonly decimals?: number;
   readonly zero?: boolean;
   /** The space between two series, the upper one first, in a colour. */
@@ -361,6 +368,15 @@ function drawn(one: Series): uPlot.Series {
         fill: faded(colour, 0.22),
         ...(steps === undefined ? {} : { paths: steps({ align: 1 }) }),
       };
+    case 'stack':
+      // Later layers are drawn over earlier ones, so nothing may shine through.
+      return {
+        ...base,
+        width: 0.5,
+        fill: `color-mix(in srgb, ${colour} 55%, ${css('panel')})`,
+        fillTo: 0,
+        ...(steps === undefined ? {} : { paths: steps({ align: 1 }) }),
+      };
     case 'area':
       return { ...base, fill: faded(colour, 0.22) };
     case 'bars': {
@@ -472,6 +488,7 @@ function said(plot: uPlot, props: ChartProps, zone: string, decimals: number): s
     props.xUnit === undefined
       ? `${dayAndClock(x * 1000, zone)} ${zoneName(x * 1000, zone)}`
       : `${figure(x, 2)} ${props.xUnit}`;
+  if (props.readings !== undefined) return [when, ...readingsAt(props, index, decimals)].join('   ');
   const values = props.series.flatMap((one, place) => {
     const value = plot.data[place + 1]?.[index];
     return value === null || value === undefined
@@ -479,4 +496,11 @@ function said(plot: uPlot, props: ChartProps, zone: string, decimals: number): s
       : [`${one.label} ${figure(value, one.decimals ?? decimals)} ${one.unit ?? props.unit}`];
   });
   return [when, ...values].join('   ');
+}
+
+function readingsAt(props: ChartProps, index: number, decimals: number): string[] {
+  return (props.readings ?? []).flatMap(({ label, values }) => {
+    const value = values[index];
+    return value === null || value === undefined ? [] : [`${label} ${figure(value, decimals)} ${props.unit}`];
+  });
 }

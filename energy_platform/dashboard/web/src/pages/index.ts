@@ -9,6 +9,7 @@ import { FORECAST_SOURCES, ForecastsPage } from './forecasts';
 import { GAS_SOURCES, GasPage } from './gas';
 import { INTRADAY_SOURCES, IntradayPage } from './intraday';
 import { OUTAGE_SOURCES, OutagesPage } from './outages';
+import { POSITION_SOURCES, PositionPage } from './position';
 
 export const PAGES: readonly Page[] = [
   {
@@ -18,6 +19,14 @@ export const PAGES: readonly Page[] = [
     about: 'Contracts, book, trades',
     component: IntradayPage,
     sources: INTRADAY_SOURCES,
+  },
+  {
+    key: '2',
+    id: 'position',
+    title: 'Position',
+    about: 'Open power, its value, who changed it',
+    component: PositionPage,
+    sources: POSITION_SOURCES,
   },
   {
     key: '3',

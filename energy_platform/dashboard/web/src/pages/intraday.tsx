@@ -1,6 +1,6 @@
 /** Page 1: the contracts of an area, and of the chosen one its book, depth, trades and price. */
 
-import { useMemo } from 'preact/hooks';
+import { useCallback, useMemo } from 'preact/hooks';
 
 import { useRows, useTopicRows } from '../api/hooks';
 import { instant, number, type Row, text } from '../live/frames';
@@ -16,6 +16,7 @@ import { Table } from '../table/table';
 import { day, period, zoneName } from '../time/say';
 import { addDays, dateOf, HOUR, instantOf } from '../time/zone';
 import { BOOK_SOURCE, BookPanel, DepthPanel } from './book';
+import { useExposure, withExposure } from './exposure';
 import { byDelivery, CONTRACT_COLUMNS, MARKET_COLUMNS, startsHour } from './contracts';
 import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
@@ -78,9 +79,14 @@ export function IntradayPage() {
   const asked = useRows(
     asOf.value === null || area === '' ? null : { path: 'contracts', query: { area, product } },
   );
+  const exposures = useExposure(area, product);
+  const arrange = useCallback(
+    (known: readonly Row[]) => byDelivery(withExposure(known, exposures)),
+    [exposures],
+  );
   const rows = useMemo(
-    () => byDelivery(topic === null ? asked.rows : told.rows),
-    [topic, asked.rows, told.rows],
+    () => arrange(topic === null ? asked.rows : told.rows),
+    [topic, asked.rows, told.rows, arrange],
   );
   const wanted = route.value.params.contract ?? '';
   const chosen = rows.find((row) => text(row, 'id') === wanted) ?? rows[0];
@@ -154,12 +160,10 @@ export function IntradayPage() {
       >
         <Table
           label="Contracts"
-          columns={
-            rows.some((row) => number(row, 'position_mw') !== null) ? CONTRACT_COLUMNS : MARKET_COLUMNS
-          }
+          columns={exposures.size > 0 ? CONTRACT_COLUMNS : MARKET_COLUMNS}
           items={rows}
           topic={topic}
-          arrange={byDelivery}
+          arrange={arrange}
           id={(row) => text(row, 'id')}
           selected={contract}
           onSelect={(id) => setParams({ contract: id })}

@@ -21,6 +21,8 @@ export const KEYS: readonly Key[] = [
   { key: 'G', does: 'As of: the gate of the chosen delivery' },
   { key: 'Esc', does: 'Back to now; closes what is open' },
   { key: 'L', does: 'Lineage: where the chosen value comes from' },
+  { key: 'C', does: 'Position: the contract of the chosen delivery' },
+  { key: 'N', does: 'Position: enter a row, for traders' },
   { key: 'Z', does: 'Choose bidding zone and time zone' },
   { key: 'U', does: 'UTC or market time' },
   { key: 'T', does: 'Dark or light' },
@@ -34,7 +36,9 @@ export const pageKeys: {
   gate: (() => number | null) | null;
   trace: (() => void) | null;
   move: ((event: KeyboardEvent) => void) | null;
-} = { gate: null, trace: null, move: null };
+  contract: (() => void) | null;
+  enter: (() => void) | null;
+} = { gate: null, trace: null, move: null, contract: null, enter: null };
 
 function typing(target: EventTarget | null): boolean {
   return (
@@ -89,6 +93,8 @@ const ACTIONS: Readonly<Record<string, (() => void) | undefined>> = {
     if (traced.value !== null) traced.value = null;
     else pageKeys.trace?.();
   },
+  c: () => pageKeys.contract?.(),
+  n: () => pageKeys.enter?.(),
   u: toggleUtc,
   t: () => choose({ theme: choices.value.theme === 'dark' ? 'light' : 'dark' }),
 };

@@ -16,6 +16,8 @@ export function usePageKeys(answers: Answers): void {
     const mine: Answers = {
       ...(asked.includes('gate') ? { gate: () => latest.current.gate?.() ?? null } : {}),
       ...(asked.includes('trace') ? { trace: () => latest.current.trace?.() } : {}),
+      ...(asked.includes('contract') ? { contract: () => latest.current.contract?.() } : {}),
+      ...(asked.includes('enter') ? { enter: () => latest.current.enter?.() } : {}),
       ...(asked.includes('move') ? { move: (event: KeyboardEvent) => latest.current.move?.(event) } : {}),
     };
     Object.assign(pageKeys, mine);
@@ -24,6 +26,8 @@ export function usePageKeys(answers: Answers): void {
       if (pageKeys.gate === mine.gate) pageKeys.gate = null;
       if (pageKeys.trace === mine.trace) pageKeys.trace = null;
       if (pageKeys.move === mine.move) pageKeys.move = null;
+      if (pageKeys.contract === mine.contract) pageKeys.contract = null;
+      if (pageKeys.enter === mine.enter) pageKeys.enter = null;
     };
   }, [names]);
 }

@@ -8,6 +8,8 @@ export interface Choices {
   readonly theme: Theme;
   readonly area: string;
   readonly product: string;
+  /** '' is all that the user may see. */
+  readonly portfolio: string;
   readonly zones: readonly string[];
 }
 
@@ -15,6 +17,7 @@ const DEFAULTS: Choices = {
   theme: 'dark',
   area: '',
   product: 'QH',
+  portfolio: '',
   zones: ['DE-LU', 'FR', 'NL', 'AT', 'CZ', 'PL'],
 };
 

@@ -3,6 +3,8 @@
  * their text nodes: nothing is drawn anew for a value. Values are text, never HTML.
  */
 
+import { tracksOf } from './tracks';
+
 export type Tone = '' | 'bid' | 'ask' | 'up' | 'down' | 'dim' | 'strong' | 'warn' | 'bad' | 'good' | 'accent';
 
 export interface Cell {
@@ -58,6 +60,8 @@ interface Slot {
 
 export const ROW_HEIGHT = 20;
 const OVERSCAN = 4;
+/** The padding of a row, and the vertical scroll bar. */
+const EDGES_PX = 14 + 12;
 const FLASH_MS = 700;
 
 export class Grid<Item> {
@@ -81,11 +85,13 @@ export class Grid<Item> {
     element.className = 'grid';
     element.setAttribute('role', 'grid');
     element.setAttribute('aria-label', options.label);
-    element.style.setProperty('--tracks', options.columns.map((column) => column.width).join(' '));
     head.className = 'grid-head';
     head.setAttribute('role', 'row');
     head.setAttribute('aria-rowindex', '1');
     for (const column of options.columns) head.append(this.heading(column));
+    this.layOut();
+    // Headings are wider or narrower once their font is loaded.
+    if ('fonts' in document) void document.fonts.ready.then(() => this.layOut());
     const headGroup = document.createElement('div');
     headGroup.setAttribute('role', 'rowgroup');
     headGroup.className = 'grid-head-group';
@@ -182,6 +188,18 @@ export class Grid<Item> {
     return element;
   }
 
+  private layOut(): void {
+    const { css, least } = tracksOf(
+      this.options.columns.map(({ id, title, width }) => ({
+        title,
+        width,
+        isSorted: this.sorted?.id === id,
+      })),
+    );
+    this.element.style.setProperty('--tracks', css);
+    this.element.style.setProperty('--least', `${least + EDGES_PX}px`);
+  }
+
   private sortBy(id: string): void {
     if (this.sorted?.id !== id) this.sorted = { id, descending: false };
     else this.sorted = this.sorted.descending ? null : { id, descending: true };
@@ -190,6 +208,7 @@ export class Grid<Item> {
       if (mine === null) element.removeAttribute('aria-sort');
       else element.setAttribute('aria-sort', mine.descending ? 'descending' : 'ascending');
     }
+    this.layOut();
     this.show([...this.items]);
   }
 

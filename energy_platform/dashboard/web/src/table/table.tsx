@@ -63,6 +63,9 @@ export function Table<Item>(props: TableProps<Item>) {
     const { arrange } = latest.current;
     if (arrange !== undefined) grid.current?.show(arrange([...told.rows.values()]));
   });
+  useEffect(() => {
+    if (topic !== null) grid.current?.show(firstItems(latest.current));
+  }, [props.arrange]);
   useEffect(() => grid.current?.select(props.selected ?? null, true), [props.selected]);
   useEffect(() => {
     if (props.ticking !== true) return;

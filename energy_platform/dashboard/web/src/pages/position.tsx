@@ -1,0 +1,339 @@
+/** Page 2: what is open in each quarter-hour, what it is worth, what it is made of, and who changed it. */
+
+import { useMemo, useRef } from 'preact/hooks';
+
+import { address } from '../api/http';
+import { useManyTopics, useRows } from '../api/hooks';
+import { Chart, type Mark, type Series } from '../chart/chart';
+import { instant, type Row, text } from '../live/frames';
+import { Choice, Legend, Select } from '../panel/choice';
+import { Panel, useExports } from '../panel/panel';
+import { cellsOf } from '../panel/series-panel';
+import { CHANGE_COLUMNS, OPEN_COLUMNS, TOTAL_COLUMNS } from '../position/columns';
+import { composition, idOf, KINDS, type Total, totals, within } from '../position/held';
+import { usePageKeys } from '../shell/page-keys';
+import { grouped, signed } from '../state/figures';
+import { chosenPortfolio, choosePortfolio, mayTrade, shownPortfolios } from '../state/portfolios';
+import { goTo, route, setParams } from '../state/route';
+import { asOf, MARKET_ZONE, shownNow, traced } from '../state/screen';
+import { quarter, today, wholeDay } from '../state/spans';
+import type { GridColumn } from '../table/grid';
+import { Table } from '../table/table';
+import { addDays, localTime, MINUTE } from '../time/zone';
+import { BOOK_SOURCE } from './book';
+import { EntryPanel } from './entry';
+import { gateOf } from './intraday';
+
+export const POSITION_SOURCE = 'position';
+export const POSITION_SOURCES = [
+  POSITION_SOURCE,
+  BOOK_SOURCE,
+  'energy_charts_price',
+  'netztransparenz_imbalance',
+];
+
+const DAYS = [
+  ['both', 'Both days'],
+  ['today', 'Today'],
+  ['tomorrow', 'Tomorrow'],
+] as const;
+const GATHER_MS = 500;
+const MOST_CHANGES = 500;
+const LINE: Series = { label: 'Open', colour: 'ink', kind: 'step', width: 2, decimals: 1 };
+const LEGEND = [
+  ...KINDS.map(({ title, colour }) => ({ label: title, colour })),
+  { label: 'open', colour: 'ink' },
+];
+
+function useHeld() {
+  const portfolios = shownPortfolios();
+  const isNow = asOf.value === null;
+  const told = useManyTopics(isNow ? portfolios.map((one) => `positions:${one}`) : [], GATHER_MS);
+  const asked = useRows(
+    isNow || portfolios.length === 0 ? null : { path: 'positions/open', query: { portfolio: portfolios } },
+  );
+  return {
+    rows: isNow ? told.rows : asked.rows,
+    error: isNow ? told.error : asked.error,
+    waiting: portfolios.length > 0 && (isNow ? told.heardAt === null : asked.loading),
+    url: address('positions/open', {
+      portfolio: portfolios,
+      as_of: asOf.value === null ? null : new Date(asOf.value).toISOString(),
+    }),
+  };
+}
+
+/** The portfolios that there are, of those that may be seen. */
+function usePortfolios(): readonly string[] {
+  const { rows } = useRows({ path: 'positions/portfolios', follow: POSITION_SOURCE });
+  const names = rows.map((row) => text(row, 'portfolio')).join('\n');
+  return useMemo(() => (names === '' ? [] : names.split('\n')), [names]);
+}
+
+/** From the first instant of the shown days to their last. */
+function shownSpan(when: string): readonly [number, number] {
+  const [start, middle] = wholeDay(today.value);
+  const [, end] = wholeDay(addDays(today.value, 1));
+  return when === 'today' ? [start, middle] : when === 'tomorrow' ? [middle, end] : [start, end];
+}
+
+export function PositionPage() {
+  const held = useHeld();
+  const portfolios = usePortfolios();
+  const when = route.value.params.when ?? 'both';
+  const [start, end] = shownSpan(when);
+  const rows = useMemo(() => within(held.rows, start, end), [held.rows, start, end]);
+  const sums = useMemo(() => totals(rows, shownNow.peek()), [rows, quarter.value]);
+  const wanted = route.value.params.position ?? '';
+  const chosen =
+    rows.find((row) => idOf(row) === wanted) ??
+    rows.find((row) => (instant(row, 'delivery_end') ?? 0) > quarter.value) ??
+    rows[0];
+  const areas = useMemo(() => [...new Set(rows.map((row) => text(row, 'area')))], [rows]);
+  const enter = useRef<HTMLInputElement>(null);
+  const startOfChosen = instant(chosen, 'delivery_start');
+  const contract = (): void => {
+    const id = text(chosen, 'contract_id');
+    if (id !== '') goTo('intraday', { area: text(chosen, 'area'), product: 'QH', contract: id });
+  };
+  usePageKeys({
+    gate: () => (startOfChosen === null ? null : gateOf(startOfChosen)),
+    trace: () => trace(chosen),
+    contract,
+    enter: () => enter.current?.focus(),
+    move: (event) => {
+      const grid = document.querySelector<HTMLElement>('.panel-positions .grid');
+      if (grid !== null && MOVES.has(event.key))
+        grid.dispatchEvent(new KeyboardEvent('keydown', { key: event.key }));
+    },
+  });
+  const exports = useExports();
+  const whole = sums[0];
+  return (
+    <>
+      <Panel
+        id="positions"
+        name="Open positions"
+        title="Open position"
+        unit="MW · EUR"
+        sources={[POSITION_SOURCE]}
+        error={held.error}
+        url={held.url}
+        exports={exports}
+        detail={whole === undefined ? null : <Summary total={whole} />}
+        empty={
+          rows.length > 0
+            ? null
+            : held.waiting
+              ? 'Asking…'
+              : 'No position of these days is known in what you may see.'
+        }
+        tools={
+          <>
+            <button
+              type="button"
+              class="tool-button"
+              disabled={text(chosen, 'contract_id') === ''}
+              onClick={contract}
+              title="The contract of the chosen delivery (C)"
+            >
+              Contract <kbd>C</kbd>
+            </button>
+            <Select
+              label="Portfolio"
+              value={chosenPortfolio()}
+              options={[['', 'All portfolios'], ...portfolios.map((one) => [one, one] as const)]}
+              onChange={choosePortfolio}
+            />
+            <Choice
+              label="Days"
+              options={DAYS}
+              value={when}
+              onChange={(value) => setParams({ when: value })}
+            />
+          </>
+        }
+      >
+        <Table
+          label="Open positions"
+          columns={OPEN_COLUMNS}
+          items={rows}
+          id={idOf}
+          selected={chosen === undefined ? null : idOf(chosen)}
+          onSelect={(id) => setParams({ position: id })}
+          onTrace={trace}
+          rowClass={startsHour}
+          empty=" "
+          ticking
+          focused
+          onReady={(cells) => (exports.current.cells = cells)}
+        />
+      </Panel>
+      <CompositionPanel rows={rows} start={start} end={end} url={held.url} error={held.error} />
+      <TablePanel
+        id="totals"
+        title="Totals"
+        unit="MWh · EUR"
+        detail="deliveries that have not begun"
+        columns={TOTAL_COLUMNS}
+        items={sums}
+        idOf={(one) => one.id}
+        empty="Nothing is open."
+      />
+      <ChangesPanel />
+      {mayTrade() && asOf.value === null ? (
+        <EntryPanel portfolios={portfolios} areas={areas} first={enter} />
+      ) : null}
+    </>
+  );
+}
+
+function trace(row: Row | undefined): void {
+  traced.value = { source: POSITION_SOURCE, row: row ?? null };
+}
+
+function startsHour(row: Row, before: Row | undefined): string {
+  const [at, earlier] = [instant(row, 'delivery_start'), instant(before, 'delivery_start')];
+  if (at === null || earlier === null) return '';
+  return localTime(at, MARKET_ZONE).hour !== localTime(earlier, MARKET_ZONE).hour ? 'hour' : '';
+}
+
+function Summary({ total }: { readonly total: Total }) {
+  const net = total.longMwh + total.shortMwh;
+  return (
+    <span class="about">
+      net <b class={net >= 0 ? 'bid' : 'ask'}>{signed(net, 1)} MWh</b> ahead · closing{' '}
+      <b>{total.closeEur === null ? '–' : `${signed(total.closeEur, 0)} €`}</b> · left open{' '}
+      <b>{total.imbalanceEur === null ? '–' : `${signed(total.imbalanceEur, 0)} €`}</b>
+    </span>
+  );
+}
+
+interface CompositionProps {
+  readonly rows: readonly Row[];
+  readonly start: number;
+  readonly end: number;
+  readonly url: string;
+  readonly error: string | null;
+}
+
+function CompositionPanel({ rows, start, end, url, error }: CompositionProps) {
+  const made = useMemo(() => composition(rows), [rows]);
+  const shape = made.drawn.map((one) => `${one.label} ${one.colour}`).join('|');
+  const series = useMemo<readonly Series[]>(
+    () => [...made.drawn.map(({ label, colour }) => ({ label, colour, kind: 'stack' as const })), LINE],
+    [shape],
+  );
+  const readings = useMemo(() => [...made.layers, { label: 'Open', values: made.open }], [made]);
+  const exports = useExports();
+  exports.current.cells = () =>
+    cellsOf(
+      readings.map(({ label }) => label),
+      [made.data[0], ...readings.map(({ values }) => values)],
+      'MW',
+    );
+  const at = Math.floor(shownNow.value / MINUTE) * MINUTE;
+  const marks = useMemo<readonly Mark[]>(() => [{ at: at / 1000, label: '', colour: 'warn' }], [at]);
+  return (
+    <Panel
+      id="composition"
+      name="Composition of the position"
+      title="Composition"
+      unit="MW"
+      sources={[POSITION_SOURCE]}
+      error={error}
+      url={url}
+      exports={exports}
+      empty={rows.length === 0 ? 'Nothing is open.' : null}
+      tools={<Legend entries={LEGEND} />}
+    >
+      <Chart
+        label="Composition of the position"
+        unit="MW"
+        series={series}
+        data={made.data}
+        readings={readings}
+        decimals={1}
+        marks={marks}
+        span={[start / 1000, end / 1000]}
+        zero
+        onReady={(canvas) => (exports.current.canvas = canvas)}
+      />
+    </Panel>
+  );
+}
+
+function ChangesPanel() {
+  const portfolios = shownPortfolios();
+  const asked = useRows(
+    portfolios.length === 0
+      ? null
+      : {
+          path: 'positions/changes',
+          query: { portfolio: portfolios, limit: MOST_CHANGES },
+          follow: POSITION_SOURCE,
+        },
+  );
+  return (
+    <TablePanel
+      id="changes"
+      title="Changes"
+      unit="MWh"
+      detail={asked.rows.length === 0 ? '' : `${grouped(asked.rows.length)} changes, the newest first`}
+      columns={CHANGE_COLUMNS}
+      items={asked.rows}
+      idOf={(row) => CHANGE_ID.map((column) => text(row, column)).join('|')}
+      onTrace={trace}
+      error={asked.error}
+      url={asked.url}
+      empty={asked.loading ? 'Asking…' : 'Nobody has changed a position of today or later.'}
+    />
+  );
+}
+
+const CHANGE_ID = ['landing_offset', 'portfolio', 'area', 'kind', 'name'];
+
+interface TablePanelProps<Item> {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly detail: string;
+  readonly columns: readonly GridColumn<Item>[];
+  readonly items: readonly Item[];
+  readonly idOf: (item: Item) => string;
+  readonly onTrace?: (item: Item) => void;
+  readonly error?: string | null;
+  readonly url?: string | null;
+  readonly empty: string;
+}
+
+/** A panel that is one table of positions. */
+function TablePanel<Item>(props: TablePanelProps<Item>) {
+  const exports = useExports();
+  return (
+    <Panel
+      id={props.id}
+      name={props.title}
+      title={props.title}
+      unit={props.unit}
+      sources={[POSITION_SOURCE]}
+      detail={<span class="about">{props.detail}</span>}
+      error={props.error ?? null}
+      url={props.url ?? null}
+      exports={exports}
+      empty={props.items.length === 0 ? props.empty : null}
+    >
+      <Table
+        label={props.title}
+        columns={props.columns}
+        items={props.items}
+        id={props.idOf}
+        {...(props.onTrace === undefined ? {} : { onTrace: props.onTrace })}
+        empty=" "
+        onReady={(cells) => (exports.current.cells = cells)}
+      />
+    </Panel>
+  );
+}
+
+const MOVES = new Set(['ArrowUp', 'ArrowDown', 'j', 'k', 'PageUp', 'PageDown', 'Home', 'End']);
