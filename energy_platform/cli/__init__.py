@@ -25,6 +25,7 @@ from energy_platform.cli import (
     market,
     marts,
     platform,
+    positions,
     quarantine,
     watch,
 )
@@ -61,6 +62,7 @@ watch.register(app)
 history.register(app)
 marts.register(app)
 access.register(app)
+positions.register(app)
 generate.register(app)
 
 

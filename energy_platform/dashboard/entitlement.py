@@ -1,14 +1,22 @@
-"""Which topics a visitor may watch. It is asked when a topic is opened, never per frame."""
+"""What a visitor may see: which topics they may watch, and which rows they may read.
 
+Topics are asked about when they are opened, never per frame.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from energy_platform.dashboard.access.visitor import ALL_PORTFOLIOS, Visitor
 from energy_platform.errors import UsageError
+from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
+from energy_platform.reading.where import Value
 
 _OF_A_PORTFOLIO: Final = ("positions", "exposure")
 _OF_A_USER: Final = "alarms"
-_OF_ALL_PORTFOLIOS: Final = "source:position"
-"""Its rows are those of every portfolio."""
+
+Wanted = Mapping[str, Sequence[Value]]
+"""Of key columns the values of which a row must have one."""
 
 
 class NotEntitledError(UsageError):
@@ -27,8 +35,8 @@ def require_may_watch(visitor: Visitor, topic: str) -> None:
     elif kind == _OF_A_USER:
         if rest != visitor.name:
             raise NotEntitledError(f"{visitor.name} may not see the alarms of others")
-    elif topic == _OF_ALL_PORTFOLIOS:
-        require_may_see(visitor, ALL_PORTFOLIOS)
+    elif kind == "source" and (source := market_sources().get(rest)) and source.entitlement:
+        require_may_see(visitor, ALL_PORTFOLIOS)  # its rows are those of every portfolio
 
 
 def require_may_see(visitor: Visitor, portfolio: str) -> None:
@@ -40,3 +48,24 @@ def require_may_see(visitor: Visitor, portfolio: str) -> None:
     if not visitor.may_see(portfolio):
         what = "every portfolio" if portfolio == ALL_PORTFOLIOS else f"portfolio {portfolio}"
         raise NotEntitledError(f"{visitor.name} may not see {what}")
+
+
+def visible(visitor: Visitor, source: MarketSource) -> tuple[str, ...] | None:
+    """Return the portfolios of a source that a visitor may see; None if they may see every row."""
+    if source.entitlement is None or ALL_PORTFOLIOS in visitor.portfolios:
+        return None
+    return visitor.portfolios
+
+
+def entitled(visitor: Visitor, source: MarketSource, wanted: Wanted) -> Wanted:
+    """Return the wanted values of key columns, narrowed to rows that a visitor may see.
+
+    Raises:
+        NotEntitledError: They name a portfolio that the visitor may not see.
+    """
+    portfolios, column = visible(visitor, source), source.entitlement
+    if portfolios is None or column is None:
+        return wanted
+    for portfolio in wanted.get(column, ()):
+        require_may_see(visitor, str(portfolio))
+    return {column: portfolios, **wanted}

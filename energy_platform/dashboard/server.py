@@ -32,6 +32,7 @@ from energy_platform.dashboard.api import (
     market,
     metrics,
     open_positions,
+    positions,
     ranges,
     sources,
 )
@@ -92,6 +93,7 @@ def app(settings: Settings) -> FastAPI:
         market.router(stores, questions),
         open_positions.router(stores, questions),
         lineage.router(stores, questions),
+        positions.router(stores, questions, Notes.of(settings)),
         events.router(hub),
         alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),
         metrics.router(hub),

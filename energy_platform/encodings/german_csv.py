@@ -37,9 +37,11 @@ def text_table(
     is_filled = lines.str.strip_chars() != ""
     filled = lines.filter(is_filled)
     numbers = is_filled.arg_true().cast(pl.Int64) + 1
+    if filled.is_empty():
+        raise ParseError("there is no line")
     bare = filled if quote is None else filled.str.replace_all(_QUOTED, "")
     fields = bare.str.count_matches(separator, literal=True) + 1
-    is_line = fields == (fields.first() if len(fields) else 0)
+    is_line = fields == fields.first()
     is_open = bare.str.contains(quote, literal=True) if quote is not None else fields < 0
     is_line &= ~is_open
     if len(filled) > 1 and is_line.sum() == 1:

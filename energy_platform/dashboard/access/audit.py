@@ -41,6 +41,7 @@ class Action(StrEnum):
     TOKEN_REVOKED = "token revoked"  # noqa: S105 (no secret)
     ALARM_SET = "alarm set"
     ALARM_REMOVED = "alarm removed"
+    POSITIONS_HANDED_IN = "positions handed in"
     DAGSTER_CHANGED = "Dagster changed"
 
 

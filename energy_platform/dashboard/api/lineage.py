@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from energy_platform.dashboard.access import visitor_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import Answer
 from energy_platform.dashboard.api.questions import Questions
+from energy_platform.dashboard.entitlement import entitled, visible
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics.status import dagster_url
 from energy_platform.errors import UsageError
@@ -40,22 +42,36 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         where = parameters.filters(request, found, ("offset",))
         if offset is None and not where:
             raise UsageError(f"say which value: offset, or {', '.join(found.key)}")
-        question = partial(_lineage, stores, found, offset, where)
-        return (await questions.answer(str(request.url), question)).to(request)
+        visitor = visitor_of(request.scope)
+        entitled(visitor, found, where)
+        seen = entitled(visitor, found, {})
+        question = partial(_lineage, stores, found, offset, where, seen)
+        key = (str(request.url), visible(visitor, found))
+        return (await questions.answer(key, question)).to(request)
 
     return routes
 
 
-def _lineage(stores: Stores, source: MarketSource, offset: int | None, where: Where) -> Answer:
-    revisions = _revisions(stores, source, offset, where)
+def _lineage(
+    stores: Stores, source: MarketSource, offset: int | None, where: Where, seen: Where
+) -> Answer:
+    """Return what is known of a value, as far as a visitor may see it.
+
+    Of a message they see what came of it, and where it came from if a row of it is theirs.
+    """
+    revisions = _revisions(stores, source, offset, where).filter(condition(source, seen))
     if offset is None and not revisions.is_empty():
         offset = int(revisions["landing_offset"][0])
+    quarantined = _quarantined(stores, source, offset, where, seen)
+    is_theirs = not seen or not revisions.is_empty() or bool(quarantined)
     return Answer.of_document(
         {
             "source": source.name,
-            "message": None if offset is None else _message(stores, source, offset),
+            "message": _message(stores, source, offset)
+            if offset is not None and is_theirs
+            else None,
             "revisions": revisions.to_dicts(),
-            "quarantined": _quarantined(stores, source, offset, where),
+            "quarantined": quarantined,
             "dagster_url": dagster_url(source.name),
         }
     )
@@ -88,16 +104,24 @@ def _message(stores: Stores, source: MarketSource, offset: int) -> Mapping[str, 
 
 
 def _quarantined(
-    stores: Stores, source: MarketSource, offset: int | None, where: Where
+    stores: Stores, source: MarketSource, offset: int | None, where: Where, seen: Where
 ) -> list[dict[str, Any]]:
     """Return what was refused of the same message, or of the same key."""
     is_same = pl.lit(value=False) if offset is None else pl.col("landing_offset") == offset
-    texts = {name: values for name, values in where.items() if source.dtypes[name] == pl.String}
-    if texts:
-        is_same |= pl.all_horizontal(
-            pl.col("row").str.json_path_match(f"$.{name}").is_in(list(values))  # type: ignore[arg-type] # texts
-            for name, values in texts.items()
-        ).fill_null(value=False)
+    if said := _states(source, where):
+        is_same |= pl.all_horizontal(said).fill_null(value=False)
     lines = stores.batches.warehouse.scan(quarantine_table(source)).filter(is_same)
+    if seen:
+        # What doesn't say whose it is, is shown to who may see every portfolio alone.
+        lines = lines.filter(pl.all_horizontal(_states(source, seen)).fill_null(value=False))
     told = lines.select("reason", "check", "row", "received_at", offset="landing_offset")
     return told.sort("offset", descending=True).head(_MOST).collect().to_dicts()
+
+
+def _states(source: MarketSource, where: Where) -> list[pl.Expr]:
+    """Return for each text column of a condition whether a quarantined row states a wanted one."""
+    return [
+        pl.col("row").str.json_path_match(f"$.{name}").is_in(list(values))  # type: ignore[arg-type] # texts
+        for name, values in where.items()
+        if source.dtypes[name] == pl.String
+    ]

@@ -12,12 +12,14 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
 
+from energy_platform.dashboard.access import visitor_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import Answer, Table, form_of
 from energy_platform.dashboard.api.flags import flagged
 from energy_platform.dashboard.api.pages import cursor_after, is_after, next_page
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.api.thinning import thinned
+from energy_platform.dashboard.entitlement import entitled, visible
 from energy_platform.dashboard.marks import Quarantine
 from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
@@ -97,7 +99,9 @@ def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIR
         ask: Callable[[Stores, MarketSource, _Asked, Where], _Found],
     ) -> Response:
         found, form = market_source(source), form_of(request, asked.format)
-        where = parameters.filters(request, found, list(type(asked).model_fields))
+        said = parameters.filters(request, found, list(type(asked).model_fields))
+        visitor = visitor_of(request.scope)
+        where = entitled(visitor, found, said)
 
         def answer_it() -> Answer:
             table = _page(ask(stores, found, asked, where), asked, request.url)
@@ -105,7 +109,8 @@ def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIR
                 table = _flagged(table, found, asked, stores, quarantine)
             return Answer.of(table, form)
 
-        answer = await questions.answer((str(request.url), form), answer_it)
+        question = (str(request.url), form, visible(visitor, found))
+        answer = await questions.answer(question, answer_it)
         return answer.to(request)
 
     @routes.get("/range/{source}", summary="Rows of a span of time, as of any moment")

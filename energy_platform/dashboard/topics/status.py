@@ -69,8 +69,12 @@ class Status:
         }
 
     def _reasons_of(self, status: SourceStatus) -> Sequence[str]:
-        """Return why rows are in quarantine lately; asked again when there are more."""
-        if not status.quarantined:
+        """Return why rows are in quarantine lately; asked again when there are more.
+
+        Reasons can name a portfolio, and all viewers share this topic, so those of a source of
+        portfolios are told by its lineage alone.
+        """
+        if not status.quarantined or market_source(status.name).entitlement is not None:
             return ()
         counted, reasons = self._reasons.get(status.name, (0, ()))
         if counted != status.quarantined:

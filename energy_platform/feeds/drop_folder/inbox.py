@@ -106,7 +106,7 @@ class Inbox:
         """Return the inbox of a source in a home."""
         return cls(home / "inbox" / source_name)
 
-    def put(self, body: bytes, *, sender: str, **about: str) -> str:
+    def put(self, body: bytes, *, sender: str, number: str | None = None, **about: str) -> str:
         """Put a document into the inbox, whole or not at all; return the submission's id.
 
         Once this returns, the document is durable.
@@ -114,15 +114,14 @@ class Inbox:
         Args:
             body: The document.
             sender: Who sent it.
+            number: The submission's id, if it has one already.
             about: What else the landed message's context shall say.
 
         Raises:
             InboxFullError: Too many wait.
         """
-        self.create()
-        if len(self._names()) >= MOST_WAITING:
-            raise InboxFullError(f"{MOST_WAITING} submissions wait already; does it collect?")
-        number = _new_number()
+        self.require_room()
+        number = number or new_submission()
         head = json.dumps({**about, SENDER: sender, "submission": number}).encode()
         written = self.folder / f".{number}{_SUFFIX}"
         with written.open("xb") as file:
@@ -132,6 +131,18 @@ class Inbox:
         written.rename(self.folder / f"{number}{_SUFFIX}")
         self._sync()
         return number
+
+    def require_room(self) -> None:
+        """Refuse another submission while too many wait.
+
+        Raises:
+            InboxFullError: They do.
+        """
+        self.create()
+        if len(self._names()) >= MOST_WAITING:
+            raise InboxFullError(
+                f"{MOST_WAITING} submissions wait to be landed: does the collector run?"
+            )
 
     def waiting(self) -> list[Waiting]:
         """Return the files that wait, in the order in which they came; none being written."""
@@ -233,8 +244,8 @@ def is_unfinished(name: str) -> bool:
     return name.startswith((".", "~")) or name.lower().endswith(_UNFINISHED)
 
 
-def _new_number() -> str:
-    """Return an id; ids of one process are in the order in which they were made."""
+def new_submission() -> str:
+    """Return an id of a submission; ids of one process are in the order in which they were made."""
     global _last_ns  # noqa: PLW0603 (the last id of this process)
     with _turn:
         _last_ns = max(_last_ns + 1, time.time_ns())
