@@ -90,6 +90,9 @@ class Quarantine:
         newest = pl.col("received_at").max() - _LATELY
         lately = lines.filter(pl.col("row").is_not_null(), pl.col("received_at") >= newest)
         refused = refused_values(source, lately.sort("received_at").tail(_MOST_LINES).collect())
+        if source.entitlement is not None:
+            # A value that does not say whose it is must not be told to everybody.
+            refused = refused.filter(pl.col(source.entitlement).is_not_null())
         return refused.select(
             *(pl.col(tag).cast(pl.String) for tag in source.tags),
             *MARK_COLUMNS[:2],

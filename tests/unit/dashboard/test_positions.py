@@ -217,9 +217,13 @@ WINDOW = f"start={START:%Y-%m-%dT%H:%M:%SZ}&end={START + timedelta(hours=1):%Y-%
 ROUTES = [
     f"/api/range/position?{WINDOW}",
     f"/api/range/position?{WINDOW}&max_points=10",
+    f"/api/range/position?{WINDOW}&flags=1",
     f"/api/latest/position?as_of={START + timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}",
     f"/api/positions?{WINDOW}",
     f"/api/positions?{WINDOW}&history=1",
+    "/api/positions/portfolios",
+    f"/api/positions/open?{WINDOW}",
+    f"/api/positions/changes?{WINDOW}",
     "/api/lineage/position?name=deal-wind",
     "/api/lineage/position?name=deal-heliodor",
     "/api/lineage/position?kind=secret-heliodor",
