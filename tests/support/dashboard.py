@@ -36,12 +36,15 @@ class Desk:
     Args:
         home: The home.
         serves: Whether there is a server from the beginning.
+        stores: Settings that name other stores than the platform's own.
     """
 
-    def __init__(self, home: Path, *, serves: bool = True) -> None:
+    def __init__(
+        self, home: Path, *, serves: bool = True, stores: Mapping[str, Any] | None = None
+    ) -> None:
         self.bus = LiveBusProcess(home)
         # Points of any year stay in the hot store.
-        self.settings = Settings(home=home, hot_days=36_500)
+        self.settings = Settings(home=home, hot_days=36_500, **(stores or {}))
         self.batches = open_micro_batches(self.settings)
         self._lanes: dict[str, HotLane] = {}
         [self.port] = free_ports(1)

@@ -9,22 +9,11 @@ import { freshness } from '../state/freshness';
 import { asOf, live } from '../state/screen';
 import type { Rows } from './answers';
 import { address, ask, type Query } from './http';
+import { keep, keptRows } from './kept';
 
 const AGAIN_AFTER_MS = 2_000;
 const DEBOUNCE_MS = 120;
-const KEPT_ANSWERS = 60;
 const RETRY_MS = 5_000;
-
-const kept = new Map<string, Rows>();
-
-function keep(url: string, rows: Rows): void {
-  kept.delete(url);
-  kept.set(url, rows);
-  for (const oldest of kept.keys()) {
-    if (kept.size <= KEPT_ANSWERS) return;
-    kept.delete(oldest);
-  }
-}
 
 export interface Asked {
   /** The market source that answered; null until there is an answer. */
@@ -103,7 +92,7 @@ export function useRows(question: Question | null): Asked {
       }
     };
 
-    later(kept.has(url) ? 0 : DEBOUNCE_MS);
+    later(keptRows(url) === null ? DEBOUNCE_MS : 0);
     const unfollow = follow === null ? null : onMore(follow, () => later(AGAIN_AFTER_MS));
     return () => {
       ended = true;
@@ -113,7 +102,7 @@ export function useRows(question: Question | null): Asked {
     };
   }, [url, follow]);
 
-  const rows = answer.url === url ? answer.rows : url === null ? null : (kept.get(url) ?? null);
+  const rows = answer.url === url ? answer.rows : url === null ? null : keptRows(url);
   return {
     source: rows?.source ?? null,
     rows: rows?.rows ?? NONE,
