@@ -14,7 +14,16 @@ import pytest
 from energy_platform.feeds.polling import PollingFeed
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
-from simulator.providers import dwd, energy_charts, gme, met_office, noaa, nord_pool, open_meteo
+from simulator.providers import (
+    desk,
+    dwd,
+    energy_charts,
+    gme,
+    met_office,
+    noaa,
+    nord_pool,
+    open_meteo,
+)
 from simulator.server import running
 from simulator.world import OpenProvider, World, modelled_providers
 from tests.support.feeds import MemorySession, a_world
@@ -24,7 +33,7 @@ NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 LONG_AGO = NOON - timedelta(days=200)
 OPEN_METEO_KEEPS = timedelta(days=92)
 CHUNKS = 2
-SHOW_FILES_OR_STREAM = [each.PROVIDER for each in (dwd, gme, met_office, noaa, nord_pool)]
+SHOW_FILES_OR_STREAM = [each.PROVIDER for each in (desk, dwd, gme, met_office, noaa, nord_pool)]
 ANSWERING = [each for each in modelled_providers() if each not in SHOW_FILES_OR_STREAM]
 SMALLER: dict[OpenProvider, OpenProvider] = {
     energy_charts.PROVIDER: partial(energy_charts.PROVIDER, countries=("ch", "de"))
