@@ -18,17 +18,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from energy_platform.reading.following import Update, UpdateKind, follow
+    from energy_platform.reading.following import follow
     from energy_platform.reading.library import batch_history, catalog, load, runs, scan
+    from energy_platform.reading.update import Update, UpdateKind
 
 __all__ = ["Update", "UpdateKind", "batch_history", "catalog", "follow", "load", "runs", "scan"]
 
-_OF_FOLLOWING: Final = {"Update", "UpdateKind", "follow"}
+_ELSEWHERE: Final = {"Update": "update", "UpdateKind": "update", "follow": "following"}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)
     """Import the library on first use, since most processes of the platform never need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "following" if name in _OF_FOLLOWING else "library"
+    module = _ELSEWHERE.get(name, "library")
     return getattr(import_module(f"energy_platform.reading.{module}"), name)

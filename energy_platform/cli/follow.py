@@ -1,7 +1,6 @@
 """The command that prints new rows as the platform receives them."""
 
 import asyncio
-import json as json_text
 import os
 import sys
 from collections.abc import Sequence
@@ -20,13 +19,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from energy_platform.market.source import MarketSource
-    from energy_platform.reading.following import Update
+    from energy_platform.reading.update import Update
     from energy_platform.reading.where import Value
 
 _SHOWN_ROWS = 50
 """How many rows of one update the table has; JSON has them all."""
-
-_INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +47,15 @@ def follow(
         Optional[str],  # noqa: UP045 (typer reads it)
         typer.Option("--since", metavar="CURSOR", help="Resume after the update with this cursor."),
     ] = None,
+    address: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it)
+        typer.Option(
+            "--address",
+            metavar="URL",
+            help="Follow the platform behind the dashboard at this address; a token for it is in"
+            " ENERGY_PLATFORM_TOKEN.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print the rows of market sources as they come, until Ctrl-C.
@@ -60,7 +66,8 @@ def follow(
     from energy_platform.reading import following
 
     conditions = _conditions([market_source(name) for name in sources], where or ())
-    updates = following.follow(sources, where=conditions, since=since)
+    token = os.environ.get("ENERGY_PLATFORM_TOKEN")
+    updates = following.follow(sources, where=conditions, since=since, address=address, token=token)
     try:
         asyncio.run(_print(updates, as_json=json))
     except BrokenPipeError:
@@ -69,6 +76,8 @@ def follow(
 
 
 async def _print(updates: "AsyncGenerator[Update, None]", *, as_json: bool) -> None:
+    from energy_platform.reading.update import json_line
+
     async with aclosing(updates):
         async for update in updates:
             if as_json:
@@ -76,17 +85,6 @@ async def _print(updates: "AsyncGenerator[Update, None]", *, as_json: bool) -> N
             else:
                 _print_update(update)
             sys.stdout.flush()
-
-
-def json_line(update: "Update") -> str:
-    """Return an update as one line of JSON; instants are ISO 8601 in UTC."""
-    import polars.selectors as cs
-
-    rows = update.rows.with_columns(cs.datetime().dt.strftime(_INSTANT)).write_json()
-    about = {"kind": update.kind, "source": update.source, "cursor": update.cursor}
-    if update.since is not None:
-        about |= {"since": update.since, "reason": update.reason}  # type: ignore[dict-item]
-    return f'{json_text.dumps(about)[:-1]}, "rows": {rows}}}'
 
 
 def _print_update(update: "Update") -> None:

@@ -27,6 +27,7 @@ from energy_platform.dashboard.api import (
     alarms,
     documentation,
     events,
+    follow,
     forecast_errors,
     lineage,
     market,
@@ -96,6 +97,7 @@ def app(settings: Settings) -> FastAPI:
         positions.router(stores, questions, Notes.of(settings)),
         events.router(hub),
         alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),
+        follow.router(stores),
         metrics.router(hub),
         documentation.router(application),
     ):

@@ -7,10 +7,8 @@ follows gets them as a snapshot, or is told that it lacks them.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -19,8 +17,11 @@ from energy_platform.errors import EnergyPlatformError, LiveBusUnavailableError,
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
+from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches, open_live_bus
 from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.remote_following import remote_updates
+from energy_platform.reading.update import Update, UpdateKind, typed
 from energy_platform.reading.where import Where, condition
 from energy_platform.settings import settings
 from energy_platform.storage.live_bus.cursor import places_of
@@ -32,43 +33,7 @@ _OLDEST_CURSOR_SECONDS: Final = 60.0
 """After how long rows that `where` leaves out bring an update of their own, with a newer cursor."""
 
 
-class UpdateKind(StrEnum):
-    """What an update brings.
-
-    Attributes:
-        ROWS: New rows.
-        SNAPSHOT: All rows that the follower may have missed, read again. It may have had some.
-        GAP: None; rows may be missing, and could not be read again.
-    """
-
-    ROWS = "rows"
-    SNAPSHOT = "snapshot"
-    GAP = "gap"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """What `follow` yields.
-
-    Attributes:
-        kind: What it brings: "rows", "snapshot" or "gap".
-        source: The market source's name.
-        rows: Rows of the source's table, with its columns and types, in landing order; every
-            revision is a row.
-        cursor: Where to resume once this update is handled.
-        since: Of a snapshot or a gap, the landing offset from which rows may have been missed.
-        reason: Of a gap, why the rows could not be read again.
-    """
-
-    kind: UpdateKind
-    source: str
-    rows: pl.DataFrame
-    cursor: str
-    since: int | None = None
-    reason: str = ""
-
-
-class _Followed(NamedTuple):
+class Followed(NamedTuple):
     """A source that is followed, and which of its rows are wanted."""
 
     source: MarketSource
@@ -76,7 +41,12 @@ class _Followed(NamedTuple):
 
 
 def follow(
-    sources: str | Iterable[str], *, where: Where | None = None, since: str | None = None
+    sources: str | Iterable[str],
+    *,
+    where: Where | None = None,
+    since: str | None = None,
+    address: str | None = None,
+    token: str | None = None,
 ) -> AsyncGenerator[Update, None]:
     """Yield the rows of market sources as the platform receives them, for ever.
 
@@ -93,6 +63,9 @@ def follow(
         since: The cursor of the last update that was handled; it stays good for two hours, and
             leads to a snapshot after that. Without it, and for sources that it does not have, only
             rows from now on are yielded.
+        address: The address of a dashboard on another machine, `http://desk.example.com:3070`,
+            whose platform is followed; the platform of this home, unless given.
+        token: A token of scope `read`, where that dashboard has a login.
 
     Yields:
         Updates. Their `rows` have the source's columns (units in their names), `received_at` and
@@ -114,26 +87,60 @@ def follow(
     Traceback (most recent call last):
     energy_platform.errors.UsageError: nord_pool_intraday_trade has no key column 'price'; ...
     """
-    names = dict.fromkeys([sources] if isinstance(sources, str) else sources)
-    if not names:
+    names = [sources] if isinstance(sources, str) else sources
+    chosen = followed(names, where or {}, since)
+    if address is not None:
+        found = {name: one.source for name, one in chosen.items()}
+        return remote_updates(found, where or {}, since, address, token)
+    return _updates_here(open_live_bus(settings()), chosen, since)
+
+
+def followed(names: Iterable[str], where: Where, since: str | None) -> Mapping[str, Followed]:
+    """Return the sources of these names, and which of their rows are wanted.
+
+    Raises:
+        UnknownSourceError: There is no source of this name.
+        UsageError: `where` or `since` is not one of these sources.
+    """
+    found = [market_source(name) for name in dict.fromkeys(names)]
+    if not found:
         raise UsageError("name at least one market source to follow")
-    found = [market_source(name) for name in names]
-    followed = {one.name: _Followed(one, condition(one, where or {})) for one in found}
-    places_of(since, names)
-    return _updates(open_live_bus(settings()), followed, since)
+    places_of(since, [one.name for one in found])
+    return {one.name: Followed(one, condition(one, where)) for one in found}
 
 
-async def _updates(
-    bus: LiveBus, followed: Mapping[str, _Followed], since: str | None
+async def _updates_here(
+    bus: LiveBus, chosen: Mapping[str, Followed], since: str | None
 ) -> AsyncGenerator[Update, None]:
     await _require(bus)
+    async with aclosing(updates(bus, micro_batches, chosen, since)) as told:
+        async for update in told:
+            yield update
+
+
+async def updates(
+    bus: LiveBus,
+    batches: Callable[[], MicroBatches],
+    chosen: Mapping[str, Followed],
+    since: str | None,
+) -> AsyncGenerator[Update, None]:
+    """Yield what a bus brings of sources, for ever, and read what it has lost.
+
+    Args:
+        bus: The bus.
+        batches: Opens the stores that have what the bus has lost.
+        chosen: The sources, and which of their rows are wanted.
+        since: The cursor of the last update that was handled.
+    """
     told = time.monotonic()
-    async with aclosing(bus.follow(followed, since)) as messages:
+    async with aclosing(bus.follow(chosen, since)) as messages:
         async for message in messages:
             if isinstance(message, Gap):
-                update = await asyncio.to_thread(_snapshot, followed[message.source], message)
+                update = await asyncio.to_thread(
+                    _snapshot, batches, chosen[message.source], message
+                )
             else:
-                update = _rows(followed[message.source], message)
+                update = _rows(chosen[message.source], message)
                 is_stale = time.monotonic() - told > _OLDEST_CURSOR_SECONDS
                 if update.rows.is_empty() and not is_stale:
                     continue
@@ -150,16 +157,16 @@ async def _require(bus: LiveBus) -> None:
         ) from error
 
 
-def _rows(followed: _Followed, message: Rows) -> Update:
-    rows = _typed(followed.source, message.rows).filter(followed.condition)
+def _rows(followed: Followed, message: Rows) -> Update:
+    rows = typed(followed.source, message.rows).filter(followed.condition)
     return Update(kind=UpdateKind.ROWS, source=message.source, rows=rows, cursor=message.cursor)
 
 
-def _snapshot(followed: _Followed, gap: Gap) -> Update:
+def _snapshot(batches: Callable[[], MicroBatches], followed: Followed, gap: Gap) -> Update:
     """Return the rows that a gap may have cost; the gap itself if they can't be read."""
     source, reason = followed.source, ""
     try:
-        rows = missed_rows(micro_batches(), source, gap.since, where=followed.condition)
+        rows = missed_rows(batches(), source, gap.since, where=followed.condition)
     except Exception as error:  # noqa: BLE001 (who follows is told, and goes on)
         if not isinstance(error, EnergyPlatformError):
             _log.exception("%s: no snapshot", source.name)
@@ -167,15 +174,8 @@ def _snapshot(followed: _Followed, gap: Gap) -> Update:
     return Update(
         kind=UpdateKind.GAP if reason else UpdateKind.SNAPSHOT,
         source=gap.source,
-        rows=_typed(source, rows),
+        rows=typed(source, rows),
         cursor=gap.cursor,
         since=gap.since,
         reason=reason,
     )
-
-
-def _typed(source: MarketSource, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows in the columns of this process's version of the source."""
-    dtypes = market_table(source).dtypes
-    typed = pl.concat([pl.DataFrame(schema=dtypes), rows], how="diagonal_relaxed")
-    return typed.select(*dtypes).cast(dtypes)  # type: ignore[arg-type] # dict is invariant

@@ -83,7 +83,7 @@ def test_a_refused_value_marks_the_row_that_stands(desk: Desk, case: Case, later
         assert row["quarantine"]["at"] > row["received_at"]
         # A good value after it takes the mark away from what stands now.
         desk.store(source, rows(good + 0.01, 2))
-        expected = [None] if topic.startswith("source:") else [["quarantined"], None]
+        expected: list[object] = [None] if topic.startswith("source:") else [["quarantined"], None]
         page.until(partial(has_flags, page, topic, *expected))
     latest = desk.get(f"/api/latest/{source}", flags=1).json()["rows"]
     assert [row["flags"] for row in latest] == [[]]
