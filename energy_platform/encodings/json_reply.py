@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import polars as pl
 
@@ -119,43 +119,51 @@ def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
     return pl.Series("reply", [json.dumps(_fitted(value, shape))]).str.json_decode(shape)
 
 
-def decoded_arrays(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series:
-    """Return JSON arrays of objects, each decoded as `decoded` would, in one pass over them all.
+def decoded_each(bodies: Sequence[bytes], shape: pl.Struct | pl.List) -> pl.Series:
+    """Return JSON objects or arrays of objects, each decoded as `decoded` would, in one pass.
 
     A body that can't be read makes the others slower, and does no other harm.
 
+    Args:
+        bodies: The replies.
+        shape: An object that has a text among its fields, or a list of such objects.
+
     Raises:
-        ParseError: A body is not JSON, or no array.
+        ParseError: A body is not JSON, or as a whole not of this shape.
     """
-    shape = pl.List(element)
     if len(bodies) > 1:
-        found = _decoded_together(bodies, element)
+        found = _decoded_together(bodies, shape)
         if found is not None:
             return found
         middle = len(bodies) // 2
         halves = (bodies[:middle], bodies[middle:])
-        return pl.concat(decoded_arrays(half, element) for half in halves)
+        return pl.concat(decoded_each(half, shape) for half in halves)
     return pl.concat([pl.Series("reply", [], shape), *(decoded(body, shape) for body in bodies)])
 
 
-def _decoded_together(bodies: Sequence[bytes], element: pl.Struct) -> pl.Series | None:
+def _decoded_together(bodies: Sequence[bytes], shape: pl.Struct | pl.List) -> pl.Series | None:
     """Return all bodies in order; None if one of them has to be read by itself.
 
     polars joins the texts that it decodes with commas, so the next body could complete one that was
-    cut off. After each body therefore comes an array of this module with a name that no body can
+    cut off. After each body therefore comes a value of this module with a name that no body can
     know: if all of these come out, each in its place, then what is between them is one value.
     """
-    label, mark = element.fields[0].name, secrets.token_hex(8)
-    marks = [json.dumps([{label: f"{mark}{number}"}]) for number in range(len(bodies))]
+    is_list = isinstance(shape, pl.List)
+    element = cast("pl.Struct", shape.inner if isinstance(shape, pl.List) else shape)
+    label = next(field.name for field in element.fields if field.dtype == pl.String)
+    mark = secrets.token_hex(8)
+    objects = [{label: f"{mark}{number}"} for number in range(len(bodies))]
+    marks = [json.dumps([one] if is_list else one) for one in objects]
     try:
         texts = pl.Series("reply", [*chain(*zip(map(_text, bodies), marks, strict=True))])
-        found = texts.str.json_decode(pl.List(element))
+        found = texts.str.json_decode(shape)
     except (ParseError, pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         return None
     if len(found) != len(texts):
         return None
     replies, marked = found.gather_every(2), found.gather_every(2, 1)
-    said = marked.explode(empty_as_null=True).struct.field(label).to_list()
+    marked = marked.explode(empty_as_null=True) if is_list else marked
+    said = marked.struct.field(label).to_list()
     are_apart = said == [f"{mark}{number}" for number in range(len(bodies))]
     return replies if are_apart and not _lacks_elements(replies) else None
 

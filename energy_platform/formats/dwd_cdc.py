@@ -20,6 +20,7 @@ from energy_platform.encodings.answer_forms import is_of, zip_form
 from energy_platform.encodings.zip_archive import only_member
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
 
 DWD: Final = Provider(name="DWD")
@@ -65,22 +66,36 @@ WIND_PRODUCTS: Final = (
 """DWD's wind measurements: means over ten minutes and an hour, and extremes of ten minutes."""
 
 
-def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
-    """Read one archive: a row per station and time, with the value columns of all `products`.
+def observations(messages: Sequence[RawMessage], products: Sequence[Product]) -> pl.DataFrame:
+    """Read archives: a row per station and time, with the value columns of all `products`.
 
-    Columns: `station_id` (five digits), `observed_at`, `product`, `quality_level`, then the values
-    as floats; null for DWD's missing values, NaN for a malformed number, which no range check lets
-    pass. `refused` says that a row was cut off; it is null for all others.
+    Columns: `landing_offset` of the archive, `station_id` (five digits), `observed_at`, `product`,
+    `quality_level`, then the values as floats; null for DWD's missing values, NaN for a malformed
+    number, which no range check lets pass. `refused` says that a row was cut off; it is null for
+    all others.
 
     Raises:
-        ParseError: The body is not an archive of one of the products.
+        ParseError: A body is not an archive of one of the products.
     """
-    table = _table(only_member(archive, "produkt_*.txt"))
-    quality, *measured = (name for name in table.columns if name not in (*_ABOUT, _END_OF_ROW))
+    tables: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    for message in messages:
+        table = _table(only_member(message.body, "produkt_*.txt"))
+        offset = pl.lit(message.landing_offset, dtype=pl.Int64)
+        tables.setdefault(tuple(table.columns), []).append(
+            table.with_columns(landing_offset=offset)
+        )
+    rows = [_rows(columns, pl.concat(alike), products) for columns, alike in tables.items()]
+    return pl.concat(rows).sort("landing_offset", maintain_order=True)
+
+
+def _rows(columns: Sequence[str], table: pl.DataFrame, products: Sequence[Product]) -> pl.DataFrame:
+    """Return the rows of archives with the same columns."""
+    quality, *measured = (name for name in columns if name not in (*_ABOUT, _END_OF_ROW))
     product = _product(measured, products)
     every_value = dict.fromkeys(name for one in products for name in one.values.values())
     present = {ours: _number(dwd) for dwd, ours in product.values.items()}
-    return table.select(
+    return table.with_columns(pl.col(columns).str.strip_chars()).select(
+        "landing_offset",
         station_id=pl.col("STATIONS_ID").str.zfill(5),
         observed_at=_instant("MESS_DATUM"),
         product=pl.lit(product.name),
@@ -93,7 +108,7 @@ def observations(archive: bytes, products: Sequence[Product]) -> pl.DataFrame:
 
 
 def _table(text: bytes) -> pl.DataFrame:
-    """Return the text's columns as stripped strings."""
+    """Return the text's columns as strings, with their padding."""
     try:
         read = pl.read_csv(
             io.BytesIO(text),
@@ -104,7 +119,7 @@ def _table(text: bytes) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise ParseError(f"produkt text: {str(error).splitlines()[0]}") from error
-    table = read.rename(str.strip).with_columns(pl.all().str.strip_chars())
+    table = read.rename(str.strip)
     if not {*_ABOUT, _END_OF_ROW} < set(table.columns):
         raise ParseError(f"columns {', '.join(table.columns)} are not those of an observation")
     return table

@@ -3,16 +3,17 @@
 The reply names neither the zone nor the region; each source knows it, and what the columns mean.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
 import polars as pl
 
 from energy_platform.encodings.answer_forms import Form, json_form
-from energy_platform.encodings.json_reply import decoded, number, text
+from energy_platform.encodings.json_reply import decoded, decoded_each, number, text
 from energy_platform.errors import ParseError
 from energy_platform.market.provider import Provider, Rate
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
 
 ENERGY_CHARTS: Final = Provider(name="Energy-Charts", rates=(Rate(2),))
@@ -38,34 +39,47 @@ def answers(column: str) -> Form:
     return json_form("unix_seconds", column)
 
 
-def series(body: bytes, column: str, *, unit: str | None = None) -> pl.DataFrame:
-    """Return one column of a reply as `instant` (UTC) and `value`, in order of time.
+def series(messages: Sequence[RawMessage], column: str, *, unit: str | None = None) -> pl.DataFrame:
+    """Return one column of each reply as `instant` (UTC) and `value`, in order of time.
+
+    `landing_offset` says whose reply it is.
 
     Nulls after the last value are not published yet, and are left out. A null before a value is
     known to be missing: it is kept, so that a check refuses it and the hole is seen. A malformed
     number is NaN, and a malformed time is null.
 
     Raises:
-        ParseError: The reply is not of this form, is in another unit than `unit`, or its times do
+        ParseError: A reply is not of this form, is in another unit than `unit`, or its times do
             not increase.
     """
+    bodies = [message.body for message in messages]
+    return _series(bodies, [message.landing_offset for message in messages], column, unit)
+
+
+def _series(
+    bodies: Sequence[bytes], offsets: Sequence[int], column: str, unit: str | None = None
+) -> pl.DataFrame:
     shape = pl.Struct({"unix_seconds": _TEXTS, column: _TEXTS, "unit": pl.String})
-    reply = decoded(body, shape).struct.unnest()
-    if unit is not None and (found := reply["unit"].item()) != unit:
-        raise ParseError(f"the unit is {found!r}, not {unit!r}")
+    replies = (
+        decoded_each(bodies, shape)
+        .struct.unnest()
+        .with_columns(pl.Series("landing_offset", offsets, pl.Int64))
+    )
+    for found in replies["unit"]:
+        if unit is not None and found != unit:
+            raise ParseError(f"the unit is {found!r}, not {unit!r}")
     for name in ("unix_seconds", column):
-        if reply[name].has_nulls():
+        if replies[name].has_nulls():
             raise ParseError(f"the reply has no array {name!r}")
-    seconds, values = (
-        reply[name].explode(empty_as_null=False) for name in ("unix_seconds", column)
-    )
-    if len(seconds) != len(values):
-        raise ParseError(f"{len(seconds)} unix_seconds stand beside {len(values)} of {column}")
-    return (
-        pl.DataFrame({"instant": _instants(seconds), "value": values})
-        .with_columns(number(pl.col("value")))
-        .filter(_PUBLISHED)
-    )
+    for seconds, values in replies.select(pl.col("unix_seconds", column).list.len()).rows():
+        if seconds != values:
+            raise ParseError(f"{seconds} unix_seconds stand beside {values} of {column}")
+    told = replies.drop("unit").explode("unix_seconds", column, empty_as_null=False)
+    return told.select(
+        "landing_offset",
+        instant=_instants(told["unix_seconds"], told["landing_offset"]),
+        value=number(pl.col(column)),
+    ).filter(_PUBLISHED.over("landing_offset"))
 
 
 def named_series(body: bytes, array: str) -> pl.DataFrame:
@@ -84,7 +98,8 @@ def named_series(body: bytes, array: str) -> pl.DataFrame:
     reply = decoded(body, shape).struct.unnest()
     if reply["unix_seconds"].has_nulls() or reply[array].has_nulls():
         raise ParseError(f"the reply has no arrays 'unix_seconds' and {array!r}")
-    instants = _instants(reply["unix_seconds"].explode(empty_as_null=False))
+    seconds = reply["unix_seconds"].explode(empty_as_null=False)
+    instants = _instants(seconds, pl.zeros(len(seconds), dtype=pl.Int64, eager=True))
     name = text(pl.col("name"))
     columns = (
         reply[array]
@@ -129,18 +144,18 @@ def period_end(start: pl.Expr, lengths: Collection[timedelta]) -> pl.Expr:
 def newest_instant(body: bytes, column: str) -> datetime | None:
     """Return the newest instant that has a value; None if there is none or the body is garbage."""
     try:
-        return cast("datetime | None", series(body, column)["instant"].max())
+        return cast("datetime | None", _series([body], [0], column)["instant"].max())
     except ParseError:
         return None
 
 
-def _instants(texts: pl.Series) -> pl.Series:
-    """Return seconds since 1970 as instants; null for a number outside the calendar."""
+def _instants(texts: pl.Series, replies: pl.Series) -> pl.Series:
+    """Return the seconds since 1970 of some replies as instants; null outside the calendar."""
     seconds = texts.cast(pl.Int64, strict=False)
     seconds = seconds.set(~seconds.is_between(0, _LAST_SECOND), None)
-    known = seconds.drop_nulls()
-    if len(known) < len(texts) and known.is_empty():
+    known, of = seconds.drop_nulls(), replies.filter(seconds.is_not_null())
+    if of.n_unique() < replies.n_unique():
         raise ParseError("unix_seconds hold no time")
-    if not known.is_sorted() or known.n_unique() < len(known):
+    if not ((known.diff() > 0) | (of.diff() != 0)).all():
         raise ParseError("unix_seconds do not increase")
     return pl.from_epoch(seconds, time_unit="s").dt.replace_time_zone("UTC").cast(INSTANT)

@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.encodings.json_reply import boolean, decoded_arrays, integer, number, text
+from energy_platform.encodings.json_reply import boolean, decoded_each, integer, number, text
 from energy_platform.errors import ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT
@@ -253,7 +253,7 @@ def last_rows(events: pl.LazyFrame, newest: pl.LazyFrame) -> pl.LazyFrame:
 
 def _rows(messages: Sequence[RawMessage], row_type: pl.Struct) -> pl.DataFrame:
     """Return the rows of many messages, each with the context of its message."""
-    rows = decoded_arrays([message.body for message in messages], row_type)
+    rows = decoded_each([message.body for message in messages], pl.List(row_type))
     if rows.has_nulls():
         raise ParseError("not an array of rows: null")
     told = pl.DataFrame(

@@ -131,6 +131,9 @@ class HotCopies:
             return
         recent = pl.col(source.event_time) >= self.since()
         points = _changed_points(source, new).filter(recent)
+        if points.height > _WRITTEN_AT_ONCE:
+            # Each part then touches a part of the store, and not all of it.
+            points = points.sort(*source.tags, source.event_time)
         for part in points.iter_slices(_WRITTEN_AT_ONCE):
             refused = self.store.write(measurement(source), part, stop=stop)
             if not refused.is_empty():

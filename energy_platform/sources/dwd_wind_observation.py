@@ -1,5 +1,6 @@
 """Wind at DWD's stations: ten-minute means from FTP; hourly means and extremes by hand."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from energy_platform.feeds.ftp import FtpArchive, FtpFeed
 from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, is_whole, observations
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 
 _FOLDER: Final = (
     "ftp://opendata.dwd.de/climate_environment/CDC/observations_germany/climate/10_minutes/wind/"
@@ -33,10 +34,9 @@ class WindObservations(InstantRows):
     gust_direction_deg: float = pa.Field(**_BEARING, description="Direction of the gust")
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
-    """Read one archive; a later file's values supersede an earlier one's."""
-    return observations(message.body, WIND_PRODUCTS)
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
+    """Read archives; a later file's values supersede an earlier one's."""
+    return observations(messages, WIND_PRODUCTS)
 
 
 DWD_WIND_OBSERVATION: Final = MarketSource(

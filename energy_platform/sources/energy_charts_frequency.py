@@ -11,7 +11,7 @@ from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.energy_charts import ENERGY_CHARTS, answers, newest_instant, series
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 
 _URL = "https://api.energy-charts.info/frequency"
 _REGION = "DE-Freiburg"
@@ -39,12 +39,13 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     ]
 
 
-@each_message
-def parse(message: RawMessage) -> pl.DataFrame:
+def parse(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per second; the question names the region."""
-    return series(message.body, "data").select(
+    regions = {message.landing_offset: message.asked("region") for message in messages}
+    return series(messages, "data").select(
+        "landing_offset",
         observed_at="instant",
-        region=pl.lit(message.asked("region")),
+        region=pl.col("landing_offset").replace_strict(regions, return_dtype=pl.String),
         frequency_hz="value",
     )
 

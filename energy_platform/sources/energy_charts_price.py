@@ -41,7 +41,7 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per delivery period; the question names the bidding zone."""
-    return series(message.body, "price", unit="EUR / MWh").select(
+    return series([message], "price", unit="EUR / MWh").select(
         delivery_start="instant",
         delivery_end=period_end(pl.col("instant"), _MARKET_TIME_UNITS),
         bidding_zone=pl.lit(message.asked("bzn")),

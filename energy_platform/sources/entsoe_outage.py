@@ -10,7 +10,7 @@ from energy_platform.feeds.rest import RestRequest
 from energy_platform.formats.entsoe import ENTSOE, TERMS, outages, window
 from energy_platform.formats.entsoe.codes import AREAS, OUTAGE_AREAS
 from energy_platform.market.rows import DeliveryRows, Instant
-from energy_platform.market.source import MarketGroup, MarketSource, each_message
+from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.whole_list import WholeList
 from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
 
@@ -67,7 +67,7 @@ ENTSOE_OUTAGE = MarketSource(
         overlap=timedelta(hours=1),
         history_chunk=timedelta(days=1),
     ),
-    parse=each_message(lambda message: outages.outages(message.body)),
+    parse=outages.outages,
     rows=Outage,
     key=("outage_id", "revision_number", "time_series", "delivery_start"),
     whole_list=WholeList(name={"outage_id": pl.col("outage_id")}, number="revision_number"),

@@ -6,7 +6,7 @@ next position, or to the end of its period, whatever the curve type says.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ from energy_platform.formats.entsoe.elements import (
     text_of,
 )
 from energy_platform.formats.entsoe.periods import timing
+from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import INSTANT, REFUSED
 
 PAGE: Final = 200
@@ -65,6 +66,7 @@ _SCHEMA: Final = {
     "reason_text": pl.String(),
     "published_at": INSTANT,
     REFUSED: pl.String(),
+    "landing_offset": pl.Int64(),
 }
 
 
@@ -93,7 +95,7 @@ def essence(body: bytes) -> bytes:
         return body
 
 
-def outages(body: bytes) -> pl.DataFrame:
+def outages(messages: Sequence[RawMessage]) -> pl.DataFrame:
     """Return one row per stretch of each outage's series with constant available power.
 
     A member of an archive that can't be read gives one row with its name (`outage_id`) and the
@@ -101,25 +103,33 @@ def outages(body: bytes) -> pl.DataFrame:
     available power can't be read.
 
     Raises:
-        ParseError: The reply is no outage and no archive of outages, or it is an acknowledgement.
+        ParseError: A reply is no outage and no archive of outages, or it is an acknowledgement.
     """
-    if body.startswith(_ZIP):
-        members = members_like(body, "*", max_bytes=_INFLATED_BYTES)
-        found = [row for name, member in members.items() for row in _member(name, member)]
-    else:
-        found = list(_document(body))
-    if not found:
-        raise ParseError("an archive without a document")
+    found = [
+        {**row, "landing_offset": message.landing_offset}
+        for message in messages
+        for row in _reply(message.body)
+    ]
     return pl.DataFrame(found, schema=_SCHEMA).select(
         *("delivery_start", "delivery_end", "outage_id", "time_series", "unit_kind", "status"),
         *("outage_type", "unit_eic", "unit_name", "location", "reason_code", "reason_text"),
-        *("published_at", REFUSED),
+        *("published_at", REFUSED, "landing_offset"),
         revision_number=pl.col("revision_number").cast(pl.Int64, strict=False),
         bidding_zone=area("area"),
         production_type=production_type("type"),
         nominal_mw=number(pl.col("nominal")),
         available_mw=number(pl.col("available")),
     )
+
+
+def _reply(body: bytes) -> list[dict[str, object]]:
+    if not body.startswith(_ZIP):
+        return list(_document(body))
+    members = members_like(body, "*", max_bytes=_INFLATED_BYTES)
+    found = [row for name, member in members.items() for row in _member(name, member)]
+    if not found:
+        raise ParseError("an archive without a document")
+    return found
 
 
 def _member(name: str, member: bytes) -> list[dict[str, object]]:

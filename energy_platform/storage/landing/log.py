@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from threading import Lock
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -133,13 +133,17 @@ class LandingLog:
         if limit is not None:
             stop = min(stop, start + limit)
         messages: list[RawMessage] = []
+        size = 0
         for rows in self._rows(start, stop):
-            messages += to_messages(rows)
+            sizes = rows["body"].bin.size().cast(pl.Int64)
+            within = rows.height
             if limit_bytes is not None:
-                sizes = accumulate(len(message.body) for message in messages)
-                within = sum(size <= limit_bytes for size in sizes)
-                if within < len(messages):
-                    return messages[: max(within, 1)]
+                within = int((size + sizes.cum_sum() <= limit_bytes).sum())
+            if within < rows.height:
+                # Only what is returned is made into messages; a segment may hold much more.
+                return messages + to_messages(rows.head(within if messages else max(within, 1)))
+            messages += to_messages(rows)
+            size += int(sizes.sum())
         return messages
 
     def stored_bytes(self, start: int, stop: int) -> int:

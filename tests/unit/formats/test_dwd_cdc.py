@@ -2,8 +2,10 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from energy_platform.errors import ParseError
@@ -38,6 +40,10 @@ def row(label: str, speed: str = "   4.2") -> str:
     return f"          3;{label};    1;{speed}; 230;eor\r\n"
 
 
+def observed(body: bytes, products: Sequence[Product] = WIND_PRODUCTS) -> pl.DataFrame:
+    return observations([RawMessage(body=body, received_at=datetime.now(UTC))], products)
+
+
 def checked(body: bytes) -> tuple[int, list[str]]:
     """Return how many rows are good, and the reasons of what is not."""
     message = RawMessage(body=body, received_at=datetime.now(UTC), landing_offset=0)
@@ -47,7 +53,7 @@ def checked(body: bytes) -> tuple[int, list[str]]:
 
 def test_padding_missing_values_and_latin_1() -> None:
     text = WIND + row("202607011210") + row("202607011220", "  -999")
-    rows = observations(an_archive(text), WIND_PRODUCTS).rows(named=True)
+    rows = observed(an_archive(text)).rows(named=True)
     assert rows[0] | {"wind_speed_m_per_s": 4.2, "wind_direction_deg": 230.0} == rows[0]
     assert (rows[0]["station_id"], rows[0]["product"]) == ("00003", "10_minutes/wind")
     assert rows[0]["observed_at"] == datetime(2026, 7, 1, 12, 10, tzinfo=UTC)
@@ -57,7 +63,7 @@ def test_padding_missing_values_and_latin_1() -> None:
 
 def test_ten_minutes_before_2000_are_cet_and_hours_are_not() -> None:
     def first(text: str) -> object:
-        return observations(an_archive(text), WIND_PRODUCTS)["observed_at"][0]
+        return observed(an_archive(text))["observed_at"][0]
 
     hours = "STATIONS_ID;MESS_DATUM;QN_3;   F;   D;eor\r\n"
     assert first(WIND + row("199912312350")) == datetime(1999, 12, 31, 22, 50, tzinfo=UTC)
@@ -71,7 +77,7 @@ def test_ten_minutes_before_2000_are_cet_and_hours_are_not() -> None:
 )
 def test_days_of_a_clock_change_have_144_instants(day: datetime) -> None:
     labels = [f"{day + number * timedelta(minutes=10):%Y%m%d%H%M}" for number in range(144)]
-    times = observations(an_archive(WIND + "".join(map(row, labels))), WIND_PRODUCTS)["observed_at"]
+    times = observed(an_archive(WIND + "".join(map(row, labels))))["observed_at"]
     assert times.n_unique() == 144
     assert times.diff().drop_nulls().unique().to_list() == [timedelta(minutes=10)]
 
@@ -94,13 +100,13 @@ def test_what_is_no_number_fails_its_row_alone() -> None:
 )
 def test_what_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ParseError, match=reason):
-        observations(an_archive(text), WIND_PRODUCTS)
+        observed(an_archive(text))
 
 
 @pytest.mark.parametrize("kept", [20, -5])
 def test_a_row_that_is_cut_off_is_refused_alone(kept: int) -> None:
     text = WIND + row("202607011210") + row("202607011220")[:kept]
-    rows = observations(an_archive(text), WIND_PRODUCTS)
+    rows = observed(an_archive(text))
     assert rows["refused"].to_list() == [None, "the row does not end with eor"]
 
 
@@ -109,7 +115,7 @@ def test_a_new_product_is_a_value() -> None:
         "STATIONS_ID;MESS_DATUM;  QN;DS_10;GS_10;SD_10;LS_10;eor\r\n"
         "       1766;202306090000;    2;   1.5;   2.5;   0.100;-999;eor\r\n"
     )
-    [only] = observations(an_archive(text), [SOLAR]).rows(named=True)
+    [only] = observed(an_archive(text), [SOLAR]).rows(named=True)
     assert (only["diffuse_j_per_cm2"], only["sunshine_hours"]) == (1.5, 0.1)
     assert only["longwave_j_per_cm2"] is None
 
@@ -151,4 +157,4 @@ def test_recorded_files_of_other_products_say_why_they_are_refused(file: str, re
     [("10minutenwerte_SOLAR_01766_akt.zip", 288), ("10minutenwerte_SOLAR_01766_now.zip", 75)],
 )
 def test_recorded_solar_needs_no_more_than_its_product(file: str, rows: int) -> None:
-    assert observations((RECORDED / file).read_bytes(), [SOLAR]).height == rows
+    assert observed((RECORDED / file).read_bytes(), [SOLAR]).height == rows

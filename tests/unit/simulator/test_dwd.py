@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import aioftp
+import polars as pl
 import pytest
 
 from energy_platform.encodings.zip_archive import is_whole
 from energy_platform.formats.dwd_cdc import WIND_PRODUCTS, observations
+from energy_platform.market.raw_message import RawMessage
 from simulator.faults import Fault, FaultKind
 from simulator.providers.dwd.provider import Dwd
 from simulator.providers.dwd.wind import FOLDER, SOURCE, STATIONS, measured
@@ -27,6 +29,10 @@ NOON = datetime(2026, 7, 1, 12, 3, tzinfo=UTC)
 
 def files(world: World) -> list[Path]:
     return sorted((world.folder / "dwd/ftp" / FOLDER).glob("10minutenwerte_wind_*_now.zip"))
+
+
+def observed(body: bytes) -> pl.DataFrame:
+    return observations([RawMessage(body=body, received_at=NOON)], WIND_PRODUCTS)
 
 
 @asynccontextmanager
@@ -56,7 +62,7 @@ async def test_a_session_as_a_client_has_it(tmp_path: Path) -> None:
         async with client.download_stream(f"/{FOLDER}/10minutenwerte_wind_00003_now.zip") as stream:
             body = await stream.read()
     assert len(body) == int(one["size"])
-    rows = observations(body, WIND_PRODUCTS)
+    rows = observed(body)
     assert rows["observed_at"].max() == datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
     assert rows["observed_at"].min() == datetime(2026, 6, 30, tzinfo=UTC)
     assert rows["station_id"].unique().to_list() == ["00003"]
@@ -138,7 +144,7 @@ async def test_faults_of_files(tmp_path: Path) -> None:
     by_name = {file.name: file for file in files(world)}
     with zipfile.ZipFile(by_name["10minutenwerte_wind_99999_now.zip"]) as malformed:
         assert malformed.namelist() == ["produkt_zehn_now_ff_x.txt"]
-    spoilt = observations(by_name["10minutenwerte_wind_00003_now.zip"].read_bytes(), WIND_PRODUCTS)
+    spoilt = observed(by_name["10minutenwerte_wind_00003_now.zip"].read_bytes())
     assert spoilt["wind_speed_m_per_s"].max() == 999.9
     journalled = [row for one in world.journal.emissions(SOURCE) for row in one.rows]
     assert 999.9 not in {row["wind_speed_m_per_s"] for row in journalled}
