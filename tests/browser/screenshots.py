@@ -15,7 +15,17 @@ import httpx
 from tests.support.screens import Screen, chromium
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
-PAGES = ("intraday", "forecasts", "balance", "day-ahead", "flows", "gas", "outages", "data")
+PAGES = (
+    "intraday",
+    "position",
+    "forecasts",
+    "balance",
+    "day-ahead",
+    "flows",
+    "gas",
+    "outages",
+    "data",
+)
 THEMES = ("dark", "light")
 _WAITING = ".panel-note:text('Asking'), .grid-empty:visible:text('Asking')"
 _PATIENCE_SECONDS = 60.0

@@ -28,8 +28,8 @@ TOMORROW = datetime.combine(TODAY + timedelta(days=1), time(), BERLIN).astimezon
 KNOWN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & Söhne"
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-PAGES = {"1": "intraday", "3": "forecasts", "4": "balance", "5": "day-ahead", "6": "flows",
-         "7": "gas", "8": "outages", "9": "data"}  # fmt: skip
+PAGES = {"1": "intraday", "2": "position", "3": "forecasts", "4": "balance", "5": "day-ahead",
+         "6": "flows", "7": "gas", "8": "outages", "9": "data"}  # fmt: skip
 
 
 def prices(start: datetime, values: list[float], zone: str = "DE-LU") -> pl.DataFrame:

@@ -91,10 +91,10 @@ function carried(
 
 const COLUMNS: readonly GridColumn<Rung>[] = [
   { id: 'bid_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', cell: ({ bid }) => ({ text: figure(bid?.total ?? null, 0), tone: 'dim' }) },
-  { id: 'bid_mw', title: 'MW', width: 'minmax(40px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
-  { id: 'bid', title: 'Bid', width: 'minmax(48px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
-  { id: 'ask', title: 'Ask', width: 'minmax(48px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
-  { id: 'ask_mw', title: 'MW', width: 'minmax(40px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
+  { id: 'bid_mw', title: 'MW', width: 'minmax(36px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
+  { id: 'bid', title: 'Bid', width: 'minmax(44px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
+  { id: 'ask', title: 'Ask', width: 'minmax(44px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
+  { id: 'ask_mw', title: 'MW', width: 'minmax(36px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
   { id: 'ask_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', align: 'left', cell: ({ ask }) => ({ text: figure(ask?.total ?? null, 0), tone: 'dim' }) },
 ]; // prettier-ignore
 

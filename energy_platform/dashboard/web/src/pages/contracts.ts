@@ -39,20 +39,20 @@ function last(row: Row): Cell {
 }
 
 export const CONTRACT_COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'contract', title: 'Contract', width: 'minmax(92px, 1.35fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: contractCell },
-  { id: 'closes', title: 'Closes', width: 'minmax(52px, .8fr)', order: (row) => instant(row, 'closes_at'), cell: closesCell },
-  { id: 'bid_mw', title: 'MW', hint: 'bid', width: 'minmax(38px, .6fr)', flash: true, order: (row) => number(row, 'bid_mw'), cell: (row) => ({ text: figure(number(row, 'bid_mw'), 1) }) },
-  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(50px, .8fr)', flash: true, order: (row) => number(row, 'bid_eur_per_mwh'), cell: price('bid_eur_per_mwh', 'bid') },
-  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(50px, .8fr)', flash: true, order: (row) => number(row, 'ask_eur_per_mwh'), cell: price('ask_eur_per_mwh', 'ask') },
-  { id: 'ask_mw', title: 'MW', hint: 'ask', width: 'minmax(38px, .6fr)', flash: true, order: (row) => number(row, 'ask_mw'), cell: (row) => ({ text: figure(number(row, 'ask_mw'), 1) }) },
-  { id: 'spread', title: 'Spr', hint: 'EUR/MWh', width: 'minmax(38px, .6fr)', order: (row) => number(row, 'spread_eur_per_mwh'), cell: price('spread_eur_per_mwh', 'dim') },
-  { id: 'last', title: 'Last', hint: 'EUR/MWh', width: 'minmax(54px, .85fr)', flash: true, order: (row) => number(row, 'last_eur_per_mwh'), cell: last },
-  { id: 'change', title: 'Δ15m', hint: 'EUR/MWh', width: 'minmax(46px, .7fr)', order: (row) => number(row, 'change_15m_eur_per_mwh'), cell: (row) => change(number(row, 'change_15m_eur_per_mwh')) },
-  { id: 'vwap', title: 'VWAP', hint: 'EUR/MWh', width: 'minmax(50px, .75fr)', order: (row) => number(row, 'vwap_eur_per_mwh'), cell: price('vwap_eur_per_mwh', 'dim') },
+  { id: 'contract', title: 'Contract', width: 'minmax(84px, 1.35fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: contractCell },
+  { id: 'closes', title: 'Closes', width: 'minmax(48px, .8fr)', order: (row) => instant(row, 'closes_at'), cell: closesCell },
+  { id: 'bid_mw', title: 'MW', hint: 'bid', width: 'minmax(34px, .6fr)', flash: true, order: (row) => number(row, 'bid_mw'), cell: (row) => ({ text: figure(number(row, 'bid_mw'), 1) }) },
+  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'bid_eur_per_mwh'), cell: price('bid_eur_per_mwh', 'bid') },
+  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'ask_eur_per_mwh'), cell: price('ask_eur_per_mwh', 'ask') },
+  { id: 'ask_mw', title: 'MW', hint: 'ask', width: 'minmax(34px, .6fr)', flash: true, order: (row) => number(row, 'ask_mw'), cell: (row) => ({ text: figure(number(row, 'ask_mw'), 1) }) },
+  { id: 'spread', title: 'Spr', hint: 'EUR/MWh', width: 'minmax(34px, .6fr)', order: (row) => number(row, 'spread_eur_per_mwh'), cell: price('spread_eur_per_mwh', 'dim') },
+  { id: 'last', title: 'Last', hint: 'EUR/MWh', width: 'minmax(46px, .85fr)', flash: true, order: (row) => number(row, 'last_eur_per_mwh'), cell: last },
+  { id: 'change', title: 'Δ15m', hint: 'EUR/MWh', width: 'minmax(42px, .7fr)', order: (row) => number(row, 'change_15m_eur_per_mwh'), cell: (row) => change(number(row, 'change_15m_eur_per_mwh')) },
+  { id: 'vwap', title: 'VWAP', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'vwap_eur_per_mwh'), cell: price('vwap_eur_per_mwh', 'dim') },
   { id: 'volume', title: 'Vol', hint: 'MWh', width: 'minmax(42px, .65fr)', order: (row) => number(row, 'volume_mwh'), cell: (row) => ({ text: grouped(number(row, 'volume_mwh'), 1), tone: 'dim' }) },
-  { id: 'day_ahead', title: 'DA', hint: 'EUR/MWh', width: 'minmax(50px, .75fr)', order: (row) => number(row, 'day_ahead_eur_per_mwh'), cell: price('day_ahead_eur_per_mwh', 'dim') },
-  { id: 'to_day_ahead', title: '±DA', hint: 'EUR/MWh', width: 'minmax(54px, .8fr)', order: toDayAhead, cell: toDayAheadCell },
-  { id: 'position', title: 'Open', hint: 'MW', width: 'minmax(40px, .6fr)', order: (row) => number(row, 'position_mw'), cell: positionCell },
+  { id: 'day_ahead', title: 'DA', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'day_ahead_eur_per_mwh'), cell: price('day_ahead_eur_per_mwh', 'dim') },
+  { id: 'to_day_ahead', title: '±DA', hint: 'EUR/MWh', width: 'minmax(46px, .8fr)', order: toDayAhead, cell: toDayAheadCell },
+  { id: 'position', title: 'Open', hint: 'MW', width: 'minmax(44px, .6fr)', order: (row) => number(row, 'position_mw'), cell: positionCell },
   { id: 'close_cost', title: 'Close €', hint: 'EUR', width: 'minmax(46px, .65fr)', order: (row) => number(row, 'close_cost_eur'), cell: (row) => change(number(row, 'close_cost_eur'), 0) },
 ]; // prettier-ignore
 

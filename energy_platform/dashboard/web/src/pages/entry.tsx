@@ -157,7 +157,7 @@ export function EntryPanel({ portfolios, areas, first }: EntryProps) {
             void sendRow();
           }}
         >
-          <label>
+          <label class="wide">
             Portfolio
             <input name="portfolio" ref={first} list="entry-portfolios" defaultValue={chosenPortfolio()} />
           </label>
@@ -165,7 +165,7 @@ export function EntryPanel({ portfolios, areas, first }: EntryProps) {
             Area
             <input name="area" list="entry-areas" defaultValue="DE-LU" />
           </label>
-          <label>
+          <label class="wide">
             Kind
             <select name="kind">
               {KINDS.map(([value, title]) => (
@@ -179,7 +179,7 @@ export function EntryPanel({ portfolios, areas, first }: EntryProps) {
             Name
             <input name="name" placeholder="park, counterparty, contract" />
           </label>
-          <label>
+          <label class="wide">
             Day
             <input name="day" defaultValue={dateText(today.value)} />
           </label>

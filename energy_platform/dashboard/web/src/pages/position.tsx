@@ -12,7 +12,7 @@ import { cellsOf } from '../panel/series-panel';
 import { CHANGE_COLUMNS, OPEN_COLUMNS, TOTAL_COLUMNS } from '../position/columns';
 import { composition, idOf, KINDS, type Total, totals, within } from '../position/held';
 import { usePageKeys } from '../shell/page-keys';
-import { grouped, signed } from '../state/figures';
+import { grouped, money, signed } from '../state/figures';
 import { chosenPortfolio, choosePortfolio, mayTrade, shownPortfolios } from '../state/portfolios';
 import { goTo, route, setParams } from '../state/route';
 import { asOf, MARKET_ZONE, shownNow, traced } from '../state/screen';
@@ -33,7 +33,7 @@ export const POSITION_SOURCES = [
 ];
 
 const DAYS = [
-  ['both', 'Both days'],
+  ['both', 'Both'],
   ['today', 'Today'],
   ['tomorrow', 'Tomorrow'],
 ] as const;
@@ -114,8 +114,8 @@ export function PositionPage() {
       <Panel
         id="positions"
         name="Open positions"
-        title="Open position"
-        unit="MW · EUR"
+        title="Position"
+        unit="MW, EUR"
         sources={[POSITION_SOURCE]}
         error={held.error}
         url={held.url}
@@ -202,9 +202,9 @@ function Summary({ total }: { readonly total: Total }) {
   const net = total.longMwh + total.shortMwh;
   return (
     <span class="about">
-      net <b class={net >= 0 ? 'bid' : 'ask'}>{signed(net, 1)} MWh</b> ahead · closing{' '}
-      <b>{total.closeEur === null ? '–' : `${signed(total.closeEur, 0)} €`}</b> · left open{' '}
-      <b>{total.imbalanceEur === null ? '–' : `${signed(total.imbalanceEur, 0)} €`}</b>
+      net <b class={net >= 0 ? 'bid' : 'ask'}>{signed(net, 1)} MWh</b> · close{' '}
+      <b>{total.closeEur === null ? '–' : `${money(total.closeEur)} €`}</b> · if left{' '}
+      <b>{total.imbalanceEur === null ? '–' : `${money(total.imbalanceEur)} €`}</b>
     </span>
   );
 }

@@ -1,7 +1,7 @@
 /** The columns of the position page's tables. */
 
 import { instant, number, type Row, text } from '../live/frames';
-import { figure, grouped, signed } from '../state/figures';
+import { figure, grouped, money, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import type { Cell, GridColumn } from '../table/grid';
 import { clock, clockWithSeconds, countdown, day, dayAndClock, period } from '../time/say';
@@ -9,16 +9,14 @@ import { localTime } from '../time/zone';
 import type { Total } from './held';
 
 const SOON_MS = 15 * 60_000;
-/** An open position of this size fills the bar. */
-const FULL_BAR_MW = 50;
 
 /** An amount of money: to pay is red, to get is green, and both have their sign. */
 function cost(value: number | null): Cell {
-  return { text: signed(value, 0), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'down' : 'up' };
+  return { text: money(value), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'down' : 'up' };
 }
 
 function worth(value: number | null): Cell {
-  return { text: signed(value, 0), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'up' : 'down' };
+  return { text: money(value), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'up' : 'down' };
 }
 
 function power(column: string): (row: Row) => Cell {
@@ -29,11 +27,16 @@ function price(column: string): (row: Row) => Cell {
   return (row) => ({ text: figure(number(row, column)), tone: 'dim' });
 }
 
+function weekday(at: number): string {
+  return day(at, zone.value).slice(0, 3);
+}
+
 function delivery(row: Row): Cell {
   const [start, end] = [instant(row, 'delivery_start'), instant(row, 'delivery_end')];
   if (start === null || end === null) return { text: '' };
   return {
-    text: `${day(start, zone.value)} ${period(start, end, zone.value)}`,
+    text: `${weekday(start)} ${period(start, end, zone.value)}`,
+    title: day(start, zone.value),
     tone: start > shownNow.value ? 'strong' : 'dim',
   };
 }
@@ -43,9 +46,7 @@ function open(row: Row): Cell {
   return {
     text: signed(value, 1),
     tone: value === null || value === 0 ? 'dim' : value > 0 ? 'bid' : 'ask',
-    ...(value === null
-      ? {}
-      : { bar: value / FULL_BAR_MW, title: value > 0 ? 'long' : value < 0 ? 'short' : 'flat' }),
+    ...(value === null ? {} : { title: value > 0 ? 'long' : value < 0 ? 'short' : 'flat' }),
   };
 }
 
@@ -94,9 +95,9 @@ function changed(row: Row): Cell {
 }
 
 export const OPEN_COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'delivery', title: 'Delivery', width: 'minmax(128px, 1.7fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: delivery },
+  { id: 'delivery', title: 'Delivery', width: 'minmax(116px, 1.5fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: delivery },
   { id: 'portfolio', title: 'Portfolio', width: 'minmax(72px, 1.1fr)', align: 'left', order: (row) => text(row, 'portfolio'), cell: (row) => ({ text: text(row, 'portfolio') }) },
-  { id: 'area', title: 'Area', width: 'minmax(42px, .5fr)', align: 'left', order: (row) => text(row, 'area'), cell: (row) => ({ text: text(row, 'area'), tone: 'dim' }) },
+  { id: 'area', title: 'Area', width: 'minmax(50px, .6fr)', align: 'left', order: (row) => text(row, 'area'), cell: (row) => ({ text: text(row, 'area'), tone: 'dim' }) },
   { id: 'schedule', title: 'Sched', hint: 'schedule, MW', width: 'minmax(46px, .7fr)', flash: true, order: (row) => number(row, 'schedule_mw'), cell: power('schedule_mw') },
   { id: 'contract', title: 'Contr', hint: 'contracts, MW', width: 'minmax(46px, .7fr)', flash: true, order: (row) => number(row, 'contract_mw'), cell: power('contract_mw') },
   { id: 'generation', title: 'Gen', hint: 'generation forecast, MW', width: 'minmax(46px, .7fr)', flash: true, order: (row) => number(row, 'generation_forecast_mw'), cell: power('generation_forecast_mw') },
@@ -114,7 +115,7 @@ export const OPEN_COLUMNS: readonly GridColumn<Row>[] = [
 
 export const TOTAL_COLUMNS: readonly GridColumn<Total>[] = [
   { id: 'portfolio', title: 'Portfolio', width: 'minmax(72px, 1.3fr)', align: 'left', cell: ({ portfolio, id }) => ({ text: portfolio, tone: id === 'all' ? 'strong' : '' }) },
-  { id: 'area', title: 'Area', width: 'minmax(42px, .6fr)', align: 'left', cell: ({ area }) => ({ text: area, tone: 'dim' }) },
+  { id: 'area', title: 'Area', width: 'minmax(50px, .6fr)', align: 'left', cell: ({ area }) => ({ text: area, tone: 'dim' }) },
   { id: 'long', title: 'Long', hint: 'MWh', width: 'minmax(48px, 1fr)', cell: ({ longMwh }) => ({ text: grouped(longMwh, 1), tone: 'bid' }) },
   { id: 'short', title: 'Short', hint: 'MWh', width: 'minmax(48px, 1fr)', cell: ({ shortMwh }) => ({ text: grouped(shortMwh, 1), tone: 'ask' }) },
   { id: 'value', title: 'At DA €', hint: 'value at day-ahead, EUR', width: 'minmax(52px, 1fr)', cell: ({ dayAheadEur }) => worth(dayAheadEur) },
@@ -146,23 +147,26 @@ function span(row: Row): Cell {
   if (start === null || end === null) return { text: '' };
   const sameDay = localTime(start, zone.value).day === localTime(end - 1, zone.value).day;
   return {
-    text: `${day(start, zone.value)} ${clock(start, zone.value)}–${sameDay ? clock(end, zone.value) : dayAndClock(end, zone.value)}`,
+    text: `${weekday(start)} ${clock(start, zone.value)}–${sameDay ? clock(end, zone.value) : `${weekday(end)} ${clock(end, zone.value)}`}`,
+    title: `${dayAndClock(start, zone.value)} – ${dayAndClock(end, zone.value)}`,
     tone: 'dim',
   };
 }
 
 export const CHANGE_COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'at', title: 'At', width: 'minmax(94px, 1.1fr)', align: 'left', order: (row) => instant(row, 'received_at'), cell: (row) => ({ text: moment(row), tone: 'dim' }) },
+  { id: 'at', title: 'At', width: 'minmax(64px, .8fr)', align: 'left', order: (row) => instant(row, 'received_at'), cell: (row) => ({ text: moment(row), tone: 'dim' }) },
   { id: 'by', title: 'Who', width: 'minmax(60px, .9fr)', align: 'left', order: (row) => text(row, 'changed_by'), cell: (row) => ({ text: text(row, 'changed_by'), tone: 'strong' }) },
-  { id: 'portfolio', title: 'Portfolio', width: 'minmax(68px, .9fr)', align: 'left', order: (row) => text(row, 'portfolio'), cell: (row) => ({ text: text(row, 'portfolio') }) },
-  { id: 'kind', title: 'Kind', width: 'minmax(58px, .8fr)', align: 'left', order: (row) => text(row, 'kind'), cell: (row) => ({ text: KIND_NAMES[text(row, 'kind')] ?? text(row, 'kind'), tone: 'dim' }) },
+  { id: 'portfolio', title: 'Portfolio', width: 'minmax(76px, .9fr)', align: 'left', order: (row) => text(row, 'portfolio'), cell: (row) => ({ text: text(row, 'portfolio') }) },
+  { id: 'kind', title: 'Kind', width: 'minmax(70px, .8fr)', align: 'left', order: (row) => text(row, 'kind'), cell: (row) => ({ text: KIND_NAMES[text(row, 'kind')] ?? text(row, 'kind'), tone: 'dim' }) },
   { id: 'name', title: 'Name', width: 'minmax(70px, 1.2fr)', align: 'left', order: (row) => text(row, 'name'), cell: (row) => ({ text: text(row, 'name'), title: text(row, 'name') }) },
-  { id: 'delivery', title: 'Delivery', width: 'minmax(130px, 1.6fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: span },
-  { id: 'now', title: 'MWh', width: 'minmax(48px, .7fr)', order: (row) => number(row, 'now_mwh'), cell: (row) => ({ text: grouped(number(row, 'now_mwh'), 1) }) },
+  { id: 'delivery', title: 'Delivery', width: 'minmax(138px, 1.6fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: span },
+  { id: 'now', title: 'MWh', width: 'minmax(56px, .7fr)', order: (row) => number(row, 'now_mwh'), cell: (row) => ({ text: grouped(number(row, 'now_mwh'), 1) }) },
   { id: 'change', title: 'Change', hint: 'MWh', width: 'minmax(52px, .7fr)', order: (row) => (number(row, 'now_mwh') ?? 0) - (number(row, 'was_mwh') ?? 0), cell: change },
 ]; // prettier-ignore
 
 function moment(row: Row): string {
   const at = instant(row, 'received_at');
-  return at === null ? '' : `${day(at, zone.value)} ${clockWithSeconds(at, zone.value)}`;
+  if (at === null) return '';
+  const isToday = day(at, zone.value) === day(shownNow.value, zone.value);
+  return isToday ? clockWithSeconds(at, zone.value) : `${weekday(at)} ${clock(at, zone.value)}`;
 }

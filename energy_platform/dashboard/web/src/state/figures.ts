@@ -24,6 +24,12 @@ export function signed(value: number | null, decimals = 2): string {
   return text.startsWith(MINUS) || Number(text) === 0 ? text : `+${text}`;
 }
 
+/** An amount of money, with thousands set apart and always with its sign. */
+export function money(value: number | null): string {
+  const text = grouped(value, 0);
+  return value === null || value < 0.5 ? text : `+${text}`;
+}
+
 const UNITS: readonly (readonly [string, string])[] = [
   ['eur_per_mw_per_h', 'EUR/MW/h'],
   ['eur_per_mwh', 'EUR/MWh'],

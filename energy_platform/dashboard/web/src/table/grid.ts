@@ -116,6 +116,7 @@ export class Grid<Item> {
   show(items: readonly Item[]): void {
     this.items = this.inOrder(items);
     this.element.setAttribute('aria-rowcount', String(items.length + 1));
+    this.makeRoom();
     this.blank.hidden = items.length > 0;
     this.blank.textContent = items.length > 0 ? '' : (this.options.empty?.() ?? 'Nothing to show.');
     this.schedule();
@@ -161,8 +162,7 @@ export class Grid<Item> {
       this.items.length,
       Math.ceil((this.body.scrollTop + height) / ROW_HEIGHT) + OVERSCAN,
     );
-    const total = `${this.items.length * ROW_HEIGHT}px`;
-    if (this.sheet.style.height !== total) this.sheet.style.height = total;
+    this.makeRoom();
     while (this.slots.length < last - first) this.slots.push(this.slot());
     this.slots.forEach((slot, place) => {
       const index = first + place;
@@ -170,6 +170,12 @@ export class Grid<Item> {
       if (item === undefined) this.clear(slot);
       else this.write(slot, item, index);
     });
+  }
+
+  /** As much room as all rows take, so that any of them can be scrolled to. */
+  private makeRoom(): void {
+    const total = `${this.items.length * ROW_HEIGHT}px`;
+    if (this.sheet.style.height !== total) this.sheet.style.height = total;
   }
 
   private heading(column: GridColumn<Item>): HTMLElement {
