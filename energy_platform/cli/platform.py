@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +19,15 @@ from energy_platform.settings import Markets, Settings, settings
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
+    from energy_platform.market.raw_message import RawMessage
+    from energy_platform.market.source import MarketSource
     from energy_platform.operations.live_bus import LiveBusStatus
     from energy_platform.operations.status import SourceStatus
     from energy_platform.operations.supervision.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
 
 _FLOWING_SECONDS: Final = 120.0
 _LISTENING_SECONDS: Final = 120.0
@@ -296,7 +302,24 @@ def collect() -> None:
     if simulated is not None and not settings().addresses:
         simulated.wait(_SIMULATOR_SECONDS)
     logging.getLogger("energy_platform").setLevel(settings().log_level)
-    asyncio.run(run_collector(settings(), market_sources().values()))
+    asyncio.run(run_collector(settings(), market_sources().values(), _note_dropped))
+
+
+def _note_dropped(source: "MarketSource", messages: "Sequence[RawMessage]") -> None:
+    """Note in the audit log the files that were dropped; a program's submission is noted already.
+
+    A file that has landed stays landed, whether it can be noted or not.
+    """
+    from energy_platform.dashboard.access.audit import Action, AuditLog
+
+    for message in messages:
+        if "submission" not in message.context:
+            about = {"source": source.name, "file": message.context["file"]}
+            sender = message.context.get("sender", "")
+            try:
+                AuditLog.of(settings().home).add(Action.FILE_DROPPED, sender, "inbox", **about)
+            except (EnergyPlatformError, OSError, sqlite3.Error) as error:
+                _log.warning("the audit log lacks %s: %s", about, error)
 
 
 def hot_lane() -> None:

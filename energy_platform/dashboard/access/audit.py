@@ -42,6 +42,7 @@ class Action(StrEnum):
     ALARM_SET = "alarm set"
     ALARM_REMOVED = "alarm removed"
     POSITIONS_HANDED_IN = "positions handed in"
+    FILE_DROPPED = "file dropped"
     DAGSTER_CHANGED = "Dagster changed"
 
 

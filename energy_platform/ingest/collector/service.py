@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask
+from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask, Witness
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_landing
@@ -51,11 +51,19 @@ def _readable(written: Mapping[str, object]) -> Iterator[tuple[str, FeedStatus]]
             _log.warning("%s: its feed's status can't be read: %s", name, error)
 
 
-async def collect(settings: Settings, sources: Iterable[MarketSource]) -> None:
-    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each one cleanly."""
+async def collect(
+    settings: Settings, sources: Iterable[MarketSource], witness: Witness | None = None
+) -> None:
+    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each one cleanly.
+
+    Args:
+        settings: The settings.
+        sources: The market sources.
+        witness: Is told what has landed of sources that people hand in.
+    """
     zone = open_landing(settings)
     limits = ProviderLimits(settings.home)
-    jobs = [SourceTask(source, settings, zone, limits) for source in sources]
+    jobs = [SourceTask(source, settings, zone, limits, witness=witness) for source in sources]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))

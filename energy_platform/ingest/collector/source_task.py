@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -13,7 +13,7 @@ from energy_platform.ingest.collector.lander import Lander
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession, missing_environment
 from energy_platform.market.back_off import pause_seconds
-from energy_platform.market.feed import AskingFeed, Feed
+from energy_platform.market.feed import AskingFeed, Feed, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
@@ -59,13 +59,22 @@ class FeedStatus:
     questions: int = 0
 
 
+Witness = Callable[[MarketSource, Sequence[RawMessage]], None]
+"""Is told, in a thread, what has landed of a source that people hand in."""
+
+
 @dataclass(slots=True)
 class _NotedLander:
     """Lands a feed's messages, and records that the feed is well, except for single questions."""
 
     lander: Lander
     status: FeedStatus
-    feed: Feed
+    source: MarketSource
+    witness: Witness | None
+
+    @property
+    def feed(self) -> Feed:
+        return self.source.feed
 
     @property
     def cursor(self) -> str | None:
@@ -76,6 +85,8 @@ class _NotedLander:
         self.status.state, self.status.detail, self.status.failures = FeedState.RUNNING, "", 0
         self.status.landed_messages += len(messages)
         self.note_unanswered()
+        if self.witness is not None and self.feed.protocol is WireProtocol.FILE:
+            await asyncio.to_thread(self.witness, self.source, messages)
 
     def note_unanswered(self) -> None:
         """Record which questions are unanswered according to the cursor."""
@@ -93,6 +104,7 @@ class SourceTask:
     zone: LandingZone
     limits: ProviderLimits
     status: FeedStatus = field(default_factory=FeedStatus)
+    witness: Witness | None = None
 
     async def run(self) -> None:
         """Run the feed until cancelled, whatever it raises."""
@@ -113,7 +125,7 @@ class SourceTask:
     async def _run_feed(self) -> None:
         writer = await asyncio.to_thread(self.zone.writer, self.source.name)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
-        landing_place = _NotedLander(lander, self.status, self.source.feed)
+        landing_place = _NotedLander(lander, self.status, self.source, self.witness)
         landing_place.note_unanswered()
         session = MarketSession.open(self.source, self.settings, self.limits, landing_place)
         # A feed with nothing to land, like most files and topics at night, is not backing off.
