@@ -11,6 +11,7 @@ import type { Catalogue, Me } from './api/answers';
 import { address, ask } from './api/http';
 import { PAGES } from './pages';
 import { App } from './shell/app';
+import { startAlarms } from './state/alarms';
 import { loadChoices } from './state/choices';
 import { startFreshness } from './state/freshness';
 import { catalogue, me, startScreen } from './state/screen';
@@ -44,6 +45,7 @@ void untilAnswered(
   (answer) => {
     me.value = answer;
     loadChoices(answer.name);
+    startAlarms(answer.name);
   },
 );
 const root = document.getElementById('app');

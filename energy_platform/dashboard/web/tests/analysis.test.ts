@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Asked } from '../src/api/hooks';
-import type { Row } from '../src/live/frames';
+import { type Row, whyMarked } from '../src/live/frames';
 import { at, beforeNewest, lines, moved } from '../src/pages/forecast-delta';
 import { byLead } from '../src/pages/forecast-errors';
 import { sides } from '../src/pages/gas';
@@ -148,5 +148,24 @@ describe('a figure of the contract table', () => {
       row: { bidding_zone: 'DE-LU', price_eur_per_mwh: 50 },
     });
     expect(originOf(row, 'closes').source).toBe('nord_pool_intraday_contract');
+  });
+});
+
+describe('why a row is marked', () => {
+  it('says what was refused and what stood there before', () => {
+    const row = {
+      flags: ['revised', 'quarantined'],
+      quarantine: { reason: 'price above 4000', at: '2026-11-30T05:00:00Z' },
+      was: { mw: 5 },
+      mw: 7,
+      received_at: '2026-11-30T04:00:00Z',
+    } as unknown as Row;
+    expect(whyMarked(row)).toBe(
+      'a newer value is in quarantine: price above 4000 (2026-11-30T05:00:00Z); revised, mw: 5 → 7, known since 2026-11-30T04:00:00Z',
+    );
+    expect(whyMarked({ quarantine_reason: 'too high', flags: ['quarantined'] })).toBe(
+      'a newer value is in quarantine: too high',
+    );
+    expect(whyMarked({ mw: 1 })).toBe('');
   });
 });

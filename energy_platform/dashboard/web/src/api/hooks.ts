@@ -31,7 +31,11 @@ export interface Question {
   readonly query?: Query;
   /** A market source; when it has told more, the question is asked again. */
   readonly follow?: string | null;
+  /** Without marks of revised and quarantined rows, where there are very many. */
+  readonly unmarked?: boolean;
 }
+
+const MARKED = /^(range|latest)\//;
 
 /** Ask a question of the API as of the screen's instant; null asks nothing. */
 export function useRows(question: Question | null): Asked {
@@ -39,7 +43,11 @@ export function useRows(question: Question | null): Asked {
   const url =
     question === null
       ? null
-      : address(question.path, { as_of: at === null ? null : new Date(at).toISOString(), ...question.query });
+      : address(question.path, {
+          as_of: at === null ? null : new Date(at).toISOString(),
+          flags: MARKED.test(question.path) && question.unmarked !== true ? 1 : null,
+          ...question.query,
+        });
   const follow = at === null ? (question?.follow ?? null) : null;
   const [answer, setAnswer] = useState<{ url: string | null; rows: Rows | null; error: string | null }>({
     url: null,

@@ -71,6 +71,27 @@ export function instant(row: Row | undefined, column: string): number | null {
   return Number.isNaN(parsed) ? null : parsed;
 }
 
+/** Why a row is marked, in words: what was refused, or what stood there before. */
+export function whyMarked(row: Row): string {
+  const { quarantine, was } = row as Record<string, unknown>;
+  const said = (quarantine ?? {}) as { readonly reason?: unknown; readonly at?: unknown };
+  const reason = typeof said.reason === 'string' ? said.reason : text(row, 'quarantine_reason');
+  const at = typeof said.at === 'string' ? said.at : text(row, 'quarantine_at');
+  const refused =
+    reason === '' ? [] : [`a newer value is in quarantine: ${reason}${at === '' ? '' : ` (${at})`}`];
+  const before = Object.entries((was ?? {}) as Record<string, unknown>).map(
+    ([column, value]) => `${column}: ${String(value)} → ${text(row, column)}`,
+  );
+  const since = text(row, 'received_at');
+  const revised =
+    markOf(row) !== undefined && Array.isArray(row.flags) && row.flags.includes('revised')
+      ? [
+          `revised${before.length === 0 ? '' : `, ${before.join(', ')}`}${since === '' ? '' : `, known since ${since}`}`,
+        ]
+      : [];
+  return [...refused, ...revised].join('; ');
+}
+
 /** How a row's values are marked where they stand, if they are. */
 export function markOf(row: Row): 'quarantined' | 'revised' | undefined {
   const flags = Array.isArray(row.flags) ? row.flags : [];

@@ -1,6 +1,6 @@
 /** The contracts of a continuous market as a table's columns. */
 
-import { instant, markOf, number, type Row, text } from '../live/frames';
+import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
 import { figure, grouped, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import { clockWithSeconds, countdown, day, period } from '../time/say';
@@ -34,7 +34,7 @@ function last(row: Row): Cell {
     text: figure(number(row, 'last_eur_per_mwh')),
     tone: 'strong',
     ...(mark === undefined ? {} : { mark }),
-    title: `${at === null ? '' : `traded ${day(at, zone.value)} ${clockWithSeconds(at, zone.value)}`}${text(row, 'was') === '' ? '' : ` · was ${text(row, 'was')}`}`,
+    title: `${at === null ? '' : `traded ${day(at, zone.value)} ${clockWithSeconds(at, zone.value)}`}${mark === undefined ? '' : ` · ${whyMarked(row)}`}`,
   };
 }
 
@@ -42,14 +42,14 @@ export const CONTRACT_COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'contract', title: 'Contract', width: 'minmax(84px, 1.35fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: contractCell },
   { id: 'closes', title: 'Closes', width: 'minmax(48px, .8fr)', order: (row) => instant(row, 'closes_at'), cell: closesCell },
   { id: 'bid_mw', title: 'MW', hint: 'bid', width: 'minmax(34px, .6fr)', flash: true, order: (row) => number(row, 'bid_mw'), cell: (row) => ({ text: figure(number(row, 'bid_mw'), 1) }) },
-  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'bid_eur_per_mwh'), cell: price('bid_eur_per_mwh', 'bid') },
-  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'ask_eur_per_mwh'), cell: price('ask_eur_per_mwh', 'ask') },
+  { id: 'bid', value: 'bid_eur_per_mwh', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'bid_eur_per_mwh'), cell: price('bid_eur_per_mwh', 'bid') },
+  { id: 'ask', value: 'ask_eur_per_mwh', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, .8fr)', flash: true, order: (row) => number(row, 'ask_eur_per_mwh'), cell: price('ask_eur_per_mwh', 'ask') },
   { id: 'ask_mw', title: 'MW', hint: 'ask', width: 'minmax(34px, .6fr)', flash: true, order: (row) => number(row, 'ask_mw'), cell: (row) => ({ text: figure(number(row, 'ask_mw'), 1) }) },
-  { id: 'spread', title: 'Spr', hint: 'EUR/MWh', width: 'minmax(34px, .6fr)', order: (row) => number(row, 'spread_eur_per_mwh'), cell: price('spread_eur_per_mwh', 'dim') },
-  { id: 'last', title: 'Last', hint: 'EUR/MWh', width: 'minmax(46px, .85fr)', flash: true, order: (row) => number(row, 'last_eur_per_mwh'), cell: last },
-  { id: 'change', title: 'Δ15m', hint: 'EUR/MWh', width: 'minmax(42px, .7fr)', order: (row) => number(row, 'change_15m_eur_per_mwh'), cell: (row) => change(number(row, 'change_15m_eur_per_mwh')) },
-  { id: 'vwap', title: 'VWAP', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'vwap_eur_per_mwh'), cell: price('vwap_eur_per_mwh', 'dim') },
-  { id: 'volume', title: 'Vol', hint: 'MWh', width: 'minmax(42px, .65fr)', order: (row) => number(row, 'volume_mwh'), cell: (row) => ({ text: grouped(number(row, 'volume_mwh'), 1), tone: 'dim' }) },
+  { id: 'spread', value: 'spread_eur_per_mwh', title: 'Spr', hint: 'EUR/MWh', width: 'minmax(34px, .6fr)', order: (row) => number(row, 'spread_eur_per_mwh'), cell: price('spread_eur_per_mwh', 'dim') },
+  { id: 'last', value: 'last_eur_per_mwh', title: 'Last', hint: 'EUR/MWh', width: 'minmax(46px, .85fr)', flash: true, order: (row) => number(row, 'last_eur_per_mwh'), cell: last },
+  { id: 'change', value: 'change_15m_eur_per_mwh', title: 'Δ15m', hint: 'EUR/MWh', width: 'minmax(42px, .7fr)', order: (row) => number(row, 'change_15m_eur_per_mwh'), cell: (row) => change(number(row, 'change_15m_eur_per_mwh')) },
+  { id: 'vwap', value: 'vwap_eur_per_mwh', title: 'VWAP', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'vwap_eur_per_mwh'), cell: price('vwap_eur_per_mwh', 'dim') },
+  { id: 'volume', value: 'volume_mwh', title: 'Vol', hint: 'MWh', width: 'minmax(42px, .65fr)', order: (row) => number(row, 'volume_mwh'), cell: (row) => ({ text: grouped(number(row, 'volume_mwh'), 1), tone: 'dim' }) },
   { id: 'day_ahead', title: 'DA', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'day_ahead_eur_per_mwh'), cell: price('day_ahead_eur_per_mwh', 'dim') },
   { id: 'to_day_ahead', title: '±DA', hint: 'EUR/MWh', width: 'minmax(46px, .8fr)', order: toDayAhead, cell: toDayAheadCell },
   { id: 'position', title: 'Open', hint: 'MW', width: 'minmax(44px, .6fr)', order: (row) => number(row, 'position_mw'), cell: positionCell },

@@ -274,6 +274,7 @@ function NewestPanel({ source }: { readonly source: string }) {
           items={rows}
           id={(row) => text(row, 'id')}
           onTrace={(row) => (traced.value = { source, row })}
+          marked={(row) => row}
           onReady={(cells) => (exports.current.cells = cells)}
         />
       )}

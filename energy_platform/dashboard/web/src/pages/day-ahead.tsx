@@ -4,7 +4,7 @@ import { useMemo } from 'preact/hooks';
 
 import { useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
-import { instant, number, type Row, text } from '../live/frames';
+import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
@@ -15,7 +15,7 @@ import { figure, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { MARKET_ZONE, shownNow, traced, zone } from '../state/screen';
 import { deliveryDay, today, wholeDay } from '../state/spans';
-import type { GridColumn } from '../table/grid';
+import type { Cell, GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 import { day as sayDay, period, zoneName } from '../time/say';
 import { addDays, dateText, dayStart, type LocalDate, MINUTE, periodsOfDay } from '../time/zone';
@@ -252,6 +252,12 @@ function MatrixPanel({ all, zones, url }: Shown) {
   );
 }
 
+function priceCell(row: Row | undefined): Cell {
+  const shown = { text: figure(number(row, VALUE)) };
+  const mark = row === undefined ? undefined : markOf(row);
+  return row === undefined || mark === undefined ? shown : { ...shown, mark, title: whyMarked(row) };
+}
+
 function PricesPanel({ all, zones, url, error }: Shown & { readonly error: string | null }) {
   const exports = useExports();
   const columns = useMemo<readonly GridColumn<Period>[]>(
@@ -269,7 +275,7 @@ function PricesPanel({ all, zones, url, error }: Shown & { readonly error: strin
         width: 'minmax(56px, 1fr)',
         flash: true,
         order: ({ rows }) => number(rows.get(name), VALUE),
-        cell: ({ rows }) => ({ text: figure(number(rows.get(name), VALUE)) }),
+        cell: ({ rows }) => priceCell(rows.get(name)),
       })),
     ],
     [zones.join('|')],

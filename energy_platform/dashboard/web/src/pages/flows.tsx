@@ -263,6 +263,7 @@ export function FlowsPage() {
           selected={chosen?.id ?? null}
           onSelect={(border) => setParams({ border })}
           onTrace={trace}
+          marked={(one) => one.row}
           empty="No flows are known."
           focused
           onReady={(cells) => (exports.current.cells = cells)}

@@ -54,6 +54,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
       columns: 'frequency_hz',
       max_points: 1500,
     },
+    unmarked: true,
   });
   const told = useTopicRows(asOf.value === null ? `frequency:${grid.area}` : null);
   const data = useMemo(() => {

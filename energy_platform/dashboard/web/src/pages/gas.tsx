@@ -174,6 +174,7 @@ export function GasPage() {
           selected={store === undefined ? null : keyOf(store, ['code', 'url'])}
           onSelect={(id) => setParams({ store: id })}
           onTrace={(row) => (traced.value = { source: STORAGE, row })}
+          marked={(row) => row}
           empty={storage.loading ? 'Asking…' : 'No storage is known.'}
           focused
           onReady={(cells) => (storageExports.current.cells = cells)}
@@ -203,6 +204,7 @@ export function GasPage() {
           id={(one) => one.id}
           selected={point?.id ?? null}
           onSelect={(id) => setParams({ point: id })}
+          marked={(one) => one.reports.get(PHYSICAL) ?? null}
           onTrace={(one, column) =>
             (traced.value = {
               source: FLOW,

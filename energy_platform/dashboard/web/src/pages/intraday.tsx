@@ -10,7 +10,7 @@ import { SeriesPanel } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { choices, choose } from '../state/choices';
 import { route, setParams } from '../state/route';
-import { asOf, catalogue, MARKET_ZONE, traced, zone } from '../state/screen';
+import { asOf, catalogue, MARKET_ZONE, type Traced, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
 import { Table } from '../table/table';
 import { day, period, zoneName } from '../time/say';
@@ -49,12 +49,18 @@ export function gateOf(delivery: number): number | null {
   return instantOf(addDays(dateOf(delivery, MARKET_ZONE), -1), DAY_AHEAD_GATE_HOUR, 0, MARKET_ZONE);
 }
 
+/** The day-ahead gate of a delivery; from there the gate of its continuous trading, once that has closed. */
+export function nextGate(delivery: number, closes: number | null, at: number | null): number | null {
+  const first = gateOf(delivery);
+  return at === first && closes !== null && closes <= Date.now() ? closes : first;
+}
+
 const OF_BOOK = new Set(['bid_mw', 'bid', 'ask', 'ask_mw', 'spread']);
 const OF_DAY_AHEAD = new Set(['day_ahead', 'to_day_ahead']);
 const OF_CONTRACT = new Set(['contract', 'closes']);
 
 /** Where a figure of the contract table comes from: each column has a source of its own. */
-export function originOf(row: Row, column: string): { readonly source: string; readonly row: Row } {
+export function originOf(row: Row, column: string): Traced {
   const contract = text(row, 'id');
   if (OF_DAY_AHEAD.has(column))
     return {
@@ -67,7 +73,8 @@ export function originOf(row: Row, column: string): { readonly source: string; r
       },
     };
   const source = OF_BOOK.has(column) ? BOOK_SOURCE : OF_CONTRACT.has(column) ? CONTRACT_SOURCE : TRADE_SOURCE;
-  return { source, row: { ...row, contract_id: contract } };
+  const watched = CONTRACT_COLUMNS.find(({ id }) => id === column)?.value ?? 'last_eur_per_mwh';
+  return { source, row: { ...row, contract_id: contract }, column: watched };
 }
 
 export function IntradayPage() {
@@ -95,6 +102,8 @@ export function IntradayPage() {
   const end = instant(chosen, 'delivery_end');
   const title = start === null || end === null ? contract : `${product} ${period(start, end, zone.value)}`;
   const exports = useExports();
+  const watched = (column: string) =>
+    OF_DAY_AHEAD.has(column) ? {} : { topic: `contracts:${area}:${product}` };
   const trace = (row: Row): void => void (traced.value = { source: TRADE_SOURCE, row });
   const move = (event: KeyboardEvent): void => {
     const grid = document.querySelector<HTMLElement>('.panel-contracts .grid');
@@ -102,8 +111,11 @@ export function IntradayPage() {
       grid.dispatchEvent(new KeyboardEvent('keydown', { key: event.key }));
   };
   usePageKeys({
-    gate: () => (start === null ? null : gateOf(start)),
-    trace: () => (chosen === undefined ? undefined : void (traced.value = originOf(chosen, 'last'))),
+    gate: () => (start === null ? null : nextGate(start, instant(chosen, 'closes_at'), asOf.value)),
+    trace: () =>
+      chosen === undefined
+        ? undefined
+        : void (traced.value = { ...watched('last'), ...originOf(chosen, 'last') }),
     move,
   });
   const [from, to] = around(6, 1);
@@ -167,7 +179,7 @@ export function IntradayPage() {
           id={(row) => text(row, 'id')}
           selected={contract}
           onSelect={(id) => setParams({ contract: id })}
-          onTrace={(row, column) => (traced.value = originOf(row, column))}
+          onTrace={(row, column) => (traced.value = { ...watched(column), ...originOf(row, column) })}
           rowClass={startsHour}
           empty=" "
           ticking

@@ -234,6 +234,7 @@ export function OutagesPage() {
           selected={wanted}
           onSelect={(id) => setParams({ outage: id })}
           onTrace={(one) => (traced.value = { source: SOURCE, row: one.row })}
+          marked={(one) => one.row}
           empty={asked.loading ? 'Asking…' : 'Nothing is out of service.'}
           focused
           onReady={(cells) => (exports.current.cells = cells)}

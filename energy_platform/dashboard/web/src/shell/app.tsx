@@ -4,9 +4,11 @@ import { useEffect } from 'preact/hooks';
 
 import { route } from '../state/route';
 import { asOf, link } from '../state/screen';
+import { Alarms } from './alarms';
 import { AsOfBar, BottomBar, TopBar, Troubles } from './bars';
 import { Help } from './help';
 import { onKey } from './keys';
+import { Layout } from './layout';
 import { LineageDrawer } from './lineage';
 import type { Page } from './pages';
 
@@ -29,9 +31,11 @@ export function App({ pages }: { readonly pages: readonly Page[] }) {
       <main class={`page page-${page.id}`} aria-label={page.title}>
         <h1 class="visually-hidden">{page.title}</h1>
         <Shown key={page.id} />
+        {solo ? null : <Layout key={`layout ${page.id}`} page={page.id} />}
       </main>
       <LineageDrawer />
       <BottomBar sources={page.sources} />
+      <Alarms />
       <Help />
     </div>
   );

@@ -4,12 +4,13 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { ask, address } from '../api/http';
 import type { Rows } from '../api/answers';
-import { instant } from '../live/frames';
+import { instant, type Row } from '../live/frames';
 import { choices } from '../state/choices';
 import { ageOf, freshness } from '../state/freshness';
 import { formatRoute, goTo, route } from '../state/route';
 import {
   asOf,
+  asOfMarks,
   catalogue,
   link,
   me,
@@ -23,8 +24,9 @@ import {
   zone,
 } from '../state/screen';
 import { age, clock, clockWithSeconds, day, zoneName } from '../time/say';
-import { addDays, dateOf, DAY, instantOf, MINUTE } from '../time/zone';
+import { addDays, dateOf, DAY, HOUR, instantOf, MINUTE } from '../time/zone';
 import { MARKET_ZONE } from '../state/screen';
+import { AlarmBell } from './alarms';
 import { Command, openCommand } from './command';
 import { pageKeys } from './keys';
 import type { Page } from './pages';
@@ -69,6 +71,7 @@ export function TopBar({ pages }: { readonly pages: readonly Page[] }) {
         {asOf.value === null ? 'Now' : `as of ${clock(asOf.value, zone.value)}`}
         <kbd>A</kbd>
       </button>
+      <AlarmBell />
       <span class="spring" />
       <LinkState />
       <button type="button" class="clock" onClick={toggleUtc} title="Market time or UTC (U)">
@@ -137,11 +140,12 @@ interface Gate {
   readonly label: string;
 }
 
-const GATES: readonly (readonly [number, string])[] = [
-  [10, 'IDA3'],
-  [12, 'DA'],
-  [15, 'IDA1'],
-  [22, 'IDA2'],
+const GATES: readonly (readonly [hour: number, minute: number, label: string])[] = [
+  [10, 0, 'IDA3'],
+  [10, 15, 'EXAA'],
+  [12, 0, 'DA'],
+  [15, 0, 'IDA1'],
+  [22, 0, 'IDA2'],
 ];
 
 /** The gates of Europe's coupled auctions in market time. */
@@ -152,55 +156,73 @@ export function gates(from: number, to: number): Gate[] {
     ;
     date = addDays(date, 1)
   ) {
-    for (const [hour, label] of GATES) {
-      const at = instantOf(date, hour, 0, MARKET_ZONE);
+    for (const [hour, minute, label] of GATES) {
+      const at = instantOf(date, hour, minute, MARKET_ZONE);
       if (at !== null && at >= from && at <= to) found.push({ at, label });
     }
     if (date.year === last.year && date.month === last.month && date.day === last.day) return found;
   }
 }
 
-const RUNS: readonly (readonly [string, string])[] = [
-  ['noaa_gfs_wind_forecast', 'GFS'],
-  ['dwd_mosmix_forecast', 'MOSMIX'],
-  ['met_office_forecast', 'UKV'],
-];
+const MODELS: Readonly<Record<string, string>> = {
+  noaa_gfs_wind_forecast: 'GFS',
+  dwd_mosmix_forecast: 'MOSMIX',
+  met_office_forecast: 'UKV',
+};
 
-/** When the newest run of each weather model was received. */
+/** When the first values of each run of a model were received. */
+export function runsOf(label: string, rows: readonly Row[]): Gate[] {
+  const first = new Map<number, number>();
+  for (const row of rows) {
+    const [run, at] = [instant(row, 'run_at'), instant(row, 'received_at')];
+    if (run !== null && at !== null) first.set(run, Math.min(at, first.get(run) ?? Infinity));
+  }
+  return [...first].map(([run, at]) => ({
+    at,
+    label: `${label} ${String(new Date(run).getUTCHours()).padStart(2, '0')}z`,
+  }));
+}
+
+/** The runs of every source that has runs: those that say something of this hour. */
 function useRuns(wanted: boolean): readonly Gate[] {
   const [runs, setRuns] = useState<readonly Gate[]>([]);
+  const sources = catalogue.value?.sources ?? [];
   useEffect(() => {
     if (!wanted) return;
     const asked = new AbortController();
-    const questions = RUNS.map(async ([source, label]) => {
-      const { rows } = await ask<Rows>(address(`latest/${source}`), asked.signal);
-      const newest = rows.reduce(
-        (best, row) => ((instant(row, 'run_at') ?? 0) > (instant(best, 'run_at') ?? 0) ? row : best),
-        rows[0],
-      );
-      const run = instant(newest, 'run_at');
-      const at = instant(newest, 'received_at');
-      return run === null || at === null
-        ? []
-        : [{ at, label: `${label} ${String(new Date(run).getUTCHours()).padStart(2, '0')}z` }];
-    });
+    const hour = Math.floor(Date.now() / HOUR) * HOUR;
+    const query = { start: new Date(hour).toISOString(), end: new Date(hour + HOUR).toISOString() };
+    const questions = sources
+      .filter(({ columns }) => columns.some(({ name }) => name === 'run_at'))
+      .map(async ({ name, provider }) => {
+        const { rows } = await ask<Rows>(
+          address(`range/${name}`, { ...query, columns: 'run_at' }),
+          asked.signal,
+        );
+        return runsOf(MODELS[name] ?? provider, rows);
+      });
     void Promise.allSettled(questions).then((answers) => {
       if (!asked.signal.aborted)
         setRuns(answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])));
     });
     return () => asked.abort();
-  }, [wanted]);
+  }, [wanted, sources.length]);
   return runs;
 }
 
 export function AsOfBar() {
   const at = asOf.value;
   const runs = useRuns(at !== null);
-  if (at === null) return null;
+  return at === null ? null : <AsOfSlider at={at} runs={runs} />;
+}
+
+function AsOfSlider({ at, runs }: { readonly at: number; readonly runs: readonly Gate[] }) {
   const end = Math.floor(now.value / STEP) * STEP;
   const start = Math.min(end - REACH, at);
   const place = (instantOfMark: number): string => `${((instantOfMark - start) / (end - start)) * 100}%`;
   const marks = [...gates(start, end), ...runs.filter((run) => run.at >= start && run.at <= end)];
+  const named = marks.map((mark) => `${mark.label} ${mark.at}`).join();
+  useEffect(() => void (asOfMarks.value = marks), [named]);
   return (
     <div class="asof-bar" role="group" aria-label="As of">
       <span class="asof-title">What was known at</span>

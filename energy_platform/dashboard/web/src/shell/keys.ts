@@ -2,8 +2,9 @@
 
 import { choices, choose } from '../state/choices';
 import { goTo } from '../state/route';
-import { asOf, overlay, setAsOf, toggleUtc, traced } from '../state/screen';
+import { asOf, asOfMarks, overlay, setAsOf, toggleUtc, traced } from '../state/screen';
 import { MINUTE } from '../time/zone';
+import { watch } from './alarms';
 import { openCommand } from './command';
 import type { Page } from './pages';
 
@@ -19,10 +20,14 @@ export const KEYS: readonly Key[] = [
   { key: 'A', does: 'As of: take the screen back to what was known' },
   { key: '← →', does: 'As of: 15 minutes back or on' },
   { key: 'G', does: 'As of: the gate of the chosen delivery' },
+  { key: '⇧ ← →', does: 'As of: the gate or model run before or after' },
+  { key: 'Tab', does: 'To charts, tables and the gaps between panels; arrows walk and resize, Enter traces' },
   { key: 'Esc', does: 'Back to now; closes what is open' },
   { key: 'L', does: 'Lineage: where the chosen value comes from' },
   { key: 'C', does: 'Position: the contract of the chosen delivery' },
   { key: 'N', does: 'Position: enter a row, for traders' },
+  { key: 'B', does: 'Bell, alarms: what was raised, and the rules' },
+  { key: 'W', does: 'Watch the chosen value: a new alarm' },
   { key: 'Z', does: 'Choose bidding zone and time zone' },
   { key: 'U', does: 'UTC or market time' },
   { key: 'T', does: 'Dark or light' },
@@ -52,6 +57,12 @@ function startOfAsOf(): number {
   return Math.floor(Date.now() / STEP) * STEP;
 }
 
+/** The mark before or after an instant; the instant itself where there is none. */
+export function beside(marks: readonly { readonly at: number }[], at: number, back: boolean): number {
+  const found = marks.map((mark) => mark.at).filter((one) => (back ? one < at : one > at));
+  return found.length === 0 ? at : back ? Math.max(...found) : Math.min(...found);
+}
+
 export function onKey(event: KeyboardEvent, pages: readonly Page[]): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === 'Escape') {
@@ -74,7 +85,8 @@ export function onKey(event: KeyboardEvent, pages: readonly Page[]): void {
   const onSlider = event.target instanceof HTMLInputElement;
   if (at !== null && !onSlider && (event.key === 'ArrowLeft' || event.key === 'ArrowRight')) {
     event.preventDefault();
-    setAsOf(at + (event.key === 'ArrowLeft' ? -STEP : STEP));
+    const back = event.key === 'ArrowLeft';
+    setAsOf(event.shiftKey ? beside(asOfMarks.value, at, back) : at + (back ? -STEP : STEP));
     return;
   }
   if (!onSlider) pageKeys.move?.(event);
@@ -88,6 +100,11 @@ const ACTIONS: Readonly<Record<string, (() => void) | undefined>> = {
   g: () => {
     const gate = pageKeys.gate?.() ?? null;
     if (gate !== null) setAsOf(gate);
+  },
+  b: () => (overlay.value = overlay.value === 'alarms' ? 'none' : 'alarms'),
+  w: () => {
+    if (traced.value === null) pageKeys.trace?.();
+    if (traced.value !== null) watch(traced.value);
   },
   l: () => {
     if (traced.value !== null) traced.value = null;

@@ -10,6 +10,7 @@ import { figure, heading, unitOf, decimalsOf } from '../state/figures';
 import { goTo } from '../state/route';
 import { catalogue, traced, zone } from '../state/screen';
 import { age, clockWithSeconds, day, dayAndClock, zoneName } from '../time/say';
+import { canWatch, watch } from './alarms';
 
 export function LineageDrawer() {
   const shown = traced.value;
@@ -113,6 +114,11 @@ export function LineageDrawer() {
             Asset in Dagster ↗
           </a>
         )}
+        {canWatch(shown) ? (
+          <button type="button" class="plain" onClick={() => watch(shown)}>
+            <kbd>W</kbd> alarm on this value
+          </button>
+        ) : null}
         <button type="button" class="plain" onClick={() => goTo('data', { source: shown.source })}>
           On the data page
         </button>

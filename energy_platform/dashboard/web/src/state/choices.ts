@@ -11,6 +11,13 @@ export interface Choices {
   /** '' is all that the user may see. */
   readonly portfolio: string;
   readonly zones: readonly string[];
+  /** Sizes of each page's columns and rows, as shares; a page without is as it was made. */
+  readonly layouts: Readonly<Record<string, Tracks>>;
+}
+
+export interface Tracks {
+  readonly columns: readonly number[];
+  readonly rows: readonly number[];
 }
 
 const DEFAULTS: Choices = {
@@ -19,6 +26,7 @@ const DEFAULTS: Choices = {
   product: 'QH',
   portfolio: '',
   zones: ['DE-LU', 'FR', 'NL', 'AT', 'CZ', 'PL'],
+  layouts: {},
 };
 
 export const user = signal('');

@@ -24,10 +24,17 @@ export const troubles = signal<readonly string[]>([]);
 export const catalogue = signal<Catalogue | null>(null);
 export const me = signal<Me | null>(null);
 
-export type Overlay = 'none' | 'palette' | 'zones' | 'help';
+export type Overlay = 'none' | 'palette' | 'zones' | 'help' | 'alarms';
 export const overlay = signal<Overlay>('none');
+export interface Traced {
+  readonly source: string;
+  readonly row: Row | null;
+  /** A topic in which an alarm can watch the value; the source's own, unless another one is named. */
+  readonly topic?: string;
+  readonly column?: string;
+}
 /** A value whose lineage is shown: its source and the row that it stands in. */
-export const traced = signal<{ readonly source: string; readonly row: Row | null } | null>(null);
+export const traced = signal<Traced | null>(null);
 
 export const zone = computed(() => {
   return TIME_ZONES.find(([name]) => name === route.value.params.tz)?.[0] ?? MARKET_ZONE;
@@ -42,6 +49,9 @@ export const asOf = computed(() => {
   const at = Date.parse(route.value.params.asof ?? '');
   return Number.isNaN(at) ? null : at;
 });
+
+/** Gates and model runs within the slider's reach. */
+export const asOfMarks = signal<readonly { readonly at: number; readonly label: string }[]>([]);
 
 export function setAsOf(at: number | null): void {
   setParams({

@@ -5,6 +5,8 @@
 
 import { tracksOf } from './tracks';
 
+import { markOf, type Row, whyMarked } from '../live/frames';
+
 export type Tone = '' | 'bid' | 'ask' | 'up' | 'down' | 'dim' | 'strong' | 'warn' | 'bad' | 'good' | 'accent';
 
 export interface Cell {
@@ -29,6 +31,8 @@ export interface GridColumn<Item> {
   readonly align?: 'left' | 'right';
   readonly flash?: boolean;
   readonly cell: (item: Item) => Cell;
+  /** The column of the item's row that the figure is of, where it is one. */
+  readonly value?: string;
   /** What is sorted by when the heading is clicked; without it the column isn't sorted by. */
   readonly order?: (item: Item) => string | number | null;
 }
@@ -39,6 +43,8 @@ export interface GridOptions<Item> {
   readonly id: (item: Item) => string;
   readonly onSelect?: (id: string) => void;
   readonly onTrace?: (item: Item, column: string) => void;
+  /** The row that an item shows, whose marks are put before its name. */
+  readonly marked?: (item: Item) => Row | null;
   readonly rowClass?: (item: Item, before: Item | undefined) => string;
   /** What is said where there are no items. */
   readonly empty?: () => string;
@@ -284,7 +290,7 @@ export class Grid<Item> {
     this.options.columns.forEach((column, place) => {
       const held = slot.cells[place];
       if (held === undefined) return;
-      const cell = column.cell(item);
+      const cell = place === 0 ? this.named(item) : column.cell(item);
       const mark = cell.mark === undefined ? '' : cell.mark === 'revised' ? '↻ ' : '▲! ';
       const shown = mark + cell.text;
       if (held.node.data !== shown) held.node.data = shown;
@@ -310,6 +316,14 @@ export class Grid<Item> {
         else held.element.title = title;
       }
     });
+  }
+
+  /** The first cell, marked as its row is. */
+  private named(item: Item): Cell {
+    const cell = this.options.columns[0]?.cell(item) ?? { text: '' };
+    const row = this.options.marked?.(item) ?? null;
+    const mark = row === null ? undefined : markOf(row);
+    return row === null || mark === undefined ? cell : { ...cell, mark, title: whyMarked(row) };
   }
 
   private flash(element: HTMLElement, before: string, after: string): void {

@@ -41,6 +41,7 @@ export function Table<Item>(props: TableProps<Item>) {
       ...(latest.current.onSelect === undefined
         ? {}
         : { onSelect: (id: string) => latest.current.onSelect?.(id) }),
+      marked: (item) => latest.current.marked?.(item) ?? null,
       onTrace: (item, column) => latest.current.onTrace?.(item, column),
     });
     grid.current = made;
