@@ -7,7 +7,7 @@ import { BRITAIN, CONTINENT, FrequencyPanel } from './frequency';
 
 export const germanBalance = {
   id: 'imbalance-de',
-  title: 'System imbalance Germany',
+  title: 'Imbalance Germany',
   unit: 'MW',
   source: 'netztransparenz_imbalance',
   value: 'power_mw',

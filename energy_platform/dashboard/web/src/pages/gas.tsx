@@ -1,4 +1,4 @@
-/** Page 7: storage by country, what is injected and withdrawn, flows at points, and how cold it is. */
+/** Page 7: storage by country, what is injected and withdrawn, flows at points. */
 
 import { useMemo } from 'preact/hooks';
 
@@ -18,8 +18,7 @@ import { DAY } from '../time/zone';
 import { SeasonPanel, STORAGE } from './gas-season';
 
 const FLOW = 'entsog_flow';
-const COLD = 'noaa_degree_days';
-export const GAS_SOURCES = [STORAGE, FLOW, COLD];
+export const GAS_SOURCES = [STORAGE, FLOW];
 
 const STORAGE_COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'code', title: 'Storage', width: 'minmax(90px, 1fr)', align: 'left', order: (row) => text(row, 'code'), cell: (row) => ({ text: nameOf(row), tone: 'strong', title: text(row, 'url') }) },
@@ -216,7 +215,6 @@ export function GasPage() {
         />
       </Panel>
       {point === undefined ? null : <PointPanel point={point} end={end} />}
-      <ColdPanel end={end} />
     </>
   );
 }
@@ -242,25 +240,6 @@ function PointPanel({ point, end }: { readonly point: Side; readonly end: number
       order={[...INDICATORS]}
       colours={['c1', 'c2', 'c3', 'c4']}
       kind="step"
-      decimals={0}
-      zero
-    />
-  );
-}
-
-/** Degree days of the United States, which is all that the platform's source has. */
-function ColdPanel({ end }: { readonly end: number }) {
-  return (
-    <SeriesPanel
-      id="cold"
-      title="Heating degree days, USA"
-      unit="°F d"
-      source={COLD}
-      value="degree_days_f_d"
-      start={end - 365 * DAY}
-      end={end}
-      filters={{ region: 'CONUS', kind: 'Heating' }}
-      seriesOf={(row) => text(row, 'weighting')}
       decimals={0}
       zero
     />

@@ -120,9 +120,12 @@ export class Grid<Item> {
 
   /** Show these items, in their order unless a heading says another. */
   show(items: readonly Item[]): void {
+    const first = this.items.length === 0;
     this.items = this.inOrder(items);
     this.element.setAttribute('aria-rowcount', String(items.length + 1));
     this.makeRoom();
+    if (first && this.selected !== null)
+      this.scrollTo(this.items.findIndex((item) => this.options.id(item) === this.selected));
     this.blank.hidden = items.length > 0;
     this.blank.textContent = items.length > 0 ? '' : (this.options.empty?.() ?? 'Nothing to show.');
     this.schedule();
