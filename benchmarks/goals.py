@@ -183,6 +183,7 @@ VIEWERS_CPU: Final = Goal(
     what="the dashboard's CPU, 50 viewers",
     unit="% of a core",
     wanted=5.0,
+    if_missed="at the edge: 3.9 to 5.4 on cores that do other work beside it",
 )
 VIEWERS_MEMORY: Final = Goal(
     benchmark="dashboard_viewers",
@@ -205,13 +206,25 @@ MANY_LOST: Final = Goal(
     wanted=0,
 )  # fmt: skip
 PIXEL_P50: Final = Goal(
-    benchmark="screens", what="received → pixel, all sources live, p50", unit="s", wanted=0.6
+    benchmark="screens",
+    what="received → pixel, all sources live, p50",
+    unit="s",
+    wanted=0.6,
+    if_missed="all processes, Chromium and other work share two cores",
 )
 PIXEL_P95: Final = Goal(
-    benchmark="screens", what="received → pixel, all sources live, p95", unit="s", wanted=1.2
+    benchmark="screens",
+    what="received → pixel, all sources live, p95",
+    unit="s",
+    wanted=1.2,
+    if_missed="all processes, Chromium and other work share two cores",
 )
 FIRST_PAINT: Final = Goal(
-    benchmark="screens", what="first paint in a fresh browser, median", unit="s", wanted=0.6
+    benchmark="screens",
+    what="first paint in a fresh browser, median",
+    unit="s",
+    wanted=0.6,
+    if_missed="all processes, Chromium and other work share two cores",
 )
 PAGE_SIZE: Final = Goal(benchmark="screens", what="the files of the page", unit="KB", wanted=400.0)
 LIVE_CPU: Final = Goal(

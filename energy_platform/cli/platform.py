@@ -344,4 +344,4 @@ def dashboard(
     from energy_platform.dashboard.service import serve
 
     logging.getLogger("energy_platform").setLevel(settings().log_level)
-    asyncio.run(serve(settings(), port or settings().dashboard_port))
+    serve(settings(), port or settings().dashboard_port)

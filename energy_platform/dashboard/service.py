@@ -16,9 +16,9 @@ _MOST_CONNECTIONS: Final = 1_000
 """More connections than this are answered 503."""
 
 
-async def serve(settings: Settings, port: int) -> None:
+def serve(settings: Settings, port: int) -> None:
     """Serve until the process is told to stop."""
-    await uvicorn.Server(configuration(settings, port)).serve()
+    uvicorn.Server(configuration(settings, port)).run()
 
 
 def configuration(settings: Settings, port: int) -> uvicorn.Config:
