@@ -156,7 +156,7 @@ def measure(load: Load, *, profiled: bool = False) -> Figure:
 
         for _ in range(_warm(load)):
             run()
-        collects = _Collects()
+        collects = Collects()
         with collects:
             run()
         profile = cProfile.Profile()
@@ -250,7 +250,7 @@ def _cpu_seconds(helpers: Sequence[psutil.Process]) -> float:
     return time.process_time() + sum(one.user + one.system for one in used)
 
 
-class _Collects:
+class Collects:
     """Counts how often polars executes a plan, eager calls included, in a `with` block."""
 
     _WAYS: Final = ("collect", "_collect_eager")

@@ -80,9 +80,9 @@ def observations(messages: Sequence[RawMessage], products: Sequence[Product]) ->
     tables: dict[tuple[str, ...], list[pl.DataFrame]] = {}
     for message in messages:
         table = _table(only_member(message.body, "produkt_*.txt"))
-        offset = pl.lit(message.landing_offset, dtype=pl.Int64)
+        offset = pl.Series("landing_offset", [message.landing_offset], pl.Int64)
         tables.setdefault(tuple(table.columns), []).append(
-            table.with_columns(landing_offset=offset)
+            table.hstack([offset.new_from_index(0, table.height)])
         )
     rows = [_rows(columns, pl.concat(alike), products) for columns, alike in tables.items()]
     return pl.concat(rows).sort("landing_offset", maintain_order=True)
@@ -119,10 +119,11 @@ def _table(text: bytes) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise ParseError(f"produkt text: {str(error).splitlines()[0]}") from error
-    table = read.rename(str.strip)
-    if not {*_ABOUT, _END_OF_ROW} < set(table.columns):
-        raise ParseError(f"columns {', '.join(table.columns)} are not those of an observation")
-    return table
+    # To rename by an expression costs as much as to read.
+    read.columns = [name.strip() for name in read.columns]
+    if not {*_ABOUT, _END_OF_ROW} < set(read.columns):
+        raise ParseError(f"columns {', '.join(read.columns)} are not those of an observation")
+    return read
 
 
 def _product(measured: Sequence[str], products: Sequence[Product]) -> Product:
