@@ -37,6 +37,7 @@ from energy_platform.dashboard.api import (
     ranges,
     sources,
 )
+from energy_platform.dashboard.api.answers import PROBLEMS
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.entitlement import NotEntitledError
 from energy_platform.dashboard.health import Health
@@ -81,7 +82,8 @@ def app(settings: Settings) -> FastAPI:
         questions.close()
 
     application = FastAPI(title="Energy Platform", lifespan=lifespan, docs_url=None, redoc_url=None,
-                          openapi_url="/api/openapi.json", exception_handlers=_ERRORS)  # fmt: skip
+                          openapi_url="/api/openapi.json", exception_handlers=_ERRORS,
+                          responses=PROBLEMS)  # fmt: skip
 
     @application.websocket("/live")
     async def live(socket: WebSocket) -> None:

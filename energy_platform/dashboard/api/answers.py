@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 import polars as pl
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,6 +38,29 @@ _TYPES: Final[Mapping[Form, str]] = {
     Form.ARROW: "application/vnd.apache.arrow.stream",
     Form.PARQUET: "application/vnd.apache.parquet",
 }
+
+
+class Problem(BaseModel):
+    """What is answered when something is wrong."""
+
+    error: str
+    name: str
+
+
+Documented = dict[int | str, dict[str, Any]]
+PROBLEMS: Final[Documented] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        403: "You may not see this",
+        404: "There is nothing of this name",
+        422: "The question can't be asked",
+        503: "The stores don't answer, or too many ask",
+    }.items()
+}
+IN_EVERY_FORM: Final[Documented] = {
+    200: {"content": {media_type.partition(";")[0]: {} for media_type in _TYPES.values()}}
+}
+"""What OpenAPI says of a resource that answers with a `Table`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def router(hub: Hub) -> APIRouter:
     """Return the resource."""
     routes = APIRouter(prefix="/api", tags=["live"])
 
-    @routes.get("/events", summary="What changes in topics, as server-sent events")
+    @routes.get("/events", summary="What changes in topics, as server-sent events",
+                responses={200: {"content": {"text/event-stream": {}}}})  # fmt: skip
     async def events(
         request: Request,
         topics: Annotated[str, Query(description="Topics, separated by commas.")],

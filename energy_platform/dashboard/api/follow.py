@@ -7,7 +7,7 @@ meanwhile comes as a snapshot, or as a gap.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,25 +103,37 @@ class _Followers:
     ) -> AsyncIterator[tuple[str, str] | None]:
         """Yield each update's cursor and text, and None when nothing has come for a while."""
         self.count += 1
+        # The bus is read in a task of its own, which a connection that ends leaves to close it.
+        ready: asyncio.Queue[Update] = asyncio.Queue(1)
+        told = updates(self.stores.bus, lambda: self.stores.batches, chosen, cursor)
+        reading = asyncio.create_task(_read(told, ready))
         try:
-            told = updates(self.stores.bus, lambda: self.stores.batches, chosen, cursor)
-            async with aclosing(told):
-                waiting = asyncio.ensure_future(anext(told))
-                try:
-                    while True:
-                        done, _ = await asyncio.wait({waiting}, timeout=_BEAT_SECONDS)
-                        if not done:
-                            yield None
-                            continue
-                        update = waiting.result()
-                        line = await asyncio.to_thread(_WRITERS[form], update)
-                        yield update.cursor, line
-                        waiting = asyncio.ensure_future(anext(told))
-                finally:
-                    waiting.cancel()
-                    await asyncio.wait({waiting})
+            while True:
+                update = await _next(ready)
+                if update is not None:
+                    yield update.cursor, await asyncio.to_thread(_WRITERS[form], update)
+                elif reading.done():
+                    reading.result()
+                else:
+                    yield None
         finally:
             self.count -= 1
+            reading.cancel()
+
+
+async def _next(ready: asyncio.Queue[Update]) -> Update | None:
+    """Return the next update, or None if none has come for a while."""
+    try:
+        async with asyncio.timeout(_BEAT_SECONDS):
+            return await ready.get()
+    except TimeoutError:
+        return None
+
+
+async def _read(told: AsyncGenerator[Update, None], ready: asyncio.Queue[Update]) -> None:
+    async with aclosing(told):
+        async for update in told:
+            await ready.put(update)
 
 
 def router(stores: Stores) -> APIRouter:
@@ -129,7 +141,6 @@ def router(stores: Stores) -> APIRouter:
     routes, followers = APIRouter(prefix="/api", tags=["live"]), _Followers(stores)
 
     @routes.get("/follow", summary="Every new row of sources, as server-sent events",
-                response_class=StreamingResponse,
                 responses={200: {"content": {"text/event-stream": {}}}})  # fmt: skip
     async def events(request: Request, asked: Annotated[FollowAsked, Query()]) -> Response:
         cursor = request.headers.get("last-event-id") or asked.cursor

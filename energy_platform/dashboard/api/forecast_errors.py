@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
+from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.forecast_errors import PAIRS, Comparison
 from energy_platform.dashboard.stores import Stores
@@ -30,7 +30,7 @@ class ErrorsAsked(BaseModel):
 
 def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the resource."""
-    routes = APIRouter(prefix="/api", tags=["rows"])
+    routes = APIRouter(prefix="/api", tags=["rows"], responses=IN_EVERY_FORM)
 
     @routes.get("/forecast-errors/{what}", summary="Error and bias of forecasts by lead")
     async def forecast_errors(

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from energy_platform.books import bars as bars_of
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
+from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
 from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, books_of
@@ -48,7 +48,7 @@ class BarsAsked(Asked):
 
 def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the four resources."""
-    routes = APIRouter(prefix="/api", tags=["intraday"])
+    routes = APIRouter(prefix="/api", tags=["intraday"], responses=IN_EVERY_FORM)
 
     async def answered(request: Request, asked: Asked, find: "partial[pl.DataFrame]", source: str
                        ) -> Response:  # fmt: skip

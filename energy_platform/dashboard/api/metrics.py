@@ -22,7 +22,8 @@ def router(hub: Hub) -> APIRouter:
     ProcessCollector(registry=registry)
     routes = APIRouter(tags=["operations"])
 
-    @routes.get("/metrics", summary="The dashboard's own numbers")
+    @routes.get("/metrics", summary="The dashboard's own numbers",
+                responses={200: {"content": {"text/plain": {}}}})  # fmt: skip
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

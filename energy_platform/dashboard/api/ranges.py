@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from energy_platform.dashboard.access import visitor_of
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Table, form_of
+from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Table, form_of
 from energy_platform.dashboard.api.flags import flagged
 from energy_platform.dashboard.api.pages import cursor_after, is_after, next_page
 from energy_platform.dashboard.api.questions import Questions
@@ -90,7 +90,7 @@ _Asked = TypeVar("_Asked", bound=LatestAsked)
 
 def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIRouter:
     """Return the two resources."""
-    routes = APIRouter(prefix="/api", tags=["rows"])
+    routes = APIRouter(prefix="/api", tags=["rows"], responses=IN_EVERY_FORM)
 
     async def answered(
         request: Request,

@@ -309,3 +309,53 @@ def test_events_are_the_frames_and_resume(desk: Desk) -> None:
     resumed = next(one for _, one in events({"Last-Event-ID": last}) if one["t"] == topic)
     assert "snap" not in resumed
     assert [row["frequency_hz"] for row in resumed["rows"]] == [50.01]
+
+
+SAMPLES = {
+    "source": "energy_charts_price", "area": "DE-LU", "contract": "NX_1", "product": "QH",
+    "sources": "energy_charts_price", "topics": "source:energy_charts_price", "what": "load",
+    "portfolio": "wind", "bidding_zone": "DE-LU",
+}  # fmt: skip
+
+
+def test_openapi_says_what_each_resource_answers(market: Desk) -> None:
+    document = market.get("/api/openapi.json").json()
+    asked_for = 0
+    for path, methods in document["paths"].items():
+        if "get" not in methods:
+            continue
+        said = methods["get"]
+        needed = (
+            {one["name"]: one["in"] for one in said["parameters"] if one["required"]}
+            if ("parameters" in said)
+            else {}
+        )
+        query = {name: SAMPLES[name] for name, place in needed.items() if place == "query"}
+        if path.startswith("/api/lineage/"):
+            query["bidding_zone"] = "DE-LU"
+        url = f"http://127.0.0.1:{market.port}{path.format(**SAMPLES)}"
+        with httpx.stream("GET", url, params=query or None, timeout=60) as answer:
+            assert answer.status_code == 200, (path, answer.read())
+            got = answer.headers["content-type"].partition(";")[0]
+        assert got in said["responses"]["200"]["content"], path
+        assert said["responses"]["422"]["content"]["application/json"]["schema"] == {
+            "$ref": "#/components/schemas/Problem"
+        }
+        asked_for += 1
+    assert asked_for >= 12
+    for path in ("/api/range/{source}", "/api/latest/{source}", "/api/book/{area}/{contract}"):
+        forms = document["paths"][path]["get"]["responses"]["200"]["content"]
+        assert {"text/csv", "application/vnd.apache.arrow.stream"} <= {*forms}
+    refused = market.get("/api/range/nothing").json()
+    assert {*refused} == {*document["components"]["schemas"]["Problem"]["properties"]}
+
+
+def test_grafana_can_ask_with_its_own_times(market: Desk) -> None:
+    """Grafana writes the limits of its range with milliseconds and a Z."""
+    start, end = (at.strftime("%Y-%m-%dT%H:%M:%S.000Z") for at in (FIRST, LAST))
+    answer = asked(market, "energy_charts_price", start=start, end=end, bidding_zone="DE-LU",
+                   max_points=2000).json()  # fmt: skip
+    assert answer["rows"]
+    for row in answer["rows"]:
+        assert FIRST <= datetime.fromisoformat(row["delivery_start"]) < LAST
+        assert isinstance(row["price_eur_per_mwh"], float)
