@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from energy_platform.dashboard.process_watch import ProcessWatch
 from energy_platform.dashboard.stores import Stores
-from energy_platform.dashboard.topics.processes import carriers_down
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.market.registry import market_sources
 from energy_platform.operations.supervision.supervisor import Supervisor
@@ -30,6 +31,7 @@ class Health:
     stores: Stores
     supervisor: Supervisor
     troubles: frozenset[str] = frozenset()
+    _watch: ProcessWatch = field(default_factory=ProcessWatch)
 
     async def run(self, is_watched: Callable[[], bool]) -> None:
         """Look again and again, until cancelled."""
@@ -42,7 +44,8 @@ class Health:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _look(self) -> frozenset[str]:
-        return carriers_down(self.supervisor) | self._store_down()
+        seen = self._watch.look(self.supervisor.statuses(), time.monotonic())
+        return seen | self._store_down()
 
     def _store_down(self) -> frozenset[str]:
         source = next(iter(market_sources().values()))

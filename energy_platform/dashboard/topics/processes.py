@@ -1,15 +1,10 @@
-"""`processes`: the platform's own processes, and what is behind while one of them is down."""
+"""`processes`: the platform's own processes."""
 
 from dataclasses import asdict, dataclass
-from typing import Final
 
 from energy_platform.dashboard.frames import Changes
 from energy_platform.dashboard.topics.topic import Loaded, NewRows
 from energy_platform.operations.supervision.supervisor import Supervisor
-
-CARRIERS: Final = frozenset({"collector", "hot-lane", "live-bus"})
-"""The processes without which nothing new reaches a screen."""
-_RUNNING: Final = "RUNNING"
 
 
 @dataclass(slots=True)
@@ -31,12 +26,3 @@ class Processes:
         """Return nothing: no row of a source says how a process is."""
         del new
         return Changes()
-
-
-def carriers_down(supervisor: Supervisor) -> frozenset[str]:
-    """Return which processes are down that carry new values, each as a sentence."""
-    return frozenset(
-        f"the {one.name} process is {one.state.lower()}"
-        for one in supervisor.statuses()
-        if one.name in CARRIERS and one.state != _RUNNING
-    )
