@@ -1,14 +1,25 @@
 """Chromium on the traders' screens. Tests say what must be seen; how it is found belongs here."""
 
+import csv
+import io
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _ARGUMENTS = [
@@ -20,6 +31,14 @@ _ARGUMENTS = [
     "--no-first-run",
 ]
 PATIENCE_SECONDS = 30.0
+_LINK_COMPLAINTS = ("WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION")
+"""What Chromium writes on its console while the server is away."""
+_TABLE = """panel => Object.fromEntries(
+    [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [row.dataset.id,
+        Object.fromEntries([...row.children].map(cell => [cell.dataset.column, cell.textContent]))])
+)"""
+Table = dict[str, dict[str, str]]
+"""The rows in view of a table: what each column's cell says, by the row's id."""
 WIDTH, HEIGHT = 1600, 900
 
 
@@ -39,7 +58,8 @@ class Screen:
 
     Attributes:
         page: Playwright's page.
-        errors: What went wrong in the page: exceptions, and what its policy forbade.
+        errors: What went wrong in the page: exceptions, errors on its console, and requests that
+            left the server. Only a server that is away may be complained of.
     """
 
     def __init__(self, browser: Browser, address: str, *, zone: str = "America/New_York") -> None:
@@ -51,12 +71,17 @@ class Screen:
         self.errors: list[str] = []
         self.page: Page = self._context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on(
-            "console",
-            lambda said: (
-                self.errors.append(said.text) if "Content Security Policy" in said.text else None
-            ),
-        )
+        self.page.on("console", self._heard)
+        self.page.on("request", self._asked)
+
+    def _heard(self, said: ConsoleMessage) -> None:
+        is_about_the_link = said.text.startswith(_LINK_COMPLAINTS)
+        if said.type == "error" and not is_about_the_link:
+            self.errors.append(said.text)
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.errors.append(f"left the server: {request.url}")
 
     def open(self, place: str) -> None:
         """Go to a page, e.g. `data?source=ceps_load`; wait until it hears of the server."""
@@ -90,6 +115,26 @@ class Screen:
             f'.grid-row[data-id="{row}"]:not([hidden]) [data-column="{column}"]'
         )
         return (found.first.text_content() or "") if found.count() else ""
+
+    def table(self, panel: str) -> Table:
+        """Return what is in view of a panel's table."""
+        found: Table = self.panel(panel).evaluate(_TABLE)
+        return found
+
+    def taken_away(self, panel: str, form: str = "CSV as shown") -> bytes:
+        """Return what a panel's menu offers to save."""
+        menu = self.panel(panel).locator("details.tools")
+        if menu.get_attribute("open") is None:
+            menu.locator("summary").click()
+        with self.page.expect_download() as waited:
+            menu.get_by_text(form, exact=True).click()
+        content = Path(waited.value.path()).read_bytes()
+        menu.locator("summary").click()
+        return content
+
+    def lines(self, panel: str) -> list[dict[str, str]]:
+        """Return what a panel shows, chart or table, as the lines of its CSV."""
+        return list(csv.DictReader(io.StringIO(self.taken_away(panel).decode())))
 
     @property
     def hash(self) -> str:

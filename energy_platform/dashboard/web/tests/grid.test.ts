@@ -42,6 +42,15 @@ function shown(made: Grid<Item>): (string | null)[][] {
 }
 
 describe('the grid', () => {
+  it('lets go of rows that are gone, so that a day of trades is not kept', () => {
+    const made = grid();
+    for (let trade = 0; trade < 2_000; trade += 1) {
+      made.show([{ id: `t${trade}`, price: trade }]);
+      made.draw();
+    }
+    expect((made as unknown as { seen: Map<string, unknown> }).seen.size).toBeLessThan(300);
+  });
+
   it('writes values into the text nodes that are there', () => {
     const made = grid();
     made.show([{ id: 'a', price: 1 }]);

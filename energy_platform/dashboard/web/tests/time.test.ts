@@ -3,16 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { age, clock, countdown, dayAndClock, period, zoneName } from '../src/time/say';
 import { tickLabel, ticks } from '../src/time/ticks';
 import {
-  addDays,
-  dayStart,
   DAY,
   HOUR,
+  MINUTE,
+  addDays,
+  dayStart,
   instantOf,
   localTime,
-  MINUTE,
   offset,
   periodsOfDay,
   repeated,
+  sameClock,
 } from '../src/time/zone';
 
 const BERLIN = 'Europe/Berlin';
@@ -133,5 +134,19 @@ describe('ages and countdowns', () => {
 
   it('says the day with the time', () => {
     expect(dayAndClock(at('2026-11-29T18:34:00Z'), BERLIN)).toBe('Sun 29 Nov 19:34');
+  });
+});
+
+describe('the same clock a day later', () => {
+  it.each([
+    ['2026-03-28T11:00:00Z', '2026-03-29T10:00:00Z'],
+    ['2026-10-24T10:00:00Z', '2026-10-25T11:00:00Z'],
+    ['2026-11-29T11:00:00Z', '2026-11-30T11:00:00Z'],
+  ])('%s is %s, also where the clocks change', (before, after) =>
+    expect(sameClock(at(before), 1, BERLIN)).toBe(at(after)),
+  );
+
+  it('is nowhere in the hour that is skipped', () => {
+    expect(sameClock(at('2026-03-28T01:30:00Z'), 1, BERLIN)).toBeNull();
   });
 });

@@ -37,14 +37,19 @@ export interface Question {
 
 const MARKED = /^(range|latest)\//;
 
+/** The address of a question as of the screen's instant. */
+export function addressAsShown(path: string, query: Query = {}): string {
+  const at = asOf.value;
+  return address(path, { as_of: at === null ? null : new Date(at).toISOString(), ...query });
+}
+
 /** Ask a question of the API as of the screen's instant; null asks nothing. */
 export function useRows(question: Question | null): Asked {
   const at = asOf.value;
   const url =
     question === null
       ? null
-      : address(question.path, {
-          as_of: at === null ? null : new Date(at).toISOString(),
+      : addressAsShown(question.path, {
           flags: MARKED.test(question.path) && question.unmarked !== true ? 1 : null,
           ...question.query,
         });

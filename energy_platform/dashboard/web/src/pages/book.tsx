@@ -3,7 +3,7 @@
 import { useMemo } from 'preact/hooks';
 import type uPlot from 'uplot';
 
-import { useRows, useTopicRows } from '../api/hooks';
+import { addressAsShown, useRows, useTopicRows } from '../api/hooks';
 import { Chart } from '../chart/chart';
 import { number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
@@ -117,7 +117,7 @@ function useBook({ area, contract }: OfContract) {
     rows: now ? told.rows : asked.rows,
     error: now ? told.error : asked.error,
     waiting: now ? told.heardAt === null : asked.loading,
-    url: contract === '' ? null : `/api/book/${area}/${contract}`,
+    url: contract === '' ? null : addressAsShown(`book/${area}/${contract}`),
   };
 }
 

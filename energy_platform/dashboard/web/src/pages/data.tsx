@@ -2,13 +2,13 @@
 
 import { useMemo } from 'preact/hooks';
 
-import { useTopicRows } from '../api/hooks';
+import { addressAsShown, useRows, useTopicRows } from '../api/hooks';
 import { instant, markOf, number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { ageOf, freshness } from '../state/freshness';
 import { decimalsOf, figure, grouped, heading, unitOf } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { catalogue, traced, zone } from '../state/screen';
+import { asOf, catalogue, traced, zone } from '../state/screen';
 import { isOurs, shownValue } from '../shell/lineage';
 import { usePageKeys } from '../shell/page-keys';
 import { age, dayAndClock } from '../time/say';
@@ -102,6 +102,7 @@ export function DataPage() {
           <span class="about">
             {rows.length} sources · <span class={late > 0 ? 'bad' : 'good'}>{late} late</span> ·{' '}
             <span class={held > 0 ? 'warn' : 'good'}>{grouped(held)} rows in quarantine</span>
+            {asOf.value === null ? '' : ' · as they are now'}
           </span>
         }
         exports={exports}
@@ -248,7 +249,12 @@ const UNSHOWN = new Set(['id', 'source', 'flags', 'was', 'landing_offset', 'deli
 const MOST_COLUMNS = 9;
 
 function NewestPanel({ source }: { readonly source: string }) {
-  const { rows, error, heardAt } = useTopicRows(`source:${source}`);
+  const isNow = asOf.value === null;
+  const told = useTopicRows(isNow ? `source:${source}` : null);
+  const asked = useRows(isNow ? null : { path: `latest/${source}` });
+  const { rows, error } = isNow ? told : asked;
+  const waiting = isNow ? told.heardAt === null : asked.loading;
+  const key = catalogue.value?.sources.find((one) => one.name === source)?.key ?? [];
   const names = Object.keys(rows[0] ?? {})
     .filter((name) => !UNSHOWN.has(name))
     .slice(0, MOST_COLUMNS)
@@ -262,9 +268,9 @@ function NewestPanel({ source }: { readonly source: string }) {
       title="Newest row of each series"
       detail={<span class="about">{rows.length === 0 ? '' : `${rows.length} series`}</span>}
       sources={[source]}
-      url={`/api/latest/${source}`}
+      url={addressAsShown(`latest/${source}`)}
       error={error}
-      empty={rows.length === 0 ? (heardAt === null ? 'Asking…' : 'No rows yet.') : null}
+      empty={rows.length === 0 ? (waiting ? 'Asking…' : 'No rows yet.') : null}
       exports={exports}
     >
       {names === '' ? null : (
@@ -272,7 +278,7 @@ function NewestPanel({ source }: { readonly source: string }) {
           label={`Newest rows of ${source}`}
           columns={columns}
           items={rows}
-          id={(row) => text(row, 'id')}
+          id={(row) => text(row, 'id') || key.map((column) => text(row, column)).join('|')}
           onTrace={(row) => (traced.value = { source, row })}
           marked={(row) => row}
           onReady={(cells) => (exports.current.cells = cells)}

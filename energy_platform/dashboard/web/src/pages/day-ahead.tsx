@@ -18,7 +18,7 @@ import { deliveryDay, today, wholeDay } from '../state/spans';
 import type { Cell, GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 import { day as sayDay, period, zoneName } from '../time/say';
-import { addDays, dateText, dayStart, type LocalDate, MINUTE, periodsOfDay } from '../time/zone';
+import { addDays, dateText, dayStart, type LocalDate, MINUTE, periodsOfDay, sameClock } from '../time/zone';
 
 const SOURCE = 'entsoe_day_ahead_price';
 const VALUE = 'price_eur_per_mwh';
@@ -347,8 +347,8 @@ function ComparePanel({
   const aligned = useMemo(() => {
     const shifted = finest(eve.rows, zoneOf).map((row) => ({
       ...row,
-      delivery_start: moved(row, 'delivery_start', start - before),
-      delivery_end: moved(row, 'delivery_end', start - before),
+      delivery_start: nextDay(row, 'delivery_start'),
+      delivery_end: nextDay(row, 'delivery_end'),
     }));
     const part = { time: 'delivery_start', value: VALUE };
     return align(
@@ -377,7 +377,10 @@ function ComparePanel({
   );
 }
 
-function moved(row: Row, column: string, by: number): string | null {
+/** The instant of the same clock a day later, also where the clocks change between; null where there is none. */
+function nextDay(row: Row, column: string): string | null {
   const at = instant(row, column);
-  return at === null ? null : new Date(at + by).toISOString();
+  if (at === null) return null;
+  const moved = sameClock(at, 1, MARKET_ZONE);
+  return moved === null ? null : new Date(moved).toISOString();
 }

@@ -2,7 +2,7 @@
 
 import { useCallback, useMemo } from 'preact/hooks';
 
-import { useRows, useTopicRows } from '../api/hooks';
+import { addressAsShown, useRows, useTopicRows } from '../api/hooks';
 import { instant, number, type Row, text } from '../live/frames';
 import { Choice, Select } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
@@ -134,7 +134,7 @@ export function IntradayPage() {
         }
         sources={[BOOK_SOURCE]}
         error={told.error ?? asked.error}
-        url={asked.url}
+        url={area === '' ? null : addressAsShown('contracts', { area, product })}
         exports={exports}
         empty={
           rows.length === 0

@@ -16,7 +16,7 @@ import { around } from '../state/spans';
 import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 import { dayAndClock } from '../time/say';
-import { HOUR } from '../time/zone';
+import { HOUR, MINUTE } from '../time/zone';
 
 const SOURCE = 'entsoe_outage';
 export const OUTAGE_SOURCES = [SOURCE];
@@ -154,8 +154,8 @@ export function OutagesPage() {
     query: { start: new Date(start).toISOString(), end: new Date(end).toISOString() },
     follow: SOURCE,
   });
-  const quarterNow = Math.floor(shownNow.value / HOUR) * HOUR;
-  const all = useMemo(() => outages(asked.rows, shownNow.peek()), [asked.rows, quarterNow]);
+  const minute = Math.floor(shownNow.value / MINUTE) * MINUTE;
+  const all = useMemo(() => outages(asked.rows, minute), [asked.rows, minute]);
   const zones = useMemo(() => [...new Set(all.map(({ row }) => text(row, 'bidding_zone')))].sort(), [all]);
   const inZone = route.value.params.zone ?? '';
   const when = route.value.params.when ?? 'now';

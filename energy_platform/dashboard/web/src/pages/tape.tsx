@@ -2,7 +2,7 @@
 
 import { useMemo } from 'preact/hooks';
 
-import { useRows, useTopicRows } from '../api/hooks';
+import { addressAsShown, useRows, useTopicRows } from '../api/hooks';
 import { Chart } from '../chart/chart';
 import { instant, number, type Row, text } from '../live/frames';
 import { Legend } from '../panel/choice';
@@ -118,7 +118,7 @@ export function TradesPanel(props: OfContract) {
       title="Trades"
       sources={[TRADE_SOURCE]}
       error={error}
-      url={props.contract === '' ? null : `/api/trades/${props.area}/${props.contract}`}
+      url={props.contract === '' ? null : addressAsShown(`trades/${props.area}/${props.contract}`)}
       exports={exports}
       empty={trades.length === 0 ? (waiting ? 'Asking…' : 'No trade yet.') : null}
     >

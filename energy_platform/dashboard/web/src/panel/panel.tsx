@@ -96,12 +96,12 @@ export function Panel(props: PanelProps) {
       </header>
       <div class="panel-body">
         {children}
-        {error ? (
+        {lost ? (
+          <p class="panel-note nodata">NO DATA</p>
+        ) : error ? (
           <p class="panel-note bad" role="alert">
             {error}
           </p>
-        ) : lost ? (
-          <p class="panel-note nodata">NO DATA</p>
         ) : empty ? (
           <p class="panel-note">{empty}</p>
         ) : null}

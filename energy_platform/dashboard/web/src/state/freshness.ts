@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 
 import { instant, number, type Row, text } from '../live/frames';
-import { live, shownNow } from './screen';
+import { live, now } from './screen';
 
 export interface Freshness {
   readonly source: string;
@@ -45,9 +45,9 @@ function read(id: string, row: Row): Freshness {
   };
 }
 
-/** How long ago a source last told anything, as of the screen's instant; null if it is not known. */
+/** How long ago a source last told anything, as of now wherever the screen is taken; null if unknown. */
 export function ageOf(one: Freshness | undefined): number | null {
   return one === undefined || one.lastReceivedAt === null
     ? null
-    : Math.max(0, shownNow.value - one.lastReceivedAt);
+    : Math.max(0, now.value - one.lastReceivedAt);
 }

@@ -69,6 +69,8 @@ const OVERSCAN = 4;
 /** The padding of a row, and the vertical scroll bar. */
 const EDGES_PX = 14 + 12;
 const FLASH_MS = 700;
+/** How many rows beyond those that are there may be remembered. */
+const KEPT_SEEN = 200;
 
 export class Grid<Item> {
   readonly element = document.createElement('div');
@@ -122,6 +124,7 @@ export class Grid<Item> {
   show(items: readonly Item[]): void {
     const first = this.items.length === 0;
     this.items = this.inOrder(items);
+    this.forget();
     this.element.setAttribute('aria-rowcount', String(items.length + 1));
     this.makeRoom();
     if (first && this.selected !== null)
@@ -233,6 +236,13 @@ export class Grid<Item> {
     if (sorted === null || by === undefined) return items;
     const sign = sorted.descending ? -1 : 1;
     return [...items].sort((one, other) => sign * compare(by(one), by(other)));
+  }
+
+  /** Let go of what was seen of rows that are gone, or a day's trades would be kept. */
+  private forget(): void {
+    if (this.seen.size <= 2 * this.items.length + KEPT_SEEN) return;
+    const there = new Set(this.items.map((item) => this.options.id(item)));
+    for (const id of this.seen.keys()) if (!there.has(id)) this.seen.delete(id);
   }
 
   private schedule(): void {

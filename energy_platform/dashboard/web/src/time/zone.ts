@@ -104,6 +104,14 @@ export function addDays(date: LocalDate, days: number): LocalDate {
   return { year: moved.getUTCFullYear(), month: moved.getUTCMonth() + 1, day: moved.getUTCDate() };
 }
 
+/** The instant of the same wall-clock time some days later; of a time that is skipped null. */
+export function sameClock(at: number, days: number, zone: string): number | null {
+  const { hour, minute } = localTime(at, zone);
+  const there = instantOf(addDays(dateOf(at, zone), days), hour, minute, zone);
+  // The second of an hour that comes twice stays the second where that day has one too.
+  return there !== null && repeated(at, zone) === 'B' && repeated(there, zone) === 'A' ? there + HOUR : there;
+}
+
 /** The instant at which a local day starts; where midnight is skipped, the first instant after it. */
 export function dayStart(date: LocalDate, zone: string): number {
   return (
