@@ -1,7 +1,7 @@
 /** The contracts of a continuous market as a table's columns. */
 
 import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
-import { figure, grouped, signed } from '../state/figures';
+import { figure, grouped, money, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import { clockWithSeconds, countdown, day, period } from '../time/say';
 import { localTime } from '../time/zone';
@@ -53,7 +53,7 @@ export const CONTRACT_COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'day_ahead', title: 'DA', hint: 'EUR/MWh', width: 'minmax(44px, .75fr)', order: (row) => number(row, 'day_ahead_eur_per_mwh'), cell: price('day_ahead_eur_per_mwh', 'dim') },
   { id: 'to_day_ahead', title: '±DA', hint: 'EUR/MWh', width: 'minmax(46px, .8fr)', order: toDayAhead, cell: toDayAheadCell },
   { id: 'position', title: 'Open', hint: 'MW', width: 'minmax(44px, .6fr)', order: (row) => number(row, 'position_mw'), cell: positionCell },
-  { id: 'close_cost', title: 'Close €', hint: 'EUR', width: 'minmax(46px, .65fr)', order: (row) => number(row, 'close_cost_eur'), cell: (row) => change(number(row, 'close_cost_eur'), 0) },
+  { id: 'close_cost', title: 'Close €', hint: 'EUR', width: 'minmax(46px, .65fr)', order: (row) => number(row, 'close_cost_eur'), cell: closeCostCell },
 ]; // prettier-ignore
 
 function contractCell(row: Row): Cell {
@@ -79,6 +79,16 @@ function toDayAheadCell(row: Row): Cell {
   return difference === null
     ? { text: '' }
     : { ...change(difference), tone: 'dim', bar: difference / FULL_BAR_EUR_PER_MWH };
+}
+
+/** Money to pay is red, money to get is green, as on the position page. */
+function closeCostCell(row: Row): Cell {
+  const cost = number(row, 'close_cost_eur');
+  return {
+    text: money(cost),
+    tone: cost === null || cost === 0 ? 'dim' : cost > 0 ? 'down' : 'up',
+    title: 'at the orders that stand; + to pay, − to get',
+  };
 }
 
 function positionCell(row: Row): Cell {

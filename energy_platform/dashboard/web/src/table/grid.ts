@@ -393,7 +393,10 @@ export class Grid<Item> {
     if (index < 0) return;
     const top = index * ROW_HEIGHT;
     const { body } = this;
-    if (top < body.scrollTop) body.scrollTop = top;
+    const beyond = Math.max(body.scrollTop - top, top - body.scrollTop - body.clientHeight);
+    // A row that is far away comes with what follows it, not alone at the edge.
+    if (beyond > body.clientHeight / 2) body.scrollTop = top - body.clientHeight / 4;
+    else if (top < body.scrollTop) body.scrollTop = top;
     else if (top + ROW_HEIGHT > body.scrollTop + body.clientHeight)
       body.scrollTop = top + ROW_HEIGHT - body.clientHeight;
   }
