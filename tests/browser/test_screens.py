@@ -27,6 +27,7 @@ MIDNIGHT = datetime.combine(TODAY, time(), BERLIN).astimezone(UTC)
 TOMORROW = datetime.combine(TODAY + timedelta(days=1), time(), BERLIN).astimezone(UTC)
 KNOWN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & Söhne"
+REVISED = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 PAGES = {"1": "intraday", "2": "position", "3": "forecasts", "4": "balance", "5": "day-ahead",
          "6": "flows", "7": "gas", "8": "outages", "9": "data"}  # fmt: skip
@@ -127,7 +128,7 @@ def test_values_are_the_stores_and_changes_arrive(screen: Screen, desk: Desk) ->
         shown = screen.cell("prices", row_of(MIDNIGHT + place * QUARTER), "DE-LU")
         assert shown == f"{row['price_eur_per_mwh']:.2f}"
     desk.store(PRICES, of_table(PRICES, prices(MIDNIGHT, [-61.23])))
-    screen.until(lambda: screen.cell("prices", first, "DE-LU") == f"{MINUS}61.23")
+    screen.until(lambda: screen.cell("prices", first, "DE-LU") == f"{REVISED} {MINUS}61.23")
 
 
 def test_what_was_known_is_shown_as_the_library_has_it(screen: Screen, desk: Desk) -> None:
@@ -259,7 +260,7 @@ def test_a_lost_server_is_told_and_comes_back(screen: Screen, desk: Desk) -> Non
     desk.store(PRICES, of_table(PRICES, prices(MIDNIGHT + 2 * QUARTER, [77.7])))
     desk.serve()
     screen.until(lambda: screen.link() == "LIVE")
-    screen.until(lambda: screen.cell("prices", third, "DE-LU") == "77.70")
+    screen.until(lambda: screen.cell("prices", third, "DE-LU") == f"{REVISED} 77.70")
     assert screen.page.locator(".troubles").count() == 0
 
 
