@@ -75,7 +75,8 @@ def screen(browser: Browser, desk: Desk) -> Iterator[Screen]:
     shown = Screen(browser, f"http://127.0.0.1:{desk.port}")
     yield shown
     shown.close()
-    assert shown.errors == []
+    # Refusals are what some of these tests ask for, and what an icon gets before the login.
+    assert [said for said in shown.errors if "Failed to load resource" not in said] == []
 
 
 def log_in(screen: Screen, name: str) -> None:
