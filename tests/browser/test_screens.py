@@ -140,13 +140,13 @@ def test_what_was_known_is_shown_as_the_library_has_it(screen: Screen, desk: Des
     shown = f"{known['price_eur_per_mwh']:.2f}"
     screen.open(f"day-ahead?day={day}")
     screen.key("Home")
-    screen.until(lambda: screen.cell("prices", row_of(TOMORROW), "DE-LU") == "99.00")
+    screen.until(lambda: screen.cell("prices", row_of(TOMORROW), "DE-LU") == f"{REVISED} 99.00")
     screen.open(f"day-ahead?day={day}&asof={at}")
     screen.until(lambda: screen.cell("prices", row_of(TOMORROW), "DE-LU") == shown)
     assert shown == "10.00"
     assert "What was known at" in screen.text(".asof-bar")
     screen.key("Escape")
-    screen.until(lambda: screen.cell("prices", row_of(TOMORROW), "DE-LU") == "99.00")
+    screen.until(lambda: screen.cell("prices", row_of(TOMORROW), "DE-LU") == f"{REVISED} 99.00")
     assert "asof" not in screen.hash
 
 

@@ -9,10 +9,12 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 from tests.support import bigquery_server, influx_server
 from tests.support.bigquery_server import BigQueryServer
 from tests.support.comparison import compare, overdue
@@ -106,6 +108,10 @@ def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
 
 
 def test_the_hot_copy_agrees_with_the_warehouse(cloud: Cloud) -> None:
-    for source in market_sources().values():
+    def as_many(source: MarketSource) -> bool:
         shown, points = cloud.platform.shown(source)
-        assert points.height == shown.height, source.name
+        return points.height == shown.height
+
+    for source in market_sources().values():
+        agree = partial(as_many, source)
+        wait_for(f"agreement of both copies of {source.name}", agree, RECOVERY_SECONDS)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -302,9 +303,10 @@ def test_nothing_was_lost_and_nothing_stored_twice(platform: RunningPlatform) ->
 
 
 def test_the_hot_copy_agrees_with_the_warehouse(platform: RunningPlatform) -> None:
+    """A feed may be in the middle of a long round, so a batch may follow its hot points."""
     for source in market_sources().values():
-        wanted, points = platform.shown(source)
-        assert_frame_equal(points, wanted.select(points.columns), check_row_order=False)
+        agree = partial(platform.agrees, source)
+        wait_for(f"agreement of both copies of {source.name}", agree, RECOVERY_SECONDS)
 
 
 def test_the_follower_missed_nothing_while_the_bus_was_killed_and_hung(

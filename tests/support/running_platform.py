@@ -131,6 +131,12 @@ class RunningPlatform:
         wanted = hot_points(source, self.stored(source)).filter(recent & has_value)
         return tidy(measurement(source), wanted), self.hot(source).filter(recent)
 
+    def agrees(self, source: MarketSource) -> bool:
+        """Return whether the hot copy shows just the points that it must show."""
+        wanted, points = self.shown(source)
+        columns = points.columns
+        return points.sort(columns).equals(wanted.select(columns).sort(columns))
+
     def journal(self) -> Journal:
         return Journal(self.home / "simulator" / "journal")
 

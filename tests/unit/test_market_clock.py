@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,5 +82,6 @@ async def test_a_polled_feed_keeps_up_with_a_market_sixty_times_as_fast(tmp_path
 def _observed(messages: list[RawMessage]) -> list[datetime]:
     if not messages:
         return []
-    seconds = market_source("energy_charts_frequency").parse(messages)["observed_at"]
+    landed = [replace(one, landing_offset=at) for at, one in enumerate(messages)]
+    seconds = market_source("energy_charts_frequency").parse(landed)["observed_at"]
     return seconds.unique().sort().to_list()

@@ -76,7 +76,9 @@ class Follower:
                         await _end_if_cancelled()
                         for message in await self._next(client):
                             yield message
-                        await asyncio.sleep(self._gather_seconds)
+                        # Without a need to wait, the next question finds a connection that is lost.
+                        if self._gather_seconds:
+                            await asyncio.sleep(self._gather_seconds)
             except (RedisError, OSError, LiveBusUnavailableError) as error:
                 self._failures += 1
                 self._tell(str(error))
