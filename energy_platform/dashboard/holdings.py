@@ -25,6 +25,7 @@ from energy_platform.dashboard.intraday import (
     rows_known,
 )
 from energy_platform.dashboard.stores import Stores
+from energy_platform.history.revisions import latest_revision
 from energy_platform.market.registry import market_source
 from energy_platform.positions import open_position, valued
 
@@ -143,8 +144,8 @@ def known_of(stores: Stores, at: datetime | None = None) -> Known:
     return Known(
         positions=positions,
         opened=open_position(positions, start=today),
-        day_ahead=_day_ahead(_newest(DAY_AHEAD_SOURCE, prices)),
-        imbalance_price=_imbalance_price(_newest(IMBALANCE, imbalance)),
+        day_ahead=_day_ahead(_latest(DAY_AHEAD_SOURCE, prices)),
+        imbalance_price=_imbalance_price(_latest(IMBALANCE, imbalance)),
     )
 
 
@@ -230,12 +231,9 @@ def start_of_day(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(_ZONE).date(), time(), _ZONE).astimezone(now.tzinfo)
 
 
-def _newest(name: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the newest revision of each row."""
-    key = market_source(name).key
-    return rows.sort("landing_offset", maintain_order=True).unique(
-        key, keep="last", maintain_order=True
-    )
+def _latest(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the latest revision of each row."""
+    return latest_revision(rows.lazy(), market_source(name)).collect()
 
 
 def _day_ahead(prices: pl.DataFrame) -> pl.DataFrame:

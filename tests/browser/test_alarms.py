@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser
 
 from energy_platform.market.registry import market_source
 from tests.support.dashboard import Desk
-from tests.support.environment import home_at
-from tests.support.screens import Screen, chromium
+from tests.support.screens import Screen
 
 PRICES = "entsoe_day_ahead_price"
 QUARTER = timedelta(minutes=15)
@@ -34,29 +33,11 @@ def price(value: float) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        home_at(tmp_path_factory.mktemp("a"), patch) as home,
-    ):
-        served = Desk(home)
-        served.store(PRICES, price(50.0), received_at=NOW - timedelta(hours=2))
-        yield served
-        served.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def screen(browser: Browser, desk: Desk) -> Iterator[Screen]:
-    shown = Screen(browser, f"http://127.0.0.1:{desk.port}")
-    yield shown
-    shown.close()
-    assert shown.errors == []
+def desk(desk_home: Path) -> Iterator[Desk]:
+    served = Desk(desk_home)
+    served.store(PRICES, price(50.0), received_at=NOW - timedelta(hours=2))
+    yield served
+    served.close()
 
 
 def shown_price(screen: Screen) -> str:

@@ -12,9 +12,8 @@ from energy_platform.dashboard.access.passwords import hashed
 from energy_platform.dashboard.access.user_list import User, UserList
 from energy_platform.dashboard.access.visitor import Role
 from tests.support.dashboard import Desk
-from tests.support.environment import home_at
 from tests.support.guarded_app import PASSWORD, with_users
-from tests.support.screens import Screen, chromium
+from tests.support.screens import Screen
 from tests.unit.dashboard.test_intraday import QUARTER, order, send_book, send_contract
 from tests.unit.dashboard.test_open_positions import CONTRACT, START, of, prices, state, stated
 
@@ -39,35 +38,25 @@ _BEYOND = """() => [...document.querySelectorAll('.grid')]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(desk_home: Path) -> Iterator[Desk]:
     """Serve a desk with a user list: bob trades `wind` alone, alice may see everything."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        home_at(tmp_path_factory.mktemp("d"), patch) as home,
-    ):
-        served = Desk(home, serves=False)
-        served.settings = with_users(home, hot_days=36_500)
-        viewer = User(name="vera", role=Role.VIEWER, portfolios=("wind",),
-                      password_hash=hashed(PASSWORD))  # fmt: skip
-        UserList.of(home).put(viewer)
-        send_contract(served, CONTRACT, START)
-        send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
-        served.store("energy_charts_price", prices(START, [80.0, 81.0]))
-        state(served, stated(12.0, portfolio="wind", name=HOSTILE), received_at=THEN)
-        state(
-            served,
-            stated(8.0, portfolio="wind", name=HOSTILE, changed_by="bert"),
-            stated(-3.0, START + QUARTER, portfolio="solar", kind="load_forecast"),
-        )
-        served.serve()
-        yield served
-        served.close()
+    served = Desk(desk_home, serves=False)
+    served.settings = with_users(desk_home, hot_days=36_500)
+    viewer = User(name="vera", role=Role.VIEWER, portfolios=("wind",),
+                  password_hash=hashed(PASSWORD))  # fmt: skip
+    UserList.of(desk_home).put(viewer)
+    send_contract(served, CONTRACT, START)
+    send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
+    served.store("energy_charts_price", prices(START, [80.0, 81.0]))
+    state(served, stated(12.0, portfolio="wind", name=HOSTILE), received_at=THEN)
+    state(
+        served,
+        stated(8.0, portfolio="wind", name=HOSTILE, changed_by="bert"),
+        stated(-3.0, START + QUARTER, portfolio="solar", kind="load_forecast"),
+    )
+    served.serve()
+    yield served
+    served.close()
 
 
 @pytest.fixture

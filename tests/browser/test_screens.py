@@ -10,14 +10,13 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Locator
 
 import energy_platform as ep
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from tests.support.dashboard import Desk
-from tests.support.environment import home_at
-from tests.support.screens import Screen, chromium
+from tests.support.screens import Screen
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUARTER = timedelta(minutes=15)
@@ -80,33 +79,15 @@ def of_table(source: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        home_at(tmp_path_factory.mktemp("d"), patch) as home,
-    ):
-        served = Desk(home)
-        first = of_table(PRICES, prices(TOMORROW, [10.0] * 96))
-        served.store(PRICES, first, received_at=KNOWN)
-        values = [50.0 + number / 10 for number in range(96)]
-        served.store(PRICES, of_table(PRICES, prices(MIDNIGHT, values)))
-        served.store("entsoe_outage", of_table("entsoe_outage", outage(HOSTILE)))
-        yield served
-        served.close()
-
-
-@pytest.fixture
-def screen(browser: Browser, desk: Desk) -> Iterator[Screen]:
-    shown = Screen(browser, f"http://127.0.0.1:{desk.port}")
-    yield shown
-    shown.close()
-    assert shown.errors == []
+def desk(desk_home: Path) -> Iterator[Desk]:
+    served = Desk(desk_home)
+    first = of_table(PRICES, prices(TOMORROW, [10.0] * 96))
+    served.store(PRICES, first, received_at=KNOWN)
+    values = [50.0 + number / 10 for number in range(96)]
+    served.store(PRICES, of_table(PRICES, prices(MIDNIGHT, values)))
+    served.store("entsoe_outage", of_table("entsoe_outage", outage(HOSTILE)))
+    yield served
+    served.close()
 
 
 def is_there(found: Locator) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
 
 from tests.support.dashboard import Desk
-from tests.support.environment import home_at
-from tests.support.screens import Screen, chromium
+from tests.support.screens import Screen
 
 FREQUENCY = "energy_charts_frequency"
 DAY_SECONDS = 86_400
@@ -54,21 +54,11 @@ def a_day() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        home_at(tmp_path_factory.mktemp("d"), patch) as home,
-    ):
-        served = Desk(home)
-        served.store(FREQUENCY, a_day())
-        yield served
-        served.close()
+def desk(desk_home: Path) -> Iterator[Desk]:
+    served = Desk(desk_home)
+    served.store(FREQUENCY, a_day())
+    yield served
+    served.close()
 
 
 def patience() -> float:

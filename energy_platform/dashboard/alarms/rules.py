@@ -16,16 +16,12 @@ from pydantic import (
 )
 
 from energy_platform.dashboard.areas import AREAS, PRODUCTS
+from energy_platform.dashboard.contracts import TABLE
 from energy_platform.dashboard.frames import Row
 from energy_platform.errors import UsageError
 from energy_platform.market.registry import market_source
 
-CONTRACT_VALUES: Final = (
-    "bid_eur_per_mwh", "bid_mw", "ask_eur_per_mwh", "ask_mw", "spread_eur_per_mwh",
-    "last_eur_per_mwh", "last_mw", "change_15m_eur_per_mwh", "vwap_eur_per_mwh", "volume_mwh",
-    "day_ahead_eur_per_mwh", "position_mw", "close_cost_eur",
-)  # fmt: skip
-"""The numbers of a row of `contracts:<area>:<product>`."""
+_CONTRACT_NUMBERS: Final = tuple(name for name, dtype in TABLE.items() if dtype.is_numeric())
 _CONTRACT_NAMES: Final = ("contract_id", "name", "delivery_start", "delivery_end", "state")
 
 _Text = Annotated[str, StringConstraints(max_length=200)]
@@ -154,7 +150,7 @@ def _columns_of(topic: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             numbers = tuple(one for one in source.fields if source.dtypes[one].is_numeric())
             return numbers, (*source.tags, source.event_time, *source.fields)
         case ["contracts", area, product] if area in AREAS and product in PRODUCTS:
-            return CONTRACT_VALUES, _CONTRACT_NAMES
+            return _CONTRACT_NUMBERS, _CONTRACT_NAMES
         case _:
             raise UsageError(f"topic: no alarm can be set on {topic!r}; name source:<name> or "
                              "contracts:<area>:<product>")  # fmt: skip

@@ -1,6 +1,7 @@
 """`/api/positions/…`: what portfolios have open, what closing it costs, and who changed it."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -130,11 +131,10 @@ def _portfolios(stores: Stores, may_see: pl.Expr, asked: Asked) -> pl.DataFrame:
 
 def _open(stores: Stores, may_see: pl.Expr, asked: OfPortfolios) -> pl.DataFrame:
     rows = valued_at(stores, parameters.instant(asked.as_of)).filter(may_see)
-    return rows.filter(_within(asked))
+    return rows.filter(_within(parameters.instant(asked.start), parameters.instant(asked.end)))
 
 
-def _within(asked: OfPortfolios) -> pl.Expr:
-    since, until = parameters.instant(asked.start), parameters.instant(asked.end)
+def _within(since: datetime | None, until: datetime | None) -> pl.Expr:
     start = pl.col("delivery_start")
     is_later = start >= since if since is not None else pl.lit(value=True)
     return is_later & (start < until if until is not None else pl.lit(value=True))
@@ -144,8 +144,8 @@ def _changes(stores: Stores, may_see: pl.Expr, asked: OfPortfolios) -> pl.DataFr
     """Return one row per submission and series: what its quarter-hours were, and are."""
     at = parameters.instant(asked.as_of)
     since = parameters.instant(asked.start) or start_of_day(at or stores.now())
-    bounds = asked.model_copy(update={"start": since.isoformat()})
-    rows = rows_known(stores, POSITION, at, may_see & _within(bounds))
+    is_asked_for = _within(since, parameters.instant(asked.end))
+    rows = rows_known(stores, POSITION, at, may_see & is_asked_for)
     key = market_source(POSITION).key
     hours = (pl.col("delivery_end") - pl.col("delivery_start")).dt.total_seconds() / 3600
     series = ("landing_offset", "portfolio", "area", "kind", "name")

@@ -76,8 +76,10 @@ class Topics:
     def _topic_of_portfolio(self, kind: str, portfolio: str, what: Sequence[str]) -> Topic:
         match kind, what:
             case "positions", []:
-                return Positions(portfolio, self._holdings)
+                return Positions(portfolio=portfolio, holdings=self._holdings)
             case "exposure", [area, product] if area in AREAS and product in PRODUCTS:
-                return Exposure(portfolio, area, product, self._holdings)
+                return Exposure(
+                    portfolio=portfolio, area=area, product=product, holdings=self._holdings
+                )
             case _:
                 raise UnknownTopicError(f"there is no topic {':'.join((kind, portfolio, *what))}")

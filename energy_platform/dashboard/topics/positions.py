@@ -14,25 +14,36 @@ LOOK_SECONDS = 5.0
 """How late a gate may be shown as closed."""
 
 
-@dataclass(slots=True)
-class Positions:
-    """The topic of one portfolio; of all, if it is `*`."""
+@dataclass(slots=True, kw_only=True)
+class _OfHoldings:
+    """What both topics of positions have in common: they are valued again in a thread."""
 
-    portfolio: str
     holdings: Holdings
     every_seconds: float = 1.0
     refresh_seconds: float | None = LOOK_SECONDS
     moment: str | None = None
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """The positions, and all that they are valued by."""
-        return (*self.holdings.sources, BOOK, CONTRACT)
-
-    @property
     def shared(self) -> tuple[Holdings, Intraday]:
         """The positions, and the books."""
         return (self.holdings, self.holdings.intraday)
+
+    def changed_by(self, new: NewRows) -> Changes:
+        """Value the positions again, in a thread."""
+        del new
+        return Changes(must_ask=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Positions(_OfHoldings):
+    """The topic of one portfolio; of all, if it is `*`."""
+
+    portfolio: str
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The positions, and all that they are valued by."""
+        return (*self.holdings.sources, BOOK, CONTRACT)
 
     def load(self) -> Loaded:
         """Value the positions; the stores are asked only if they may have something new."""
@@ -41,44 +52,25 @@ class Positions:
             rows = rows.filter(portfolio=self.portfolio)
         return Loaded([{**row, "source": POSITION} for row in rows.to_dicts()])
 
-    def changed_by(self, new: NewRows) -> Changes:
-        """Value the positions again, in a thread."""
-        del new
-        return Changes(must_ask=True)
 
-
-@dataclass(slots=True)
-class Exposure:
+@dataclass(slots=True, kw_only=True)
+class Exposure(_OfHoldings):
     """`exposure:<portfolio>:<area>:<product>`: what a portfolio has open in each contract."""
 
     portfolio: str
     area: str
     product: str
-    holdings: Holdings
-    every_seconds: float = 1.0
-    refresh_seconds: float | None = LOOK_SECONDS
-    moment: str | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The positions, and the books in which they can be closed."""
         return (POSITION, BOOK, CONTRACT)
 
-    @property
-    def shared(self) -> tuple[Holdings, Intraday]:
-        """The positions, and the books."""
-        return (self.holdings, self.holdings.intraday)
-
     def load(self) -> Loaded:
         """Value the positions; the stores are asked only if they may have something new."""
         told = self.holdings.exposure(self.portfolio, self.area, self.product)
         rows = told.with_columns(id="contract_id").to_dicts()
         return Loaded([{**row, "source": POSITION} for row in rows])
-
-    def changed_by(self, new: NewRows) -> Changes:
-        """Value the positions again, in a thread."""
-        del new
-        return Changes(must_ask=True)
 
 
 def position_rows(opened: pl.DataFrame) -> pl.DataFrame:
