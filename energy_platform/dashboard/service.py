@@ -40,4 +40,6 @@ def configuration(settings: Settings, port: int) -> uvicorn.Config:
         # Screens are in the same building; compression costs more than it saves.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_LAST_SECONDS,
+        # uvloop waits for ever for a connection that was left open, if warnings are errors.
+        loop="asyncio",
     )

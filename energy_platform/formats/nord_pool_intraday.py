@@ -243,7 +243,8 @@ def last_rows(events: pl.LazyFrame, newest: pl.LazyFrame) -> pl.LazyFrame:
     snapshot = pl.col("is_snapshot") & (pl.col("revision_no") == pl.col("since"))
     later = ~pl.col("is_snapshot") & (pl.col("revision_no") > pl.col("since").fill_null(-1))
     return (
-        events.join(newest, on=_BOOK, how="left")
+        # Of rows with the same revision the last one counts, so the join must keep their order.
+        events.join(newest, on=_BOOK, how="left", maintain_order="left")
         .filter(snapshot | later)
         .sort("revision_no", maintain_order=True)
         .unique([*_BOOK, "side", "order_id"], keep="last", maintain_order=True)

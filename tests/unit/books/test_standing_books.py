@@ -224,3 +224,20 @@ def test_gone_orders_and_books_of_past_contracts_are_forgotten() -> None:
         assert books.orders().height <= 49
     assert books.tops().height == 49
     assert sum(len(book.orders) for book in books._books.values()) == 49 + 1, "the last one gone"
+
+
+def test_of_many_rows_with_one_revision_the_last_counts() -> None:
+    """polars joins many rows in several threads, and keeps their order only if told to."""
+    rows, orders = 200_000, 77
+    told = pl.DataFrame({"landing_offset": range(rows)}).with_columns(
+        delivery_area_id=pl.lit("22"),
+        contract_id=pl.col("landing_offset").mod(7).cast(pl.String),
+        side=pl.lit("BUY"),
+        order_id=pl.col("landing_offset").mod(11).cast(pl.String),
+        revision_no=1,
+        is_snapshot=False,
+        deleted=False,
+    )
+    for _ in range(20):
+        last = standing_orders(told.lazy()).collect()["landing_offset"]
+        assert sorted(last) == [*range(rows - orders, rows)]
