@@ -21,6 +21,7 @@ from energy_platform.formats.nord_pool_intraday import last_rows, newest_snapsho
 from energy_platform.market.rows import INSTANT, OUR_TIME
 from energy_platform.market.whole_list import WITHDRAWN
 
+_IS_RECENT: Final = "_is_recent"
 _BOOK: Final = {"delivery_area_id": pl.String(), "contract_id": pl.String()}
 _ORDER: Final = {
     "price_eur_per_mwh": pl.Float64(),
@@ -208,9 +209,14 @@ def rows_that_count(rows: pl.LazyFrame) -> pl.LazyFrame:
     # The snapshots are few, and asked for first, so that rows before them are never held.
     last = last_rows(listed, newest_snapshots(listed).collect().lazy())
     gone, received, revision = pl.col("deleted"), pl.col("received_at"), pl.col("revision_no")
-    is_recent = received >= received.max() - _REMEMBERED
+    # A column of its own, since the newest of all books counts, and not that of each.
+    is_recent = pl.col(_IS_RECENT)
     is_last_gone = revision == revision.filter(gone & ~is_recent).max().over(list(_BOOK))
-    return last.filter(~gone | is_recent | is_last_gone)
+    return (
+        last.with_columns((received >= received.max() - _REMEMBERED).alias(_IS_RECENT))
+        .filter(~gone | is_recent | is_last_gone)
+        .drop(_IS_RECENT)
+    )
 
 
 class _Book:

@@ -123,6 +123,18 @@ def test_the_rows_that_count_make_the_same_books(
         assert_equal_to_the_definition(books, told[: number + 1])
 
 
+def test_what_is_recent_is_so_in_all_books() -> None:
+    """An order gone in a quiet book is forgotten, so a late row about it makes a doubt."""
+    minute = timedelta(minutes=1)
+    told = events(
+        {"order_id": "1", "revision_no": 1, "deleted": True, "received_at": BEGIN},
+        {"order_id": "2", "contract_id": "NX_2", "received_at": BEGIN + 12 * minute},
+    )
+    books = books_of(rows_that_count(told.lazy()).sort("landing_offset").collect())
+    books.follow(events({"order_id": "1", "revision_no": 0, "received_at": BEGIN + 13 * minute}))
+    assert books.are_doubtful
+
+
 def test_of_a_long_day_few_rows_count() -> None:
     minute = timedelta(minutes=1)
     told = events(
