@@ -49,7 +49,7 @@ def test_an_alarm_is_set_on_a_value_raised_and_acknowledged_by_keys(
 ) -> None:
     screen.open("day-ahead")
     screen.until(lambda: shown_price(screen) == "50.00")
-    screen.key("l")
+    screen.key_until("l", lambda: screen.page.locator(".lineage").count() == 1)
     screen.until(lambda: "alarm on this value" in screen.text(".lineage"))
     screen.key("w")
     screen.until(lambda: "DE-LU" in screen.text(".new-rule"))

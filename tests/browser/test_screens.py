@@ -163,7 +163,7 @@ def test_every_key_works(screen: Screen) -> None:
     screen.key("Escape")
     screen.until(lambda: "asof" not in screen.hash)
     screen.until(lambda: screen.text(".panel-prices .selected [data-column='DE-LU']") != "")
-    screen.key("l")
+    screen.key_until("l", lambda: screen.page.locator(".lineage").count() == 1)
     screen.until(lambda: PRICES in screen.text(".lineage h2"))
     screen.until(lambda: "offset" in screen.text(".lineage").lower())
     screen.key("Escape")

@@ -95,6 +95,14 @@ class Screen:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def key_until(self, key: str, condition: Callable[[], object]) -> None:
+        """Press a key until it has worked: one that comes before the page listens is lost."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self._holds(condition):
+            assert time.monotonic() < deadline, f"{key} does nothing"
+            self.key(key)
+            self.page.wait_for_timeout(1_000)
+
     def link(self) -> str:
         """Return what the screen says of its connection."""
         return self.text(".link")

@@ -95,6 +95,8 @@ def test_everybody_can_use_the_login_page(browser: Browser, home: Path, scheme: 
 
 
 def _log_in_by_keys(page: Page, password: str) -> None:
+    # The page puts the cursor there by itself, a moment after it was loaded.
+    page.wait_for_function("() => document.activeElement?.id === 'user'")
     page.keyboard.type("bob")
     page.keyboard.press("Tab")
     page.keyboard.type(password)
