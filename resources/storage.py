@@ -14,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
+import sqlalchemy
 from dagster import EventLogEntry
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -28,6 +30,9 @@ _WAITING_BYTES: Final = 64 * 2**20
 """To this size the file of waiting pages is cut after each checkpoint."""
 _LOOK_SECONDS: Final = 0.25
 """How often a reader of a run that is under way looks for new events."""
+
+NEWEST_SNAPSHOTS: Final = 100
+"""So many snapshots of jobs and plans are never deleted: their runs may be on their way."""
 
 _engines: dict[tuple[int, str], Engine] = {}
 """One per database, and per process: a connection must not be used on both sides of a fork."""
@@ -158,6 +163,25 @@ class OpenRunStorage(SqliteRunStorage):
     def connect(self) -> Any:  # noqa: ANN401
         """Lend a connection."""
         return connected(self._conn_string)
+
+    def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
+        """Return whether a plan is stored; Dagster unpacks it to tell."""
+        return self._has_snapshot_id(execution_plan_snapshot_id)
+
+    def _has_snapshot_id(self, snapshot_id: str) -> bool:
+        """Return whether a snapshot is stored, and make it one of the newest.
+
+        Dagster asks just before it stores a run that needs the snapshot. Its number changes, so
+        that an upkeep that has found it to be old deletes nothing.
+        """
+        number, of_it = SnapshotsTable.c.id, SnapshotsTable.c.snapshot_id == snapshot_id
+        newest = sqlalchemy.select(sqlalchemy.func.max(number)).scalar_subquery()
+        with self.connect() as connection:
+            behind = connection.execute(sqlalchemy.select(newest - number).where(of_it)).scalar()
+            if behind is None or behind < NEWEST_SNAPSHOTS // 2:
+                return behind is not None
+            moved = SnapshotsTable.update().where(of_it).values(id=newest + 1)
+            return bool(connection.execute(moved).rowcount)
 
 
 class OpenScheduleStorage(SqliteScheduleStorage):

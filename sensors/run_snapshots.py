@@ -13,19 +13,19 @@ from dagster import DagsterInstance
 from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
+from resources.storage import NEWEST_SNAPSHOTS
+
 MOST_SNAPSHOTS: Final = 5_000
 """Beyond this number, those that no run needs are deleted."""
 
-_NEWEST_KEPT: Final = 100
-"""A run that is being started stores its snapshot first."""
 _AT_ONCE: Final = 500
 
 
 def forget_snapshots(instance: DagsterInstance, *, most: int = MOST_SNAPSHOTS) -> int:
     """Delete the snapshots of jobs and plans that no run needs, if there are more than `most`.
 
-    Should a combination that no run has come back at that very moment, its run is refused, and the
-    next tick starts another. Returns how many were deleted.
+    The newest stay: a run that is being created asks for its snapshots before it is stored, and
+    what is asked for is among the newest (`OpenRunStorage`). Returns how many were deleted.
     """
     storage = instance.run_storage
     if not isinstance(storage, SqlRunStorage):
@@ -36,7 +36,7 @@ def forget_snapshots(instance: DagsterInstance, *, most: int = MOST_SNAPSHOTS) -
     if len(stored) <= most:
         return 0
     needed = set(_needed(instance))
-    older = stored[: max(len(stored) - _NEWEST_KEPT, 0)]
+    older = stored[: max(len(stored) - NEWEST_SNAPSHOTS, 0)]
     old = [number for number, name in older if name not in needed]
     for start in range(0, len(old), _AT_ONCE):
         gone = SnapshotsTable.c.id.in_(old[start : start + _AT_ONCE])

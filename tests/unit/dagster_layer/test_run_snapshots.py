@@ -1,7 +1,8 @@
 """The snapshots of runs that are gone go too; those of runs that are kept stay whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from dagster import (
@@ -17,6 +18,9 @@ from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from sqlalchemy import func, select
 
+from energy_platform.operations.supervision.plan import PROJECT
+from resources import storage
+from resources.storage import OpenRunStorage
 from sensors import run_snapshots
 from sensors.run_snapshots import MOST_SNAPSHOTS, forget_snapshots
 
@@ -26,8 +30,11 @@ SELECTIONS = (["first"], ["second"], ["first", "second"])
 
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
-    monkeypatch.setattr(run_snapshots, "_NEWEST_KEPT", 0)
-    with DagsterInstance.local_temp(str(tmp_path)) as instance:
+    monkeypatch.setattr(run_snapshots, "NEWEST_SNAPSHOTS", 0)
+    monkeypatch.setenv("ENERGY_PLATFORM_DAGSTER_STORAGE", str(tmp_path / "storage"))
+    monkeypatch.setenv("ENERGY_PLATFORM_BROKER_URL", "redis://127.0.0.1:1/0")
+    (tmp_path / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
         yield instance
 
 
@@ -101,6 +108,35 @@ def test_the_newest_stay_since_their_runs_may_be_on_their_way(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance.delete_run(run_of(instance, SELECTIONS[0]))
-    monkeypatch.setattr(run_snapshots, "_NEWEST_KEPT", 2)
+    monkeypatch.setattr(run_snapshots, "NEWEST_SNAPSHOTS", 2)
     before = count(instance)
     assert forget_snapshots(instance, most=0) == before - 2
+
+
+def forget_first(
+    method: str, instance: DagsterInstance, *, most: int
+) -> "mock._patch[Callable[..., object]]":
+    """Let all snapshots that no run needs be deleted just before a run's storage is asked."""
+    asked = getattr(OpenRunStorage, method)
+
+    def interrupted(self: OpenRunStorage, argument: object) -> object:
+        forget_snapshots(instance, most=most)
+        return asked(self, argument)
+
+    return mock.patch.object(OpenRunStorage, method, interrupted)
+
+
+@pytest.mark.parametrize("method", ["has_execution_plan_snapshot", "add_run"])
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_a_run_that_comes_back_while_snapshots_are_deleted_is_whole(
+    instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, selection: list[str], method: str
+) -> None:
+    for module in (run_snapshots, storage):
+        monkeypatch.setattr(module, "NEWEST_SNAPSHOTS", 6)
+    for one in SELECTIONS:
+        instance.delete_run(run_of(instance, one))
+    before = count(instance)
+    with forget_first(method, instance, most=0):
+        run_id = run_of(instance, selection)
+    assert_whole(instance, run_id)
+    assert count(instance) < before, "nothing was deleted meanwhile"
