@@ -34,8 +34,10 @@ BATCHES_BETWEEN_UPKEEP: Final = 40
 ROWS_A_BATCH: Final = 3_000
 MEASURED_COMMITS: Final = 20
 MEASURED_ANSWERS: Final = 10
-ROUNDS: Final = 5
-"""How often a table is measured at each age: the log is longer just before a checkpoint."""
+ROUNDS: Final = 11
+"""How often a table is measured at each age: the log is longer just before a checkpoint, and
+upkeeps differ in what they write.
+"""
 BRIEFLY: Final = {
     "delta.logRetentionDuration": "interval 1 second",
     "delta.deletedFileRetentionDuration": "interval 1 second",

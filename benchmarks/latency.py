@@ -7,6 +7,8 @@ the time of storing (the time stamps of the Delta commit and of the hot point).
 
     python benchmarks/latency.py [--seconds 120] [--only "warm workers"] [--json latency.json]
 
+A consumer of `ep.follow` in a process of its own notes when it has each trade (`follower`).
+
 A polled source can't be quicker than its poll, so latency is also given from the moment at which
 the bytes were received. The figures of a variant are printed and written before the next one
 starts. If a variant fails, e.g. because a source does not flow in time, its reason is reported.
@@ -18,10 +20,12 @@ import math
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -99,6 +103,7 @@ class Measured:
         runs: How many runs ended well.
         load: The machine's load average over the last minute, at the beginning and at the end.
         latencies: A row per emitted row, with the seconds to each store.
+        followed: After how many seconds a follower had each trade.
         usage: The usage of each process.
         grown_bytes: By how much each entry of the home grew.
     """
@@ -108,6 +113,7 @@ class Measured:
     runs: int
     load: tuple[float, float]
     latencies: pl.DataFrame
+    followed: pl.Series
     usage: list[Usage]
     grown_bytes: Mapping[str, int]
 
@@ -115,8 +121,12 @@ class Measured:
 def measure(variant: Variant, seconds: float) -> Measured:
     """Run a variant for some seconds of steady state and return its figures."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        with running(home, instance=variant.instance, left_out=variant.left_out) as supervisor:
+        home, told = Path(folder) / "home", Path(folder) / "followed.csv"
+        home.mkdir()
+        with (
+            running(home, instance=variant.instance, left_out=variant.left_out) as supervisor,
+            follower(home, told),
+        ):
             settings = Settings(home=home)
             time.sleep(SETTLE_SECONDS)
             began, before, load = datetime.now(UTC), cpu_seconds(supervisor), os.getloadavg()[0]
@@ -131,7 +141,32 @@ def measure(variant: Variant, seconds: float) -> Measured:
             time.sleep(LAST_POLL_SECONDS)
         frames = [latencies(source, settings, began, ended) for source in market_sources().values()]
         runs = finished_runs(home, began, ended)
-    return Measured(variant.name, seconds, runs, loads, pl.concat(frames), usage, grown)
+        seen = followed(told, began, ended)
+    return Measured(variant.name, seconds, runs, loads, pl.concat(frames), seen, usage, grown)
+
+
+@contextmanager
+def follower(home: Path, told: Path) -> Iterator[None]:
+    """Follow the trades of a home's platform in another process, while the context lasts."""
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("follower.py"), TRADES, told],
+        env={**os.environ, "ENERGY_PLATFORM_HOME": str(home), "PYTHONPATH": str(PROJECT)},
+    )
+    try:
+        yield
+        if process.poll() is not None:
+            raise RuntimeError(f"the follower ended with exit code {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def followed(told: Path, began: datetime, ended: datetime) -> pl.Series:
+    """Return after how many seconds a follower had each row received between two instants."""
+    rows = pl.read_csv(told, has_header=False, new_columns=["received_at", "here_at"])
+    inside = pl.from_epoch("received_at", time_unit="us").dt.replace_time_zone("UTC")
+    took = rows.filter(inside.is_between(began, ended))
+    return (took["here_at"] - took["received_at"]) / 1_000_000
 
 
 def sizes(home: Path) -> dict[str, int]:
@@ -239,6 +274,8 @@ def report(one: Measured) -> None:
         print(f"| {usage.name} | {usage.cpu_seconds:.1f} | {usage.cpu_seconds / one.seconds:.2f}"
               f" | {usage.memory_mb:.0f} |")  # fmt: skip
     print(f"| all | {cpu:.1f} | {cpu / one.seconds:.2f} | {memory:.0f} |\n")
+    told = " / ".join(f"{value:.2f}" for value in quantiles(one.followed))
+    print(f"{TRADES}, received → ep.follow, s, p50 / p95: {told}, {one.followed.len()} rows\n")
     for name, grown in sorted(one.grown_bytes.items(), key=lambda pair: -pair[1]):
         print(f"{name}: {grown / one.seconds * DAY_SECONDS / 1e9:.2f} GB a day")
 
@@ -276,12 +313,15 @@ def figures(one: Measured) -> list[Figure]:
     loose = unbounded(name for name, grown in one.grown_bytes.items() if grown)
     shown = known_quantiles(trades["received_to_hot_store"])
     stored = known_quantiles(trades["received_to_warehouse"])
+    had = known_quantiles(one.followed)
     load = f"load average {one.load[0]:.1f} to {one.load[1]:.1f}"
     return [
         goals.TRADES_SHOWN_P50.measured(shown["p50"], load),
         goals.TRADES_SHOWN_P95.measured(shown["p95"], load),
         goals.TRADES_STORED_P50.measured(stored["p50"], load),
         goals.TRADES_STORED_P95.measured(stored["p95"], load),
+        goals.TRADES_FOLLOWED_P50.measured(had["p50"], f"{one.followed.len()} rows"),
+        goals.TRADES_FOLLOWED_P95.measured(had["p95"], f"{one.followed.len()} rows"),
         goals.CORES.measured(sum(usage.cpu_seconds for usage in platform) / one.seconds),
         goals.MEMORY.measured(sum(usage.memory_mb for usage in platform) / 1024),
         goals.UNBOUNDED_ENTRIES.measured(len(loose), ", ".join(loose)),
@@ -332,6 +372,7 @@ def as_json(outcome: Measured | str) -> dict[str, object]:
             }
             for name, rows in by_source(outcome.latencies)
         },
+        "followed_seconds": {"rows": outcome.followed.len(), **known_quantiles(outcome.followed)},
         "processes": [asdict(usage) for usage in outcome.usage],
         "grown_bytes": dict(outcome.grown_bytes),
     }

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +23,7 @@ from benchmarks import (
 )
 from benchmarks.figures import Figure, read_json, write_json
 from benchmarks.flat_history import STEP, ZONES, frequency, prices
+from energy_platform.market.instants import microseconds
 from energy_platform.storage.landing import Merged
 
 WANTED = {
@@ -74,7 +75,30 @@ def of_a_variant() -> latency.Measured:
         *(pl.lit(0.2).alias(column) for column in latency.LATENCIES.values())
     )
     usage = [latency.Usage("hot-lane", 6.0, 512.0), latency.Usage("simulator", 60.0, 900.0)]
-    return latency.Measured(latency.WARM, 60.0, 12, (1.0, 2.0), trades, usage, {"hot.sqlite": 9})
+    return latency.Measured(
+        variant=latency.WARM,
+        seconds=60.0,
+        runs=12,
+        load=(1.0, 2.0),
+        latencies=trades,
+        followed=pl.Series([0.2, 0.3]),
+        usage=usage,
+        grown_bytes={"hot.sqlite": 9},
+    )
+
+
+def test_a_follower_counts_the_rows_received_while_it_is_measured(tmp_path: Path) -> None:
+    began, told = datetime(2026, 3, 1, tzinfo=UTC), tmp_path / "followed.csv"
+    rows = [(began + timedelta(seconds=seconds), delay) for seconds, delay in
+            ((-1, 0.9), (0, 0.25), (30, 0.5), (60, 0.75), (61, 0.9))]  # fmt: skip
+    told.write_text(
+        "".join(
+            f"{microseconds(at)},{microseconds(at + timedelta(seconds=delay))}\n"
+            for at, delay in rows
+        )
+    )
+    seen = latency.followed(told, began, began + timedelta(minutes=1))
+    assert seen.to_list() == [0.25, 0.5, 0.75]
 
 
 def made_up() -> dict[str, list[Figure]]:
