@@ -70,6 +70,16 @@ class RunningPlatform:
             {n: v for n, v in said.items() if n in Settings.model_fields}
         )
 
+    @property
+    def dashboard(self) -> str:
+        """The address of the traders' screens, as the start has said it."""
+        return self._said("Dashboard")
+
+    def _said(self, what: str) -> str:
+        printed = re.search(rf"{what}: (\S+)", (self.home / "up.log").read_text())
+        assert printed, f"the start has not said where the {what} is"
+        return printed[1]
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [script(), *arguments], env=self.environment, capture_output=True, text=True,
@@ -91,9 +101,7 @@ class RunningPlatform:
 
     def query(self, graphql: str) -> Any:
         """Query Dagster's UI server, once it listens."""
-        printed = re.search(r"Dagster UI: (\S+)", (self.home / "up.log").read_text())
-        assert printed, "the start has not said where the UI is"
-        url = f"{printed[1]}/graphql"
+        url = f"{self._said('Dagster UI')}/graphql"
         answers: list[Any] = []
 
         def answered() -> bool:
