@@ -25,6 +25,15 @@ COUNTRIES: Final = (
 )  # fmt: skip
 """The codes of the countries with public power; some of them seldom have values."""
 
+PRODUCTION_TYPES: Final = (
+    "Biomass", "Cross border electricity trading", "Fossil brown coal / lignite",
+    "Fossil coal-derived gas", "Fossil gas", "Fossil hard coal", "Fossil oil", "Geothermal",
+    "Hydro Run-of-River", "Hydro pumped storage", "Hydro pumped storage consumption",
+    "Hydro water reservoir", "Load", "Nuclear", "Others", "Renewable share of generation",
+    "Renewable share of load", "Residual load", "Solar", "Waste", "Wind offshore", "Wind onshore",
+)  # fmt: skip
+"""The series of Germany, as Energy-Charts names them; other countries have some of these."""
+
 _MARKET_ZONE: Final = "Europe/Berlin"
 _PERIODS: Final = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60))
 _PUBLISHED: Final = pl.col("value").is_not_null().reverse().cum_max().reverse()

@@ -29,6 +29,8 @@ _DAY: Final = timedelta(days=1)
 _BORDER: Final = "border_"
 _HUBS: Final = {*("AT", "BE", "CZ", "DE", "FR", "HR", "HU", "NL", "PL", "RO", "SI", "SK")}
 """Core's bidding zones."""
+BORDERS: Final = tuple(map("_".join, itertools.permutations(sorted(_HUBS), 2)))
+"""Any two zones of Core, from and to, as JAO names them."""
 _ALEGRO: Final = {"ALBE", "ALDE"}
 """The two ends of a cable that has a border of its own."""
 _MARKET_TIME_UNITS: Final = (timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1))

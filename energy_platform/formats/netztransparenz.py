@@ -44,6 +44,12 @@ _QUALITY_ASSURED: Final = (
 )
 _NOTHING_ASKED: Final = "//"
 QUALITIES: Final = {"betrieblich": "operational", "qualitaetsgesichert": "quality_assured"}
+_PRODUCTS: Final = ("NRV-Saldo", "RZ-Saldo", "reBAP", "AEP-Schätzer")
+_SERIES: Final = (
+    *("Deutschland", "50Hertz", "Amprion", "TenneT TSO", "TransnetBW"),
+    *("reBAP unterdeckt", "reBAP ueberdeckt", "AEP-Schätzer"),
+)
+VOCABULARIES: Final = {"product": _PRODUCTS, "series": _SERIES}
 _ASSURED_AFTER: Final = timedelta(weeks=9)
 """A month's values are quality-assured at about the end of the following month."""
 

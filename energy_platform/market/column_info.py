@@ -5,13 +5,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnInfo:
-    """One column of a table: of a market source, or of a mart."""
+    """One column of a table: of a market source, or of a mart.
+
+    Attributes:
+        name: Its name, which ends with the unit.
+        type: Its polars type.
+        unit: The unit of its numbers.
+        description: What it holds.
+        nullable: Whether a row may lack it.
+        values: The texts that it is known to take, in order; a table may hold others.
+        codes: The provider's codes of these texts, in the same order; none if there are none.
+    """
 
     name: str
     type: str
     unit: str | None
     description: str | None
     nullable: bool
+    values: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
     @property
     def described(self) -> str:

@@ -5,7 +5,7 @@ A module in `energy_platform/sources/` holds one or more `MarketSource` values, 
 described in the source's own module, and how bytes travel in its feed's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -77,6 +77,9 @@ class MarketSource:
         layouts_by: Names of the context that tell the source's several layouts apart.
         optional_fields: Uppermost fields that only some documents have; their absence is no drift.
         required_environment: Environment variables without which the live feed cannot run.
+        vocabularies: The texts that columns are known to take, beside those to which the model
+            restricts them; a mapping also has the provider's code of each. Readers find a table by
+            them, and a row may have another one.
         entitlement: The column of the key that says whose row it is, if not every user may see all
             rows: a portfolio.
     """
@@ -102,6 +105,7 @@ class MarketSource:
     layouts_by: tuple[str, ...] = ()
     optional_fields: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
+    vocabularies: Mapping[str, Collection[str]] = field(default_factory=dict)
     entitlement: str | None = None
 
     def __post_init__(self) -> None:
@@ -168,6 +172,8 @@ class MarketSource:
                 unit=unit_of(name),
                 description=column.description,
                 nullable=column.nullable,
+                values=_values(column, self.vocabularies.get(name, ())),
+                codes=_codes(self.vocabularies.get(name, ())),
             )
             for name, column in self.schema.columns.items()
         )
@@ -189,3 +195,17 @@ def each_message(parse_one: Callable[[RawMessage], pl.DataFrame]) -> Parser:
         )
 
     return parse
+
+
+def _values(column: pa.Column, vocabulary: Collection[str]) -> tuple[str, ...]:
+    """Return the texts to which a column is restricted, or else those that it is known to take."""
+    allowed = [
+        value
+        for check in column.checks
+        for value in (check.statistics or {}).get("allowed_values", ())
+    ]
+    return tuple(value for value in allowed if isinstance(value, str)) or tuple(vocabulary)
+
+
+def _codes(vocabulary: Collection[str]) -> tuple[str, ...]:
+    return tuple(map(str, vocabulary.values())) if isinstance(vocabulary, Mapping) else ()

@@ -5,7 +5,7 @@ wrong one fails in its own file. Test cases check what a parser makes of bytes.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import cache
@@ -91,6 +91,10 @@ class Definition(Protocol):
     @property
     def layouts_by(self) -> tuple[str, ...]:
         """Names of the context that tell the source's several layouts apart."""
+
+    @property
+    def vocabularies(self) -> Mapping[str, Collection[str]]:
+        """The texts that columns are known to take."""
 
     @property
     def entitlement(self) -> str | None:
@@ -299,6 +303,11 @@ def _entitlement(source: Definition) -> Iterator[Fault]:
     yield from _unknown("entitlement", (source.entitlement,), texts, source)
 
 
+def _vocabularies(source: Definition) -> Iterator[Fault]:
+    texts = [name for name, dtype in source.dtypes.items() if dtype == pl.String]
+    yield from _unknown("vocabularies", source.vocabularies, texts, source)
+
+
 def _environment(source: Definition) -> Iterator[Fault]:
     for variable in source.required_environment:
         if not _VARIABLE.fullmatch(variable):
@@ -324,6 +333,6 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_types,),
     (_table,),
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
-    (_revision, _whole_list, _hot, _layouts_by, _entitlement),
+    (_revision, _whole_list, _hot, _layouts_by, _vocabularies, _entitlement),
 )
 """The rules in steps: a rule reads only fields that earlier steps found correct."""

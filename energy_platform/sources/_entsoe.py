@@ -12,7 +12,12 @@ from typing import Final
 from energy_platform.errors import RefusedError
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.entsoe import ENTSOE, essence, is_answer
-from energy_platform.formats.entsoe.codes import AREAS, BIDDING_ZONES, BORDERS
+from energy_platform.formats.entsoe.codes import (
+    AREAS,
+    BIDDING_ZONES,
+    BORDERS,
+    PRODUCTION_TYPE_CODES,
+)
 from energy_platform.formats.entsoe.outages import LAST_OFFSET, PAGE, document_count
 
 URL: Final = "https://web-api.tp.entsoe.eu/api"
@@ -20,6 +25,11 @@ TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
 
 DIRECTION: Final = {"from": "out_Domain.mRID", "to": "in_Domain.mRID"}
 """The elements with the areas that power leaves and enters."""
+
+PER_ZONE: Final = {"bidding_zone": BIDDING_ZONES}
+PER_TYPE: Final = {"bidding_zone": BIDDING_ZONES, "production_type": PRODUCTION_TYPE_CODES}
+PER_BORDER: Final = {"from_zone": AREAS, "to_zone": AREAS}
+"""The names that the text columns of tables take, with ENTSO-E's codes."""
 
 entsoe_feed = partial(
     RestFeed,

@@ -66,6 +66,7 @@ AGSI_STORAGE = MarketSource(
     parse=parse,
     rows=GasStorage,
     key=("code", "url", "delivery_start"),
+    vocabularies={"code": _COUNTRIES},
     event_time="delivery_start",
     revision="published_at",
     expected_lag=timedelta(hours=4),

@@ -71,6 +71,7 @@ CEPS_GENERATION = MarketSource(
     parse=parse,
     rows=Generation,
     key=("production_type", "delivery_start"),
+    vocabularies={"production_type": tuple(_TYPES)},
     event_time="delivery_start",
     expected_lag=timedelta(minutes=45),
     terms=TERMS,

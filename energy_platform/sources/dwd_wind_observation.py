@@ -65,6 +65,7 @@ DWD_WIND_OBSERVATION: Final = MarketSource(
     parse=parse,
     rows=WindObservations,
     key=("station_id", "observed_at", "product"),
+    vocabularies={"product": tuple(one.name for one in WIND_PRODUCTS)},
     event_time="observed_at",
     expected_lag=timedelta(hours=1),
     terms="CC BY 4.0 (Deutscher Wetterdienst)",

@@ -15,6 +15,11 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 from energy_platform.sources._elexon import elexon_feed
 
 _URL = f"{elexon.BASE_URL}/datasets/FUELINST/stream"
+_FUELS = (
+    "BIOMASS", "CCGT", "COAL", "INTELEC", "INTEW", "INTFR", "INTGRNL", "INTIFA2", "INTIRL",
+    "INTNED", "INTNEM", "INTNSL", "INTVKL", "NPSHYD", "NUCLEAR", "OCGT", "OIL", "OTHER", "PS",
+    "WIND",
+)  # fmt: skip
 
 
 class GenerationByFuel(DeliveryRows, lasting="PT5M"):
@@ -64,6 +69,7 @@ ELEXON_GENERATION = MarketSource(
     parse=parse,
     rows=GenerationByFuel,
     key=("fuel_type", "delivery_start"),
+    vocabularies={"fuel_type": _FUELS},
     event_time="delivery_start",
     expected_lag=timedelta(minutes=20),
     terms=elexon.TERMS,

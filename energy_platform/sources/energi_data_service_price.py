@@ -68,6 +68,7 @@ ENERGI_DATA_SERVICE_PRICE = MarketSource(
     parse=parse,
     rows=DayAheadPrice,
     key=("bidding_zone", "delivery_start"),
+    vocabularies={"bidding_zone": ("DE", "DK1", "DK2", "NO2", "SE3", "SE4")},
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(13), zone=_MARKET_ZONE),

@@ -68,6 +68,7 @@ ENERGY_CHARTS_FREQUENCY = MarketSource(
     parse=parse,
     rows=GridFrequency,
     key=("region", "observed_at"),
+    vocabularies={"region": (_REGION,)},
     event_time="observed_at",
     expected_lag=timedelta(minutes=1),
     terms="CC BY 4.0, Fraunhofer ISE, Energy-Charts",

@@ -8,7 +8,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.energy_charts import COUNTRIES, ENERGY_CHARTS, answers, named_series
+from energy_platform.formats import energy_charts as ec
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -25,9 +25,7 @@ class PublicPower(DeliveryRows, lasting="PT15M PT30M PT60M"):
     power_mw: float = pa.Field(
         nullable=True, ge=-1e6, le=1e6, description="Mean power; negative where consumed"
     )
-    share_pct: float = pa.Field(
-        nullable=True, ge=-1e3, le=1e4, description="Renewable share of generation or load"
-    )
+    share_pct: float = pa.Field(ge=-1e3, le=1e4, nullable=True, description="Renewable share")
 
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
@@ -37,14 +35,14 @@ def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
         "start": str(first - first % _QUARTER_DAY_SECONDS),
         "end": str(last + -last % _QUARTER_DAY_SECONDS),
     }
-    return [RestRequest(url=_URL, params={"country": country, **window}) for country in COUNTRIES]
+    return [RestRequest(url=_URL, params={"country": one, **window}) for one in ec.COUNTRIES]
 
 
 @each_message
 def parse(message: RawMessage) -> pl.DataFrame:
     """Return one row per series and period; a row with two nulls is unknown."""
     is_share = pl.col("name").str.contains("(?i)share")
-    return named_series(message.body, "production_types").select(
+    return ec.named_series(message.body, "production_types").select(
         delivery_start="instant",
         delivery_end="period_end",
         country=pl.lit(message.asked("country")),
@@ -57,22 +55,23 @@ def parse(message: RawMessage) -> pl.DataFrame:
 
 ENERGY_CHARTS_GENERATION = MarketSource(
     name="energy_charts_generation",
-    provider=ENERGY_CHARTS,
+    provider=ec.ENERGY_CHARTS,
     group=MarketGroup.GRID,
     description="Generation by type of production, load and renewable shares of 42 countries.",
     feed=RestFeed(
-        provider=ENERGY_CHARTS,
+        provider=ec.ENERGY_CHARTS,
         requests=requests,
         every=timedelta(minutes=15),
         span=timedelta(hours=14),
         overlap=timedelta(hours=12),
         history_chunk=timedelta(days=7),
-        answers=answers("production_types"),
+        answers=ec.answers("production_types"),
         absent=frozenset({HTTPStatus.NOT_FOUND}),
     ),
     parse=parse,
     rows=PublicPower,
     key=("country", "production_type", "delivery_start"),
+    vocabularies={"country": ec.COUNTRIES, "production_type": ec.PRODUCTION_TYPES},
     event_time="delivery_start",
     expected_lag=timedelta(hours=3),
     terms="CC BY 4.0, Fraunhofer ISE, Energy-Charts",

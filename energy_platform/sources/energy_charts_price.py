@@ -68,6 +68,7 @@ ENERGY_CHARTS_PRICE = MarketSource(
     parse=parse,
     rows=DayAheadPrice,
     key=("bidding_zone", "delivery_start"),
+    vocabularies={"bidding_zone": _ZONES},
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(12, 57), zone="Europe/Berlin"),

@@ -12,7 +12,13 @@ from energy_platform.formats.entsoe.codes import area
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, entsoe_feed
+from energy_platform.sources._entsoe import (
+    DIRECTION,
+    PER_BORDER,
+    TOKEN,
+    each_direction,
+    entsoe_feed,
+)
 
 _FLOW = entsoe.Document(type="A11", value="quantity", units=entsoe.POWER)
 
@@ -56,6 +62,7 @@ ENTSOE_CROSS_BORDER_FLOW = MarketSource(
     parse=parse,
     rows=CrossBorderFlow,
     key=("from_zone", "to_zone", "resolution", "delivery_start"),
+    vocabularies=PER_BORDER,
     event_time="delivery_start",
     expected_lag=timedelta(hours=4),
     terms=entsoe.TERMS,

@@ -13,7 +13,7 @@ from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import PER_ZONE, TOKEN, each_zone, entsoe_feed
 
 _DAY_AHEAD = {"contract_MarketAgreement.type": "A01"}
 _UNITS = {**_DAY_AHEAD, "currency_Unit.name": "EUR", "price_Measure_Unit.name": "MWH"}
@@ -70,6 +70,7 @@ ENTSOE_DAY_AHEAD_PRICE = MarketSource(
     parse=parse,
     rows=DayAheadPrice,
     key=("bidding_zone", "auction_sequence", "resolution", "delivery_start"),
+    vocabularies=PER_ZONE,
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(12, 57), zone="Europe/Brussels"),

@@ -12,7 +12,7 @@ from energy_platform.formats.entsoe.codes import area, production_type
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import PER_TYPE, TOKEN, each_zone, entsoe_feed
 
 _REALISED = "A16"
 _POWER = entsoe.Document(type="A75", processes={_REALISED}, value="quantity", units=entsoe.POWER)
@@ -70,6 +70,7 @@ ENTSOE_GENERATION = MarketSource(
     parse=parse,
     rows=Generation,
     key=("bidding_zone", "production_type", "direction", "resolution", "delivery_start"),
+    vocabularies=PER_TYPE,
     event_time="delivery_start",
     expected_lag=timedelta(hours=3),
     terms=entsoe.TERMS,

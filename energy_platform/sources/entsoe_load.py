@@ -12,7 +12,7 @@ from energy_platform.formats.entsoe.codes import area
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import PER_ZONE, TOKEN, each_zone, entsoe_feed
 
 _REALISED = "A16"
 _LOAD = entsoe.Document(type="A65", processes={_REALISED}, value="quantity", units=entsoe.POWER)
@@ -58,6 +58,7 @@ ENTSOE_LOAD = MarketSource(
     parse=parse,
     rows=Load,
     key=("bidding_zone", "resolution", "delivery_start"),
+    vocabularies=PER_ZONE,
     event_time="delivery_start",
     expected_lag=timedelta(hours=3),
     terms=entsoe.TERMS,

@@ -13,7 +13,7 @@ from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import PER_ZONE, TOKEN, each_zone, entsoe_feed
 
 _DAY_AHEAD = "A01"
 _LOAD = entsoe.Document(type="A65", processes={_DAY_AHEAD}, value="quantity", units=entsoe.POWER)
@@ -58,6 +58,7 @@ ENTSOE_LOAD_FORECAST = MarketSource(
     parse=parse,
     rows=LoadForecast,
     key=("bidding_zone", "resolution", "delivery_start"),
+    vocabularies=PER_ZONE,
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(10), zone="Europe/Brussels"),

@@ -12,12 +12,10 @@ from energy_platform.formats.entsoe.codes import AREAS, OUTAGE_AREAS
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.whole_list import WholeList
-from energy_platform.sources._entsoe import TOKEN, URL, entsoe_feed, next_page
+from energy_platform.sources._entsoe import PER_TYPE, TOKEN, URL, entsoe_feed, next_page
 
 # The platform sends withdrawn outages only if asked for them.
-_ASKED = [
-    {"documentType": kind, **s} for kind in ("A77", "A80") for s in ({}, {"DocStatus": "A13"})
-]
+_ASKED = [{"documentType": k, **s} for k in ("A77", "A80") for s in ({}, {"DocStatus": "A13"})]
 
 
 class Outage(DeliveryRows, lasting="any"):
@@ -71,6 +69,7 @@ ENTSOE_OUTAGE = MarketSource(
     rows=Outage,
     key=("outage_id", "revision_number", "time_series", "delivery_start"),
     whole_list=WholeList(name={"outage_id": pl.col("outage_id")}, number="revision_number"),
+    vocabularies={**PER_TYPE, "bidding_zone": OUTAGE_AREAS},
     event_time="delivery_start",
     expected_lag=timedelta(hours=12),
     terms=TERMS,

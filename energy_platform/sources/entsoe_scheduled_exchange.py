@@ -13,7 +13,13 @@ from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import DIRECTION, TOKEN, each_direction, entsoe_feed
+from energy_platform.sources._entsoe import (
+    DIRECTION,
+    PER_BORDER,
+    TOKEN,
+    each_direction,
+    entsoe_feed,
+)
 
 _EXCHANGE = entsoe.Document(type="A09", value="quantity", units=entsoe.POWER)
 _COLUMNS = {**DIRECTION, "contract": "contract_MarketAgreement.type"}
@@ -63,6 +69,7 @@ ENTSOE_SCHEDULED_EXCHANGE = MarketSource(
     parse=parse,
     rows=ScheduledExchange,
     key=("from_zone", "to_zone", "contract", "resolution", "delivery_start"),
+    vocabularies=PER_BORDER,
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(16), zone="Europe/Brussels"),

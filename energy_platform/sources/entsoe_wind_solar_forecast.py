@@ -13,11 +13,12 @@ from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import PER_ZONE, TOKEN, each_zone, entsoe_feed
 
 _FORECAST = entsoe.Document(
     type="A69", processes=FORECAST_PROCESSES, value="quantity", units=entsoe.POWER
 )
+_TYPES = ("Solar", "Wind Offshore", "Wind Onshore")
 _COLUMNS = {"zone": "inBiddingZone_Domain.mRID", "type": "MktPSRType/psrType"}
 
 
@@ -67,6 +68,7 @@ ENTSOE_WIND_SOLAR_FORECAST = MarketSource(
     parse=parse,
     rows=WindSolarForecast,
     key=("bidding_zone", "production_type", "forecast", "resolution", "delivery_start"),
+    vocabularies={**PER_ZONE, "production_type": _TYPES},
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     publication=DailyPublication(at=time(18), zone="Europe/Brussels"),

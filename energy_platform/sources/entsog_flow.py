@@ -40,11 +40,10 @@ class GasFlow(DeliveryRows, lasting_as_in="period_type"):
 
 def requests(start: datetime, end: datetime) -> Sequence[RestRequest]:
     """Ask for the gas days that the window touches, one indicator at a time."""
-    days = [{"from": f"{day}", "to": f"{day}"} for day in entsog.gas_days(start, end)]
     return [
-        RestRequest(url=entsog.URL, params={**day, "indicator": indicator, **entsog.HOURLY})
-        for day in days
-        for indicator in entsog.INDICATORS
+        RestRequest(url=entsog.URL, params={"from": d, "to": d, "indicator": i, **entsog.HOURLY})
+        for d in map(str, entsog.gas_days(start, end))
+        for i in entsog.INDICATORS
     ]
 
 
@@ -73,6 +72,7 @@ ENTSOG_FLOW = MarketSource(
     parse=parse,
     rows=GasFlow,
     key=("indicator", "period_type", "operator_key", "point_key", "direction", "delivery_start"),
+    vocabularies={"indicator": entsog.INDICATORS},
     event_time="delivery_start",
     revision="published_at",
     expected_lag=timedelta(hours=4),

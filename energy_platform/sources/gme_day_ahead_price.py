@@ -16,6 +16,7 @@ from energy_platform.market.source import MarketGroup, MarketSource, each_messag
 
 _FOLLOWED: Final = timedelta(days=7)
 _MARKET_ZONE: Final = "Europe/Rome"
+_ZONES: Final = ("NORD", "CNOR", "CSUD", "SUD", "CALA", "SICI", "SARD", "PUN")
 _DATE_CHARACTERS: Final = len("YYYYMMDD")
 
 
@@ -65,6 +66,7 @@ GME_DAY_AHEAD_PRICE: Final = MarketSource(
     parse=parse,
     rows=ZonalPrice,
     key=("market", "bidding_zone", "market_time_unit", "delivery_start"),
+    vocabularies={"bidding_zone": _ZONES},
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
     publication=DailyPublication(at=time(13, 0), zone=_MARKET_ZONE),

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
-from energy_platform.formats.jao import ANSWER, API, JAO, borders, is_answer, market_days
+from energy_platform.formats.jao import ANSWER, API, BORDERS, JAO, borders, is_answer, market_days
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
@@ -65,6 +65,7 @@ JAO_MAX_EXCHANGE = MarketSource(
     parse=parse,
     rows=MaxExchange,
     key=("border", "delivery_start"),
+    vocabularies={"border": BORDERS},
     event_time="delivery_start",
     revision="published_at",
     expected_lag=timedelta(hours=1),

@@ -68,6 +68,7 @@ NETZTRANSPARENZ_IMBALANCE = MarketSource(
     parse=parse,
     rows=Imbalance,
     key=("product", "quality", "series", "delivery_start"),
+    vocabularies=nt.VOCABULARIES,
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
     terms="Free account; not to be published",

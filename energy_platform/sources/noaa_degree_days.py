@@ -73,6 +73,7 @@ NOAA_DEGREE_DAYS = MarketSource(
     ),
     parse=parse, rows=DegreeDays,
     key=("weighting", "kind", "region", "delivery_start"),
+    vocabularies={"weighting": ("Population", "UtilityGas"), "kind": ("Heating", "Cooling")},
     event_time="delivery_start",
     expected_lag=timedelta(days=4),
     terms="Public domain; NOAA asks to be named",

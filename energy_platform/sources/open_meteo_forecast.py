@@ -71,6 +71,7 @@ OPEN_METEO_FORECAST = MarketSource(
     parse=parse,
     rows=WeatherForecast,
     key=("site", "valid_at"),
+    vocabularies={"site": tuple(SITES)},
     event_time="valid_at",
     expected_lag=timedelta(hours=5),
     terms="CC BY 4.0; free for non-commercial use only",

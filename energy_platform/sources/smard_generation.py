@@ -55,6 +55,7 @@ SMARD_GENERATION = MarketSource(
     parse=parse,
     rows=Generation,
     key=("region", "production_type", "delivery_start", "delivery_end"),
+    vocabularies={"region": ("DE",)},
     event_time="delivery_start",
     revision="published_at",
     expected_lag=timedelta(hours=3),

@@ -147,6 +147,14 @@ WRONG: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {"whole_list": WholeList(name=BY_ZONE, asked={"area": "zone"})},
         "whole_list: asked names area, and a list's name has zone; say all its parts or none",
     ),
+    "a vocabulary of a column that does not exist": (
+        {"vocabularies": {"zone": ["CZ"]}},
+        "vocabularies: 'zone' is no column of ExampleRows; choose from bidding_zone",
+    ),
+    "a vocabulary of numbers": (
+        {"vocabularies": {"price_eur_per_mwh": ["1"]}},
+        "vocabularies: 'price_eur_per_mwh' does not fit; choose from bidding_zone",
+    ),
     "a hot tag that does not exist": (
         {"hot_tags": ("zone",)},
         "hot_tags: 'zone' is no column of ExampleRows; choose from bidding_zone, delivery_start",

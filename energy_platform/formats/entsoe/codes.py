@@ -155,6 +155,8 @@ PRODUCTION_TYPES: Final = {
     "B25": "Energy storage",
 }
 
+PRODUCTION_TYPE_CODES: Final = {name: code for code, name in PRODUCTION_TYPES.items()}
+
 FORECAST_PROCESSES: Final = {"A01": "Day ahead", "A18": "Current", "A40": "Intraday"}
 """Process types of forecasts, and the platform's names for them."""
 
