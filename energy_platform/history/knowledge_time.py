@@ -14,6 +14,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
+from energy_platform.market.instants import utc
 from energy_platform.market.rows import INSTANT
 
 AsOf = datetime | timedelta | str
@@ -32,6 +33,10 @@ class KnownAt:
     """What was known at one instant."""
 
     instant: datetime
+
+    def __post_init__(self) -> None:
+        """Take the instant in UTC, as the stores keep theirs."""
+        object.__setattr__(self, "instant", utc(self.instant))
 
     def known_by(self, event_time: pl.Expr) -> pl.Expr:
         """Return the instant, whatever the event time."""
@@ -100,7 +105,7 @@ def knowledge_time(as_of: AsOf) -> KnowledgeTime:
     """
     match as_of:
         case datetime() if as_of.tzinfo is not None:
-            return KnownAt(as_of.astimezone(UTC))
+            return KnownAt(as_of)
         case datetime():
             raise UsageError("as_of needs a time zone, e.g. datetime(2026, 3, 1, tzinfo=UTC)")
         case timedelta():

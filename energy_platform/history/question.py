@@ -12,6 +12,7 @@ from typing import Literal
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
+from energy_platform.market.instants import utc
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
 
@@ -38,6 +39,13 @@ class Question:
     end: datetime | None = None
     known: KnowledgeTime | None = None
     run: Run | None = None
+
+    def __post_init__(self) -> None:
+        """Take every instant in UTC: no store compares instants of two time zones."""
+        for name in ("start", "end", "run"):
+            value = getattr(self, name)
+            if isinstance(value, datetime):
+                object.__setattr__(self, name, utc(value))
 
     @property
     def key(self) -> Sequence[str]:

@@ -8,19 +8,16 @@ column names.
 
 import polars as pl
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.calendar import calendar
 
 
 def day_start(day: pl.Expr, zone: str) -> pl.Expr:
     """Return the UTC instant at which a local day (a date) starts.
 
-    If clocks go back at midnight, the first midnight counts. If they skip midnight, the instant is
-    null.
+    `Europe/Gas_Day` starts at six o'clock. If clocks go back at midnight, the first midnight
+    counts. If they skip midnight, the day starts when they are put forward.
     """
-    midnight = day.cast(pl.Datetime("us")).dt.replace_time_zone(
-        zone, ambiguous="earliest", non_existent="null"
-    )
-    return midnight.dt.convert_time_zone("UTC").cast(INSTANT)
+    return calendar(zone).start_of(day)
 
 
 def periods_of_day(day: pl.Expr, resolution: pl.Expr, zone: str) -> pl.Expr:

@@ -23,7 +23,21 @@ def parse_instant(text: str) -> datetime:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"not an instant in ISO 8601: {text!r}") from None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return utc(parsed) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def utc(instant: datetime) -> datetime:
+    """Return the same instant in UTC: no store compares instants of two time zones.
+
+    Raises:
+        UsageError: The instant has no time zone, or no calendar has it in UTC.
+    """
+    if instant.tzinfo is None:
+        raise UsageError(f"{instant} needs a time zone, e.g. datetime(2026, 3, 1, tzinfo=UTC)")
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise UsageError(f"{instant} is beyond the calendar") from None
 
 
 def microseconds(instant: datetime) -> int:

@@ -15,6 +15,7 @@ from energy_platform.history.question import Question, Run
 from energy_platform.history.revisions import RUN
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
+from energy_platform.market.wall_clock import Window, window
 from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.stores import warehouse
@@ -82,19 +83,17 @@ def scan(
     >>> at_the_gate.collect_schema()["price_eur_per_mwh"]
     Float64
     """
-    _require_zones(start=start, end=end)
+    asked = window(start=start, end=end)
     if name in marts():
-        return _scan_mart(
-            marts()[name], start, end, of_the_past=as_of is not None or run is not None
-        )
+        return _scan_mart(marts()[name], asked, of_the_past=as_of is not None or run is not None)
     source = market_source(name)
     if run is not None:
         _require_run(source, run)
     question = Question(
         table=market_table(source),
         revision=source.revision,
-        start=start,
-        end=end,
+        start=asked.start,
+        end=asked.end,
         known=None if as_of is None else knowledge_time(as_of),
         run=run,
     )
@@ -174,16 +173,14 @@ def batch_history(name: str | None = None, *, start: datetime | None = None) -> 
     return BatchHistory(settings().home).lines(name, since=since)
 
 
-def _scan_mart(
-    mart: Mart, start: datetime | None, end: datetime | None, *, of_the_past: bool
-) -> pl.LazyFrame:
+def _scan_mart(mart: Mart, asked: Window, *, of_the_past: bool) -> pl.LazyFrame:
     """Return a mart's rows, as the last finished run has left the table."""
     if of_the_past:
         raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
     rows, event_time = warehouse().scan(mart.table), pl.col(mart.event_time)
-    if start is not None:
-        rows = rows.filter(event_time >= start)
-    return rows if end is None else rows.filter(event_time < end)
+    if asked.start is not None:
+        rows = rows.filter(event_time >= asked.start)
+    return rows if asked.end is None else rows.filter(event_time < asked.end)
 
 
 def _require_run(source: MarketSource, run: Run) -> None:
