@@ -121,7 +121,7 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
     def market_asset(platform: Platform) -> Iterator[MaterializeResult[None]]:
         report = platform.run(source)
         yield MaterializeResult(
-            metadata=batch_metadata(report), check_results=list(check_results(report))
+            metadata=batch_metadata(report), check_results=list(check_results(source, report))
         )
 
     return market_asset
@@ -180,14 +180,15 @@ def batch_metadata(report: BatchReport) -> dict[str, MetadataValue[Any]]:
     return metadata
 
 
-def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
+def check_results(source: MarketSource, report: BatchReport) -> Iterator[AssetCheckResult]:
     """Return the check results of a micro-batch, with samples of what failed."""
+    samples = _samples if source.entitlement is None else _traces
     bad_rows = report.quarantined.filter(pl.col("row").is_not_null())
     yield AssetCheckResult(
         check_name=ROWS_VALID,
         passed=bad_rows.is_empty(),
         severity=AssetCheckSeverity.WARN,
-        metadata={"quarantined_rows": bad_rows.height, "samples": _samples(bad_rows)},
+        metadata={"quarantined_rows": bad_rows.height, "samples": samples(bad_rows)},
     )
     yield AssetCheckResult(
         check_name=BATCH_PARSED,
@@ -195,7 +196,7 @@ def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
         severity=AssetCheckSeverity.ERROR,
         metadata={
             "unparsed_messages": report.unparsed,
-            "samples": _samples(report.quarantined.filter(pl.col("row").is_null())),
+            "samples": samples(report.quarantined.filter(pl.col("row").is_null())),
         },
     )
     yield AssetCheckResult(
@@ -210,3 +211,12 @@ def check_results(report: BatchReport) -> Iterator[AssetCheckResult]:
 def _samples(failures: pl.DataFrame) -> MetadataValue[Any]:
     shown = failures.head(_SAMPLES).select("landing_offset", "check", "reason", "row")
     return MetadataValue.json(shown.to_dicts())
+
+
+def _traces(failures: pl.DataFrame) -> MetadataValue[Any]:
+    """Return what may be told of a portfolio's rows: where they are, and which check they failed.
+
+    Everybody who may open the Dagster UI reads this. A reason would quote the row.
+    """
+    counted = failures.group_by("landing_offset", "check", maintain_order=True).len("rows")
+    return MetadataValue.json(counted.head(_SAMPLES).to_dicts())

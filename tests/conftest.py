@@ -3,8 +3,10 @@
 import asyncio
 import random
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -30,6 +32,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _parameters(item: pytest.Function) -> list[str]:
     return item.callspec.id.split("-") if hasattr(item, "callspec") else []
+
+
+@pytest.fixture(autouse=True)
+def polars_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which polars' engine warned: it swallows a warning that is an error."""
+    raised: list[Warning] = []
+
+    def warn(message: str, category: type[Warning], stacklevel: int) -> None:
+        try:
+            warnings.warn(message, category, stacklevel + 1)
+        except Warning as error:
+            raised.append(error)
+            raise
+
+    monkeypatch.setattr("polars._warnings.warnings", SimpleNamespace(warn=warn))
+    yield
+    assert not raised
 
 
 @pytest.fixture

@@ -60,12 +60,19 @@ def visible(visitor: Visitor, source: MarketSource) -> tuple[str, ...] | None:
 def entitled(visitor: Visitor, source: MarketSource, wanted: Wanted) -> Wanted:
     """Return the wanted values of key columns, narrowed to rows that a visitor may see.
 
+    The portfolio `*` means all of them.
+
     Raises:
         NotEntitledError: They name a portfolio that the visitor may not see.
     """
-    portfolios, column = visible(visitor, source), source.entitlement
-    if portfolios is None or column is None:
+    column = source.entitlement
+    if column is None:
         return wanted
-    for portfolio in wanted.get(column, ()):
+    named = wanted.get(column, ())
+    for portfolio in named:
         require_may_see(visitor, str(portfolio))
-    return {column: portfolios, **wanted}
+    if named and ALL_PORTFOLIOS not in named:
+        return wanted
+    beside = {name: values for name, values in wanted.items() if name != column}
+    portfolios = visible(visitor, source)
+    return beside if portfolios is None else {column: portfolios, **beside}

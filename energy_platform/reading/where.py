@@ -28,7 +28,9 @@ def condition(source: MarketSource, where: Where) -> pl.Expr:
             raise UsageError(
                 f"{source.name} has no key column {column!r}; it has {', '.join(source.key)}"
             )
-        met &= pl.col(column).is_in(_values(source, column, wanted), nulls_equal=True)
+        # As one list: a series of the column's own type is ambiguous, as polars warns.
+        listed = _values(source, column, wanted).implode()
+        met &= pl.col(column).is_in(listed, nulls_equal=True)
     return met
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from energy_platform.feeds.drop_folder.feed import DropFolderFeed
 from energy_platform.formats.entsoe.codes import BIDDING_ZONES
-from energy_platform.formats.positions import OPTIONAL, positions
+from energy_platform.formats.positions import positions
 from energy_platform.market.market_time_units import ANY
 from energy_platform.market.provider import Provider
 from energy_platform.market.rows import DeliveryRows
@@ -70,6 +70,5 @@ POSITION: Final = MarketSource(
     terms="The desk's own; shown to those who may see the portfolio",
     hot_fields=("power_mw", "delivery_end", "changed_by"),
     context={"sender": "alice"},
-    optional_fields=OPTIONAL,
     entitlement="portfolio",
 )

@@ -17,7 +17,7 @@ from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
-from energy_platform.dashboard.entitlement import require_may_see
+from energy_platform.dashboard.entitlement import entitled, require_may_see, visible
 from energy_platform.dashboard.holdings import (
     POSITION,
     exposure_at,
@@ -29,6 +29,7 @@ from energy_platform.dashboard.intraday import rows_known
 from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
 from energy_platform.market.registry import market_source
+from energy_platform.reading.where import condition
 
 
 class Asked(BaseModel):
@@ -69,7 +70,7 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         form, visitor = form_of(request, asked.format), visitor_of(request.scope)
         question = partial(_answer, find, asked, form)
         # Who may see different portfolios asks a different question.
-        name = (str(request.url), form, visitor.portfolios)
+        name = (str(request.url), form, visible(visitor, market_source(POSITION)))
         return (await questions.answer(name, question)).to(request)
 
     @routes.get("/portfolios", summary="The portfolios that you may see, and their areas")
@@ -106,12 +107,9 @@ def _may_see(visitor: Visitor, wanted: Sequence[str]) -> pl.Expr:
     Raises:
         NotEntitledError: They may not see one of them.
     """
-    for portfolio in wanted:
-        require_may_see(visitor, portfolio)
-    shown = wanted or visitor.portfolios
-    if ALL_PORTFOLIOS in shown:
-        return pl.lit(value=True)
-    return pl.col("portfolio").is_in(list(shown))
+    source = market_source(POSITION)
+    named = {"portfolio": wanted} if wanted else {}
+    return condition(source, entitled(visitor, source, named))
 
 
 def _answer(find: Callable[[], pl.DataFrame], asked: Asked, form: Form) -> Answer:

@@ -98,7 +98,13 @@ def _spread(positions: Sequence[int]) -> Sequence[int]:
 
 
 def _layouts(source: MarketSource, messages: Iterable[RawMessage]) -> list[Layout]:
-    """Return the layouts of messages, labelled by the context names that tell them apart."""
+    """Return the layouts of messages, labelled by the context names that tell them apart.
+
+    Documents of portfolios have none. Each sender writes them in another way, a missing column is
+    refused by name, and a difference that all users are told could name a portfolio.
+    """
+    if source.entitlement is not None:
+        return []
     return [
         replace(
             layout.without(source.optional_fields),

@@ -27,6 +27,7 @@ from tests.support.sources import EXAMPLE, NOON, example_message, prices
 from tests.support.stores import hot, land, quarantined, stored
 
 OTHER = replace(EXAMPLE, name="example_other")
+OWN = replace(EXAMPLE, name="example_own", entitlement="bidding_zone")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 def run(instance: DagsterInstance, *names: str) -> ExecuteInProcessResult:
     return materialize(
-        market_assets([EXAMPLE, OTHER]),
+        market_assets([EXAMPLE, OTHER, OWN]),
         selection=list(names or (EXAMPLE.name,)),
         resources={"platform": Platform()},
         instance=instance,
@@ -110,6 +111,23 @@ def test_quarantined_rows_are_a_warning_with_samples(
         "price_eur_per_mwh = 9001.0 fails less_than_or_equal_to(5000)"
     )
     assert metadata(result)["rows_quarantined"] == 14
+
+
+def test_of_a_portfolio_the_checks_tell_counts_alone(
+    instance: DagsterInstance, platform_batches: MicroBatches
+) -> None:
+    bad = [("CZ", quarter, 9_000.0 + quarter) for quarter in range(1, 15)]
+    land(platform_batches, [example_message(bad), example_message(b"{}")], source=OWN)
+    result = run(instance, OWN.name)
+    found = checks(result)
+    assert not found[ROWS_VALID].passed
+    assert found[ROWS_VALID].metadata["quarantined_rows"].value == 14
+    [told] = samples(found[ROWS_VALID])
+    assert told == {"landing_offset": 0, "check": told["check"], "rows": 14}
+    assert samples(found[BATCH_PARSED]) == [{"landing_offset": 1, "check": "parse", "rows": 1}]
+    for event in result.all_events:
+        assert "CZ" not in str(event), "the zone stands for a portfolio here"
+        assert "900" not in str(event), "a value"
 
 
 def test_an_unparsed_message_is_an_error_with_samples(
@@ -188,7 +206,7 @@ def test_a_failing_source_stops_no_other_of_the_run(
 
     monkeypatch.setattr(MicroBatches, "run", fail_one)
     result = materialize(
-        market_assets([EXAMPLE, OTHER]),
+        market_assets([EXAMPLE, OTHER, OWN]),
         selection=[EXAMPLE.name, OTHER.name],
         resources={"platform": Platform()},
         instance=instance,

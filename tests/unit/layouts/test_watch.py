@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.registry import market_source
 from energy_platform.pipeline.layouts import watch
 from energy_platform.pipeline.layouts.baseline import ALWAYS, Baseline
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -42,6 +43,20 @@ def test_a_batch_names_what_drifts_and_loses_nothing(batches: MicroBatches) -> N
     assert prices(stored(batches)) == [1.0, None], "what still parses goes through"
     assert quarantined(batches).height == 1, "what doesn't is kept with its reason"
     assert batches.landing.log(EXAMPLE.name).end_offset() == ALWAYS + 3
+
+
+def test_documents_of_portfolios_are_not_held_against_each_other(batches: MicroBatches) -> None:
+    """Each sender writes them in another way, and a difference could name a portfolio."""
+    position = market_source("position")
+    row = {
+        "portfolio": "wind", "area": "DE-LU", "kind": "contract", "name": "deal",
+        "delivery_start": "2026-03-28T10:00Z", "delivery_end": "2026-03-28T10:15Z", "power_mw": 5,
+    }  # fmt: skip
+    context = {"sender": "alice"}
+    for document in ([row], [row | {"heliodor": 1, "power_mw": "6"}], [row | {"zone": "x"}]):
+        body = RawMessage(body=json.dumps(document).encode(), received_at=NOON, context=context)
+        assert watch.drift(batches.landing.notes, position, [body]) == ()
+        assert watch.pending(batches.landing.notes, position, [body]) == ()
 
 
 def test_a_drift_goes_on_until_it_is_accepted(batches: MicroBatches) -> None:
