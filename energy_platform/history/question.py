@@ -6,15 +6,19 @@ rows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.market.instants import utc
+from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
+
+MOVED_BY: Final = timedelta(days=2)
+"""How far a revision moves a fact in time at most."""
 
 Run = datetime | Literal["latest"]
 """One run of a forecast by its reference time, or the latest known run for each valid time."""
@@ -31,6 +35,8 @@ class Question:
         end: Only rows whose event time is before this instant.
         known: The moment by which a row had to be received to count; now, if None.
         run: Only this run of a forecast, or the latest of each valid time; every run, if None.
+        facts_stay: Whether a revision never moves a fact to another time, though the key doesn't
+            say the time; see `MarketSource.facts_move`.
     """
 
     table: Table
@@ -39,6 +45,7 @@ class Question:
     end: datetime | None = None
     known: KnowledgeTime | None = None
     run: Run | None = None
+    facts_stay: bool = False
 
     def __post_init__(self) -> None:
         """Take every instant in UTC: no store compares instants of two time zones."""
@@ -64,9 +71,23 @@ class Question:
 
     @property
     def facts_move(self) -> bool:
-        """Whether a revision may move a fact to another time.
+        """Whether a revision may move a fact to another time, by `MOVED_BY` at most.
 
-        If so, a revision must be compared with the one that it replaced, wherever both are in time,
-        before the facts between `start` and `end` are known.
+        If so, the facts between `start` and `end` are known only once their revisions before and
+        after are compared too.
         """
-        return self.event_time not in self.key
+        return self.event_time not in self.key and not self.facts_stay
+
+    @property
+    def reach(self) -> tuple[datetime, datetime]:
+        """The first and the last event time of rows that can be a revision of a wanted fact."""
+        first, last = OUR_TIME
+        margin = MOVED_BY if self.facts_move else timedelta()
+        start = first if self.start is None else max(first, self.start - margin)
+        end = last if self.end is None else min(last, self.end + margin)
+        return start, end
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether only some event times are asked for."""
+        return self.start is not None or self.end is not None

@@ -10,19 +10,16 @@ every store keeps the rows of one message in their order.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol, cast
 
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
-from energy_platform.history.question import Question
+from energy_platform.history.question import MOVED_BY, Question
 from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
-
-MOVED_BY: Final = timedelta(days=2)
-"""How far a revision moves a fact in time at most."""
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
@@ -55,15 +52,15 @@ def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
         rows: Every revision of the question's table.
         question: Which rows are wanted.
     """
-    window = _window(question)
-    rows = rows if question.facts_move else rows.filter(window)
     if isinstance(question.run, datetime):
         rows = rows.filter(pl.col(RUN) == question.run)
-    if question.known is None:
-        known = latest_revision(rows, question)
+    if question.known is not None:
+        rows = known_by(rows, question, question.known)
+    window = _window(question)
+    if question.facts_move and question.is_bounded:
+        known = _latest_in(window, rows, question)
     else:
-        known = as_of(rows, question, question.known)
-    known = known.filter(window) if question.facts_move else known
+        known = latest_revision(rows.filter(window), question)
     known = listed(known) if question.table.has_withdrawals else known
     return latest_run(known, question) if question.run == "latest" else known
 
@@ -81,13 +78,12 @@ def latest_of_each_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame
     return _last_of_each(rows, source, _statement(source))
 
 
-def as_of(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.LazyFrame:
-    """Return what was known at a moment: the last row of each key received by then.
+def known_by(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.LazyFrame:
+    """Return the rows that had been received by a moment, of every revision.
 
     The moment may depend on each row's event time. A row received exactly at it counts.
     """
-    known_by = moment.known_by(pl.col(source.event_time))
-    return latest_revision(rows.filter(pl.col("received_at") <= known_by), source)
+    return rows.filter(pl.col("received_at") <= moment.known_by(pl.col(source.event_time)))
 
 
 def listed(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -103,7 +99,7 @@ def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     """Return the row of the latest run for each series and valid time.
 
     Args:
-        rows: One row per key of a forecast, as `latest_revision` and `as_of` return them.
+        rows: One row per key of a forecast, as `latest_revision` returns them.
         source: The source or question that the rows belong to.
     """
     but_run = [name for name in source.key if name != RUN]
@@ -204,6 +200,33 @@ def _window(question: Question) -> pl.Expr:
     if question.end is not None:
         window &= event_time < question.end
     return window
+
+
+def _latest_in(window: pl.Expr, rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
+    """Return the last row of each key if it is in the window; a revision may move a fact.
+
+    Only the columns of the key and the order are read of rows beside the window, which are many
+    more than those in it.
+    """
+    order = revision_order(question)
+    place = list(dict.fromkeys([*question.key, question.event_time, *order]))
+    first, last = question.reach
+    inside = rows.filter(window)
+    last_places = _last_of_each(
+        rows.filter(pl.col(question.event_time).is_between(first, last))
+        .select(place)
+        .join(
+            inside.select(question.key).unique(),
+            on=question.key,
+            how="semi",
+            nulls_equal=True,
+            maintain_order="left",  # if a message repeats a key, its last row counts
+        ),
+        question,
+        question.key,
+    ).filter(window)
+    found = inside.join(last_places, on=place, how="semi", nulls_equal=True, maintain_order="left")
+    return found.unique(question.key, keep="last", maintain_order=True)
 
 
 def _statement(source: Revised) -> list[str]:

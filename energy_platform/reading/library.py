@@ -96,6 +96,7 @@ def scan(
         end=asked.end,
         known=None if as_of is None else knowledge_time(as_of),
         run=run,
+        facts_stay=not source.facts_move,
     )
     return warehouse().answer(question)
 

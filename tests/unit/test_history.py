@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from energy_platform.history.knowledge_time import KnownAt
 from energy_platform.history.revisions import (
-    as_of,
+    known_by,
     latest_of_each_revision,
     latest_revision,
     new_revisions,
@@ -148,7 +148,7 @@ def test_the_latest_revision(rows: list[Row], of: MarketSource, data: st.DataObj
 def test_what_was_known_at_an_instant(rows: list[Row], of: MarketSource, seconds: int) -> None:
     instant = EPOCH + timedelta(seconds=seconds)
     by_then = [row for row in rows if row["received_at"] <= instant]
-    known = as_of(frame(rows).lazy(), of, KnownAt(instant)).collect()
+    known = latest_revision(known_by(frame(rows).lazy(), of, KnownAt(instant)), of).collect()
     assert same(known, model_latest(by_then, of))
 
 

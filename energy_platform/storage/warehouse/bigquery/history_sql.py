@@ -42,8 +42,8 @@ def question_sql(
     """Return the query that answers a question.
 
     Partitions are days of event time: the question's window prunes them, and so do filters on
-    columns of the key. If a revision may move a fact to another time, no window can prune, and all
-    revisions are read.
+    columns of the key. If a revision may move a fact to another time, the partitions from which it
+    may come are read too, and the window is applied once the last revision is found.
 
     Args:
         question: Which rows are wanted.
@@ -115,7 +115,7 @@ def bounds(table: Table) -> str:
 
 def _known(question: Question, filters: Sequence[Filter], relation: str) -> str:
     """Return the step that finds each key's last row."""
-    conditions = [] if question.facts_move else list(_window(question))
+    conditions = list(_reach(question) if question.facts_move else _window(question))
     if isinstance(question.run, datetime):
         conditions.append(f"{identifier(RUN)} = {literal(question.run)}")
     if question.known is not None:
@@ -161,6 +161,15 @@ def _window(question: Question) -> Iterator[str]:
         yield f"{event} >= {literal(question.start)}"
     if question.end is not None:
         yield f"{event} < {literal(question.end)}"
+
+
+def _reach(question: Question) -> Iterator[str]:
+    """Yield the conditions on the event times of rows that can revise a wanted fact."""
+    event, (first, last) = identifier(question.event_time), question.reach
+    if question.start is not None:
+        yield f"{event} >= {literal(first)}"
+    if question.end is not None:
+        yield f"{event} <= {literal(last)}"
 
 
 def _parted(question: Question, filters: Sequence[Filter]) -> tuple[list[Filter], list[Filter]]:
