@@ -1,17 +1,21 @@
 """The audit log: who logged in, who changed users, tokens, settings and positions, and when.
 
-Entries are only ever added: the file itself refuses to change or delete one.
+The file itself refuses to change an entry, or to delete one that is not archived. Beyond a bound
+the oldest entries go to `audit_archive`; when that becomes too large, an entry says what went.
 """
 
 import json
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any, Final, Self
 
+from energy_platform.dashboard.access.audit_archive import AuditArchive, Line, span
 from energy_platform.dashboard.access.private_files import access_folder, private_database
 from energy_platform.storage.sqlite_file import SqliteFile
 
@@ -21,12 +25,21 @@ CREATE TABLE IF NOT EXISTS entry (
     address TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS entry_by_time ON entry (at);
-CREATE TRIGGER IF NOT EXISTS entry_is_kept BEFORE DELETE ON entry
+CREATE TABLE IF NOT EXISTS archived (through INTEGER NOT NULL);
+DROP TRIGGER IF EXISTS entry_is_kept;
+CREATE TRIGGER IF NOT EXISTS entry_is_archived_first BEFORE DELETE ON entry
+    WHEN NOT EXISTS (SELECT 1 FROM archived WHERE through >= OLD.number)
     BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
 CREATE TRIGGER IF NOT EXISTS entry_stays_as_it_is BEFORE UPDATE ON entry
     BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
 """
+MOST_ENTRIES: Final = 20_000
+"""How many entries the file has at most; then the older half is archived."""
 _LONGEST_NAME: Final = 200
+_LONGEST_DETAIL: Final = 4_000
+_PLATFORM: Final = "the platform"
+
+_log = logging.getLogger(__name__)
 
 
 class Action(StrEnum):
@@ -44,6 +57,7 @@ class Action(StrEnum):
     POSITIONS_HANDED_IN = "positions handed in"
     FILE_DROPPED = "file dropped"
     DAGSTER_CHANGED = "Dagster changed"
+    AUDIT_SHORTENED = "oldest entries deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +73,50 @@ class Entry:
 
 
 class AuditLog:
-    """The audit log of one home."""
+    """The audit log of one home.
 
-    def __init__(self, file: SqliteFile, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        file: Its newest entries.
+        archive: The others.
+        clock: The time in seconds since 1970.
+        most_entries: How many entries the file may have.
+    """
+
+    def __init__(
+        self,
+        file: SqliteFile,
+        archive: AuditArchive,
+        clock: Callable[[], float] = time.time,
+        most_entries: int = MOST_ENTRIES,
+    ) -> None:
         self._file = file
+        self._archive = archive
         self._clock = clock
+        self._most_entries = most_entries
 
     @classmethod
     def of(cls, home: Path) -> Self:
         """Return the audit log of a home."""
-        return cls(private_database(access_folder(home) / "audit.db", _LAYOUT))
+        file = private_database(access_folder(home) / "audit.db", _LAYOUT)
+        return cls(file, AuditArchive.of(home))
 
     def add(self, action: Action, user: str, address: str, **detail: object) -> None:
-        """Add an entry."""
+        """Add an entry; archive older ones if there are too many."""
+        said = json.dumps(detail)
+        if len(said) > _LONGEST_DETAIL:
+            said = json.dumps({"cut": said[:_LONGEST_DETAIL]})
+        names = [name[:_LONGEST_NAME] for name in (user, address)]
         with self._file.transaction() as connection:
             connection.execute(
                 "INSERT INTO entry (at, user, address, action, detail) VALUES (?, ?, ?, ?, ?)",
-                [self._clock(), user[:_LONGEST_NAME], address, action, json.dumps(detail)],
+                [self._clock(), *names, action, said],
             )
+            is_full = self._is_full(connection)
+        if is_full:
+            try:
+                self._shorten()
+            except OSError as error:
+                _log.error("the audit log keeps all entries in one file: %s", error)
 
     def newest(self, limit: int) -> list[Entry]:
         """Return the newest entries, the newest first."""
@@ -84,9 +124,33 @@ class AuditLog:
             rows = connection.execute(
                 "SELECT * FROM entry ORDER BY number DESC LIMIT ?", [limit]
             ).fetchall()
-        return [
-            Entry(
-                number, datetime.fromtimestamp(at, UTC), user, address, action, json.loads(detail)
-            )
-            for number, at, user, address, action, detail in rows
-        ]
+        return list(_entries([*rows, *self._archive.newest(limit - len(rows))]))
+
+    def _is_full(self, connection: Connection) -> bool:
+        [[first, last]] = connection.execute("SELECT min(number), max(number) FROM entry")
+        return bool(last - first >= self._most_entries)
+
+    def _shorten(self) -> None:
+        """Move the older half of the entries to the archive, and delete its surplus."""
+        with self._file.transaction() as connection:
+            if not self._is_full(connection):
+                return  # another process was faster
+            order = "SELECT * FROM entry ORDER BY number LIMIT ?"
+            old = connection.execute(order, [self._most_entries // 2]).fetchall()
+            # Written before they are deleted; who is killed in between writes them again.
+            self._archive.put(old)
+            connection.execute("DELETE FROM archived")
+            connection.execute("INSERT INTO archived VALUES (?)", [old[-1][0]])
+            connection.execute("DELETE FROM entry WHERE number <= ?", [old[-1][0]])
+        self._file.give_back()
+        for file in self._archive.surplus():
+            first, last = _entries(span(file))
+            said = {"first": first.number, "last": last.number, "until": last.at.isoformat()}
+            self.add(Action.AUDIT_SHORTENED, _PLATFORM, _PLATFORM, **said)
+            file.unlink()
+
+
+def _entries(lines: Iterable[Line]) -> Iterable[Entry]:
+    for number, at, user, address, action, detail in lines:
+        told = json.loads(detail)
+        yield Entry(number, datetime.fromtimestamp(at, UTC), user, address, action, told)

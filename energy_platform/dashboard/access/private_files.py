@@ -24,11 +24,11 @@ def private_database(path: Path, layout: str) -> SqliteFile:
     return SqliteFile(path, layout)
 
 
-def write_private(path: Path, text: str) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Write a file in place of what was there, whole or not at all."""
     written = path.with_name(f"{path.name}.{uuid4().hex}")
-    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     written.replace(path)

@@ -113,7 +113,7 @@ class UserList:
             }
             for user in users.values()
         }
-        write_private(self.path, json.dumps({"users": said}, indent=2) + "\n")
+        write_private(self.path, (json.dumps({"users": said}, indent=2) + "\n").encode())
 
 
 def _user(name: str, said: Mapping[str, Any]) -> User:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from energy_platform.dashboard.access.audit import Action, AuditLog
+from energy_platform.dashboard.access.audit_archive import AuditArchive
 from energy_platform.dashboard.access.passwords import PasswordCheck, hashed
 from energy_platform.dashboard.access.pauses import Pauses
 from energy_platform.dashboard.access.sessions import Sessions
@@ -146,6 +147,76 @@ def test_the_audit_log_is_only_added_to(home: Path) -> None:
         ):
             connection.execute(statement)
     assert len(log.newest(5)) == 2
+
+
+def test_older_entries_of_the_audit_log_are_archived_and_read(home: Path) -> None:
+    clock = Clock()
+    log = AuditLog(AuditLog.of(home)._file, AuditArchive.of(home), clock, most_entries=10)
+    for number in range(64):
+        clock.now += 1
+        log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
+    with log._file.transaction("DEFERRED") as connection:
+        [[kept]] = connection.execute("SELECT count(*) FROM entry")
+    assert kept <= 10
+    told = log.newest(100)
+    assert [one.detail["rule"] for one in told] == list(range(63, -1, -1)), "none is lost"
+    assert [one.number for one in told] == list(range(64, 0, -1))
+    assert [one.number for one in log.newest(kept + 3)] == [one.number for one in told[: kept + 3]]
+    assert told[-1].at == datetime.fromtimestamp(1_001.0, UTC)
+    files = [*(home / "access" / "audit").iterdir()]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    with (
+        pytest.raises(sqlite3.IntegrityError, match="only added to"),
+        log._file.transaction() as connection,
+    ):
+        connection.execute("DELETE FROM entry WHERE number = 64")
+
+
+def test_an_audit_log_says_what_it_no_longer_has(home: Path) -> None:
+    most_bytes = 1_500
+    archive = AuditArchive(home / "access" / "audit", most_bytes)
+    log = AuditLog(AuditLog.of(home)._file, archive, most_entries=10)
+    for number in range(200):
+        log.add(Action.LOGIN_REFUSED, "mallory", "203.0.113.1", reason=f"{number}" * 20)
+    files = [*archive.folder.iterdir()]
+    assert sum(file.stat().st_size for file in files) <= most_bytes
+    told = log.newest(1_000)
+    said = [one.detail for one in told if one.action == Action.AUDIT_SHORTENED]
+    assert said, "what goes is told"
+    gone = max(one["last"] for one in said)
+    assert [one.number for one in told] == list(range(told[0].number, gone, -1))
+
+
+def test_an_audit_log_that_cannot_be_archived_keeps_every_entry(home: Path) -> None:
+    log = AuditLog(AuditLog.of(home)._file, AuditArchive.of(home), most_entries=10)
+    (home / "access" / "audit").write_text("in the way")
+    for number in range(30):
+        log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
+    assert [one.detail["rule"] for one in log.newest(100)] == list(range(29, -1, -1))
+
+
+def test_an_entry_has_so_many_characters_at_most(home: Path) -> None:
+    log = AuditLog.of(home)
+    log.add(Action.LOGIN_REFUSED, "x" * 10_000, "y" * 10_000, reason="z" * 10_000)
+    [entry] = log.newest(1)
+    assert (len(entry.user), len(entry.address)) == (200, 200)
+    assert len(entry.detail["cut"]) == 4_000
+
+
+def test_an_audit_log_of_before_is_shortened_too(home: Path) -> None:
+    """It has the trigger that forbade every deletion."""
+    file = AuditLog.of(home)._file
+    log = AuditLog(file, AuditArchive.of(home), most_entries=10)
+    with file.transaction() as connection:
+        connection.execute(
+            "CREATE TRIGGER entry_is_kept BEFORE DELETE ON entry"
+            " BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END"
+        )
+    file.close()
+    for number in range(30):
+        log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
+    assert len(log.newest(100)) == 30
+    assert [*(home / "access" / "audit").iterdir()]
 
 
 def test_pauses_grow_and_end() -> None:
