@@ -1,16 +1,21 @@
 """AGSI+ on the wire: gas in storage by country and gas day, by REST with a key.
 
 Yesterday's gas day appears in the evening as an estimate, is confirmed a day later, and is revised
-now and then. The world's data rate does not apply: storages report once a day.
+now and then. Levels follow the season, and change by what goes in and out. The world's data rate
+does not apply: storages report once a day.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -57,6 +62,34 @@ _VOLUMES_TWH: Final = {
     "EU": 1143.0,
     "NE": 355.3,
 }
+_COUNTRIES: Final = [code for code in _VOLUMES_TWH if code not in _AGGREGATES]
+_VOLUMES: Final = np.array([*_VOLUMES_TWH.values()])
+_OUTSIDE_EU: Final = ("GB", "UA")
+
+
+def _shares(code: str) -> list[float]:
+    """Return which part of a series' gas each country has."""
+    is_part = {
+        "EU": [one not in _OUTSIDE_EU for one in _COUNTRIES],
+        "NE": [one in _OUTSIDE_EU for one in _COUNTRIES],
+    }.get(code, [one == code for one in _COUNTRIES])
+    parts = [_VOLUMES_TWH[one] * part for one, part in zip(_COUNTRIES, is_part, strict=True)]
+    return [part / sum(parts) for part in parts]
+
+
+_SHARES: Final = np.array([_shares(code) for code in _VOLUMES_TWH])
+_YEAR_DAYS: Final = 365.25
+_FULLEST_DAY: Final = float(date(1970, 10, 25).toordinal() - date(1970, 1, 1).toordinal())
+"""The day since 1970 on which storages are fullest; withdrawal begins after it."""
+_WEATHER: Final = 0.005
+"""How much of the room a cold or mild spell draws or spares, and how long it comes and goes."""
+_WEATHER_DAYS: Final = 23.0
+_ERRORS: Final = (8e-4, 1e-4, 0.0)
+"""How wrong the first, second and third statements are, as a share of the room."""
+_LEAST_VOLUME_TWH: Final = 2.0
+"""Errors of smaller storages are as large as of one of this size, so that four digits show them."""
+_TURNOVER_GWH_PER_TWH: Final = 0.8
+"""What goes both in and out on a day."""
 _FIELDS: Final = {
     "gas_in_storage_twh": "gasInStorage",
     "injection_gwh_per_d": "injection",
@@ -72,14 +105,58 @@ _UNKNOWN: Final = {"SE": "trend_pct", "PT": "injection_gwh_per_d"}
 """A field that is unknown for a country: sent as a dash for the one, left out for the other."""
 
 
-def _values(series: Mapping[str, Column]) -> Mapping[str, Values]:
-    volume = _VOLUMES_TWH[str(series["code"])]
-    return {
-        "gas_in_storage_twh": Values(mean=0.6 * volume, noise=0.25 * volume, lowest=0, decimals=4),
-        "injection_gwh_per_d": Values(mean=1.5 * volume, noise=2 * volume, lowest=0),
-        "withdrawal_gwh_per_d": Values(mean=2 * volume, noise=2 * volume, lowest=0),
-        "trend_pct": Values(mean=-0.1, noise=0.5),
-    }
+def _values(_: Mapping[str, Column]) -> Mapping[str, Values]:
+    return {"gas_in_storage_twh": Values(decimals=4), "injection_gwh_per_d": Values(),
+            "withdrawal_gwh_per_d": Values()}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Storages:
+    """The gas in each series' storages: full in autumn, low in spring, half a point a day.
+
+    Attributes:
+        seed: The world's seed.
+    """
+
+    seed: int
+
+    def stated(self, column: str, statements: pl.DataFrame) -> NDArray[np.float64]:
+        """Return the stated values of a column; the level changes by what went in and out."""
+        numbers = statements["series"].to_numpy()
+        days = statements["slot"].dt.epoch("d").to_numpy().astype(float)
+        volumes = _VOLUMES[numbers]
+        error = self._error(statements) * np.maximum(volumes, _LEAST_VOLUME_TWH)
+        gas = np.maximum(volumes * self._full(numbers, days) + error, 0.0)
+        if column == "gas_in_storage_twh":
+            return np.asarray(gas, dtype=float)
+        net = 1_000 * (volumes * self._full(numbers, days - 1) - gas)
+        drawn = net if column == "withdrawal_gwh_per_d" else -net
+        beside: NDArray[np.float64] = _TURNOVER_GWH_PER_TWH * volumes + np.maximum(drawn, 0.0)
+        return beside
+
+    def _full(self, numbers: NDArray[np.int64], days: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how full (0 to 1) series are at the end of gas days; an aggregate is a mean."""
+        levels, widths, delays, starts = self._countries
+        seasons = widths * np.cos(2 * np.pi * (days[:, None] - _FULLEST_DAY - delays) / _YEAR_DAYS)
+        weather = _WEATHER * np.sin(2 * np.pi * (days[:, None] / _WEATHER_DAYS + starts))
+        full: NDArray[np.float64] = ((levels + seasons + weather) * _SHARES[numbers]).sum(axis=1)
+        return full
+
+    def _error(self, statements: pl.DataFrame) -> NDArray[np.float64]:
+        """Return how wrong each statement is: an estimate more than what is confirmed."""
+        chance = statements.select(
+            pl.struct("series", "slot", "revision").hash(seed=self.seed) / 2.0**64
+        ).to_series()
+        sizes = np.array(_ERRORS)[statements["revision"].clip(0, len(_ERRORS) - 1).to_numpy()]
+        error: NDArray[np.float64] = sizes * (2 * chance.to_numpy() - 1)
+        return error
+
+    @cached_property
+    def _countries(self) -> tuple[NDArray[np.float64], ...]:
+        """Level, half the height of the season, its delay in days, and the weather's phase."""
+        random = np.random.default_rng([self.seed, len(_COUNTRIES)])
+        bounds = ((0.56, 0.62), (0.24, 0.3), (-12.0, 12.0), (0.0, 1.0))
+        return tuple(random.uniform(*each, len(_COUNTRIES)) for each in bounds)
 
 
 def _rows(statements: pl.DataFrame) -> pl.DataFrame:
@@ -91,7 +168,11 @@ def _rows(statements: pl.DataFrame) -> pl.DataFrame:
         "gas_in_storage_twh": pl.col("gas_in_storage_twh"),
         "working_gas_volume_twh": pl.lit(volume),
         "full_pct": (100 * pl.col("gas_in_storage_twh") / volume).round(2),
-        "trend_pct": pl.col("trend_pct"),
+        # A TWh of room is filled by a point with 10 GWh.
+        "trend_pct": (
+            (pl.col("injection_gwh_per_d") - pl.col("withdrawal_gwh_per_d")) / (10 * volume)
+        ).round(2)
+        + 0.0,
         "injection_gwh_per_d": pl.col("injection_gwh_per_d"),
         "withdrawal_gwh_per_d": pl.col("withdrawal_gwh_per_d"),
         "net_withdrawal_gwh_per_d": (
@@ -135,6 +216,7 @@ class Agsi(HttpProvider):
             source=_SOURCE,
             series=[{"code": code} for code in _VOLUMES_TWH],
             values=_values,
+            sayings=_Storages(world.seed).stated,
             resolution=_DAY,
             schedule=_schedule,
             reach=timedelta(days=4),

@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import polars as pl
 import pytest
 
-from energy_platform.formats.agsi import question
+from energy_platform.formats.agsi import gas_days, question
 from energy_platform.sources.agsi_storage import AGSI_STORAGE, requests
 from simulator.faults import Fault, FaultKind
 from simulator.providers.agsi import PROVIDER
@@ -117,6 +117,51 @@ async def test_a_future_day_is_answered_with_the_last_one(tmp_path: Path) -> Non
         answer = (await client.get("/api", params=params, headers=KEY)).json()
     assert [record["gasDayStart"] for record in answer["data"]] == ["2025-10-26"]
     assert answer["data"][0]["status"] == "E"
+
+
+async def told(client: httpx.AsyncClient, country: str, year: int) -> pl.DataFrame:
+    """Return the gas days of a year as the feed's parser reads them, the earliest first."""
+    answers = [
+        await client.get("/api", params={"country": country, "from": first.isoformat(),
+                                         "to": (first + timedelta(days=30)).isoformat(),
+                                         "size": "300"}, headers=KEY)
+        for first in (date(year, month, 1) for month in range(1, 13))
+    ]  # fmt: skip
+    rows = pl.concat([gas_days(answer.content) for answer in answers])
+    return rows.unique(["code", "delivery_start"]).sort("code", "delivery_start")
+
+
+async def test_storages_follow_the_season_by_tenths_of_a_point_a_day(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)) as client:
+        by_code = {code: await told(client, code, 2024) for code in ("DE", "SK", "SE", "EU")}
+    for code, days in by_code.items():
+        rows = days.filter(code=code)
+        assert rows.height == 366, code
+        full, change = rows["full_pct"], rows["full_pct"].diff().drop_nulls()
+        assert 15 < full.min() < 45, code  # type: ignore[operator] # a float
+        assert 75 < full.max() < 100, code  # type: ignore[operator] # a float
+        # The smallest storage's errors are of four digits of a TWh, which are more of its room.
+        assert change.abs().max() <= (1.0 if code != "SE" else 3.0), code  # type: ignore[operator] # a float
+        if code != "SE":
+            assert 0.2 < change.abs().mean() < 0.6, code  # type: ignore[operator] # a float
+            assert (rows["trend_pct"][1:] - change).abs().max() < 0.05, code  # type: ignore[operator] # a float
+        volume = rows["working_gas_volume_twh"][0]
+        stored = rows["gas_in_storage_twh"].diff().drop_nulls() * 1_000
+        drawn = rows["net_withdrawal_gwh_per_d"][1:]
+        assert (stored + drawn).abs().max() <= 0.4 * max(volume, 2), "what went out is gone"
+        fullest = rows.sort("full_pct")["delivery_start"][-1]
+        assert fullest.month in {10, 11}, code
+        assert (rows["injection_gwh_per_d"] >= 0).all()
+
+
+async def test_an_aggregate_is_the_sum_of_its_countries(tmp_path: Path) -> None:
+    async with served(a_world(tmp_path, origin=BEFORE_THE_EVENING, pace=QUICK)) as client:
+        [both, *each] = [await told(client, code, 2024) for code in ("NE", "GB", "UA")]
+    sums = pl.concat(each).group_by("delivery_start").agg(pl.col("gas_in_storage_twh").sum())
+    joined = both.filter(code="NE").join(sums, on="delivery_start", suffix="_of_both")
+    apart = joined["gas_in_storage_twh"] - joined["gas_in_storage_twh_of_both"]
+    assert joined.height == 366
+    assert apart.abs().max() < 0.1, "but for errors in the last digits"  # type: ignore[operator] # a float
 
 
 async def test_more_than_a_page_is_told(tmp_path: Path) -> None:
