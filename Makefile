@@ -80,7 +80,7 @@ bench: $(READY) ## Measure all that is wanted of the hot path, and close with a 
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --extra platform --extra bigquery --extra pubsub --extra influxdb --extra dbt --extra grafana \
-		--extra dashboard --extra follow --extra simulator --extra dev --output-file requirements.lock pyproject.toml
+		--extra dashboard --extra follow --extra notebook --extra simulator --extra dev --output-file requirements.lock pyproject.toml
 	echo "duckdb==1.5.5" | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --no-header --override /dev/stdin \
 		--output-file requirements-emulator.lock requirements-emulator.in

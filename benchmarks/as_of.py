@@ -29,7 +29,7 @@ from deltalake import DeltaTable
 from energy_platform.history.knowledge_time import AsOf, knowledge_time
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading.library import scan
+from energy_platform.reading.platform import here
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 
 SOURCE: Final = market_source("energy_charts_price")
@@ -159,7 +159,7 @@ def by_scan(table: Path, question: str, window: str) -> tuple[int, float]:
     """Ask the library."""
     del table
     start, end = WINDOWS[window]
-    rows = scan(SOURCE.name, start=start, end=end, as_of=QUESTIONS[question]).collect()
+    rows = here.scan(SOURCE.name, start=start, end=end, as_of=QUESTIONS[question]).collect()
     return rows.height, float(rows["price_eur_per_mwh"].sum())
 
 

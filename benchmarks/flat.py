@@ -137,7 +137,7 @@ def measured(home: Path) -> Costs:
         from definitions import defs  # noqa: PLC0415
         from energy_platform.market.registry import market_source  # noqa: PLC0415
         from energy_platform.pipeline.stores import micro_batches  # noqa: PLC0415
-        from energy_platform.reading.library import load  # noqa: PLC0415
+        from energy_platform.reading.platform import here  # noqa: PLC0415
         from resources import Platform  # noqa: PLC0415
 
         sensor = defs.resolve_sensor_def("grid_sensor")
@@ -155,9 +155,9 @@ def measured(home: Path) -> Costs:
         found["tick"] = cost(tick)
         end = newest(PRICE)
         day, month = end - timedelta(days=1), end - timedelta(days=MONTH_DAYS)
-        found["load of a day"] = cost(lambda: load(PRICE, start=day, end=end))
+        found["load of a day"] = cost(lambda: here.load(PRICE, start=day, end=end))
         found[AS_OF_A_MONTH] = cost(
-            lambda: load(PRICE, start=month, end=end, as_of="D-1 14:00 Europe/Berlin")
+            lambda: here.load(PRICE, start=month, end=end, as_of="D-1 14:00 Europe/Berlin")
         )
         writer, at = micro_batches().landing.writer(FREQUENCY), newest(FREQUENCY)
         later = count()

@@ -10,26 +10,54 @@
     async for update in ep.follow(["nord_pool_intraday_trade"]):
         print(update.rows)
 
-A notebook needs only these functions; `energy_platform.reading.library` documents those that read,
-and `energy_platform.reading.following` the one that waits for new rows.
+A notebook needs only these names. The functions are the methods of the platform that the
+environment names; `connect` returns another one.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from energy_platform.reading.following import follow
-    from energy_platform.reading.library import batch_history, catalog, load, runs, scan
+    from energy_platform.reading.platform import Platform, connect, here
     from energy_platform.reading.update import Update, UpdateKind
 
-__all__ = ["Update", "UpdateKind", "batch_history", "catalog", "follow", "load", "runs", "scan"]
+    batch_history = here.batch_history
+    catalog = here.catalog
+    follow = here.follow
+    load = here.load
+    runs = here.runs
+    scan = here.scan
 
-_ELSEWHERE: Final = {"Update": "update", "UpdateKind": "update", "follow": "following"}
+__all__ = [
+    "Platform",
+    "Update",
+    "UpdateKind",
+    "batch_history",
+    "catalog",
+    "connect",
+    "follow",
+    "load",
+    "runs",
+    "scan",
+]
+
+_ELSEWHERE: Final = {
+    "Platform": "platform",
+    "Update": "update",
+    "UpdateKind": "update",
+    "connect": "platform",
+}
+"""The modules of the names that are no method of a platform."""
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the imports above)
-    """Import the library on first use, since most processes of the platform never need it."""
+    """Import a name on first use, since most processes of the platform never need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = _ELSEWHERE.get(name, "library")
-    return getattr(import_module(f"energy_platform.reading.{module}"), name)
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"energy_platform.reading.{_ELSEWHERE[name]}"), name)
+    return getattr(import_module("energy_platform.reading.platform").here, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -63,11 +63,11 @@ def follow(
     With --json each update is one line: kind (rows, snapshot or gap), source, cursor and rows.
     """  # fmt: skip
     from energy_platform.market.registry import market_source
-    from energy_platform.reading import following
+    from energy_platform.reading.platform import here
 
     conditions = _conditions([market_source(name) for name in sources], where or ())
     token = os.environ.get("ENERGY_PLATFORM_TOKEN")
-    updates = following.follow(sources, where=conditions, since=since, address=address, token=token)
+    updates = here.follow(sources, where=conditions, since=since, address=address, token=token)
     try:
         asyncio.run(_print(updates, as_json=json))
     except BrokenPipeError:

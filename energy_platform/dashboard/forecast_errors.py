@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.history.knowledge_time import AsOf
-from energy_platform.reading.library import scan
+from energy_platform.reading.platform import here
 
 LEADS_HOURS: Final = (1, 2, 3, 6, 9, 12, 18, 24, 36)
 _HOUR: Final = timedelta(hours=1)
@@ -99,7 +99,7 @@ class Comparison:
 
     def _rows(self, source: str, known: AsOf | None) -> pl.LazyFrame:
         pair = self.pair
-        rows = scan(source, start=self.start, end=self.end, as_of=known).filter(
+        rows = here.scan(source, start=self.start, end=self.end, as_of=known).filter(
             pl.col("bidding_zone") == self.zone, pl.col(pair.value).is_not_null()
         )
         if pair.types:

@@ -28,7 +28,7 @@ from energy_platform.dashboard.stores import Stores
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading.library import scan
+from energy_platform.reading.platform import here
 
 BOOK: Final = "nord_pool_intraday_order_book"
 TRADE: Final = "nord_pool_intraday_trade"
@@ -105,7 +105,7 @@ def books_of(
         is_of_it = pl.lit(value=True) if contract is None else pl.col("contract_id") == contract
         books.follow(name, rows_known(stores, name, at, is_recent & is_of_it))
     if CONTRACT in names:
-        prices = scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at)
+        prices = here.scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at)
         books.day_ahead = prices.filter(bidding_zone=_ZONE).select(*DAY_AHEAD).collect()
     return books
 

@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -18,12 +20,11 @@ from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.pipeline.stores import micro_batches, open_live_bus
+from energy_platform.pipeline.stores import open_live_bus, open_micro_batches
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading.remote_following import remote_updates
 from energy_platform.reading.update import Update, UpdateKind, typed
 from energy_platform.reading.where import Where, condition
-from energy_platform.settings import settings
+from energy_platform.settings import Settings
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.protocol import Gap, LiveBus, Rows
 
@@ -40,61 +41,6 @@ class Followed(NamedTuple):
     condition: pl.Expr
 
 
-def follow(
-    sources: str | Iterable[str],
-    *,
-    where: Where | None = None,
-    since: str | None = None,
-    address: str | None = None,
-    token: str | None = None,
-) -> AsyncGenerator[Update, None]:
-    """Yield the rows of market sources as the platform receives them, for ever.
-
-    Each row comes once its point is in the hot store, some 0.3 s after it was received. Every row
-    is delivered at least once: what was missed, because this follower was away or too slow or the
-    live bus was down, comes again as a snapshot, or a gap says that it could not be read. Close the
-    iterator (`contextlib.aclosing`) to disconnect.
-
-    Args:
-        sources: A source's name, or several, as `catalog` lists them.
-        where: Only rows with these values in key columns: `{"side": "BUY"}`, or several values,
-            `{"contract_id": ["a", "b"]}`. Every source must have the columns. While
-            only other rows come, an update without rows brings a newer cursor each minute.
-        since: The cursor of the last update that was handled; it stays good for two hours, and
-            leads to a snapshot after that. Without it, and for sources that it does not have, only
-            rows from now on are yielded.
-        address: The address of a dashboard on another machine, `http://desk.example.com:3070`,
-            whose platform is followed; the platform of this home, unless given.
-        token: A token of scope `read`, where that dashboard has a login.
-
-    Yields:
-        Updates. Their `rows` have the source's columns (units in their names), `received_at` and
-        `landing_offset`. Instants are UTC.
-
-    Raises:
-        UnknownSourceError: There is no source of this name.
-        UsageError: `where` names a column that is not in a source's key, or a value of another
-            type; `since` is no cursor; or the live bus's client is not installed.
-        LiveBusUnavailableError: No platform runs, or its live bus is down. Once the first update
-            has been waited for, the bus may be down: it is tried again and again.
-
-    >>> async def print_trades(cursor: str | None) -> None:
-    ...     trades = follow("nord_pool_intraday_trade", since=cursor)
-    ...     async for update in trades:
-    ...         print(update.kind, update.rows.select("observed_at", "price_eur_per_mwh"))
-    ...         cursor = update.cursor  # keep it, to resume from here
-    >>> follow(["nord_pool_intraday_trade"], where={"price": 1})  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    energy_platform.errors.UsageError: nord_pool_intraday_trade has no key column 'price'; ...
-    """
-    names = [sources] if isinstance(sources, str) else sources
-    chosen = followed(names, where or {}, since)
-    if address is not None:
-        found = {name: one.source for name, one in chosen.items()}
-        return remote_updates(found, where or {}, since, address, token)
-    return _updates_here(open_live_bus(settings()), chosen, since)
-
-
 def followed(names: Iterable[str], where: Where, since: str | None) -> Mapping[str, Followed]:
     """Return the sources of these names, and which of their rows are wanted.
 
@@ -109,11 +55,18 @@ def followed(names: Iterable[str], where: Where, since: str | None) -> Mapping[s
     return {one.name: Followed(one, condition(one, where)) for one in found}
 
 
-async def _updates_here(
-    bus: LiveBus, chosen: Mapping[str, Followed], since: str | None
+async def updates_here(
+    chosen: Settings, wanted: Mapping[str, Followed], since: str | None
 ) -> AsyncGenerator[Update, None]:
-    await _require(bus)
-    async with aclosing(updates(bus, micro_batches, chosen, since)) as told:
+    """Yield what the live bus of these settings brings of sources, for ever.
+
+    Raises:
+        LiveBusUnavailableError: The bus is down at the start.
+    """
+    bus = open_live_bus(chosen)
+    await _require(bus, chosen.home)
+    batches = partial(open_micro_batches, chosen)
+    async with aclosing(updates(bus, batches, wanted, since)) as told:
         async for update in told:
             yield update
 
@@ -148,12 +101,12 @@ async def updates(
             told = time.monotonic()
 
 
-async def _require(bus: LiveBus) -> None:
+async def _require(bus: LiveBus, home: Path) -> None:
     try:
         await bus.require()
     except LiveBusUnavailableError as error:
         raise LiveBusUnavailableError(
-            f"{error}; does `energy-platform up` run from {settings().home}?"
+            f"{error}; does `energy-platform up` run from {home}?"
         ) from error
 
 

@@ -25,7 +25,10 @@ from energy_platform.market.rows import PROVENANCE_COLUMNS, DeliveryRows, Foreca
 from energy_platform.market.source import MarketSource, Parser, each_message
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
-from energy_platform.reading import library
+from energy_platform.reading import rows as reading
+from energy_platform.reading.dataset import source_dataset
+from energy_platform.reading.place import Place
+from energy_platform.reading.platform import here
 from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 
@@ -252,8 +255,8 @@ def test_scan_says_what_was_known(
     rows = everything(source, landed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(library, "warehouse", lambda: batches.warehouse)
-        patch.setattr(library, "market_source", lambda _: source)
+        patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+        patch.setattr(reading, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
             land(batches, arrived, source=source)
@@ -264,7 +267,7 @@ def test_scan_says_what_was_known(
             window = (FIRST + start * HOUR, FIRST + end * HOUR)
             known = model(source, rows, ask, window)
             asked: Row = {"start": window[0], "end": window[1], "as_of": ask.as_of}
-            got = library.load(source.name, **asked).to_dicts()
+            got = here.load(source.name, **asked).to_dicts()
             assert sayings(got, source) == sayings(list(known.values()), source)
             for row in got:
                 assert row["received_at"] <= ask.known_by(row[source.event_time])
@@ -277,12 +280,12 @@ def check_runs(known: list[Row], asked: Row) -> None:
     latest: dict[tuple[Any, ...], Row] = {}
     for row in sorted(known, key=lambda row: row["run_at"]):
         latest[row["area"], row["valid_at"]] = row
-    got = library.load("wind", run="latest", **asked).to_dicts()
+    got = here.load("wind", run="latest", **asked).to_dicts()
     assert sayings(got, WIND) == sayings(list(latest.values()), WIND)
     for number in range(3):
         run_at = EVENTS[0] - number * 6 * HOUR
         of_run = [row for row in known if row["run_at"] == run_at]
-        got = library.load("wind", run=run_at, **asked).to_dicts()
+        got = here.load("wind", run=run_at, **asked).to_dicts()
         assert sayings(got, WIND) == sayings(of_run, WIND)
 
 
@@ -294,12 +297,12 @@ def test_what_was_put_off_is_no_longer_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = batches_in(tmp_path)
-    monkeypatch.setattr(library, "warehouse", lambda: batches.warehouse)
-    monkeypatch.setattr(library, "market_source", lambda _: MOVING)
+    monkeypatch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+    monkeypatch.setattr(reading, "dataset", lambda _: source_dataset(MOVING))
     landed = raw([(0, [{**ANY_ROW, "event": 1}]), (10, [{**ANY_ROW, "event": 3}])])
     land(batches, landed, source=MOVING)
     run_all(batches, MOVING)
     first_day = {"start": FIRST, "end": FIRST + 24 * HOUR}
-    assert library.load("prices", **first_day).is_empty()
-    assert library.load("prices", start=EVENTS[3]).height == 1
-    assert library.load("prices", **first_day, as_of=landed[0].received_at).height == 1
+    assert here.load("prices", **first_day).is_empty()
+    assert here.load("prices", start=EVENTS[3]).height == 1
+    assert here.load("prices", **first_day, as_of=landed[0].received_at).height == 1

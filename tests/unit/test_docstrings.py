@@ -18,7 +18,7 @@ WITH_EXAMPLES = [
 
 
 def test_there_are_examples() -> None:
-    assert "energy_platform.reading.library" in WITH_EXAMPLES
+    assert "energy_platform.reading.rows" in WITH_EXAMPLES
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

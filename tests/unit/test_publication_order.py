@@ -18,7 +18,8 @@ from energy_platform.market.registry import market_source, market_sources
 from energy_platform.market.rows import INSTANT, OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading import library
+from energy_platform.reading.place import Place
+from energy_platform.reading.platform import here
 from tests.support.sources import NOON
 from tests.support.stores import batches_in, hot, land, run_all
 
@@ -119,14 +120,14 @@ def test_a_confirmed_flow_stays_confirmed(
         batches_in(tmp_path, batch_messages=batch_messages),
         market_source("entsog_flow"),
     )
-    monkeypatch.setattr(library, "warehouse", lambda: batches.warehouse)
+    monkeypatch.setattr(Place, "warehouse", lambda _: batches.warehouse)
     messages = [
         RawMessage(body=json.dumps({"operationalData": records}).encode(), received_at=NOON)
         for records in replies
     ]
     land(batches, messages, source=source)
     run_all(batches, source)
-    rows = library.load("entsog_flow")
+    rows = here.load("entsog_flow")
     assert rows["flow_status"].to_list() == ["Confirmed"]
     assert rows["energy_flow_kwh_per_h"].to_list() == [102.0]
     assert hot(batches, source)["energy_flow_kwh_per_h"].to_list() == [102.0]

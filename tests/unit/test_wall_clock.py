@@ -72,7 +72,7 @@ def test_a_day_and_a_month_are_those_of_the_clocks(at: datetime, zone: str) -> N
         expected = (first.astimezone(UTC), following.astimezone(UTC))
         assert window(day=of, zone=zone) == Window(*expected)
     for asked in ({"day": of}, {"day": of.isoformat()}, {"month": f"{of:%Y-%m}"}, {"month": of}):
-        asked_for = window(**asked, zone=zone)  # type: ignore[arg-type]
+        asked_for = window(**asked, zone=zone)
         assert asked_for.start is not None
         assert asked_for.end is not None
         assert asked_for.start <= at < asked_for.end

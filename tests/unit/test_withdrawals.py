@@ -30,7 +30,10 @@ from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading import library
+from energy_platform.reading import rows as reading
+from energy_platform.reading.dataset import source_dataset
+from energy_platform.reading.place import Place
+from energy_platform.reading.platform import here
 from tests.support.sources import EXAMPLE
 from tests.support.stores import batches_in, hot, land, run_all, stored
 from tests.unit.test_as_of import work, works
@@ -237,8 +240,8 @@ def test_what_stands_and_what_stood(
     landed = raw(said)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(library, "warehouse", lambda: batches.warehouse)
-        patch.setattr(library, "market_source", lambda _: source)
+        patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+        patch.setattr(reading, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
             land(batches, arrived, source=source)
@@ -246,9 +249,9 @@ def test_what_stands_and_what_stood(
                 work(batches, source, what, number)
         run_all(batches, source)
         for count, message in enumerate(landed, start=1):
-            got = library.load(source.name, as_of=message.received_at).to_dicts()
+            got = here.load(source.name, as_of=message.received_at).to_dicts()
             assert sayings(got) == sayings(MODELS[source.name](said[:count]))
-        now = library.load(source.name)
+        now = here.load(source.name)
         assert sayings(now.to_dicts()) == sayings(MODELS[source.name](said))
         assert now.schema == source.dtypes
         before = hot(batches, source)
@@ -265,9 +268,9 @@ def bid(item: int, price: float = 1.0, tender: str = "A") -> Row:
 
 @pytest.fixture
 def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MicroBatches:
-    """Return the stores that `library` reads too, whatever source is asked of it."""
+    """Return the stores that `here` reads too, whatever source is asked of it."""
     opened = batches_in(tmp_path)
-    monkeypatch.setattr(library, "warehouse", lambda: opened.warehouse)
+    monkeypatch.setattr(Place, "warehouse", lambda _: opened.warehouse)
     return opened
 
 
@@ -279,11 +282,11 @@ def listed(batches: MicroBatches, monkeypatch: pytest.MonkeyPatch) -> Listed:
     """Land and run messages of a source one by one; return the values of a column of its rows."""
 
     def items(source: MarketSource, column: str, *messages: RawMessage, **asked: Any) -> list[Any]:
-        monkeypatch.setattr(library, "market_source", lambda _: source)
+        monkeypatch.setattr(reading, "dataset", lambda _: source_dataset(source))
         for message in messages:
             land(batches, [message], source=source)
             run_all(batches, source)
-        return library.load(source.name, **asked)[column].to_list()
+        return here.load(source.name, **asked)[column].to_list()
 
     return items
 

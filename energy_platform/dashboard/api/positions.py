@@ -36,7 +36,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from energy_platform.positions import open_position
-from energy_platform.reading.library import scan
+from energy_platform.reading.platform import here
 from energy_platform.reading.where import Where, condition
 
 SOURCE: Final = "position"
@@ -151,7 +151,7 @@ def _window(stores: Stores, asked: PositionsAsked) -> tuple[datetime, datetime]:
 
 def _open(stores: Stores, asked: PositionsAsked, where: Where, form: Form) -> Answer:
     start, end = _window(stores, asked)
-    rows = scan(
+    rows = here.scan(
         SOURCE, start=start - _LONGEST, end=end, as_of=parameters.as_of(asked.as_of)
     ).filter(condition(market_source(SOURCE), where))
     found = open_position(rows.collect(), start=start, end=end)

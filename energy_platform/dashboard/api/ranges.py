@@ -28,7 +28,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
 from energy_platform.market.timeliness import longest_silence
-from energy_platform.reading.library import scan
+from energy_platform.reading.platform import here
 from energy_platform.reading.where import Where, condition
 
 MOST_SCANNED: Final = 5_000_000
@@ -131,7 +131,7 @@ def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIR
 def _range(stores: Stores, source: MarketSource, asked: RangeAsked, where: Where) -> _Found:
     since = parameters.instant(asked.start) or stores.now() - _A_DAY
     end = parameters.instant(asked.end)
-    rows = scan(
+    rows = here.scan(
         source.name,
         start=since,
         end=end,
@@ -158,7 +158,7 @@ def _latest(stores: Stores, source: MarketSource, asked: LatestAsked, where: Whe
     known = parameters.as_of(asked.as_of)
     moment = known if isinstance(known, datetime) else stores.now()
     reach = max(3 * _A_DAY, 2 * longest_silence(source))
-    rows = scan(source.name, start=moment - reach, end=moment + _AN_INSTANT, as_of=known)
+    rows = here.scan(source.name, start=moment - reach, end=moment + _AN_INSTANT, as_of=known)
     columns, series = _columns(source, asked.columns), _series(source)
     held = rows.filter(condition(source, where)).select(columns).sort(*_order(source))
     newest = held.unique(series, keep="last", maintain_order=True) if series else held.tail(1)

@@ -13,10 +13,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import energy_platform as ep
-from energy_platform.dashboard.api import ranges
 from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.market.registry import market_source, market_sources
-from energy_platform.reading import library
+from energy_platform.reading.platform import Platform, here
 from tests.support.dashboard import Desk
 from tests.support.environment import UNUSUAL_HOME, home_at
 from tests.support.landed_market import FIRST, LAST, land, late_revisions, the_market
@@ -190,7 +189,7 @@ def test_a_failure_shows_no_traceback(
     def fail(*_: Any, **__: Any) -> pl.LazyFrame:
         raise error
 
-    monkeypatch.setattr(ranges, "scan", fail)
+    monkeypatch.setattr(Platform, "scan", fail)
     answer = asked(market, "energy_charts_price", end=f"2027-01-01T00:00:{status % 60}")
     assert answer.status_code == status
     assert set(answer.json()) == {"error", "name"}
@@ -200,13 +199,13 @@ def test_a_failure_shows_no_traceback(
 
 
 def test_one_question_serves_all_who_ask_it(market: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_by, scan = [], library.scan
+    asked_by, scan = [], here.scan
 
-    def counted(*arguments: Any, **named: Any) -> pl.LazyFrame:
+    def counted(_: Platform, *arguments: Any, **named: Any) -> pl.LazyFrame:
         asked_by.append(arguments)
         return scan(*arguments, **named)
 
-    monkeypatch.setattr(ranges, "scan", counted)
+    monkeypatch.setattr(Platform, "scan", counted)
     answers: list[bytes] = []
     query = {"end": (LAST - timedelta(hours=3)).isoformat()}
     threads = [

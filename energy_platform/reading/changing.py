@@ -1,0 +1,69 @@
+"""New rows as the platform receives them."""
+
+from collections.abc import AsyncGenerator, Iterable
+
+from energy_platform.reading.connected import Connected
+from energy_platform.reading.following import followed, updates_here
+from energy_platform.reading.remote_following import remote_updates
+from energy_platform.reading.update import Update
+from energy_platform.reading.where import Where
+
+
+class Changing(Connected):
+    """Questions about what is new."""
+
+    def follow(
+        self,
+        sources: str | Iterable[str],
+        *,
+        where: Where | None = None,
+        since: str | None = None,
+        address: str | None = None,
+        token: str | None = None,
+    ) -> AsyncGenerator[Update, None]:
+        """Yield the rows of market sources as the platform receives them, for ever.
+
+        Each row comes once its point is in the hot store, some 0.3 s after it was received. Every
+        row is delivered at least once: what was missed, because this follower was away or too slow
+        or the live bus was down, comes again as a snapshot, or a gap says that it could not be
+        read. Close the iterator (`contextlib.aclosing`) to disconnect.
+
+        Args:
+            sources: A source's name, or several, as `catalog` lists them.
+            where: Only rows with these values in key columns: `{"side": "BUY"}`, or several values,
+                `{"contract_id": ["a", "b"]}`. Every source must have the columns. While
+                only other rows come, an update without rows brings a newer cursor each minute.
+            since: The cursor of the last update that was handled; it stays good for two hours, and
+                leads to a snapshot after that. Without it, and for sources that it does not have,
+                only rows from now on are yielded.
+            address: The address of a dashboard on another machine, `http://desk.example.com:3070`,
+                whose platform is followed; the platform of this home, unless given.
+            token: A token of scope `read`, where that dashboard has a login.
+
+        Yields:
+            Updates. Their `rows` have the source's columns (units in their names), `received_at`
+            and `landing_offset`. Instants are UTC.
+
+        Raises:
+            UnknownSourceError: There is no source of this name.
+            UsageError: `where` names a column that is not in a source's key, or a value of another
+                type; `since` is no cursor; or the live bus's client is not installed.
+            LiveBusUnavailableError: No platform runs, or its live bus is down. Once the first
+                update has been waited for, the bus may be down: it is tried again and again.
+
+        >>> import energy_platform as ep
+        >>> async def print_trades(cursor: str | None) -> None:
+        ...     trades = ep.follow("nord_pool_intraday_trade", since=cursor)
+        ...     async for update in trades:
+        ...         print(update.kind, update.rows.select("observed_at", "price_eur_per_mwh"))
+        ...         cursor = update.cursor  # keep it, to resume from here
+        >>> ep.follow(["nord_pool_intraday_trade"], where={"price": 1})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        energy_platform.errors.UsageError: nord_pool_intraday_trade has no key column 'price'; ...
+        """
+        names = [sources] if isinstance(sources, str) else sources
+        chosen = followed(names, where or {}, since)
+        if address is not None:
+            found = {name: one.source for name, one in chosen.items()}
+            return remote_updates(found, where or {}, since, address, token)
+        return updates_here(self.place.settings, chosen, since)

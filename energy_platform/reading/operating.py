@@ -1,0 +1,45 @@
+"""What the platform's batches did, for whoever asks why a row is missing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from energy_platform.operations.batch_history import BatchHistory
+from energy_platform.reading.connected import Connected
+from energy_platform.reading.dataset import dataset
+from energy_platform.reading.demands import require_zones
+
+_A_DAY: Final = timedelta(days=1)
+
+
+class Operating(Connected):
+    """Questions about the platform's own work."""
+
+    def batch_history(
+        self, name: str | None = None, *, start: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return what the platform's batches did, in order of when they finished.
+
+        Each batch has a row for three days; older rows hold the batches of an hour, for ninety
+        days. `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`,
+        `rows_parsed`, `rows_new`, `quarantined` and `seconds` cover all batches of the row; `drift`
+        and `error` say what was wrong, and are null if nothing was.
+
+        Args:
+            name: A market source's name; all sources, unless given.
+            start: The earliest `finished_at`; 24 hours ago, unless given.
+
+        Raises:
+            UnknownSourceError: There is no source of this name.
+            UsageError: `start` lacks its time zone.
+
+        >>> import energy_platform as ep
+        >>> ep.batch_history("smard_price").columns[:4]
+        ['finished_at', 'source', 'batches', 'failed']
+        """
+        require_zones(start=start)
+        if name is not None:
+            dataset(name)
+        since = datetime.now(UTC) - _A_DAY if start is None else start
+        return BatchHistory(self.place.settings.home).lines(name, since=since)
