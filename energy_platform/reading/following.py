@@ -55,15 +55,21 @@ def followed(names: Iterable[str], where: Where, since: str | None) -> Mapping[s
     return {one.name: Followed(one, condition(one, where)) for one in found}
 
 
-async def updates_here(
+def updates_here(
     chosen: Settings, wanted: Mapping[str, Followed], since: str | None
 ) -> AsyncGenerator[Update, None]:
     """Yield what the live bus of these settings brings of sources, for ever.
 
     Raises:
-        LiveBusUnavailableError: The bus is down at the start.
+        UsageError: The live bus's client is not installed.
+        LiveBusUnavailableError: The bus is down when the first update is waited for.
     """
-    bus = open_live_bus(chosen)
+    return _updates_of(open_live_bus(chosen), chosen, wanted, since)
+
+
+async def _updates_of(
+    bus: LiveBus, chosen: Settings, wanted: Mapping[str, Followed], since: str | None
+) -> AsyncGenerator[Update, None]:
     await _require(bus, chosen.home)
     batches = partial(open_micro_batches, chosen)
     async with aclosing(updates(bus, batches, wanted, since)) as told:
