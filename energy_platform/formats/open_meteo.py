@@ -35,6 +35,8 @@ VARIABLES: Final = {
     "diffuse_radiation_w_per_m2": "diffuse_radiation",
 }
 """The columns of a forecast, and Open-Meteo's names for them."""
+RADIATION: Final = tuple(name for name in VARIABLES if "radiation" in name)
+"""Of these columns, those whose values are means of the hour before."""
 QUESTION: Final = {
     "hourly": ",".join(VARIABLES.values()),
     "wind_speed_unit": "ms",

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from energy_platform.market.quantity import Quantity
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnInfo:
@@ -13,6 +15,7 @@ class ColumnInfo:
         unit: The unit of its numbers.
         description: What it holds.
         nullable: Whether a row may lack it.
+        quantity: The kind of quantity, which says how values are summed up and split.
         values: The texts that it is known to take, in order; a table may hold others.
         codes: The provider's codes of these texts, in the same order; none if there are none.
     """
@@ -22,6 +25,7 @@ class ColumnInfo:
     unit: str | None
     description: str | None
     nullable: bool
+    quantity: Quantity
     values: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
 

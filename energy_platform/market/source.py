@@ -19,6 +19,7 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.feed import Feed
 from energy_platform.market.provider import Provider
 from energy_platform.market.publication import DailyPublication
+from energy_platform.market.quantity import Quantity, quantity_of
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import PROVENANCE_COLUMNS, MarketRows
 from energy_platform.market.source_rules import faults
@@ -80,6 +81,7 @@ class MarketSource:
         vocabularies: The texts that columns are known to take, beside those to which the model
             restricts them; a mapping also has the provider's code of each. Readers find a table by
             them, and a row may have another one.
+        quantities: The kinds of quantity of columns whose names leave them open.
         entitlement: The column of the key that says whose row it is, if not every user may see all
             rows: a portfolio.
     """
@@ -106,6 +108,7 @@ class MarketSource:
     optional_fields: tuple[str, ...] = ()
     required_environment: tuple[str, ...] = ()
     vocabularies: Mapping[str, Collection[str]] = field(default_factory=dict)
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
     entitlement: str | None = None
 
     def __post_init__(self) -> None:
@@ -163,6 +166,16 @@ class MarketSource:
         return tuple(name for name in numbers if name in self.value_columns)
 
     @cached_property
+    def kinds(self) -> dict[str, Quantity]:
+        """The kind of quantity of each column that has one; the rules require that all have."""
+        of_periods = "delivery_end" in self.dtypes
+        said = {
+            name: quantity_of(name, dtype, of_periods=of_periods)
+            for name, dtype in self.dtypes.items()
+        }
+        return {name: kind for name, kind in (said | {**self.quantities}).items() if kind}
+
+    @cached_property
     def columns(self) -> tuple[ColumnInfo, ...]:
         """The table's columns with their units and descriptions."""
         return tuple(
@@ -172,6 +185,7 @@ class MarketSource:
                 unit=unit_of(name),
                 description=column.description,
                 nullable=column.nullable,
+                quantity=self.kinds[name],
                 values=_values(column, self.vocabularies.get(name, ())),
                 codes=_codes(self.vocabularies.get(name, ())),
             )

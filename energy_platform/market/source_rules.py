@@ -18,6 +18,7 @@ from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from energy_platform.market.feed import Feed, NamesContext
 from energy_platform.market.provider import Provider
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, MarketRows
 from energy_platform.market.units import UNITS, unit_of
 from energy_platform.market.whole_list import WholeList
@@ -95,6 +96,14 @@ class Definition(Protocol):
     @property
     def vocabularies(self) -> Mapping[str, Collection[str]]:
         """The texts that columns are known to take."""
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """The kinds of quantity of columns whose names leave them open."""
+
+    @property
+    def kinds(self) -> Mapping[str, Quantity]:
+        """The kind of quantity of each column that has one."""
 
     @property
     def entitlement(self) -> str | None:
@@ -199,6 +208,14 @@ def _units(source: Definition) -> Iterator[Fault]:
                 f"{source.rows.__name__}.{name} says no unit; end its name with one of"
                 f" energy_platform/market/units.py ({some}, …), or add its unit there",
             )
+
+
+def _quantities(source: Definition) -> Iterator[Fault]:
+    yield from _unknown("quantities", source.quantities, list(source.dtypes), source)
+    for name in source.dtypes:
+        if name not in source.kinds:
+            some = f"{{{name!r}: Quantity.{Quantity.LEVEL.name}}}"
+            yield Fault("quantities", f"{name!r} may be of several kinds; say which, as in {some}")
 
 
 def _key(source: Definition) -> Iterator[Fault]:
@@ -333,6 +350,6 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_types,),
     (_table,),
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
-    (_revision, _whole_list, _hot, _layouts_by, _vocabularies, _entitlement),
+    (_quantities, _revision, _whole_list, _hot, _layouts_by, _vocabularies, _entitlement),
 )
 """The rules in steps: a rule reads only fields that earlier steps found correct."""

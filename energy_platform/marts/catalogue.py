@@ -14,6 +14,7 @@ import polars as pl
 import yaml
 
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.quantity import Quantity, quantity_of
 from energy_platform.market.table import Table
 from energy_platform.market.units import unit_of
 
@@ -129,6 +130,7 @@ def _mart(model: Mapping[str, Any]) -> Mart:
                 unit=unit_of(column["name"]),
                 description=column["description"],
                 nullable=column["name"] not in about["key"],
+                quantity=_quantity(column, dtypes),
             )
             for column in columns
         ),
@@ -136,6 +138,22 @@ def _mart(model: Mapping[str, Any]) -> Mart:
         upstream=MappingProxyType({**about["upstream"]}),
         tests=tuple(_test(said) for test in tests for said in test.values()),
     )
+
+
+def _quantity(column: Mapping[str, Any], dtypes: Mapping[str, pl.DataType]) -> Quantity:
+    """Return the kind of quantity that a column declares, or that its name says.
+
+    Raises:
+        ValueError: Neither says it.
+    """
+    name = column["name"]
+    declared = column.get("config", {}).get("meta", {}).get("quantity")
+    if declared is not None:
+        return Quantity(declared)
+    said = quantity_of(name, dtypes[name], of_periods="delivery_end" in dtypes)
+    if said is None:
+        raise ValueError(f"column {name} may be of several kinds; say config: meta: quantity")
+    return said
 
 
 def _test(said: Mapping[str, Any]) -> MartTest:

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.table import Table
@@ -42,6 +43,7 @@ _WITHDRAWALS: Final = ColumnInfo(
     unit=None,
     description="Whether a newer list no longer has the row; null in rows of before there was this",
     nullable=True,
+    quantity=Quantity.FLAG,
 )
 
 

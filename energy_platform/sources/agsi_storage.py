@@ -9,11 +9,13 @@ import polars as pl
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats.agsi import AGSI, ANSWER, MOST_DAYS, URL, gas_days, is_answer, question
 from energy_platform.market.publication import DailyPublication
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows, Instant
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 _COUNTRIES = "AT BE BG CZ DE DK ES FR GB GB* HR HU IT LV NL PL PT RO SE SK UA EU".split()  # noqa: SIM905 (as short as it gets)
+_LEVELS = ("gas_in_storage_twh", "working_gas_volume_twh", "full_pct")
 
 
 class GasStorage(DeliveryRows, lasting="P1D"):
@@ -69,6 +71,7 @@ AGSI_STORAGE = MarketSource(
     vocabularies={"code": _COUNTRIES},
     event_time="delivery_start",
     revision="published_at",
+    quantities=dict.fromkeys(_LEVELS, Quantity.LEVEL),
     expected_lag=timedelta(hours=4),
     publication=DailyPublication(at=time(19, 30), zone="Europe/Brussels", days_ahead=-1),
     terms="Free with a key; source GIE to be named",

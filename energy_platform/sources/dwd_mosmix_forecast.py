@@ -9,6 +9,7 @@ import polars as pl
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_cdc import DWD
 from energy_platform.formats.dwd_mosmix import STATIONS, forecasts, is_whole
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -63,6 +64,7 @@ DWD_MOSMIX_FORECAST: Final = MarketSource(
     rows=StationForecast,
     key=("run_at", "valid_at", "station_id"),
     event_time="valid_at",
+    quantities={"sunshine_s": Quantity.AMOUNT, "ground_temperature_deg_c": Quantity.MINIMUM},
     expected_lag=timedelta(hours=8),
     terms="CC BY 4.0 (Deutscher Wetterdienst)",
     hot_fields=("temperature_deg_c", "wind_speed_m_per_s", "global_radiation_kj_per_m2"),

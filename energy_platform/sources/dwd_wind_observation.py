@@ -9,6 +9,7 @@ import polars as pl
 
 from energy_platform.feeds.ftp import FtpArchive, FtpFeed
 from energy_platform.formats.dwd_cdc import DWD, WIND_PRODUCTS, is_whole, observations
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource
@@ -67,6 +68,7 @@ DWD_WIND_OBSERVATION: Final = MarketSource(
     key=("station_id", "observed_at", "product"),
     vocabularies={"product": tuple(one.name for one in WIND_PRODUCTS)},
     event_time="observed_at",
+    quantities={"wind_speed_m_per_s": Quantity.MEAN},
     expected_lag=timedelta(hours=1),
     terms="CC BY 4.0 (Deutscher Wetterdienst)",
 )

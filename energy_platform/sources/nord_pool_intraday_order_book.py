@@ -7,6 +7,7 @@ import pandera.polars as pa
 
 from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import EMPTY, SNAPSHOT, order_events
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.rows import Instant, InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource
 
@@ -49,6 +50,7 @@ NORD_POOL_INTRADAY_ORDER_BOOK: Final = MarketSource(
     key=("delivery_area_id", "contract_id", "side", "order_id", "revision_no", "is_snapshot"),
     whole_list=SNAPSHOT,
     event_time="observed_at",
+    quantities={"volume_mw": Quantity.VOLUME},
     expected_lag=timedelta(seconds=30),
     terms="Subscribers only; no redistribution (Nord Pool market data agreement)",
     hot_tags=("delivery_area_id", "contract_id", "side", "order_id"),

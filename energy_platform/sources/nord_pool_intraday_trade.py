@@ -8,6 +8,7 @@ import polars as pl
 
 from energy_platform.feeds.websocket.nord_pool import NORD_POOL, TOKENS, intraday_topics
 from energy_platform.formats.nord_pool_intraday import trade_legs
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.rows import Instant, InstantRows
 from energy_platform.market.source import MarketGroup, MarketSource
 
@@ -50,6 +51,7 @@ NORD_POOL_INTRADAY_TRADE: Final = MarketSource(
     rows=TradeLegs,
     key=("trade_id", "contract_id", "side", "delivery_area_id"),
     event_time="observed_at",
+    quantities={"volume_mw": Quantity.VOLUME},
     expected_lag=timedelta(minutes=5),
     terms="Subscribers only; no redistribution (Nord Pool market data agreement)",
     revision="revision_no",

@@ -12,6 +12,7 @@ import polars as pl
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import open_meteo
 from energy_platform.formats.open_meteo_sites import SITES
+from energy_platform.market.quantity import Quantity
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import Instant, MarketRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -73,6 +74,7 @@ OPEN_METEO_FORECAST = MarketSource(
     key=("site", "valid_at"),
     vocabularies={"site": tuple(SITES)},
     event_time="valid_at",
+    quantities=dict.fromkeys(open_meteo.RADIATION, Quantity.MEAN),
     expected_lag=timedelta(hours=5),
     terms="CC BY 4.0; free for non-commercial use only",
 )

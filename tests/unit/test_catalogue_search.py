@@ -6,6 +6,7 @@ import pytest
 
 import energy_platform as ep
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.quantity import Quantity
 from energy_platform.reading import catalogue as entries
 from energy_platform.reading.catalogue import CatalogueEntry, catalogue
 
@@ -25,7 +26,14 @@ def entry(
     )
 
 
-LOAD = ColumnInfo(name="load_mw", type="Float64", unit="MW", description="Demand", nullable=True)
+LOAD = ColumnInfo(
+    name="load_mw",
+    type="Float64",
+    unit="MW",
+    description="Demand",
+    nullable=True,
+    quantity=Quantity.MEAN_POWER,
+)
 ENTRIES = [
     entry("anemometer", "Wind at German stations."),
     entry("charts_price", "Prices of AT and DE-LU, and the wind forecast behind them."),
