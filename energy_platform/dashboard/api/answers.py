@@ -15,7 +15,7 @@ import orjson
 import polars as pl
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from energy_platform.dashboard.frames import OPTIONS
 
@@ -51,14 +51,30 @@ Documented = dict[int | str, dict[str, Any]]
 PROBLEMS: Final[Documented] = {
     status: {"model": Problem, "description": text}
     for status, text in {
+        400: "This is no request that the server can read",
+        401: "No login and no token, or one that has ended",
         403: "You may not see this",
         404: "There is nothing of this name",
         422: "The question can't be asked",
         503: "The stores don't answer, or too many ask",
     }.items()
 }
+AS_JSON: Final[Documented] = {
+    status: {
+        "description": said["description"],
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, said in PROBLEMS.items()
+}
+"""The problems of a resource whose own answers are no JSON."""
 IN_EVERY_FORM: Final[Documented] = {
-    200: {"content": {media_type.partition(";")[0]: {} for media_type in _TYPES.values()}}
+    200: {
+        "content": {
+            media_type.partition(";")[0]: {"schema": {"type": "string"}}
+            for form, media_type in _TYPES.items()
+            if form is not Form.JSON
+        }
+    }
 }
 """What OpenAPI says of a resource that answers with a `Table`."""
 
@@ -121,6 +137,12 @@ class Answer:
         if asked & {self.headers["ETag"], f"W/{self.headers['ETag']}", "*"}:
             return Response(status_code=304, headers=dict(self.headers))
         return Response(self.body, media_type=self.media_type, headers=dict(self.headers))
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
 
 
 def form_of(request: Request, asked: Form | None) -> Form:

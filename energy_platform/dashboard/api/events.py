@@ -11,9 +11,10 @@ import orjson
 from fastapi import APIRouter, Header, Query
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from energy_platform.dashboard.access import Visitor, visitor_of
+from energy_platform.dashboard.api.answers import AS_JSON, EventStream
 from energy_platform.dashboard.channel import MOST_TOPICS, watch
 from energy_platform.dashboard.hub import Hub
 from energy_platform.dashboard.room import Since
@@ -29,7 +30,7 @@ def router(hub: Hub) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["live"])
 
     @routes.get("/events", summary="What changes in topics, as server-sent events",
-                responses={200: {"content": {"text/event-stream": {}}}})  # fmt: skip
+                response_class=EventStream, responses=AS_JSON)  # fmt: skip
     async def events(
         request: Request,
         topics: Annotated[str, Query(description="Topics, separated by commas.")],
@@ -39,9 +40,8 @@ def router(hub: Hub) -> APIRouter:
         if not 0 < len(names) <= MOST_TOPICS:
             raise UsageError(f"name one topic, or up to {MOST_TOPICS}")
         places = _places(last_event_id)
-        return StreamingResponse(
+        return EventStream(
             _events(hub, visitor_of(request.scope), names, places),
-            media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 

@@ -16,10 +16,11 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from energy_platform.dashboard.access import visitor_of
+from energy_platform.dashboard.api.answers import AS_JSON, EventStream
 from energy_platform.dashboard.api.questions import BusyError
 from energy_platform.dashboard.entitlement import require_may_watch
 from energy_platform.dashboard.stores import Stores
@@ -141,13 +142,13 @@ def router(stores: Stores) -> APIRouter:
     routes, followers = APIRouter(prefix="/api", tags=["live"]), _Followers(stores)
 
     @routes.get("/follow", summary="Every new row of sources, as server-sent events",
-                responses={200: {"content": {"text/event-stream": {}}}})  # fmt: skip
+                response_class=EventStream, responses=AS_JSON)  # fmt: skip
     async def events(request: Request, asked: Annotated[FollowAsked, Query()]) -> Response:
         cursor = request.headers.get("last-event-id") or asked.cursor
         chosen = await followers.begin(asked, cursor, request)
         lines = followers.lines(chosen, cursor, asked.format)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(lines), media_type="text/event-stream", headers=headers)
+        return EventStream(_events(lines), headers=headers)
 
     @routes.websocket("/follow")
     async def socket(socket: WebSocket, asked: Annotated[FollowAsked, Query()]) -> None:

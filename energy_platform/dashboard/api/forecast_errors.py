@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
+from energy_platform.dashboard.api.documents import SpanRows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.forecast_errors import PAIRS, Comparison
 from energy_platform.dashboard.stores import Stores
@@ -32,7 +33,11 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the resource."""
     routes = APIRouter(prefix="/api", tags=["rows"], responses=IN_EVERY_FORM)
 
-    @routes.get("/forecast-errors/{what}", summary="Error and bias of forecasts by lead")
+    @routes.get(
+        "/forecast-errors/{what}",
+        response_model=SpanRows,
+        summary="Error and bias of forecasts by lead",
+    )
     async def forecast_errors(
         request: Request, what: str, asked: Annotated[ErrorsAsked, Query()]
     ) -> Response:

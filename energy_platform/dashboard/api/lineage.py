@@ -12,6 +12,7 @@ from starlette.responses import Response
 from energy_platform.dashboard.access import visitor_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import Answer
+from energy_platform.dashboard.api.documents import Lineage
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.entitlement import entitled, visible
 from energy_platform.dashboard.stores import Stores
@@ -30,7 +31,11 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the resource."""
     routes = APIRouter(prefix="/api", tags=["lineage"])
 
-    @routes.get("/lineage/{source}", summary="Message, revisions and quarantine of a value")
+    @routes.get(
+        "/lineage/{source}",
+        response_model=Lineage,
+        summary="Message, revisions and quarantine of a value",
+    )
     async def lineage(
         request: Request,
         source: str,

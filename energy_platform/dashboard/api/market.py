@@ -14,6 +14,7 @@ from starlette.responses import Response
 from energy_platform.books import bars as bars_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
+from energy_platform.dashboard.api.documents import Rows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
 from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, books_of
@@ -56,7 +57,9 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         question = partial(_answer, find, asked, source, form)
         return (await questions.answer((str(request.url), form), question)).to(request)
 
-    @routes.get("/contracts", summary="The contracts of a product, with their market")
+    @routes.get(
+        "/contracts", response_model=Rows, summary="The contracts of a product, with their market"
+    )
     async def contracts(request: Request, asked: Annotated[ContractsAsked, Query()]) -> Response:
         areas_of(asked.area)
         if asked.product not in PRODUCTS:
@@ -64,14 +67,18 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         find = partial(_contracts, stores, asked.area, asked.product, _at(asked))
         return await answered(request, asked, find, CONTRACT)
 
-    @routes.get("/book/{area}/{contract}", summary="The ladder of a contract")
+    @routes.get("/book/{area}/{contract}", response_model=Rows, summary="The ladder of a contract")
     async def book(
         request: Request, area: str, contract: str, asked: Annotated[Asked, Query()]
     ) -> Response:
         find = partial(_ladder, stores, areas_of(area)[0], contract, _at(asked))
         return await answered(request, asked, find, BOOK)
 
-    @routes.get("/trades/{area}/{contract}", summary="The trades of a contract, newest first")
+    @routes.get(
+        "/trades/{area}/{contract}",
+        response_model=Rows,
+        summary="The trades of a contract, newest first",
+    )
     async def trades(
         request: Request, area: str, contract: str, asked: Annotated[Asked, Query()]
     ) -> Response:
@@ -79,7 +86,11 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         find = partial(_trades, stores, area, contract, _at(asked))
         return await answered(request, asked, find, TRADE)
 
-    @routes.get("/bars/{area}/{contract}", summary="Open, high, low, close and VWAP by interval")
+    @routes.get(
+        "/bars/{area}/{contract}",
+        response_model=Rows,
+        summary="Open, high, low, close and VWAP by interval",
+    )
     async def bars(
         request: Request, area: str, contract: str, asked: Annotated[BarsAsked, Query()]
     ) -> Response:

@@ -8,8 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
+from energy_platform.dashboard.api.answers import AS_JSON
 from energy_platform.dashboard.hub import Hub
 
 _PREFIX: Final = "energy_platform_dashboard"
@@ -23,7 +24,7 @@ def router(hub: Hub) -> APIRouter:
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/metrics", summary="The dashboard's own numbers",
-                responses={200: {"content": {"text/plain": {}}}})  # fmt: skip
+                response_class=PlainTextResponse, responses=AS_JSON)  # fmt: skip
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from energy_platform.dashboard.access import Visitor, visitor_of
 from energy_platform.dashboard.access.visitor import ALL_PORTFOLIOS
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
+from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
+from energy_platform.dashboard.api.documents import Rows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
 from energy_platform.dashboard.entitlement import entitled, require_may_see, visible
@@ -62,7 +63,7 @@ class ExposureAsked(Asked):
 
 def router(stores: Stores, questions: Questions) -> APIRouter:
     """Return the four resources."""
-    routes = APIRouter(prefix="/api/positions", tags=["positions"])
+    routes = APIRouter(prefix="/api/positions", tags=["positions"], responses=IN_EVERY_FORM)
 
     async def answered(
         request: Request, asked: Asked, find: Callable[[], pl.DataFrame]
@@ -73,22 +74,38 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         name = (str(request.url), form, visible(visitor, market_source(POSITION)))
         return (await questions.answer(name, question)).to(request)
 
-    @routes.get("/portfolios", summary="The portfolios that you may see, and their areas")
+    @routes.get(
+        "/portfolios",
+        response_model=Rows,
+        summary="The portfolios that you may see, and their areas",
+    )
     async def portfolios(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         may_see = _may_see(visitor_of(request.scope), [])
         return await answered(request, asked, partial(_portfolios, stores, may_see, asked))
 
-    @routes.get("/open", summary="Open positions by quarter-hour, valued now or as of a moment")
+    @routes.get(
+        "/open",
+        response_model=Rows,
+        summary="Open positions by quarter-hour, valued now or as of a moment",
+    )
     async def opened(request: Request, asked: Annotated[OfPortfolios, Query()]) -> Response:
         may_see = _may_see(visitor_of(request.scope), asked.portfolio)
         return await answered(request, asked, partial(_open, stores, may_see, asked))
 
-    @routes.get("/changes", summary="Who changed positions when, the newest change first")
+    @routes.get(
+        "/changes",
+        response_model=Rows,
+        summary="Who changed positions when, the newest change first",
+    )
     async def changes(request: Request, asked: Annotated[OfPortfolios, Query()]) -> Response:
         may_see = _may_see(visitor_of(request.scope), asked.portfolio)
         return await answered(request, asked, partial(_changes, stores, may_see, asked))
 
-    @routes.get("/exposure", summary="What is open in each contract, and what closing it costs")
+    @routes.get(
+        "/exposure",
+        response_model=Rows,
+        summary="What is open in each contract, and what closing it costs",
+    )
     async def exposure(request: Request, asked: Annotated[ExposureAsked, Query()]) -> Response:
         require_may_see(visitor_of(request.scope), asked.portfolio)
         areas_of(asked.area)

@@ -1,7 +1,7 @@
 """The parameters that several resources share, as they stand in an address."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import polars as pl
@@ -16,6 +16,9 @@ from energy_platform.market.source import MarketSource
 from energy_platform.reading.where import Value
 
 _SPAN: Final = TypeAdapter(timedelta)
+_LONGEST: Final = timedelta(days=36_525)
+_FIRST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 AsOfText = Annotated[
     str | None,
@@ -47,7 +50,7 @@ def as_of(text: str | None) -> AsOf | None:
         return text
     if text.startswith(("P", "-P")):
         return span(text)
-    return parse_instant(text)
+    return _sensible(parse_instant(text))
 
 
 def instant(text: str | None) -> datetime | None:
@@ -56,7 +59,7 @@ def instant(text: str | None) -> datetime | None:
     Raises:
         UsageError: It is none.
     """
-    return None if text is None else parse_instant(text)
+    return None if text is None else _sensible(parse_instant(text))
 
 
 def span(text: str) -> timedelta:
@@ -66,9 +69,19 @@ def span(text: str) -> timedelta:
         UsageError: It is none.
     """
     try:
-        return _SPAN.validate_python(text)
+        read = _SPAN.validate_python(text)
     except ValidationError:
         raise UsageError(f"not a duration in ISO 8601: {text!r}") from None
+    if abs(read) > _LONGEST:
+        raise UsageError(f"{text!r} is longer than a hundred years")
+    return read
+
+
+def _sensible(instant: datetime) -> datetime:
+    """Refuse an instant so far away that no time before or after it can be told."""
+    if not _FIRST <= instant < _LAST:
+        raise UsageError(f"{instant:%Y-%m-%d} is not from {_FIRST.year} to {_LAST.year - 1}")
+    return instant
 
 
 def columns(source: MarketSource, asked: str | None, always: Sequence[str]) -> list[str]:
@@ -116,7 +129,7 @@ def _value(source: MarketSource, column: str, text: str) -> Value:
     dtype = source.dtypes[column]
     try:
         if isinstance(dtype, pl.Datetime):
-            return parse_instant(text)
+            return _sensible(parse_instant(text))
         if dtype == pl.Boolean:
             return {"true": True, "false": False}[text.lower()]
         if dtype.is_numeric():

@@ -20,7 +20,15 @@ from energy_platform.dashboard.access.audit import Action
 from energy_platform.dashboard.access.notes import Notes
 from energy_platform.dashboard.access.visitor import Role, Visitor, visitor_of
 from energy_platform.dashboard.api import parameters
-from energy_platform.dashboard.api.answers import Answer, Form, Table, form_of
+from energy_platform.dashboard.api.answers import (
+    IN_EVERY_FORM,
+    Answer,
+    Documented,
+    Form,
+    Table,
+    form_of,
+)
+from energy_platform.dashboard.api.documents import Accepted, RefusedSubmission, SpanRows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.entitlement import (
     NotEntitledError,
@@ -31,6 +39,7 @@ from energy_platform.dashboard.entitlement import (
 from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import EnergyPlatformError, ParseError
 from energy_platform.feeds.drop_folder.inbox import MOST_BYTES, SENDER, Inbox, new_submission
+from energy_platform.formats.positions import MOST_ROWS
 from energy_platform.ingest.submission import Submission, examined
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
@@ -44,6 +53,24 @@ _BODY_SECONDS: Final = 30.0
 _TWO_DAYS: Final = timedelta(days=2)
 _LONGEST: Final = timedelta(hours=25)
 """How long a row may last, so one that began this long ago may still count."""
+
+
+_REFUSALS: Final[Documented] = {
+    400: {"model": RefusedSubmission, "description": "No such document, or rows of it are wrong"},
+    413: {"model": RefusedSubmission, "description": f"More than {MOST_BYTES:,} bytes"},
+}
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "docs/positions.md describes both forms.",
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/json": {
+                "schema": {"type": "array", "items": {"type": "object"}, "maxItems": MOST_ROWS}
+            },
+        },
+    }
+}
 
 
 class PositionsAsked(BaseModel):
@@ -66,7 +93,14 @@ def router(stores: Stores, questions: Questions, notes: Notes) -> APIRouter:
     routes = APIRouter(prefix="/api", tags=["positions"])
     inbox = Inbox.of(stores.settings.home, SOURCE)
 
-    @routes.post("/positions", summary="Hand positions in, as CSV or JSON", status_code=202)
+    @routes.post(
+        "/positions",
+        summary="Hand positions in, as CSV or JSON",
+        status_code=202,
+        response_model=Accepted,
+        responses=_REFUSALS,
+        openapi_extra=_BODY,
+    )
     async def hand_in(request: Request) -> Response:
         visitor = visitor_of(request.scope)
         _require_trader(visitor)
@@ -98,7 +132,12 @@ def router(stores: Stores, questions: Questions, notes: Notes) -> APIRouter:
         told = {"id": number, "rows": submission.rows, "portfolios": submission.portfolios}
         return JSONResponse(told, 202)
 
-    @routes.get("/positions", summary="What is open in each quarter-hour, or who changed what")
+    @routes.get(
+        "/positions",
+        response_model=SpanRows,
+        responses=IN_EVERY_FORM,
+        summary="What is open in each quarter-hour, or who changed what",
+    )
     async def positions(request: Request, asked: Annotated[PositionsAsked, Query()]) -> Response:
         form = form_of(request, asked.format)
         named = {"portfolio": asked.portfolio, "area": asked.area}

@@ -41,7 +41,7 @@ class Questions:
         """
         asked = self._asked.get(question)
         if asked is None:
-            if len(self._asked) >= _MOST_WAITING:
+            if sum(not one.done() for one in self._asked.values()) >= _MOST_WAITING:
                 raise BusyError("too many questions at once; ask again in a moment")
             loop = asyncio.get_running_loop()
             asked = self._asked[question] = loop.run_in_executor(self._threads, ask)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from energy_platform.dashboard.access import visitor_of
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Table, form_of
+from energy_platform.dashboard.api.documents import LatestRows, RangeRows
 from energy_platform.dashboard.api.flags import flagged
 from energy_platform.dashboard.api.pages import cursor_after, is_after, next_page
 from energy_platform.dashboard.api.questions import Questions
@@ -113,13 +114,21 @@ def router(stores: Stores, questions: Questions, quarantine: Quarantine) -> APIR
         answer = await questions.answer(question, answer_it)
         return answer.to(request)
 
-    @routes.get("/range/{source}", summary="Rows of a span of time, as of any moment")
+    @routes.get(
+        "/range/{source}",
+        response_model=RangeRows,
+        summary="Rows of a span of time, as of any moment",
+    )
     async def range_of(
         request: Request, source: str, asked: Annotated[RangeAsked, Query()]
     ) -> Response:
         return await answered(request, source, asked, _range)
 
-    @routes.get("/latest/{source}", summary="Of each series, the row that holds at a moment")
+    @routes.get(
+        "/latest/{source}",
+        response_model=LatestRows,
+        summary="Of each series, the row that holds at a moment",
+    )
     async def latest(
         request: Request, source: str, asked: Annotated[LatestAsked, Query()]
     ) -> Response:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy_platform.dashboard.api.answers import Answer
+from energy_platform.dashboard.api.documents import Catalogue, Entry
 from energy_platform.dashboard.areas import AREAS, PRODUCTS
 from energy_platform.dashboard.topics.frequency import SOURCES as FREQUENCIES
 from energy_platform.dashboard.topics.status import dagster_url
@@ -22,7 +23,11 @@ def router(settings: Settings) -> APIRouter:
     """Return the two resources."""
     routes = APIRouter(prefix="/api", tags=["catalogue"])
 
-    @routes.get("/catalogue", summary="Every source and mart, with columns and units")
+    @routes.get(
+        "/catalogue",
+        response_model=Catalogue,
+        summary="Every source and mart, with columns and units",
+    )
     async def everything(request: Request, search: str = "") -> Response:
         document = {
             "simulated": settings.markets is Markets.SIMULATED,
@@ -33,7 +38,7 @@ def router(settings: Settings) -> APIRouter:
         }
         return Answer.of_document(document).to(request)
 
-    @routes.get("/sources/{source}", summary="One source or mart")
+    @routes.get("/sources/{source}", response_model=Entry, summary="One source or mart")
     async def one(request: Request, source: str) -> Response:
         for entry in catalogue():
             if entry.name == source:

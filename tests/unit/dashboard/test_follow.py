@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import httpx
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 from redis import Redis
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import energy_platform as ep
@@ -20,7 +23,10 @@ from energy_platform.dashboard.access.visitor import Role
 from energy_platform.dashboard.api import follow
 from energy_platform.dashboard.viewer import CREDIT
 from energy_platform.errors import LiveBusUnavailableError, UsageError
+from energy_platform.market.registry import market_source
+from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import remote_following
+from energy_platform.reading.update import read_arrow_line
 from tests.support.commands import command_in_process
 from tests.support.dashboard import PATIENCE_SECONDS, Desk, Row
 
@@ -236,3 +242,60 @@ def test_the_command_takes_an_address(
     failed = command("follow", SOURCE, "--address", "http://127.0.0.1:9")
     assert failed.code == 1
     assert "can't be followed" in failed.error
+
+
+def first_line(desk: Desk, way: str, form: str) -> str:
+    """Return the first update as a program gets it, by WebSocket or by server-sent events."""
+    asked = f"/api/follow?sources={SOURCE}&format={form}"
+    shown = threading.Event()
+
+    def show_until_told() -> None:
+        value = 0.0
+        while not shown.is_set():
+            value += 1
+            desk.show(SOURCE, price(value))
+            shown.wait(0.3)
+
+    showing = threading.Thread(target=show_until_told)
+    showing.start()
+    try:
+        if way == "websocket":
+            with connect(f"ws://127.0.0.1:{desk.port}{asked}", max_size=2**26) as socket:
+                return str(socket.recv(timeout=PATIENCE_SECONDS))
+        with httpx.stream("GET", f"{address(desk)}{asked}", timeout=PATIENCE_SECONDS) as answer:
+            lines = answer.iter_lines()
+            return next(one for one in lines if one.startswith("data: ")).removeprefix("data: ")
+    finally:
+        shown.set()
+        showing.join()
+
+
+@pytest.mark.parametrize("form", ["json", "arrow"])
+@pytest.mark.parametrize("way", ["websocket", "events"])
+def test_both_forms_come_by_both_ways(desk: Desk, way: str, form: str) -> None:
+    desk.show(SOURCE, price(90))
+    line = first_line(desk, way, form)
+    said = json.loads(line)
+    assert said["kind"] in {"rows", "snapshot"}
+    assert said["source"] == SOURCE
+    if form == "json":
+        row = said["rows"][-1]
+        assert row["delivery_start"].endswith("Z")
+    else:
+        update = read_arrow_line(line, market_source(SOURCE))
+        assert update.rows.schema == market_table(market_source(SOURCE)).dtypes
+        row = update.rows.to_dicts()[-1]
+        assert row["delivery_start"] == START + int(row["price_eur_per_mwh"]) * QUARTER
+    assert row["bidding_zone"] == "FR"
+    assert row["price_eur_per_mwh"] >= 1
+
+
+def test_a_form_that_is_not_offered_is_refused(desk: Desk) -> None:
+    answer = desk.get("/api/follow", sources=SOURCE, format="csv")
+    assert answer.status_code == 422
+    assert "json" in answer.json()["error"]
+    with (
+        pytest.raises(InvalidStatus),
+        connect(f"ws://127.0.0.1:{desk.port}/api/follow?sources={SOURCE}&format=csv"),
+    ):
+        pass

@@ -1,19 +1,27 @@
 """A page is shown what the stores hold, misses nothing, and is told when it can't be sure."""
 
+import asyncio
+import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 import pytest
+from starlette.types import Message
 
-from energy_platform.dashboard import channel, viewer
+from energy_platform.dashboard import channel, room, viewer
+from energy_platform.dashboard.access.visitor import Role, Visitor, Way, let_in
+from energy_platform.dashboard.server import app as dashboard
 from energy_platform.errors import HotStoreUnavailableError
 from energy_platform.market.registry import market_source
 from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.pipeline.hot_copy import HotCopies
 from energy_platform.pipeline.tables import measurement
-from tests.support.dashboard import Desk, Page
+from tests.support.dashboard import PATIENCE_SECONDS, Desk, Page, Row
+from tests.unit.dashboard.test_intraday import CONTRACT, order, send_book
 
 SOURCE = "ceps_load"
 """A source whose hot points are its rows: one series per name, no revision numbers."""
@@ -280,3 +288,61 @@ def test_every_source_has_a_status_row(desk: Desk) -> None:
         assert (row["rows"], row["quarantined"], row["protocol"]) == (1, 0, "SOAP")
         assert row["dagster_url"] == f"/dagster/assets/{SOURCE}"
         assert row["last_received_at"].endswith("Z")
+
+
+async def test_a_slow_reader_of_events_jumps_to_a_snapshot_and_is_told_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An asker that does not read holds up its own answer alone, and few frames wait for it."""
+    monkeypatch.setattr(viewer, "CREDIT", 4)
+    monkeypatch.setattr(room, "KEPT_FRAMES", 3)
+    desk = Desk(home, serves=False)
+    told: list[Row] = []
+    reads = asyncio.Event()
+    reads.set()
+
+    async def send(message: Message) -> None:
+        lines = message.get("body", b"").decode().splitlines()
+        data = [one.removeprefix("data: ") for one in lines if one.startswith("data: ")]
+        told.extend(json.loads(one) for one in data)
+        await reads.wait()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def volumes() -> list[float]:
+        return [one["rows"][0]["volume_mw"] for one in told if one.get("rows")]
+
+    async def until(condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    topic = f"book:DE-LU:{CONTRACT}"
+    asker = Visitor(name="alice", role=Role.VIEWER, portfolios=(), way=Way.LOOPBACK)
+    scope = {"type": "http", "method": "GET", "path": "/api/events", "headers": [],
+             "query_string": f"topics={topic}".encode()}  # fmt: skip
+    await asyncio.to_thread(send_book, desk, 1, buys=[order("a", 49.0, 1.0)], snapshot=True)
+    served = dashboard(desk.settings)
+    try:
+        async with served.router.lifespan_context(served):
+            answering = asyncio.create_task(served(let_in(scope, asker), receive, send))
+            await until(volumes)
+            reads.clear()
+            await until(lambda: told[-1]["t"] == "beat")
+            waited_since = len(told)
+            for revision in range(2, 14):
+                changed = [order("a", 49.0, float(revision))]
+                await asyncio.to_thread(send_book, desk, revision, buys=changed)
+                await asyncio.sleep(0.15)
+            assert len(told) == waited_since, "nothing is sent while nothing is read"
+            reads.set()
+            await until(lambda: volumes()[-1] == 13.0)
+            frames = [one for one in told[waited_since:] if one["t"] == topic]
+            assert len(frames) <= viewer.CREDIT + 1, "what has changed comes, not what was missed"
+            assert frames[-1]["snap"] == 1, "the jump is told"
+            answering.cancel()
+            await asyncio.wait([answering])
+    finally:
+        await asyncio.to_thread(desk.close)
