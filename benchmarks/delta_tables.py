@@ -23,7 +23,7 @@ from deltalake import DeltaTable
 
 from benchmarks import goals
 from benchmarks.figures import Figure, print_table, write_json
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage.warehouse import delta
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from tests.support.warehouses import EPOCH, prices

@@ -25,7 +25,7 @@ from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import PointSettings
 from influxdb_client.domain.write_precision import WritePrecision
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage.hot_store.influxdb.line_protocol import lines
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer
 from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore

@@ -36,8 +36,8 @@ import yaml
 
 from benchmarks import goals
 from benchmarks.figures import Figure, print_table, write_json
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.registry import market_sources
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketSource
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.stores import open_micro_batches

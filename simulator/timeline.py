@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator.beats import beats
 from simulator.first_slots import FirstSlot
 from simulator.journal import Row

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from energy_platform.formats.nord_pool_intraday import last_rows, newest_snapshots
-from energy_platform.market.rows import INSTANT, OUR_TIME
+from energy_platform.market.instants import INSTANT, OUR_TIME
 from energy_platform.market.whole_list import WITHDRAWN
 
 _IS_RECENT: Final = "_is_recent"

@@ -17,8 +17,7 @@ from typing import Final, NamedTuple, cast
 
 import polars as pl
 
-from energy_platform.market.instants import microseconds
-from energy_platform.market.rows import INSTANT, OUR_TIME
+from energy_platform.market.instants import INSTANT, OUR_TIME, microseconds
 
 _LEG: Final = ("trade_id", "contract_id", "side", "delivery_area_id")
 _ROW: Final = {

@@ -12,7 +12,7 @@ import polars as pl
 
 from energy_platform.books import StandingBooks, TradeTape
 from energy_platform.dashboard.frames import Row
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 
 _CONTRACT: Final = ("contract_id", "delivery_area_id")
 _ROW: Final = {

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.registry import market_source
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.quarantine import refused_values
 from energy_platform.pipeline.tables import quarantine_table

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from energy_platform.dashboard.frames import Row
-from energy_platform.market.rows import PROVENANCE_COLUMNS
+from energy_platform.market.table import PROVENANCE_COLUMNS
 
 REVISED: Final = "revised"
 QUARANTINED: Final = "quarantined"

@@ -16,8 +16,9 @@ from energy_platform.errors import (
     TooManyRowsError,
     WarehouseUnavailableError,
 )
-from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.operations.status import market_clock
 from energy_platform.pipeline.hot_copy import hot_points
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from energy_platform.encodings.grib_frames import frames, single_fields
 from energy_platform.errors import ParseError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 
 _DECODER: Final = Path(__file__).with_name("grib_decoder.py")
 _DECODE_SECONDS: Final = 30.0

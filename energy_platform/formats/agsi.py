@@ -13,8 +13,8 @@ import polars as pl
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number, text
 from energy_platform.errors import FeedError, ParseError, RefusedError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
 
 AGSI: Final = Provider(name="GIE AGSI+", rates=(Rate(60, timedelta(minutes=1)),))
 URL: Final = "https://agsi.gie.eu/api"

@@ -19,8 +19,9 @@ from energy_platform.encodings.json_reply import number
 from energy_platform.encodings.soap_envelope import read_envelope
 from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.rows import REFUSED
 
 CEPS: Final = Provider(name="ČEPS")
 SERVICE: Final = "https://www.ceps.cz/_layouts/CepsData.asmx"

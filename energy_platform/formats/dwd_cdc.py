@@ -19,9 +19,9 @@ import polars as pl
 from energy_platform.encodings.answer_forms import is_of, zip_form
 from energy_platform.encodings.zip_archive import only_member
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 
 DWD: Final = Provider(name="DWD")
 

@@ -20,7 +20,7 @@ from energy_platform.encodings.answer_forms import is_of, zip_form
 from energy_platform.encodings.xml_document import HARDENED
 from energy_platform.encodings.zip_archive import opened_member
 from energy_platform.errors import ParseError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 
 STATIONS: Final = tuple(
     str(number)

@@ -17,8 +17,8 @@ from energy_platform.encodings.answer_forms import Form, json_form
 from energy_platform.encodings.json_reply import FieldType, records
 from energy_platform.errors import FeedError, ParseError
 from energy_platform.market.delivery_periods import delivery_start
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
 
 ELEXON: Final = Provider(name="Elexon", rates=(Rate(2),))
 """Elexon states no rate; two requests a second were accepted."""

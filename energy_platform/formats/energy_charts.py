@@ -12,9 +12,9 @@ import polars as pl
 from energy_platform.encodings.answer_forms import Form, json_form
 from energy_platform.encodings.json_reply import decoded, decoded_each, number, text
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 
 ENERGY_CHARTS: Final = Provider(name="Energy-Charts", rates=(Rate(2),))
 

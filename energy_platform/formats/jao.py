@@ -16,8 +16,8 @@ import polars as pl
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import FieldType, json_object, records
 from energy_platform.errors import ParseError, RefusedError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
-from energy_platform.market.rows import INSTANT
 
 JAO: Final = Provider(name="JAO", ban=timedelta(minutes=1))
 API: Final = "https://publicationtool.jao.eu"

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
-from energy_platform.market.rows import INSTANT
 
 MET_OFFICE: Final = Provider(name="Met Office")
 

@@ -19,9 +19,10 @@ import polars as pl
 from energy_platform.encodings import german_csv
 from energy_platform.encodings.answer_forms import table_form
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.rows import REFUSED
 
 NETZTRANSPARENZ: Final = Provider(
     name="netztransparenz.de", rates=(Rate(2), Rate(60, timedelta(minutes=1)))

@@ -13,8 +13,8 @@ import polars as pl
 
 from energy_platform.encodings.json_reply import boolean, decoded_each, integer, number, text
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.whole_list import WholeList
 
 EMPTY: Final = "EMPTY"

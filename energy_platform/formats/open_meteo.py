@@ -16,8 +16,9 @@ import polars as pl
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import FeedError, ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.rows import REFUSED
 
 FORECAST: Final = "https://api.open-meteo.com/v1/forecast"
 VARIABLES: Final = {

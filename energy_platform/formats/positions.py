@@ -13,8 +13,9 @@ import polars as pl
 
 from energy_platform.encodings import german_csv, json_reply
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.rows import REFUSED
 from energy_platform.market.source import each_message
 
 SENDER: Final = "sender"

@@ -17,8 +17,8 @@ from energy_platform.encodings import german_csv, workbook
 from energy_platform.encodings.answer_forms import zip_form
 from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.whole_list import WholeList
 
 REGELLEISTUNG: Final = Provider(name="regelleistung.net")

@@ -15,8 +15,8 @@ import polars as pl
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import decoded, json_object, number
 from energy_platform.errors import ContextMissingError, ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
-from energy_platform.market.rows import INSTANT
 
 SMARD: Final = Provider(name="SMARD", rates=(Rate(5),))
 """The Bundesnetzagentur states no limit; this rate is well below that of its own pages."""

@@ -14,8 +14,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
-from energy_platform.market.instants import utc
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT, utc
 
 AsOf = datetime | timedelta | str
 """An instant, a lead time before each delivery, or (as text) a moment of a day before it."""

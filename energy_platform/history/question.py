@@ -12,8 +12,7 @@ from typing import Final, Literal
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
-from energy_platform.market.instants import utc
-from energy_platform.market.rows import OUR_TIME
+from energy_platform.market.instants import OUR_TIME, utc
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.history.question import MOVED_BY, Question
-from energy_platform.market.rows import OUR_TIME
+from energy_platform.market.instants import OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
 

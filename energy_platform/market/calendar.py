@@ -15,7 +15,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 
 GAS_DAY: Final = "Europe/Gas_Day"
 """The name, where a time zone is asked for, of the gas day of the European Union."""

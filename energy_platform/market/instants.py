@@ -3,7 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import polars as pl
+
 from energy_platform.errors import UsageError
+
+INSTANT: Final = pl.Datetime("us", "UTC")
+"""The only type of time inside the platform: a UTC instant in microseconds."""
+
+OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+"""Every instant of a market table lies between these two."""
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 

@@ -6,7 +6,6 @@ The catalogue, the checks and the stores derive all that they say of a column fr
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import pandera.polars as pa
@@ -14,15 +13,10 @@ import polars as pl
 from polars import selectors
 
 from energy_platform.market import market_time_units
-
-INSTANT: Final = pl.Datetime("us", "UTC")
-"""The only type of time inside the platform: a UTC instant in microseconds."""
+from energy_platform.market.instants import OUR_TIME
 
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 """`INSTANT`, for the annotations of a pandera model."""
-
-PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
-"""Columns that say where a row came from; the market did not send them."""
 
 REFUSED: Final = "refused"
 """A column that a parser may add to its rows: why a part of a message is no row of this table.
@@ -30,9 +24,6 @@ REFUSED: Final = "refused"
 The column is null in a row. A refused part goes to quarantine with this reason and the values of
 its other columns; the parts beside it go through.
 """
-
-OUR_TIME: Final = (datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-"""Every instant of a market table lies between these two."""
 
 
 class MarketRows(pa.DataFrameModel):

@@ -21,8 +21,9 @@ from energy_platform.market.provider import Provider
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.quantity import Quantity, quantity_of
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import PROVENANCE_COLUMNS, MarketRows
+from energy_platform.market.rows import MarketRows
 from energy_platform.market.source_rules import faults
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.units import unit_of
 from energy_platform.market.whole_list import WholeList
 

@@ -17,9 +17,11 @@ import polars as pl
 from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from energy_platform.market.feed import Feed, NamesContext
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
 from energy_platform.market.quantity import Quantity
-from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, MarketRows
+from energy_platform.market.rows import MarketRows
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.units import UNITS, unit_of
 from energy_platform.market.whole_list import WholeList
 

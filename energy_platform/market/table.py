@@ -5,10 +5,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import polars as pl
 
 from energy_platform.market.whole_list import WITHDRAWN
+
+PROVENANCE_COLUMNS: Final = ("received_at", "landing_offset")
+"""Columns that say where a row came from; the market did not send them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

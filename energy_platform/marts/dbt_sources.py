@@ -15,8 +15,8 @@ import yaml
 from energy_platform.formats.entsoe.codes import BORDERS
 from energy_platform.history.latest_sql import latest_first, listed
 from energy_platform.market.column_info import ColumnInfo
-from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.timeliness import longest_silence
 from energy_platform.marts.catalogue import TYPES
 from energy_platform.pipeline.tables import market_table, table_columns

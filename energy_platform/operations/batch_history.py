@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from energy_platform.market.back_off import pause_seconds
-from energy_platform.market.instants import microseconds
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT, microseconds
 from energy_platform.storage.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:

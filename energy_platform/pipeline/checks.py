@@ -14,9 +14,11 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from energy_platform.errors import ParseError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS, REFUSED
+from energy_platform.market.rows import REFUSED
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.row_verdicts import REASON_CHARACTERS, split
 from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 

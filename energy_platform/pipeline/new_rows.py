@@ -20,8 +20,8 @@ from energy_platform.history.withdrawals import (
     whole_lists,
     with_withdrawals,
 )
+from energy_platform.market.instants import OUR_TIME
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN, WholeList
 from energy_platform.pipeline.checks import CheckedRows

@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.quantity import Quantity
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN

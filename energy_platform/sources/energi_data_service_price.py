@@ -10,10 +10,11 @@ import polars as pl
 from energy_platform.encodings.answer_forms import json_form
 from energy_platform.encodings.json_reply import FieldType, records
 from energy_platform.feeds.rest import RestFeed, RestRequest
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider, Rate
 from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, DeliveryRows
+from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 ENERGI_DATA_SERVICE = Provider(name="Energi Data Service", rates=(Rate(1, timedelta(seconds=5)),))

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.http_provider import HttpProvider
 from simulator.timeline import Column, Corrections, Timeline, Values, day_after

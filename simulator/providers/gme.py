@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from starlette.routing import BaseRoute
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator import ftp_server
 from simulator.faults import FaultKind
 from simulator.ftp_server import FtpSite

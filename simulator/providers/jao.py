@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator.first_slots import whole_days
 from simulator.http_faults import RequestGate, RestDesk
 from simulator.http_provider import HttpProvider

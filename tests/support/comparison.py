@@ -7,8 +7,8 @@ from typing import Final
 import polars as pl
 
 from energy_platform.history.revisions import latest_revision, new_revisions
-from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from simulator.journal import Journal
 
 _FETCHED_WITHIN: Final = timedelta(minutes=5)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage.hot_store.protocol import HotStore, Measurement
 
 EPOCH = datetime(2026, 3, 29, tzinfo=UTC)

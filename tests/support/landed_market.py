@@ -12,10 +12,11 @@ from typing import Final
 
 import polars as pl
 
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
-from energy_platform.market.rows import INSTANT, PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource, each_message
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.micro_batch import MicroBatches
 
 FIRST = datetime(2026, 10, 23, 22, tzinfo=UTC)

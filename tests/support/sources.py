@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from energy_platform.errors import ParseError
 from energy_platform.market.feed import FeedSession, WireProtocol
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, DeliveryRows
+from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.checks import check_messages
 
 

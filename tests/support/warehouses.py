@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from energy_platform.errors import CommitConflictError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse

@@ -21,8 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import PROVENANCE_COLUMNS, DeliveryRows, ForecastRows, MarketRows
+from energy_platform.market.rows import DeliveryRows, ForecastRows, MarketRows
 from energy_platform.market.source import MarketSource, Parser, each_message
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
 from energy_platform.reading import rows as reading

@@ -7,8 +7,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 from energy_platform.pipeline.checks import PART, UNPARSED, check_messages
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from energy_platform.errors import UsageError
 from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # Clocks change at 01:00 UTC, at local midnight, by half an hour, and never.

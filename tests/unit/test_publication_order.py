@@ -13,9 +13,9 @@ from energy_platform.history.revisions import (
     latest_revision,
     new_revisions,
 )
+from energy_platform.market.instants import INSTANT, OUR_TIME
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source, market_sources
-from energy_platform.market.rows import INSTANT, OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading.place import Place

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.quarantine import new_failures, quarantine_reasons, quarantine_samples
 from energy_platform.pipeline.tables import QUARANTINE_DTYPES

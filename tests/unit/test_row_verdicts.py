@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandera.api.checks import Check
 
+from energy_platform.market.instants import INSTANT, OUR_TIME
 from energy_platform.market.registry import market_sources
-from energy_platform.market.rows import INSTANT, OUR_TIME
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline import row_verdicts
 from energy_platform.pipeline.compiled_checks import CompiledChecks

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from energy_platform.errors import UsageError
 from energy_platform.market.calendar import GAS_DAY, calendar
-from energy_platform.market.instants import parse_instant, utc
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT, parse_instant, utc
 from energy_platform.market.wall_clock import Window, in_zone, instant, window
 
 BERLIN = ZoneInfo("Europe/Berlin")

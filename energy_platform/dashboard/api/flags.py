@@ -7,7 +7,7 @@ import polars as pl
 
 from energy_platform.dashboard.marks import MARK_COLUMNS, NUMBER, Standing, marks
 from energy_platform.dashboard.revised import QUARANTINED, REVISED
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.protocol import Warehouse

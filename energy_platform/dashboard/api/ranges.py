@@ -26,8 +26,8 @@ from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
 from energy_platform.history.question import Run
 from energy_platform.market.registry import market_source
-from energy_platform.market.rows import PROVENANCE_COLUMNS
 from energy_platform.market.source import MarketSource
+from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.timeliness import longest_silence
 from energy_platform.reading.platform import here
 from energy_platform.reading.where import Where, condition

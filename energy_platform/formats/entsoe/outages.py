@@ -27,8 +27,9 @@ from energy_platform.formats.entsoe.elements import (
     text_of,
 )
 from energy_platform.formats.entsoe.periods import timing
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.rows import REFUSED
 
 PAGE: Final = 200
 """How many documents one reply holds at most."""

@@ -17,7 +17,8 @@ from energy_platform.errors import ParseError
 from energy_platform.formats.entsoe.document import Document
 from energy_platform.formats.entsoe.elements import children, expect, namespace_of, text_of, xpath
 from energy_platform.formats.entsoe.periods import Timing, extent_of, timing
-from energy_platform.market.rows import INSTANT, REFUSED
+from energy_platform.market.instants import INSTANT
+from energy_platform.market.rows import REFUSED
 
 MOST_ROWS: Final = 5_000_000
 """More rows than any reply has: a year of quarter-hours for a hundred series is 3.5 million."""

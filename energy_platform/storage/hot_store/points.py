@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage.hot_store.protocol import Measurement
 
 

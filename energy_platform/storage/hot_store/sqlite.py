@@ -23,8 +23,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from energy_platform.market.instants import instant, microseconds
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT, instant, microseconds
 from energy_platform.storage.hot_store import points as hot_points
 from energy_platform.storage.hot_store.points import FieldKind, field_kind
 from energy_platform.storage.hot_store.protocol import ANY_SERIES, REASON, Measurement, Tags

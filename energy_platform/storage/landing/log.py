@@ -26,8 +26,8 @@ import polars as pl
 from obstore.store import ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 from energy_platform.storage.landing import objects
 from energy_platform.storage.landing.listing import SegmentListing
 from energy_platform.storage.landing.news import Tell, tell_nobody

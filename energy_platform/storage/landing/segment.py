@@ -14,8 +14,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import EnergyPlatformError
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import INSTANT
 
 OFFSETS_PER_FOLDER: Final = 1000
 """A folder holds the segments whose first offsets share all but the last three digits."""

@@ -20,7 +20,7 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator import ftp_server
 from simulator.faults import FaultKind
 from simulator.journal import Row

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from simulator.providers.met_office.schedule import Issue
 from simulator.world import World
 

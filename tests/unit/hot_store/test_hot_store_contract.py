@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage.hot_store.protocol import REASON, HotStore, Measurement
 from tests.support.hot_points import EPOCH, PRICES, point, points, prices, put
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
-from energy_platform.market.rows import INSTANT
 from energy_platform.market.source import MarketSource, each_message
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.storage import sqlite_space
 from energy_platform.storage.hot_store.protocol import Measurement
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore

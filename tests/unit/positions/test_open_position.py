@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.positions import open_position, valued
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from polars import col
 
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery import queries, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients

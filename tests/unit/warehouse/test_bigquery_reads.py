@@ -18,7 +18,7 @@ from energy_platform.errors import WarehouseUnavailableError
 from energy_platform.history import revisions as history
 from energy_platform.history.knowledge_time import LeadTime
 from energy_platform.history.question import Question
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.tables import market_table

@@ -22,7 +22,7 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.history.knowledge_time import KnownAt
 from energy_platform.history.question import Question
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
 from tests.support.warehouses import STEP, Place, go, instant_of, prices, rows, wait_for

@@ -25,8 +25,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from energy_platform.errors import HotStoreUnavailableError
-from energy_platform.market.instants import microseconds
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT, microseconds
 from energy_platform.storage.hot_store import points as hot_points
 from energy_platform.storage.hot_store.influxdb.influxql import identifier, string
 from energy_platform.storage.hot_store.influxdb.line_protocol import (

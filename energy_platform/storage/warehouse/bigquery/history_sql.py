@@ -13,7 +13,7 @@ from energy_platform.history.knowledge_time import DailyMoment, KnowledgeTime, K
 from energy_platform.history.latest_sql import latest_first, listed
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import RUN
-from energy_platform.market.rows import OUR_TIME
+from energy_platform.market.instants import OUR_TIME
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery.filters import Filter, identifier, literal
 from energy_platform.storage.warehouse.bigquery.schema import PLACE, fields

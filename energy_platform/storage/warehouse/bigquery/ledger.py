@@ -27,7 +27,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from energy_platform.errors import CommitConflictError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery import loads
 from energy_platform.storage.warehouse.bigquery.appends import Appends, StreamRefusedError

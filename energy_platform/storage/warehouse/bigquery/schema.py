@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from energy_platform.errors import IncompatibleTableError, UsageError
-from energy_platform.market.rows import INSTANT
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 
