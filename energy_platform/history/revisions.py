@@ -11,15 +11,17 @@ every store keeps the rows of one message in their order.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
 from energy_platform.history.question import MOVED_BY, Question
 from energy_platform.market.instants import OUR_TIME
-from energy_platform.market.source import MarketSource
 from energy_platform.market.whole_list import WITHDRAWN
+
+if TYPE_CHECKING:
+    from energy_platform.market.source import MarketSource
 
 RUN: Final = "run_at"
 """The column that tells the runs of a forecast apart."""
@@ -106,7 +108,7 @@ def latest_run(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
     return rows.sort(RUN).unique(but_run, keep="last")
 
 
-def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource) -> pl.DataFrame:
+def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: "MarketSource") -> pl.DataFrame:
     """Return the rows of `batch` that say something new.
 
     A row is new if its key is new, if one of the source's value columns differs from the key's
@@ -144,13 +146,13 @@ def new_revisions(batch: pl.DataFrame, known: pl.DataFrame, source: MarketSource
     return batch.filter(is_new)
 
 
-def known_since(rows: pl.DataFrame, source: MarketSource) -> datetime:
+def known_since(rows: pl.DataFrame, source: "MarketSource") -> datetime:
     """Return the event time from which `known_beside` needs the stored rows."""
     first = cast("datetime", rows[source.event_time].min())
     return max(first - MOVED_BY, OUR_TIME[0]) if source.facts_move else first
 
 
-def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: MarketSource) -> pl.DataFrame:
+def known_beside(rows: pl.DataFrame, stored: pl.LazyFrame, source: "MarketSource") -> pl.DataFrame:
     """Return the stored rows of every key that shares a series and time with `rows`.
 
     If a revision may move a fact to another time, these are also the rows of the facts themselves,
