@@ -77,10 +77,12 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
+# All but `bench`, whose pandas is another one.
+EXTRAS := notebook follow bigquery influxdb feeds platform pubsub dashboard dbt grafana simulator dev
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra platform --extra bigquery --extra pubsub --extra influxdb --extra dbt --extra grafana \
-		--extra dashboard --extra follow --extra notebook --extra simulator --extra dev --output-file requirements.lock pyproject.toml
+		--no-emit-index-url --no-header $(addprefix --extra ,$(EXTRAS)) \
+		--output-file requirements.lock pyproject.toml
 	echo "duckdb==1.5.5" | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --no-header --override /dev/stdin \
 		--output-file requirements-emulator.lock requirements-emulator.in

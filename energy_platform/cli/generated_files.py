@@ -1,7 +1,7 @@
 """The files of a checkout that follow from the catalogue: their content, and which differ.
 
-`marts.dbt_sources` writes dbt's files and `grafana` Grafana's. This module collects them for one
-checkout, and adds the README's table of sources.
+`marts.dbt_sources` writes dbt's files, `grafana` Grafana's, and `reading` the copy of what a reader
+knows of each source. This module collects them for one checkout, and adds the README's table.
 """
 
 import re
@@ -14,10 +14,13 @@ from energy_platform.grafana import files as grafana_files
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.marts.dbt_sources import STAGING
 from energy_platform.marts.dbt_sources import generated_files as dbt_files
+from energy_platform.reading.dataset import file_content
+from energy_platform.reading.declared import declared_datasets
 
 _DBT: Final = Path("dbt_project")
 _GRAFANA: Final = Path("deploy/grafana")
 _README: Final = Path("README.md")
+_DATASETS: Final = Path("energy_platform/reading/datasets.json")
 _TABLE: Final = re.compile(
     r"(?<=<!-- sources: written by `energy-platform generate` -->\n).*(?=<!-- end of sources -->)",
     re.DOTALL,
@@ -34,6 +37,7 @@ def generated_files(checkout: Path, sources: Iterable[MarketSource]) -> dict[Pat
     known = list(sources)
     return {
         _README: _readme(checkout, known),
+        _DATASETS: file_content(declared_datasets(known)),
         **{_DBT / path: text for path, text in dbt_files(known).items()},
         **{_GRAFANA / path: text for path, text in grafana_files(known).items()},
     }

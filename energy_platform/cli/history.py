@@ -36,11 +36,11 @@ def history(
 
     Each batch has a line for three days; older ones are summed by the hour, for ninety days.
     """
-    from energy_platform.market.registry import market_source
     from energy_platform.operations.batch_history import BatchHistory, by_source
+    from energy_platform.reading.dataset import dataset
 
     if source_name is not None:
-        market_source(source_name)
+        dataset(source_name)
     begin = datetime.now(UTC) - _A_DAY if since is None else parse_instant(since)
     lines = BatchHistory(settings().home).lines(source_name, since=begin)
     shown = by_source(lines) if source_name is None else lines.tail(limit)

@@ -18,13 +18,14 @@ from energy_platform.cli.output import (
     print_table,
 )
 from energy_platform.cli.platform import Json
-from energy_platform.errors import ContextMissingError, UsageError
+from energy_platform.errors import ContextMissingError, MissingExtraError, UsageError
 from energy_platform.market.instants import parse_instant
 from energy_platform.market.raw_message import RawMessage
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from energy_platform.market.registry import BrokenSource
     from energy_platform.market.source import MarketSource
 
 _REASONS: Final = 20
@@ -55,7 +56,6 @@ def catalog(
     json: Json = False,
 ) -> None:
     """List market sources and marts with key, columns, units and terms; all, or matching ones."""
-    from energy_platform.market.registry import broken_sources
     from energy_platform.reading.catalogue import catalogue
 
     search = " ".join(words or ())
@@ -75,7 +75,17 @@ def catalog(
             for e in entries
         ],
     )  # fmt: skip
-    print_broken(broken_sources())
+    print_broken(_broken_sources())
+
+
+def _broken_sources() -> "Sequence[BrokenSource]":
+    """Return the broken files of the folder; none where sources can't be imported at all."""
+    from energy_platform.market.registry import broken_sources
+
+    try:
+        return broken_sources()
+    except MissingExtraError:
+        return ()
 
 
 def parse(

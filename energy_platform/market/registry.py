@@ -17,7 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from energy_platform.errors import SourceDefinitionError, UnknownSourceError
+from energy_platform.errors import (
+    EXTRAS,
+    MissingExtraError,
+    SourceDefinitionError,
+    UnknownSourceError,
+)
 from energy_platform.market.source import MarketSource
 
 _log = logging.getLogger(__name__)
@@ -89,13 +94,21 @@ def market_source(name: str) -> MarketSource:
 
 @cache
 def found_sources() -> Found:
-    """Import every module of the folder; log a broken one, once in each process."""
+    """Import every module of the folder; log a broken one, once in each process.
+
+    Raises:
+        MissingExtraError: The `feeds` extra is not installed, so no source can be imported.
+    """
     files = _source_files()
     defined: list[tuple[str, MarketSource]] = []
     broken: list[BrokenSource] = []
     for module, file in files.items():
         try:
             defined += [(module, source) for source in _defined_in(module)]
+        except ModuleNotFoundError as error:
+            if EXTRAS.get((error.name or "").partition(".")[0]) == "feeds":
+                raise MissingExtraError.of(error) from error
+            broken.append(BrokenSource(module, _place(file, error), _reason(error)))
         except Exception as error:  # noqa: BLE001 (a source's module may raise anything)
             broken.append(BrokenSource(module, _place(file, error), _reason(error)))
     sources: dict[str, MarketSource] = {}

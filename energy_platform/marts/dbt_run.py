@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.errors import EnergyPlatformError, MissingExtraError, UsageError
 from energy_platform.marts.catalogue import marts, project_folder
 from energy_platform.marts.changes import Changes, Progress, find_changes
 from energy_platform.settings import Settings, WarehouseKind
@@ -172,7 +172,7 @@ def call_dbt(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         UsageError: It isn't installed.
     """
     if not DBT.exists():
-        raise UsageError("dbt is not installed: this needs the `dbt` extra")
+        raise MissingExtraError("dbt", "dbt")
     try:
         done = subprocess.run(  # noqa: S603 (dbt's own program, with arguments of this module)
             [DBT, *arguments],

@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from energy_platform.errors import LiveBusUnavailableError, UsageError
+from energy_platform.errors import LiveBusUnavailableError, MissingExtraError
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -78,7 +78,7 @@ def open_live_bus(chosen: Settings) -> LiveBus:
         from energy_platform.storage.live_bus.pubsub import PubSubBus
         from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
     except ModuleNotFoundError as error:
-        raise _extra_needed(error, "pubsub") from error
+        raise MissingExtraError(error.name or "", "pubsub") from error
     return PubSubBus(PubSubAddress.of(chosen.live_bus, emulator=chosen.pubsub_emulator))
 
 
@@ -86,7 +86,7 @@ def _valkey(chosen: Settings) -> LiveBus:
     try:
         from energy_platform.storage.live_bus.valkey import ValkeyBus
     except ModuleNotFoundError as error:
-        raise _extra_needed(error, "follow") from error
+        raise MissingExtraError.of(error) from error
 
     def address() -> str:
         try:
@@ -95,13 +95,6 @@ def _valkey(chosen: Settings) -> LiveBus:
             raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
 
     return ValkeyBus(address)
-
-
-def _extra_needed(error: ModuleNotFoundError, extra: str) -> UsageError:
-    return UsageError(
-        f"{error.name} is not installed: the live bus needs the `{extra}` extra,"
-        f" pip install 'energy-platform[{extra}]'"
-    )
 
 
 def _announcer(chosen: Settings) -> Announcer | None:

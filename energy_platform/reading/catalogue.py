@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from energy_platform.market.column_info import ColumnInfo
-from energy_platform.market.registry import market_sources, unbroken
-from energy_platform.market.source import MarketSource
-from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.reading.dataset import Dataset, datasets
 from energy_platform.reading.search import Texts, ranked
-
-_MARTS: Final = "marts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +44,7 @@ class CatalogueEntry:
 
 def catalogue(search: str = "") -> list[CatalogueEntry]:
     """Return all entries in alphabetical order; with `search`, matching ones, the best first."""
-    sources = [_source_entry(source) for source in market_sources().values()]
-    entries = [*sources, *(_mart_entry(mart) for mart in marts().values())]
-    return found(sorted(entries, key=lambda entry: entry.name), search)
+    return found([_entry(one) for one in datasets().values()], search)
 
 
 def found(entries: Sequence[CatalogueEntry], search: str) -> list[CatalogueEntry]:
@@ -71,37 +65,18 @@ def _texts(entry: CatalogueEntry) -> Texts:
     )
 
 
-def _source_entry(source: MarketSource) -> CatalogueEntry:
+def _entry(dataset: Dataset) -> CatalogueEntry:
     return CatalogueEntry(
-        name=source.name,
-        kind="source",
-        provider=source.provider.name,
-        protocol=source.feed.protocol,
-        group=source.group,
-        description=source.description,
-        key=source.key,
-        columns=source.columns,
-        expected_lag_seconds=source.expected_lag.total_seconds(),
-        terms=source.terms,
-        needs=source.required_environment,
-    )
-
-
-def _mart_entry(mart: Mart) -> CatalogueEntry:
-    upstream = unbroken(mart.upstream)
-    return CatalogueEntry(
-        name=mart.name,
-        kind="mart",
-        provider=", ".join(sorted({source.provider.name for source in upstream})),
-        protocol="dbt",
-        group=_MARTS,
-        description=mart.description,
-        key=mart.key,
-        columns=mart.columns,
-        expected_lag_seconds=max(
-            (source.expected_lag.total_seconds() for source in upstream), default=0.0
-        ),
-        terms="Those of what it is made of",
-        needs=(),
-        upstream=tuple(mart.upstream),
+        name=dataset.name,
+        kind=dataset.kind,
+        provider=dataset.provider,
+        protocol=dataset.protocol,
+        group=dataset.group,
+        description=dataset.description,
+        key=dataset.key,
+        columns=dataset.columns,
+        expected_lag_seconds=dataset.expected_lag.total_seconds(),
+        terms=dataset.terms,
+        needs=dataset.needs,
+        upstream=dataset.upstream,
     )

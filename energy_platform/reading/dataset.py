@@ -1,107 +1,163 @@
-"""What a reader must know of a table: of a market source, or of a mart.
+"""What a reader must know of a market source or a mart, without its feed, parser or checks.
 
-Reading asks only this, and never a source's module, which brings its feed and its parser along.
+The facts are declared in `energy_platform.sources` and beside the marts' SQL. `energy-platform
+generate` copies them to `datasets.json`, so that a reader imports no source. A source whose file is
+newer than that copy is found all the same, by importing the sources.
 """
 
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from functools import cache
-from typing import Literal
+from functools import cache, cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Final, Literal
 
 import polars as pl
+from pydantic import TypeAdapter
 
 from energy_platform.errors import UnknownSourceError
 from energy_platform.history.revisions import RUN
 from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.instants import INSTANT
 from energy_platform.market.publication import DailyPublication
-from energy_platform.market.registry import broken_sources, market_source, market_sources
-from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
-from energy_platform.marts.catalogue import Mart, marts
-from energy_platform.pipeline.tables import market_table
+from energy_platform.market.whole_list import WITHDRAWN
+
+FILE: Final = Path(__file__).with_name("datasets.json")
+"""The copy of what sources and marts declare."""
+
+_DTYPES: Final[Mapping[str, pl.DataType]] = {
+    str(dtype): dtype for dtype in (INSTANT, pl.String(), pl.Int64(), pl.Float64(), pl.Boolean())
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """One market source, or one mart.
+    """One market source, or one mart, as its readers know it.
 
     Attributes:
+        name: The name for `scan` and `load`.
         kind: A provider's table, or one built from others.
-        columns: The table's columns with types, units and descriptions.
-        table: The table in the warehouse, with its name, key and event time.
-        revision: The column in which the provider numbers revisions, if there is one.
+        provider: Who publishes it; for a mart, the providers of its sources.
+        protocol: How it arrives.
+        group: Its market group; `marts` for a mart.
+        description: What it is.
+        key: The columns that tell one fact from another.
+        event_time: The column that says when the fact holds.
+        columns: The table's columns with types and units, in order.
+        expected_lag: How old its newest data may be before it is late.
+        terms: Terms of use, in short.
         publication: When values are due, if not all day long.
-        expected_lag: How old the newest data may be before they are late; with `publication`, how
-            long after its time. None for a mart.
+        revision: The column in which the provider numbers revisions, if there is one.
         facts_move: Whether a revision may move a fact to another event time.
+        has_withdrawals: Whether a row can say that it is no longer listed.
+        is_large: Whether a read without a bound on the event time is a mistake.
+        entitlement: The column of the key that says whose row it is, if not every user may see all
+            rows.
+        needs: Environment variables without which the live feed cannot run.
+        upstream: The market sources that a mart is built from.
     """
 
+    name: str
     kind: Literal["source", "mart"]
+    provider: str
+    protocol: str
+    group: str
+    description: str
+    key: tuple[str, ...]
+    event_time: str
     columns: tuple[ColumnInfo, ...]
-    table: Table
-    revision: str | None = None
+    expected_lag: timedelta
+    terms: str
     publication: DailyPublication | None = None
-    expected_lag: timedelta | None = None
+    revision: str | None = None
     facts_move: bool = False
+    has_withdrawals: bool = False
+    is_large: bool = False
+    entitlement: str | None = None
+    needs: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """Its name in the catalogue."""
-        return self.table.name.rpartition("/")[2]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The columns that tell one fact from another."""
-        return self.table.key
-
-    @property
-    def event_time(self) -> str:
-        """The column that says when the fact holds."""
-        return self.table.event_time
-
-    @property
-    def dtypes(self) -> Mapping[str, pl.DataType]:
+    @cached_property
+    def dtypes(self) -> dict[str, pl.DataType]:
         """The table's columns and their polars types, in order."""
-        return self.table.dtypes
+        return {column.name: _DTYPES[column.type] for column in self.columns}
 
     @property
     def has_runs(self) -> bool:
         """Whether it is a forecast, whose rows belong to runs."""
         return RUN in self.key
 
+    @cached_property
+    def table(self) -> Table:
+        """The table in the warehouse."""
+        withdrawals = {WITHDRAWN: pl.Boolean()} if self.has_withdrawals else {}
+        return Table(
+            name=self.name if self.kind == "source" else f"marts/{self.name}",
+            dtypes={**self.dtypes, **withdrawals},
+            event_time=self.event_time,
+            key=self.key,
+            description=self.description,
+            descriptions={column.name: column.described for column in self.columns},
+            is_large=self.is_large,
+        )
+
+
+_FILE_CONTENT: Final = TypeAdapter(dict[str, Dataset])
+
+
+def datasets() -> Mapping[str, Dataset]:
+    """Return every market source and mart by name, in alphabetical order."""
+    if _are_all_written():
+        return _written()
+    from energy_platform.reading.declared import declared_datasets
+
+    return declared_datasets()
+
 
 def dataset(name: str) -> Dataset:
-    """Return the market source or the mart of this name.
+    """Return the market source or mart of this name.
 
     Raises:
-        UnknownSourceError: There is none; the message names a similar one, or says what is wrong
-            with the source's file.
+        UnknownSourceError: There is none; the message names similar ones, or says what is wrong
+            with the file that defines it.
     """
-    if name in marts():
-        return _of_mart(marts()[name])
-    is_broken = any(broken.name == name for broken in broken_sources())
-    if is_broken or name in market_sources():
-        return source_dataset(market_source(name))
-    near = get_close_matches(name, [*market_sources(), *marts()], n=1)
-    hint = f"did you mean {near[0]}?" if near else "see `energy-platform catalog`"
-    raise UnknownSourceError(f"unknown source {name!r}; {hint}")
+    if name in _written():
+        return _written()[name]
+    if _are_all_written():
+        raise unknown(name, _written())
+    from energy_platform.reading.declared import declared_dataset
+
+    return declared_dataset(name)
+
+
+def unknown(name: str, known: Iterable[str]) -> UnknownSourceError:
+    """Return the error that there is no source or mart of this name, with similar names."""
+    near = get_close_matches(name, list(known), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see `energy-platform catalog`"
+    return UnknownSourceError(f"unknown source {name!r}; {hint}")
+
+
+def file_content(declared: Mapping[str, Dataset]) -> str:
+    """Return what the file of this package must hold."""
+    content = _FILE_CONTENT.dump_json(dict(declared), indent=1, exclude_defaults=True)
+    return content.decode() + "\n"
 
 
 @cache
-def source_dataset(source: MarketSource) -> Dataset:
-    """Return what a reader must know of a market source."""
-    return Dataset(
-        kind="source",
-        columns=source.columns,
-        table=market_table(source),
-        revision=source.revision,
-        publication=source.publication,
-        expected_lag=source.expected_lag,
-        facts_move=source.facts_move,
+def _written() -> Mapping[str, Dataset]:
+    return _FILE_CONTENT.validate_json(FILE.read_bytes())
+
+
+def _are_all_written() -> bool:
+    """Return whether the copy has a source of each file in the folder of sources."""
+    folder = import_module("energy_platform.sources").__path__
+    modules = (module.name for module in pkgutil.iter_modules(folder))
+    return all(
+        any(name == module or name.startswith(f"{module}_") for name in _written())
+        for module in modules
+        if not module.startswith("_")
     )
-
-
-def _of_mart(mart: Mart) -> Dataset:
-    return Dataset(kind="mart", columns=mart.columns, table=mart.table)

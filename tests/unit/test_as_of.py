@@ -27,7 +27,7 @@ from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
 from energy_platform.reading import rows as reading
-from energy_platform.reading.dataset import source_dataset
+from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
 from energy_platform.reading.platform import here
 from tests.support.sources import EXAMPLE

@@ -12,7 +12,7 @@ from energy_platform import sources
 from energy_platform.cli import app
 from energy_platform.errors import EnergyPlatformError, UnknownSourceError
 from energy_platform.market.registry import broken_sources, market_source, market_sources
-from energy_platform.reading.catalogue import catalogue
+from energy_platform.reading.declared import declared_datasets
 from tests.support.environment import EXAMPLE_MODULE, add_source_module, forget_cached
 from tests.support.sources import EXAMPLE
 
@@ -162,11 +162,11 @@ def test_generated_files_are_not_written_for_half_of_the_sources(tmp_path: Path)
 def test_marts_of_a_broken_source_are_listed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = {entry.name: entry for entry in catalogue()}
+    whole = declared_datasets()
     monkeypatch.setattr(sources, "__path__", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "energy_platform.sources.smard_price")
     add_source_module(tmp_path, "smard_price", "1 +", monkeypatch)
-    left = {entry.name: entry for entry in catalogue()}
+    left = declared_datasets()
     assert "smard_price" not in left
     assert left["day_ahead_price"].upstream == whole["day_ahead_price"].upstream
 

@@ -31,7 +31,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import rows as reading
-from energy_platform.reading.dataset import source_dataset
+from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
 from energy_platform.reading.platform import here
 from tests.support.sources import EXAMPLE

@@ -22,7 +22,9 @@ def checkout(tmp_path: Path) -> Path:
     """A folder with the parts of the checkout that are generated."""
     for folder in ("dbt_project", "deploy/grafana"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("target"))
-    shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "energy_platform/reading").mkdir(parents=True)
+    for file in ("README.md", "energy_platform/reading/datasets.json"):
+        shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
 
@@ -62,6 +64,7 @@ def test_a_new_source_is_in_all_that_is_generated(checkout: Path) -> None:
         "dbt_project/models/staging/staging.yml",
         "dbt_project/models/staging/stg_example_price.sql",
         "deploy/grafana/dashboards/auctions.json",
+        "energy_platform/reading/datasets.json",
     }
     row = r"| `example_price` | auctions | REST | Prices \| of no market. |"
     assert row in (checkout / "README.md").read_text().splitlines()

@@ -1,0 +1,84 @@
+"""What the market sources and the marts declare, as their readers know it.
+
+This imports every source with its feed and its parser; `energy_platform.reading.dataset` has the
+copy that readers use.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from energy_platform.errors import UnknownSourceError
+from energy_platform.market.registry import broken_sources, market_sources, unbroken
+from energy_platform.market.source import MarketSource
+from energy_platform.marts.catalogue import Mart, marts
+from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.dataset import Dataset, unknown
+
+
+def declared_datasets(sources: Iterable[MarketSource] | None = None) -> Mapping[str, Dataset]:
+    """Return the dataset of each source and mart by name, in alphabetical order.
+
+    Args:
+        sources: The market sources; all that there are, unless given.
+    """
+    given = market_sources().values() if sources is None else sources
+    found = [*map(source_dataset, given), *map(_of_mart, marts().values())]
+    return {one.name: one for one in sorted(found, key=lambda one: one.name)}
+
+
+def declared_dataset(name: str) -> Dataset:
+    """Return the dataset of this name.
+
+    Raises:
+        UnknownSourceError: There is none, or its file is broken.
+    """
+    for broken in broken_sources():
+        if broken.name == name:
+            raise UnknownSourceError(f"source {name} is broken: {broken}")
+    declared = declared_datasets()
+    if name not in declared:
+        raise unknown(name, declared)
+    return declared[name]
+
+
+def source_dataset(source: MarketSource) -> Dataset:
+    """Return what a reader must know of a market source."""
+    table = market_table(source)
+    return Dataset(
+        name=source.name,
+        kind="source",
+        provider=source.provider.name,
+        protocol=source.feed.protocol,
+        group=source.group,
+        description=source.description,
+        key=source.key,
+        event_time=source.event_time,
+        columns=source.columns,
+        expected_lag=source.expected_lag,
+        terms=source.terms,
+        publication=source.publication,
+        revision=source.revision,
+        facts_move=source.facts_move,
+        has_withdrawals=table.has_withdrawals,
+        is_large=table.is_large,
+        entitlement=source.entitlement,
+        needs=source.required_environment,
+    )
+
+
+def _of_mart(mart: Mart) -> Dataset:
+    upstream = unbroken(mart.upstream)
+    return Dataset(
+        name=mart.name,
+        kind="mart",
+        provider=", ".join(sorted({source.provider.name for source in upstream})),
+        protocol="dbt",
+        group="marts",
+        description=mart.description,
+        key=mart.key,
+        event_time=mart.event_time,
+        columns=mart.columns,
+        expected_lag=max((one.expected_lag for one in upstream), default=timedelta()),
+        terms="Those of what it is made of",
+        upstream=tuple(mart.upstream),
+    )
