@@ -30,5 +30,5 @@ def connect(where: str | Path | None = None) -> Platform:
     return Platform(Place(None if where is None else str(where)))
 
 
-here: Final = Platform()
+here: Final[Platform] = Platform()
 """The platform that the environment names."""

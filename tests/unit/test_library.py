@@ -185,9 +185,12 @@ def test_an_unknown_source_is_told_what_is_near() -> None:
         ep.scan("example_prices")
 
 
-def test_the_package_has_these_names_and_no_other() -> None:
-    reading = ["batch_history", "catalog", "load", "runs", "scan"]
-    assert sorted(ep.__all__) == sorted([*reading, "follow", "Update", "UpdateKind"])
+def test_completion_offers_the_public_names_and_no_other() -> None:
+    assert dir(ep) == sorted(ep.__all__)
+    for name in ep.__all__:
+        assert getattr(ep, name).__doc__, name
+    questions = {name for name in dir(ep.Platform) if not name.startswith("_")}
+    assert questions - {"place"} <= {*ep.__all__}, "each question is a function of the package"
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = ep.absent
 
