@@ -14,6 +14,8 @@ from grafana_foundation_sdk.builders.common import (
     VizLegendOptions,
     VizTooltipOptions,
 )
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import (
     BigValueGraphMode,
     BigValueTextMode,
@@ -27,6 +29,7 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
     DashboardCursorSync,
+    DataSourceRef,
     VariableOption,
     VariableRefresh,
     VariableSort,
@@ -92,15 +95,16 @@ def new_dashboard(uid: str, title: str, span: tuple[str, str]) -> dashboard.Dash
 def line_panel(
     title: str,
     unit: str | None,
-    targets: Sequence[InfluxQuery],
+    targets: Sequence[Builder[Dataquery]],
     *,
     calculated: Sequence[str] = ("lastNotNull",),
+    asks: DataSourceRef = DATA_SOURCE,
 ) -> timeseries.Panel:
     """Return a panel of lines, with figures of each in its legend, by default its last value."""
     panel = (
         timeseries.Panel()
         .title(title)
-        .datasource(DATA_SOURCE)
+        .datasource(asks)
         .span(_WIDTH)
         .height(_HEIGHT)
         .draw_style(GraphDrawStyle.LINE)

@@ -1,11 +1,11 @@
-"""The files that Grafana reads at its start: data source, dashboards and alert rules.
+"""The files that Grafana reads at its start: data sources, dashboards and alert rules.
 
 They hold no addresses and no secrets. Grafana fills in variables of its environment, the same ones
 that the platform reads.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,9 @@ import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from energy_platform.grafana.alert_rules import alert_rules
+from energy_platform.grafana.api_dashboard import api_dashboard
 from energy_platform.grafana.dashboards import market_dashboards
+from energy_platform.grafana.infinity import API, API_UID
 from energy_platform.grafana.influxql import DATA_SOURCE_UID
 from energy_platform.grafana.platform_dashboard import platform_dashboard
 from energy_platform.market.source import MarketSource
@@ -47,7 +49,21 @@ _DATA_SOURCE: Final[Mapping[str, Any]] = {
                 "password": "$ENERGY_PLATFORM_INFLUXDB_PASSWORD",
                 "httpHeaderValue1": "Token $ENERGY_PLATFORM_INFLUXDB_TOKEN",
             },
-        }
+        },
+        {
+            "name": "Energy Platform API",
+            "uid": API_UID,
+            "type": API.type_val,
+            "access": "proxy",
+            "url": "$ENERGY_PLATFORM_DASHBOARD_URL",
+            "editable": False,
+            "jsonData": {
+                # Sent as `Authorization: Bearer …`, to this address alone.
+                "auth_method": "bearerToken",
+                "allowedHosts": ["$ENERGY_PLATFORM_DASHBOARD_URL"],
+            },
+            "secureJsonData": {"bearerToken": "$ENERGY_PLATFORM_GRAFANA_TOKEN"},
+        },
     ],
 }
 
@@ -67,10 +83,11 @@ _DASHBOARDS: Final[Mapping[str, Any]] = {
 }
 
 
-def files(sources: Iterable[MarketSource]) -> dict[Path, str]:
+def files(sources: Collection[MarketSource]) -> dict[Path, str]:
     """Return every file's text for these sources, by its path below `deploy/grafana`."""
     dashboards = {
         "platform": platform_dashboard(),
+        "api": api_dashboard(sources),
         **market_dashboards(sources),
     }
     return {
