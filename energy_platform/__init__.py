@@ -19,30 +19,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from energy_platform.reading.platform import Platform, connect, here
+    from energy_platform.reading.series import Series
     from energy_platform.reading.update import Update, UpdateKind
 
     batch_history = here.batch_history
     catalog = here.catalog
     follow = here.follow
+    frame = here.frame
     load = here.load
     runs = here.runs
     scan = here.scan
+    series = here.series
 
 __all__ = [
     "Platform",
+    "Series",
     "Update",
     "UpdateKind",
     "batch_history",
     "catalog",
     "connect",
     "follow",
+    "frame",
     "load",
     "runs",
     "scan",
+    "series",
 ]
 
 _ELSEWHERE: Final = {
     "Platform": "platform",
+    "Series": "series",
     "Update": "update",
     "UpdateKind": "update",
     "connect": "platform",

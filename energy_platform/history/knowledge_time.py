@@ -6,7 +6,7 @@ gate closure of its day-ahead auction. Each form becomes one polars expression o
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
@@ -60,15 +60,18 @@ class DailyMoment:
 
     Day and time of day are local to `zone`: noon is noon on days of 23 and of 25 hours too. If a
     clock shows the time twice, the first one counts. If a clock skips the time, the moment is as
-    long after midnight as it would be without the clock change.
+    long after midnight as it would be without the clock change. `later` is how long after the event
+    the delivery begins whose day counts, of a value that is used for a later delivery.
     """
 
     days_before: int
     time_of_day: time
     zone: str
+    later: timedelta = timedelta()
 
     def known_by(self, event_time: pl.Expr) -> pl.Expr:
         """Return the moment that belongs to the day of the event time."""
+        event_time += self.later
         day = event_time.dt.convert_time_zone(self.zone).dt.date()
         wall_clock = (day - self.days_before * _DAY).dt.combine(self.time_of_day, "us")
         return pl.coalesce(self._instant(wall_clock), self._instant(wall_clock - _DAY) + _DAY)
@@ -81,6 +84,24 @@ class DailyMoment:
 
 
 KnowledgeTime = KnownAt | LeadTime | DailyMoment
+
+
+def for_later(moment: KnowledgeTime, lag: timedelta) -> KnowledgeTime:
+    """Return by when a value had to be known that is used for a delivery after its own event.
+
+    Yesterday's load counts for today's delivery if it was known at today's gate, not at its own.
+
+    Args:
+        moment: By when values of the delivery itself have to be known.
+        lag: How long after the event the delivery is.
+    """
+    match moment:
+        case KnownAt():
+            return moment
+        case LeadTime(ahead):
+            return LeadTime(ahead - lag)
+        case DailyMoment():
+            return replace(moment, later=moment.later + lag)
 
 
 def knowledge_time(as_of: AsOf) -> KnowledgeTime:

@@ -15,7 +15,14 @@ from polars.testing import assert_frame_equal
 from syrupy.assertion import SnapshotAssertion
 
 from energy_platform.history import revisions as history
-from energy_platform.history.knowledge_time import DailyMoment, KnownAt, LeadTime, knowledge_time
+from energy_platform.history.knowledge_time import (
+    DailyMoment,
+    KnowledgeTime,
+    KnownAt,
+    LeadTime,
+    for_later,
+    knowledge_time,
+)
 from energy_platform.history.question import Question
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
@@ -209,11 +216,12 @@ def test_a_daily_moment_on_the_days_that_clocks_are_changed(clients: Clients) ->
             "landing_offset": range(len(events)),
         }
     )
-    moments = [
+    moments: list[KnowledgeTime] = [
         DailyMoment(days, time(hour, minute), zone)
         for zone in ("Europe/Berlin", "Australia/Lord_Howe", "UTC")
         for days, hour, minute in [(0, 2, 30), (1, 2, 0), (1, 1, 45), (2, 12, 0)]
     ]
+    moments += [for_later(moment, lag) for moment in moments[::4] for lag in (24 * HOUR, HOUR / 2)]
     table = market_table(PRICES)
     # Received at that very moment, or just after it: an hour's mistake is seen either way.
     late = (pl.int_range(pl.len()) % 2) * timedelta(microseconds=1)

@@ -92,6 +92,8 @@ def _daily_moment(moment: DailyMoment, event: str) -> str:
     clock skips the time. So nothing depends on what `TIMESTAMP` makes of an ambiguous time.
     """
     zone, time = literal(moment.zone), moment.time_of_day
+    if moment.later:
+        event = f"TIMESTAMP_ADD({event}, INTERVAL {moment.later // _MICROSECOND} MICROSECOND)"
     day = f"DATE_SUB(DATE({event}, {zone}), INTERVAL {moment.days_before} DAY)"
     shown = f"DATETIME({day}, TIME({time.hour}, {time.minute}, 0))"
     eve = f"DATETIME_SUB({shown}, INTERVAL 1 DAY)"

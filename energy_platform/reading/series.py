@@ -1,0 +1,182 @@
+"""One series of a table, and its values as stretches of time.
+
+A series is a column and the values of the key that tell it from the table's other series. `frames`
+puts several of them side by side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from energy_platform.errors import UsageError
+from energy_platform.history.question import Run
+from energy_platform.history.revisions import RUN
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.quantity import Quantity
+from energy_platform.market.resampling import STRETCHES, of_instants, require_arithmetic
+from energy_platform.reading.dataset import Dataset, dataset
+from energy_platform.reading.where import Value
+
+_SHOWN: Final = 12
+"""How many open values a message lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A column of a table, of one area, point or station.
+
+    Attributes:
+        name: The source's or mart's name.
+        column: The column.
+        where: The values of key columns that tell the series from the table's others.
+        run: Of a forecast one run, or "latest", for each valid time the latest one known.
+        lag: How much later than it holds a value is shown: yesterday's price beside today's.
+    """
+
+    name: str
+    column: str
+    where: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    run: Run | None = None
+    lag: timedelta = timedelta()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The table."""
+        return dataset(self.name)
+
+    @property
+    def about(self) -> ColumnInfo:
+        """The column: its description, unit and kind of quantity."""
+        return next(one for one in self.dataset.columns if one.name == self.column)
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of its values."""
+        return self.about.unit
+
+    @property
+    def quantity(self) -> Quantity:
+        """The kind of its values, which says how they are summed up and split."""
+        return self.about.quantity
+
+    @property
+    def condition(self) -> pl.Expr:
+        """Whether a row is of the series."""
+        return pl.all_horizontal(
+            pl.lit(value=True),
+            *(pl.col(name).eq_missing(pl.lit(value)) for name, value in self.where.items()),
+        )
+
+    @property
+    def until(self) -> str | None:
+        """The column with the end of a row's period; None in a table of instants."""
+        end = self.dataset.event_time.removesuffix("_start") + "_end"
+        return end if end in self.dataset.dtypes else None
+
+
+def series_of(name: str, column: str, where: Mapping[str, Value], **how: object) -> Series:
+    """Return a series, if its table has these columns and its values can be summed up.
+
+    Raises:
+        UnknownSourceError: There is no table of this name.
+        UsageError: The table has no such column, or no such key column; or the column holds
+            names or numbers that no period sums up.
+    """
+    asked = dataset(name)
+    numbers = [one.name for one in asked.columns if one.unit is not None]
+    if column not in asked.dtypes:
+        raise UsageError(f"{name} has no column {column!r}; {_near(column, numbers)}")
+    for key in where:
+        if key not in asked.key:
+            raise UsageError(f"{name} has no key column {key!r}; it has {', '.join(asked.key)}")
+    found = Series(name=name, column=column, where=MappingProxyType({**where}), **how)  # type: ignore[arg-type] # the fields of a Series
+    try:
+        require_arithmetic(found.quantity)
+    except UsageError as error:
+        raise UsageError(f"{name}.{column}: {error}") from None
+    return found
+
+
+def stretches(series: Series, rows: pl.DataFrame, max_gap: timedelta | None) -> pl.DataFrame:
+    """Return a series' values as stretches of time, moved by its lag.
+
+    Args:
+        series: The series.
+        rows: Its rows: key columns, event time, end and value.
+        max_gap: How long a value of an instant holds at most.
+
+    Raises:
+        UsageError: Several series match, or rows overlap.
+    """
+    require_one(series, rows)
+    since, value = pl.col(series.dataset.event_time), pl.col(series.column).cast(pl.Float64)
+    if series.until is None:
+        found = of_instants(rows.select(at=since, value=value), series.quantity, max_gap)
+    else:
+        found = rows.select(since=since, until=pl.col(series.until), value=value).sort("since")
+    if found.select((pl.col("since") < pl.col("until").shift(1).cum_max()).any()).item():
+        lengths = rows.select((pl.col(series.until or "") - since).unique().sort()).to_series()
+        raise UsageError(
+            f"{series.name}: periods overlap, of {', '.join(map(str, lengths))}; choose among them"
+        )
+    moved = (pl.col(name) + series.lag for name in ("since", "until"))
+    return found.with_columns(moved).cast(pl.Schema(STRETCHES))
+
+
+def require_one(series: Series, rows: pl.DataFrame) -> None:
+    """Refuse rows of several series, and say what tells them apart.
+
+    Raises:
+        UsageError: There are several; the message lists the open values.
+    """
+    open_columns = [name for name in series.dataset.key if not _is_time(series, name)]
+    apart = rows.select(open_columns).unique() if open_columns else rows.clear()
+    if apart.height <= 1 and not _has_runs(series, rows):
+        return
+    said = [f"{name}={_listed(apart[name])}" for name in open_columns if apart[name].n_unique() > 1]
+    if _has_runs(series, rows):
+        said.append('run="latest", or one of its runs')
+    raise UsageError(f"{series.name}.{series.column}: several series match; say {'; '.join(said)}")
+
+
+def require_values(series: Series, others: pl.DataFrame) -> None:
+    """Refuse a value of `where` that no row of the window has, if there are rows.
+
+    Args:
+        series: The series, of which there are no rows.
+        others: The rows of the table's window, whatever series they are of: the columns of `where`.
+
+    Raises:
+        UsageError: There are other rows; the message lists near values.
+    """
+    for name, value in series.where.items():
+        there = others[name].drop_nulls().unique()
+        if there.len() and value not in there.to_list():
+            near = _near(str(value), sorted(map(str, there)))
+            raise UsageError(f"{series.name} has no {name}={value!r}; {near}")
+
+
+def _has_runs(series: Series, rows: pl.DataFrame) -> bool:
+    return series.dataset.has_runs and series.run is None and rows[RUN].n_unique() > 1
+
+
+def _is_time(series: Series, name: str) -> bool:
+    return series.dataset.dtypes[name].is_temporal()
+
+
+def _listed(values: "pl.Series") -> str:
+    found = values.unique().sort().to_list()
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(map(repr, found[:_SHOWN])) + more
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(known[:_SHOWN])}"
