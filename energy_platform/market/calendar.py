@@ -12,7 +12,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
 from energy_platform.market.instants import INSTANT
@@ -78,6 +77,9 @@ class Calendar:
 def calendar(zone: str) -> Calendar:
     """Return the calendar of a time zone's name, or of `Europe/Gas_Day`.
 
+    Sources ask for theirs when they are imported, before processes fork, so polars must not begin
+    to work here.
+
     >>> calendar("Europe/Gas_Day").start(date(2026, 3, 29)).isoformat()
     '2026-03-29T04:00:00+00:00'
 
@@ -88,9 +90,11 @@ def calendar(zone: str) -> Calendar:
         return Calendar("Europe/Berlin", begins=timedelta(hours=6))
     try:
         ZoneInfo(zone)
-        pl.select(pl.lit(datetime.now(UTC)).dt.convert_time_zone(zone))
-    except (KeyError, TypeError, ValueError, OSError, PolarsError):
-        raise UsageError(
-            f"{zone!r} is no time zone; write Europe/Berlin, UTC or {GAS_DAY}"
-        ) from None
+    except (KeyError, TypeError, ValueError, OSError):
+        raise no_zone(zone) from None
     return Calendar(zone)
+
+
+def no_zone(zone: str) -> UsageError:
+    """Return the error that says that a name is no time zone's."""
+    return UsageError(f"{zone!r} is no time zone; write Europe/Berlin, UTC or {GAS_DAY}")

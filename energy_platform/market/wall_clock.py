@@ -12,10 +12,11 @@ from typing import Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
-from energy_platform.market.calendar import Calendar, calendar
-from energy_platform.market.instants import utc
+from energy_platform.market.calendar import Calendar, calendar, no_zone
+from energy_platform.market.instants import INSTANT, utc
 
 When = datetime | date | str
 """A time: with its offset or zone an instant, without it what the clocks of `zone=` show; or a day,
@@ -138,14 +139,17 @@ def calendar_of(zone: Zone) -> Calendar:
     Raises:
         UsageError: There is no such zone, or it has no name.
     """
-    if isinstance(zone, str):
-        return calendar(zone)
     if zone is UTC:
         return calendar("UTC")
-    key = getattr(zone, "key", None)  # of a ZoneInfo
-    if not isinstance(key, str):
+    name = zone if isinstance(zone, str) else getattr(zone, "key", None)  # of a ZoneInfo
+    if not isinstance(name, str):
         raise UsageError(f"name the zone, as in zone='Europe/Berlin', not {zone!r}")
-    return calendar(key)
+    found = calendar(name)
+    try:
+        pl.Series([0], dtype=INSTANT).dt.convert_time_zone(found.zone)
+    except PolarsError:  # this machine knows the zone, and polars does not
+        raise no_zone(name) from None
+    return found
 
 
 def in_zone(frame: FrameT, zone: Zone | None) -> FrameT:

@@ -1,6 +1,7 @@
 """Children that are forks of their supervisor: like processes of their own, without the imports."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from energy_platform.operations.supervision.plan import Plan, Process
+from energy_platform.operations.supervision.plan import PROJECT, Plan, Process
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
 
@@ -31,6 +32,34 @@ if sys.argv[1:] == ["stay"]:
     time.sleep(3600)
 time.sleep(1.5)
 """
+
+
+WORKERS_AFTER_THE_IMPORTS = """
+from importlib import import_module
+from pathlib import Path
+from energy_platform.operations.supervision.plan import shared_modules
+
+for module in shared_modules():
+    import_module(module)
+for thread in Path("/proc/self/task").iterdir():
+    print((thread / "comm").read_text().strip())
+"""
+"""Prints the names of the threads that a process has once it has imported what forks share."""
+
+
+def test_no_thread_pool_begins_to_work_while_the_shared_modules_are_imported() -> None:
+    """A fork has the pool's locks without its threads, so its first question waits for ever."""
+    said = subprocess.run(
+        [sys.executable, "-c", WORKERS_AFTER_THE_IMPORTS],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = said.stdout.split()
+    assert "python" in names
+    assert [name for name in names if re.match(r"polars-\d|tokio", name)] == []
 
 
 @pytest.fixture
