@@ -10,8 +10,10 @@ about who may look at the dashboard, `generate` the one that writes files of the
 import atexit
 import gc
 import logging
+import os
 import signal
 import sys
+from typing import Final
 
 import typer
 
@@ -49,6 +51,16 @@ marts.register(app)
 access.register(app)
 positions.register(app)
 generate.register(app)
+
+_NOBODY_ELSE: Final = 0o077
+"""What a new file or folder of the home allows to others: nothing."""
+
+
+@app.callback()
+def _keep_private(context: typer.Context) -> None:
+    """Let nobody else read what a command writes into the home; a checkout's files stay shared."""
+    if context.invoked_subcommand != generate.generate.__name__:
+        os.umask(_NOBODY_ELSE)
 
 
 def main() -> None:

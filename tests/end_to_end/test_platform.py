@@ -49,6 +49,9 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1200)]
 
 FREED_SECONDS = 20.0
 
+OF_OTHERS = 0o077
+"""Every right of a file's group and of all other users."""
+
 SOURCES = sorted(market_sources())
 """Every source there is, by name."""
 
@@ -98,6 +101,16 @@ def test_the_command_line_shows_processes_and_sources(platform: RunningPlatform)
     assert {one["state"] for one in status["processes"]} == {"RUNNING"}
     assert sorted(one["name"] for one in status["sources"]) == SOURCES
     assert [one["name"] for one in status["sources"] if not one["rows"]] == []
+
+
+def test_no_other_user_of_the_machine_can_read_the_home(platform: RunningPlatform) -> None:
+    assert platform.home.stat().st_mode & OF_OTHERS == 0
+    open_to_others = [
+        path
+        for path in platform.home.rglob("*")
+        if not path.is_symlink() and _mode(path) & OF_OTHERS
+    ]
+    assert open_to_others == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -333,6 +346,14 @@ def test_ctrl_c_leaves_no_process_behind(platform: RunningPlatform) -> None:
     assert platform.process.wait(60) == 0
     assert time.monotonic() - asked < allowed
     assert family(platform.home) == []
+
+
+def _mode(path: Path) -> int:
+    """Return a file's mode; 0 if it has been deleted meanwhile."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 def _book(events: pl.DataFrame, market_time: datetime) -> pl.DataFrame:

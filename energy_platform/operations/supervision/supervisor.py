@@ -37,6 +37,8 @@ _STOP_SECONDS: Final = 4.5
 _SUPERVISED: Final = "ENERGY_PLATFORM_SUPERVISED"
 """The variable that names the home in every supervised process's environment, and in no other."""
 _LOG_BYTES: Final = "10MB"
+_ONLY_OURS: Final = 0o700
+"""The mode of a home: no other user of the machine reads market data or sees a socket."""
 _FREE_BYTES: Final = 64 * 2**20
 """With less free space than this, no database could be created."""
 
@@ -87,7 +89,7 @@ class Supervisor:
         """
         with self._claimed_home() as lock:
             _end(self._orphans())
-            shutil.copy(instance, self.home / "dagster" / "dagster.yaml")
+            shutil.copyfile(instance, self.home / "dagster" / "dagster.yaml")
             self._log().unlink(missing_ok=True)
             configuration = self.home / "run" / "supervisord.conf"
             with configuration.open("w") as file:
@@ -116,6 +118,7 @@ class Supervisor:
             try:
                 for name in ("dagster/storage", "run", "logs", "broker"):
                     (self.home / name).mkdir(parents=True, exist_ok=True)
+                self.home.chmod(_ONLY_OURS)  # a home of before may be open to other users
                 lock = opened.enter_context((self.home / "run" / "lock").open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 lock.write("held while the platform runs")
