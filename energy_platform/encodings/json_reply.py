@@ -12,7 +12,7 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -31,6 +31,9 @@ _LITERAL: Final = re.compile(
 )
 _LONGEST_INTEGER: Final = 38
 """Number of digits; a longer integer is read as a float."""
+_PORTION: Final = 2**19
+"""How much text polars decodes at once. Of 10 MB, a byte takes up to three times as long."""
+_BETWEEN_RECORDS: Final = "},{"
 
 
 def json_object(body: str | bytes) -> dict[str, Any]:
@@ -77,12 +80,15 @@ def records(
     Raises:
         ParseError: The body is not JSON, or has no array at the path.
     """
-    shape: pl.DataType = pl.List(pl.Struct(dict.fromkeys(fields, pl.String)))
-    for name in reversed(path):
-        shape = pl.Struct({name: shape})
-    found = decoded(body, shape)
-    for name in path:
-        found = found.struct.field(name)
+    array = pl.List(pl.Struct(dict.fromkeys(fields, pl.String)))
+    found = _decoded_in_portions(body, array, path) if len(body) > _PORTION else None
+    if found is None:
+        shape: pl.DataType = array
+        for name in reversed(path):
+            shape = pl.Struct({name: shape})
+        found = decoded(body, shape)
+        for name in path:
+            found = found.struct.field(name)
     if found.has_nulls():
         raise ParseError(f"the reply holds no records at {'.'.join(path) or 'its top'}")
     return (
@@ -90,6 +96,38 @@ def records(
         .struct.unnest()
         .select(_typed(name, dtype) for name, dtype in fields.items())
     )
+
+
+def _decoded_in_portions(body: bytes, array: pl.List, path: Sequence[str]) -> pl.Series | None:
+    """Return an array of objects as some arrays that follow one another; None if it can't be cut.
+
+    A cut within a text or within an object leaves portions that are not JSON. So if what is around
+    the array is JSON, and each portion is, then the array is that of the reply.
+    """
+    said = _text(body)
+    start, end = said.find("[") + 1, said.rfind("]")
+    try:
+        around = json.loads(said[:start] + said[end:])
+        for name in path:
+            around = around[name]
+        if around != []:
+            return None
+        portions = [
+            pl.Series("reply", [f"[{portion}]"]).str.json_decode(array)
+            for portion in _portions(said, start, end)
+        ]
+    except (ValueError, LookupError, TypeError, RecursionError, pl.exceptions.PolarsError):
+        return None
+    found = pl.concat(portions)
+    return found if len(found) == len(portions) and not _lacks_elements(found) else None
+
+
+def _portions(said: str, start: int, end: int) -> Iterator[str]:
+    """Cut [start, end) of a text between two records, where there may be a cut."""
+    while (cut := said.find(_BETWEEN_RECORDS, start + _PORTION, end)) >= 0:
+        yield said[start : cut + 1]
+        start = cut + len(_BETWEEN_RECORDS) - 1
+    yield said[start:end]
 
 
 def decoded(body: bytes, shape: pl.DataType) -> pl.Series:
@@ -132,7 +170,8 @@ def decoded_each(bodies: Sequence[bytes], shape: pl.Struct | pl.List) -> pl.Seri
         ParseError: A body is not JSON, or as a whole not of this shape.
     """
     if len(bodies) > 1:
-        found = _decoded_together(bodies, shape)
+        is_portion = sum(map(len, bodies)) <= _PORTION
+        found = _decoded_together(bodies, shape) if is_portion else None
         if found is not None:
             return found
         middle = len(bodies) // 2

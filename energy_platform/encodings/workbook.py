@@ -15,9 +15,11 @@ from energy_platform.errors import ParseError
 
 _MOST_BYTES: Final = 128 * 1024 * 1024
 _FAR_CELL: Final = re.compile(
-    rb"""(?<![:\w])r\s*=(?!\s*["'](?:A?[A-Z])?[12]?\d{1,5}["'])""", re.IGNORECASE
+    rb"""[rR](?<![:\w][rR])\s*=(?!\s*["'](?:[aA]?[a-zA-Z])?[12]?\d{1,5}["'])"""
 )
 """A cell or row beyond column AZ or row 299,999, or with no valid place.
+
+A pattern that begins with its letter is searched for twice as fast.
 
 The reader allocates all cells before the last one and trusts their places, so an absurd place would
 cost terabytes and end the process.

@@ -77,19 +77,35 @@ def observations(messages: Sequence[RawMessage], products: Sequence[Product]) ->
     Raises:
         ParseError: A body is not an archive of one of the products.
     """
-    tables: dict[tuple[str, ...], list[pl.DataFrame]] = {}
+    alike: dict[bytes, dict[int, bytes]] = {}
     for message in messages:
-        table = _table(only_member(message.body, "produkt_*.txt"))
-        offset = pl.Series("landing_offset", [message.landing_offset], pl.Int64)
-        tables.setdefault(tuple(table.columns), []).append(
-            table.hstack([offset.new_from_index(0, table.height)])
-        )
-    rows = [_rows(columns, pl.concat(alike), products) for columns, alike in tables.items()]
-    return pl.concat(rows).sort("landing_offset", maintain_order=True)
+        text = only_member(message.body, "produkt_*.txt").lstrip(b"\r\n")
+        head, _, rows = text.partition(b"\n")
+        alike.setdefault(head, {})[message.landing_offset] = rows
+    found = [_rows(_table(head, texts), products) for head, texts in alike.items()]
+    return pl.concat(found).sort("landing_offset", maintain_order=True)
 
 
-def _rows(columns: Sequence[str], table: pl.DataFrame, products: Sequence[Product]) -> pl.DataFrame:
+def _table(head: bytes, texts: Mapping[int, bytes]) -> pl.DataFrame:
+    """Return the rows of archives with the same head, by landing offset, in one pass.
+
+    Each line is a row. Archives for which that does not hold are read one by one.
+    """
+    lines = [text if text.endswith(b"\n") or not text else text + b"\n" for text in texts.values()]
+    heights = [text.count(b"\n") for text in lines]
+    table = _read(b"\n".join([head, b"".join(lines)]))
+    if table.height == sum(heights):
+        offsets = pl.Series("landing_offset", [*texts], pl.Int64).repeat_by(pl.Series(heights))
+        return table.hstack([offsets.explode(empty_as_null=False)])
+    if len(texts) > 1:
+        return pl.concat(_table(head, {offset: text}) for offset, text in texts.items())
+    [offset] = texts
+    return table.with_columns(pl.lit(offset, pl.Int64).alias("landing_offset"))
+
+
+def _rows(table: pl.DataFrame, products: Sequence[Product]) -> pl.DataFrame:
     """Return the rows of archives with the same columns."""
+    columns = table.columns[:-1]
     quality, *measured = (name for name in columns if name not in (*_ABOUT, _END_OF_ROW))
     product = _product(measured, products)
     every_value = dict.fromkeys(name for one in products for name in one.values.values())
@@ -107,8 +123,8 @@ def _rows(columns: Sequence[str], table: pl.DataFrame, products: Sequence[Produc
     )
 
 
-def _table(text: bytes) -> pl.DataFrame:
-    """Return the text's columns as strings, with their padding."""
+def _read(text: bytes) -> pl.DataFrame:
+    """Return a text's columns as strings, with their padding."""
     try:
         read = pl.read_csv(
             io.BytesIO(text),

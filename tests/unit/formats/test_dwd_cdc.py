@@ -110,6 +110,29 @@ def test_a_row_that_is_cut_off_is_refused_alone(kept: int) -> None:
     assert rows["refused"].to_list() == [None, "the row does not end with eor"]
 
 
+def test_archives_read_together_are_those_of_each_alone() -> None:
+    hours = "STATIONS_ID;MESS_DATUM;QN_3;   F;   D;eor\r\n"
+    first, second = row("202607011210"), row("202607011220")
+    texts = [
+        WIND + first,
+        WIND,
+        WIND + (first + second).rstrip(),
+        hours + first,
+        "\r\n" + WIND + first + second,
+        WIND + first + "\r\n" + second,
+        "\r\n" + hours + second,
+        WIND + second[:-5],
+    ]
+    now = datetime.now(UTC)
+    messages = [
+        RawMessage(body=an_archive(text), received_at=now, landing_offset=offset)
+        for offset, text in enumerate(texts)
+    ]
+    each = [observations([message], WIND_PRODUCTS) for message in messages]
+    assert [one.height for one in each] == [1, 0, 2, 1, 2, 3, 1, 1]
+    assert observations(messages, WIND_PRODUCTS).equals(pl.concat(each))
+
+
 def test_a_new_product_is_a_value() -> None:
     text = (
         "STATIONS_ID;MESS_DATUM;  QN;DS_10;GS_10;SD_10;LS_10;eor\r\n"

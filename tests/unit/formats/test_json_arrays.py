@@ -1,11 +1,16 @@
-"""Replies that are decoded together say what each of them says alone, whatever is beside them."""
+"""What is decoded together, or in portions, says what each reply says alone and whole."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from energy_platform.encodings.json_reply import decoded, decoded_each
+from energy_platform.encodings import json_reply
+from energy_platform.encodings.json_reply import FieldType, decoded, decoded_each, records
 from energy_platform.errors import ParseError
 
 ELEMENT = pl.Struct(
@@ -92,3 +97,53 @@ def alone(body: bytes, shape: pl.List | pl.Struct) -> pl.Series | str:
         return decoded(body, shape)
     except ParseError as error:
         return str(error)
+
+
+FIELDS: dict[str, FieldType] = {"name": pl.String, "value": pl.Float64}
+RECORDS: st.SearchStrategy[Any] = st.one_of(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["a", None, "},{", "[", "]}", '"', "\\", {}, ["},{"]])},
+        optional={
+            "value": st.sampled_from([1, 2.5, "3", "x", None, [{}, {}], {"n": [{"m": 1}, {}]}]),
+            "other": st.sampled_from([[{}, {}], [[], []], "},{"]),
+        },
+    ),
+    st.sampled_from([None, 1, "},{", [], {}]),
+)
+AROUND = ["%s", '{"meta": 1, "data": %s}', '{"data": %s, "more": [{},{}]}', '{"data": %s', "%s,[]"]
+
+
+@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+@given(
+    st.lists(RECORDS, max_size=8),
+    st.sampled_from(AROUND),
+    st.sampled_from([(), ("data",), ("meta", "data")]),
+    st.integers(1, 40),
+)
+def test_an_array_in_portions_is_the_array_as_a_whole(
+    rows: list[Any], around: str, path: Sequence[str], portion: int
+) -> None:
+    body = (around % json.dumps(rows, separators=(",", ":"))).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_reply, "_PORTION", portion)
+        in_portions = read(body, path)
+    assert in_portions == read(body, path)
+
+
+def read(body: bytes, path: Sequence[str]) -> list[tuple[object, ...]] | str:
+    """Return a reply's records, or why it has none."""
+    try:
+        return [tuple(map(str, row)) for row in records(body, FIELDS, path=path).rows()]
+    except ParseError as error:
+        return str(error)
+
+
+def test_a_large_array_is_read_in_portions() -> None:
+    rows = [{"name": f"{number}", "value": number} for number in range(20)]
+    body = json.dumps({"data": rows}, separators=(",", ":")).encode()
+    array = pl.List(pl.Struct({"name": pl.String, "value": pl.String}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_reply, "_PORTION", 100)
+        found = json_reply._decoded_in_portions(body, array, ["data"])
+    assert found is not None
+    assert found.list.len().to_list() == [5, 5, 5, 5]
