@@ -4,7 +4,7 @@ The processes that dbt starts import this module, so it imports neither the sour
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -55,6 +55,8 @@ class Mart:
         upstream: The market sources that it is built from, and which of its days depend on a
             source's day: 0 the same, 1 the next.
         tests: The tests that dbt runs on it.
+        vocabularies: The texts that columns are known to take, or the source's column that takes
+            the same, `entsoe_load.bidding_zone`.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Mart:
     dtypes: Mapping[str, pl.DataType]
     upstream: Mapping[str, Sequence[int]]
     tests: tuple[MartTest, ...]
+    vocabularies: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
@@ -137,6 +140,7 @@ def _mart(model: Mapping[str, Any]) -> Mart:
         dtypes=MappingProxyType(dtypes),
         upstream=MappingProxyType({**about["upstream"]}),
         tests=tuple(_test(said) for test in tests for said in test.values()),
+        vocabularies=MappingProxyType({**about.get("vocabularies", {})}),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.reading.dataset import Dataset, datasets
-from energy_platform.reading.search import Texts, ranked
+from energy_platform.reading.search import hits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +48,8 @@ def catalogue(search: str = "") -> list[CatalogueEntry]:
 
 
 def found(entries: Sequence[CatalogueEntry], search: str) -> list[CatalogueEntry]:
-    """Return the entries that contain every word of `search`, the best first."""
-    return [entries[at] for at in ranked([_texts(entry) for entry in entries], search)]
-
-
-def _texts(entry: CatalogueEntry) -> Texts:
-    columns = (f"{one.name} {one.description or ''} {one.unit or ''}" for one in entry.columns)
-    return Texts(
-        name=entry.name,
-        provider=entry.provider,
-        market_group=entry.group,
-        protocol=entry.protocol,
-        description=entry.description,
-        columns=" ".join(columns),
-        terms=entry.terms,
-    )
+    """Return the entries that meet every word of `search`, the best first."""
+    return [entries[hit.at] for hit in hits(entries, search)]
 
 
 def _entry(dataset: Dataset) -> CatalogueEntry:

@@ -4,11 +4,18 @@ This imports every source with its feed and its parser; `energy_platform.reading
 copy that readers use.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from energy_platform.errors import UnknownSourceError
-from energy_platform.market.registry import broken_sources, market_sources, unbroken
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.market.registry import (
+    broken_sources,
+    market_source,
+    market_sources,
+    unbroken,
+)
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import Mart, marts
 from energy_platform.pipeline.tables import market_table
@@ -77,8 +84,19 @@ def _of_mart(mart: Mart) -> Dataset:
         description=mart.description,
         key=mart.key,
         event_time=mart.event_time,
-        columns=mart.columns,
+        columns=tuple(_with_values(one, mart.vocabularies.get(one.name)) for one in mart.columns),
         expected_lag=max((one.expected_lag for one in upstream), default=timedelta()),
         terms="Those of what it is made of",
         upstream=tuple(mart.upstream),
     )
+
+
+def _with_values(column: ColumnInfo, vocabulary: str | Sequence[str] | None) -> ColumnInfo:
+    """Return a mart's column with its values: its own, or those of a source's column."""
+    if vocabulary is None:
+        return column
+    if not isinstance(vocabulary, str):
+        return replace(column, values=tuple(vocabulary))
+    source, _, name = vocabulary.partition(".")
+    [same] = [one for one in market_source(source).columns if one.name == name]
+    return replace(column, values=same.values, codes=same.codes)

@@ -1,130 +1,201 @@
-"""Ranks texts by a question in free words, with SQLite's full-text index, built for each question.
+"""Finds tables by what people call them: names, values, synonyms, codes, and German words.
 
-There are few texts. `energy_platform.reading.catalogue` supplies them.
+Every word of a question must be met, by one of a table's texts or by a value of one of its columns.
+`reading.asked_words` reads the question and `reading.vocabulary` has the synonyms; callers supply
+the tables' texts and values.
 """
 
-import re
-import sqlite3
-import unicodedata
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import astuple, dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
-_WEIGHTS: Final = {
-    "name": 100.0,
-    "provider": 10.0,
-    "market_group": 10.0,
-    "protocol": 10.0,
-    "description": 5.0,
-    "columns": 1.0,
-    "terms": 0.5,
-    "countries": 0.5,
-}
-"""The searched fields, and the weight of a hit in each; a hit in the name outweighs all others.
+from energy_platform.market.column_info import ColumnInfo
+from energy_platform.reading.asked_words import Literal, Word, mended_word, words_of
+from energy_platform.reading.words import folded
 
-All but the last are the fields of `Texts`; the countries are derived from them.
-"""
+_NAME: Final = 12.0
+_NAME_OF_WEATHER: Final = 6.0
+_VALUE: Final = 6.0
+_TEXTS: Final = {"provider": 6.0, "description": 5.0, "group": 3.0, "protocol": 2.0, "terms": 0.5}
+_COLUMN_NAME: Final = 3.0
+_COLUMN_DESCRIPTION: Final = 1.5
+"""What it is worth that a table has a word there; wind is first what the market makes of it."""
 
-_COUNTRIES: Final = {
-    "AT": ("austria",),
-    "BE": ("belgi",),
-    "BG": ("bulgaria",),
-    "CH": ("switzerland", "swiss"),
-    "CZ": ("czech",),
-    "DE": ("german",),
-    "DK": ("denmark", "danish"),
-    "ES": ("spain", "spanish"),
-    "FI": ("finland", "finnish"),
-    "FR": ("france", "french"),
-    "GB": ("britain", "british"),
-    "GR": ("greece", "greek"),
-    "HR": ("croatia",),
-    "HU": ("hungar",),
-    "IE": ("ireland", "irish"),
-    "IT": ("ital",),
-    "LU": ("luxembourg",),
-    "NL": ("netherlands", "dutch"),
-    "NO": ("norw",),
-    "PL": ("poland", "polish"),
-    "PT": ("portug",),
-    "RO": ("romania",),
-    "SE": ("swed",),
-    "SI": ("sloveni",),
-    "SK": ("slovak",),
-}
-"""Country codes in bidding zones, and the beginnings of words that texts use instead."""
+_ROWS_OF_PLACE: Final = 8.0
+_ONLY_PLACE: Final = 12.0
+_TEXT_ON_PLACE: Final = 5.0
+"""What a place is worth: it says which rows are wanted and not of what, so it counts once."""
+
+_BESIDE_THE_KEY: Final = 0.5
+"""How much less a value counts that tells no series from another."""
+
+
+class Described(Protocol):
+    """What the search must know of a table; a `Dataset` and an entry of the catalogue have it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def provider(self) -> str:
+        """Who publishes it."""
+
+    @property
+    def group(self) -> str:
+        """Its market group, or `marts`."""
+
+    @property
+    def protocol(self) -> str:
+        """How it arrives."""
+
+    @property
+    def description(self) -> str:
+        """What it is."""
+
+    @property
+    def terms(self) -> str:
+        """Its terms of use."""
+
+    @property
+    def columns(self) -> tuple[ColumnInfo, ...]:
+        """Its columns, with the values that they are known to take."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell one fact from another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """The texts of one entry, in the order of `_WEIGHTS`."""
+class Hit:
+    """A table that a question finds.
 
-    name: str
-    provider: str
-    market_group: str
-    protocol: str
-    description: str
-    columns: str
-    terms: str
-
-
-def ranked(things: Sequence[Texts], text: str) -> list[int]:
-    """Return the positions of the entries that contain every word of `text`, the best first.
-
-    A word matches words that begin with it, whatever the case and the accents. The code of a
-    country also stands for its name, and the name for the code.
+    Attributes:
+        at: Its position among the tables.
+        score: How well it fits.
+        columns: The columns whose names or descriptions have a word of the question.
+        where: The values that have one, by their key columns.
     """
-    words = [word for word in text.split() if any(char.isalnum() for char in word)]
+
+    at: int
+    score: float
+    columns: tuple[str, ...]
+    where: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class _Met:
+    """Where a table meets one word of a question, and what that is worth."""
+
+    score: float = 0.0
+    columns: list[str] = field(default_factory=list)
+    values: dict[str, list[str]] = field(default_factory=dict)
+    in_values: float = 0.0
+
+
+def hits(tables: Sequence[Described], question: str) -> list[Hit]:
+    """Return the tables that meet every word of a question, the best first; all, if it has none.
+
+    A word matches words that begin with it, its synonyms and, a country, every zone and code of it;
+    case and accents don't matter. A word that no table has is taken for the known one that it
+    resembles.
+    """
+    words = _words(question, tables)
+    found = [hit for at, table in enumerate(tables) if (hit := _hit(at, table, words))]
     if not words:
-        return [*range(len(things))]
-    columns, marks = ", ".join(_WEIGHTS), ", ".join("?" * len(_WEIGHTS))
-    weights = ", ".join(map(str, _WEIGHTS.values()))
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute(
-            f"CREATE VIRTUAL TABLE asset USING fts5({columns}, "
-            "tokenize = 'unicode61 remove_diacritics 2')"
-        )
-        connection.executemany(f"INSERT INTO asset VALUES ({marks})", map(_document, things))  # noqa: S608 (only question marks are inserted)
-        best_first = f"ORDER BY bm25(asset, {weights}), rowid"
-        found = connection.execute(
-            f"SELECT rowid FROM asset WHERE asset MATCH ? {best_first}",  # noqa: S608 (numbers of this module)
-            [" AND ".join(map(_condition, words))],
-        )
-        positions = [rowid - 1 for (rowid,) in found]
-    # A whole name means the entry of that name, and none that only contains it.
-    return sorted(positions, key=lambda at: things[at].name != "_".join(words).casefold())
+        return found
+    whole = "_".join(folded(question).split())
+    return sorted(found, key=lambda hit: _rank(tables[hit.at], hit, whole))
 
 
-def _document(thing: Texts) -> tuple[str, ...]:
-    """Return the texts of an entry, one for each of `_WEIGHTS`."""
-    texts: tuple[str, ...] = astuple(thing)
-    return (*texts, " ".join(_countries(" ".join(texts))))
-
-
-def _countries(text: str) -> list[str]:
-    """Return the codes of the countries that a text mentions, by code or by name."""
-    codes = set(re.findall(r"\b[A-Z]{2}(?=\d?\b)", text))
-    folded = _folded(text)
+def _words(question: str, tables: Sequence[Described]) -> list[Word]:
+    """Return the words of a question; one that no table has is mended, if it resembles another."""
     return [
-        code
-        for code, names in _COUNTRIES.items()
-        if code in codes or any(re.search(rf"\b{name}", folded) for name in names)
+        word
+        if not isinstance(word, Literal) or any(_met(table, word).score for table in tables)
+        else mended_word(word, _told(tables))
+        for word in words_of(question)
     ]
 
 
-def _condition(word: str) -> str:
-    """Return the full-text query of one word."""
-    folded = _folded(word)
-    if word.upper() in _COUNTRIES:
-        # The code alone, because "at" and "no" are words of every second description.
-        return f'countries : "{word}"'
-    beginning = '"{}" *'.format(word.replace('"', " "))
-    codes = [code for code, names in _COUNTRIES.items() if folded.startswith(names)]
-    return f"({beginning}{''.join(f' OR countries : {code}' for code in codes)})"
+def _told(tables: Iterable[Described]) -> set[str]:
+    """Return the words of the tables' names, descriptions and columns."""
+    texts = (
+        " ".join((one.name, one.provider, one.description, *(c.name for c in one.columns)))
+        for one in tables
+    )
+    return {word for text in texts for word in folded(text).split()}
 
 
-def _folded(text: str) -> str:
-    """Return text in lower case, without accents."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in apart if not unicodedata.combining(char))
+def _rank(table: Described, hit: Hit, whole: str) -> tuple[bool, float, bool, int, str]:
+    """Order by a whole name, then by score; of equals, sources and what has many series go first.
+
+    A source has every revision, and a mart only what is known now.
+    """
+    series = sum(len(column.values) for column in table.columns if column.name in table.key)
+    is_mart = table.group == "marts"
+    return (table.name != whole, -round(hit.score, 6), is_mart, -series, table.name)
+
+
+def _hit(at: int, table: Described, words: Sequence[Word]) -> Hit | None:
+    met = [_met(table, word) for word in words]
+    if not all(one.score for one in met):
+        return None
+    where: dict[str, dict[str, None]] = {}
+    for one in met:
+        for column, values in one.values.items():
+            if column in table.key:
+                where.setdefault(column, {}).update(dict.fromkeys(values))
+    return Hit(
+        at=at,
+        score=sum(one.score for one in met),
+        columns=tuple(dict.fromkeys(column for one in met for column in one.columns)),
+        where={column: tuple(values) for column, values in where.items()},
+    )
+
+
+def _met(table: Described, word: Word) -> _Met:
+    met = _met_in_columns(table, word)
+    in_name = word.in_text(_spaced(table.name))
+    texts = {name: word.in_text(getattr(table, name)) for name in _TEXTS}
+    if word.is_place:
+        met.score = max(
+            _ROWS_OF_PLACE * met.in_values,
+            _ONLY_PLACE * (texts["description"] == 1 and not met.in_values),
+            _TEXT_ON_PLACE * max(in_name, *texts.values()),
+        )
+    else:
+        name = _NAME_OF_WEATHER if table.group == "weather" else _NAME
+        met.score += max(name * in_name, _VALUE * met.in_values)
+        met.score += sum(weight * texts[name] for name, weight in _TEXTS.items())
+    return met
+
+
+def _met_in_columns(table: Described, word: Word) -> _Met:
+    met, named, described = _Met(), 0.0, 0.0
+    for column in table.columns:
+        in_name, in_description = word.in_text(_spaced(column.name)), word.in_text(column.described)
+        named, described = max(named, in_name), max(described, in_description)
+        if in_name or in_description:
+            met.columns.append(column.name)
+        if fits := dict(_values_with(column, word)):
+            best = max(fits.values())
+            met.values[column.name] = [value for value, fit in fits.items() if fit == best]
+            weight = 1.0 if column.name in table.key else _BESIDE_THE_KEY
+            met.in_values = max(met.in_values, weight * best)
+    if word.in_text(_spaced(table.name)):
+        named = max(named, met.in_values)
+    met.score = _COLUMN_NAME * named + _COLUMN_DESCRIPTION * described
+    return met
+
+
+def _values_with(column: ColumnInfo, word: Word) -> Iterator[tuple[str, float]]:
+    codes = column.codes or ("",) * len(column.values)
+    for value, code in zip(column.values, codes, strict=True):
+        if fit := max(word.in_value(value), word.in_value(code)):
+            yield value, fit
+
+
+def _spaced(name: str) -> str:
+    """Return a name as words, in capitals, so that a country's code in it is seen."""
+    return name.replace("_", " ").upper()

@@ -35,7 +35,9 @@ class StationForecast(ForecastRows):
     wind_direction_deg: float = pa.Field(**_within(0, 360), description="DD, where it comes from")
     pressure_pa: float = pa.Field(**_within(85_000, 110_000), description="PPPP, at sea level")
     cloud_cover_pct: float = pa.Field(**_within(0, 100), description="N, total cloud cover")
-    global_radiation_kj_per_m2: float = pa.Field(**_within(0, 6_000), description="Rad1h, sum")
+    global_radiation_kj_per_m2: float = pa.Field(
+        **_within(0, 6_000), description="Rad1h, sum of the radiation"
+    )
     sunshine_s: float = pa.Field(**_within(0, 3_600), description="SunD1, of the hour")
     precipitation_kg_per_m2: float = pa.Field(**_within(0, 500), description="RR1c, sum")
     snow_kg_per_m2: float = pa.Field(**_within(0, 500), description="RRS1c, as water, sum")

@@ -53,12 +53,13 @@ def found(text: str) -> list[str]:
         ("WIND", ["wind_forecast", "anemometer", "charts_price"]),
         ("win fore", ["wind_forecast", "charts_price"]),  # words that are begun
         ("ind", []),  # and only begun
-        ("osterreich", ["consumption"]),
+        ("osterreich", ["charts_price", "consumption"]),  # the country, by its code and its name
+        ("osterr", ["consumption"]),
         ("ÖSTER", ["consumption"]),
         ("wind DE", ["anemometer", "charts_price"]),
         ("wind germany", ["anemometer", "charts_price"]),
         ("cz", ["wind_forecast"]),
-        ("AT", ["charts_price"]),  # a country, not the word of a sentence
+        ("AT", ["charts_price", "consumption"]),  # a country, not the word of a sentence
         ("demand", ["consumption"]),
         ("MW", ["consumption"]),
         ("cc by", ["consumption"]),
@@ -81,6 +82,11 @@ def test_wind_in_germany_is_found_among_all_sources() -> None:
     names = ep.catalog("wind DE")["name"].to_list()
     assert {"dwd_wind_observation", "noaa_gfs_wind_forecast"} <= set(names)
     assert ep.catalog("wind DE").columns == ep.catalog().columns
+
+
+def test_without_a_question_everything_is_listed_in_order() -> None:
+    names = [one.name for one in catalogue()]
+    assert names == sorted(names)
 
 
 def test_what_nothing_has_is_an_empty_table_with_all_columns() -> None:
