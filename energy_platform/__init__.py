@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from energy_platform.reading.update import Update, UpdateKind
 
     batch_history = here.batch_history
+    bars = here.bars
+    book = here.book
+    book_path = here.book_path
+    contracts = here.contracts
+    trades = here.trades
     catalog = here.catalog
     follow = here.follow
     frame = here.frame
@@ -36,15 +41,20 @@ __all__ = [
     "Series",
     "Update",
     "UpdateKind",
+    "bars",
     "batch_history",
+    "book",
+    "book_path",
     "catalog",
     "connect",
+    "contracts",
     "follow",
     "frame",
     "load",
     "runs",
     "scan",
     "series",
+    "trades",
 ]
 
 _ELSEWHERE: Final = {

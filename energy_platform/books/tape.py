@@ -35,7 +35,16 @@ _ROW: Final = {
 _KEPT: Final = timedelta(hours=36)
 """How long after its receipt a trade is kept; a contract is traded for about as long."""
 _FORGETS_EVERY: Final = timedelta(minutes=10)
-_COUNTS: Final = (pl.col("state") != "CANCELLED") & pl.col("price_eur_per_mwh").is_not_null()
+_PRICE: Final = pl.col("price_eur_per_mwh")
+BAR: Final = {
+    "open_eur_per_mwh": _PRICE.first(),
+    "high_eur_per_mwh": _PRICE.max(),
+    "low_eur_per_mwh": _PRICE.min(),
+    "close_eur_per_mwh": _PRICE.last(),
+    "vwap_eur_per_mwh": (_PRICE * pl.col("volume_mw")).sum() / pl.col("volume_mw").sum(),
+}
+"""A bar's prices, of the trades of one contract in their order."""
+COUNTS: Final = (pl.col("state") != "CANCELLED") & pl.col("price_eur_per_mwh").is_not_null()
 
 
 class Traded(NamedTuple):
@@ -196,18 +205,13 @@ def bars(legs: pl.DataFrame, every: timedelta) -> pl.DataFrame:
         legs: The latest revision of each leg of some trades.
         every: How long an interval is; intervals begin at multiples of it since 1970 (UTC).
     """
-    price, volume = pl.col("price_eur_per_mwh"), pl.col("volume_mw")
     start = pl.col("observed_at").dt.truncate(every).alias("bar_start")
     return (
         _trades(legs)
         .group_by("contract_id", start, maintain_order=True)
         .agg(
-            open_eur_per_mwh=price.first(),
-            high_eur_per_mwh=price.max(),
-            low_eur_per_mwh=price.min(),
-            close_eur_per_mwh=price.last(),
-            vwap_eur_per_mwh=(price * volume).sum() / volume.sum(),
-            volume_mw=volume.sum().round(3),
+            **BAR,
+            volume_mw=pl.col("volume_mw").sum().round(3),
             trades=pl.len().cast(pl.Int64),
         )
         .sort("contract_id", "bar_start")
@@ -217,7 +221,7 @@ def bars(legs: pl.DataFrame, every: timedelta) -> pl.DataFrame:
 def _trades(legs: pl.DataFrame) -> pl.DataFrame:
     """Return one leg of each trade that counts, in the order in which they were made."""
     return (
-        legs.filter(_COUNTS)
+        legs.filter(COUNTS)
         .sort("observed_at", *_LEG)
         .unique(["trade_id", "contract_id"], keep="first", maintain_order=True)
     )

@@ -1,15 +1,13 @@
-"""The areas of the continuous market that pages may name, and Nord Pool's numbers of them."""
+"""The areas and products of the continuous market that pages may name."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from energy_platform.errors import UsageError
+from energy_platform.market.areas import delivery_areas
 
-AREAS: Final = {"DE-LU": ("23", "22", "24", "25"), "50Hz": ("22",), "AMP": ("23",),
-                "TTG": ("24",), "TBW": ("25",)}  # fmt: skip
-"""A zone has several delivery areas; the first one's book is shown for it. While nothing limits
-flows between them, all have the same book.
-"""
+AREAS: Final = {name: delivery_areas(name) for name in ("DE-LU", "50Hz", "AMP", "TTG", "TBW")}
+"""Areas, as traders call them, and Nord Pool's numbers of their delivery areas."""
 
 PRODUCTS: Final = {"QH": "P15MIN", "HH": "P30MIN", "H": "P60MIN"}
 """The products of the continuous market: quarter-hours, half-hours, hours."""

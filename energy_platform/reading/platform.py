@@ -6,12 +6,13 @@ from typing import Final
 from energy_platform.reading.changing import Changing
 from energy_platform.reading.finding import Finding
 from energy_platform.reading.frames import Frames
+from energy_platform.reading.intraday import Intraday
 from energy_platform.reading.operating import Operating
 from energy_platform.reading.place import Place
 from energy_platform.reading.runs import Runs
 
 
-class Platform(Finding, Frames, Runs, Changing, Operating):
+class Platform(Finding, Frames, Intraday, Runs, Changing, Operating):
     """A platform's data: what there is, rows as of any moment, and what is new.
 
     Dagster need not be installed, and no process need run, except to follow.

@@ -15,15 +15,19 @@ def store(name: str, rows: Iterable[dict[str, Any]]) -> None:
 
     Args:
         name: The source.
-        rows: The rows, each a message of its own; they say when they were received.
+        rows: The rows, which say when they were received. Each is a message of its own, unless
+            all say their `landing_offset`, counted from the table's.
     """
     table, warehouse = market_table(market_source(name)), micro_batches().warehouse
     start = warehouse.committed_offset(table)
-    whole = [{**row, "landing_offset": start + n} for n, row in enumerate(rows)]
+    whole = [
+        {**row, "landing_offset": start + row.get("landing_offset", n)}
+        for n, row in enumerate(rows)
+    ]
     frame = pl.DataFrame(whole, schema_overrides=table.dtypes).with_columns(
         pl.lit(None, dtype=dtype).alias(column)
         for column, dtype in table.dtypes.items()
         if column not in whole[0]
     )
     frame = frame.select(*table.dtypes).cast(pl.Schema(table.dtypes))
-    warehouse.commit(table, frame, start=start, stop=start + len(whole))
+    warehouse.commit(table, frame, start=start, stop=whole[-1]["landing_offset"] + 1)
