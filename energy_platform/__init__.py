@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from energy_platform.reading.series import Series
     from energy_platform.reading.update import Update, UpdateKind
 
+    areas = here.areas
+    stations = here.stations
     batch_history = here.batch_history
     bars = here.bars
     book = here.book
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     follow = here.follow
     frame = here.frame
     load = here.load
+    named = here.named
+    productions = here.productions
     runs = here.runs
     scan = here.scan
     series = here.series
@@ -41,6 +45,7 @@ __all__ = [
     "Series",
     "Update",
     "UpdateKind",
+    "areas",
     "bars",
     "batch_history",
     "book",
@@ -51,9 +56,12 @@ __all__ = [
     "follow",
     "frame",
     "load",
+    "named",
+    "productions",
     "runs",
     "scan",
     "series",
+    "stations",
     "trades",
 ]
 

@@ -67,6 +67,9 @@ COLUMNS: Final = (
 )
 """The columns that hold areas, the most telling first; others' values are areas only if listed."""
 
+TODAY: Final = date(2200, 1, 1)
+"""A day on which every name that is in use means what it means today."""
+
 DESK: Final = "The desk itself"
 """The provider of what traders state themselves."""
 

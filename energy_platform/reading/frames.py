@@ -52,7 +52,9 @@ class Frames(Rows):
             lag: How much later than it holds a value is shown: with a day, yesterday's price stands
                 beside today's. With `as_of`, it counts only if it was known at the gate of the
                 delivery beside which it stands.
-            where: The values of key columns: `bidding_zone="DE-LU"`, `resolution="PT15M"`.
+            where: The values of key columns: `bidding_zone="DE-LU"`, `resolution="PT15M"`. `area`
+                and `production` take the names that all tables share, as `areas` and `productions`
+                list them: `area="IT-North"` is GME's NORD.
 
         Returns:
             The series, whose `unit` and `quantity` say what it is.

@@ -16,10 +16,13 @@ import polars as pl
 from energy_platform.errors import UsageError
 from energy_platform.history.question import Run
 from energy_platform.history.revisions import RUN
+from energy_platform.market import areas, production
+from energy_platform.market.areas import area_names
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.resampling import STRETCHES, of_instants, require_arithmetic
 from energy_platform.reading.dataset import Dataset, dataset
+from energy_platform.reading.places import area_column, production_column
 from energy_platform.reading.where import Value
 
 _SHOWN: Final = 12
@@ -91,6 +94,7 @@ def series_of(name: str, column: str, where: Mapping[str, Value], **how: object)
     numbers = [one.name for one in asked.columns if one.unit is not None]
     if column not in asked.dtypes:
         raise UsageError(f"{name} has no column {column!r}; {_near(column, numbers)}")
+    where = _translated(asked, where)
     for key in where:
         if key not in asked.key:
             raise UsageError(f"{name} has no key column {key!r}; it has {', '.join(asked.key)}")
@@ -100,6 +104,27 @@ def series_of(name: str, column: str, where: Mapping[str, Value], **how: object)
     except UsageError as error:
         raise UsageError(f"{name}.{column}: {error}") from None
     return found
+
+
+def _translated(asked: Dataset, where: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Return conditions in the provider's own words: `area` and `production` are everyone's.
+
+    Raises:
+        UsageError: The table has no areas or kinds of production, or several names for this one.
+    """
+    said: dict[str, Value] = {}
+    for key, value in where.items():
+        column, names = key, [value]
+        if key == "area" and value in area_names():
+            column = area_column(asked) or key
+            names = [*areas.own_names(asked.provider, str(value))] or [value]
+        elif key == "production" and value in production.PRODUCTIONS:
+            column = production_column(asked) or key
+            names = [*production.own_names(asked.provider, str(value))]
+        if len(names) > 1:
+            raise UsageError(f"{asked.name} tells parts of {value!r} apart; say {column}={names}")
+        said[column] = names[0]
+    return said
 
 
 def stretches(series: Series, rows: pl.DataFrame, max_gap: timedelta | None) -> pl.DataFrame:

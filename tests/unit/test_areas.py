@@ -1,4 +1,4 @@
-"""One name for each area and kind of production, whatever a provider calls it."""
+"""One name for each area and kind of production, and one place for each of DWD's stations."""
 
 from datetime import date
 from pathlib import Path
@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 
 from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.formats.dwd_mosmix import STATIONS
 from energy_platform.formats.entsoe import codes
+from energy_platform.market import production
 from energy_platform.market.areas import (
     AREAS,
     COLUMNS,
@@ -22,6 +24,7 @@ from energy_platform.market.areas import (
 )
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.market.stations import distance_km, dwd_stations
 from energy_platform.pipeline.checks import check_messages
 from tests.support.testcases import case_messages
 
@@ -141,3 +144,58 @@ def test_the_table_has_areas_and_names_with_their_days() -> None:
     old = table.filter(area="DE-AT-LU").row(0, named=True)
     assert (old["valid_until"], old["own_name"], old["name_valid_until"]) == (split, "DE", split)
     assert set(table["area"]) == area_names()
+
+
+NO_PRODUCTION: Final = {
+    "energy_charts_generation": {
+        *("Cross border electricity trading", "Hydro pumped storage consumption", "Load"),
+        *("Renewable share of generation", "Renewable share of load", "Residual load"),
+    },
+    "elexon_generation": None,  # interconnectors, INT…, stand among fuels
+    "entsoe_generation": {"B99"},  # a code made up for a test
+}
+"""Values of production columns that no plant produces."""
+
+WITH_PRODUCTION: Final = [
+    (name, column)
+    for name, source in SOURCES.items()
+    for column in production.COLUMNS
+    if source.dtypes.get(column) == pl.String
+]
+
+
+@pytest.mark.parametrize(("name", "column"), WITH_PRODUCTION)
+def test_every_kind_of_production_of_every_source_has_its_name(name: str, column: str) -> None:
+    found, excepted = values_of(SOURCES[name], column), NO_PRODUCTION.get(name, set())
+    if excepted is None:
+        excepted = {value for value in found if value.startswith("INT")}
+    provider = SOURCES[name].provider.name
+    assert {
+        value
+        for value in found - excepted
+        if production.production_of(provider, value) not in production.PRODUCTIONS
+    } == set()
+    assert all(production.production_of(provider, value) is None for value in excepted)
+
+
+def test_there_are_sources_with_production() -> None:
+    assert len(WITH_PRODUCTION) >= 7
+
+
+def test_production_by_frame_and_by_value_agree() -> None:
+    for provider, names in production.NAMES.items():
+        for own, meant in names.items():
+            told = production.named_production(provider, pl.lit(own))
+            assert pl.select(told).item() == production.production_of(provider, own) == meant
+            assert own in production.own_names(provider, meant)
+    assert set(production.productions_table()["production"]) == production.PRODUCTIONS
+
+
+def test_each_station_stands_once() -> None:
+    stations = dwd_stations()
+    assert stations["wmo_id"].n_unique() == stations["dwd_id"].n_unique() == stations.height
+    assert set(STATIONS) <= set(stations["wmo_id"])
+    assert stations["latitude_deg"].is_between(47.2, 55.1).all()
+    assert stations["longitude_deg"].is_between(5.8, 15.1).all()
+    munich_to_hamburg = stations.filter(wmo_id="10147").select(distance_km(48.348, 11.813)).item()
+    assert munich_to_hamburg == pytest.approx(600, abs=10)
