@@ -76,6 +76,7 @@ def add(
 def remove(name: Name) -> None:
     """Remove a user, end their sessions and revoke their tokens."""
     from energy_platform.dashboard.access.audit import Action
+    from energy_platform.dashboard.access.choices_file import ChoicesFile
     from energy_platform.dashboard.access.sessions import Sessions
     from energy_platform.dashboard.access.tokens import Tokens
     from energy_platform.dashboard.access.user_list import UserList
@@ -84,6 +85,7 @@ def remove(name: Name) -> None:
     UserList.of(home).remove(name)
     ended = Sessions.of(home).end_all_of(name)
     revoked = Tokens.of(home).revoke_all_of(name)
+    ChoicesFile.of(home).forget(name)
     _note(Action.USER_REMOVED, name, sessions=ended, tokens=revoked)
     console().print(f"{name} may not look any more.")
 

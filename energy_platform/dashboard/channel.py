@@ -22,7 +22,8 @@ MOST_BYTES: Final = 64 * 1024
 _WRONG_DATA: Final = 1007
 _TOO_MANY: Final = 1008
 
-_Name = Annotated[str, Field(max_length=200)]
+_Name = Annotated[str, Field(max_length=2_000)]
+"""The name of a topic, which may list portfolios."""
 
 
 class _Place(BaseModel):

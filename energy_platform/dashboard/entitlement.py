@@ -31,7 +31,10 @@ def require_may_watch(visitor: Visitor, topic: str) -> None:
     """
     kind, _, rest = topic.partition(":")
     if kind in _OF_A_PORTFOLIO:
-        require_may_see(visitor, rest if kind == "positions" else rest.rsplit(":", 2)[0])
+        # A position's portfolio has no comma in its name; an exposure is that of several.
+        named = [rest] if kind == "positions" else rest.rsplit(":", 2)[0].split(",")
+        for portfolio in named:
+            require_may_see(visitor, portfolio)
     elif kind == _OF_A_USER:
         if rest != visitor.name:
             raise NotEntitledError(f"{visitor.name} may not see the alarms of others")

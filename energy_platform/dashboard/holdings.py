@@ -6,7 +6,7 @@ the room `positions`.
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Final, Self
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from energy_platform.dashboard.access.visitor import ALL_PORTFOLIOS
 from energy_platform.dashboard.areas import AREAS, PRODUCTS, areas_of
 from energy_platform.dashboard.intraday import (
     BOOK,
@@ -100,18 +101,20 @@ class Known:
         return told.join(said, on=_BOOK_OF, how="left", maintain_order="left")
 
     def of_contracts(
-        self, contracts: pl.DataFrame, portfolio: str, areas: Collection[str]
+        self, contracts: pl.DataFrame, portfolios: Sequence[str], areas: Collection[str]
     ) -> pl.DataFrame:
-        """Return a portfolio's mean open power over the delivery of each contract.
+        """Return the mean open power of portfolios together over the delivery of each contract.
 
         A quarter-hour without a position counts as closed.
 
         Args:
             contracts: The contracts of one area.
-            portfolio: The portfolio; `*` is all of them together.
+            portfolios: The portfolios; `*` is all of them.
             areas: The areas whose positions count.
         """
-        is_own = pl.lit(value=True) if portfolio == "*" else pl.col("portfolio") == portfolio
+        is_own = pl.lit(value=True)
+        if ALL_PORTFOLIOS not in portfolios:
+            is_own = pl.col("portfolio").is_in(list(portfolios))
         quarters = self.opened.filter(is_own, pl.col("area").is_in(areas)).select(
             "open_mw", at="delivery_start"
         )
@@ -120,7 +123,7 @@ class Known:
         return (
             contracts.join_where(quarters, pl.col("at") >= start, pl.col("at") < end)
             .group_by("contract_id", "area", "delivery_start", "delivery_end")
-            .agg(open_mw=mean.round(3), portfolio=pl.lit(portfolio))
+            .agg(open_mw=mean.round(3), portfolio=pl.lit(",".join(portfolios)))
         )
 
     def closed(self, opened: pl.DataFrame, market: Market) -> pl.DataFrame:
@@ -156,11 +159,15 @@ def valued_at(stores: Stores, at: datetime | None = None) -> pl.DataFrame:
 
 
 def exposure_at(
-    stores: Stores, portfolio: str, area: str, product: str, at: datetime | None = None
+    stores: Stores,
+    portfolios: Sequence[str],
+    area: str,
+    product: str,
+    at: datetime | None = None,
 ) -> pl.DataFrame:
-    """Return a portfolio's power in each contract as it was known at an instant, or now."""
+    """Return portfolios' power in each contract as it was known at an instant, or now."""
     known, books = known_of(stores, at), books_of(stores, BOOK, CONTRACT, at=at)
-    return _exposure(known, books, (portfolio, area, product), at or stores.now())
+    return _exposure(known, books, (portfolios, area, product), at or stores.now())
 
 
 class Holdings:
@@ -203,14 +210,14 @@ class Holdings:
             self.intraday.ask(lambda books: Market.of(books, known.opened, "QH", now))
         )
 
-    def exposure(self, portfolio: str, area: str, product: str) -> pl.DataFrame:
-        """Return a portfolio's power in each contract of a product, and what closing it costs.
+    def exposure(self, portfolios: Sequence[str], area: str, product: str) -> pl.DataFrame:
+        """Return portfolios' power in each contract of a product, and what closing it costs.
 
         Raises:
             EnergyPlatformError: The stores don't answer.
         """
         known, now = self._newest(), self._stores.now()
-        asked = (portfolio, area, product)
+        asked = (portfolios, area, product)
         return self.intraday.ask(lambda books: _exposure(known, books, asked, now))
 
     def _newest(self) -> Known:
@@ -259,10 +266,10 @@ def _traded(books: Books, area: str, product: str, now: datetime) -> pl.DataFram
 
 
 def _exposure(
-    known: Known, books: Books, asked: tuple[str, str, str], now: datetime
+    known: Known, books: Books, asked: tuple[Sequence[str], str, str], now: datetime
 ) -> pl.DataFrame:
-    """Return a portfolio's power in each contract of an area's product."""
-    portfolio, area, product = asked
+    """Return portfolios' power in each contract of an area's product."""
+    portfolios, area, product = asked
     areas = tuple(AREAS) if area == GERMANY else (area,)
-    opened = known.of_contracts(_traded(books, area, product, now), portfolio, areas)
+    opened = known.of_contracts(_traded(books, area, product, now), portfolios, areas)
     return known.closed(opened, Market.of(books, opened, product, now))

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket
 
 from energy_platform.dashboard import channel
+from energy_platform.dashboard.access.choices_file import ChoicesFile
 from energy_platform.dashboard.access.notes import Notes
 from energy_platform.dashboard.alarms.alarm_file import AlarmFile
 from energy_platform.dashboard.alarms.board import AlarmBoard
@@ -25,6 +26,7 @@ from energy_platform.dashboard.alarms.rights import OwnersRights
 from energy_platform.dashboard.alarms.watch import AlarmWatch
 from energy_platform.dashboard.api import (
     alarms,
+    choices,
     documentation,
     events,
     follow,
@@ -38,6 +40,7 @@ from energy_platform.dashboard.api import (
     sources,
 )
 from energy_platform.dashboard.api.answers import PROBLEMS
+from energy_platform.dashboard.api.bodies import BoundedBodies
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.entitlement import NotEntitledError
 from energy_platform.dashboard.health import Health
@@ -85,6 +88,8 @@ def app(settings: Settings) -> FastAPI:
                           openapi_url="/api/openapi.json", exception_handlers=_ERRORS,
                           responses=PROBLEMS)  # fmt: skip
 
+    application.add_middleware(BoundedBodies)
+
     @application.websocket("/live")
     async def live(socket: WebSocket) -> None:
         await channel.serve(socket, hub)
@@ -98,6 +103,7 @@ def app(settings: Settings) -> FastAPI:
         lineage.router(stores, questions),
         positions.router(stores, questions, Notes.of(settings)),
         events.router(hub),
+        choices.router(ChoicesFile.of(settings.home), Notes.of(settings)),
         alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),
         follow.router(stores),
         metrics.router(hub),

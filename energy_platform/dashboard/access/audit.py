@@ -52,6 +52,7 @@ class Action(StrEnum):
     USER_REMOVED = "user removed"
     TOKEN_MADE = "token made"  # noqa: S105 (no secret)
     TOKEN_REVOKED = "token revoked"  # noqa: S105 (no secret)
+    CHOICES_SET = "choices set"
     ALARM_SET = "alarm set"
     ALARM_REMOVED = "alarm removed"
     POSITIONS_HANDED_IN = "positions handed in"

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy_platform.dashboard.access import Visitor, visitor_of
-from energy_platform.dashboard.access.visitor import ALL_PORTFOLIOS
 from energy_platform.dashboard.api import parameters
 from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, Table, form_of
 from energy_platform.dashboard.api.documents import Rows
@@ -54,9 +53,14 @@ class OfPortfolios(Asked):
 class ExposureAsked(Asked):
     """The parameters of an exposure."""
 
-    portfolio: Annotated[str, Field(description="A portfolio; `*` is all of them together.")] = (
-        ALL_PORTFOLIOS
-    )
+    portfolio: Annotated[
+        list[str],
+        Field(
+            description="Portfolios, added up; `*` is all of them, the ones you may see unless "
+            "given.",
+            max_length=100,
+        ),
+    ] = []
     area: str = "DE-LU"
     product: str = "QH"
 
@@ -107,12 +111,15 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         summary="What is open in each contract, and what closing it costs",
     )
     async def exposure(request: Request, asked: Annotated[ExposureAsked, Query()]) -> Response:
-        require_may_see(visitor_of(request.scope), asked.portfolio)
+        visitor = visitor_of(request.scope)
+        for portfolio in asked.portfolio:
+            require_may_see(visitor, portfolio)
         areas_of(asked.area)
         if asked.product not in PRODUCTS:
             raise UsageError(f"there is no product {asked.product!r}; {', '.join(PRODUCTS)}")
         at = parameters.instant(asked.as_of)
-        find = partial(exposure_at, stores, asked.portfolio, asked.area, asked.product, at)
+        shown = asked.portfolio or visitor.portfolios
+        find = partial(exposure_at, stores, shown, asked.area, asked.product, at)
         return await answered(request, asked, find)
 
     return routes

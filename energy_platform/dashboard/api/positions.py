@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import polars as pl
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from energy_platform.dashboard.access.audit import Action
@@ -28,6 +28,7 @@ from energy_platform.dashboard.api.answers import (
     Table,
     form_of,
 )
+from energy_platform.dashboard.api.bodies import whole_body
 from energy_platform.dashboard.api.documents import Accepted, RefusedSubmission, SpanRows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.entitlement import (
@@ -37,7 +38,7 @@ from energy_platform.dashboard.entitlement import (
     visible,
 )
 from energy_platform.dashboard.stores import Stores
-from energy_platform.errors import EnergyPlatformError, ParseError
+from energy_platform.errors import ParseError
 from energy_platform.feeds.drop_folder.inbox import MOST_BYTES, SENDER, Inbox, new_submission
 from energy_platform.formats.positions import MOST_ROWS
 from energy_platform.ingest.submission import Submission, examined
@@ -49,7 +50,6 @@ from energy_platform.reading.platform import here
 from energy_platform.reading.where import Where, condition
 
 SOURCE: Final = "position"
-_BODY_SECONDS: Final = 30.0
 _TWO_DAYS: Final = timedelta(days=2)
 _LONGEST: Final = timedelta(hours=25)
 """How long a row may last, so one that began this long ago may still count."""
@@ -104,7 +104,7 @@ def router(stores: Stores, questions: Questions, notes: Notes) -> APIRouter:
     async def hand_in(request: Request) -> Response:
         visitor = visitor_of(request.scope)
         _require_trader(visitor)
-        body = await _body(request)
+        body = await whole_body(request, MOST_BYTES)
         if body is None:
             return _refusal(413, "TooLarge", f"{MOST_BYTES:,} bytes are the most")
         message = RawMessage(
@@ -154,24 +154,6 @@ def router(stores: Stores, questions: Questions, notes: Notes) -> APIRouter:
 def _require_trader(visitor: Visitor) -> None:
     if not visitor.may(Role.TRADER):
         raise NotEntitledError(f"{visitor.name} may not change positions: that needs a trader")
-
-
-async def _body(request: Request) -> bytes | None:
-    """Read a request's body; None if it is too large.
-
-    Raises:
-        EnergyPlatformError: It did not end in time.
-    """
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    return None
-    except (TimeoutError, ClientDisconnect):
-        raise EnergyPlatformError("the request did not end") from None
-    return bytes(body)
 
 
 def _refusal(

@@ -79,7 +79,10 @@ class Topics:
                 return Positions(portfolio=portfolio, holdings=self._holdings)
             case "exposure", [area, product] if area in AREAS and product in PRODUCTS:
                 return Exposure(
-                    portfolio=portfolio, area=area, product=product, holdings=self._holdings
+                    portfolios=tuple(portfolio.split(",")),
+                    area=area,
+                    product=product,
+                    holdings=self._holdings,
                 )
             case _:
                 raise UnknownTopicError(f"there is no topic {':'.join((kind, portfolio, *what))}")

@@ -55,9 +55,9 @@ class Positions(_OfHoldings):
 
 @dataclass(slots=True, kw_only=True)
 class Exposure(_OfHoldings):
-    """`exposure:<portfolio>:<area>:<product>`: what a portfolio has open in each contract."""
+    """`exposure:<portfolios>:<area>:<product>`: what they have open together in each contract."""
 
-    portfolio: str
+    portfolios: tuple[str, ...]
     area: str
     product: str
 
@@ -68,7 +68,7 @@ class Exposure(_OfHoldings):
 
     def load(self) -> Loaded:
         """Value the positions; the stores are asked only if they may have something new."""
-        told = self.holdings.exposure(self.portfolio, self.area, self.product)
+        told = self.holdings.exposure(self.portfolios, self.area, self.product)
         rows = told.with_columns(id="contract_id").to_dicts()
         return Loaded([{**row, "source": POSITION} for row in rows])
 

@@ -56,7 +56,7 @@ QUESTIONS: Final[Mapping[str, list[tuple[dict[str, str], dict[str, Any]]]]] = {
     "/api/positions/portfolios": [({}, {})],
     "/api/positions/open": [({}, OF_POSITIONS)],
     "/api/positions/changes": [({}, OF_POSITIONS)],
-    "/api/positions/exposure": [({}, {"portfolio": "north"})],
+    "/api/positions/exposure": [({}, {"portfolio": "north"}), ({}, {})],
     "/api/positions": [({}, OF_POSITIONS), ({}, {**OF_POSITIONS, "history": "1"})],
     "/api/lineage/{source}": [
         ({"source": "energy_charts_price"}, {"offset": "0"}),
@@ -65,6 +65,7 @@ QUESTIONS: Final[Mapping[str, list[tuple[dict[str, str], dict[str, Any]]]]] = {
         ({"source": "position"}, {"portfolio": "north"}),
     ],
     "/api/alarms": [({}, {})],
+    "/api/choices": [({}, {})],
     "/metrics": [({}, {})],
 }
 STREAMS: Final = {"/api/events", "/api/follow"}

@@ -141,8 +141,13 @@ def test_an_exposure_is_the_mean_over_the_delivery_closed_in_its_own_book(desk: 
         # 8 MW and 2 MW of four quarter-hours, and nobody buys a whole hour.
         assert (told["position_mw"], told["unfilled_mw"]) == (2.5, 2.5)
         assert told["close_cost_eur"] is None
-    asked = desk.get("/api/positions/exposure", portfolio="south", product="H")
-    assert [one["position_mw"] for one in asked.json()["rows"]] == [1.0]
+    for portfolios, mean_mw in ((["south"], 1.0), (["north", "south"], 3.5), (["*"], 3.5)):
+        asked = desk.get("/api/positions/exposure", portfolio=portfolios, product="H")
+        assert [one["position_mw"] for one in asked.json()["rows"]] == [mean_mw]
+    both = "exposure:north,south:DE-LU:H"
+    with desk.page(**{both: None}) as page:
+        page.until(lambda: hour in page.rows.get(both, {}))
+        assert page.rows[both][hour]["position_mw"] == 3.5
 
 
 def test_what_was_open_then_is_told_as_it_was_known(desk: Desk) -> None:
@@ -194,13 +199,20 @@ def visitor(*portfolios: str) -> Visitor:
 
 
 OF_NORTH = ["positions:north", "exposure:north:DE-LU:QH"]
+OF_BOTH = ["exposure:north,south:DE-LU:QH"]
 OF_ALL = ["positions:*", "exposure:*:DE-LU:QH", "source:position"]
 
 
 @pytest.mark.parametrize(
     ("portfolios", "open_to_them"),
-    [(["north"], OF_NORTH), (["*"], [*OF_NORTH, *OF_ALL]), (["north-2", "nort"], []), ([], [])],
-    ids=["north", "all", "other", "none"],
+    [
+        (["north"], OF_NORTH),
+        (["north", "south"], [*OF_NORTH, *OF_BOTH]),
+        (["*"], [*OF_NORTH, *OF_BOTH, *OF_ALL]),
+        (["north-2", "nort", "south"], []),
+        ([], []),
+    ],
+    ids=["north", "both", "all", "other", "none"],
 )
 def test_a_topic_is_opened_by_who_may_see_its_portfolio(
     portfolios: list[str], open_to_them: list[str]
@@ -208,6 +220,6 @@ def test_a_topic_is_opened_by_who_may_see_its_portfolio(
     require_may_watch(visitor(*portfolios), "source:ceps_load")
     for topic in open_to_them:
         require_may_watch(visitor(*portfolios), topic)
-    for topic in {*OF_NORTH, *OF_ALL} - {*open_to_them}:
+    for topic in {*OF_NORTH, *OF_BOTH, *OF_ALL} - {*open_to_them}:
         with pytest.raises(NotEntitledError):
             require_may_watch(visitor(*portfolios), topic)

@@ -7,12 +7,12 @@ import 'uplot/dist/uPlot.min.css';
 
 import { render } from 'preact';
 
-import type { Catalogue, Me } from './api/answers';
-import { address, ask } from './api/http';
+import type { Catalogue, ChoicesKept, Me } from './api/answers';
+import { address, ask, hand } from './api/http';
 import { PAGES } from './pages';
 import { App } from './shell/app';
 import { startAlarms } from './state/alarms';
-import { loadChoices } from './state/choices';
+import { loadChoices, shareChoices } from './state/choices';
 import { startFreshness } from './state/freshness';
 import { catalogue, me, startScreen } from './state/screen';
 
@@ -45,6 +45,15 @@ void untilAnswered(
   (answer) => {
     me.value = answer;
     loadChoices(answer.name);
+    void untilAnswered(
+      () => ask<ChoicesKept>(address('choices')),
+      ({ kept, choices }) => {
+        if (kept)
+          shareChoices(choices, (chosen) =>
+            hand(address('choices'), JSON.stringify(chosen), 'application/json', answer.csrf ?? '', 'PUT'),
+          );
+      },
+    );
     startAlarms(answer.name);
   },
 );

@@ -5,7 +5,7 @@ import type { Row } from '../src/live/frames';
 import { depth, rungs } from '../src/pages/book';
 import { toDayAhead } from '../src/pages/contracts';
 import { means, periods } from '../src/pages/day-ahead';
-import { borders, endsOf, sense } from '../src/pages/flows';
+import { borders, endsOf, originOf, sense } from '../src/pages/flows';
 import { byQuarter, difference, newestForecasts } from '../src/pages/forecast-delta';
 import { spread } from '../src/pages/forecasts';
 import { gateOf } from '../src/pages/intraday';
@@ -197,6 +197,20 @@ describe('borders', () => {
     );
     expect(one).toMatchObject({ from: 'DE-LU', to: 'FR', flow: -400, capacity: 2000, spread: -30 });
     expect(one === undefined ? '' : sense(one)).toBe('with');
+  });
+
+  it('leads from each figure to the row that it was read from', () => {
+    const [one] = borders([flow('FR', 'DE-LU', 500)], [], [], [price('DE-LU', 50), price('FR', 60)], noon);
+    if (one === undefined) throw new Error('there is no border');
+    expect(one.id).toBe('DE-LU>FR');
+    expect(originOf(one, 'flow').row).toMatchObject({ from_zone: 'FR', to_zone: 'DE-LU' });
+    expect(originOf(one, 'used')).toEqual(originOf(one, 'flow'));
+    expect(originOf(one, 'spread')).toMatchObject({
+      source: 'entsoe_day_ahead_price',
+      row: { bidding_zone: 'FR' },
+    });
+    expect(originOf(one, 'schedule')).toEqual({ source: 'entsoe_scheduled_exchange', row: null });
+    expect(originOf(one, 'capacity')).toEqual({ source: 'jao_max_exchange', row: null });
   });
 
   it('say so when power flows against the price', () => {

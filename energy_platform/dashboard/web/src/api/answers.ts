@@ -1,6 +1,7 @@
 /** What the HTTP API answers with. */
 
 import type { Row } from '../live/frames';
+import type { Choices } from '../state/choices';
 
 export interface Column {
   readonly name: string;
@@ -27,6 +28,12 @@ export interface Catalogue {
   readonly sources: readonly SourceInfo[];
   readonly areas?: readonly string[];
   readonly products?: readonly string[];
+}
+
+/** What the server keeps of a user's choices, if anything. */
+export interface ChoicesKept {
+  readonly kept: boolean;
+  readonly choices: Partial<Choices>;
 }
 
 export interface Me {

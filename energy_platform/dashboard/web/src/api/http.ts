@@ -42,9 +42,10 @@ export async function hand<Answer>(
   body: Blob | string,
   type: string,
   csrf: string,
+  method: 'POST' | 'PUT' = 'POST',
 ): Promise<Answer> {
   const response = await fetch(url, {
-    method: 'POST',
+    method,
     headers: {
       Accept: 'application/json',
       'Content-Type': type,

@@ -1,9 +1,13 @@
 /** Page 4: frequency, system imbalance and the prices that it leads to. */
 
+import { Panel } from '../panel/panel';
 import { SeriesPanel } from '../panel/series-panel';
 import { type Row, text } from '../live/frames';
+import { goTo } from '../state/route';
 import { around } from '../state/spans';
 import { BRITAIN, CONTINENT, FrequencyPanel } from './frequency';
+
+const TENDERS = 'regelleistung_tender';
 
 export const germanBalance = {
   id: 'imbalance-de',
@@ -39,6 +43,19 @@ export function BalancePage() {
         kind="step"
         decimals={2}
       />
+      <Panel
+        id="reserves"
+        name="Activated reserves"
+        title="Activated reserves"
+        empty="No source of this platform states which reserves were activated. What was offered and accepted beforehand is in regelleistung_tender."
+        tools={
+          <button type="button" class="plain" onClick={() => goTo('data', { source: TENDERS })}>
+            Tenders
+          </button>
+        }
+      >
+        {null}
+      </Panel>
       <SeriesPanel
         id="imbalance-cz"
         title="System imbalance Czechia"

@@ -34,6 +34,17 @@ export const DAY_AHEAD_SOURCES = [
   'gme_day_ahead_price',
 ];
 
+/** The auctions by ENTSO-E's number. */
+const AUCTIONS = [
+  ['1', 'Coupled'],
+  ['2', 'EXAA'],
+] as const;
+
+function auction(): string {
+  const wanted = route.value.params.auction;
+  return AUCTIONS.find(([number]) => number === wanted)?.[0] ?? AUCTIONS[0][0];
+}
+
 function zoneOf(row: Row): string {
   return text(row, 'bidding_zone');
 }
@@ -46,7 +57,7 @@ function questionOf(start: number, end: number, zones: readonly string[]) {
       end: new Date(end).toISOString(),
       columns: VALUE,
       bidding_zone: zones,
-      auction_sequence: '1',
+      auction_sequence: auction(),
     },
     follow: SOURCE,
   };
@@ -118,6 +129,12 @@ export function DayAheadPage() {
             <span class={out === zones.length ? 'good' : 'warn'}>
               {out} of {zones.length} zones out · {all.length} quarter-hours
             </span>
+            <Choice
+              label="Auction"
+              options={AUCTIONS}
+              value={auction()}
+              onChange={(value) => setParams({ auction: value === AUCTIONS[0][0] ? '' : value })}
+            />
             <DayChoice />
             <AddZone />
           </>
@@ -187,6 +204,11 @@ function MatrixPanel({ all, zones, url }: Shown) {
     const there = mean.get(other) ?? null;
     return here === null || there === null ? null : here - there;
   };
+  const current = Math.floor(shownNow.value / QUARTER) * QUARTER;
+  const held = all.find((one) => one.start === current) ?? all[0];
+  /** A mean is of many rows: shown is the price that holds now, or the day's first. */
+  const trace = (name: string): void =>
+    void (traced.value = { source: SOURCE, row: held?.rows.get(name) ?? null });
   exports.current.cells = () => [
     ['zone', ...zones],
     ...zones.map((one) => [
@@ -239,7 +261,13 @@ function MatrixPanel({ all, zones, url }: Shown) {
                               : 'down'
                       }
                     >
-                      {words}
+                      <button
+                        type="button"
+                        title={`Where the price of ${one} comes from`}
+                        onClick={() => trace(one)}
+                      >
+                        {words}
+                      </button>
                     </td>
                   );
                 })}

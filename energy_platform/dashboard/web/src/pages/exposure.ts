@@ -9,14 +9,17 @@ import { asOf } from '../state/screen';
 
 export type Exposures = ReadonlyMap<string, Row>;
 
-/** The position of the chosen portfolio by contract; of several that are seen one by one, of the first. */
+/** What the shown portfolios have open together, by contract. */
 export function useExposure(area: string, product: string): Exposures {
-  const portfolio = shownPortfolios()[0];
-  const known = portfolio !== undefined && area !== '';
+  const portfolios = [...shownPortfolios()].sort();
+  const known = portfolios.length > 0 && area !== '';
   const isNow = asOf.value === null;
-  const told = useTopicRows(isNow && known ? `exposure:${portfolio}:${area}:${product}` : null, 500);
+  const told = useTopicRows(
+    isNow && known ? `exposure:${portfolios.join(',')}:${area}:${product}` : null,
+    500,
+  );
   const asked = useRows(
-    !isNow && known ? { path: 'positions/exposure', query: { portfolio, area, product } } : null,
+    !isNow && known ? { path: 'positions/exposure', query: { portfolio: portfolios, area, product } } : null,
   );
   const rows = isNow ? told.rows : asked.rows;
   return useMemo(() => new Map(rows.map((row) => [text(row, 'contract_id'), row])), [rows]);

@@ -4,13 +4,13 @@ import { useMemo } from 'preact/hooks';
 
 import { useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
-import { instant, number, type Row, text } from '../live/frames';
+import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { figure, grouped, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { traced, zone } from '../state/screen';
+import { type Traced, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
 import type { Cell, GridColumn } from '../table/grid';
 import { Table } from '../table/table';
@@ -50,7 +50,16 @@ export interface Border {
   /** Price of `to` less price of `from`: positive where power should flow along. */
   readonly spread: number | null;
   readonly at: number | null;
-  readonly row: Row | null;
+  /** What each figure was read from, by the column that shows it. */
+  readonly origins: Origins;
+}
+
+export interface Origins {
+  readonly flow: Row | null;
+  readonly schedule: Row | null;
+  readonly capacity: Row | null;
+  /** The price of `to`. */
+  readonly spread: Row | null;
 }
 
 function pair(one: string, other: string): [string, string] {
@@ -78,34 +87,62 @@ export function borders(
 ): Border[] {
   const flow = netted(flows, 'flow_mw', now);
   const schedule = netted(schedules, 'exchange_mw', now);
-  const capacity = new Map<string, number>();
+  const capacity = new Map<string, Row>();
   for (const row of capacities) {
     const ends = endsOf(text(row, 'border'));
-    const value = number(row, 'max_exchange_mw');
-    if (ends !== null && value !== null) capacity.set(ends.join('>'), value);
+    if (ends !== null && number(row, 'max_exchange_mw') !== null) capacity.set(ends.join('>'), row);
   }
-  const price = new Map<string, number | null>();
-  for (const row of prices)
-    if (text(row, 'auction_sequence') === '1')
-      price.set(text(row, 'bidding_zone'), number(row, 'price_eur_per_mwh'));
+  const price = coupled(prices);
+  const priceIn = (name: string): number | null => number(price.get(name), 'price_eur_per_mwh');
   const all = new Set([...flow.keys(), ...schedule.keys()]);
   return [...all].sort().map((id) => {
     const [from = '', to = ''] = id.split('>');
     const net = flow.get(id);
     const along = (net?.value ?? schedule.get(id)?.value ?? 0) >= 0;
-    const [here, there] = [price.get(from) ?? null, price.get(to) ?? null];
+    const [here, there] = [priceIn(from), priceIn(to)];
+    const most = capacity.get(along ? `${from}>${to}` : `${to}>${from}`);
     return {
       id,
       from,
       to,
       flow: net?.value ?? null,
       schedule: schedule.get(id)?.value ?? null,
-      capacity: capacity.get(along ? `${from}>${to}` : `${to}>${from}`) ?? null,
+      capacity: number(most, 'max_exchange_mw'),
       spread: here === null || there === null ? null : there - here,
       at: net?.at ?? schedule.get(id)?.at ?? null,
-      row: net?.row ?? null,
+      origins: {
+        flow: net?.row ?? null,
+        schedule: schedule.get(id)?.row ?? null,
+        capacity: most ?? null,
+        spread: price.get(to) ?? null,
+      },
     };
   });
+}
+
+/** The price of the coupled auction in each zone. */
+function coupled(prices: readonly Row[]): Map<string, Row> {
+  const first = prices.filter((row) => text(row, 'auction_sequence') === '1');
+  return new Map(first.map((row) => [text(row, 'bidding_zone'), row]));
+}
+
+const SOURCE_OF: Readonly<Record<keyof Origins, string>> = {
+  flow: FLOW,
+  schedule: SCHEDULE,
+  capacity: CAPACITY,
+  spread: PRICE,
+};
+
+/** Where a figure of the table comes from; what is made of the flow comes from the flow. */
+export function originOf({ origins }: Border, column: string): Traced {
+  const named = column in SOURCE_OF ? (column as keyof Origins) : 'flow';
+  return { source: SOURCE_OF[named], row: origins[named] };
+}
+
+/** A figure with the mark of the row that it was read from. */
+function withMark(cell: Cell, row: Row | null): Cell {
+  const mark = row === null ? undefined : markOf(row);
+  return row === null || mark === undefined ? cell : { ...cell, mark, title: whyMarked(row) };
 }
 
 interface Net {
@@ -170,9 +207,9 @@ export function sense({ flow, spread }: Border): 'with' | 'against' | '' {
 
 const COLUMNS: readonly GridColumn<Border>[] = [
   { id: 'border', title: 'Border', width: 'minmax(120px, 1.4fr)', align: 'left', order: (one) => one.id, cell: ({ from, to, flow }) => ({ text: (flow ?? 0) < 0 ? `${from} ← ${to}` : `${from} → ${to}`, tone: 'strong' }) },
-  { id: 'flow', title: 'Flow', hint: 'MW, net', width: 'minmax(60px, .8fr)', flash: true, order: (one) => one.flow, cell: ({ flow }) => ({ text: grouped(flow === null ? null : Math.abs(flow)) }) },
-  { id: 'schedule', title: 'Scheduled', hint: 'MW, net', width: 'minmax(64px, .8fr)', order: (one) => one.schedule, cell: ({ schedule, flow }) => ({ text: grouped(schedule === null ? null : (flow ?? 0) < 0 ? -schedule : schedule), tone: 'dim' }) },
-  { id: 'capacity', title: 'Max', hint: 'MW', width: 'minmax(56px, .7fr)', order: (one) => one.capacity, cell: ({ capacity }) => ({ text: grouped(capacity), tone: 'dim' }) },
+  { id: 'flow', title: 'Flow', hint: 'MW, net', width: 'minmax(60px, .8fr)', flash: true, order: (one) => one.flow, cell: ({ flow, origins }) => withMark({ text: grouped(flow === null ? null : Math.abs(flow)) }, origins.flow) },
+  { id: 'schedule', title: 'Scheduled', hint: 'MW, net', width: 'minmax(64px, .8fr)', order: (one) => one.schedule, cell: ({ schedule, flow, origins }) => withMark({ text: grouped(schedule === null ? null : (flow ?? 0) < 0 ? -schedule : schedule), tone: 'dim' }, origins.schedule) },
+  { id: 'capacity', title: 'Max', hint: 'MW', width: 'minmax(56px, .7fr)', order: (one) => one.capacity, cell: ({ capacity, origins }) => withMark({ text: grouped(capacity), tone: 'dim' }, origins.capacity) },
   { id: 'used', title: 'Used', hint: '%', width: 'minmax(52px, .7fr)', order: used, cell: usedCell },
   { id: 'spread', title: 'Δ price', hint: 'EUR/MWh', width: 'minmax(66px, .8fr)', order: (one) => one.spread, cell: spreadCell },
   { id: 'sense', title: 'Against price', width: 'minmax(76px, .8fr)', align: 'left', order: sense, cell: (one) => (sense(one) === 'against' ? { text: '▲ against', tone: 'down' } : sense(one) === 'with' ? { text: 'with', tone: 'dim' } : { text: '' }) },
@@ -190,9 +227,10 @@ function usedCell(one: Border): Cell {
     : { text: figure(share, 0), bar: Math.min(1, share / 100), tone: 'dim' };
 }
 
-function spreadCell({ spread, flow }: Border): Cell {
+function spreadCell({ spread, flow, origins }: Border): Cell {
   const along = spread === null ? null : (flow ?? 0) < 0 ? -spread : spread;
-  return { text: signed(along), tone: along === null || along === 0 ? 'dim' : along > 0 ? 'up' : 'down' };
+  const tone = along === null || along === 0 ? 'dim' : along > 0 ? 'up' : 'down';
+  return withMark({ text: signed(along), tone }, origins.spread);
 }
 
 export function FlowsPage() {
@@ -210,20 +248,12 @@ export function FlowsPage() {
     () => borders(flows.rows, schedules.rows, capacities.rows, prices.rows, end),
     [flows.rows, schedules.rows, capacities.rows, prices.rows, end],
   );
-  const price = useMemo(
-    () =>
-      new Map(
-        prices.rows
-          .filter((row) => text(row, 'auction_sequence') === '1')
-          .map((row) => [text(row, 'bidding_zone'), number(row, 'price_eur_per_mwh')]),
-      ),
-    [prices.rows],
-  );
+  const price = useMemo(() => coupled(prices.rows), [prices.rows]);
   const wanted = route.value.params.border ?? '';
   const chosen = all.find((one) => one.id === wanted) ?? all.find((one) => one.id === 'DE-LU>FR') ?? all[0];
   const exports = useExports();
-  const trace = (one: Border | undefined): void =>
-    void (traced.value = { source: FLOW, row: one?.row ?? null });
+  const trace = (one: Border | undefined, column = 'flow'): void =>
+    void (traced.value = one === undefined ? { source: FLOW, row: null } : originOf(one, column));
   usePageKeys({ trace: () => trace(chosen) });
   return (
     <>
@@ -243,7 +273,7 @@ export function FlowsPage() {
           </span>
         }
       >
-        <FlowMap all={all} price={price} chosen={chosen?.id ?? ''} />
+        <FlowMap all={all} price={price} chosen={chosen?.id ?? ''} onTrace={trace} />
       </Panel>
       <Panel
         id="borders"
@@ -263,7 +293,6 @@ export function FlowsPage() {
           selected={chosen?.id ?? null}
           onSelect={(border) => setParams({ border })}
           onTrace={trace}
-          marked={(one) => one.row}
           empty="No flows are known."
           focused
           onReady={(cells) => (exports.current.cells = cells)}
@@ -278,10 +307,12 @@ function FlowMap({
   all,
   price,
   chosen,
+  onTrace,
 }: {
   readonly all: readonly Border[];
-  readonly price: ReadonlyMap<string, number | null>;
+  readonly price: ReadonlyMap<string, Row>;
   readonly chosen: string;
+  readonly onTrace: (border: Border) => void;
 }) {
   const drawn = all.filter(({ from, to }) => PLACES[from] !== undefined && PLACES[to] !== undefined);
   const at = (name: string): [number, number] => {
@@ -302,7 +333,14 @@ function FlowMap({
         const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
         const width = Math.min(7, 1 + Math.abs(border.flow ?? 0) / 500);
         return (
-          <g key={border.id} onClick={() => setParams({ border: border.id })}>
+          <g
+            key={border.id}
+            class="traced"
+            onClick={() => {
+              setParams({ border: border.id });
+              onTrace(border);
+            }}
+          >
             <line
               x1={x1}
               y1={y1}
@@ -329,13 +367,17 @@ function FlowMap({
       {Object.keys(PLACES).map((name) => {
         const [x, y] = at(name);
         return (
-          <g key={name} class="zone">
+          <g
+            key={name}
+            class="zone traced"
+            onClick={() => void (traced.value = { source: PRICE, row: price.get(name) ?? null })}
+          >
             <rect x={x - 25} y={y - 14} width="50" height="28" rx="4" />
             <text x={x} y={y - 2}>
               {name}
             </text>
             <text class="price" x={x} y={y + 10}>
-              {figure(price.get(name) ?? null)}
+              {figure(number(price.get(name), 'price_eur_per_mwh'))}
             </text>
           </g>
         );

@@ -9,6 +9,7 @@ import { Panel, useExports } from '../panel/panel';
 import { SeriesPanel } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { choices, choose } from '../state/choices';
+import { chosenPortfolio, choosePortfolio, mayWatch } from '../state/portfolios';
 import { route, setParams } from '../state/route';
 import { asOf, catalogue, MARKET_ZONE, type Traced, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
@@ -158,6 +159,14 @@ export function IntradayPage() {
             ) : (
               <b>{area}</b>
             )}
+            {mayWatch().length > 1 ? (
+              <Select
+                label="Portfolio"
+                value={chosenPortfolio()}
+                options={[['', 'All mine'], ...mayWatch().map((one) => [one, one] as const)]}
+                onChange={choosePortfolio}
+              />
+            ) : null}
             <Choice
               label="Product"
               value={product}

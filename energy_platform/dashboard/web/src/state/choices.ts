@@ -1,4 +1,7 @@
-/** What each user chose on this machine: theme, zone, areas, sizes. Kept in the browser, one record a user. */
+/**
+ * What each user chose: theme, zone, areas, sizes. The browser keeps one record a user; where users log in, the server
+ * keeps it too, and what it has counts when a page is opened.
+ */
 
 import { effect, signal } from '@preact/signals';
 
@@ -47,8 +50,35 @@ export function loadChoices(name: string): void {
   }
 }
 
+/** Tells the server what was chosen; nothing where it keeps no choices. */
+let tell: ((chosen: Choices) => Promise<unknown>) | null = null;
+let telling: ReturnType<typeof setTimeout> | undefined;
+const TELL_AFTER_MS = 1_500;
+
+/** Take what the server keeps of a user, and tell it of every choice from now on, a moment after the last one. */
+export function shareChoices(said: Partial<Choices>, teller: (chosen: Choices) => Promise<unknown>): void {
+  tell = teller;
+  if (Object.keys(said).length > 0) keepHere({ ...DEFAULTS, ...said });
+  else tellSoon();
+}
+
+function tellSoon(): void {
+  if (tell === null) return;
+  clearTimeout(telling);
+  telling = setTimeout(() => {
+    telling = undefined;
+    // A server that is away is told with the next choice; this browser keeps it meanwhile.
+    tell?.(choices.value).catch(() => undefined);
+  }, TELL_AFTER_MS);
+}
+
 export function choose(changed: Partial<Choices>): void {
-  choices.value = { ...choices.value, ...changed };
+  keepHere({ ...choices.value, ...changed });
+  tellSoon();
+}
+
+function keepHere(chosen: Choices): void {
+  choices.value = chosen;
   try {
     localStorage.setItem(place(user.value), JSON.stringify(choices.value));
   } catch {
