@@ -3,7 +3,9 @@
     python benchmarks/bench.py [NAME …] [--told]
 
 Each benchmark runs in a process of its own, prints its own tables and writes its JSON beside
-itself; one that fails loses only its own figures. The table has every goal of `goals` with what was
+itself; one that fails loses only its own figures, and so does one that is stopped because it works
+for more than twenty minutes. Ctrl-C ends the benchmark that runs and leaves out those after it. The
+table has every goal of `goals` with what was
 measured, the verdict, and for a missed one the reason. It is also written to `bench.json`. With
 names, only these benchmarks run, and the others' figures are those of their last run. `--told` runs
 none.
@@ -12,8 +14,10 @@ The exit code is 0 if every goal is met, 1 if one is missed, 2 if one was not me
 """
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +32,8 @@ from energy_platform.operations.supervision.plan import PROJECT
 
 FOLDER: Final = PROJECT / "benchmarks"
 TOGETHER: Final = "bench"
+LIMIT_SECONDS: Final = 1_200.0
+STOP_SECONDS: Final = 60.0
 MET, MISSED, NOT_MEASURED = 0, 1, 2
 
 
@@ -40,8 +46,13 @@ def main() -> int:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(names):
         parser.error(f"no benchmark: {', '.join(sorted(unknown))}")
-    for name in [] if asked.told else asked.names or names:
-        run(name)
+    chosen = [] if asked.told else asked.names or names
+    for name in chosen:
+        # Figures of an earlier run are not kept, in case this one fails.
+        (FOLDER / f"{name}.json").unlink(missing_ok=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for name in chosen:
+            run(name)
     found = {name: figures_of(FOLDER / f"{name}.json") for name in names}
     answers = answered(goals(), found)
     print("\n== all that is wanted\n")
@@ -54,20 +65,37 @@ def main() -> int:
 
 
 def run(name: str) -> None:
-    """Run a benchmark; figures of an earlier run are not kept, in case this one fails."""
-    told = FOLDER / f"{name}.json"
-    told.unlink(missing_ok=True)
+    """Run a benchmark, for as long as one may take."""
     print(f"\n== {name}", flush=True)
     began = time.monotonic()
-    command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(told)]
-    done = subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(PROJECT)})
-    ended = f"failed with exit code {done.returncode}" if done.returncode else "ended"
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", str(FOLDER / f"{name}.json")]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}) as process:
+        try:
+            code = process.wait(LIMIT_SECONDS)
+            ended = f"failed with exit code {code}" if code else "ended"
+        except subprocess.TimeoutExpired:
+            ended = "was stopped"
+        finally:
+            stop(process)
     print(f"{name} {ended} after {time.monotonic() - began:.0f} s", flush=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a benchmark that still runs; it has a minute to stop what it started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def figures_of(file: Path) -> list[Figure]:
     """Return the figures that a benchmark wrote; none if it did not get so far."""
-    return read_json(file) if file.exists() else []
+    try:
+        return read_json(file)
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
 
 
 def answered(

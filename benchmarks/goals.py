@@ -78,6 +78,16 @@ MEMORY: Final = Goal(
     wanted=1.3,
     if_missed="every process has Python with polars or Dagster of its own",
 )
+FOLLOWED_ALONE: Final = {
+    share: Goal(
+        benchmark="live_bus", what=f"Valkey: publish to follow, p{share * 100:.0f}", unit="ms"
+    )
+    for share in (0.5, 0.95)
+}
+"""By share of the entries; the bus's part of the way to `ep.follow`."""
+BUS_CPU: Final = Goal(
+    benchmark="live_bus", what="Valkey: CPU of an entry, publisher and follower", unit="ms"
+)
 UNBOUNDED_ENTRIES: Final = Goal(
     benchmark="latency",
     what="entries of the home that grow without a stated bound",
@@ -263,6 +273,7 @@ def goals() -> Iterator[Goal]:
     yield from (TRADES_SHOWN_P50, TRADES_SHOWN_P95, TRADES_STORED_P50, TRADES_STORED_P95)
     yield from (TRADES_FOLLOWED_P50, TRADES_FOLLOWED_P95)
     yield from (CORES, MEMORY, UNBOUNDED_ENTRIES, GROWTH)
+    yield from (*FOLLOWED_ALONE.values(), BUS_CPU)
     yield from (ONE_MESSAGE, TWENTY_MESSAGES, EITHER_WORKER, ORDER_BOOK, GENERATION, GFS)
     yield from (REPLAY_CPU, REPLAY_WALL, MARKET_DAY, MARKET_DAY_CPU)
     yield from (LANDING_FILES, UPKEEP_MB)

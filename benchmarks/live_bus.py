@@ -21,6 +21,7 @@ from typing import Final
 import polars as pl
 
 from benchmarks.figures import Figure, print_table, write_json
+from benchmarks.goals import BUS_CPU, FOLLOWED_ALONE
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.live_bus.protocol import LiveBus, Rows
@@ -32,6 +33,8 @@ from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 SOURCE: Final = "nord_pool_intraday_trade"
 ROWS: Final = 10
 PAUSE_SECONDS: Final = 0.02
+VALKEY: Final = "Valkey"
+BUS_SECONDS: Final = 300.0
 WARM_UP: Final = 20
 """Entries before the measured ones, which open connections."""
 
@@ -107,9 +110,9 @@ async def measure(bus: LiveBus, entries: int) -> tuple[pl.DataFrame, float]:
 
 
 def figures(name: str, seconds: pl.DataFrame, cpu_seconds: float, entries: int) -> Iterator[Figure]:
-    """Yield what was measured of a bus."""
+    """Yield what was measured of a bus; Valkey's are the figures of `goals`, and two more."""
     for column, what in (("publish", "the call that publishes"), ("follow", "publish to follow")):
-        for share in (0.5, 0.95):
+        for share in FOLLOWED_ALONE:
             value = seconds[column].quantile(share)
             yield Figure(
                 what=f"{name}: {what}, p{share * 100:.0f}",
@@ -123,6 +126,14 @@ def figures(name: str, seconds: pl.DataFrame, cpu_seconds: float, entries: int) 
     )
 
 
+def failed(name: str, why: str) -> Iterator[Figure]:
+    """Yield the figures of a bus that could not be measured."""
+    if name == VALKEY:
+        yield from (goal.measured(None, why) for goal in (*FOLLOWED_ALONE.values(), BUS_CPU))
+    else:
+        yield Figure(what=f"{name}: publish to follow", value=None, unit="ms", note=why)
+
+
 def main() -> None:
     """Measure each bus; what has been measured stays when the next one fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -130,14 +141,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file to write the figures to")
     asked = parser.parse_args()
     found: list[Figure] = []
-    for name, opened in (("Valkey", valkey), ("Pub/Sub's emulator", pubsub)):
+    for name, opened in ((VALKEY, valkey), ("Pub/Sub's emulator", pubsub)):
         try:
             with opened() as bus:
-                seconds, cpu = asyncio.run(measure(bus, asked.entries + WARM_UP))
+                measuring = asyncio.wait_for(measure(bus, asked.entries + WARM_UP), BUS_SECONDS)
+                seconds, cpu = asyncio.run(measuring)
             found += figures(name, seconds, cpu, asked.entries + WARM_UP)
         except Exception as error:  # noqa: BLE001 (the other bus is measured all the same)
-            why = MISSING if opened is pubsub and not is_installed() else str(error)
-            found.append(Figure(what=f"{name}: publish to follow", value=None, unit="ms", note=why))
+            is_missing = opened is pubsub and not is_installed()
+            found += failed(name, MISSING if is_missing else f"{error!r}")
         if asked.json:
             write_json(found, asked.json)
     print_table(found)

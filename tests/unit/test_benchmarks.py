@@ -1,7 +1,8 @@
 """`make bench` forgets no figure that is wanted, and keeps what was measured if something fails."""
 
 import json
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,13 +19,20 @@ from benchmarks import (
     goals,
     landing,
     latency,
+    live_bus,
     replay,
     screens,
 )
 from benchmarks.figures import Figure, read_json, write_json
 from benchmarks.flat_history import STEP, ZONES, frequency, prices
 from energy_platform.market.instants import microseconds
-from energy_platform.storage.landing import Merged
+from energy_platform.market.registry import market_source
+from energy_platform.pipeline.stores import open_micro_batches
+from energy_platform.settings import Settings
+from energy_platform.storage.landing import LandingZone, Merged
+from tests.support.testcases import case_messages
+
+TESTCASES = Path(__file__).parent.parent / "testcases"
 
 WANTED = {
     "trades, received → hot store, p50": 0.3,
@@ -107,15 +115,17 @@ def made_up() -> dict[str, list[Figure]]:
     of_a_load = batch.Spent(cpu_seconds=[0.01], wall_seconds=[0.02], rows=9_000)
     drained = drain.Drained("smard_price", messages=9, rows=9, points=9, cpu_seconds=1.0)
     of_a_log = {"files": 9.0}
+    of_a_bus = pl.DataFrame({"publish": [0.001, 0.002], "follow": [0.001, 0.003]})
     of_a_table = {f"{name}, ms of CPU": [1.0, 1.1] for name in goals.TABLE_RATIOS}
     of_a_table["written by an upkeep, MB"] = [3.0, 3.5]
     costs = {name: flat.Cost(10.0, 20.0) for name in goals.FLAT}
     watched = dashboard_viewers.Watched(4.0, 90.0, [0.1, 0.2], fewest=2, most=2, jumps=0)
     return {
         "latency": latency.figures(of_a_variant()),
+        "live_bus": [*live_bus.figures(live_bus.VALKEY, of_a_bus, 0.1, 2)],
         "batch": [batch.figure(load, of_a_load, of_a_load, 3) for load in batch.loads(1)],
         "replay": replay.compared({"smard_price": 306_000}, spent, spent),
-        "drain": drain.compared([drained], drain.Took(1.0, 2.0), 1.0),
+        "drain": drain.compared([drained], drain.Took(1.0, 2.0)),
         "landing": landing.compared(of_a_log, of_a_log, Merged(9, 3, 0), 1.0),
         "delta_tables": [
             delta_tables.figure(what, values, [1, 50]) for what, values in of_a_table.items()
@@ -131,9 +141,80 @@ def made_up() -> dict[str, list[Figure]]:
 def test_the_start_of_a_drain_counts_once() -> None:
     points = drain.DAY_POINTS // 2
     drained = drain.Drained("smard_price", messages=9, rows=9, points=points, cpu_seconds=1.0)
-    [wall, cpu, _] = drain.compared([drained], drain.Took(start_seconds=3.0, seconds=7.0), 1.0)
+    [wall, cpu] = drain.compared([drained], drain.Took(start_seconds=3.0, seconds=7.0))
     assert wall.value == pytest.approx(3 + 2 * 7)
     assert cpu.value == pytest.approx(2)
+
+
+def test_a_source_that_fails_loses_no_other_sources_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "drain.json"
+    good = drain.Drained("smard_price", messages=9, rows=9, points=9, cpu_seconds=1.0)
+    bad = drain.Drained("ote_day_ahead_price", failed="BrokenProcessPool: a process ended")
+
+    def not_read(_: Path) -> float:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(drain, "drain", lambda *_: ([good, bad], drain.Took(1.0, 2.0)))
+    monkeypatch.setattr(drain, "read_alone", not_read)
+    monkeypatch.setattr("sys.argv", ["drain.py", "--landing", str(tmp_path), "--json", str(told)])
+    drain.main()
+    assert json.loads(told.read_bytes())["sources"] == [asdict(good), asdict(bad)]
+    [wall, cpu, reading] = read_json(told)
+    assert wall.value is cpu.value is reading.value is None
+    assert wall.note == "ote_day_ahead_price: BrokenProcessPool: a process ended"
+    assert reading.note == "OSError: the disk is gone"
+
+
+def test_a_drain_brings_what_has_landed_to_both_stores(tmp_path: Path) -> None:
+    source = market_source("smard_price")
+    landing, home = tmp_path / "landing", tmp_path / "home"
+    messages = case_messages(source, TESTCASES / source.name / "ordinary")
+    zone = LandingZone.open(landing.as_uri())
+    zone.writer(source.name).append([*messages], cursor=None)
+    settings = Settings(home=home, landing=landing.as_uri())
+    taken: Future[float] = Future()
+    taken.set_result(drain._drain_one(source.name, settings))
+    found = drain._counted(source.name, taken, settings)
+    assert found.messages == len(messages)
+    assert found.rows > 0
+    assert found.points == found.rows
+    assert found.cpu_seconds > 0
+    assert not open_micro_batches(settings).is_behind(source)
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"),
+    [
+        ("raise SystemExit(3)", "failed with exit code 3"),
+        ("import time; time.sleep(60)", "was stopped"),
+        ("", "ended"),
+    ],
+)
+def test_a_benchmark_that_fails_or_hangs_holds_up_no_other(
+    script: str,
+    wanted: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "batch.py").write_text(script)
+    (tmp_path / "drain.py").write_text("")
+    (tmp_path / "batch.json").write_text('{"figures": [{"what"')
+    monkeypatch.setattr(bench, "FOLDER", tmp_path)
+    monkeypatch.setattr(bench, "LIMIT_SECONDS", 5.0)
+    monkeypatch.setattr("sys.argv", ["bench.py", "batch", "drain"])
+    assert bench.main() == bench.NOT_MEASURED
+    told = capsys.readouterr().out
+    assert f"batch {wanted} after " in told
+    assert "drain ended after " in told
+    assert all(f"| {goal.what} | " in told for goal in goals.goals())
+
+
+def test_figures_that_were_cut_off_are_none(tmp_path: Path) -> None:
+    (tmp_path / "batch.json").write_text('{"figures": [{"what"')
+    assert bench.figures_of(tmp_path / "batch.json") == []
 
 
 def test_every_goal_is_measured_by_its_benchmark() -> None:

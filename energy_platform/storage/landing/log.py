@@ -57,6 +57,10 @@ _LONGEST_TRUSTED: Final = timedelta(hours=1)
 """The longest pause of a writer within a write; only older segments are deleted."""
 
 _FETCH_BYTES: Final = 32 * 2**20
+_FETCH_BYTES_OF_FEW: Final = 2**20
+"""The same where the bodies are limited. They may be seventy times as large as their segments, and
+what is beyond the limit is decoded for nothing, with each read anew.
+"""
 _FETCH_SEGMENTS: Final = 256
 _FETCH_THREADS: Final = 8
 _GUEST_PAUSE_SECONDS: Final = 0.01
@@ -134,7 +138,8 @@ class LandingLog:
             stop = min(stop, start + limit)
         messages: list[RawMessage] = []
         size = 0
-        for rows in self._rows(start, stop):
+        fetch_bytes = _FETCH_BYTES if limit_bytes is None else _FETCH_BYTES_OF_FEW
+        for rows in self._rows(start, stop, fetch_bytes):
             sizes = rows["body"].bin.size().cast(pl.Int64)
             within = rows.height
             if limit_bytes is not None:
@@ -263,7 +268,9 @@ class LandingLog:
     def _read_tail(self, segment: Segment) -> _Tail:
         return _tail_of(segment.first, self._listing.fetch(segment))
 
-    def _rows(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
+    def _rows(
+        self, start: int, stop: int, fetch_bytes: int = _FETCH_BYTES
+    ) -> Iterator[pl.DataFrame]:
         """Yield the rows of [start, stop) in tables of bounded size.
 
         Raises:
@@ -272,7 +279,7 @@ class LandingLog:
         reached, lists_anew = start, False
         while reached < stop:
             try:
-                for rows in self._following(reached, stop, lists_all=lists_anew):
+                for rows in self._following(reached, stop, fetch_bytes, lists_all=lists_anew):
                     reached += len(rows)
                     yield rows
             except _MissingError:
@@ -283,7 +290,9 @@ class LandingLog:
                     ) from None
                 lists_anew = True
 
-    def _following(self, start: int, stop: int, *, lists_all: bool) -> Iterator[pl.DataFrame]:
+    def _following(
+        self, start: int, stop: int, fetch_bytes: int, *, lists_all: bool
+    ) -> Iterator[pl.DataFrame]:
         """Yield the rows of [start, stop), up to the first gap.
 
         Raises:
@@ -292,7 +301,8 @@ class LandingLog:
         """
         expected = start
         with ThreadPoolExecutor(_FETCH_THREADS) as pool:
-            for segments in _bounded(self._covering(start, stop, lists_all=lists_all)):
+            covering = self._covering(start, stop, lists_all=lists_all)
+            for segments in _bounded(covering, fetch_bytes):
                 # Threads are started at the first use, and one segment needs none.
                 fetch_each = pool.map if len(segments) > 1 else map
                 try:
@@ -563,12 +573,12 @@ def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:
         yield messages[start:]
 
 
-def _bounded(segments: Iterator[Segment]) -> Iterator[list[Segment]]:
+def _bounded(segments: Iterator[Segment], fetch_bytes: int) -> Iterator[list[Segment]]:
     """Group segments into portions that are fetched and held at once."""
     group: list[Segment] = []
     size = 0
     for segment in segments:
-        if group and (len(group) == _FETCH_SEGMENTS or size + segment.size > _FETCH_BYTES):
+        if group and (len(group) == _FETCH_SEGMENTS or size + segment.size > fetch_bytes):
             yield group
             group, size = [], 0
         group.append(segment)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import obstore
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,6 +167,27 @@ def test_limits(zone: LandingZone) -> None:
     assert offsets(limit_bytes=1) == [3]
     assert offsets(limit_bytes=10_000, limit=2) == [3, 4]
     assert offsets(limit_bytes=10_000) == list(range(3, 20))
+
+
+def test_a_limit_of_bytes_bounds_what_is_decoded(
+    zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bodies that compress well may be seventy times as large as what is fetched of them."""
+    writer = zone.writer(SOURCE)
+    for number in range(12):
+        writer.append([message(number, body=os.urandom(2**18) + bytes(2**20))], None)
+    decoded: list[int] = []
+    original = segment.decode
+
+    def counted(segments: list[bytes], *columns: list[str]) -> pl.DataFrame:
+        rows = original(segments, *columns)
+        if "body" in rows.columns:
+            decoded.extend(rows["body"].bin.size())
+        return rows
+
+    monkeypatch.setattr(log, "decode", counted)
+    assert len(zone.log(SOURCE).read(0, 12, limit_bytes=2**21)) == 1
+    assert sum(decoded) <= 4 * (2**18 + 2**20)
 
 
 def test_a_large_append_becomes_bounded_segments(
