@@ -18,6 +18,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from energy_platform.market.load_profiles import base, off_peak, peak
+    from energy_platform.market.numbered_periods import periods
     from energy_platform.reading.platform import Platform, connect, here
     from energy_platform.reading.series import Series
     from energy_platform.reading.update import Update, UpdateKind
@@ -31,14 +33,17 @@ if TYPE_CHECKING:
     contracts = here.contracts
     trades = here.trades
     catalog = here.catalog
+    development = here.development
     follow = here.follow
     frame = here.frame
     load = here.load
     named = here.named
     productions = here.productions
+    revisions = here.revisions
     runs = here.runs
     scan = here.scan
     series = here.series
+    vintages = here.vintages
 
 __all__ = [
     "Platform",
@@ -47,30 +52,41 @@ __all__ = [
     "UpdateKind",
     "areas",
     "bars",
+    "base",
     "batch_history",
     "book",
     "book_path",
     "catalog",
     "connect",
     "contracts",
+    "development",
     "follow",
     "frame",
     "load",
     "named",
+    "off_peak",
+    "peak",
+    "periods",
     "productions",
+    "revisions",
     "runs",
     "scan",
     "series",
     "stations",
     "trades",
+    "vintages",
 ]
 
 _ELSEWHERE: Final = {
-    "Platform": "platform",
-    "Series": "series",
-    "Update": "update",
-    "UpdateKind": "update",
-    "connect": "platform",
+    "Platform": "reading.platform",
+    "Series": "reading.series",
+    "Update": "reading.update",
+    "UpdateKind": "reading.update",
+    "connect": "reading.platform",
+    "base": "market.load_profiles",
+    "off_peak": "market.load_profiles",
+    "peak": "market.load_profiles",
+    "periods": "market.numbered_periods",
 }
 """The modules of the names that are no method of a platform."""
 
@@ -80,7 +96,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the i
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _ELSEWHERE:
-        return getattr(import_module(f"energy_platform.reading.{_ELSEWHERE[name]}"), name)
+        return getattr(import_module(f"energy_platform.{_ELSEWHERE[name]}"), name)
     return getattr(import_module("energy_platform.reading.platform").here, name)
 
 

@@ -34,6 +34,9 @@ STATIONS: Final = tuple(
 )
 """Stations by WMO's numbers, all over Germany: coasts, ridges, plains and the large cities."""
 
+STEPS: Final = 247
+"""How many hours an issue looks ahead."""
+
 is_whole: Final = partial(is_of, zip_form("*.kml"))
 """Returns whether a file is a whole archive with a forecast in it."""
 

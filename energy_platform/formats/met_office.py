@@ -22,8 +22,11 @@ from energy_platform.encodings.grib import Area
 from energy_platform.errors import ParseError
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
+from energy_platform.market.publication import AfterRun
 
 MET_OFFICE: Final = Provider(name="Met Office")
+KNOWABLE: Final = (AfterRun(timedelta(hours=9)),)
+"""The last files of a run appear within this time."""
 
 _LARGEST_GRID_POINTS: Final = 20_000_000
 _DECIMALS: Final = 3

@@ -6,7 +6,7 @@ Products are named by Berlin's clock (`NEG_00_04`) or number the quarter-hours o
 """
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from energy_platform.errors import ParseError
 from energy_platform.market.delivery_periods import delivery_start
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
+from energy_platform.market.publication import DailyPublication, Where
 from energy_platform.market.whole_list import WholeList
 
 REGELLEISTUNG: Final = Provider(name="regelleistung.net")
@@ -38,6 +39,10 @@ LISTS: Final = (
 """The tenders whose bids are published; FCR is paid for its capacity alone."""
 
 _ZONE: Final = "Europe/Berlin"
+
+PUBLICATION: Final = DailyPublication(at=time(9, 30), zone=_ZONE)
+KNOWABLE: Final = (Where("market", "CAPACITY", DailyPublication(at=time(10, 30), zone=_ZONE)),)
+"""The last tender for capacity is mFRR's; no time is stated for the tenders for energy."""
 
 DAY_LIST: Final = WholeList(
     name={

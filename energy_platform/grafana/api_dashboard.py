@@ -67,7 +67,7 @@ def _panel(source: MarketSource) -> timeseries.Panel:
         **dict.fromkeys(series_tags(source), "string"),
         **dict.fromkeys(numbers, "number"),
     }
-    run = {"run": "latest"} if issubclass(source.rows, ForecastRows) else {}
+    run = {"run": "latest_each"} if issubclass(source.rows, ForecastRows) else {}
     asked = {**_SPAN, **run, "columns": ",".join(numbers), "max_points": _MOST_POINTS}
     query = InfinityQuery(f"/api/range/{source.name}", columns, asked, is_over_time=True)
     # The last value of what lies ahead is not the newest one.

@@ -12,15 +12,40 @@ from typing import Final, Literal
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
-from energy_platform.market.instants import OUR_TIME, utc
+from energy_platform.history.provider_clock import KNOWLEDGE
+from energy_platform.market.instants import INSTANT, OUR_TIME, utc
+from energy_platform.market.publication import Knowable
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
 
 MOVED_BY: Final = timedelta(days=2)
 """How far a revision moves a fact in time at most."""
 
-Run = datetime | Literal["latest"]
-"""One run of a forecast by its reference time, or the latest known run for each valid time."""
+VINTAGE: Final = "vintage"
+"""The column of an answer that says which of a question's several moments a row belongs to."""
+
+REVISION_INDEX: Final = "revision_index"
+SUPERSEDED_AT: Final = "superseded_at"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpan:
+    """A stretch of knowledge time during which one run of a forecast is the wanted one.
+
+    Attributes:
+        run_at: The run.
+        since: The first moment.
+        until: The moment from which another run is wanted; None if there is none yet.
+    """
+
+    run_at: datetime
+    since: datetime
+    until: datetime | None
+
+
+Run = datetime | Literal["latest_each"] | tuple[RunSpan, ...]
+"""One run of a forecast by its reference time; for each valid time the latest known run that has
+it; or the run that is wanted at each moment of knowledge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +58,13 @@ class Question:
         start: Only rows whose event time is at or after this instant.
         end: Only rows whose event time is before this instant.
         known: The moment by which a row had to be received to count; now, if None.
-        run: Only this run of a forecast, or the latest of each valid time; every run, if None.
+        run: Which run of a forecast; every run, if None.
+        published: The rules of the provider's clock; by our own clock, if None. With them the
+            answer has `known_at` and `known_basis`.
+        vintages: Several moments instead of `known`; the answer says in `vintage` which one a row
+            belongs to, counted from 0.
+        every_revision: Whether all revisions known by then are wanted, each with `revision_index`,
+            `known_at`, `known_basis` and `superseded_at`; withdrawals are revisions too.
         facts_stay: Whether a revision never moves a fact to another time, though the key doesn't
             say the time; see `MarketSource.facts_move`.
     """
@@ -45,6 +76,9 @@ class Question:
     known: KnowledgeTime | None = None
     run: Run | None = None
     facts_stay: bool = False
+    published: tuple[Knowable, ...] | None = None
+    vintages: tuple[KnowledgeTime, ...] = ()
+    every_revision: bool = False
 
     def __post_init__(self) -> None:
         """Take every instant in UTC: no store compares instants of two time zones."""
@@ -65,8 +99,20 @@ class Question:
 
     @property
     def dtypes(self) -> dict[str, pl.DataType]:
-        """The columns of the answer; the column that marks a withdrawn row is left out."""
-        return {name: dtype for name, dtype in self.table.dtypes.items() if name != WITHDRAWN}
+        """The columns of the answer; a withdrawn row is only there among all revisions."""
+        dtypes = dict(self.table.dtypes)
+        if not self.every_revision:
+            dtypes.pop(WITHDRAWN, None)
+        if self.says_when_known:
+            dtypes |= KNOWLEDGE
+        if self.every_revision:
+            dtypes |= {REVISION_INDEX: pl.Int64(), SUPERSEDED_AT: INSTANT}
+        return dtypes | ({VINTAGE: pl.Int64()} if self.vintages else {})
+
+    @property
+    def says_when_known(self) -> bool:
+        """Whether each row says from when on it was known."""
+        return self.published is not None or self.every_revision
 
     @property
     def facts_move(self) -> bool:

@@ -10,14 +10,23 @@ every store keeps the rows of one message in their order.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import polars as pl
 
 from energy_platform.history.knowledge_time import KnowledgeTime
-from energy_platform.history.question import MOVED_BY, Question
-from energy_platform.market.instants import OUR_TIME
+from energy_platform.history.provider_clock import KNOWN_AT, RECEIVED_AT, with_knowledge
+from energy_platform.history.question import (
+    MOVED_BY,
+    REVISION_INDEX,
+    SUPERSEDED_AT,
+    VINTAGE,
+    Question,
+    RunSpan,
+)
+from energy_platform.market.instants import INSTANT, OUR_TIME
 from energy_platform.market.whole_list import WITHDRAWN
 
 if TYPE_CHECKING:
@@ -29,6 +38,8 @@ RUN: Final = "run_at"
 # Columns of our own beside a source's, whose names have no leading underscore.
 _ROW: Final = "_row"
 _BEFORE: Final = "_before"
+_SINCE: Final = "_since"
+_UNTIL: Final = "_until"
 
 
 class Revised(Protocol):
@@ -48,7 +59,7 @@ class Revised(Protocol):
 
 
 def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
-    """Return the one row per key that a question asks for.
+    """Return the rows that a question asks for: one per key, unless it wants every revision.
 
     Args:
         rows: Every revision of the question's table.
@@ -56,15 +67,39 @@ def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
     """
     if isinstance(question.run, datetime):
         rows = rows.filter(pl.col(RUN) == question.run)
+    if question.says_when_known:
+        rows = _within_reach(rows, question).pipe(
+            with_knowledge,
+            question.published,
+            key=question.key,
+            event_time=question.event_time,
+        )
+    if not question.vintages:
+        return _at_one_moment(rows, question)
+    # The table is read once for all moments.
+    stored = _within_reach(rows, question).cache()
+    return pl.concat(
+        _at_one_moment(stored, replace(question, vintages=(), known=moment)).with_columns(
+            pl.lit(number, dtype=pl.Int64).alias(VINTAGE)
+        )
+        for number, moment in enumerate(question.vintages)
+    )
+
+
+def _at_one_moment(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
     if question.known is not None:
         rows = known_by(rows, question, question.known)
+    if isinstance(question.run, tuple):
+        rows = _of_wanted_run(rows, question, question.run)
     window = _window(question)
+    if question.every_revision:
+        return _every_revision(rows, question).filter(window)
     if question.facts_move and question.is_bounded:
         known = _latest_in(window, rows, question)
     else:
         known = latest_revision(rows.filter(window), question)
     known = listed(known) if question.table.has_withdrawals else known
-    return latest_run(known, question) if question.run == "latest" else known
+    return latest_run(known, question) if question.run == "latest_each" else known
 
 
 def latest_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame:
@@ -81,11 +116,17 @@ def latest_of_each_revision(rows: pl.LazyFrame, source: Revised) -> pl.LazyFrame
 
 
 def known_by(rows: pl.LazyFrame, source: Revised, moment: KnowledgeTime) -> pl.LazyFrame:
-    """Return the rows that had been received by a moment, of every revision.
+    """Return the rows that were known by a moment, of every revision.
 
-    The moment may depend on each row's event time. A row received exactly at it counts.
+    The moment may depend on each row's event time. A row known exactly from it on counts.
     """
-    return rows.filter(pl.col("received_at") <= moment.known_by(pl.col(source.event_time)))
+    return rows.filter(pl.col(clock_of(source)) <= moment.known_by(pl.col(source.event_time)))
+
+
+def clock_of(source: Revised) -> str:
+    """Return the column that says from when on a row counts."""
+    is_ours = not isinstance(source, Question) or source.published is None
+    return RECEIVED_AT if is_ours else KNOWN_AT
 
 
 def listed(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -191,7 +232,48 @@ def revision_order(source: Revised) -> list[str]:
 
     Rows that are equal in all of them keep the order of their message.
     """
-    return [*([source.revision] if source.revision else []), "landing_offset"]
+    # Our own clock only ever goes forward along the landing log.
+    clock = [] if clock_of(source) == RECEIVED_AT else [clock_of(source)]
+    return [*([source.revision] if source.revision else []), *clock, "landing_offset"]
+
+
+def _within_reach(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
+    """Return the rows that can be a revision of a wanted fact."""
+    if not question.is_bounded:
+        return rows
+    return rows.filter(pl.col(question.event_time).is_between(*question.reach))
+
+
+def _every_revision(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
+    """Return all rows of each key in order, each with the moment from which another one counts.
+
+    A row counts from `known_at` until `superseded_at`. A row that came after a later revision never
+    counted, and both are the same moment.
+    """
+    known_later = pl.col(KNOWN_AT).reverse().cum_min().reverse().shift(-1).over(question.key)
+    return rows.sort(*revision_order(question), nulls_last=False, maintain_order=True).with_columns(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(question.key).alias(REVISION_INDEX),
+        pl.when(known_later.is_not_null())
+        .then(pl.max_horizontal(known_later, KNOWN_AT))
+        .alias(SUPERSEDED_AT),
+    )
+
+
+def _of_wanted_run(
+    rows: pl.LazyFrame, question: Question, spans: Sequence[RunSpan]
+) -> pl.LazyFrame:
+    """Return the rows of the run that is wanted at each row's moment of knowledge."""
+    wanted = pl.LazyFrame(
+        [(span.run_at, span.since, span.until) for span in spans],
+        schema={RUN: INSTANT, _SINCE: INSTANT, _UNTIL: INSTANT},
+        orient="row",
+    )
+    joined = rows.join(wanted, on=RUN, how="inner", maintain_order="left")
+    if question.known is None:
+        return joined.filter(pl.col(_UNTIL).is_null()).drop(_SINCE, _UNTIL)
+    moment = question.known.known_by(pl.col(question.event_time))
+    is_wanted = (moment >= pl.col(_SINCE)) & (pl.col(_UNTIL).is_null() | (moment < pl.col(_UNTIL)))
+    return joined.filter(is_wanted).drop(_SINCE, _UNTIL)
 
 
 def _window(question: Question) -> pl.Expr:

@@ -18,10 +18,10 @@ from energy_platform.errors import SourceDefinitionError
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.feed import Feed
 from energy_platform.market.provider import Provider
-from energy_platform.market.publication import DailyPublication
+from energy_platform.market.publication import AfterEvent, DailyPublication, Knowable, Stated
 from energy_platform.market.quantity import Quantity, quantity_of
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.market.rows import MarketRows
+from energy_platform.market.rows import ForecastRows, MarketRows
 from energy_platform.market.source_rules import faults
 from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.units import unit_of
@@ -65,6 +65,9 @@ class MarketSource:
             how long after the publication's time.
         terms: Terms of use, in short.
         publication: When values are due, if not all day long.
+        knowable: From when on a row could be known by the provider, for history that was received
+            later; see `knowable_from` for what holds if nothing is said.
+        whole_run: How many values a complete run of a forecast has, if its definition says so.
         owner: Whom to ask about the source.
         revision: A column in which the provider numbers revisions; if None, the order of receipt
             counts.
@@ -99,6 +102,8 @@ class MarketSource:
     expected_lag: timedelta
     terms: str
     publication: DailyPublication | None = None
+    knowable: tuple[Knowable, ...] | None = None
+    whole_run: int | None = None
     owner: str = "team:market-data"
     revision: str | None = None
     whole_list: WholeList | None = None
@@ -136,6 +141,21 @@ class MarketSource:
         """Columns in which revisions differ: not key, provenance or publication time."""
         fixed = {*self.key, *PROVENANCE_COLUMNS, "published_at", self.revision}
         return tuple(name for name in self.dtypes if name not in fixed)
+
+    @cached_property
+    def knowable_from(self) -> tuple[Knowable, ...]:
+        """The rules that say from when on a row could be known by its provider.
+
+        What the source declares; otherwise what a row itself states in `published_at`, and then the
+        time of publication, or the event time and the expected lag. A forecast is known before the
+        time that it is for, so it must declare its own rule.
+        """
+        if self.knowable is not None:
+            return self.knowable
+        stated = (Stated("published_at"),) if "published_at" in self.dtypes else ()
+        if issubclass(self.rows, ForecastRows):
+            return stated
+        return (*stated, self.publication or AfterEvent(self.expected_lag))
 
     @cached_property
     def facts_move(self) -> bool:

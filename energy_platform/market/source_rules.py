@@ -19,6 +19,7 @@ from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 from energy_platform.market.feed import Feed, NamesContext
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.provider import Provider
+from energy_platform.market.publication import AfterRun, Knowable, Stated, Where
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.rows import MarketRows
 from energy_platform.market.table import PROVENANCE_COLUMNS
@@ -32,6 +33,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 _TYPES: Final = ConfigDict(arbitrary_types_allowed=True, strict=True)
 _TEXTS: Final = ("description", "terms", "owner")
+_RUN: Final = "run_at"
 
 
 class Definition(Protocol):
@@ -78,6 +80,14 @@ class Definition(Protocol):
     @property
     def revision(self) -> str | None:
         """The column in which the provider numbers revisions."""
+
+    @property
+    def knowable(self) -> tuple[Knowable, ...] | None:
+        """From when on a row could be known by its provider."""
+
+    @property
+    def whole_run(self) -> int | None:
+        """How many values a complete run has."""
 
     @property
     def whole_list(self) -> WholeList | None:
@@ -262,6 +272,26 @@ def _revision(source: Definition) -> Iterator[Fault]:
         yield Fault("revision", f"{source.revision!r} is in the key; then no row has a second one")
 
 
+def _knowable(source: Definition) -> Iterator[Fault]:
+    instants = [name for name, dtype in source.dtypes.items() if dtype == INSTANT]
+    texts = [name for name in source.key if source.dtypes[name] == pl.String]
+    for rule in source.knowable or ():
+        if isinstance(rule, Stated):
+            yield from _unknown("knowable", (rule.stated_in,), instants, source)
+        if isinstance(rule, Where):
+            yield from _unknown("knowable", (rule.column,), texts, source)
+        if AfterRun in (type(rule), type(getattr(rule, "rule", None))):
+            yield from _unknown("knowable", (_RUN,), source.key, source)
+
+
+def _whole_run(source: Definition) -> Iterator[Fault]:
+    if source.whole_run is None:
+        return
+    yield from _unknown("whole_run", (_RUN,), source.key, source)
+    if source.whole_run < 1:
+        yield Fault("whole_run", f"a run has one value at least, not {source.whole_run}")
+
+
 def _whole_list(source: Definition) -> Iterator[Fault]:
     listing = source.whole_list
     if listing is None:
@@ -352,6 +382,7 @@ _RULES: Final[tuple[tuple[Rule, ...], ...]] = (
     (_types,),
     (_table,),
     (_name, _texts, _descriptions, _units, _key, _event_time, _expected_lag, _environment),
-    (_quantities, _revision, _whole_list, _hot, _layouts_by, _vocabularies, _entitlement),
+    (_quantities, _revision, _knowable, _whole_run, _whole_list),
+    (_hot, _layouts_by, _vocabularies, _entitlement),
 )
 """The rules in steps: a rule reads only fields that earlier steps found correct."""

@@ -139,17 +139,27 @@ def calendar_of(zone: Zone) -> Calendar:
     Raises:
         UsageError: There is no such zone, or it has no name.
     """
-    if zone is UTC:
-        return calendar("UTC")
-    name = zone if isinstance(zone, str) else getattr(zone, "key", None)  # of a ZoneInfo
-    if not isinstance(name, str):
-        raise UsageError(f"name the zone, as in zone='Europe/Berlin', not {zone!r}")
+    name = zone_name(zone)
     found = calendar(name)
     try:
         pl.Series([0], dtype=INSTANT).dt.convert_time_zone(found.zone)
     except PolarsError:  # this machine knows the zone, and polars does not
         raise no_zone(name) from None
     return found
+
+
+def zone_name(zone: object) -> str:
+    """Return the name of a zone: of a `ZoneInfo` its key.
+
+    Raises:
+        UsageError: It has no name, as a fixed offset has none.
+    """
+    if isinstance(zone, str):
+        return zone
+    key = "UTC" if zone is UTC else getattr(zone, "key", None)
+    if not isinstance(key, str):
+        raise UsageError(f"name the zone, as in zone='Europe/Berlin', not {zone!r}")
+    return key
 
 
 def in_zone(frame: FrameT, zone: Zone | None) -> FrameT:

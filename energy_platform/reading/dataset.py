@@ -22,7 +22,7 @@ from energy_platform.errors import UnknownSourceError
 from energy_platform.history.revisions import RUN
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.instants import INSTANT
-from energy_platform.market.publication import DailyPublication
+from energy_platform.market.publication import DailyPublication, Knowable
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WITHDRAWN
 
@@ -59,6 +59,8 @@ class Dataset:
             rows.
         needs: Environment variables without which the live feed cannot run.
         upstream: The market sources that a mart is built from.
+        knowable_from: From when on a row could be known by its provider; none for a mart.
+        whole_run: How many values a complete run of a forecast has, if its source declares it.
     """
 
     name: str
@@ -80,6 +82,8 @@ class Dataset:
     entitlement: str | None = None
     needs: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
+    knowable_from: tuple[Knowable, ...] = ()
+    whole_run: int | None = None
 
     @cached_property
     def dtypes(self) -> dict[str, pl.DataType]:

@@ -66,6 +66,8 @@ def source_dataset(source: MarketSource) -> Dataset:
         publication=source.publication,
         revision=source.revision,
         facts_move=source.facts_move,
+        knowable_from=source.knowable_from,
+        whole_run=source.whole_run,
         has_withdrawals=table.has_withdrawals,
         is_large=table.is_large,
         entitlement=source.entitlement,

@@ -3,22 +3,6 @@
 from datetime import datetime
 
 from energy_platform.errors import UsageError
-from energy_platform.history.question import Run
-from energy_platform.reading.dataset import Dataset
-
-
-def require_run(asked: Dataset, run: Run) -> None:
-    """Refuse a value that can't be a run, and any run of a table that is no forecast.
-
-    Raises:
-        UsageError: `run` is none of its forms, or lacks its time zone; or there are no runs.
-    """
-    if not asked.has_runs:
-        raise UsageError(f"{asked.name} is no forecast, so it has no runs")
-    if isinstance(run, datetime):
-        require_zones(run=run)
-    elif run != "latest":
-        raise UsageError(f'run is a reference time or "latest", not {run!r}')
 
 
 def require_zones(**instants: datetime | None) -> None:

@@ -1,7 +1,7 @@
 """Series side by side: aligned, brought to one length of period, in the units asked for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,11 +9,11 @@ import polars as pl
 
 from energy_platform.errors import UsageError
 from energy_platform.history.knowledge_time import AsOf, for_later, knowledge_time
-from energy_platform.history.question import Question, Run
 from energy_platform.market.buckets import buckets, every
 from energy_platform.market.conversion import converted
 from energy_platform.market.resampling import resampled
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, calendar_of, in_zone, window
+from energy_platform.reading.asking import Knowledge, RunAsked, question_of, with_run
 from energy_platform.reading.rows import Rows
 from energy_platform.reading.series import (
     Series,
@@ -36,7 +36,7 @@ class Frames(Rows):
         name: str,
         column: str,
         *,
-        run: Run | None = None,
+        run: RunAsked | None = None,
         lag: timedelta | None = None,
         **where: Value,
     ) -> Series:
@@ -47,8 +47,8 @@ class Frames(Rows):
         Args:
             name: A source's or mart's name, as `catalog` lists it.
             column: The column, such as `price_eur_per_mwh`.
-            run: Of a forecast the run of this reference time; or "latest", for each valid time the
-                latest run that was known.
+            run: Of a forecast the run of this reference time; or "latest_each", for each valid
+                time the newest run that has it; see `scan`.
             lag: How much later than it holds a value is shown: with a day, yesterday's price stands
                 beside today's. With `as_of`, it counts only if it was known at the gate of the
                 delivery beside which it stands.
@@ -71,7 +71,7 @@ class Frames(Rows):
         """
         return series_of(name, column, where, run=run, lag=lag or timedelta())
 
-    def frame(  # noqa: PLR0913 (what a frame can be asked for)
+    def frame(
         self,
         *,
         every: str | timedelta,
@@ -174,16 +174,14 @@ class Frames(Rows):
         about = series.dataset
         if about.kind == "mart" or as_of is None or not series.lag:
             return self.scan(series.name, start=first, end=last, as_of=as_of, run=series.run)
-        question = Question(
-            table=about.table,
-            revision=about.revision,
-            start=first,
-            end=last,
+        warehouse, knowledge = self.place.warehouse(), Knowledge(as_of=as_of)
+        question = replace(
+            question_of(about, Window(first, last), knowledge),
             known=for_later(knowledge_time(as_of), series.lag),
-            run=series.run,
-            facts_stay=not about.facts_move,
         )
-        return self.place.warehouse().answer(question)
+        if series.run is not None:
+            question = with_run(question, about, warehouse, series.run, knowledge)
+        return warehouse.answer(question)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ _LATE: Final = timedelta(hours=1)
 class Intraday(Rows):
     """Questions about the continuous intraday market."""
 
-    def contracts(  # noqa: PLR0913 (a window, and what to choose)
+    def contracts(
         self,
         *,
         area: str | None = None,
@@ -89,7 +89,7 @@ class Intraday(Rows):
             found = _of_first(found, delivery_areas(area))
         return in_zone(found.sort("delivery_start", "delivery_end", *_CONTRACT), zone)
 
-    def trades(  # noqa: PLR0913 (a window, and what to choose)
+    def trades(
         self,
         *,
         contract: str | None = None,
@@ -149,7 +149,7 @@ class Intraday(Rows):
         )
         return in_zone(named.select(_TRADE), zone)
 
-    def book(  # noqa: PLR0913 (which book, and when)
+    def book(
         self,
         at: When,
         contract: str,
@@ -193,7 +193,7 @@ class Intraday(Rows):
             raise UsageError(f"nothing was known of the book of {contract} in {area} at {moment}")
         return in_zone(ladder(events.lazy(), depth), zone)
 
-    def book_path(  # noqa: PLR0913 (which book, and when)
+    def book_path(
         self,
         contract: str,
         area: str,
@@ -239,7 +239,7 @@ class Intraday(Rows):
             found = pl.concat([since, found.filter(at >= wanted.start)])
         return in_zone(found.unique("at", keep="last", maintain_order=True), zone)
 
-    def bars(  # noqa: PLR0913 (a window, and what to choose)
+    def bars(
         self,
         contract: str | None = None,
         every: str | timedelta | None = None,

@@ -10,10 +10,11 @@ from energy_platform.reading.intraday import Intraday
 from energy_platform.reading.operating import Operating
 from energy_platform.reading.place import Place
 from energy_platform.reading.places import Places
+from energy_platform.reading.revisions import Revisions
 from energy_platform.reading.runs import Runs
 
 
-class Platform(Finding, Frames, Intraday, Places, Runs, Changing, Operating):
+class Platform(Finding, Frames, Intraday, Places, Runs, Revisions, Changing, Operating):
     """A platform's data: what there is, rows as of any moment, and what is new.
 
     Dagster need not be installed, and no process need run, except to follow.

@@ -1,16 +1,13 @@
 """Rows of a market source or a mart, as of now or of any past moment."""
 
-from datetime import datetime
-
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.history.knowledge_time import AsOf, knowledge_time
-from energy_platform.history.question import Question, Run
-from energy_platform.market.wall_clock import Window, window
+from energy_platform.history.knowledge_time import AsOf
+from energy_platform.market.wall_clock import Fold, When, Window, Zone, in_zone, window
+from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import Dataset, dataset
-from energy_platform.reading.demands import require_run
 
 
 class Rows(Connected):
@@ -20,30 +17,52 @@ class Rows(Connected):
         self,
         name: str,
         *,
-        start: datetime | None = None,
-        end: datetime | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        day: When | None = None,
+        month: When | None = None,
+        zone: Zone | None = None,
+        fold: Fold | None = None,
         as_of: AsOf | None = None,
-        run: Run | None = None,
+        run: RunAsked | None = None,
+        known: Clock = "received",
+        look_ahead: bool = False,
     ) -> pl.LazyFrame:
         """Return the rows of a market source or a mart, lazily: of each key the latest revision.
 
         Args:
             name: A name, as `catalog` lists it.
             start: Only rows whose event time (delivery start, observation, valid time) is at or
-                after this instant.
-            end: Only rows whose event time is before this instant.
+                after this time: an instant, or what the clocks of `zone` show, as text or a naive
+                datetime; a date means the beginning of its day.
+            end: Only rows whose event time is before this time.
+            day: Only this day of `zone`, instead of `start` and `end`.
+            month: Only this month of `zone`, "2026-03", instead.
+            zone: The zone of times and days, and of the answer's instants; UTC, unless given.
+                "Europe/Gas_Day" has days from six to six.
+            fold: Which one is meant of two times that the clocks show alike: 0 the first, 1 the
+                second.
             as_of: Only what was known by then; later rows and revisions are ignored, so that a
                 back-test can't look ahead. An instant; a lead time before each row's event time,
                 `timedelta(hours=1)`; or a moment some days before each row's local day, "D-1 12:00
                 Europe/Berlin". A row received at that very moment counts as known. Now, unless
                 given.
-            run: Of a forecast only the run of this reference time; or "latest", for each valid time
-                the latest run known by `as_of`. Every run, unless given.
+            run: Of a forecast only the run of this reference time; "latest", the newest run known
+                by `as_of`, whole or not; "latest_complete", the newest that was complete by then
+                (see `runs`); or "latest_each", for each valid time the newest run that has it,
+                which are rows of several runs. Every run, unless given.
+            known: By whose clock a row is known: "received", when this platform had it, or
+                "published", when its provider had published it by the source's own rules. Rows then
+                have `known_at`, and `known_basis` says on what that rests: `stated`, `run_delay`,
+                `publication`, `expected_lag` or `received`.
+            look_ahead: Whether `as_of` may lie after the beginning of a delivery: a negative lead
+                time, or a moment of the day itself.
 
         Raises:
             UnknownSourceError: There is no source or mart of this name.
-            UsageError: An instant lacks its time zone, `as_of` has another form, or the source has
-                no runs; or `as_of` is given for a mart, which is built from what is known now.
+            UsageError: A time lacks its zone or can't be read, `as_of` has another form or looks
+                ahead, the source has no runs or none that is complete; or the past of a mart is
+                asked for, which is built from what is known now.
 
         The frame has the source's columns (units in their names), and `received_at` and
         `landing_offset`, which say when a row was known and where it came from. Instants are UTC.
@@ -60,34 +79,53 @@ class Rows(Connected):
         >>> at_the_gate.collect_schema()["price_eur_per_mwh"]
         Float64
         """
-        wanted = window(start=start, end=end)
+        wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         asked = dataset(name)
         if asked.kind == "mart":
-            return self._scan_mart(asked, wanted, of_the_past=as_of is not None or run is not None)
+            of_the_past = as_of is not None or run is not None or known != "received"
+            return in_zone(self._scan_mart(asked, wanted, of_the_past=of_the_past), zone)
+        knowledge = Knowledge(as_of=as_of, known=known, look_ahead=look_ahead, zone=zone, fold=fold)
+        warehouse = self.place.warehouse()
+        question = question_of(asked, wanted, knowledge)
         if run is not None:
-            require_run(asked, run)
-        question = Question(
-            table=asked.table,
-            revision=asked.revision,
-            start=wanted.start,
-            end=wanted.end,
-            known=None if as_of is None else knowledge_time(as_of),
-            run=run,
-            facts_stay=not asked.facts_move,
-        )
-        return self.place.warehouse().answer(question)
+            question = with_run(question, asked, warehouse, run, knowledge)
+        return in_zone(warehouse.answer(question), zone)
 
     def load(
         self,
         name: str,
         *,
-        start: datetime | None = None,
-        end: datetime | None = None,
+        start: When | None = None,
+        end: When | None = None,
+        day: When | None = None,
+        month: When | None = None,
+        zone: Zone | None = None,
+        fold: Fold | None = None,
         as_of: AsOf | None = None,
-        run: Run | None = None,
+        run: RunAsked | None = None,
+        known: Clock = "received",
+        look_ahead: bool = False,
     ) -> pl.DataFrame:
-        """Return the rows of `scan`, in order of event time and key."""
-        rows = self.scan(name, start=start, end=end, as_of=as_of, run=run)
+        """Return the rows of `scan`, in order of event time and key.
+
+        >>> import energy_platform as ep
+        >>> prices = ep.load("ote_day_ahead_price", day="2026-03-29", zone="Europe/Prague")
+        >>> prices.schema["delivery_start"]
+        Datetime(time_unit='us', time_zone='Europe/Prague')
+        """
+        rows = self.scan(
+            name,
+            start=start,
+            end=end,
+            day=day,
+            month=month,
+            zone=zone,
+            fold=fold,
+            as_of=as_of,
+            run=run,
+            known=known,
+            look_ahead=look_ahead,
+        )
         asked = dataset(name)
         return rows.sort(asked.event_time, *asked.key).collect()
 

@@ -14,13 +14,13 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.history.question import Run
 from energy_platform.history.revisions import RUN
 from energy_platform.market import areas, production
 from energy_platform.market.areas import area_names
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.resampling import STRETCHES, of_instants, require_arithmetic
+from energy_platform.reading.asking import RunAsked
 from energy_platform.reading.dataset import Dataset, dataset
 from energy_platform.reading.places import area_column, production_column
 from energy_platform.reading.where import Value
@@ -37,14 +37,15 @@ class Series:
         name: The source's or mart's name.
         column: The column.
         where: The values of key columns that tell the series from the table's others.
-        run: Of a forecast one run, or "latest", for each valid time the latest one known.
+        run: Of a forecast one run, or "latest_each", for each valid time the newest
+            one that has it; see `scan`.
         lag: How much later than it holds a value is shown: yesterday's price beside today's.
     """
 
     name: str
     column: str
     where: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
-    run: Run | None = None
+    run: RunAsked | None = None
     lag: timedelta = timedelta()
 
     @property
@@ -165,7 +166,7 @@ def require_one(series: Series, rows: pl.DataFrame) -> None:
         return
     said = [f"{name}={_listed(apart[name])}" for name in open_columns if apart[name].n_unique() > 1]
     if _has_runs(series, rows):
-        said.append('run="latest", or one of its runs')
+        said.append('run="latest_each", or one of its runs')
     raise UsageError(f"{series.name}.{series.column}: several series match; say {'; '.join(said)}")
 
 

@@ -9,6 +9,7 @@ from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
 from energy_platform.market.source import MarketSource
+from energy_platform.reading.dataset import Dataset
 
 Value = str | float | bool | datetime | None
 """One value of a key column; None is where a row has none."""
@@ -16,7 +17,7 @@ Where = Mapping[str, Value | Collection[Value]]
 """For each column the value, or the values of which one must be there."""
 
 
-def condition(source: MarketSource, where: Where) -> pl.Expr:
+def condition(source: MarketSource | Dataset, where: Where) -> pl.Expr:
     """Return the condition that a source's rows must meet; all columns' conditions hold at once.
 
     Raises:
@@ -34,7 +35,9 @@ def condition(source: MarketSource, where: Where) -> pl.Expr:
     return met
 
 
-def _values(source: MarketSource, column: str, wanted: Value | Collection[Value]) -> "pl.Series":
+def _values(
+    source: MarketSource | Dataset, column: str, wanted: Value | Collection[Value]
+) -> "pl.Series":
     is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
     values = [wanted] if is_one else list(cast("Collection[Value]", wanted))
     dtype = source.dtypes[column]

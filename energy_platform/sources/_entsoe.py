@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,7 @@ from energy_platform.formats.entsoe.codes import (
     PRODUCTION_TYPE_CODES,
 )
 from energy_platform.formats.entsoe.outages import LAST_OFFSET, PAGE, document_count
+from energy_platform.market.publication import DailyPublication, Where
 
 URL: Final = "https://web-api.tp.entsoe.eu/api"
 TOKEN: Final = "ENTSOE_SECURITY_TOKEN"  # noqa: S105 (the variable's name)
@@ -30,6 +31,13 @@ PER_ZONE: Final = {"bidding_zone": BIDDING_ZONES}
 PER_TYPE: Final = {"bidding_zone": BIDDING_ZONES, "production_type": PRODUCTION_TYPE_CODES}
 PER_BORDER: Final = {"from_zone": AREAS, "to_zone": AREAS}
 """The names that the text columns of tables take, with ENTSO-E's codes."""
+
+FORECASTS_KNOWN: Final = (
+    Where("forecast", "Day ahead", DailyPublication(at=time(18), zone="Europe/Brussels")),
+    Where(
+        "forecast", "Intraday", DailyPublication(at=time(8), zone="Europe/Brussels", days_ahead=0)
+    ),
+)
 
 entsoe_feed = partial(
     RestFeed,

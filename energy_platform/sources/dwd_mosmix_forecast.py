@@ -8,7 +8,8 @@ import polars as pl
 
 from energy_platform.feeds.ftp import FtpFeed
 from energy_platform.formats.dwd_cdc import DWD
-from energy_platform.formats.dwd_mosmix import STATIONS, forecasts, is_whole
+from energy_platform.formats.dwd_mosmix import STATIONS, STEPS, forecasts, is_whole
+from energy_platform.market.publication import AfterRun
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
@@ -68,6 +69,8 @@ DWD_MOSMIX_FORECAST: Final = MarketSource(
     event_time="valid_at",
     quantities={"sunshine_s": Quantity.AMOUNT, "ground_temperature_deg_c": Quantity.MINIMUM},
     expected_lag=timedelta(hours=8),
+    knowable=(AfterRun(timedelta(hours=2)),),
+    whole_run=len(STATIONS) * STEPS,
     terms="CC BY 4.0 (Deutscher Wetterdienst)",
     hot_fields=("temperature_deg_c", "wind_speed_m_per_s", "global_radiation_kj_per_m2"),
 )

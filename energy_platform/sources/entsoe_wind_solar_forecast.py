@@ -13,7 +13,7 @@ from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource
-from energy_platform.sources._entsoe import PER_ZONE, TOKEN, each_zone, entsoe_feed
+from energy_platform.sources._entsoe import FORECASTS_KNOWN, PER_ZONE, TOKEN, each_zone, entsoe_feed
 
 _FORECAST = entsoe.Document(
     type="A69", processes=FORECAST_PROCESSES, value="quantity", units=entsoe.POWER
@@ -71,6 +71,7 @@ ENTSOE_WIND_SOLAR_FORECAST = MarketSource(
     vocabularies={**PER_ZONE, "production_type": _TYPES},
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
+    knowable=FORECASTS_KNOWN,
     publication=DailyPublication(at=time(18), zone="Europe/Brussels"),
     terms=entsoe.TERMS,
     required_environment=(TOKEN,),

@@ -33,9 +33,7 @@ class GlobalForecast(ForecastRows):
     height_m: float = pa.Field(ge=0, description="Height above ground; 0 at the surface")
     parameter: str = pa.Field(description="CF standard name")
     wind_speed_m_per_s: float = pa.Field(ge=0, le=120, nullable=True, description="Wind speed")
-    gust_speed_m_per_s: float = pa.Field(
-        ge=0, le=150, nullable=True, description="Wind speed in gusts"
-    )
+    gust_speed_m_per_s: float = pa.Field(ge=0, le=150, nullable=True, description="In gusts")
     wind_direction_deg: float = pa.Field(ge=0, le=360, nullable=True, description="Blows from")
     temperature_deg_c: float = pa.Field(ge=-90, le=60, nullable=True, description="Air temperature")
     shortwave_radiation_w_per_m2: float = pa.Field(
@@ -75,6 +73,7 @@ MET_OFFICE_FORECAST: Final = MarketSource(
     key=("run_at", "valid_at", "latitude", "longitude", "height_m", "parameter"),
     event_time="valid_at",
     expected_lag=timedelta(hours=14),
+    knowable=met_office.KNOWABLE,
     terms="CC BY-SA 4.0 (British Crown copyright, the Met Office)",
     hot_fields=("wind_speed_m_per_s", "temperature_deg_c", "shortwave_radiation_w_per_m2"),
 )

@@ -10,6 +10,7 @@ import polars as pl
 from energy_platform.feeds.access_token import ClientCredentialsGrant
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import netztransparenz as nt
+from energy_platform.market.publication import AfterEvent, Where
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -71,6 +72,7 @@ NETZTRANSPARENZ_IMBALANCE = MarketSource(
     vocabularies=nt.VOCABULARIES,
     event_time="delivery_start",
     expected_lag=timedelta(hours=1),
+    knowable=(Where("quality", "operational", AfterEvent(timedelta(hours=1))),),
     terms="Free account; not to be published",
     context={"product": "NrvSaldo/NRVSaldo/Betrieblich"},
     layouts_by=("product",),

@@ -10,6 +10,7 @@ from energy_platform.errors import ParseError
 from energy_platform.feeds.sns.grib_ranges import GribRanges
 from energy_platform.feeds.sns.queue import SnsQueueFeed
 from energy_platform.market.provider import Provider
+from energy_platform.market.publication import AfterRun
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -71,6 +72,7 @@ NOAA_GFS_WIND_FORECAST = MarketSource(
     key=("run_at", "valid_at", "latitude", "longitude", "height_m"),
     event_time="valid_at",
     expected_lag=timedelta(hours=8),
+    knowable=(AfterRun(timedelta(hours=5)),),
     terms="Public domain (NOAA Open Data Dissemination)",
     hot_fields=("wind_speed_m_per_s", "wind_direction_deg"),
     required_environment=("NOAA_GFS_QUEUE_URL",),

@@ -1,7 +1,7 @@
 """Bids for Germany's control reserve, as regelleistung.net publishes them without names."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandera.polars as pa
@@ -9,7 +9,6 @@ import polars as pl
 
 from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.formats import regelleistung as rl
-from energy_platform.market.publication import DailyPublication
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import DeliveryRows
 from energy_platform.market.source import MarketGroup, MarketSource, each_message
@@ -73,7 +72,8 @@ REGELLEISTUNG_TENDER = MarketSource(
     whole_list=rl.DAY_LIST,
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
-    publication=DailyPublication(at=time(9, 30), zone="Europe/Berlin", days_ahead=1),
+    publication=rl.PUBLICATION,
+    knowable=rl.KNOWABLE,
     terms="Free to read; publishing needs the transmission system operators' consent",
     context={"market": "CAPACITY", "productTypes": "FCR"},
     layouts_by=("market", "productTypes"),

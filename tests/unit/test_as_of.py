@@ -26,7 +26,8 @@ from energy_platform.market.source import MarketSource, Parser, each_message
 from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
-from energy_platform.reading import rows as reading
+from energy_platform.reading import revisions as revisions_module
+from energy_platform.reading import rows as rows_module
 from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
 from energy_platform.reading.platform import here
@@ -257,37 +258,109 @@ def test_scan_says_what_was_known(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
         patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
-        patch.setattr(reading, "dataset", lambda _: source_dataset(source))
+        for each in (rows_module, revisions_module):
+            patch.setattr(each, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
             land(batches, arrived, source=source)
             for what, number in done:
                 work(batches, source, what, number)
         run_all(batches, source)
+        asked: Row = {}
         for ask, (start, end) in questions:
             window = (FIRST + start * HOUR, FIRST + end * HOUR)
             known = model(source, rows, ask, window)
-            asked: Row = {"start": window[0], "end": window[1], "as_of": ask.as_of}
+            asked = {"start": window[0], "end": window[1], "as_of": ask.as_of}
+            asked["look_ahead"] = True
             got = here.load(source.name, **asked).to_dicts()
             assert sayings(got, source) == sayings(list(known.values()), source)
             for row in got:
                 assert row["received_at"] <= ask.known_by(row[source.event_time])
             if source is WIND:
                 check_runs(list(known.values()), asked)
+                check_the_newest_run(rows, list(known.values()), ask, asked)
+        check_every_revision(source, ask, asked)
+        check_vintages(source, ask, asked)
 
 
-def check_runs(known: list[Row], asked: Row) -> None:
+def check_runs(known: list[Row], asked: dict[str, Any]) -> None:
     """Hold the answers by run against all that was known of all runs."""
     latest: dict[tuple[Any, ...], Row] = {}
     for row in sorted(known, key=lambda row: row["run_at"]):
         latest[row["area"], row["valid_at"]] = row
-    got = here.load("wind", run="latest", **asked).to_dicts()
+    got = here.load("wind", run="latest_each", **asked).to_dicts()
     assert sayings(got, WIND) == sayings(list(latest.values()), WIND)
     for number in range(3):
         run_at = EVENTS[0] - number * 6 * HOUR
         of_run = [row for row in known if row["run_at"] == run_at]
         got = here.load("wind", run=run_at, **asked).to_dicts()
         assert sayings(got, WIND) == sayings(of_run, WIND)
+
+
+def check_the_newest_run(
+    rows: list[Row], known: list[Row], ask: Ask, asked: dict[str, Any]
+) -> None:
+    """Hold the answer of the newest run against the rows of that run, at each row's moment."""
+    is_one_moment = not isinstance(ask.as_of, str | timedelta)
+
+    def newest(moment: datetime) -> datetime | None:
+        by_then = [row for row in rows if row["received_at"] <= moment]
+        reaching = by_then
+        if is_one_moment:
+            reaching = [
+                row
+                for row in by_then
+                if any(
+                    each["run_at"] == row["run_at"] and each["valid_at"] < asked["end"]
+                    for each in by_then
+                )
+                and any(
+                    each["run_at"] == row["run_at"] and each["valid_at"] >= asked["start"]
+                    for each in by_then
+                )
+            ]
+        return max((row["run_at"] for row in reaching), default=None)
+
+    wanted = [row for row in known if row["run_at"] == newest(ask.known_by(row["valid_at"]))]
+    got = here.load("wind", run="latest", **asked)
+    assert sayings(got.to_dicts(), WIND) == sayings(wanted, WIND)
+    if is_one_moment:
+        assert got["run_at"].n_unique() <= 1
+
+
+def check_every_revision(source: MarketSource, ask: Ask, asked: dict[str, Any]) -> None:
+    """Hold the revisions that count at a moment against the answer of that moment."""
+    answer = here.load(source.name, **asked)
+    log = here.revisions(source.name, **asked)
+    of_now = log.filter(pl.col("superseded_at").is_null())
+    assert of_now.select(answer.columns).equals(answer)
+    assert log["known_at"].equals(log["received_at"].rename("known_at"))
+    every = here.revisions(source.name, start=asked["start"], end=asked["end"])
+    counted = [
+        row
+        for row in every.to_dicts()
+        if row["known_at"] <= (moment := ask.known_by(row[source.event_time]))
+        and (row["superseded_at"] is None or moment < row["superseded_at"])
+    ]
+    assert sayings(counted, source) == sayings(answer.to_dicts(), source)
+
+
+def check_vintages(source: MarketSource, ask: Ask, asked: dict[str, Any]) -> None:
+    """Hold two vintages against the answers of their moments."""
+    kind = {str: "gates", timedelta: "lead_times", datetime: "instants"}.get(type(ask.as_of))
+    if kind is None:
+        return
+    others: dict[type, Any] = {str: "D-1 06:00 UTC", timedelta: HOUR, datetime: FIRST}
+    other = others[type(ask.as_of)]
+    window = {name: asked[name] for name in ("start", "end")}
+    moments: dict[str, Any] = {kind: [ask.as_of, other]}
+    got = here.vintages(source.name, **moments, **window, look_ahead=True)
+    wanted = pl.concat(
+        [here.load(source.name, **asked), here.load(source.name, **window, as_of=other)]
+    )
+    assert got.select(wanted.columns).equals(wanted)
+    for row in got.to_dicts():
+        assert row["received_at"] <= row["as_of"]
 
 
 MOVING = replace(PRICES, name="prices", key=("bidding_zone",))
@@ -299,11 +372,11 @@ def test_what_was_put_off_is_no_longer_where_it_was(
 ) -> None:
     batches = batches_in(tmp_path)
     monkeypatch.setattr(Place, "warehouse", lambda _: batches.warehouse)
-    monkeypatch.setattr(reading, "dataset", lambda _: source_dataset(MOVING))
+    monkeypatch.setattr(rows_module, "dataset", lambda _: source_dataset(MOVING))
     landed = raw([(0, [{**ANY_ROW, "event": 1}]), (10, [{**ANY_ROW, "event": 3}])])
     land(batches, landed, source=MOVING)
     run_all(batches, MOVING)
-    first_day = {"start": FIRST, "end": FIRST + 24 * HOUR}
+    first_day: dict[str, Any] = {"start": FIRST, "end": FIRST + 24 * HOUR}
     assert here.load("prices", **first_day).is_empty()
     assert here.load("prices", start=EVENTS[3]).height == 1
     assert here.load("prices", **first_day, as_of=landed[0].received_at).height == 1

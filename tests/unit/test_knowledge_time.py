@@ -21,7 +21,8 @@ ZONES = ("Europe/Berlin", "Europe/London", "Africa/Cairo", "Australia/Lord_Howe"
 def known_by(as_of: Any, *event_times: datetime) -> list[datetime]:
     """Return the moments of some event times, as plain UTC instants."""
     frame = pl.DataFrame({"at": event_times}, schema={"at": INSTANT})
-    moments = frame.select(knowledge_time(as_of).known_by(pl.col("at"))).to_series()
+    moment = knowledge_time(as_of, look_ahead=True)
+    moments = frame.select(moment.known_by(pl.col("at"))).to_series()
     assert moments.dtype == INSTANT
     return [moment.astimezone(UTC) for moment in moments]
 
@@ -93,7 +94,39 @@ def test_what_is_said_is_a_value() -> None:
     noon = datetime(2026, 3, 29, 12, tzinfo=UTC)
     assert knowledge_time(noon) == KnownAt(noon)
     assert knowledge_time(timedelta(hours=1)) == LeadTime(timedelta(hours=1))
-    assert knowledge_time("D-0 09:30 UTC") == DailyMoment(0, time(9, 30), "UTC")
+    assert knowledge_time("D-2 09:30 UTC") == DailyMoment(2, time(9, 30), "UTC")
+    for zone in ("Europe/Berlin", BERLIN):
+        assert knowledge_time("D-2 09:30", zone=zone) == DailyMoment(
+            2, time(9, 30), "Europe/Berlin"
+        )
+        assert knowledge_time("2026-03-29 14:00", zone=zone) == KnownAt(noon)
+    assert knowledge_time("2026-03-29T12:00Z") == KnownAt(noon)
+
+
+@pytest.mark.parametrize("as_of", ["D-0 12:00 Europe/Berlin", "D-0 00:00 UTC", timedelta(hours=-1)])
+def test_what_looks_ahead_is_refused_unless_it_is_wanted(as_of: Any) -> None:
+    with pytest.raises(UsageError, match=r"looks ahead.*look_ahead=True"):
+        knowledge_time(as_of)
+    assert knowledge_time(as_of, look_ahead=True) is not None
+    assert knowledge_time(timedelta()) == LeadTime(timedelta())
+
+
+def test_the_gate_of_a_gas_day_is_on_the_day_before_it() -> None:
+    last, first = (datetime(2026, 3, 29, hour, 30, tzinfo=UTC) for hour in (3, 4))
+    assert known_by("D-1 13:00 Europe/Gas_Day", last, first) == [
+        datetime(2026, 3, 27, 12, tzinfo=UTC),
+        datetime(2026, 3, 28, 12, tzinfo=UTC),
+    ]
+
+
+def test_a_moment_of_some_weekdays_is_on_the_next_of_them() -> None:
+    working = DailyMoment(1, time(12), "Europe/Berlin", frozenset(range(5)))
+    friday = datetime(2026, 3, 27, 12, tzinfo=UTC)
+    frame = pl.DataFrame({"at": [friday + n * timedelta(days=1) for n in range(5)]})
+    got = frame.select(working.known_by(pl.col("at"))).to_series().to_list()
+    assert [f"{at:%a %d %H}" for at in got] == [
+        "Thu 26 11", "Fri 27 11", "Mon 30 10", "Mon 30 10", "Mon 30 10",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -102,7 +135,7 @@ def test_what_is_said_is_a_value() -> None:
         "", "D-1", "D-1 12:00", "D 12:00 Europe/Berlin", "D+1 12:00 Europe/Berlin",
         "D-1 24:00 Europe/Berlin", "D-1 12:60 Europe/Berlin", "D-1 9:00 Europe/Berlin",
         "D-1 12:00 Europe/Atlantis", "D-1 12:00 ../etc/passwd", "d-1 12:00 Europe/Berlin",
-        "D-1 12:00 Europe/Berlin ", "D-1 12:00 Europe/Berlin\n", "2026-03-01T12:00Z", "yesterday",
+        "D-1 12:00 Europe/Berlin ", "D-1 12:00 Europe/Berlin\n", "yesterday",
         3600, 1.5, b"D-1 12:00 UTC",
     ],
 )  # fmt: skip

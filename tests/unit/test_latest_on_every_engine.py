@@ -154,7 +154,7 @@ def test_the_latest_row_is_the_same_everywhere(
         question = Question(
             table=market_table(source),
             revision=source.revision,
-            known=None if as_of is None else knowledge_time(as_of),
+            known=None if as_of is None else knowledge_time(as_of, look_ahead=True),
         )
         wanted = answer(stored.drop(PLACE).lazy(), question).collect()
         sql = question_sql(

@@ -24,11 +24,11 @@ from energy_platform.dashboard.entitlement import entitled, visible
 from energy_platform.dashboard.marks import Quarantine
 from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
-from energy_platform.history.question import Run
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.market.timeliness import longest_silence
+from energy_platform.reading.asking import NAMED_RUNS, RunAsked
 from energy_platform.reading.platform import here
 from energy_platform.reading.where import Where, condition
 
@@ -204,8 +204,8 @@ def _flagged(
     return replace(table, rows=flagged(table.rows, refused, source, until, warehouse))
 
 
-def _run(text: str | None) -> Run | None:
-    return "latest" if text == "latest" else parameters.instant(text)
+def _run(text: str | None) -> RunAsked | None:
+    return text if text in NAMED_RUNS else parameters.instant(text)
 
 
 def _columns(source: MarketSource, asked: str | None) -> list[str]:

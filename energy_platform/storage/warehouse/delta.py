@@ -34,6 +34,7 @@ from polars.exceptions import PanicException
 from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
+from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
@@ -184,6 +185,10 @@ class DeltaWarehouse:
     def answer(self, question: Question) -> pl.LazyFrame:
         """Return the one row per key that a question asks for, lazily, as of this moment."""
         return answer(self.scan(question.table), question)
+
+    def run_summaries(self, question: Question) -> pl.LazyFrame:
+        """Return one row per run of a forecast, lazily, as of this moment."""
+        return summaries(self.scan(question.table), question)
 
     def summary(self, table: Table) -> TableSummary:
         """Return the row count and newest times from the log; times are cut to milliseconds."""

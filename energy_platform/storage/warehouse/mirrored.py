@@ -104,6 +104,10 @@ class MirroredWarehouse:
         """Return the one row per key that a question asks for, lazily, from the warehouse."""
         return self._warehouse.answer(question)
 
+    def run_summaries(self, question: Question) -> pl.LazyFrame:
+        """Return one row per run of a forecast, lazily, from the warehouse."""
+        return self._warehouse.run_summaries(question)
+
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times in the warehouse."""
         return self._warehouse.summary(table)

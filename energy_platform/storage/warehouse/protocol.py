@@ -110,6 +110,9 @@ class Warehouse(Protocol):
     def answer(self, question: "Question") -> pl.LazyFrame:
         """Return the one row per key that a question asks for, lazily and in no order."""
 
+    def run_summaries(self, question: "Question") -> pl.LazyFrame:
+        """Return one row per run of a forecast, with the columns of `history.runs.SUMMARY`."""
+
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times, from metadata alone where possible."""
 

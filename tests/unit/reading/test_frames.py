@@ -222,14 +222,14 @@ def test_runs_of_a_forecast_are_chosen_or_refused() -> None:
     def wind(**how: Any) -> ep.Series:
         return ep.series("dwd_mosmix_forecast", "wind_speed_m_per_s", **how)
 
-    with pytest.raises(UsageError, match='say run="latest"'):
+    with pytest.raises(UsageError, match='say run="latest_each"'):
         ep.frame(wind=wind(), **window)
     old = ep.frame(wind=wind(run=start - 12 * HOUR), **window)
     assert old["wind"].to_list() == [12.0, 13.0, 14.0]
-    assert ep.frame(wind=wind(run="latest"), **window)["wind"].to_list() == [6.0, 7.0, 8.0]
-    by_then = ep.frame(wind=wind(run="latest"), as_of=start - 8 * HOUR, **window)
+    assert ep.frame(wind=wind(run="latest_each"), **window)["wind"].to_list() == [6.0, 7.0, 8.0]
+    by_then = ep.frame(wind=wind(run="latest_each"), as_of=start - 8 * HOUR, **window)
     assert by_then["wind"].to_list() == [12.0, 13.0, 14.0]
-    gusts = ep.series("dwd_mosmix_forecast", "gust_speed_m_per_s", run="latest")
+    gusts = ep.series("dwd_mosmix_forecast", "gust_speed_m_per_s", run="latest_each")
     assert ep.frame(gust=gusts, **window)["gust"].to_list() == [11.0, 12.0, 13.0]
 
 

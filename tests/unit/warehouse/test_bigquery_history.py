@@ -23,7 +23,16 @@ from energy_platform.history.knowledge_time import (
     for_later,
     knowledge_time,
 )
-from energy_platform.history.question import Question
+from energy_platform.history.question import Question, RunSpan
+from energy_platform.history.runs import SUMMARY, judged, summaries, wanted_spans
+from energy_platform.market.publication import (
+    AfterEvent,
+    AfterRun,
+    DailyPublication,
+    Knowable,
+    Stated,
+    Where,
+)
 from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WholeList
@@ -31,7 +40,7 @@ from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.bigquery import queries, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import filters
-from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql
+from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql, runs_sql
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
 from tests.support.stores import batches_in, land, run_all
@@ -55,6 +64,11 @@ from tests.unit.test_as_of import (
 MOVING = replace(PRICES, key=("bidding_zone",))
 LISTED = replace(PRICES, whole_list=WholeList(name={"zone": pl.col("bidding_zone")}))
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+RULES = (
+    Where("bidding_zone", "AT", AfterEvent(-30 * HOUR)),
+    DailyPublication(at=time(2, 30, 15), zone="Europe/Berlin"),
+)
+"""Rules that put rows before, between and after the messages of these tests."""
 TABLE_ID = "project.energy.a_table"
 
 
@@ -69,8 +83,19 @@ def question_of(source: MarketSource, **asked: Any) -> Question:
         pytest.param(question_of(NUMBERED, start=MARCH, known=KnownAt(MARCH)), id="at an instant"),
         pytest.param(question_of(PRICES, end=MARCH, known=LeadTime(HOUR)), id="an hour ahead"),
         pytest.param(
-            question_of(WIND, known=DailyMoment(1, time(12), "Europe/Berlin"), run="latest"),
+            question_of(WIND, known=DailyMoment(1, time(12), "Europe/Berlin"), run="latest_each"),
             id="latest run at the gate",
+        ),
+        pytest.param(
+            question_of(WIND, known=LeadTime(HOUR), run=(RunSpan(MARCH, MARCH, None),)),
+            id="the run that is wanted at each moment",
+        ),
+        pytest.param(
+            question_of(PRICES, known=KnownAt(MARCH), published=RULES), id="the provider's clock"
+        ),
+        pytest.param(question_of(LISTED, start=MARCH, every_revision=True), id="every revision"),
+        pytest.param(
+            question_of(NUMBERED, vintages=(LeadTime(HOUR), KnownAt(MARCH))), id="vintages"
         ),
         pytest.param(question_of(WIND, start=MARCH, run=MARCH), id="one run"),
         pytest.param(question_of(MOVING, start=MARCH), id="facts that move"),
@@ -89,7 +114,7 @@ def test_the_text_of_a_question(question: Question, snapshot: SnapshotAssertion)
 
 
 def test_filters_on_the_key_come_first_and_others_last() -> None:
-    question = question_of(WIND, run="latest")
+    question = question_of(WIND, run="latest_each")
     predicate = (
         (pl.col("area") == "CZ")
         & (pl.col("run_at") < MARCH)
@@ -133,7 +158,9 @@ def assert_same_rows(got: pl.DataFrame, wanted: pl.DataFrame) -> None:
     assert_frame_equal(got.sort(got.columns), wanted.sort(wanted.columns), check_exact=True)
 
 
-runs = st.sampled_from([None, "latest", *(EVENTS[0] - number * 6 * HOUR for number in range(3))])
+runs = st.sampled_from(
+    [None, "latest_each", *(EVENTS[0] - number * 6 * HOUR for number in range(3))]
+)
 windows = st.sampled_from([(-50, 50), (0, 24), (24, 50)])
 
 
@@ -169,7 +196,7 @@ def test_sql_and_polars_and_the_model_agree(
             revision=source.revision,
             start=FIRST + start * HOUR,
             end=FIRST + end * HOUR,
-            known=None if how.as_of is None else knowledge_time(how.as_of),
+            known=None if how.as_of is None else knowledge_time(how.as_of, look_ahead=True),
             run=run if source is WIND else None,
         )
         for how, (start, end), run in asked
@@ -181,6 +208,91 @@ def test_sql_and_polars_and_the_model_agree(
         if question.run is None and source is not MOVING:
             known = model(source, arrived, how, (FIRST + start * HOUR, FIRST + end * HOUR))
             assert sayings(got.to_dicts(), source) == sayings(list(known.values()), source)
+
+
+WEEKDAYS = DailyPublication(
+    at=time(12), zone="Europe/Gas_Day", days_ahead=0, weekdays=frozenset({0, 2})
+)
+CLOCKS: dict[str, tuple[Knowable, ...] | None] = {
+    "received": None,
+    "rules": RULES,
+    "weekdays": (WEEKDAYS,),
+    "stated": (Stated("delivery_end"), AfterEvent(HOUR)),
+}
+RUN_CLOCKS: dict[str, tuple[Knowable, ...] | None] = {
+    **{name: CLOCKS[name] for name in ("received", "weekdays")},
+    "run": (Where("area", "CZ", AfterRun(HOUR)), AfterRun(20 * HOUR)),
+}
+
+
+@settings(
+    max_examples=3,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    source=st.sampled_from([PRICES, NUMBERED, WIND, MOVING, LISTED]),
+    said=messages,
+    asked=st.lists(st.tuples(asks, windows), min_size=4, max_size=4),
+    data=st.data(),
+)
+def test_sql_and_polars_agree_on_clocks_revisions_and_vintages(
+    clients: Clients,
+    source: MarketSource,
+    said: list[tuple[int, list[dict[str, Any]] | None]],
+    asked: list[tuple[Ask, tuple[int, int]]],
+    data: st.DataObject,
+) -> None:
+    landed = raw(said)
+    with tempfile.TemporaryDirectory() as folder:
+        batches = batches_in(Path(folder))
+        land(batches, landed, source=source)
+        run_all(batches, source)
+        stored = batches.warehouse.scan(market_table(source)).collect()
+    table = replace(market_table(source), name=f"history_{uuid4().hex}", is_large=True)
+    fill(clients, table, stored)
+    clocks = RUN_CLOCKS if source is WIND else CLOCKS
+    moments = [
+        knowledge_time(how.as_of, look_ahead=True) for how, _ in asked if how.as_of is not None
+    ]
+    questions = [
+        Question(
+            table=table,
+            revision=source.revision,
+            start=FIRST + start * HOUR,
+            end=FIRST + end * HOUR,
+            known=None if how.as_of is None else knowledge_time(how.as_of, look_ahead=True),
+            published=clocks[data.draw(st.sampled_from([*clocks]))],
+        )
+        for how, (start, end) in asked
+    ]
+    every = [replace(question, every_revision=True) for question in questions]
+    of_clock = [replace(question, published=clocks["weekdays"]) for question in questions]
+    vintages = [replace(one, known=None, vintages=tuple(moments)) for one in questions if moments]
+    groups = [of_clock, every, *([one] for one in vintages)]
+    if source is WIND:
+        for question in questions:
+            runs = judged(summaries(stored.lazy(), replace(question, known=None)).collect(), None)
+            spans = wanted_spans(
+                runs, data.draw(st.sampled_from(["first_known_at", "complete_at"]))
+            )
+            groups.append([replace(question, run=spans)])
+            check_summaries(clients, table, stored, question)
+    for group in groups:
+        for question, got in zip(group, ask(clients, table, group), strict=True):
+            assert_same_rows(got, history.answer(stored.lazy(), question).collect())
+
+
+def check_summaries(
+    clients: Clients, table: Table, stored: pl.DataFrame, question: Question
+) -> None:
+    asked = Asked(columns=list(SUMMARY))
+    where = str(schema.reference(clients, table))
+    sql = runs_sql(question, asked, table_id=where, stored=table.dtypes)
+    batches = list(queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET))
+    got = pl.DataFrame(pl.from_arrow(batches)) if batches else pl.DataFrame(schema=SUMMARY)
+    wanted = summaries(stored.lazy(), question).collect()
+    assert_same_rows(got.cast(dict(SUMMARY)), wanted)  # type: ignore[arg-type]
 
 
 def test_withdrawn_rows_are_no_part_of_an_answer(clients: Clients) -> None:

@@ -19,11 +19,18 @@ from google.api_core import exceptions
 from polars.io.plugins import register_io_source
 
 from energy_platform.history.question import Question
+from energy_platform.history.runs import SUMMARY
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery import queries, storage_read
 from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 from energy_platform.storage.warehouse.bigquery.filters import Filter, filters
-from energy_platform.storage.warehouse.bigquery.history_sql import Asked, bounds, question_sql
+from energy_platform.storage.warehouse.bigquery.history_sql import (
+    Asked,
+    Write,
+    bounds,
+    question_sql,
+    runs_sql,
+)
 from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
 from energy_platform.storage.warehouse.bigquery.schema import PLACE, reference
 
@@ -49,7 +56,12 @@ def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyF
 
     Collecting it raises `ReadTooLargeError` if it would scan more than the budget allows.
     """
-    return _lazily(question.dtypes, partial(_answers, clients, question, budget))
+    return _lazily(question.dtypes, partial(_answers, clients, question, budget, question_sql))
+
+
+def run_summaries(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
+    """Return one row per run of a forecast, lazily, by a query."""
+    return _lazily(SUMMARY, partial(_answers, clients, question, budget, runs_sql))
 
 
 def _lazily(
@@ -79,13 +91,13 @@ def _told(
 
 
 def _answers(
-    clients: Clients, question: Question, budget: ReadBudget, asked: Asked
+    clients: Clients, question: Question, budget: ReadBudget, write: Write, asked: Asked
 ) -> Iterator[pa.RecordBatch]:
     where = reference(clients, question.table)
     stored = _stored_columns(clients, question.table)
     if stored is None:
         return
-    sql = question_sql(question, asked, table_id=str(where), stored=stored)
+    sql = write(question, asked, table_id=str(where), stored=stored)
     yield from queries.run(clients, sql, what=question.table.name, budget=budget)
 
 

@@ -180,6 +180,10 @@ class BigQueryWarehouse:
         """
         return reads.answer(self._clients, question, self._budget)
 
+    def run_summaries(self, question: Question) -> pl.LazyFrame:
+        """Return one row per run of a forecast, lazily, by a query."""
+        return reads.run_summaries(self._clients, question, self._budget)
+
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times from the ledger; no row is read."""
         with self._lock:
