@@ -74,7 +74,7 @@ def test_the_other_auction_has_its_own_prices(screen: Screen) -> None:
     screen.open("day-ahead")
     mean = screen.panel("matrix").locator("td button").first
     screen.until(lambda: mean.text_content() == "61.00")
-    screen.panel("curves").get_by_role("button", name="EXAA").click()
+    screen.panel("prices").get_by_role("button", name="EXAA").click()
     screen.until(lambda: mean.text_content() == "59.25")
     assert "auction=2" in screen.hash
     mean.click()

@@ -129,12 +129,6 @@ export function DayAheadPage() {
             <span class={out === zones.length ? 'good' : 'warn'}>
               {out} of {zones.length} zones out · {all.length} quarter-hours
             </span>
-            <Choice
-              label="Auction"
-              options={AUCTIONS}
-              value={auction()}
-              onChange={(value) => setParams({ auction: value === AUCTIONS[0][0] ? '' : value })}
-            />
             <DayChoice />
             <AddZone />
           </>
@@ -329,6 +323,14 @@ function PricesPanel({ all, zones, url, error }: Shown & { readonly error: strin
       title="Prices"
       unit={`EUR/MWh · ${named}`}
       sources={[SOURCE]}
+      tools={
+        <Choice
+          label="Auction"
+          options={AUCTIONS}
+          value={auction()}
+          onChange={(value) => setParams({ auction: value === AUCTIONS[0][0] ? '' : value })}
+        />
+      }
       url={url}
       error={error}
       exports={exports}
