@@ -12,7 +12,6 @@ CPU seconds and the peak memory of the whole process, and what the imports alone
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,7 @@ import polars as pl
 
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import latest_revision, listed
-from energy_platform.market.registry import market_source
-from energy_platform.pipeline.tables import market_table
+from energy_platform.reading.dataset import dataset
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 
 NAMES: Final = ("nord_pool_intraday_order_book", "nord_pool_intraday_trade")
@@ -63,7 +61,7 @@ def main() -> None:
 
 def make_table(folder: Path, name: str, rows: int) -> None:
     """Commit rows evenly over the day and a half; each fifth one revises an earlier one."""
-    warehouse, table = DeltaWarehouse(folder), market_table(market_source(name))
+    warehouse, table = DeltaWarehouse(folder), dataset(name).table
     step = rows // COMMITS
     for place in range(COMMITS):
         offsets = pl.select(landing_offset=pl.int_range(place * step, (place + 1) * step))
@@ -119,9 +117,9 @@ def rows_of(name: str, offsets: pl.DataFrame, pace: timedelta) -> pl.DataFrame:
 
 def ask(folder: str, name: str, way: str) -> dict[str, Any]:
     """Ask for the hour; return its cost, and the number and a sum of its rows."""
-    source = market_source(name)
-    table, warehouse = market_table(source), DeltaWarehouse(Path(folder))
-    imports = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source = dataset(name)
+    table, warehouse = source.table, DeltaWarehouse(Path(folder))
+    imports = peak_mb()
     began, cpu = time.perf_counter(), time.process_time()
     start, end = HOUR
     in_hour = pl.col(source.event_time).is_between(start, end, closed="left")
@@ -144,11 +142,17 @@ def ask(folder: str, name: str, way: str) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - began,
         "cpu_seconds": time.process_time() - cpu,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "imports_mb": imports / 1024,
+        "memory_mb": peak_mb(),
+        "imports_mb": imports,
         "rows": rows.height,
         "sum": rows["landing_offset"].sum(),
     }
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has had; `getrusage` counts its parent's too."""
+    status = Path("/proc/self/status").read_text()
+    return float(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def in_a_process(folder: str, name: str, way: str) -> dict[str, Any]:
