@@ -12,6 +12,7 @@ every store keeps the rows of one message in their order.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import polars as pl
@@ -294,23 +295,37 @@ def _latest_in(window: pl.Expr, rows: pl.LazyFrame, question: Question) -> pl.La
     """
     order = revision_order(question)
     place = list(dict.fromkeys([*question.key, question.event_time, *order]))
-    first, last = question.reach
     inside = rows.filter(window)
-    last_places = _last_of_each(
-        rows.filter(pl.col(question.event_time).is_between(first, last))
-        .select(place)
-        .join(
-            inside.select(question.key).unique(),
-            on=question.key,
-            how="semi",
-            nulls_equal=True,
-            maintain_order="left",  # if a message repeats a key, its last row counts
-        ),
-        question,
-        question.key,
-    ).filter(window)
-    found = inside.join(last_places, on=place, how="semi", nulls_equal=True, maintain_order="left")
+    reaching = rows.filter(pl.col(question.event_time).is_between(*question.reach))
+    last_places = pl.defer(
+        partial(_last_places, inside.select(question.key), reaching.select(place), question),
+        schema={name: question.table.dtypes[name] for name in place},
+    )
+    found = inside.join(
+        last_places.filter(window), on=place, how="semi", nulls_equal=True, maintain_order="left"
+    )
     return found.unique(question.key, keep="last", maintain_order=True)
+
+
+def _last_places(wanted: pl.LazyFrame, reaching: pl.LazyFrame, question: Question) -> pl.DataFrame:
+    """Return where the last row of each wanted key is.
+
+    Keys are mostly numbered as they come, so the bounds of their first column rule out most row
+    groups of a file.
+    """
+    keys = wanted.unique().collect()
+    name = question.key[0]
+    if not keys[name].has_nulls() and not keys.is_empty():
+        least, most = pl.lit(keys[name].min()), pl.lit(keys[name].max())
+        reaching = reaching.filter(pl.col(name).is_between(least, most))
+    same = reaching.join(
+        keys.lazy(),
+        on=question.key,
+        how="semi",
+        nulls_equal=True,
+        maintain_order="left",  # if a message repeats a key, its last row counts
+    )
+    return _last_of_each(same, question, question.key).collect()
 
 
 def _statement(source: Revised) -> list[str]:

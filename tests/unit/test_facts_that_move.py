@@ -57,7 +57,7 @@ def histories(draw: st.DrawFn) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=TABLE.dtypes)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     rows=histories(),
     window=st.tuples(
