@@ -5,8 +5,8 @@
 A log is written as the collector writes the log of a busy source: one small order-book update per
 segment. Both states are read in the same run, cold to this process, and compared: the whole log, as
 a replay reads it, and single messages anywhere. Files per day are computed from
-`SEGMENTS_A_MINUTE`, which 34 sources at market pace write; the newest thousand offsets of each
-source are not merged yet and not counted.
+`SEGMENTS_A_MINUTE`, which 34 sources wrote at market pace when it was counted; the newest thousand
+offsets of each source are not merged yet and not counted.
 """
 
 import argparse

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from energy_platform.market.registry import market_sources
 from energy_platform.operations.supervision.plan import PROJECT
 from resources import sensor_pace
 
+SOURCES = len(market_sources())
 DAY_SECONDS = 86_400
 MONTH_DAYS = 30
 USD_A_TB_READ = 1.10
@@ -46,7 +48,15 @@ def test_bytes_and_prices_follow_from_the_batches(row: list[str]) -> None:
     assert number(price) == pytest.approx(terabytes * USD_A_TB_READ, abs=0.5)
 
 
-@pytest.mark.parametrize(("name", "sources"), [("order book", 1), ("trades", 1), ("all 34", 34)])
+def test_the_guide_counts_the_sources_that_there_are() -> None:
+    each = [re.match(r"\d+(?= \D)", row[0]) for row in rows() if not row[0].startswith("all")]
+    assert sum(int(one[0]) if one else 1 for one in each) == SOURCES
+    assert f"two workers would have {2 * 2 * SOURCES} in all, quarantine included" in guide()
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"), [("order book", 1), ("trades", 1), (f"all {SOURCES}", SOURCES)]
+)
 def test_the_busiest_have_a_batch_at_each_look_of_the_sensors(name: str, sources: int) -> None:
     row = named(name)
     assert row[0].endswith(f"each {sensor_pace.SECONDS} s")
