@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from energy_platform.dashboard.access import audit_archive
+from energy_platform.dashboard.access.audit import MOST_ENTRIES
 from energy_platform.ingest.backfill.record import MOST_CHUNKS, BackfillRecord
 from energy_platform.ingest.backfill.window import BackfillWindow
 from energy_platform.market.raw_message import RawMessage
@@ -240,11 +242,11 @@ def test_the_table_of_the_docs_says_the_bounds_that_are_enforced() -> None:
         "`dagster/`": f"{HISTORY_BYTES / 2**30:g} GiB",
         "`simulator/journal/`": f"{bounds.total_bytes / 2**30:g} GiB",
         "`backfills/`": f"{MOST_CHUNKS:,} chunks",
+        "`access/`": f"{MOST_ENTRIES:,} entries",
     }.items():
         assert bound in told[folder], (folder, bound)
+    assert f"{audit_archive.MOST_BYTES / 2**20:g} MiB of older ones" in told["`access/`"]
     assert f"{TABLE_AGE.days} days" in told["`warehouse/`, simulated markets"]
     unbounded = [folder for folder, says in told.items() if "**not bounded**" in says]
-    assert unbounded == [
-        "`landing/`, real markets", "`warehouse/`, real markets", "`access/`"
-    ]  # fmt: skip
+    assert unbounded == ["`landing/`, real markets", "`warehouse/`, real markets"]
     assert all(re.search(r"\d", says) for folder, says in told.items() if folder not in unbounded)
