@@ -2,7 +2,8 @@
 
     import energy_platform as ep
 
-    ep.catalog("wind DE")
+    ep.search("wind DE")
+    ep.describe("entsoe_wind_solar_forecast")
     ep.load("ote_day_ahead_price", start=datetime(2026, 3, 1, tzinfo=UTC))
     ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
     ep.runs("noaa_gfs_wind_forecast")
@@ -20,48 +21,69 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from energy_platform.market.load_profiles import base, off_peak, peak
     from energy_platform.market.numbered_periods import periods
+    from energy_platform.reading.card import Card
+    from energy_platform.reading.changes import Changes
+    from energy_platform.reading.loading import Estimate
     from energy_platform.reading.platform import Platform, connect, here
     from energy_platform.reading.series import Series
     from energy_platform.reading.update import Update, UpdateKind
 
+    aload = here.aload
     areas = here.areas
-    stations = here.stations
-    batch_history = here.batch_history
     bars = here.bars
+    batch_history = here.batch_history
+    batches = here.batches
     book = here.book
     book_path = here.book_path
-    contracts = here.contracts
-    trades = here.trades
     catalog = here.catalog
+    changes = here.changes
+    contracts = here.contracts
+    describe = here.describe
     development = here.development
+    estimate = here.estimate
     follow = here.follow
     frame = here.frame
+    latest = here.latest
     load = here.load
     named = here.named
     productions = here.productions
     revisions = here.revisions
     runs = here.runs
     scan = here.scan
+    search = here.search
     series = here.series
+    sql = here.sql
+    stations = here.stations
+    trades = here.trades
+    values = here.values
     vintages = here.vintages
 
 __all__ = [
+    "Card",
+    "Changes",
+    "Estimate",
     "Platform",
     "Series",
     "Update",
     "UpdateKind",
+    "aload",
     "areas",
     "bars",
     "base",
     "batch_history",
+    "batches",
     "book",
     "book_path",
     "catalog",
+    "changes",
     "connect",
     "contracts",
+    "describe",
     "development",
+    "estimate",
     "follow",
     "frame",
+    "latest",
     "load",
     "named",
     "off_peak",
@@ -71,19 +93,25 @@ __all__ = [
     "revisions",
     "runs",
     "scan",
+    "search",
     "series",
+    "sql",
     "stations",
     "trades",
+    "values",
     "vintages",
 ]
 
 _ELSEWHERE: Final = {
+    "Card": "reading.card",
+    "Changes": "reading.changes",
+    "Estimate": "reading.loading",
     "Platform": "reading.platform",
     "Series": "reading.series",
     "Update": "reading.update",
     "UpdateKind": "reading.update",
-    "connect": "reading.platform",
     "base": "market.load_profiles",
+    "connect": "reading.platform",
     "off_peak": "market.load_profiles",
     "peak": "market.load_profiles",
     "periods": "market.numbered_periods",

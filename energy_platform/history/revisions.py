@@ -333,5 +333,12 @@ def _statement(source: Revised) -> list[str]:
 
 
 def _last_of_each(rows: pl.LazyFrame, source: Revised, columns: Sequence[str]) -> pl.LazyFrame:
-    ordered = rows.sort(*revision_order(source), nulls_last=False, maintain_order=True)
-    return ordered.unique(columns, keep="last")
+    """Return the last row of each key; of a message's rows of one key, the last one.
+
+    Comparing each row with the best of its key is half the work of sorting the whole rows.
+    """
+    for name in revision_order(source):
+        if name not in columns:
+            best = pl.col(name).max().over(columns)  # null, only where all of the key are null
+            rows = rows.filter(pl.col(name).eq_missing(best))
+    return rows.unique(columns, keep="last")

@@ -142,6 +142,11 @@ class MarketSource:
         fixed = {*self.key, *PROVENANCE_COLUMNS, "published_at", self.revision}
         return tuple(name for name in self.dtypes if name not in fixed)
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether its rows are forecasts of runs."""
+        return issubclass(self.rows, ForecastRows)
+
     @cached_property
     def knowable_from(self) -> tuple[Knowable, ...]:
         """The rules that say from when on a row could be known by its provider.

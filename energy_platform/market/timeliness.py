@@ -7,15 +7,29 @@ functions.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from energy_platform.market.publication import DailyPublication
-from energy_platform.market.rows import ForecastRows
-from energy_platform.market.source import MarketSource
 
 _ONE_DAY: Final = timedelta(days=1)
 _WEEK_DAYS: Final = 7
+
+
+class Timed(Protocol):
+    """What is known of when a source's values are due."""
+
+    @property
+    def expected_lag(self) -> timedelta:
+        """How old the newest data may be."""
+
+    @property
+    def publication(self) -> DailyPublication | None:
+        """When values are due, if not all day long."""
+
+    @property
+    def has_runs(self) -> bool:
+        """Whether its rows are forecasts of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Lateness:
 
 
 def newest_moment(
-    source: MarketSource, event_at: datetime | None, received_at: datetime | None
+    source: Timed, event_at: datetime | None, received_at: datetime | None
 ) -> datetime | None:
     """Return the newest moment that a source's rows cover; None if there are no rows.
 
@@ -44,13 +58,13 @@ def newest_moment(
         event_at: Its newest row's event time.
         received_at: When its newest row was received.
     """
-    if issubclass(source.rows, ForecastRows):
+    if source.has_runs:
         return received_at
     return min((at for at in (event_at, received_at) if at is not None), default=None)
 
 
 def lateness(
-    source: MarketSource,
+    source: Timed,
     event_at: datetime | None,
     received_at: datetime | None,
     now: datetime,
@@ -70,7 +84,7 @@ def lateness(
 
 
 def next_expected(
-    source: MarketSource, event_at: datetime | None, received_at: datetime | None
+    source: Timed, event_at: datetime | None, received_at: datetime | None
 ) -> datetime | None:
     """Return when newer values are expected; None for a source that never brought anything.
 
@@ -87,9 +101,7 @@ def next_expected(
     return due.since if source.publication is None else due.since - source.expected_lag
 
 
-def _due(
-    source: MarketSource, event_at: datetime | None, received_at: datetime | None
-) -> Lateness | None:
+def _due(source: Timed, event_at: datetime | None, received_at: datetime | None) -> Lateness | None:
     """Return which values are missing next, and from when on the source is late without them."""
     if source.publication is None:
         newest = newest_moment(source, event_at, received_at)
@@ -100,7 +112,7 @@ def _due(
             f"values after {newest:%Y-%m-%d %H:%M:%S} UTC",
         )
     else:
-        of_runs = issubclass(source.rows, ForecastRows)
+        of_runs = source.has_runs
         newest = received_at if of_runs else event_at
         if newest is None:
             return None
@@ -113,7 +125,7 @@ def _due(
     return Lateness(since, missing)
 
 
-def longest_silence(source: MarketSource) -> timedelta:
+def longest_silence(source: Timed) -> timedelta:
     """Return how long a source that is on time may bring nothing."""
     if source.publication is None:
         return source.expected_lag
@@ -140,7 +152,7 @@ def next_publication(publication: DailyPublication, newest: datetime, *, days_ah
     return day
 
 
-def deadline(source: MarketSource, publication: DailyPublication, day: date) -> datetime:
+def deadline(source: Timed, publication: DailyPublication, day: date) -> datetime:
     """Return the instant (UTC) from which a day's publication is late."""
     out = datetime.combine(day, publication.at, ZoneInfo(publication.zone))
     # Adding to an aware datetime moves the local clock's reading, so the sum is made in UTC.

@@ -12,9 +12,10 @@ from energy_platform.reading.place import Place
 from energy_platform.reading.places import Places
 from energy_platform.reading.revisions import Revisions
 from energy_platform.reading.runs import Runs
+from energy_platform.reading.sql import Sql
 
 
-class Platform(Finding, Frames, Intraday, Places, Runs, Revisions, Changing, Operating):
+class Platform(Finding, Sql, Frames, Intraday, Places, Runs, Revisions, Changing, Operating):
     """A platform's data: what there is, rows as of any moment, and what is new.
 
     Dagster need not be installed, and no process need run, except to follow.

@@ -377,6 +377,6 @@ def test_what_was_put_off_is_no_longer_where_it_was(
     land(batches, landed, source=MOVING)
     run_all(batches, MOVING)
     first_day: dict[str, Any] = {"start": FIRST, "end": FIRST + 24 * HOUR}
-    assert here.load("prices", **first_day).is_empty()
-    assert here.load("prices", start=EVENTS[3]).height == 1
-    assert here.load("prices", **first_day, as_of=landed[0].received_at).height == 1
+    assert here.scan("prices", **first_day).collect().is_empty()
+    assert here.scan("prices", start=EVENTS[3]).collect().height == 1
+    assert here.scan("prices", **first_day, as_of=landed[0].received_at).collect().height == 1
