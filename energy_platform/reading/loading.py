@@ -106,8 +106,8 @@ class Loading(Rows):
 
         >>> import energy_platform as ep
         >>> import asyncio
-        >>> asyncio.run(ep.aload("ote_day_ahead_price", limit=3)).width
-        9
+        >>> asyncio.run(ep.aload("ote_day_ahead_price", limit=3)).height <= 3
+        True
         """
         return await asyncio.to_thread(self.load, name, **asked)
 
