@@ -106,7 +106,27 @@ class DailyMoment:
         }
 
 
-KnowledgeTime = KnownAt | LeadTime | DailyMoment
+@dataclass(frozen=True, slots=True)
+class EachVintage:
+    """What was known at several moments, of which each row belongs to one.
+
+    Attributes:
+        moments: The moments.
+        column: The column with the number of a row's moment, from 0 on.
+    """
+
+    moments: "tuple[KnowledgeTime, ...]"
+    column: str
+
+    def known_by(self, event_time: pl.Expr) -> pl.Expr:
+        """Return the moment that a row belongs to."""
+        return pl.coalesce(
+            pl.when(pl.col(self.column) == number).then(moment.known_by(event_time))
+            for number, moment in enumerate(self.moments)
+        )
+
+
+KnowledgeTime = KnownAt | LeadTime | DailyMoment | EachVintage
 
 
 def for_later(moment: KnowledgeTime, lag: timedelta) -> KnowledgeTime:
@@ -125,6 +145,8 @@ def for_later(moment: KnowledgeTime, lag: timedelta) -> KnowledgeTime:
             return LeadTime(ahead - lag)
         case DailyMoment():
             return replace(moment, later=moment.later + lag)
+        case EachVintage(moments, column):
+            return EachVintage(tuple(for_later(each, lag) for each in moments), column)
 
 
 def knowledge_time(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import polars as pl
 
-from energy_platform.history.knowledge_time import KnowledgeTime
+from energy_platform.history.knowledge_time import EachVintage, KnowledgeTime
 from energy_platform.history.provider_clock import KNOWN_AT, RECEIVED_AT, with_knowledge
 from energy_platform.history.question import (
     MOVED_BY,
@@ -77,13 +77,17 @@ def answer(rows: pl.LazyFrame, question: Question) -> pl.LazyFrame:
         )
     if not question.vintages:
         return _at_one_moment(rows, question)
-    # The table is read once for all moments.
-    stored = _within_reach(rows, question).cache()
-    return pl.concat(
-        _at_one_moment(stored, replace(question, vintages=(), known=moment)).with_columns(
-            pl.lit(number, dtype=pl.Int64).alias(VINTAGE)
-        )
-        for number, moment in enumerate(question.vintages)
+    # The table is read once: each row stands once for each moment, as a fact of its own.
+    numbers = [pl.lit(number, dtype=pl.Int64) for number in range(len(question.vintages))]
+    each = _within_reach(rows, question).with_columns(pl.concat_list(numbers).alias(VINTAGE))
+    table = replace(
+        question.table,
+        key=(*question.key, VINTAGE),
+        dtypes={**question.table.dtypes, VINTAGE: pl.Int64()},
+    )
+    moments = EachVintage(question.vintages, VINTAGE)
+    return _at_one_moment(
+        each.explode(VINTAGE), replace(question, table=table, vintages=(), known=moments)
     )
 
 

@@ -55,7 +55,7 @@ def periods(
     """
     schema = frame.collect_schema()
     name = event_time_of(schema, at)
-    event, days = pl.col(name), calendar_of(zone)
+    event, days = pl.col(name).dt.convert_time_zone("UTC"), calendar_of(zone)
     day = days.date_of(event)
     begun, shown = event - days.start_of(day), days.local(event) - days.begins - day.cast(_NAIVE)
     if every is not None:
@@ -64,8 +64,8 @@ def periods(
         period = _whole(begun if every <= _HOUR else shown, pl.lit(every))
     elif _END in schema and name == "delivery_start":
         _require_zone(schema, _END)
-        lasting = pl.col(_END) - event
-        by_clock = days.local(pl.col(_END)) - days.local(event)
+        end = pl.col(_END).dt.convert_time_zone("UTC")
+        lasting, by_clock = end - event, days.local(end) - days.local(event)
         is_short = lasting <= _HOUR
         period = pl.when(is_short).then(_whole(begun, lasting)).otherwise(_whole(shown, by_clock))
     else:

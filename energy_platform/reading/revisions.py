@@ -7,7 +7,13 @@ from datetime import timedelta
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.history.knowledge_time import AsOf, KnowledgeTime, LeadTime, knowledge_time
+from energy_platform.history.knowledge_time import (
+    AsOf,
+    EachVintage,
+    KnowledgeTime,
+    LeadTime,
+    knowledge_time,
+)
 from energy_platform.history.provider_clock import KNOWN_AT
 from energy_platform.history.question import REVISION_INDEX, VINTAGE, Question
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, in_zone, instant, window
@@ -249,10 +255,7 @@ def _labelled(
 ) -> pl.DataFrame:
     """Return the rows with the moment that each belongs to, instead of its number."""
     event = pl.col(asked.event_time)
-    as_of = pl.coalesce(
-        pl.when(pl.col(VINTAGE) == number).then(moment.known_by(event))
-        for number, moment in enumerate(moments)
-    )
+    as_of = EachVintage(tuple(moments), VINTAGE).known_by(event)
     labels: list[pl.Expr] = []
     if kind != "instants":
         name = _LEAD_TIME if kind == "lead_times" else _GATE

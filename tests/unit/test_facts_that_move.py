@@ -71,7 +71,7 @@ def test_a_window_has_what_the_whole_table_has_in_it(
 ) -> None:
     """The definition: the last row of each fact in all the table, and only then the window."""
     start, end = (None if hours is None else FIRST + hours * HOUR for hours in window)
-    known = None if as_of is None else knowledge_time(as_of)
+    known = None if as_of is None else knowledge_time(as_of, look_ahead=True)
     question = Question(table=TABLE, revision=revision, start=start, end=end, known=known)
     time = pl.col("observed_at")
     arrived = rows.lazy()

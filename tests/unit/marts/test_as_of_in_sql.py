@@ -57,7 +57,7 @@ def test_as_of_gives_the_rows_of_the_notebook(
         for query, (name, moment, as_of) in zip(queries, QUESTIONS, strict=True):
             source = market_source(name)
             order = [source.event_time, *source.key]
-            known = ep.scan(name, as_of=as_of).sort(order).collect()
+            known = ep.scan(name, as_of=as_of, look_ahead=True).sort(order).collect()
             answered = connection.sql(query).pl().select(known.columns).sort(order)
             assert not known.is_empty(), moment
             assert_frame_equal(answered, known)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from energy_platform.history.knowledge_time import (
     EVERY_DAY,
     DailyMoment,
+    EachVintage,
     KnowledgeTime,
     KnownAt,
     LeadTime,
@@ -107,6 +108,12 @@ def known_by(known: KnowledgeTime, event_time: str) -> str:
             return f"TIMESTAMP_SUB({event}, INTERVAL {ahead // _MICROSECOND} MICROSECOND)"
         case DailyMoment():
             return _daily_moment(known, event)
+        case EachVintage(moments, column):
+            cases = " ".join(
+                f"WHEN {number} THEN {known_by(moment, event_time)}"
+                for number, moment in enumerate(moments)
+            )
+            return f"CASE {identifier(column)} {cases} END"
 
 
 def knowledge_sql(question: Question, *, first: str) -> tuple[str, str]:
@@ -269,11 +276,7 @@ def _conditions(question: Question) -> list[str]:
 def _moment(question: Question) -> str | None:
     """Return the moment by which a row had to be known; None for now."""
     if question.vintages:
-        cases = " ".join(
-            f"WHEN {number} THEN {known_by(moment, question.event_time)}"
-            for number, moment in enumerate(question.vintages)
-        )
-        return f"CASE {identifier(VINTAGE)} {cases} END"
+        return known_by(EachVintage(question.vintages, VINTAGE), question.event_time)
     return None if question.known is None else known_by(question.known, question.event_time)
 
 
