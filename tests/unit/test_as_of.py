@@ -26,6 +26,7 @@ from energy_platform.market.source import MarketSource, Parser, each_message
 from energy_platform.market.table import PROVENANCE_COLUMNS
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
+from energy_platform.reading import loading as loading_module
 from energy_platform.reading import revisions as revisions_module
 from energy_platform.reading import rows as rows_module
 from energy_platform.reading.declared import source_dataset
@@ -258,7 +259,7 @@ def test_scan_says_what_was_known(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
         patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
-        for each in (rows_module, revisions_module):
+        for each in (rows_module, loading_module, revisions_module):
             patch.setattr(each, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):

@@ -30,6 +30,7 @@ from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.tables import market_table
+from energy_platform.reading import loading
 from energy_platform.reading import rows as reading
 from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
@@ -241,7 +242,8 @@ def test_what_stands_and_what_stood(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
         patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
-        patch.setattr(reading, "dataset", lambda _: source_dataset(source))
+        for each in (reading, loading):
+            patch.setattr(each, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
         for arrived in (landed[:half], landed[half:]):
             land(batches, arrived, source=source)
@@ -282,7 +284,8 @@ def listed(batches: MicroBatches, monkeypatch: pytest.MonkeyPatch) -> Listed:
     """Land and run messages of a source one by one; return the values of a column of its rows."""
 
     def items(source: MarketSource, column: str, *messages: RawMessage, **asked: Any) -> list[Any]:
-        monkeypatch.setattr(reading, "dataset", lambda _: source_dataset(source))
+        for each in (reading, loading):
+            monkeypatch.setattr(each, "dataset", lambda _: source_dataset(source))
         for message in messages:
             land(batches, [message], source=source)
             run_all(batches, source)
