@@ -47,14 +47,15 @@ def trouble(topic: str, error: str) -> str:
     return _text({"t": topic, "error": error})
 
 
-def beat(why: Iterable[str]) -> str:
+def beat(why: Mapping[str, datetime]) -> str:
     """Return the message of each second.
 
     Args:
-        why: What may be behind, and why; nothing while all is well.
+        why: What may be behind, and why, each with since when; nothing while all is well.
     """
     reasons = sorted(why)
-    return _text({"t": "beat", "at": datetime.now(UTC), "behind": bool(reasons), "why": reasons})
+    said = {"behind": bool(reasons), "why": reasons, "since": [why[one] for one in reasons]}
+    return _text({"t": "beat", "at": datetime.now(UTC), **said})
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from energy_platform.dashboard import frames
@@ -43,6 +44,7 @@ class Hub:
     troubles: Callable[[], frozenset[str]] = frozenset
     viewers: set[Viewer] = field(default_factory=set)
     _rooms: dict[str, _Open] = field(default_factory=dict)
+    _since: dict[str, datetime] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="stores")
     )
@@ -123,11 +125,13 @@ class Hub:
     def _beat(self) -> None:
         common = self.troubles() if self.viewers else frozenset[str]()
         of_rooms = {room: self._troubles(room) for room in self.rooms}
+        now = datetime.now(UTC)
+        self._since = {one: self._since.get(one, now) for one in common.union(*of_rooms.values())}
         messages: dict[frozenset[str], str] = {}
         for viewer in self.viewers:
             why = common.union(*(of_rooms.get(room, ()) for room in viewer.seen))
             if why not in messages:
-                messages[why] = frames.beat(why)
+                messages[why] = frames.beat({one: self._since[one] for one in why})
             viewer.tell(messages[why])
 
     def _troubles(self, room: Room) -> frozenset[str]:

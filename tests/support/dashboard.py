@@ -79,6 +79,10 @@ class Desk:
         report = self.batches.run(self._shown(source, rows, received_at))
         assert report.quarantined.is_empty(), report.quarantined["reason"].to_list()
 
+    def take(self, source: str, rows: pl.DataFrame) -> None:
+        """Let rows land, good and bad ones, and take them through a micro-batch too."""
+        self.batches.run(self._shown(source, rows, None))
+
     def refuse(self, source: str, rows: pl.DataFrame) -> list[str]:
         """Let rows land that a check refuses; return the reasons."""
         report = self.batches.run(self._shown(source, rows, None))

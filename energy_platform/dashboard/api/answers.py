@@ -161,10 +161,19 @@ def _json(table: Table) -> bytes:
     return orjson.dumps(document, option=OPTIONS)
 
 
+_FORMULA: Final = r"^[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 (spreadsheets take these for = + - @ too)
+_FIGURE: Final = r"^[+-]?\d+(\.\d+)?$"
+
+
 def _csv(table: Table) -> bytes:
+    """Write CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
     instants = pl.selectors.datetime().dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
     lists = pl.selectors.by_dtype(pl.List(pl.String)).list.join("|")
-    return table.rows.with_columns(instants, lists).write_csv().encode()
+    texts = pl.selectors.string()
+    runs = texts.str.contains(_FORMULA) & ~texts.str.contains(_FIGURE)
+    disarmed = pl.when(runs).then(texts.str.replace("^", "'")).otherwise(texts)
+    rows = table.rows.with_columns(instants, lists).with_columns(disarmed)
+    return rows.write_csv().encode()
 
 
 def _arrow(table: Table) -> bytes:

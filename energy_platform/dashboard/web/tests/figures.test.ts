@@ -61,15 +61,17 @@ describe('the address', () => {
 
 describe('the link', () => {
   it.each([
-    [0, false, 'connecting'],
-    [0, true, 'live'],
-    [2_499, true, 'live'],
-    [2_500, true, 'quiet'],
-    [9_999, true, 'quiet'],
-    [10_000, true, 'lost'],
-    [10_000, false, 'lost'],
-  ] as const)('after %i ms of silence (heard: %s) is %s', (silence, heard, state) =>
-    expect(linkOf(silence, heard)).toBe(state),
+    [0, false, true, 'connecting'],
+    [0, true, true, 'live'],
+    [2_499, true, true, 'live'],
+    [0, true, false, 'quiet'],
+    [2_500, true, true, 'quiet'],
+    [9_999, true, true, 'quiet'],
+    [10_000, true, true, 'lost'],
+    [10_000, true, false, 'lost'],
+    [10_000, false, true, 'lost'],
+  ] as const)('after %i ms of silence (heard: %s, connected: %s) is %s', (silence, heard, isOpen, state) =>
+    expect(linkOf(silence, heard, isOpen)).toBe(state),
   );
 });
 

@@ -19,6 +19,8 @@ export interface LiveOptions {
   readonly connect: () => SocketLike;
   readonly now?: () => number;
   readonly onBeat?: (beat: Beat) => void;
+  /** The connection has ended; another one is tried. */
+  readonly onClosed?: () => void;
   /** The session has ended: the server will not answer before a login. */
   readonly onExpelled?: () => void;
 }
@@ -52,6 +54,11 @@ export class LiveClient {
   start(): void {
     this.connect();
     this.clock ??= setInterval(() => this.leaveSilentSocket(), CLOCK_MS);
+  }
+
+  /** Whether there is a connection that nobody has ended. */
+  get isOpen(): boolean {
+    return this.socket?.readyState === OPEN;
   }
 
   stop(): void {
@@ -105,6 +112,7 @@ export class LiveClient {
 
   private reconnect(): void {
     this.drop();
+    this.options.onClosed?.();
     const jitter = 0.75 + Math.random() / 2;
     this.retry = setTimeout(() => this.connect(), this.pause * jitter);
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);

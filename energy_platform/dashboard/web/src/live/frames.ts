@@ -25,6 +25,8 @@ export interface Beat {
   readonly behind: boolean;
   /** What is behind, in words: the bus is down, the hot lane isn't running. */
   readonly why?: readonly string[];
+  /** Since when each of them has been so. */
+  readonly since?: readonly string[];
 }
 
 export interface Refusal {

@@ -116,9 +116,14 @@ function useBook({ area, contract }: OfContract) {
   return {
     rows: now ? told.rows : asked.rows,
     error: now ? told.error : asked.error,
-    waiting: now ? told.heardAt === null : asked.loading,
+    waiting: contract !== '' && (now ? told.heardAt === null : asked.loading),
     url: contract === '' ? null : addressAsShown(`book/${area}/${contract}`),
   };
+}
+
+function saysNothing(contract: string, waiting: boolean): string {
+  if (contract === '') return 'No contract is chosen.';
+  return waiting ? 'Asking…' : 'No orders stand in this book.';
 }
 
 export function BookPanel(props: OfContract) {
@@ -135,7 +140,7 @@ export function BookPanel(props: OfContract) {
       error={book.error}
       url={book.url}
       exports={exports}
-      empty={items.length === 0 ? (book.waiting ? 'Asking…' : 'No orders stand in this book.') : null}
+      empty={items.length === 0 ? saysNothing(props.contract, book.waiting) : null}
     >
       <Table
         label={`Book of ${props.title}`}
@@ -166,7 +171,7 @@ export function DepthPanel(props: OfContract) {
       sources={[BOOK_SOURCE]}
       url={book.url}
       exports={exports}
-      empty={data[0].length === 0 ? (book.waiting ? 'Asking…' : 'No orders stand in this book.') : null}
+      empty={data[0].length === 0 ? saysNothing(props.contract, book.waiting) : null}
     >
       <Chart
         label={`Depth of ${props.title}`}

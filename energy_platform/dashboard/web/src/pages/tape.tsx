@@ -104,7 +104,7 @@ function useTrades({ area, contract }: Pick<OfContract, 'area' | 'contract'>) {
   return {
     trades: useMemo(() => tape(rows), [rows]),
     error: now ? told.error : asked.error,
-    waiting: now ? told.heardAt === null : asked.loading,
+    waiting: contract !== '' && (now ? told.heardAt === null : asked.loading),
   };
 }
 

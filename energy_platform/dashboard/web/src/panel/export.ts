@@ -13,7 +13,7 @@ function field(shown: string): string {
         .replace('−', '-')
         .replace(/\u202f/g, '')
         .replace(/^\+/, '')
-    : /^[=+\-@\t\r]/.test(shown)
+    : /^[=+\-@\t\r＝＋－＠]/.test(shown)
       ? `'${shown}`
       : shown;
   return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;

@@ -186,7 +186,7 @@ export function Alarms() {
       <ul class="alarm-list">
         {rules.value.map((rule) => (
           <li key={rule.id}>
-            <b>{rule.name}</b> <span class="dim">{condition(rule)}</span>
+            <bdi class="rule-name">{rule.name}</bdi> <bdi class="dim">{condition(rule)}</bdi>
             <button
               type="button"
               class="plain"
@@ -215,13 +215,16 @@ function Raised({ row, see }: { readonly row: Row; readonly see: (ids: readonly 
     <li class={raised ? (seen === '' ? 'open' : '') : 'dim'}>
       <span class={raised ? 'bad' : 'good'}>{raised ? '▲ raised' : '● cleared'}</span>{' '}
       {Number.isNaN(at) ? '' : `${day(at, zone.value)} ${clockWithSeconds(at, zone.value)} `}
-      {text(row, 'text')}
+      <bdi>{text(row, 'text')}</bdi>
       {seen === '' ? (
         <button type="button" class="plain" onClick={() => see([text(row, 'id')])}>
           acknowledge
         </button>
       ) : (
-        <span class="dim"> seen by {seen}</span>
+        <span class="dim">
+          {' seen by '}
+          <bdi>{seen}</bdi>
+        </span>
       )}
     </li>
   );
@@ -278,7 +281,7 @@ function NewRule({ draft: made, run }: NewRuleProps) {
   return (
     <form class="new-rule" onSubmit={submit} aria-label="New alarm">
       <p>
-        {made.topic} <b>{which}</b>
+        {made.topic} <bdi class="rule-name">{which}</bdi>
       </p>
       <label>
         Value

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from 'preact/hooks';
 
-import { ask, address } from '../api/http';
+import { ask, address, hand } from '../api/http';
 import type { Rows } from '../api/answers';
 import { instant, type Row } from '../live/frames';
 import { choices } from '../state/choices';
@@ -20,6 +20,7 @@ import {
   silence,
   toggleUtc,
   traced,
+  type Trouble,
   troubles,
   zone,
 } from '../state/screen';
@@ -80,10 +81,26 @@ export function TopBar({ pages }: { readonly pages: readonly Page[] }) {
       </button>
       {me.value !== null && me.value.login !== 'none' ? (
         <span class="who" title={me.value.role}>
-          {me.value.name}
+          <bdi>{me.value.name}</bdi>
+          {me.value.login === 'proxy' ? null : <LogOut csrf={me.value.csrf ?? ''} />}
         </span>
       ) : null}
     </header>
+  );
+}
+
+/** End the session. A proxy's session is the proxy's to end. */
+function LogOut({ csrf }: { readonly csrf: string }) {
+  const [error, setError] = useState<string | null>(null);
+  const leave = (): void => {
+    hand('/logout', '', 'application/json', csrf)
+      .then(() => location.assign('/login'))
+      .catch((said: unknown) => setError(said instanceof Error ? said.message : String(said)));
+  };
+  return (
+    <button type="button" class="plain" onClick={leave} title={error ?? 'End this session'}>
+      {error === null ? 'Log out' : 'Not logged out'}
+    </button>
   );
 }
 
@@ -101,7 +118,7 @@ function LinkState() {
             : 'LIVE';
   const why =
     state === 'live'
-      ? troubles.value.join('; ')
+      ? troubles.value.map(sayTrouble).join('; ')
       : 'The connection to the server is quiet; it is being tried again';
   return (
     <span
@@ -114,6 +131,10 @@ function LinkState() {
   );
 }
 
+function sayTrouble({ words, since }: Trouble): string {
+  return `since ${clockWithSeconds(since, zone.value)}: ${words}`;
+}
+
 /** What is wrong with everything shown, in words, under the top bar. */
 export function Troubles() {
   const state = link.value;
@@ -123,7 +144,7 @@ export function Troubles() {
           `Nothing has come from the server for ${age(silence.value)}. What is shown is old. Connecting again…`,
         ]
       : state === 'live'
-        ? troubles.value
+        ? troubles.value.map(sayTrouble)
         : [];
   return words.length === 0 ? null : (
     <div class={`troubles ${state === 'lost' ? 'bad' : ''}`} role="alert">

@@ -102,7 +102,7 @@ export function LineageDrawer() {
           <ul>
             {lineage.quarantined.map((one) => (
               <li key={`${one.offset} ${one.reason}`}>
-                {one.reason} (offset {one.offset})
+                <bdi>{one.reason}</bdi> (offset {one.offset})
               </li>
             ))}
           </ul>

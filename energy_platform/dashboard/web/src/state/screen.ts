@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals';
 
 import type { Catalogue, Me } from '../api/answers';
 import { LiveClient } from '../live/client';
-import type { Row } from '../live/frames';
+import type { Beat, Row } from '../live/frames';
 import { route, setParams } from './route';
 
 export const MARKET_ZONE = 'Europe/Berlin';
@@ -19,8 +19,12 @@ export const TIME_ZONES: readonly (readonly [string, string])[] = [
 
 export const now = signal(Date.now());
 export const heardAt = signal<number | null>(null);
-/** What the server says is behind, in its words. */
-export const troubles = signal<readonly string[]>([]);
+/** What the server says is behind, in its words, and since when. */
+export interface Trouble {
+  readonly words: string;
+  readonly since: number;
+}
+export const troubles = signal<readonly Trouble[]>([]);
 export const catalogue = signal<Catalogue | null>(null);
 export const me = signal<Me | null>(null);
 
@@ -67,23 +71,29 @@ export const QUIET_AFTER_MS = 2_500;
 export const LOST_AFTER_MS = 10_000;
 const openedAt = Date.now();
 
-export function linkOf(silence: number, hasHeard: boolean): Link {
+export function linkOf(silence: number, hasHeard: boolean, isOpen: boolean): Link {
   if (silence >= LOST_AFTER_MS) return 'lost';
   if (!hasHeard) return 'connecting';
-  return silence >= QUIET_AFTER_MS ? 'quiet' : 'live';
+  return !isOpen || silence >= QUIET_AFTER_MS ? 'quiet' : 'live';
 }
 
 export const silence = computed(() => Math.max(0, now.value - (heardAt.value ?? openedAt)));
-export const link = computed(() => linkOf(silence.value, heardAt.value !== null));
+const isOpen = signal(false);
+export const link = computed(() => linkOf(silence.value, heardAt.value !== null, isOpen.value));
+
+export function troublesOf({ at, why = [], since = [] }: Beat): readonly Trouble[] {
+  return why.map((words, place) => ({ words, since: Date.parse(since[place] ?? at) }));
+}
 
 export const live = new LiveClient({
   connect: () => new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`),
+  onClosed: () => (isOpen.value = false),
   onExpelled: () => location.assign(`/login?next=${encodeURIComponent(location.pathname + location.hash)}`),
   onBeat: (beat) => {
     heardAt.value = Date.now();
-    const why = beat.why ?? [];
-    const said = beat.behind && why.length === 0 ? ['The server is behind'] : why;
-    if (said.join() !== troubles.value.join()) troubles.value = said;
+    isOpen.value = true;
+    const said = troublesOf(beat);
+    if (JSON.stringify(said) !== JSON.stringify(troubles.value)) troubles.value = said;
   },
 });
 
@@ -94,6 +104,7 @@ export function startScreen(): void {
   setInterval(() => {
     now.value = Date.now();
     heardAt.value = live.heardAt;
+    isOpen.value = live.isOpen;
   }, CLOCK_MS);
 }
 
