@@ -8,12 +8,12 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.history.knowledge_time import AsOf, for_later, knowledge_time
+from energy_platform.history.knowledge_time import AsOf, for_later
 from energy_platform.market.buckets import buckets, every
 from energy_platform.market.conversion import converted
 from energy_platform.market.resampling import resampled
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, calendar_of, in_zone, window
-from energy_platform.reading.asking import Knowledge, RunAsked, question_of, with_run
+from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
 from energy_platform.reading.rows import Rows
 from energy_platform.reading.series import (
     Series,
@@ -82,6 +82,7 @@ class Frames(Rows):
         zone: Zone | None = None,
         fold: Fold | None = None,
         as_of: AsOf | None = None,
+        known: Clock = "received",
         max_gap: timedelta | None = None,
         max_missing: float = 0.0,
         units: Mapping[str, str] | None = None,
@@ -108,6 +109,8 @@ class Frames(Rows):
             fold: Which one is meant of two times that the clocks show alike.
             as_of: Only what was known by then: an instant, a lead time before each row's event
                 time, or a gate such as "D-1 12:00 Europe/Berlin".
+            known: By whose clock: "received", when this platform had a row, or "published", when
+                its provider had published it.
             max_gap: How long a value of an instant holds at most if no other follows; as long as
                 values usually are apart, unless given.
             max_missing: Which share of a period may lack a value, from 0 to 1; its value is then
@@ -137,7 +140,8 @@ class Frames(Rows):
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         grid, units = _grid(every, wanted, zone), units or {}
         _require(series, units, max_missing)
-        how = _How(as_of=as_of, max_gap=max_gap, max_missing=max_missing)
+        knowledge = Knowledge(as_of=as_of, known=known, zone=zone, fold=fold)
+        how = _How(knowledge=knowledge, max_gap=max_gap, max_missing=max_missing)
         values = {name: self._values(one, grid, how) for name, one in series.items()}
         conversions = {
             name: converted(pl.col(name), series[name].unit, unit) for name, unit in units.items()
@@ -159,7 +163,7 @@ class Frames(Rows):
         about, reach = series.dataset, max(_REACH, how.max_gap or _REACH)
         first: datetime = grid["bucket_start"][0] - series.lag - reach
         last: datetime = grid["bucket_end"][-1] - series.lag + reach
-        asked = self._asked(series, first, last, how.as_of)
+        asked = self._asked(series, Window(first, last), how.knowledge)
         ends = [] if series.until is None else [series.until]
         needed = [*dict.fromkeys([*about.key, about.event_time, *ends, series.column])]
         rows = asked.filter(series.condition).select(needed).collect()
@@ -167,18 +171,21 @@ class Frames(Rows):
             require_values(series, asked.select(*series.where).unique().collect())
         return rows
 
-    def _asked(
-        self, series: Series, first: datetime, last: datetime, as_of: AsOf | None
-    ) -> pl.LazyFrame:
+    def _asked(self, series: Series, wanted: Window, knowledge: Knowledge) -> pl.LazyFrame:
         """Return the table's rows of a window, as they were known for the frame's deliveries."""
         about = series.dataset
-        if about.kind == "mart" or as_of is None or not series.lag:
-            return self.scan(series.name, start=first, end=last, as_of=as_of, run=series.run)
-        warehouse, knowledge = self.place.warehouse(), Knowledge(as_of=as_of)
-        question = replace(
-            question_of(about, Window(first, last), knowledge),
-            known=for_later(knowledge_time(as_of), series.lag),
-        )
+        if about.kind == "mart":
+            return self.scan(
+                about.name,
+                start=wanted.start,
+                end=wanted.end,
+                as_of=knowledge.as_of,
+                run=series.run,
+            )
+        question = question_of(about, wanted, knowledge)
+        if question.known is not None:
+            question = replace(question, known=for_later(question.known, series.lag))
+        warehouse = self.place.warehouse()
         if series.run is not None:
             question = with_run(question, about, warehouse, series.run, knowledge)
         return warehouse.answer(question)
@@ -188,7 +195,7 @@ class Frames(Rows):
 class _How:
     """How the values of each series of a frame are made."""
 
-    as_of: AsOf | None
+    knowledge: Knowledge
     max_gap: timedelta | None
     max_missing: float
 

@@ -191,6 +191,19 @@ def test_a_lag_never_looks_ahead_around_a_change_of_clocks(as_of: Any, lag: time
     assert got["x"].to_list() == wanted
 
 
+def test_history_that_was_received_late_serves_by_the_providers_clock() -> None:
+    start = calendar(BERLIN).start(date(2026, 6, 2))
+    store(PRICES, prices(start, [1.0] * 4, received_at=start + 30 * DAY))
+    asked: dict[str, Any] = {"every": "1h", "start": start, "end": start + HOUR}
+    for series in (price(), price(lag=timedelta())):
+        late = ep.frame(x=series, as_of="D-1 15:00 Europe/Berlin", **asked)
+        assert late["x"].to_list() == [None]
+        published = ep.frame(x=series, as_of="D-1 15:00 Europe/Berlin", known="published", **asked)
+        assert published["x"].to_list() == [1.0]
+    local = ep.frame(x=price(), as_of="2026-07-30 00:00", zone=BERLIN, **asked)
+    assert local["x"].to_list() == [1.0]
+
+
 def test_several_series_that_match_are_listed() -> None:
     start = datetime(2026, 6, 1, tzinfo=UTC)
     store(PRICES, [*prices(start, [1.0]), *prices(start, [2.0], zone="FR")])
