@@ -62,6 +62,7 @@ def test_a_new_source_is_in_all_that_is_generated(checkout: Path) -> None:
         "dbt_project/macros/contracts.sql",
         "dbt_project/models/staging/sources.yml",
         "dbt_project/models/staging/staging.yml",
+        "deploy/grafana/dashboards/api.json",
         "dbt_project/models/staging/stg_example_price.sql",
         "deploy/grafana/dashboards/auctions.json",
         "energy_platform/reading/datasets.json",
