@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import polars as pl
 from fastapi import APIRouter, Query
@@ -30,6 +30,9 @@ from energy_platform.dashboard.stores import Stores
 from energy_platform.errors import UsageError
 from energy_platform.market.registry import market_source
 from energy_platform.reading.where import condition
+
+_SERIES: Final = ("name", "portfolio", "area", "kind")
+"""What a submission states values of; the order in which one submission's changes are told."""
 
 
 class Asked(BaseModel):
@@ -170,12 +173,11 @@ def _changes(stores: Stores, may_see: pl.Expr, asked: OfPortfolios) -> pl.DataFr
     rows = rows_known(stores, POSITION, at, may_see & is_asked_for)
     key = market_source(POSITION).key
     hours = (pl.col("delivery_end") - pl.col("delivery_start")).dt.total_seconds() / 3600
-    series = ("landing_offset", "portfolio", "area", "kind", "name")
     return (
         rows.lazy()
         .sort("landing_offset", maintain_order=True)
         .with_columns(was_mw=pl.col("power_mw").shift(1).over(key))
-        .group_by(series, maintain_order=True)
+        .group_by("landing_offset", *_SERIES, maintain_order=True)
         .agg(
             pl.col("received_at", "changed_by").last(),
             pl.col("delivery_start").min(),
@@ -185,6 +187,6 @@ def _changes(stores: Stores, may_see: pl.Expr, asked: OfPortfolios) -> pl.DataFr
             is_new=pl.col("was_mw").is_null().all(),
             now_mwh=(pl.col("power_mw") * hours).sum().round(3),
         )
-        .sort("landing_offset", "name", "portfolio", "kind", descending=[True, False, False, False])
+        .sort("landing_offset", *_SERIES, descending=[True, *(False for _ in _SERIES)])
         .collect()
     )

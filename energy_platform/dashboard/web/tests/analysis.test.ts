@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 
 import type { Asked } from '../src/api/hooks';
 import { type Row, whyMarked } from '../src/live/frames';
-import { at, beforeNewest, lines, moved } from '../src/pages/forecast-delta';
+import { at, beforeNewest, byQuarter, lines, moved } from '../src/pages/forecast-delta';
 import { byLead } from '../src/pages/forecast-errors';
 import { sides } from '../src/pages/gas';
 import { season } from '../src/pages/gas-season';
 import { originOf } from '../src/pages/intraday';
+import { tape } from '../src/pages/tape';
 import { glyphsOf, rowAt } from '../src/panel/series-panel';
 
 const START = Date.parse('2026-11-30T10:00:00Z');
@@ -144,7 +145,7 @@ describe('a figure of the contract table', () => {
       row: { contract_id: 'NX_1' },
     });
     expect(originOf(row, 'to_day_ahead')).toMatchObject({
-      source: 'entsoe_day_ahead_price',
+      source: 'energy_charts_price',
       row: { bidding_zone: 'DE-LU', price_eur_per_mwh: 50 },
     });
     expect(originOf(row, 'closes').source).toBe('nord_pool_intraday_contract');
@@ -167,5 +168,35 @@ describe('why a row is marked', () => {
       'a newer value is in quarantine: too high',
     );
     expect(whyMarked({ mw: 1 })).toBe('');
+  });
+});
+
+describe('a sum of production types', () => {
+  it('is known only where each of them is', () => {
+    const of = (type: string, hour: number, power: number): Row => ({
+      production_type: type,
+      delivery_start: `2026-11-29T0${hour}:00:00Z`,
+      delivery_end: `2026-11-29T0${hour}:15:00Z`,
+      power_mw: power,
+    });
+    const rows = [of('Solar', 1, 10), of('Wind Onshore', 1, 5), of('Solar', 2, 12)];
+    expect([...byQuarter({ rows, value: 'power_mw' })]).toEqual([[Date.parse('2026-11-29T01:00:00Z'), 15]]);
+  });
+});
+
+describe('trades of one instant', () => {
+  it('stand in the order in which the server tells them', () => {
+    const of = (id: string, price: number): Row => ({
+      trade_id: id,
+      state: 'ACTIVE',
+      traded_at: '2026-11-29T01:00:00Z',
+      price_eur_per_mwh: price,
+      volume_mw: 1,
+    });
+    const shown = tape([of('2', 51), of('1', 50)]);
+    expect(shown.map(({ row, move }) => [row.trade_id, move])).toEqual([
+      ['2', 1],
+      ['1', 0],
+    ]);
   });
 });

@@ -77,7 +77,6 @@ export interface ChartProps {
   readonly between?: readonly [upper: number, lower: number, colour: string];
   readonly glyphs?: readonly Glyph[];
   readonly sync?: string;
-  readonly onReady?: (canvas: () => HTMLCanvasElement | null) => void;
   /** A point was clicked, or Enter pressed on it: its x value and its series. */
   readonly onPick?: (at: number, place: number) => void;
   readonly zone?: string;
@@ -125,7 +124,6 @@ export function Chart(props: ChartProps) {
     if (element === null) return;
     const made = build(element, latest, zone, readout);
     plot.current = made;
-    latest.current.onReady?.(() => plot.current?.ctx.canvas ?? null);
     const observer = new ResizeObserver(() => made.setSize(size(element)));
     observer.observe(element);
     return () => {

@@ -90,12 +90,12 @@ function carried(
 }
 
 const COLUMNS: readonly GridColumn<Rung>[] = [
-  { id: 'bid_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', cell: ({ bid }) => ({ text: figure(bid?.total ?? null, 0), tone: 'dim' }) },
-  { id: 'bid_mw', title: 'MW', width: 'minmax(36px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
-  { id: 'bid', title: 'Bid', width: 'minmax(44px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
-  { id: 'ask', title: 'Ask', width: 'minmax(44px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
-  { id: 'ask_mw', title: 'MW', width: 'minmax(36px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
-  { id: 'ask_total', title: 'Σ MW', width: 'minmax(34px, .8fr)', align: 'left', cell: ({ ask }) => ({ text: figure(ask?.total ?? null, 0), tone: 'dim' }) },
+  { id: 'bid_total', title: 'Σ MW', hint: 'bid', width: 'minmax(34px, .8fr)', cell: ({ bid }) => ({ text: figure(bid?.total ?? null, 0), tone: 'dim' }) },
+  { id: 'bid_mw', title: 'MW', hint: 'bid', width: 'minmax(36px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
+  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
+  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
+  { id: 'ask_mw', title: 'MW', hint: 'ask', width: 'minmax(36px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
+  { id: 'ask_total', title: 'Σ MW', hint: 'ask', width: 'minmax(34px, .8fr)', align: 'left', cell: ({ ask }) => ({ text: figure(ask?.total ?? null, 0), tone: 'dim' }) },
 ]; // prettier-ignore
 
 const DEPTH_SERIES = [
@@ -114,6 +114,7 @@ function useBook({ area, contract }: OfContract) {
   const told = useTopicRows(now && contract !== '' ? `book:${area}:${contract}` : null);
   const asked = useRows(!now && contract !== '' ? { path: `book/${area}/${contract}` } : null);
   return {
+    source: BOOK_SOURCE,
     rows: now ? told.rows : asked.rows,
     error: now ? told.error : asked.error,
     waiting: contract !== '' && (now ? told.heardAt === null : asked.loading),
@@ -138,7 +139,7 @@ export function BookPanel(props: OfContract) {
       unit="EUR/MWh · MW"
       sources={[BOOK_SOURCE]}
       error={book.error}
-      url={book.url}
+      answers={[book]}
       exports={exports}
       empty={items.length === 0 ? saysNothing(props.contract, book.waiting) : null}
     >
@@ -162,6 +163,13 @@ export function DepthPanel(props: OfContract) {
   const book = useBook(props);
   const data = useMemo(() => depth(book.rows), [book.rows]);
   const exports = useExports();
+  exports.current.cells = () => [
+    ['EUR/MWh', 'Bids Σ MW', 'Asks Σ MW'],
+    ...Array.from(data[0], (price, index) => [
+      figure(price),
+      ...[1, 2].map((place) => figure(data[place]?.[index] ?? null, 1)),
+    ]),
+  ];
   return (
     <Panel
       id="depth"
@@ -169,7 +177,7 @@ export function DepthPanel(props: OfContract) {
       title="Depth"
       unit="Σ MW by EUR/MWh"
       sources={[BOOK_SOURCE]}
-      url={book.url}
+      answers={[book]}
       exports={exports}
       empty={data[0].length === 0 ? saysNothing(props.contract, book.waiting) : null}
     >
@@ -181,7 +189,6 @@ export function DepthPanel(props: OfContract) {
         data={data}
         zero
         onPick={() => (traced.value = { source: BOOK_SOURCE, row: { contract_id: props.contract } })}
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );

@@ -268,7 +268,7 @@ function NewestPanel({ source }: { readonly source: string }) {
       title="Newest row of each series"
       detail={<span class="about">{rows.length === 0 ? '' : `${rows.length} series`}</span>}
       sources={[source]}
-      url={addressAsShown(`latest/${source}`)}
+      answers={[{ source, url: addressAsShown(`latest/${source}`) }]}
       error={error}
       empty={rows.length === 0 ? (waiting ? 'Asking…' : 'No rows yet.') : null}
       exports={exports}

@@ -6,7 +6,7 @@ import { useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
 import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
 import { Choice } from '../panel/choice';
-import { Panel, useExports } from '../panel/panel';
+import { type Answered, Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
 import { BIDDING_ZONES } from '../shell/zones';
 import { usePageKeys } from '../shell/page-keys';
@@ -134,8 +134,8 @@ export function DayAheadPage() {
           </>
         }
       />
-      <MatrixPanel all={all} zones={zones} url={asked.url} />
-      <PricesPanel all={all} zones={zones} url={asked.url} error={asked.error} />
+      <MatrixPanel all={all} zones={zones} answers={[asked]} />
+      <PricesPanel all={all} zones={zones} answers={[asked]} error={asked.error} />
       <ComparePanel day={day} zone={zones[0] ?? 'DE-LU'} rows={rows} />
     </>
   );
@@ -187,10 +187,10 @@ function AddZone() {
 interface Shown {
   readonly all: readonly Period[];
   readonly zones: readonly string[];
-  readonly url: string | null;
+  readonly answers: readonly Answered[];
 }
 
-function MatrixPanel({ all, zones, url }: Shown) {
+function MatrixPanel({ all, zones, answers }: Shown) {
   const mean = means(all, zones);
   const exports = useExports();
   const between = (one: string, other: string): number | null => {
@@ -217,7 +217,7 @@ function MatrixPanel({ all, zones, url }: Shown) {
       title="Spreads"
       unit="EUR/MWh, mean of the day, row − column"
       sources={[SOURCE]}
-      url={url}
+      answers={answers}
       exports={exports}
     >
       <div class="scroll fill" tabIndex={0} role="group" aria-label="Spreads between zones">
@@ -280,7 +280,7 @@ function priceCell(row: Row | undefined): Cell {
   return row === undefined || mark === undefined ? shown : { ...shown, mark, title: whyMarked(row) };
 }
 
-function PricesPanel({ all, zones, url, error }: Shown & { readonly error: string | null }) {
+function PricesPanel({ all, zones, answers, error }: Shown & { readonly error: string | null }) {
   const exports = useExports();
   const columns = useMemo<readonly GridColumn<Period>[]>(
     () => [
@@ -331,7 +331,7 @@ function PricesPanel({ all, zones, url, error }: Shown & { readonly error: strin
           onChange={(value) => setParams({ auction: value === AUCTIONS[0][0] ? '' : value })}
         />
       }
-      url={url}
+      answers={answers}
       error={error}
       exports={exports}
     >

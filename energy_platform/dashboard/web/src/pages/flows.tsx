@@ -264,7 +264,7 @@ export function FlowsPage() {
         unit="MW · day-ahead EUR/MWh"
         sources={[FLOW]}
         error={flows.error}
-        url={flows.url}
+        answers={[flows, prices]}
         empty={all.length === 0 ? (flows.loading ? 'Asking…' : 'No flows are known.') : null}
         tools={
           <span class="legend">
@@ -282,7 +282,7 @@ export function FlowsPage() {
         unit="MW"
         sources={FLOW_SOURCES}
         error={schedules.error}
-        url={flows.url}
+        answers={[flows, schedules, capacities, prices]}
         exports={exports}
       >
         <Table
@@ -335,6 +335,7 @@ function FlowMap({
         return (
           <g
             key={border.id}
+            data-border={border.id}
             class="traced"
             onClick={() => {
               setParams({ border: border.id });
@@ -369,6 +370,7 @@ function FlowMap({
         return (
           <g
             key={name}
+            data-zone={name}
             class="zone traced"
             onClick={() => void (traced.value = { source: PRICE, row: price.get(name) ?? null })}
           >

@@ -24,17 +24,27 @@ interface Points {
   readonly value: string;
 }
 
-/** Values by quarter-hour, each holding as long as its period. */
+/**
+ * The sum of all production types by quarter-hour, each value holding as long as its period. A quarter-hour of which
+ * one of them is not known is left out: the sum of the others would be taken for all.
+ */
 export function byQuarter({ rows, value }: Points): Map<number, number> {
   const found = new Map<number, number>();
+  const types = new Map<string, Set<number>>();
   for (const row of rows) {
     const start = instant(row, 'delivery_start');
     const end = instant(row, 'delivery_end');
     const held = number(row, value);
     if (start === null || end === null || held === null) continue;
-    for (let at = start; at < end; at += 15 * MINUTE) found.set(at, (found.get(at) ?? 0) + held);
+    const type = text(row, 'production_type');
+    const known = types.get(type) ?? new Set<number>();
+    types.set(type, known);
+    for (let at = start; at < end; at += 15 * MINUTE) {
+      found.set(at, (found.get(at) ?? 0) + held);
+      known.add(at);
+    }
   }
-  return found;
+  return new Map([...found].filter(([at]) => [...types.values()].every((known) => known.has(at))));
 }
 
 /** What is left of `whole` after `parts`, where all are known. */

@@ -84,7 +84,7 @@ export function LeadPanel({ zone }: { readonly zone: string }) {
       unit="MW"
       sources={[LOAD_FORECAST, WIND_SOLAR]}
       error={load.error ?? windSolar.error}
-      url={load.url}
+      answers={[load, windSolar]}
       exports={exports}
       detail={<Legend entries={names.map((label) => ({ label, colour: COLOURS[label] ?? 'c2' }))} />}
       empty={
@@ -117,7 +117,6 @@ export function LeadPanel({ zone }: { readonly zone: string }) {
             row: null,
           })
         }
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );

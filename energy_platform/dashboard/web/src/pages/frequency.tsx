@@ -8,6 +8,7 @@ import { Chart } from '../chart/chart';
 import { instant } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
+import { cellsOf } from '../panel/series-panel';
 import { figure } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { asOf, traced } from '../state/screen';
@@ -79,10 +80,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
         : 'bad';
   const bands = useMemo(() => [{ from: grid.normal[0], to: grid.normal[1], colour: 'good' }], [grid]);
   const levels = useMemo(() => [{ value: 50, label: '50 Hz', colour: 'dim' }], []);
-  exports.current.cells = () => [
-    ['observed_at', 'frequency_hz'],
-    ...data[0].map((at, index) => [new Date(at * 1000).toISOString(), figure(data[1][index] ?? null, 4)]),
-  ];
+  exports.current.cells = () => cellsOf(['Frequency'], data, 'Hz');
   return (
     <Panel
       id={id}
@@ -96,7 +94,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
       }
       sources={[grid.source]}
       error={asked.error ?? told.error}
-      url={asked.url}
+      answers={[asked]}
       exports={exports}
       empty={data[0].length === 0 ? (asked.loading ? 'Asking…' : 'No values in this span.') : null}
       tools={
@@ -121,7 +119,6 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
           const row = rows.find((one) => instant(one, 'observed_at') === at * 1000);
           traced.value = { source: grid.source, row: row ?? null };
         }}
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );

@@ -162,7 +162,7 @@ export function GasPage() {
         unit="gas days of Brussels"
         sources={[STORAGE]}
         error={storage.error}
-        url={storage.url}
+        answers={[storage]}
         exports={storageExports}
       >
         <Table
@@ -193,7 +193,7 @@ export function GasPage() {
         unit="GWh/h"
         sources={[FLOW]}
         error={flows.error}
-        url={flows.url}
+        answers={[flows]}
         exports={flowExports}
       >
         <Table

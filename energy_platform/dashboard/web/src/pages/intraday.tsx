@@ -24,7 +24,8 @@ import { germanBalance } from './balance';
 import { DeltaPanel, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
 import { PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
 
-const DAY_AHEAD_SOURCE = 'entsoe_day_ahead_price';
+/** Whose day-ahead prices the server puts beside contracts. */
+const DAY_AHEAD_SOURCE = 'energy_charts_price';
 const CONTRACT_SOURCE = 'nord_pool_intraday_contract';
 export const INTRADAY_SOURCES = [
   BOOK_SOURCE,
@@ -68,7 +69,6 @@ export function originOf(row: Row, column: string): Traced {
       source: DAY_AHEAD_SOURCE,
       row: {
         bidding_zone: 'DE-LU',
-        auction_sequence: '1',
         delivery_start: row.delivery_start ?? null,
         price_eur_per_mwh: row.day_ahead_eur_per_mwh ?? null,
       },
@@ -87,6 +87,7 @@ export function IntradayPage() {
   const asked = useRows(
     asOf.value === null || area === '' ? null : { path: 'contracts', query: { area, product } },
   );
+  const waiting = topic === null ? asked.loading : told.heardAt === null;
   const exposures = useExposure(area, product);
   const arrange = useCallback(
     (known: readonly Row[]) => byDelivery(withExposure(known, exposures)),
@@ -135,13 +136,17 @@ export function IntradayPage() {
         }
         sources={[BOOK_SOURCE]}
         error={told.error ?? asked.error}
-        url={area === '' ? null : addressAsShown('contracts', { area, product })}
+        answers={[
+          { source: BOOK_SOURCE, url: area === '' ? null : addressAsShown('contracts', { area, product }) },
+        ]}
         exports={exports}
         empty={
           rows.length === 0
             ? area === ''
               ? 'No market area is known yet.'
-              : 'No contracts are open in this area.'
+              : waiting
+                ? 'Asking…'
+                : 'No contracts are open in this area.'
             : null
         }
         tools={

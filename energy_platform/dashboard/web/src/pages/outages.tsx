@@ -206,7 +206,7 @@ export function OutagesPage() {
         }
         sources={[SOURCE]}
         error={asked.error}
-        url={asked.url}
+        answers={[asked]}
         cut={asked.cut}
         exports={exports}
         tools={

@@ -7,7 +7,7 @@ import { useManyTopics, useRows } from '../api/hooks';
 import { Chart, type Mark, type Series } from '../chart/chart';
 import { instant, type Row, text } from '../live/frames';
 import { Choice, Legend, Select } from '../panel/choice';
-import { Panel, useExports } from '../panel/panel';
+import { type Answered, Panel, useExports } from '../panel/panel';
 import { cellsOf } from '../panel/series-panel';
 import { CHANGE_COLUMNS, OPEN_COLUMNS, TOTAL_COLUMNS } from '../position/columns';
 import { composition, idOf, KINDS, type Total, totals, within } from '../position/held';
@@ -53,6 +53,7 @@ function useHeld() {
     isNow || portfolios.length === 0 ? null : { path: 'positions/open', query: { portfolio: portfolios } },
   );
   return {
+    source: POSITION_SOURCE,
     rows: isNow ? told.rows : asked.rows,
     error: isNow ? told.error : asked.error,
     waiting: portfolios.length > 0 && (isNow ? told.heardAt === null : asked.loading),
@@ -118,7 +119,7 @@ export function PositionPage() {
         unit="MW, EUR"
         sources={[POSITION_SOURCE]}
         error={held.error}
-        url={held.url}
+        answers={[held]}
         exports={exports}
         detail={whole === undefined ? null : <Summary total={whole} />}
         empty={
@@ -169,7 +170,7 @@ export function PositionPage() {
           onReady={(cells) => (exports.current.cells = cells)}
         />
       </Panel>
-      <CompositionPanel rows={rows} start={start} end={end} url={held.url} error={held.error} />
+      <CompositionPanel rows={rows} start={start} end={end} answers={[held]} error={held.error} />
       <TablePanel
         id="totals"
         title="Totals"
@@ -178,6 +179,7 @@ export function PositionPage() {
         columns={TOTAL_COLUMNS}
         items={sums}
         idOf={(one) => one.id}
+        answers={[held]}
         empty="Nothing is open."
       />
       <ChangesPanel />
@@ -213,11 +215,11 @@ interface CompositionProps {
   readonly rows: readonly Row[];
   readonly start: number;
   readonly end: number;
-  readonly url: string;
+  readonly answers: readonly Answered[];
   readonly error: string | null;
 }
 
-function CompositionPanel({ rows, start, end, url, error }: CompositionProps) {
+function CompositionPanel({ rows, start, end, answers, error }: CompositionProps) {
   const made = useMemo(() => composition(rows), [rows]);
   const shape = made.drawn.map((one) => `${one.label} ${one.colour}`).join('|');
   const series = useMemo<readonly Series[]>(
@@ -242,7 +244,7 @@ function CompositionPanel({ rows, start, end, url, error }: CompositionProps) {
       unit="MW"
       sources={[POSITION_SOURCE]}
       error={error}
-      url={url}
+      answers={answers}
       exports={exports}
       empty={rows.length === 0 ? 'Nothing is open.' : null}
       tools={<Legend entries={LEGEND} />}
@@ -257,7 +259,6 @@ function CompositionPanel({ rows, start, end, url, error }: CompositionProps) {
         marks={marks}
         span={[start / 1000, end / 1000]}
         zero
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );
@@ -285,7 +286,7 @@ function ChangesPanel() {
       idOf={(row) => CHANGE_ID.map((column) => text(row, column)).join('|')}
       onTrace={trace}
       error={asked.error}
-      url={asked.url}
+      answers={[asked]}
       empty={asked.loading ? 'Asking…' : 'Nobody has changed a position of today or later.'}
     />
   );
@@ -303,7 +304,7 @@ interface TablePanelProps<Item> {
   readonly idOf: (item: Item) => string;
   readonly onTrace?: (item: Item) => void;
   readonly error?: string | null;
-  readonly url?: string | null;
+  readonly answers: readonly Answered[];
   readonly empty: string;
 }
 
@@ -319,7 +320,7 @@ function TablePanel<Item>(props: TablePanelProps<Item>) {
       sources={[POSITION_SOURCE]}
       detail={<span class="about">{props.detail}</span>}
       error={props.error ?? null}
-      url={props.url ?? null}
+      answers={props.answers}
       exports={exports}
       empty={props.items.length === 0 ? props.empty : null}
     >

@@ -25,6 +25,11 @@ export interface Trade {
   readonly move: number;
 }
 
+/** The order of names by which the server puts trades of the same instant. */
+function ordered(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 /** Trades that count, the newest first. */
 export function tape(rows: readonly Row[]): Trade[] {
   const told = rows
@@ -39,7 +44,9 @@ export function tape(rows: readonly Row[]): Trade[] {
       (trade): trade is typeof trade & { at: number; price: number } =>
         trade.at !== null && trade.price !== null,
     )
-    .sort((one, other) => one.at - other.at);
+    .sort(
+      (one, other) => one.at - other.at || ordered(text(one.row, 'trade_id'), text(other.row, 'trade_id')),
+    );
   return told
     .map((trade, index) => ({
       ...trade,
@@ -118,7 +125,12 @@ export function TradesPanel(props: OfContract) {
       title="Trades"
       sources={[TRADE_SOURCE]}
       error={error}
-      url={props.contract === '' ? null : addressAsShown(`trades/${props.area}/${props.contract}`)}
+      answers={[
+        {
+          source: TRADE_SOURCE,
+          url: props.contract === '' ? null : addressAsShown(`trades/${props.area}/${props.contract}`),
+        },
+      ]}
       exports={exports}
       empty={trades.length === 0 ? (waiting ? 'Asking…' : 'No trade yet.') : null}
     >
@@ -143,7 +155,7 @@ const LEGEND = [...SERIES, { label: 'day-ahead', colour: 'dim' }];
 
 export function PricePanel(props: OfContract & { readonly dayAhead: number | null }) {
   const { area, contract, title, dayAhead } = props;
-  const { trades } = useTrades(props);
+  const { trades, waiting } = useTrades(props);
   const bars = useRows(
     contract === ''
       ? null
@@ -165,9 +177,9 @@ export function PricePanel(props: OfContract & { readonly dayAhead: number | nul
       unit="EUR/MWh"
       sources={[TRADE_SOURCE]}
       error={bars.error}
-      url={bars.url}
+      answers={[bars]}
       exports={exports}
-      empty={data[0].length === 0 ? (bars.loading ? 'Asking…' : 'No trade yet.') : null}
+      empty={data[0].length === 0 ? (bars.loading || waiting ? 'Asking…' : 'No trade yet.') : null}
       tools={<Legend entries={LEGEND} />}
     >
       <Chart
@@ -180,7 +192,6 @@ export function PricePanel(props: OfContract & { readonly dayAhead: number | nul
           const trade = trades.find((one) => one.at <= at * 1000 + BAR_MS);
           props.trace({ ...trade?.row, contract_id: contract });
         }}
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );

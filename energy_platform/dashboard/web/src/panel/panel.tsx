@@ -3,18 +3,26 @@
  * expected lag and names the source that is late.
  */
 
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 
 import { ageOf, freshness } from '../state/freshness';
 import { formatRoute, route } from '../state/route';
 import { asOf, catalogue, link, traced, zone } from '../state/screen';
 import { age, clockWithSeconds, dayAndClock, zoneName } from '../time/say';
-import { csv, download, picture } from './export';
+import { csv, download } from './export';
+import { picture } from './picture';
 
 export interface Exports {
   cells?: () => string[][];
-  canvas?: () => HTMLCanvasElement | null;
+}
+
+/** The question that a source has answered; its answer can be had whole. */
+export interface Answered {
+  readonly source: string | null;
+  readonly url: string | null;
+  /** Whether the answer has yet to come. */
+  readonly loading?: boolean;
 }
 
 export interface PanelProps {
@@ -28,8 +36,8 @@ export interface PanelProps {
   readonly detail?: ComponentChildren;
   readonly tools?: ComponentChildren;
   readonly error?: string | null;
-  /** The answer's question, from which CSV, Arrow and Parquet can be had whole. */
-  readonly url?: string | null;
+  /** The questions whose answers are shown, from which CSV, Arrow and Parquet can be had whole. */
+  readonly answers?: readonly Answered[];
   readonly cut?: boolean;
   readonly exports?: { current: Exports };
   readonly empty?: string | null;
@@ -50,22 +58,26 @@ export function Panel(props: PanelProps) {
     detail,
     tools,
     error,
-    url,
+    answers = [],
     cut,
     exports,
     empty,
     children,
   } = props;
+  const frame = useRef<HTMLElement>(null);
   const solo = route.value.params.panel;
   if (solo !== undefined && solo !== id) return null;
   const known = sources.map((source) => freshness.value.get(source)).filter((one) => one !== undefined);
   const late = asOf.value === null ? known.filter((one) => one.late) : [];
   const stale = late.length > 0;
   const lost = link.value === 'lost';
+  const isWaiting = answers.some((one) => one.loading === true);
   return (
     <section
+      ref={frame}
       class={`panel panel-${id}${stale ? ' stale' : ''}${solo === id ? ' solo' : ''}${error ? ' failed' : ''}`}
       aria-label={name}
+      aria-busy={isWaiting}
       data-panel={id}
     >
       <header class="panel-head">
@@ -83,6 +95,7 @@ export function Panel(props: PanelProps) {
           </button>
         ))}
         {detail}
+        {isWaiting && !empty ? <span class="about">part of it is asked for…</span> : null}
         <span class="spring" />
         {late.map((one) => (
           <span key={one.source} class="late" role="status" title={one.missing}>
@@ -92,7 +105,7 @@ export function Panel(props: PanelProps) {
         {cut === true ? <span class="late">cut at the limit of rows</span> : null}
         {tools}
         <Age sources={sources} />
-        <Tools id={id} name={name} unit={unit} url={url ?? null} sources={sources} exports={exports} />
+        <Tools {...{ id, name, unit, answers, sources, exports, frame }} />
       </header>
       <div class="panel-body">
         {children}
@@ -131,30 +144,31 @@ interface ToolsProps {
   readonly id: string;
   readonly name: string;
   readonly unit: string | undefined;
-  readonly url: string | null;
+  readonly answers: readonly Answered[];
   readonly sources: readonly string[];
   readonly exports: { current: Exports } | undefined;
+  readonly frame: { readonly current: HTMLElement | null };
 }
 
-function Tools({ id, name, unit, url, sources, exports }: ToolsProps) {
+function Tools({ id, name, unit, answers, sources, exports, frame }: ToolsProps) {
   const [open, setOpen] = useState(false);
   const file = (ending: string): string =>
     `${id}-${new Date(asOf.value ?? Date.now()).toISOString().slice(0, 19).replace(/:/g, '')}.${ending}`;
   const note = (): string => {
     const at = asOf.value ?? Date.now();
     const simulated = catalogue.value?.simulated === true ? 'simulated · ' : '';
-    return `${simulated}${sources.join(', ')} · ${asOf.value === null ? '' : 'as of '}${dayAndClock(at, zone.value)} ${zoneName(at, zone.value)}${unit === undefined ? '' : ` · ${unit}`}`;
+    const of = sources.length === 0 ? name : sources.join(', ');
+    return `${simulated}${of} · ${asOf.value === null ? '' : 'as of '}${dayAndClock(at, zone.value)} ${zoneName(at, zone.value)}${unit === undefined ? '' : ` · ${unit}`}`;
   };
   const savePicture = async (): Promise<void> => {
-    const canvas = exports?.current.canvas?.();
-    const blob = canvas ? await picture(canvas, name, note()) : null;
+    const blob = frame.current === null ? null : await picture(frame.current, note());
     if (blob !== null) download(file('png'), blob);
   };
   const saveCells = (): void => {
     const cells = exports?.current.cells?.();
     if (cells !== undefined) download(file('csv'), new Blob([csv(cells)], { type: 'text/csv' }));
   };
-  const whole = (form: string): string => `${url ?? ''}${url?.includes('?') ? '&' : '?'}format=${form}`;
+  const wholes = [...new Map(answers.map((one) => [one.url, one])).values()].filter(isAsked);
   return (
     <details class="tools" name="tools" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary aria-label={`Export and pop out: ${name}`}>⋯</summary>
@@ -165,18 +179,19 @@ function Tools({ id, name, unit, url, sources, exports }: ToolsProps) {
               CSV as shown
             </button>
           )}
-          {exports?.current.canvas === undefined ? null : (
-            <button type="button" onClick={() => void savePicture()}>
-              PNG
-            </button>
-          )}
-          {url === null
-            ? null
-            : FORMS.map(([form, title]) => (
-                <a key={form} href={whole(form)} download={file(form)}>
+          <button type="button" onClick={() => void savePicture()}>
+            PNG
+          </button>
+          {wholes.map(({ source, url }) => (
+            <Fragment key={url}>
+              {wholes.length === 1 ? null : <span class="menu-head">{nameOf(source, url)}</span>}
+              {FORMS.map(([form, title]) => (
+                <a key={form} href={inForm(url, form)} download={file(form)}>
                   {title}
                 </a>
               ))}
+            </Fragment>
+          ))}
           <button type="button" onClick={() => popOut(id)}>
             Pop out ↗
           </button>
@@ -191,6 +206,25 @@ const FORMS = [
   ['parquet', 'Parquet'],
   ['arrow', 'Arrow'],
 ] as const;
+
+interface AskedOf extends Answered {
+  readonly url: string;
+}
+
+function isAsked(one: Answered): one is AskedOf {
+  return one.url !== null;
+}
+
+/** The source of an answer, and of which instant it is where that is another one than the screen's. */
+function nameOf(source: string | null, url: string): string {
+  const at = Date.parse(new URL(url, location.href).searchParams.get('as_of') ?? '');
+  const isEarlier = !Number.isNaN(at) && at !== asOf.value;
+  return `${source ?? 'not answered yet'}${isEarlier ? ` as of ${dayAndClock(at, zone.value)}` : ''}`;
+}
+
+function inForm(url: string, form: string): string {
+  return `${url}${url.includes('?') ? '&' : '?'}format=${form}`;
+}
 
 function popOut(id: string): void {
   const { page, params } = route.value;

@@ -196,7 +196,7 @@ export function AlignedPanel(props: AlignedPanelProps) {
       unit={unit}
       sources={sources}
       error={asked.find((one) => one.error !== null)?.error ?? null}
-      url={asked[0]?.url ?? null}
+      answers={asked}
       cut={asked.some((one) => one.cut)}
       exports={exports}
       empty={
@@ -236,7 +236,6 @@ export function AlignedPanel(props: AlignedPanelProps) {
         {...(props.between === undefined ? {} : { between: props.between })}
         glyphs={glyphs}
         onPick={pick}
-        onReady={(canvas) => (exports.current.canvas = canvas)}
       />
     </Panel>
   );

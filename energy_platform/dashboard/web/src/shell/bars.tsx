@@ -304,7 +304,13 @@ export function BottomBar({ sources }: { readonly sources: readonly string[] }) 
                   ? 'warn'
                   : 'good';
           const words =
-            one === undefined || old === null ? 'nothing yet' : one.late ? `late ${age(old)}` : age(old);
+            freshness.value.size === 0
+              ? '…'
+              : one === undefined || old === null
+                ? 'nothing yet'
+                : one.late
+                  ? `late ${age(old)}`
+                  : age(old);
           return (
             <button
               type="button"

@@ -9,12 +9,19 @@ import { route, setParams } from './route';
 
 export const MARKET_ZONE = 'Europe/Berlin';
 
-/** Time zones to choose from: the market's own first. */
-export const TIME_ZONES: readonly (readonly [string, string])[] = [
-  ['Europe/Berlin', 'Central European time'],
+const MARKETS_ZONES: readonly (readonly [string, string])[] = [
+  [MARKET_ZONE, 'Central European time'],
   ['UTC', 'UTC'],
   ['Europe/London', 'London'],
   ['Europe/Helsinki', 'Helsinki'],
+];
+/** Where this machine is, as its browser says. */
+const OWN_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** Time zones to choose from: the market's own first, this machine's last. */
+export const TIME_ZONES: readonly (readonly [string, string])[] = [
+  ...MARKETS_ZONES.filter(([name]) => name === MARKET_ZONE || name !== OWN_ZONE),
+  ...(OWN_ZONE === MARKET_ZONE ? [] : [[OWN_ZONE, `This machine: ${OWN_ZONE}`] as const]),
 ];
 
 export const now = signal(Date.now());
