@@ -37,6 +37,9 @@ _TABLE = """panel => Object.fromEntries(
     [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [row.dataset.id,
         Object.fromEntries([...row.children].map(cell => [cell.dataset.column, cell.textContent]))])
 )"""
+_ASKING = (
+    "[data-panel][aria-busy='true'], .panel-note:text('Asking'), .grid-empty:visible:text('Asking')"
+)
 Table = dict[str, dict[str, str]]
 """The rows in view of a table: what each column's cell says, by the row's id."""
 WIDTH, HEIGHT = 1600, 900
@@ -116,6 +119,17 @@ class Screen:
 
     def panel(self, name: str) -> Locator:
         return self.page.locator(f'[data-panel="{name}"]')
+
+    def panels(self) -> list[str]:
+        """Return which panels are there."""
+        found = self.page.locator("[data-panel]")
+        return [str(one) for one in found.evaluate_all("all => all.map(one => one.dataset.panel)")]
+
+    def has_answers(self) -> bool:
+        """Return whether no panel waits for an answer any more."""
+        return (
+            self.page.locator("[data-panel]").count() > 0 and not self.page.locator(_ASKING).count()
+        )
 
     def cell(self, panel: str, row: str, column: str) -> str:
         """Return what one cell of a panel's table shows; '' if the row isn't in view."""

@@ -1,0 +1,113 @@
+"""Every panel of every page shows what the stores have, now and as of an instant, and follows them.
+
+What is known of an instant stands still and must agree at once. What holds now moves while it is
+compared, so it is looked at until it agrees.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from energy_platform.market.registry import market_sources
+from energy_platform.pipeline.stores import micro_batches
+from energy_platform.pipeline.tables import market_table
+from tests.browser.platform.pages import ELSEWHERE, PAGES, Panel, Place, Table
+from tests.browser.platform.shown import agrees, first, plain, utc
+from tests.support.running_platform import RECOVERY_SECONDS, RunningPlatform, wait_for
+from tests.support.screens import PATIENCE_SECONDS, Screen
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+
+AGREED_SECONDS = 3 * PATIENCE_SECONDS
+_IN_VIEW = """panel => [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [
+    Number(row.getAttribute('aria-rowindex')) - 2, [...row.children].map(cell => cell.textContent)
+])"""
+
+
+@pytest.fixture(scope="module")
+def then(platform: RunningPlatform) -> datetime:
+    """An instant of which the warehouse has all that was known."""
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
+    batches = micro_batches()
+    ends = {one: batches.landing.log(one.name).end_offset() for one in market_sources().values()}
+
+    def all_stored() -> bool:
+        return all(batches.warehouse.position(market_table(one)).offset >= end
+                   for one, end in ends.items())  # fmt: skip
+
+    wait_for("whole warehouse", all_stored, RECOVERY_SECONDS)
+    return at
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_panel_is_compared(screen: Screen, platform: RunningPlatform, page: str) -> None:
+    """A panel that is added without a comparison fails here."""
+    screen.open(Place.known_at(None).address(page))
+    compared = set(PAGES[page]) | ELSEWHERE.get(page, set())
+    screen.until(lambda: set(screen.panels()) == compared)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_values_now_are_the_stores(screen: Screen, platform: RunningPlatform, page: str) -> None:
+    place = Place.known_at(None)
+    screen.open(place.address(page))
+    for name, panel in PAGES[page].items():
+        wait_until_agreed(screen, name, panel, place)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_was_known_is_what_the_library_says(screen: Screen, then: datetime, page: str) -> None:
+    place = Place.known_at(then)
+    screen.open(f"{place.address(page)}&asof={utc(then)}")
+    screen.until(screen.has_answers)
+    for name, panel in PAGES[page].items():
+        if name != "sources":  # shows what is now, and says so
+            found = panel.differences(screen, name, then, place)
+            assert found == [], f"{name}: {first(found)}"
+        assert_seen_is_exported(screen, name)
+    screen.key_until("Escape", lambda: "asof" not in screen.hash)
+    screen.until(lambda: screen.page.locator(".asof-bar").count() == 0)
+
+
+def assert_seen_is_exported(screen: Screen, panel: str) -> None:
+    """Compare each row in view of a table with its line of the CSV."""
+    rows = screen.panel(panel).evaluate(_IN_VIEW)
+    if rows and panel != "sources":
+        lines = [list(line.values()) for line in screen.lines(panel)]
+        assert [[plain(cell) for cell in cells] for _, cells in rows] == [
+            lines[place] for place, _ in rows
+        ]
+
+
+def wait_until_agreed(screen: Screen, name: str, panel: Panel, place: Place) -> None:
+    """Wait until a panel shows what the stores have; of one that moves, each line at some look."""
+    looks: list[Sequence[str]] = []
+    agreed: set[str] = set()
+
+    def whole() -> bool:
+        looks.append(panel.differences(screen, name, None, place))
+        return not looks[-1]
+
+    def line_by_line(table: Table, key: str) -> Callable[[], bool]:
+        def look() -> bool:
+            shown = {line[key]: line for line in screen.lines(name)}
+            wanted = {str(row[key]): row for row in table.lines(None, place)}
+            differ = {
+                one: [f"{one}, {column}: {shown.get(one, {}).get(column)!r} and {right}"
+                      for column, right in row.items()
+                      if not agrees(shown.get(one, {}).get(column), right)]
+                for one, row in wanted.items()
+            }  # fmt: skip
+            agreed.update(one for one, found in differ.items() if not found)
+            looks.append([text for one in wanted.keys() - agreed for text in differ[one]])
+            return bool(shown) and shown.keys() == wanted.keys() and wanted.keys() <= agreed
+
+        return look
+
+    moves = panel.moves if isinstance(panel, Table) else None
+    look = line_by_line(panel, moves) if isinstance(panel, Table) and moves else whole
+    try:
+        screen.until(look, AGREED_SECONDS)
+    except AssertionError:
+        pytest.fail(f"{name} does not show what the stores have:\n{first(looks[-1])}")
