@@ -69,6 +69,14 @@ class MissingExtraError(UsageError):
         return cls(module, EXTRAS[module])
 
 
+class NoPlatformError(UsageError):
+    """There is no platform at a place; the message names the place and what it was taken from."""
+
+
+class NeverStoredError(UsageError):
+    """A table was never stored where it is looked for, so that no rows says nothing."""
+
+
 class UnknownSourceError(UsageError):
     """No market source or table has this name."""
 

@@ -198,7 +198,8 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _tables_can_be_in(cls, home: Path) -> Path:
-        """Refuse a folder below which Delta Lake would write elsewhere, or nowhere."""
+        """Refuse a folder below which Delta Lake would write elsewhere, or nowhere; expand `~`."""
+        home = home.expanduser()
         if unfit := _UNFIT_FOR_A_HOME.search(str(home.absolute())):
             raise PydanticCustomError(
                 "home", f"Delta Lake can't keep tables in a folder with {unfit[0]!r} in its path"
@@ -296,6 +297,15 @@ def variable(field: str) -> str:
 @cache
 def settings() -> Settings:
     """Return the settings of this process, read once.
+
+    Raises:
+        UsageError: A variable has a value that can't be used; the message names it.
+    """
+    return current_settings()
+
+
+def current_settings() -> Settings:
+    """Return the settings that the environment says now, for those who outlive a change of it.
 
     Raises:
         UsageError: A variable has a value that can't be used; the message names it.

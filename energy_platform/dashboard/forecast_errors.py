@@ -99,9 +99,9 @@ class Comparison:
 
     def _rows(self, source: str, known: AsOf | None) -> pl.LazyFrame:
         pair = self.pair
-        rows = here.scan(source, start=self.start, end=self.end, as_of=known).filter(
-            pl.col("bidding_zone") == self.zone, pl.col(pair.value).is_not_null()
-        )
+        rows = here.scan(
+            source, start=self.start, end=self.end, as_of=known, missing="empty"
+        ).filter(pl.col("bidding_zone") == self.zone, pl.col(pair.value).is_not_null())
         if pair.types:
             rows = rows.filter(pl.col("production_type").is_in(pair.types))
         series = pl.col("production_type") if pair.types else pl.lit("Load")

@@ -105,7 +105,7 @@ def books_of(
         is_of_it = pl.lit(value=True) if contract is None else pl.col("contract_id") == contract
         books.follow(name, rows_known(stores, name, at, is_recent & is_of_it))
     if CONTRACT in names:
-        prices = here.scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at)
+        prices = here.scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at, missing="empty")
         books.day_ahead = prices.filter(bidding_zone=_ZONE).select(*DAY_AHEAD).collect()
     return books
 

@@ -39,6 +39,12 @@ class Table:
     labels: Mapping[str, str] = field(default_factory=dict)
     is_large: bool = False
 
+    def of_stored(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return stored rows in the table's columns; one that was not stored yet is null."""
+        lacking = self.dtypes.keys() - set(rows.collect_schema())
+        nulls = (pl.lit(None, dtype=self.dtypes[name]).alias(name) for name in sorted(lacking))
+        return rows.with_columns(nulls).select(*self.dtypes)
+
     @property
     def has_withdrawals(self) -> bool:
         """Whether a row can say that it is no longer listed."""

@@ -25,7 +25,7 @@ from energy_platform.history.runs import judged, wanted_spans
 from energy_platform.market.instants import OUR_TIME, utc
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, instant
 from energy_platform.reading.dataset import Dataset
-from energy_platform.storage.warehouse.protocol import Warehouse
+from energy_platform.storage.warehouse.protocol import ReadableWarehouse
 
 Clock = Literal["received", "published"]
 """By whose clock a row is known: from when this platform received it, or from when its provider had
@@ -96,7 +96,7 @@ def question_of(asked: Dataset, wanted: Window, knowledge: Knowledge) -> Questio
 def with_run(
     question: Question,
     asked: Dataset,
-    warehouse: Warehouse,
+    warehouse: ReadableWarehouse,
     run: RunAsked,
     knowledge: Knowledge,
 ) -> Question:
@@ -124,7 +124,7 @@ def require_runs(asked: Dataset) -> None:
 
 
 def runs_of(
-    question: Question, asked: Dataset, warehouse: Warehouse, wanted: Window
+    question: Question, asked: Dataset, warehouse: ReadableWarehouse, wanted: Window
 ) -> pl.DataFrame:
     """Return the runs of a forecast, judged, whose reference times are in a window.
 
@@ -161,7 +161,9 @@ def _no_run(run: object) -> str:
     return f"run is a reference time or one of {', '.join(NAMED_RUNS)}, not {run!r}"
 
 
-def _newest(question: Question, asked: Dataset, warehouse: Warehouse, *, complete: bool) -> Run:
+def _newest(
+    question: Question, asked: Dataset, warehouse: ReadableWarehouse, *, complete: bool
+) -> Run:
     """Return the newest run at each moment of knowledge, or the newest complete one."""
     since = "complete_at" if complete else "first_known_at"
     runs = _candidates(question, asked, warehouse)
@@ -178,7 +180,7 @@ def _newest(question: Question, asked: Dataset, warehouse: Warehouse, *, complet
     return () if newest is None else newest  # type: ignore[return-value]  # an instant
 
 
-def _candidates(question: Question, asked: Dataset, warehouse: Warehouse) -> pl.DataFrame:
+def _candidates(question: Question, asked: Dataset, warehouse: ReadableWarehouse) -> pl.DataFrame:
     """Return the runs that may be wanted; the last weeks' at first, since most tables are long."""
     if isinstance(question.known, LeadTime | DailyMoment):
         # At each moment one run is wanted, whether or not it reaches that far.
@@ -203,7 +205,9 @@ def _reaching(question: Question, runs: pl.DataFrame) -> pl.DataFrame:
     return runs if question.end is None else runs.filter(pl.col("first_valid_at") < question.end)
 
 
-def _last_moment(question: Question, asked: Dataset, warehouse: Warehouse) -> datetime | None:
+def _last_moment(
+    question: Question, asked: Dataset, warehouse: ReadableWarehouse
+) -> datetime | None:
     """Return a moment after which no wanted run begins, if one is known without reading rows."""
     moments = [warehouse.summary(asked.table).last_received_at, question.end]
     if isinstance(question.known, KnownAt):

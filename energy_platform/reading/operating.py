@@ -42,4 +42,4 @@ class Operating(Connected):
         if name is not None:
             dataset(name)
         since = datetime.now(UTC) - _A_DAY if start is None else start
-        return BatchHistory(self.place.settings.home).lines(name, since=since)
+        return BatchHistory(self.place.home).lines(name, since=since)

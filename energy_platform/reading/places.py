@@ -147,7 +147,7 @@ class Places(Rows):
 
     def _lately(self, name: str) -> pl.LazyFrame:
         """Return the rows of a table's last day."""
-        asked, warehouse = dataset(name), self.place.warehouse()
+        asked, warehouse = dataset(name), self.place.warehouse(missing="empty")
         last = warehouse.summary(asked.table).last_event_at
         rows = warehouse.scan(asked.table)
         if last is None:

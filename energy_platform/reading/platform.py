@@ -25,13 +25,32 @@ class Platform(Finding, Sql, Frames, Intraday, Places, Runs, Revisions, Changing
 def connect(where: str | Path | None = None) -> Platform:
     """Return the platform whose data are there.
 
-    Args:
-        where: A platform's home folder; the one that the environment names, unless given.
+    The platform is a value: several may be asked side by side, and one may be sent to another
+    process. Asking it creates nothing on disk.
 
-    >>> connect().load("ote_day_ahead_price").is_empty()
+    Args:
+        where: A platform's home folder; the folder or bucket of its Delta tables,
+            `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`; or a BigQuery
+            dataset, `bigquery://project/dataset`. Unless given, what the environment names
+            whenever a question is put: `ENERGY_PLATFORM_HOME`, or `.energy_platform`.
+
+    Returns:
+        A platform, whose methods are the functions of this package.
+
+    Raises:
+        NoPlatformError: There is no platform in this folder.
+        UsageError: No platform can be at this address.
+        MissingExtraError: BigQuery is asked, and the `bigquery` extra is not installed.
+
+    >>> import os
+    >>> desk = connect(os.environ["ENERGY_PLATFORM_HOME"])
+    >>> desk.load("ote_day_ahead_price").height > 90
     True
     """
-    return Platform(Place(None if where is None else str(where)))
+    place = Place.of(where)
+    if where is not None:
+        place.warehouse()
+    return Platform(place)
 
 
 here: Final[Platform] = Platform()

@@ -8,6 +8,7 @@ from energy_platform.market.wall_clock import Fold, When, Window, Zone, in_zone,
 from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import Dataset, dataset
+from energy_platform.reading.place import Missing, StoredTables
 
 
 class Rows(Connected):
@@ -27,6 +28,7 @@ class Rows(Connected):
         run: RunAsked | None = None,
         known: Clock = "received",
         look_ahead: bool = False,
+        missing: Missing = "raise",
     ) -> pl.LazyFrame:
         """Return the rows of a market source or a mart, lazily: of each key the latest revision.
 
@@ -57,9 +59,12 @@ class Rows(Connected):
                 `publication`, `expected_lag` or `received`.
             look_ahead: Whether `as_of` may lie after the beginning of a delivery: a negative lead
                 time, or a moment of the day itself.
+            missing: What a table that was never stored is: an error, or "empty".
 
         Raises:
             UnknownSourceError: There is no source or mart of this name.
+            NoPlatformError: There is no platform where it is looked for.
+            NeverStoredError: The platform has never stored a row of it.
             UsageError: A time lacks its zone or can't be read, `as_of` has another form or looks
                 ahead, the source has no runs or none that is complete; or the past of a mart is
                 asked for, which is built from what is known now.
@@ -83,9 +88,10 @@ class Rows(Connected):
         asked = dataset(name)
         if asked.kind == "mart":
             of_the_past = as_of is not None or run is not None or known != "received"
-            return in_zone(self._scan_mart(asked, wanted, of_the_past=of_the_past), zone)
+            tables = self.place.warehouse(missing=missing)
+            return in_zone(_scan_mart(tables, asked, wanted, of_the_past=of_the_past), zone)
         knowledge = Knowledge(as_of=as_of, known=known, look_ahead=look_ahead, zone=zone, fold=fold)
-        warehouse = self.place.warehouse()
+        warehouse = self.place.warehouse(missing=missing)
         question = question_of(asked, wanted, knowledge)
         if run is not None:
             question = with_run(question, asked, warehouse, run, knowledge)
@@ -105,6 +111,7 @@ class Rows(Connected):
         run: RunAsked | None = None,
         known: Clock = "received",
         look_ahead: bool = False,
+        missing: Missing = "raise",
     ) -> pl.DataFrame:
         """Return the rows of `scan`, in order of event time and key.
 
@@ -125,15 +132,19 @@ class Rows(Connected):
             run=run,
             known=known,
             look_ahead=look_ahead,
+            missing=missing,
         )
         asked = dataset(name)
         return rows.sort(asked.event_time, *asked.key).collect()
 
-    def _scan_mart(self, mart: Dataset, wanted: Window, *, of_the_past: bool) -> pl.LazyFrame:
-        """Return a mart's rows, as the last finished run has left the table."""
-        if of_the_past:
-            raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
-        rows, event_time = self.place.warehouse().scan(mart.table), pl.col(mart.event_time)
-        if wanted.start is not None:
-            rows = rows.filter(event_time >= wanted.start)
-        return rows if wanted.end is None else rows.filter(event_time < wanted.end)
+
+def _scan_mart(
+    tables: StoredTables, mart: Dataset, wanted: Window, *, of_the_past: bool
+) -> pl.LazyFrame:
+    """Return a mart's rows, as the last finished run has left the table."""
+    if of_the_past:
+        raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
+    rows, event_time = tables.scan(mart.table), pl.col(mart.event_time)
+    if wanted.start is not None:
+        rows = rows.filter(event_time >= wanted.start)
+    return rows if wanted.end is None else rows.filter(event_time < wanted.end)

@@ -144,8 +144,12 @@ async def _pass_on(request: Request) -> Response:
     if request.method == "PUT":
         return await _write(upstream, request, body)
     query = request.scope["query_string"].decode()
+    asked = {"Range": request.headers["range"]} if "range" in request.headers else {}
     answer = await upstream.request(
-        request.method, f"{request.scope['raw_path'].decode()}?{query}", content=body
+        request.method,
+        f"{request.scope['raw_path'].decode()}?{query}",
+        content=body,
+        headers=asked,
     )
     passed = {k: v for k, v in answer.headers.items() if k not in _NOT_PASSED_ON}
     return Response(answer.content, answer.status_code, passed)

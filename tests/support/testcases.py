@@ -18,7 +18,7 @@ def assert_case_holds(source: MarketSource, case: Path) -> None:
     messages = case_messages(source, case)
     assert messages, f"{case} has no payload"
     checked = check_messages(source, messages)
-    assert_frame_equal(checked.rows.drop(PROVENANCE_COLUMNS), _expected(case, source))
+    assert_frame_equal(checked.rows.drop(PROVENANCE_COLUMNS), expected_rows(case, source))
     quarantined = case / "quarantined.csv"
     failures = checked.quarantined.select("check", "reason")
     if quarantined.exists():
@@ -42,7 +42,7 @@ def case_messages(source: MarketSource, case: Path) -> list[RawMessage]:
     ]
 
 
-def _expected(case: Path, source: MarketSource) -> pl.DataFrame:
+def expected_rows(case: Path, source: MarketSource) -> pl.DataFrame:
     """Read the expected rows: text as in the file, converted to the table's types."""
     text = pl.read_csv(case / "expected.csv", infer_schema=False)
     return text.select(

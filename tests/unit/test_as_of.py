@@ -258,7 +258,7 @@ def test_scan_says_what_was_known(
     rows = everything(source, landed)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+        patch.setattr(Place, "warehouse", lambda _, **__: batches.warehouse)
         for each in (rows_module, loading_module, revisions_module):
             patch.setattr(each, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
@@ -372,7 +372,7 @@ def test_what_was_put_off_is_no_longer_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = batches_in(tmp_path)
-    monkeypatch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+    monkeypatch.setattr(Place, "warehouse", lambda _, **__: batches.warehouse)
     monkeypatch.setattr(rows_module, "dataset", lambda _: source_dataset(MOVING))
     landed = raw([(0, [{**ANY_ROW, "event": 1}]), (10, [{**ANY_ROW, "event": 3}])])
     land(batches, landed, source=MOVING)

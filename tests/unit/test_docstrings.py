@@ -3,11 +3,13 @@
 import doctest
 import importlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 import energy_platform
+from tests.support import example_home
 
 PACKAGE = Path(energy_platform.__file__).parent
 WITH_EXAMPLES = [
@@ -21,14 +23,27 @@ def test_there_are_examples() -> None:
     assert "energy_platform.reading.rows" in WITH_EXAMPLES
 
 
+@pytest.fixture(scope="session")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example_home")
+    example_home.fill(folder)
+    return folder
+
+
+@pytest.fixture
+def example_rows(home: Path, filled_home: Path) -> None:
+    """Put rows of every source into the home."""
+    shutil.copytree(filled_home, home, dirs_exist_ok=True)
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("example_rows")
 def test_the_examples_of_a_module(name: str) -> None:
     module = importlib.import_module(name.removesuffix(".__init__"))
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("example_rows")
 def test_the_examples_of_the_guide_to_history() -> None:
     guide = (PACKAGE.parent / "docs" / "history.md").read_text()
     examples = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)

@@ -15,7 +15,6 @@ from energy_platform.errors import UnknownSourceError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import settings
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
 from tests.support.stores import land, run_all
 
@@ -50,21 +49,11 @@ def test_catalog_has_every_source_with_its_columns() -> None:
     assert units["bidding_zone"] is None
 
 
+@pytest.mark.usefixtures("platform_batches")
 def test_a_table_without_rows_has_its_columns() -> None:
-    assert ep.load(NAME).schema == EXAMPLE.dtypes
-    assert ep.load(NAME).is_empty()
-
-
-def test_reading_makes_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "read only"
-    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(home))
-    settings.cache_clear()
-    try:
-        assert ep.load(NAME).is_empty()
-        assert ep.load("residual_load").is_empty()
-        assert not home.exists()
-    finally:
-        settings.cache_clear()
+    nothing = ep.load(NAME, missing="empty")
+    assert nothing.schema == EXAMPLE.dtypes
+    assert nothing.is_empty()
 
 
 @pytest.mark.usefixtures("_some_history")
@@ -203,7 +192,8 @@ ORCHESTRATION = (
 )  # fmt: skip
 
 
-def test_a_notebook_needs_nothing_of_the_platforms_machinery(home: Path) -> None:
+@pytest.mark.usefixtures("platform_batches")
+def test_a_notebook_needs_nothing_of_the_platforms_machinery() -> None:
     code = f"""
         import sys
 
@@ -220,7 +210,7 @@ def test_a_notebook_needs_nothing_of_the_platforms_machinery(home: Path) -> None
             names = ep.catalog().filter(kind=kind)["name"].to_list()
             assert len(names) >= 8, names
             for name in names:
-                assert ep.load(name, **question).is_empty(), name
+                assert ep.load(name, missing="empty", **question).is_empty(), name
         """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
@@ -228,7 +218,8 @@ def test_a_notebook_needs_nothing_of_the_platforms_machinery(home: Path) -> None
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("platform_batches")
 def test_asking_leaves_no_trace(home: Path) -> None:
-    ep.load(NAME, as_of=datetime.now(UTC))
+    ep.load(NAME, as_of=datetime.now(UTC), missing="empty")
     assert not (home / "warehouse").exists()
     assert not (home / "hot.sqlite").exists()

@@ -120,7 +120,7 @@ def test_a_confirmed_flow_stays_confirmed(
         batches_in(tmp_path, batch_messages=batch_messages),
         market_source("entsog_flow"),
     )
-    monkeypatch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+    monkeypatch.setattr(Place, "warehouse", lambda _, **__: batches.warehouse)
     messages = [
         RawMessage(body=json.dumps({"operationalData": records}).encode(), received_at=NOON)
         for records in replies

@@ -241,7 +241,7 @@ def test_what_stands_and_what_stood(
     landed = raw(said)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         batches = batches_in(Path(folder))
-        patch.setattr(Place, "warehouse", lambda _: batches.warehouse)
+        patch.setattr(Place, "warehouse", lambda _, **__: batches.warehouse)
         for each in (reading, loading):
             patch.setattr(each, "dataset", lambda _: source_dataset(source))
         half = len(landed) // 2
@@ -272,7 +272,7 @@ def bid(item: int, price: float = 1.0, tender: str = "A") -> Row:
 def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MicroBatches:
     """Return the stores that `here` reads too, whatever source is asked of it."""
     opened = batches_in(tmp_path)
-    monkeypatch.setattr(Place, "warehouse", lambda _: opened.warehouse)
+    monkeypatch.setattr(Place, "warehouse", lambda _, **__: opened.warehouse)
     return opened
 
 

@@ -173,7 +173,11 @@ def _window(stores: Stores, asked: PositionsAsked) -> tuple[datetime, datetime]:
 def _open(stores: Stores, asked: PositionsAsked, where: Where, form: Form) -> Answer:
     start, end = _window(stores, asked)
     rows = here.scan(
-        SOURCE, start=start - _LONGEST, end=end, as_of=parameters.as_of(asked.as_of)
+        SOURCE,
+        start=start - _LONGEST,
+        end=end,
+        as_of=parameters.as_of(asked.as_of),
+        missing="empty",
     ).filter(condition(market_source(SOURCE), where))
     found = open_position(rows.collect(), start=start, end=end)
     return Answer.of(Table.limited(found, _about(asked, start, end), asked.limit), form)

@@ -146,6 +146,7 @@ def _range(stores: Stores, source: MarketSource, asked: RangeAsked, where: Where
         end=end,
         as_of=parameters.as_of(asked.as_of),
         run=_run(asked.run),
+        missing="empty",
     )
     columns = _columns(source, asked.columns)
     most = MOST_SCANNED if asked.max_points is not None else asked.limit
@@ -167,7 +168,13 @@ def _latest(stores: Stores, source: MarketSource, asked: LatestAsked, where: Whe
     known = parameters.as_of(asked.as_of)
     moment = known if isinstance(known, datetime) else stores.now()
     reach = max(3 * _A_DAY, 2 * longest_silence(source))
-    rows = here.scan(source.name, start=moment - reach, end=moment + _AN_INSTANT, as_of=known)
+    rows = here.scan(
+        source.name,
+        start=moment - reach,
+        end=moment + _AN_INSTANT,
+        as_of=known,
+        missing="empty",
+    )
     columns, series = _columns(source, asked.columns), _series(source)
     held = rows.filter(condition(source, where)).select(columns).sort(*_order(source))
     newest = held.unique(series, keep="last", maintain_order=True) if series else held.tail(1)

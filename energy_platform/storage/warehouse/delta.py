@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from threading import RLock
-from typing import Final, cast
+from typing import Final
 
 import polars as pl
 from deltalake import (
@@ -37,6 +37,7 @@ from energy_platform.history.revisions import answer
 from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.storage.warehouse.delta_files import files, summary
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
@@ -89,6 +90,10 @@ class DeltaWarehouse:
         # A handle advances with each commit, so a lock holds a check and the write after it
         # together.
         self._lock = RLock()
+
+    def has(self, table: Table) -> bool:
+        """Return whether a table was ever stored."""
+        return DeltaTable.is_deltatable(str(self._path(table)))
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
@@ -169,13 +174,9 @@ class DeltaWarehouse:
 
         The frame is the table of this moment, even if it is collected up to six hours later.
         """
-        if not DeltaTable.is_deltatable(str(self._path(table))):
+        if not self.has(table):
             return pl.LazyFrame(schema=table.dtypes)
-        stored = pl.scan_delta(LocalDeltaTable(self._path(table)))
-        missing = table.dtypes.keys() - set(stored.collect_schema())
-        return stored.with_columns(
-            pl.lit(None, dtype=table.dtypes[name]).alias(name) for name in sorted(missing)
-        ).select(*table.dtypes)
+        return table.of_stored(pl.scan_delta(LocalDeltaTable(self._path(table))))
 
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
         """Return, lazily, the rows of a position from an event time on."""
@@ -195,16 +196,8 @@ class DeltaWarehouse:
         with self._lock:
             handle = self._current(table)
             if handle is None:
-                return TableSummary(
-                    rows=0, last_event_at=None, last_received_at=None, committed_offset=0
-                )
-            committed, files = handle.position.offset, _files(handle.delta)
-        return TableSummary(
-            rows=int(files.get_column("num_records").sum()),
-            last_event_at=_last(files, table.event_time),
-            last_received_at=_last(files, "received_at"),
-            committed_offset=committed,
-        )
+                return summary(None, table, committed_offset=0)
+            return summary(handle.delta, table, committed_offset=handle.position.offset)
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Merge small files, checkpoint, and delete files and log entries that no reader needs.
@@ -225,7 +218,7 @@ class DeltaWarehouse:
         """Return the size of the tables' present files, without replaced ones."""
         with self._lock:
             opened = [one.delta for table in tables if (one := self._current(table)) is not None]
-            return sum(int(_files(delta).get_column("size_bytes").sum()) for delta in opened)
+            return sum(int(files(delta).get_column("size_bytes").sum()) for delta in opened)
 
     def expire(self, tables: Sequence[Table], *, before: datetime) -> int:
         """Delete rows that were received before an instant and whose event time is before it.
@@ -248,10 +241,10 @@ class DeltaWarehouse:
             return 0
         delta = DeltaTable(self._path(table))
         times = sorted({table.event_time, *({_RECEIVED_AT} & table.dtypes.keys())})
-        files = _files(delta)
-        if not set(_minima(times)) <= set(files.columns):
+        found = files(delta)
+        if not set(_minima(times)) <= set(found.columns):
             return 0
-        if files.filter(pl.all_horizontal(pl.col(_minima(times)) < before)).is_empty():
+        if found.filter(pl.all_horizontal(pl.col(_minima(times)) < before)).is_empty():
             return 0
         old = " AND ".join(f"{name} < '{before.isoformat()}'" for name in times)
         return int(delta.delete(old, writer_properties=_WRITER)["num_deleted_rows"])
@@ -430,12 +423,8 @@ def _check_types(table: Table, stored: pl.Schema) -> None:
             )
 
 
-def _files(delta: DeltaTable) -> pl.DataFrame:
-    return pl.DataFrame(delta.get_add_actions(flatten=True))
-
-
 def _smaller_than(delta: DeltaTable, size_bytes: int) -> pl.DataFrame:
-    return _files(delta).filter(pl.col("size_bytes") < size_bytes)
+    return files(delta).filter(pl.col("size_bytes") < size_bytes)
 
 
 def _has_checkpoint(path: Path, version: int) -> bool:
@@ -446,9 +435,3 @@ def _has_checkpoint(path: Path, version: int) -> bool:
 def _minima(columns: Sequence[str]) -> list[str]:
     """Return the names of the columns' minima in Delta's file statistics."""
     return [f"min.{name}" for name in columns]
-
-
-def _last(files: pl.DataFrame, column: str) -> datetime | None:
-    name = f"max.{column}"
-    last = files.get_column(name).max() if name in files.columns else None
-    return cast("datetime | None", last)

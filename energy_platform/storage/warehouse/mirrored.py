@@ -40,6 +40,10 @@ class MirroredWarehouse:
         self._kept = timedelta(days=days)
         self._copy_of = (date.min, DeltaWarehouse(folder))
 
+    def has(self, table: Table) -> bool:
+        """Return whether a table was ever stored in the warehouse."""
+        return self._warehouse.has(table)
+
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
         return self._warehouse.committed_offset(table)

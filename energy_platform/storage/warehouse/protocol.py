@@ -52,7 +52,26 @@ class Position:
         )
 
 
-class Warehouse(Protocol):
+class ReadableWarehouse(Protocol):
+    """A store of tables, as readers need it."""
+
+    def has(self, table: Table) -> bool:
+        """Return whether a table was ever stored."""
+
+    def scan(self, table: Table) -> pl.LazyFrame:
+        """Return every revision, lazily; filters and column choices are pushed down."""
+
+    def answer(self, question: "Question") -> pl.LazyFrame:
+        """Return the one row per key that a question asks for, lazily and in no order."""
+
+    def run_summaries(self, question: "Question") -> pl.LazyFrame:
+        """Return one row per run of a forecast, with the columns of `history.runs.SUMMARY`."""
+
+    def summary(self, table: Table) -> TableSummary:
+        """Return the table's row count and newest times, from metadata alone where possible."""
+
+
+class Warehouse(ReadableWarehouse, Protocol):
     """A store of tables that micro-batches are committed to."""
 
     def position(self, table: Table) -> Position:
@@ -97,24 +116,12 @@ class Warehouse(Protocol):
             CommitConflictError: The table's position is not `before`; nothing was replaced.
         """
 
-    def scan(self, table: Table) -> pl.LazyFrame:
-        """Return every revision, lazily; filters and column choices are pushed down."""
-
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
         """Return, lazily, a table's rows at a position, from an event time on.
 
         Rows of an earlier event time may be among them. Rows of messages after the position are
         not, even if they are stored already.
         """
-
-    def answer(self, question: "Question") -> pl.LazyFrame:
-        """Return the one row per key that a question asks for, lazily and in no order."""
-
-    def run_summaries(self, question: "Question") -> pl.LazyFrame:
-        """Return one row per run of a forecast, with the columns of `history.runs.SUMMARY`."""
-
-    def summary(self, table: Table) -> TableSummary:
-        """Return the table's row count and newest times, from metadata alone where possible."""
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Compact, checkpoint and delete what is no longer needed; safe beside writers."""

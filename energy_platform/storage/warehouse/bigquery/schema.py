@@ -108,6 +108,11 @@ def ensure(clients: Clients, table: Table) -> None:
     ensure_table(clients, wanted)
 
 
+def is_stored_table(clients: Clients, table: Table) -> bool:
+    """Return whether there is a table."""
+    return _stored(clients, reference(clients, table)) is not None
+
+
 def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
     """Create a table, and its dataset, if there is none, or add the columns that it lacks.
 

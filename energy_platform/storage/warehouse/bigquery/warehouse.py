@@ -44,6 +44,7 @@ from energy_platform.storage.warehouse.bigquery.schema import (
     arrow_schema,
     ensure,
     fields,
+    is_stored_table,
     reference,
 )
 from energy_platform.storage.warehouse.bigquery.storage_read import batches
@@ -77,12 +78,19 @@ class BigQueryWarehouse:
         self._appends = Appends(clients)
         self._ledger = Ledger(clients, self._appends, age_seconds=ledger_age_seconds)
         self._ensured: dict[str, dict[str, pl.DataType]] = {}
+        self._found: set[str] = set()
         self._lock = RLock()
 
     def close(self) -> None:
         """Close every connection."""
         self._appends.close()
         self._clients.close()
+
+    def has(self, table: Table) -> bool:
+        """Return whether a table was ever stored."""
+        if table.name not in self._found and is_stored_table(self._clients, table):
+            self._found.add(table.name)
+        return table.name in self._found
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
