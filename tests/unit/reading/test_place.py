@@ -1,4 +1,4 @@
-"""Where the data are: a home, a folder of Delta tables, a bucket or a dataset; and never elsewhere."""
+"""Where the data are: a home, a folder of Delta tables, a bucket or a dataset."""
 
 import os
 import pickle
