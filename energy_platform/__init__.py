@@ -12,13 +12,14 @@
         print(update.rows)
 
 A notebook needs only these names. The functions are the methods of the platform that the
-environment names; `connect` returns another one.
+environment names; `connect` returns another one, and `errors` has all that they raise.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from energy_platform import errors
     from energy_platform.market.load_profiles import base, off_peak, peak
     from energy_platform.market.numbered_periods import periods
     from energy_platform.reading.card import Card
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     trades = here.trades
     values = here.values
     vintages = here.vintages
+    __version__: str
 
 __all__ = [
     "Card",
@@ -66,6 +68,7 @@ __all__ = [
     "Series",
     "Update",
     "UpdateKind",
+    "__version__",
     "aload",
     "areas",
     "bars",
@@ -80,6 +83,7 @@ __all__ = [
     "contracts",
     "describe",
     "development",
+    "errors",
     "estimate",
     "follow",
     "frame",
@@ -123,6 +127,10 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (the type checker reads the i
     """Import a name on first use, since most processes of the platform never need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("energy-platform")
+    if name == "errors":
+        return import_module("energy_platform.errors")
     if name in _ELSEWHERE:
         return getattr(import_module(f"energy_platform.{_ELSEWHERE[name]}"), name)
     return getattr(import_module("energy_platform.reading.platform").here, name)

@@ -14,7 +14,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             "notebook": "altair duckdb pandas vl_convert",
             "follow": "orjson redis",
             "bigquery": "google grpc pyarrow requests",
-            "influxdb": "influxdb_client",
+            "influxdb": "influxdb_client urllib3",
             "feeds": "aiobotocore aioftp aiolimiter botocore cryptography eccodes fastexcel httpx"
             " lxml numpy obstore pandera pyfive stamina starlette uvicorn websockets yaml zeep",
             "platform": "apprise celery dagster prometheus_client psutil supervisor"

@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from energy_platform.errors import UsageError
+from energy_platform.errors import MissingExtraError, UsageError
 from energy_platform.reading.changes import Changes, Cursor
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import dataset
-from energy_platform.reading.following import followed, updates_here
-from energy_platform.reading.remote_following import remote_updates
-from energy_platform.reading.update import Update
 from energy_platform.reading.where import Where
+
+if TYPE_CHECKING:
+    from energy_platform.reading.update import Update
 
 _MOST_ROWS: Final = 1_000_000
 
@@ -75,7 +75,7 @@ class Changing(Connected):
         since: str | None = None,
         address: str | None = None,
         token: str | None = None,
-    ) -> AsyncGenerator[Update, None]:
+    ) -> "AsyncGenerator[Update, None]":
         """Yield the rows of market sources as the platform receives them, for ever.
 
         Each row comes once its point is in the hot store, some 0.3 s after it was received. Every
@@ -116,6 +116,11 @@ class Changing(Connected):
         Traceback (most recent call last):
         energy_platform.errors.UsageError: nord_pool_intraday_trade has no key column 'price'; ...
         """
+        try:
+            from energy_platform.reading.following import followed, updates_here
+            from energy_platform.reading.remote_following import remote_updates
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(error.name or "", "follow") from error
         names = [sources] if isinstance(sources, str) else sources
         chosen = followed(names, where or {}, since)
         if address is not None:

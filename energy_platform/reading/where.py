@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
-from energy_platform.market.source import MarketSource
-from energy_platform.reading.dataset import Dataset
+
+if TYPE_CHECKING:
+    from energy_platform.market.source import MarketSource
+    from energy_platform.reading.dataset import Dataset
 
 Value = str | float | bool | datetime | None
 """One value of a key column; None is where a row has none."""
@@ -17,7 +19,7 @@ Where = Mapping[str, Value | Collection[Value]]
 """For each column the value, or the values of which one must be there."""
 
 
-def condition(source: MarketSource | Dataset, where: Where) -> pl.Expr:
+def condition(source: "MarketSource | Dataset", where: Where) -> pl.Expr:
     """Return the condition that a source's rows must meet; all columns' conditions hold at once.
 
     Raises:
@@ -36,7 +38,7 @@ def condition(source: MarketSource | Dataset, where: Where) -> pl.Expr:
 
 
 def _values(
-    source: MarketSource | Dataset, column: str, wanted: Value | Collection[Value]
+    source: "MarketSource | Dataset", column: str, wanted: Value | Collection[Value]
 ) -> "pl.Series":
     is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
     values = [wanted] if is_one else list(cast("Collection[Value]", wanted))
