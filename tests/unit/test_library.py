@@ -18,7 +18,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, example_message, prices
 from tests.support.stores import land, run_all
 
-pytestmark = pytest.mark.usefixtures("example_known")
+pytestmark = pytest.mark.usefixtures("example_known", "platform_batches")
 
 NAME = EXAMPLE.name
 
