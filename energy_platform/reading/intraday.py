@@ -179,9 +179,9 @@ class Intraday(Rows):
             UsageError: There is no such contract or area, or no message about the book was known.
 
         >>> import energy_platform as ep
-        >>> ep.book("2026-03-01 10:00", "NX_1", "DE-LU", 5, zone="Europe/Berlin")
-        Traceback (most recent call last):
-        energy_platform.errors.UsageError: there is no contract 'NX_1'; ep.contracts() lists them
+        >>> at = "2026-07-01 12:30"
+        >>> ep.book(at, "NX_101", "DE(50Hertz)", 5, zone="Europe/Berlin").columns[:3]
+        ['side', 'level', 'price_eur_per_mwh']
         """
         from energy_platform.books.ladder import ladder
 
@@ -222,9 +222,8 @@ class Intraday(Rows):
             UsageError: There is no such contract or area, or a time can't be read.
 
         >>> import energy_platform as ep
-        >>> ep.book_path("NX_1", "DE-LU")
-        Traceback (most recent call last):
-        energy_platform.errors.UsageError: there is no contract 'NX_1'; ep.contracts() lists them
+        >>> ep.book_path("NX_101", "DE(50Hertz)").is_empty()
+        False
         """
         from energy_platform.books.ladder import path
 

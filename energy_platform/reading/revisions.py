@@ -186,7 +186,7 @@ class Revisions(Connected):
 
         >>> import energy_platform as ep
         >>> ep.development("ote_intraday_price", at="2026-03-29 12:00", zone="Europe/Prague").height
-        0
+        1
         """
         asked = _source(name)
         moment = instant(at, zone=zone, fold=fold, name="at")
