@@ -23,7 +23,7 @@ from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.reading.dataset import datasets
 from energy_platform.settings import Settings, WarehouseKind, current_settings, variable
-from energy_platform.storage.warehouse.protocol import ReadableWarehouse, TableSummary
+from energy_platform.storage.warehouse.protocol import Position, ReadableWarehouse, TableSummary
 
 Missing = Literal["raise", "empty"]
 """What a table that was never stored is: an error, or a frame without rows."""
@@ -174,6 +174,15 @@ class StoredTables:
         """
         self._require(question.table)
         return self.stored.run_summaries(question)
+
+    def position(self, table: Table) -> Position:
+        """Return a table's position.
+
+        Raises:
+            NeverStoredError: The table was never stored.
+        """
+        self._require(table)
+        return self.stored.position(table)
 
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times; none of a table that was never stored."""

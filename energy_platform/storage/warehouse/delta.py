@@ -287,7 +287,7 @@ class DeltaWarehouse:
         return self._opened(table, DeltaTable(path))
 
     def _opened(self, table: Table, delta: DeltaTable) -> "_Handle":
-        handle = _Handle(delta, delta.version(), _position(delta, table), delta.version())
+        handle = _Handle(delta, delta.version(), position_of(delta, table), delta.version())
         self._handles[table.name] = handle
         return handle
 
@@ -324,7 +324,7 @@ class _Handle:
     def look(self, table: Table) -> None:
         """Read the position of this version."""
         if self.looked_at != self.delta.version():
-            self.note(_position(self.delta, table))
+            self.note(position_of(self.delta, table))
 
     def note(self, position: Position) -> None:
         """Take a position as that of this version."""
@@ -366,7 +366,8 @@ def _write(
         write(mode="overwrite", predicate=replacing)
 
 
-def _position(delta: DeltaTable, table: Table) -> Position:
+def position_of(delta: DeltaTable, table: Table) -> Position:
+    """Return the position that a version of a table carries."""
     stale_from = delta.transaction_version(table.name + _STALE_FROM)
     return Position(
         offset=delta.transaction_version(table.name) or 0,

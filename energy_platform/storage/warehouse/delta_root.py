@@ -16,8 +16,9 @@ from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
 from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
+from energy_platform.storage.warehouse.delta import position_of
 from energy_platform.storage.warehouse.delta_files import summary
-from energy_platform.storage.warehouse.protocol import TableSummary
+from energy_platform.storage.warehouse.protocol import Position, TableSummary
 
 _PATIENCE: Final = {"timeout": "30s"}
 """How long one request to a bucket may take; it is repeated for three minutes at most."""
@@ -51,6 +52,11 @@ class DeltaRoot:
     def run_summaries(self, question: Question) -> pl.LazyFrame:
         """Return one row per run of a forecast, lazily."""
         return summaries(self.scan(question.table), question)
+
+    def position(self, table: Table) -> Position:
+        """Return a table's position; the very first one if there is no table."""
+        stored = self._opened(table)
+        return Position() if stored is None else position_of(stored, table)
 
     def summary(self, table: Table) -> TableSummary:
         """Return the row count and newest times from the log; times are cut to milliseconds."""

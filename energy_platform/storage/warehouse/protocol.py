@@ -58,6 +58,9 @@ class ReadableWarehouse(Protocol):
     def has(self, table: Table) -> bool:
         """Return whether a table was ever stored."""
 
+    def position(self, table: Table) -> Position:
+        """Return a table's position; the very first one if there is no table."""
+
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
 
@@ -73,9 +76,6 @@ class ReadableWarehouse(Protocol):
 
 class Warehouse(ReadableWarehouse, Protocol):
     """A store of tables that micro-batches are committed to."""
-
-    def position(self, table: Table) -> Position:
-        """Return a table's position; the very first one if there is no table."""
 
     def committed_offset(self, table: Table) -> int:
         """Return the landing offset before which every message has been processed; 0 at first."""
