@@ -132,7 +132,7 @@ class Follower:
         return messages
 
     async def _has_begun_anew(self, client: Redis) -> bool:
-        """Return whether a stream is gone, since the client connects again without saying so."""
+        """Return whether a stream is gone, as from a Valkey that was emptied."""
         known = [name for name, place in self._places.items() if place.entry != BEGINNING]
         return bool(known) and await client.exists(*map(stream, known)) < len(known)
 
@@ -167,9 +167,15 @@ async def _end_if_cancelled() -> None:
 
 
 def connected(address: str) -> Redis:
-    """Return a client that waits for news and tries nothing again by itself."""
+    """Return a client that waits for news and tries nothing again by itself.
+
+    It keeps one connection. A pool would replace one that was lost between two questions and say
+    nothing, and the follower would learn from a question without an answer that the Valkey has
+    begun anew.
+    """
     return Redis.from_url(
         address,
+        single_connection_client=True,
         socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
         socket_connect_timeout=_PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),

@@ -25,6 +25,7 @@ from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.stores import open_live_bus
 from energy_platform.settings import Settings
 from energy_platform.storage.live_bus import valkey
+from energy_platform.storage.live_bus.protocol import Gap
 from energy_platform.storage.live_bus.valkey import ValkeyBus
 from tests.support.live_bus import Following, LiveBusProcess, begin_streams, some_rows
 
@@ -57,6 +58,34 @@ async def test_killed_and_back_a_follower_is_told_and_goes_on(
     publish(bus, 4, 5)
     assert (await follower.rows()).rows["landing_offset"].to_list() == [4]
     await follower.end()
+
+
+async def test_a_reader_that_gathers_is_told_at_once_of_a_loss_between_two_questions(
+    process: LiveBusProcess, bus: ValkeyBus
+) -> None:
+    told: list[tuple[float, str | None]] = []
+    begin_streams(bus, "s")
+
+    def tell(why: str | None) -> None:
+        told.append((time.monotonic(), why))
+
+    messages = bus.follow(["s"], on_link=tell, gather_seconds=1.5)
+    first = asyncio.ensure_future(anext(messages))
+    await asyncio.sleep(0.3)
+    publish(bus, 0, 2)
+    await first
+    following = asyncio.ensure_future(anext(messages))
+    await asyncio.sleep(0.3)  # it gathers now
+    process.kill()
+    process.start()
+    asked_at = time.monotonic() + 1.5
+    message = await asyncio.wait_for(following, 15)
+    assert isinstance(message, Gap)
+    lost = [at for at, why in told if why is not None]
+    assert lost, "the loss was never told"
+    assert lost[0] < asked_at + 2
+    assert told[-1][1] is None
+    await messages.aclose()
 
 
 async def test_back_with_the_next_rows_nothing_more_was_missed(
