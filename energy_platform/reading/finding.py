@@ -95,7 +95,7 @@ class Finding(Loading):
         ...
         """
         about = dataset(name)
-        stored = self.place.warehouse().scan(about.table)
+        stored = self.place.warehouse(missing="empty").scan(about.table)
         times = [about.event_time, *(c for c in ("received_at",) if c in about.dtypes)]
         said = stored.select(
             pl.len().alias("rows"),

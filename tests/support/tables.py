@@ -16,7 +16,8 @@ def store(name: str, rows: Iterable[dict[str, Any]]) -> None:
     Args:
         name: The source.
         rows: The rows, which say when they were received. Each is a message of its own, unless
-            all say their `landing_offset`, counted from the table's.
+            all say their `landing_offset`, counted from the table's. Without any, the table is
+            stored by a message that has none.
     """
     table, warehouse = market_table(market_source(name)), micro_batches().warehouse
     start = warehouse.committed_offset(table)
@@ -24,10 +25,13 @@ def store(name: str, rows: Iterable[dict[str, Any]]) -> None:
         {**row, "landing_offset": start + row.get("landing_offset", n)}
         for n, row in enumerate(rows)
     ]
-    frame = pl.DataFrame(whole, schema_overrides=table.dtypes).with_columns(
+    told = {name: table.dtypes[name] for name in (whole[0] if whole else table.dtypes)}
+    frame = pl.DataFrame(whole, schema=told).with_columns(
         pl.lit(None, dtype=dtype).alias(column)
         for column, dtype in table.dtypes.items()
-        if column not in whole[0]
+        if column not in told
     )
     frame = frame.select(*table.dtypes).cast(pl.Schema(table.dtypes))
-    warehouse.commit(table, frame, start=start, stop=whole[-1]["landing_offset"] + 1)
+    warehouse.commit(
+        table, frame, start=start, stop=(whole[-1]["landing_offset"] if whole else start) + 1
+    )

@@ -150,6 +150,7 @@ def test_each_source_says_from_when_on_a_row_could_be_known() -> None:
 
 @pytest.mark.parametrize("name", [*market_sources()])
 def test_every_table_answers_by_the_providers_clock(name: str) -> None:
+    store(name, [])
     frame = ep.load(name, known="published", as_of=MUCH_LATER)
     assert frame.columns[-2:] == ["known_at", "known_basis"]
     assert ep.revisions(name, known="published").columns[-1] == "superseded_at"
@@ -289,6 +290,8 @@ def test_the_development_of_one_delivery_over_knowledge_time() -> None:
 
 
 def test_what_is_no_clock_no_run_or_has_no_past_is_refused() -> None:
+    for name in (PRICES, GFS):
+        store(name, [])
     with pytest.raises(UsageError, match="known is"):
         ep.scan(PRICES, known="guessed")  # type: ignore[arg-type]  # what must be refused
     asks: list[Callable[[], object]] = [

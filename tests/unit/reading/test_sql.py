@@ -47,6 +47,7 @@ def test_a_query_over_the_latest_rows_or_those_of_a_moment() -> None:
 
 
 def test_tables_are_joined() -> None:
+    store("ote_day_ahead_price", [])
     joined = ep.sql(
         f"with few as (select 1 as one) select a.bidding_zone from {PRICES} a"
         " left join ote_day_ahead_price b"

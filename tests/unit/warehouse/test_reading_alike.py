@@ -9,12 +9,11 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from energy_platform.reading.dataset import dataset
-from energy_platform.reading.place import Place
+from energy_platform.reading.place import Missing, Place, StoredTables
 from energy_platform.reading.platform import Platform
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
-from energy_platform.storage.warehouse.protocol import Warehouse
 from tests.support.bigquery_tables import fill
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -61,9 +60,8 @@ class Opened(Place):
 
     opened: Any = None
 
-    def warehouse(self) -> Warehouse:
-        found: Warehouse = self.opened
-        return found
+    def warehouse(self, *, missing: Missing = "raise") -> StoredTables:
+        return StoredTables(self, self.opened, missing)
 
 
 def whole(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
