@@ -4,9 +4,11 @@ Each family of questions has its own module and its own arguments; what they sha
 that an argument means the same everywhere.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from inspect import Parameter, signature
+from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import polars as pl
 
@@ -25,6 +27,7 @@ from energy_platform.history.runs import judged, wanted_spans
 from energy_platform.market.instants import OUR_TIME, utc
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, instant
 from energy_platform.reading.dataset import Dataset
+from energy_platform.reading.place import Missing
 from energy_platform.storage.warehouse.protocol import ReadableWarehouse
 
 Clock = Literal["received", "published"]
@@ -35,11 +38,51 @@ RunAsked = When | Literal["latest", "latest_complete", "latest_each"]
 """A run by its reference time; the newest one; the newest complete one; or for each valid time the
 newest run that has it, which are several."""
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 COMPARED: Final = timedelta(days=14)
 """How long before the wanted runs others are read, to tell which runs are complete."""
 
 NAMED_RUNS: Final = ("latest", "latest_complete", "latest_each")
 """The runs that need no reference time."""
+
+
+class Asked(TypedDict, total=False):
+    """The arguments that `scan` takes after the name; `Rows.scan` says what each means."""
+
+    start: When | None
+    end: When | None
+    day: When | None
+    month: When | None
+    zone: Zone | None
+    fold: Fold | None
+    as_of: AsOf | None
+    run: RunAsked | None
+    known: Clock
+    look_ahead: bool
+    missing: Missing
+
+
+def taking_all_of(shared: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Show whoever completes a call the arguments of `shared`, instead of `asked`.
+
+    Args:
+        shared: The function to which the decorated one passes `asked` on.
+    """
+
+    def show(function: Function) -> Function:
+        own = signature(function)
+        kept = [one for one in own.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        passed_on = [
+            one
+            for one in signature(shared).parameters.values()
+            if one.kind is Parameter.KEYWORD_ONLY and one.name not in own.parameters
+        ]
+        told = own.replace(parameters=[*kept, *passed_on])
+        setattr(function, "__signature__", told)  # noqa: B010 (unknown to the type checker)
+        return function
+
+    return show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,15 @@ from energy_platform.reading.where import Value, Where
 _SHOWN: Final = 8
 
 
-def chosen_columns(about: Dataset, columns: Sequence[str] | None) -> list[pl.Expr]:
+def chosen_columns(
+    about: Dataset, columns: Sequence[str] | None, added: Sequence[str] = ()
+) -> list[pl.Expr]:
     """Return the columns that are wanted; all, unless some are named.
+
+    Args:
+        about: The table.
+        columns: The columns that are named.
+        added: Columns that the answer has besides the table's.
 
     Raises:
         UsageError: The table has no such column; the message lists near ones.
@@ -23,7 +30,8 @@ def chosen_columns(about: Dataset, columns: Sequence[str] | None) -> list[pl.Exp
     if columns is None:
         return [pl.all()]
     for name in columns:
-        _require_column(about, name)
+        if name not in added:
+            _require_column(about, name)
     return [pl.col(name) for name in columns]
 
 

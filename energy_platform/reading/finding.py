@@ -2,11 +2,12 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import polars as pl
 
 from energy_platform.market.timeliness import lateness
+from energy_platform.reading.asking import Asked, taking_all_of
 from energy_platform.reading.card import Card
 from energy_platform.reading.catalogue import catalogue
 from energy_platform.reading.choice import chosen_columns
@@ -118,7 +119,8 @@ class Finding(Loading):
             example=_example(about, last),
         )
 
-    def values(self, name: str, column: str, **asked: Any) -> pl.DataFrame:  # noqa: ANN401 (see `scan`)
+    @taking_all_of(Loading.scan)
+    def values(self, name: str, column: str, **asked: Unpack[Asked]) -> pl.DataFrame:
         """Return the distinct values of a column, the most frequent first.
 
         Args:

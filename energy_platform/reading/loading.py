@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal, Unpack
 
 import polars as pl
 
 from energy_platform.errors import TooManyRowsError, UsageError
+from energy_platform.history.provider_clock import KNOWN_AT, KNOWN_BASIS
+from energy_platform.reading.asking import Asked, taking_all_of
 from energy_platform.reading.choice import chosen_columns, condition_on, require_found
 from energy_platform.reading.dataset import Dataset, dataset
 from energy_platform.reading.progress import Progress
@@ -27,15 +29,25 @@ _TWO_WEEKS: Final = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """How large an answer is at most.
+    """How large an answer is.
 
     Attributes:
-        rows: How many rows are stored in the window, every revision counted.
+        rows: How many rows it has.
         bytes: What they take in memory, about.
     """
 
     rows: int
     bytes: int
+
+
+class LoadAsked(Asked, total=False):
+    """The arguments that `load` takes after the name."""
+
+    columns: Sequence[str] | None
+    where: Where | None
+    limit: int | None
+    max_rows: int | None
+    progress: bool | Literal["auto"]
 
 
 class Loading(Rows):
@@ -44,6 +56,7 @@ class Loading(Rows):
     All take the arguments of `scan` too: `start`, `end`, `as_of`, `run` and the others.
     """
 
+    @taking_all_of(Rows.scan)
     def load(
         self,
         name: str,
@@ -53,7 +66,7 @@ class Loading(Rows):
         limit: int | None = None,
         max_rows: int | None = None,
         progress: bool | Literal["auto"] = "auto",
-        **asked: Any,  # noqa: ANN401 (`scan` has their types)
+        **asked: Unpack[Asked],
     ) -> pl.DataFrame:
         """Return the rows of `scan`, in order of event time and key.
 
@@ -63,8 +76,8 @@ class Loading(Rows):
             where: Only rows with these values: `{"bidding_zone": "FR"}`, or several values,
                 `{"bidding_zone": ["AT", "FR"]}`.
             limit: Only the first rows, so many.
-            max_rows: Read nothing if more rows than that are stored in the window, every revision
-                counted; `estimate` says how many there are.
+            max_rows: Read nothing but what counts the rows if there are more than that; `estimate`
+                says how many there are.
             progress: Whether a bar shows how far the read is; "auto" shows one in a terminal, for
                 long reads, if `rich` is installed.
             asked: The arguments of `scan`: `start`, `end`, `as_of`, `run` and the others.
@@ -84,7 +97,7 @@ class Loading(Rows):
         ['delivery_start', 'volume_mwh']
         """
         about = dataset(name)
-        chosen = chosen_columns(about, columns)
+        chosen = chosen_columns(about, columns, _added(asked))
         rows = self._met(about, where, asked)
         if max_rows is not None:
             _require_few(name, self.estimate(name, where=where, **asked), max_rows)
@@ -97,7 +110,8 @@ class Loading(Rows):
             require_found(about, where, self.scan(name, **asked))
         return frame.select(chosen)
 
-    async def aload(self, name: str, **asked: Any) -> pl.DataFrame:  # noqa: ANN401 (see `load`)
+    @taking_all_of(load)
+    async def aload(self, name: str, **asked: Unpack[LoadAsked]) -> pl.DataFrame:
         """Return what `load` returns, while other coroutines go on.
 
         Args:
@@ -111,6 +125,7 @@ class Loading(Rows):
         """
         return await asyncio.to_thread(self.load, name, **asked)
 
+    @taking_all_of(Rows.scan)
     def batches(
         self,
         name: str,
@@ -118,7 +133,7 @@ class Loading(Rows):
         rows: int = _ROWS_PER_BATCH,
         columns: Sequence[str] | None = None,
         where: Where | None = None,
-        **asked: Any,  # noqa: ANN401 (see `scan`)
+        **asked: Unpack[Asked],
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `load` in frames, in order of event time, within a bounded memory.
 
@@ -145,28 +160,27 @@ class Loading(Rows):
         if rows < 1:
             raise UsageError(f"a frame has at least one row, not {rows}")
         about = dataset(name)
-        chosen = chosen_columns(about, columns)
+        chosen = chosen_columns(about, columns, _added(asked))
         condition_on(about, where or {})
         return self._batches(about, chosen, rows, where, asked)
 
+    @taking_all_of(Rows.scan)
     def estimate(
         self,
         name: str,
         *,
         where: Where | None = None,
-        **asked: Any,  # noqa: ANN401 (see `scan`)
+        **asked: Unpack[Asked],
     ) -> Estimate:
-        """Return how many rows are stored of what `load` would read, without reading them.
-
-        Only the event time and the columns of `where` are read, or nothing but statistics.
+        """Return how many rows `load` would return, without reading the columns of values.
 
         Args:
             name: A name, as `catalog` lists it.
             where: Only rows with these values.
-            asked: The arguments of `scan`; only those of time count.
+            asked: The arguments of `scan`.
 
         Returns:
-            The rows, every revision counted, and what they take in memory.
+            The number of rows, and what they take in memory.
 
         >>> import energy_platform as ep
         >>> ep.estimate("ote_day_ahead_price").rows >= 0
@@ -202,7 +216,7 @@ class Loading(Rows):
         """
         about = dataset(name)
         newest = self.scan(name).select(pl.col(about.event_time).max()).collect().item()
-        asked: dict[str, Any] = {} if newest is None else {"start": newest - within}
+        asked: Asked = {} if newest is None else {"start": newest - within}
         series = [column for column in about.key if not about.dtypes[column].is_temporal()]
         rows = self._met(about, where, asked).sort(about.event_time)
         found = rows.unique(series, keep="last") if series else rows.tail(1)
@@ -211,7 +225,7 @@ class Loading(Rows):
             require_found(about, where, self.scan(name, **asked))
         return frame
 
-    def _met(self, about: Dataset, where: Where | None, asked: dict[str, Any]) -> pl.LazyFrame:
+    def _met(self, about: Dataset, where: Where | None, asked: Asked) -> pl.LazyFrame:
         rows = self.scan(about.name, **asked)
         return rows.filter(condition_on(about, where)) if where else rows
 
@@ -221,7 +235,7 @@ class Loading(Rows):
         chosen: Sequence[pl.Expr],
         rows: int,
         where: Where | None,
-        asked: dict[str, Any],
+        asked: Asked,
     ) -> Iterator[pl.DataFrame]:
         for start, end in self._slices(about, rows, where, asked):
             in_slice = _time(about, asked).is_between(start, end, closed="left")
@@ -235,7 +249,7 @@ class Loading(Rows):
             yield from (part for part in frame.iter_slices(rows) if not part.is_empty())
 
     def _slices(
-        self, about: Dataset, rows: int, where: Where | None, asked: dict[str, Any]
+        self, about: Dataset, rows: int, where: Where | None, asked: Asked
     ) -> Iterator[tuple[datetime, datetime]]:
         """Yield slices of time that have so many rows at most, or last an hour."""
         hour = _time(about, asked).dt.truncate(_SLICE)
@@ -259,13 +273,13 @@ class Loading(Rows):
         *,
         progress: bool | Literal["auto"],
         where: Where | None,
-        asked: dict[str, Any],
+        asked: Asked,
     ) -> bool:
         if progress != "auto":
             return progress
         return Progress.is_wanted() and self.estimate(name, where=where, **asked).rows > _SHOWN_FROM
 
-    def _shown(self, name: str, where: Where | None, asked: dict[str, Any]) -> pl.DataFrame:
+    def _shown(self, name: str, where: Where | None, asked: Asked) -> pl.DataFrame:
         """Return all rows, read slice by slice, while a bar shows how far the read is."""
         about, total = dataset(name), self.estimate(name, where=where, **asked).rows
         with Progress(name, total) as bar:
@@ -276,10 +290,15 @@ class Loading(Rows):
         return pl.concat(parts).sort(about.event_time, *about.key)
 
 
-def _time(about: Dataset, asked: dict[str, Any]) -> pl.Expr:
+def _time(about: Dataset, asked: Asked) -> pl.Expr:
     """Return the event time in UTC, in which hours follow each other without a fold."""
     time = pl.col(about.event_time)
     return time.dt.convert_time_zone("UTC") if asked.get("zone") is not None else time
+
+
+def _added(asked: Asked) -> Sequence[str]:
+    """Return the columns that an answer has besides the table's."""
+    return (KNOWN_AT, KNOWN_BASIS) if asked.get("known", "received") != "received" else ()
 
 
 def _require_few(name: str, estimate: Estimate, most: int) -> None:

@@ -97,46 +97,6 @@ class Rows(Connected):
             question = with_run(question, asked, warehouse, run, knowledge)
         return in_zone(warehouse.answer(question), zone)
 
-    def load(
-        self,
-        name: str,
-        *,
-        start: When | None = None,
-        end: When | None = None,
-        day: When | None = None,
-        month: When | None = None,
-        zone: Zone | None = None,
-        fold: Fold | None = None,
-        as_of: AsOf | None = None,
-        run: RunAsked | None = None,
-        known: Clock = "received",
-        look_ahead: bool = False,
-        missing: Missing = "raise",
-    ) -> pl.DataFrame:
-        """Return the rows of `scan`, in order of event time and key.
-
-        >>> import energy_platform as ep
-        >>> prices = ep.load("ote_day_ahead_price", day="2026-03-29", zone="Europe/Prague")
-        >>> prices.schema["delivery_start"]
-        Datetime(time_unit='us', time_zone='Europe/Prague')
-        """
-        rows = self.scan(
-            name,
-            start=start,
-            end=end,
-            day=day,
-            month=month,
-            zone=zone,
-            fold=fold,
-            as_of=as_of,
-            run=run,
-            known=known,
-            look_ahead=look_ahead,
-            missing=missing,
-        )
-        asked = dataset(name)
-        return rows.sort(asked.event_time, *asked.key).collect()
-
 
 def _scan_mart(
     tables: StoredTables, mart: Dataset, wanted: Window, *, of_the_past: bool

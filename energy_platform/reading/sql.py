@@ -1,12 +1,13 @@
 """SQL over the platform's tables, by DuckDB in this process."""
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import polars as pl
 import polars.selectors as cs
 
 from energy_platform.errors import MissingExtraError, UsageError
+from energy_platform.reading.asking import Asked, taking_all_of
 from energy_platform.reading.loading import Loading
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _NAIVE: Final = cs.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replac
 class Sql(Loading):
     """Questions in SQL."""
 
-    def sql(self, text: str, *, max_rows: int = _MOST_ROWS, **asked: Any) -> pl.DataFrame:  # noqa: ANN401 (see `scan`)
+    @taking_all_of(Loading.scan)
+    def sql(self, text: str, *, max_rows: int = _MOST_ROWS, **asked: Unpack[Asked]) -> pl.DataFrame:
         """Return what a query says of the platform's tables.
 
         A table has the name of its source or mart, and the rows that `load` would return. They are

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 
 import energy_platform as ep
 from energy_platform.errors import TooManyRowsError, UsageError
+from energy_platform.reading.asking import Asked
 from tests.support.tables import store
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -61,6 +63,20 @@ def test_columns_rows_and_the_first_of_them() -> None:
 def test_a_wish_that_cant_be_met_names_near_ones(wrong: dict[str, Any], hint: str) -> None:
     with pytest.raises(UsageError, match=hint):
         ep.load(PRICES, **wrong)
+
+
+def test_the_columns_of_a_clock_can_be_chosen_where_it_is_asked() -> None:
+    asked = ep.load(PRICES, columns=["known_at", "known_basis"], known="published", limit=1)
+    assert asked.columns == ["known_at", "known_basis"]
+    with pytest.raises(UsageError, match="no column 'known_at'"):
+        ep.load(PRICES, columns=["known_at"])
+
+
+@pytest.mark.parametrize("name", ["load", "aload", "batches", "estimate", "values", "sql"])
+def test_a_call_that_passes_arguments_on_names_them(name: str) -> None:
+    passed_on = set(signature(ep.scan).parameters) - {"name"}
+    assert passed_on == set(Asked.__annotations__)
+    assert passed_on <= set(signature(getattr(ep, name)).parameters)
 
 
 def test_a_window_without_rows_is_empty_whatever_is_wanted_of_it() -> None:

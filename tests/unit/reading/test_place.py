@@ -129,7 +129,7 @@ def test_a_table_that_was_never_stored_is_no_empty_one(tmp_path: Path) -> None:
 
 def test_what_a_missing_table_is_has_two_answers(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match='"raise" or "empty"'):
-        ep.connect(make_home(tmp_path)).load(NAME, missing="ignore")
+        ep.connect(make_home(tmp_path)).load(NAME, missing="ignore")  # type: ignore[arg-type]
 
 
 def test_reading_creates_nothing(tmp_path: Path) -> None:
