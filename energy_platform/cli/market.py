@@ -80,12 +80,15 @@ def catalog(
 
 def _broken_sources() -> "Sequence[BrokenSource]":
     """Return the broken files of the folder; none where sources can't be imported at all."""
-    from energy_platform.market.registry import broken_sources
-
     try:
+        from energy_platform.market.registry import broken_sources
+
         return broken_sources()
+    except ModuleNotFoundError as error:
+        MissingExtraError.of(error)  # a module that no extra brings is raised again
     except MissingExtraError:
-        return ()
+        pass
+    return ()
 
 
 def parse(
