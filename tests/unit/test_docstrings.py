@@ -49,3 +49,12 @@ def test_the_examples_of_the_guide_to_history() -> None:
     examples = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     assert len(examples) == 2
     exec("\n".join(examples), {})
+
+
+@pytest.mark.usefixtures("example_rows")
+def test_the_examples_of_the_guide_to_installing() -> None:
+    guide = (PACKAGE.parent / "docs" / "reading" / "install.md").read_text()
+    [example] = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    exec(example, {})
+    for name in re.findall(r"`(?:ep\.errors\.)?(\w+Error)`", guide):
+        assert issubclass(getattr(energy_platform.errors, name), Exception)
