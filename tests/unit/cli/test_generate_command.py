@@ -22,8 +22,13 @@ def checkout(tmp_path: Path) -> Path:
     """A folder with the parts of the checkout that are generated."""
     for folder in ("dbt_project", "deploy/grafana"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("target"))
-    (tmp_path / "energy_platform/reading").mkdir(parents=True)
-    for file in ("README.md", "energy_platform/reading/datasets.json"):
+    for file in (
+        "README.md",
+        "docs/reading/functions.md",
+        "docs/reading/tables.md",
+        "energy_platform/reading/datasets.json",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     return tmp_path
 
@@ -65,6 +70,7 @@ def test_a_new_source_is_in_all_that_is_generated(checkout: Path) -> None:
         "deploy/grafana/dashboards/api.json",
         "dbt_project/models/staging/stg_example_price.sql",
         "deploy/grafana/dashboards/auctions.json",
+        "docs/reading/tables.md",
         "energy_platform/reading/datasets.json",
     }
     row = r"| `example_price` | auctions | REST | Prices \| of no market. |"
