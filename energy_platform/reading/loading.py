@@ -118,6 +118,14 @@ class Loading(Rows):
             name: A name, as `catalog` lists it.
             asked: The arguments of `load`.
 
+        Returns:
+            The rows, with the columns and units that `load` gives them.
+
+        Raises:
+            UnknownSourceError: There is no source or mart of this name.
+            NoPlatformError: There is no platform where it is looked for.
+            NeverStoredError: The platform has never stored a row of it.
+
         >>> import energy_platform as ep
         >>> import asyncio
         >>> asyncio.run(ep.aload("ote_day_ahead_price", limit=3)).height <= 3
@@ -182,6 +190,11 @@ class Loading(Rows):
         Returns:
             The number of rows, and what they take in memory.
 
+        Raises:
+            UnknownSourceError: There is no source or mart of this name.
+            NoPlatformError: There is no platform where it is looked for.
+            NeverStoredError: The platform has never stored a row of it.
+
         >>> import energy_platform as ep
         >>> ep.estimate("ote_day_ahead_price").rows >= 0
         True
@@ -209,6 +222,11 @@ class Loading(Rows):
 
         Returns:
             The table's columns; one row for each combination of the key's columns, times aside.
+
+        Raises:
+            UnknownSourceError: There is no source or mart of this name.
+            NoPlatformError: There is no platform where it is looked for.
+            NeverStoredError: The platform has never stored a row of it.
 
         >>> import energy_platform as ep
         >>> ep.latest("ote_day_ahead_price").height <= 1

@@ -21,14 +21,15 @@ class Operating(Connected):
     ) -> pl.DataFrame:
         """Return what the platform's batches did, in order of when they finished.
 
-        Each batch has a row for three days; older rows hold the batches of an hour, for ninety
-        days. `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`,
-        `rows_parsed`, `rows_new`, `quarantined` and `seconds` cover all batches of the row; `drift`
-        and `error` say what was wrong, and are null if nothing was.
-
         Args:
             name: A market source's name; all sources, unless given.
             start: The earliest `finished_at`; 24 hours ago, unless given.
+
+        Returns:
+            Each batch has a row for three days; older rows hold the batches of an hour, for ninety
+            days. `batches` and `failed` count them; `start_offset`, `stop_offset`, `messages`,
+            `rows_parsed`, `rows_new`, `quarantined` and `seconds` cover all batches of the row;
+            `drift` and `error` say what was wrong, and are null if nothing was.
 
         Raises:
             UnknownSourceError: There is no source of this name.

@@ -104,6 +104,9 @@ class Places(Rows):
             grid), `wmo_id`, `name`, `latitude_deg`, `longitude_deg`, `height_m` above sea level;
             null where it is not known.
 
+        Raises:
+            NoPlatformError: There is no platform where it is looked for.
+
         >>> import energy_platform as ep
         >>> ep.stations().filter(wmo_id="10384").select("source", "station").rows()
         [('dwd_mosmix_forecast', '10384'), ('dwd_wind_observation', '00433')]

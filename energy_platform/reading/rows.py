@@ -61,6 +61,12 @@ class Rows(Connected):
                 time, or a moment of the day itself.
             missing: What a table that was never stored is: an error, or "empty".
 
+        Returns:
+            The source's columns (units in their names), and `received_at` and `landing_offset`,
+            which say when a row was known and where it came from. Instants are UTC, or in `zone`.
+            For every key and moment there is at most one row, and it had been received by that
+            moment: the same question has the same answer at any later time.
+
         Raises:
             UnknownSourceError: There is no source or mart of this name.
             NoPlatformError: There is no platform where it is looked for.
@@ -68,11 +74,6 @@ class Rows(Connected):
             UsageError: A time lacks its zone or can't be read, `as_of` has another form or looks
                 ahead, the source has no runs or none that is complete; or the past of a mart is
                 asked for, which is built from what is known now.
-
-        The frame has the source's columns (units in their names), and `received_at` and
-        `landing_offset`, which say when a row was known and where it came from. Instants are UTC.
-        For every key and moment there is at most one row, and it had been received by that moment:
-        the same question has the same answer at any later time.
 
         >>> import energy_platform as ep
         >>> from datetime import UTC, datetime, timedelta

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -58,3 +59,20 @@ def test_the_examples_of_the_guide_to_installing() -> None:
     exec(example, {})
     for name in re.findall(r"`(?:ep\.errors\.)?(\w+Error)`", guide):
         assert issubclass(getattr(energy_platform.errors, name), Exception)
+
+
+ASK_NO_STORE = {"areas", "catalog", "productions", "search"}
+"""Functions that read what the library knows by itself, so nothing can be missing."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in energy_platform.__all__ if inspect.isroutine(getattr(energy_platform, name))],
+)
+def test_a_public_function_says_what_it_takes_and_gives(name: str) -> None:
+    function = getattr(energy_platform, name)
+    told = inspect.getdoc(function) or ""
+    assert not inspect.signature(function).parameters or "Args:" in told
+    assert "Returns:" in told or "Yields:" in told
+    assert "Raises:" in told or name in ASK_NO_STORE
+    assert ">>> " in told
