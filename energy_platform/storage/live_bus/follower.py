@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from itertools import count
 from typing import Final, cast
 
 from redis import RedisError
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostError
 
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.market.back_off import pause_seconds
@@ -167,15 +170,21 @@ async def _end_if_cancelled() -> None:
 
 
 def connected(address: str) -> Redis:
-    """Return a client that waits for news and tries nothing again by itself.
+    """Return a client that waits for news, tries nothing again, and connects once.
 
-    It keeps one connection. A pool would replace one that was lost between two questions and say
-    nothing, and the follower would learn from a question without an answer that the Valkey has
-    begun anew.
+    By itself it would replace a connection that was lost between two questions and say nothing, and
+    the follower would learn only from a question without an answer that the Valkey has begun anew.
     """
+    connections = count()
+
+    async def connect_once(connection: AbstractConnection) -> None:
+        if next(connections):
+            raise LostError("the connection was lost")
+        await connection.on_connect()
+
     return Redis.from_url(
         address,
-        single_connection_client=True,
+        redis_connect_func=connect_once,
         socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
         socket_connect_timeout=_PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),
