@@ -153,6 +153,10 @@ class HotLaneWaitsError(EnergyPlatformError):
     """A hot copy is so far ahead of the warehouse that it waits for it."""
 
 
+class ReadTooLargeError(UsageError):
+    """A read of BigQuery would scan more than is allowed."""
+
+
 class TooManyRowsError(EnergyPlatformError):
     """The answer would be too large for the memory; ask for less of it."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import polars as pl
 
 from energy_platform.history.knowledge_time import EachVintage, KnowledgeTime
-from energy_platform.history.provider_clock import KNOWN_AT, RECEIVED_AT, with_knowledge
+from energy_platform.history.provider_clock import KNOWLEDGE, KNOWN_AT, RECEIVED_AT, with_knowledge
 from energy_platform.history.question import (
     MOVED_BY,
     REVISION_INDEX,
@@ -299,11 +299,12 @@ def _latest_in(window: pl.Expr, rows: pl.LazyFrame, question: Question) -> pl.La
     """
     order = revision_order(question)
     place = list(dict.fromkeys([*question.key, question.event_time, *order]))
+    dtypes = {**question.table.dtypes, **KNOWLEDGE}
     inside = rows.filter(window)
     reaching = rows.filter(pl.col(question.event_time).is_between(*question.reach))
     last_places = pl.defer(
         partial(_last_places, inside.select(question.key), reaching.select(place), question),
-        schema={name: question.table.dtypes[name] for name in place},
+        schema={name: dtypes[name] for name in place},
     )
     found = inside.join(
         last_places.filter(window), on=place, how="semi", nulls_equal=True, maintain_order="left"

@@ -100,5 +100,7 @@ def _with_values(column: ColumnInfo, vocabulary: str | Sequence[str] | None) -> 
     if not isinstance(vocabulary, str):
         return replace(column, values=tuple(vocabulary))
     source, _, name = vocabulary.partition(".")
+    if source not in market_sources():  # its file is broken
+        return column
     [same] = [one for one in market_source(source).columns if one.name == name]
     return replace(column, values=same.values, codes=same.codes)

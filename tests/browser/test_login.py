@@ -105,30 +105,6 @@ def test_who_logs_out_sees_nothing_any_more_in_any_tab(screen: Screen) -> None:
     assert "/login" in screen.page.url
 
 
-def test_wrong_passwords_pause_the_right_one_too_for_a_while(screen: Screen) -> None:
-    screen.page.goto(f"{screen.address}/login")
-
-    def is_paused() -> bool:
-        try_to_log_in(screen, "vera", "wrong")
-        said = screen.text("[role=alert]")
-        assert said.startswith(("Too many tries", "The user or the password is wrong."))
-        # The pause must outlast the next try, however slow this machine is.
-        seconds = re.search(r"(\d+) s\.$", said)
-        return seconds is not None and int(seconds[1]) >= 8
-
-    screen.until(is_paused, 120)
-    try_to_log_in(screen, "vera", PASSWORD)
-    assert "/login" in screen.page.url
-    screen.until(lambda: _is_let_in(screen), 120)
-
-
-def _is_let_in(screen: Screen) -> bool:
-    if "/login" not in screen.page.url:
-        return True
-    try_to_log_in(screen, "vera", PASSWORD)
-    return "/login" not in screen.page.url
-
-
 def test_a_change_needs_this_sessions_own_token(screen: Screen, browser: Browser) -> None:
     log_in(screen, "tom")
     other = Screen(browser, screen.address)
@@ -212,3 +188,30 @@ def test_a_token_reaches_what_its_scope_lets_it_until_it_ends(desk: Desk) -> Non
     assert answer(begun[Scope.POSITIONS], "POST", "/api/positions") not in {401, 403}
     # A token may never more than its user.
     assert answer(begun[Scope.ADMIN], "POST", "/dagster/graphql") == 403
+
+
+# The last test here: whoever logs in from this address waits after it.
+
+
+def test_wrong_passwords_pause_the_right_one_too_for_a_while(screen: Screen) -> None:
+    screen.page.goto(f"{screen.address}/login")
+
+    def is_paused() -> bool:
+        try_to_log_in(screen, "vera", "wrong")
+        said = screen.text("[role=alert]")
+        assert said.startswith(("Too many tries", "The user or the password is wrong."))
+        # The pause must outlast the next try, however slow this machine is.
+        seconds = re.search(r"(\d+) s\.$", said)
+        return seconds is not None and int(seconds[1]) >= 8
+
+    screen.until(is_paused, 120)
+    try_to_log_in(screen, "vera", PASSWORD)
+    assert "/login" in screen.page.url
+    screen.until(lambda: _is_let_in(screen), 120)
+
+
+def _is_let_in(screen: Screen) -> bool:
+    if "/login" not in screen.page.url:
+        return True
+    try_to_log_in(screen, "vera", PASSWORD)
+    return "/login" not in screen.page.url

@@ -88,8 +88,11 @@ def test_marts_follow_late_revisions_as_if_they_had_been_made_after_them(home: S
 
 
 def test_a_mart_is_read_like_a_source_but_has_no_past(home: Settings) -> None:
-    assert ep.load("zone_spread").is_empty()  # there is none yet
-    assert ep.scan("zone_spread").collect_schema()["spread_eur_per_mwh"] == pl.Float64
+    (home.home / "warehouse").mkdir(parents=True)
+    assert ep.load("zone_spread", missing="empty").is_empty()  # there is none yet
+    assert (
+        ep.scan("zone_spread", missing="empty").collect_schema()["spread_eur_per_mwh"] == pl.Float64
+    )
     with pytest.raises(UsageError, match="mart"):
         ep.scan("zone_spread", as_of=FIRST)
     listed = ep.catalog().filter(kind="mart")

@@ -15,9 +15,10 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
+from energy_platform.errors import ReadTooLargeError
 from energy_platform.storage.warehouse.bigquery import queries
 from energy_platform.storage.warehouse.bigquery.client import Clients
-from energy_platform.storage.warehouse.bigquery.queries import ReadBudget, ReadTooLargeError
+from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
 
 GIB = 2**30
 SQL = "SELECT price FROM energy.prices"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
 
-from energy_platform.errors import UsageError
+from energy_platform.errors import ReadTooLargeError
 from energy_platform.storage.warehouse.bigquery import storage_read
 from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
 
@@ -23,10 +23,6 @@ _TIB: Final = 2**40
 _TRIED_SECONDS: Final = 60.0
 
 _log = logging.getLogger(__name__)
-
-
-class ReadTooLargeError(UsageError):
-    """A read would scan more than is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
