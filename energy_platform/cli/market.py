@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Optional
 
@@ -56,12 +56,12 @@ def catalog(
     json: Json = False,
 ) -> None:
     """List market sources and marts with key, columns, units and terms; all, or matching ones."""
-    from energy_platform.reading.catalogue import catalogue
+    from energy_platform.reading.catalogue import catalogue, listed
 
     search = " ".join(words or ())
     entries = catalogue(search)
     if json:
-        print_json(entries)
+        print_json([listed(entry) for entry in entries])
         return
     if not entries:
         console().print(f"Nothing has all of: {search}")
@@ -71,7 +71,7 @@ def catalog(
         ["name", "kind", "provider", "protocol", "group", "key", "expected lag", "needs"],
         [
             (e.name, e.kind, e.provider, e.protocol, e.group, ", ".join(e.key),
-             timedelta(seconds=e.expected_lag_seconds), ", ".join(e.needs))
+             e.expected_lag, ", ".join(e.needs))
             for e in entries
         ],
     )  # fmt: skip

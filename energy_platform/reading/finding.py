@@ -1,6 +1,5 @@
 """What there is: the catalogue, its search, a table's card, and the values of its columns."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Unpack
 
@@ -9,7 +8,7 @@ import polars as pl
 from energy_platform.market.timeliness import lateness
 from energy_platform.reading.asking import Asked, taking_all_of
 from energy_platform.reading.card import Card
-from energy_platform.reading.catalogue import catalogue
+from energy_platform.reading.catalogue import catalogue, listed
 from energy_platform.reading.choice import chosen_columns
 from energy_platform.reading.dataset import Dataset, dataset, datasets
 from energy_platform.reading.loading import Loading
@@ -47,7 +46,7 @@ class Finding(Loading):
         >>> ep.catalog("nord pool trade")["name"][0]
         'nord_pool_intraday_trade'
         """
-        everything = pl.DataFrame([asdict(entry) for entry in catalogue()])
+        everything = pl.DataFrame([listed(entry) for entry in catalogue()])
         found = pl.Series("name", [entry.name for entry in catalogue(search)], dtype=pl.String)
         return found.to_frame().join(everything, on="name", maintain_order="left")
 

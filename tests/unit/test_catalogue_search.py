@@ -8,12 +8,11 @@ import energy_platform as ep
 from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.quantity import Quantity
 from energy_platform.reading import catalogue as entries
-from energy_platform.reading.catalogue import CatalogueEntry, catalogue
+from energy_platform.reading.catalogue import catalogue
+from energy_platform.reading.dataset import Dataset
 
 
-def entry(
-    name: str, description: str = "", *columns: ColumnInfo, terms: str = ""
-) -> CatalogueEntry:
+def entry(name: str, description: str = "", *columns: ColumnInfo, terms: str = "") -> Dataset:
     return replace(
         catalogue()[0],
         name=name,
@@ -96,6 +95,6 @@ def test_what_nothing_has_is_an_empty_table_with_all_columns() -> None:
 
 
 @pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.name)
-def test_every_source_is_found_by_its_name(one: CatalogueEntry) -> None:
+def test_every_source_is_found_by_its_name(one: Dataset) -> None:
     assert catalogue(one.name)[0].name == one.name
     assert one.name in [each.name for each in catalogue(one.name.replace("_", " "))]

@@ -13,9 +13,8 @@ from energy_platform.dashboard.areas import AREAS, PRODUCTS
 from energy_platform.dashboard.topics.frequency import SOURCES as FREQUENCIES
 from energy_platform.dashboard.topics.status import dagster_url
 from energy_platform.errors import UnknownSourceError
-from energy_platform.market.registry import market_sources
-from energy_platform.marts.catalogue import marts
-from energy_platform.reading.catalogue import CatalogueEntry, catalogue
+from energy_platform.reading.catalogue import catalogue, listed
+from energy_platform.reading.dataset import Dataset
 from energy_platform.settings import Markets, Settings
 
 
@@ -48,27 +47,15 @@ def router(settings: Settings) -> APIRouter:
     return routes
 
 
-def _entry(entry: CatalogueEntry) -> Mapping[str, Any]:
+def _entry(entry: Dataset) -> Mapping[str, Any]:
     """Return a catalogue entry as the API says it."""
-    source = market_sources().get(entry.name)
-    publication = source.publication if source is not None else None
     return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "provider": entry.provider,
-        "protocol": entry.protocol,
-        "group": entry.group,
-        "description": entry.description,
-        "event_time": marts()[entry.name].event_time if source is None else source.event_time,
-        "key": entry.key,
+        **listed(entry),
+        "event_time": entry.event_time,
         "columns": [
             {"name": one.name, "dtype": one.type, "unit": one.unit, "description": one.description}
             for one in entry.columns
         ],
-        "expected_lag_seconds": entry.expected_lag_seconds,
-        "terms": entry.terms,
-        "needs": entry.needs,
-        "upstream": entry.upstream,
-        "zone": publication.zone if publication is not None else None,
+        "zone": entry.publication.zone if entry.publication is not None else None,
         "dagster_url": dagster_url(entry.name),
     }
