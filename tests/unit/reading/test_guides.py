@@ -66,7 +66,12 @@ def prices(day: date, received_at: datetime) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("guide", "count"),
-    [("docs/reading/time.md", 16), ("docs/reading/revisions.md", 11), ("README.md", 6)],
+    [
+        ("docs/reading.md", 3),
+        ("docs/reading/time.md", 16),
+        ("docs/reading/revisions.md", 11),
+        ("README.md", 6),
+    ],
 )
 def test_every_example_returns_rows(guide: str, count: int) -> None:
     text = (ROOT / guide).read_text()
