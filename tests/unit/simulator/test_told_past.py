@@ -25,7 +25,7 @@ from simulator.providers import (
     open_meteo,
 )
 from simulator.server import running
-from simulator.world import OpenProvider, World, modelled_providers
+from simulator.world import OpenProvider, Pace, World, modelled_providers
 from tests.support.feeds import MemorySession, a_world
 from tests.support.simulated_feed import compared, new_session
 
@@ -66,7 +66,8 @@ async def ask(source: MarketSource, session: MemorySession, start: datetime) -> 
 async def test_a_past_that_is_asked_for_is_journalled(
     provider: OpenProvider, tmp_path: Path
 ) -> None:
-    world = a_world(tmp_path, origin=NOON)
+    # The sessions of tests wait for no turn, so a quick machine asks more than providers admit.
+    world = a_world(tmp_path, origin=NOON, pace=Pace(requests=1_000.0))
     sources = asked_for_history(provider, world)
     assert sources
     start = LONG_AGO if provider is not open_meteo.PROVIDER else NOON - OPEN_METEO_KEEPS
