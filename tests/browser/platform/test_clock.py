@@ -11,7 +11,7 @@ from tests.browser.platform.stored_tables import storages
 from tests.support.running_platform import RunningPlatform
 from tests.support.screens import Screen
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 OWN = "America/New_York"
 """The zone of the browser that the tests drive."""

@@ -15,7 +15,17 @@ from tests.browser.platform.stored_charts import day_of
 from tests.support.running_platform import RunningPlatform
 from tests.support.screens import Screen
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
+
+EACH = [
+    pytest.param(
+        page,
+        marks=pytest.mark.end_to_end if page in ("intraday", "outages") else pytest.mark.nightly,
+    )
+    for page in PAGES
+]
+"""Two pages, one of charts and one of tables, in every run of the tests; the others nightly."""
+
 
 LEAST_COLOURS = 8
 """A picture of a panel has more shades than these: letters alone have as many."""
@@ -23,7 +33,7 @@ NOTE_PX = 20
 """The line under a picture that says of what and of when it is."""
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EACH)
 def test_pictures_are_of_the_panels_size_and_not_blank(
     screen: Screen, platform: RunningPlatform, page: str
 ) -> None:
@@ -52,6 +62,7 @@ def look(png: bytes) -> tuple[int, int, int]:
     return width, height, len(set(zlib.decompress(packed)))
 
 
+@pytest.mark.end_to_end
 def test_parquet_holds_the_rows_of_each_source(screen: Screen, platform: RunningPlatform) -> None:
     """As of an instant, a file's rows and values are those that the library has."""
     then = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
@@ -70,6 +81,7 @@ def test_parquet_holds_the_rows_of_each_source(screen: Screen, platform: Running
         )  # fmt: skip
 
 
+@pytest.mark.end_to_end
 def test_a_panel_of_several_sources_offers_each_of_them(screen: Screen) -> None:
     then = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     screen.open(f"forecasts?asof={utc(then)}")
@@ -92,7 +104,7 @@ def test_a_panel_of_several_sources_offers_each_of_them(screen: Screen) -> None:
                            check_row_order=False, check_dtypes=False)  # fmt: skip
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EACH)
 def test_every_column_of_a_file_has_a_name_of_its_own(
     screen: Screen, platform: RunningPlatform, page: str
 ) -> None:

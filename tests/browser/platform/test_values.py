@@ -17,7 +17,7 @@ from tests.browser.platform.shown import agrees, first, plain, utc
 from tests.support.running_platform import RECOVERY_SECONDS, RunningPlatform, wait_for
 from tests.support.screens import PATIENCE_SECONDS, Screen
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 AGREED_SECONDS = 3 * PATIENCE_SECONDS
 _IN_VIEW = """panel => [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [
