@@ -237,6 +237,7 @@ PAGES: Mapping[str, Panels] = {
 }
 """By page and panel."""
 ELSEWHERE = {
+    "balance": {"reserves"},  # says that no source states them
     "position": {"entry"},  # a form
     "forecasts": {
         "leads"
