@@ -1,15 +1,14 @@
 """Which columns and rows of a table a reader wants, and what is wrong with a wish."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from energy_platform.errors import UsageError
 from energy_platform.reading.dataset import Dataset
-from energy_platform.reading.where import Value, Where
+from energy_platform.reading.where import Where, matching, values_of
 
 _SHOWN: Final = 8
 
@@ -41,18 +40,9 @@ def condition_on(about: Dataset, where: Where) -> pl.Expr:
     Raises:
         UsageError: The table has no such column, or a value is not of its type.
     """
-    met = pl.lit(value=True)
-    for column, wanted in where.items():
+    for column in where:
         _require_column(about, column)
-        values = pl.Series(column, _list(wanted), strict=False)
-        try:
-            typed = values.cast(about.dtypes[column])
-        except (PolarsError, TypeError) as error:
-            raise UsageError(
-                f"{column} is {about.dtypes[column]} in {about.name}, and not {wanted!r}"
-            ) from error
-        met &= pl.col(column).is_in(typed.implode(), nulls_equal=True)
-    return met
+    return matching(about, where)
 
 
 def require_found(about: Dataset, where: Where, rows: pl.LazyFrame) -> None:
@@ -69,26 +59,22 @@ def require_found(about: Dataset, where: Where, rows: pl.LazyFrame) -> None:
     for column, wanted in where.items():
         there = rows.select(pl.col(column).unique()).collect().to_series().drop_nulls()
         known = there.to_list()
-        absent = [value for value in _list(wanted) if value is not None and value not in known]
-        if known and len(absent) == len(_list(wanted)):
-            near = _near(str(absent[0]), sorted(map(str, known)))
-            raise UsageError(f"{about.name} has no {column}={absent[0]!r} there; {near}")
+        values = values_of(wanted)
+        absent = [value for value in values if value is not None and value not in known]
+        if known and len(absent) == len(values):
+            hint = near(str(absent[0]), sorted(map(str, known)))
+            raise UsageError(f"{about.name} has no {column}={absent[0]!r}; {hint}")
 
 
 def _require_column(about: Dataset, name: str) -> None:
     if name not in about.dtypes:
-        raise UsageError(f"{about.name} has no column {name!r}; {_near(name, list(about.dtypes))}")
+        raise UsageError(f"{about.name} has no column {name!r}; {near(name, list(about.dtypes))}")
 
 
-def _list(wanted: Value | Collection[Value]) -> list[Value]:
-    if isinstance(wanted, Collection) and not isinstance(wanted, str):
-        return list(wanted)
-    return [wanted]
-
-
-def _near(name: str, known: Sequence[str]) -> str:
+def near(name: str, known: Sequence[str]) -> str:
+    """Return the end of a message about a name that is none of those known: similar ones."""
     containing = [one for one in known if name and name.casefold() in one.casefold()]
-    if near := containing[:3] or get_close_matches(name, known, n=3, cutoff=0.5):
-        return f"did you mean {' or '.join(near)}?"
+    if similar := containing[:3] or get_close_matches(name, known, n=3, cutoff=0.5):
+        return f"did you mean {' or '.join(similar)}?"
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     return f"there are {', '.join(known[:_SHOWN])}{more}"

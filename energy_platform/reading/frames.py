@@ -14,10 +14,10 @@ from energy_platform.market.conversion import converted
 from energy_platform.market.resampling import resampled
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, calendar_of, in_zone, window
 from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
+from energy_platform.reading.choice import require_found
 from energy_platform.reading.rows import Rows
 from energy_platform.reading.series import (
     Series,
-    require_values,
     series_of,
     stretches,
 )
@@ -168,7 +168,7 @@ class Frames(Rows):
         needed = [*dict.fromkeys([*about.key, about.event_time, *ends, series.column])]
         rows = asked.filter(series.condition).select(needed).collect()
         if rows.is_empty() and series.where:
-            require_values(series, asked.select(*series.where).unique().collect())
+            require_found(about, series.where, asked)
         return rows
 
     def _asked(self, series: Series, wanted: Window, knowledge: Knowledge) -> pl.LazyFrame:

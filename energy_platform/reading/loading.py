@@ -101,14 +101,16 @@ class Loading(Rows):
         rows = self._met(about, where, asked)
         if max_rows is not None:
             _require_few(name, self.estimate(name, where=where, **asked), max_rows)
-        if limit is None and self._is_shown(name, progress=progress, where=where, asked=asked):
-            frame = self._shown(name, where, asked)
+        shown = limit is None and (Progress.is_wanted() if progress == "auto" else progress)
+        total = self.estimate(name, where=where, **asked).rows if shown else 0
+        if shown and (progress != "auto" or total > _SHOWN_FROM):
+            frame = self._shown(about, chosen, total, where, asked)
         else:
             ordered = rows.sort(about.event_time, *about.key)
             frame = (ordered if limit is None else ordered.head(limit)).select(chosen).collect()
         if frame.is_empty() and where:
             require_found(about, where, self.scan(name, **asked))
-        return frame.select(chosen)
+        return frame
 
     @taking_all_of(load)
     async def aload(self, name: str, **asked: Unpack[LoadAsked]) -> pl.DataFrame:
@@ -285,27 +287,21 @@ class Loading(Rows):
         if hours:
             yield hours[0], hours[-1] + _SLICE_LASTS
 
-    def _is_shown(
+    def _shown(
         self,
-        name: str,
-        *,
-        progress: bool | Literal["auto"],
+        about: Dataset,
+        chosen: Sequence[pl.Expr],
+        total: int,
         where: Where | None,
         asked: Asked,
-    ) -> bool:
-        if progress != "auto":
-            return progress
-        return Progress.is_wanted() and self.estimate(name, where=where, **asked).rows > _SHOWN_FROM
-
-    def _shown(self, name: str, where: Where | None, asked: Asked) -> pl.DataFrame:
+    ) -> pl.DataFrame:
         """Return all rows, read slice by slice, while a bar shows how far the read is."""
-        about, total = dataset(name), self.estimate(name, where=where, **asked).rows
-        with Progress(name, total) as bar:
-            parts = [self.scan(name, **asked).head(0).collect()]
-            for part in self.batches(name, where=where, **asked):
+        with Progress(about.name, total) as bar:
+            parts = [self.scan(about.name, **asked).head(0).select(chosen).collect()]
+            for part in self._batches(about, chosen, _ROWS_PER_BATCH, where, asked):
                 parts.append(part)
                 bar.advance(part.height)
-        return pl.concat(parts).sort(about.event_time, *about.key)
+        return pl.concat(parts)
 
 
 def _time(about: Dataset, asked: Asked) -> pl.Expr:

@@ -5,10 +5,10 @@ from typing import Final
 
 import polars as pl
 
+from energy_platform.market.wall_clock import Fold, When, Zone, window
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import dataset
-from energy_platform.reading.demands import require_zones
 
 _A_DAY: Final = timedelta(days=1)
 
@@ -17,13 +17,20 @@ class Operating(Connected):
     """Questions about the platform's own work."""
 
     def batch_history(
-        self, name: str | None = None, *, start: datetime | None = None
+        self,
+        name: str | None = None,
+        *,
+        start: When | None = None,
+        zone: Zone | None = None,
+        fold: Fold | None = None,
     ) -> pl.DataFrame:
         """Return what the platform's batches did, in order of when they finished.
 
         Args:
             name: A market source's name; all sources, unless given.
             start: The earliest `finished_at`; 24 hours ago, unless given.
+            zone: Whose clocks are meant if `start` has no zone of its own.
+            fold: Which one is meant of two times that the clocks show alike.
 
         Returns:
             Each batch has a row for three days; older rows hold the batches of an hour, for ninety
@@ -33,14 +40,14 @@ class Operating(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: `start` lacks its time zone.
+            UsageError: `start` lacks its time zone, or can't be read.
 
         >>> import energy_platform as ep
         >>> ep.batch_history("smard_price").columns[:4]
         ['finished_at', 'source', 'batches', 'failed']
         """
-        require_zones(start=start)
+        asked = window(start=start, zone=zone, fold=fold)
         if name is not None:
             dataset(name)
-        since = datetime.now(UTC) - _A_DAY if start is None else start
+        since = asked.start or datetime.now(UTC) - _A_DAY
         return BatchHistory(self.place.home).lines(name, since=since)

@@ -7,7 +7,6 @@ puts several of them side by side.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
@@ -21,6 +20,7 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.resampling import STRETCHES, of_instants, require_arithmetic
 from energy_platform.reading.asking import RunAsked
+from energy_platform.reading.choice import near
 from energy_platform.reading.dataset import Dataset, dataset
 from energy_platform.reading.places import area_column, production_column
 from energy_platform.reading.where import Value
@@ -94,7 +94,7 @@ def series_of(name: str, column: str, where: Mapping[str, Value], **how: object)
     asked = dataset(name)
     numbers = [one.name for one in asked.columns if one.unit is not None]
     if column not in asked.dtypes:
-        raise UsageError(f"{name} has no column {column!r}; {_near(column, numbers)}")
+        raise UsageError(f"{name} has no column {column!r}; {near(column, numbers)}")
     where = _translated(asked, where)
     for key in where:
         if key not in asked.key:
@@ -170,23 +170,6 @@ def require_one(series: Series, rows: pl.DataFrame) -> None:
     raise UsageError(f"{series.name}.{series.column}: several series match; say {'; '.join(said)}")
 
 
-def require_values(series: Series, others: pl.DataFrame) -> None:
-    """Refuse a value of `where` that no row of the window has, if there are rows.
-
-    Args:
-        series: The series, of which there are no rows.
-        others: The rows of the table's window, whatever series they are of: the columns of `where`.
-
-    Raises:
-        UsageError: There are other rows; the message lists near values.
-    """
-    for name, value in series.where.items():
-        there = others[name].drop_nulls().unique()
-        if there.len() and value not in there.to_list():
-            near = _near(str(value), sorted(map(str, there)))
-            raise UsageError(f"{series.name} has no {name}={value!r}; {near}")
-
-
 def _has_runs(series: Series, rows: pl.DataFrame) -> bool:
     return series.dataset.has_runs and series.run is None and rows[RUN].n_unique() > 1
 
@@ -199,10 +182,3 @@ def _listed(values: "pl.Series") -> str:
     found = values.unique().sort().to_list()
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return ", ".join(map(repr, found[:_SHOWN])) + more
-
-
-def _near(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"there are {', '.join(known[:_SHOWN])}"

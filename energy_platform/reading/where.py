@@ -25,23 +25,38 @@ def condition(source: "MarketSource | Dataset", where: Where) -> pl.Expr:
     Raises:
         UsageError: A column is not in the source's key, or a value is not of its column's type.
     """
-    met = pl.lit(True)
-    for column, wanted in where.items():
+    for column in where:
         if column not in source.key:
             raise UsageError(
                 f"{source.name} has no key column {column!r}; it has {', '.join(source.key)}"
             )
+    return matching(source, where)
+
+
+def matching(table: "MarketSource | Dataset", where: Where) -> pl.Expr:
+    """Return whether a row has the values of `where`, whose columns the table has.
+
+    Raises:
+        UsageError: A value is not of its column's type.
+    """
+    met = pl.lit(value=True)
+    for column, wanted in where.items():
         # As one list: a series of the column's own type is ambiguous, as polars warns.
-        listed = _values(source, column, wanted).implode()
+        listed = _values(table, column, wanted).implode()
         met &= pl.col(column).is_in(listed, nulls_equal=True)
     return met
+
+
+def values_of(wanted: Value | Collection[Value]) -> list[Value]:
+    """Return the values of which one must be there."""
+    is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
+    return [cast("Value", wanted)] if is_one else list(cast("Collection[Value]", wanted))
 
 
 def _values(
     source: "MarketSource | Dataset", column: str, wanted: Value | Collection[Value]
 ) -> "pl.Series":
-    is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
-    values = [wanted] if is_one else list(cast("Collection[Value]", wanted))
+    values = values_of(wanted)
     dtype = source.dtypes[column]
     try:
         return pl.Series(column, [_in_utc(column, value) for value in values], dtype=dtype)
