@@ -235,7 +235,7 @@ class Loading(Rows):
         True
         """
         about = dataset(name)
-        newest = self.scan(name).select(pl.col(about.event_time).max()).collect().item()
+        newest = self.place.warehouse().summary(about.table).last_event_at
         asked: Asked = {} if newest is None else {"start": newest - within}
         series = [column for column in about.key if not about.dtypes[column].is_temporal()]
         rows = self._met(about, where, asked).sort(about.event_time)
