@@ -40,9 +40,10 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 quick: $(READY) $(EMULATOR) ## The tests that start no platform
 	$(BIN)/pytest -m "not end_to_end and not nightly" --numprocesses 4 --dist worksteal
 
-nightly: $(READY) $(EMULATOR) ## A backfill beside a collector, and ten thousand mutated payloads for every parser: an hour or two
+nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples of each property, ten thousand mutated payloads a parser: hours
 	$(BIN)/pytest -m nightly
-	MUTATED_PAYLOADS=10000 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --numprocesses 2 --dist worksteal
+	EFFORT=10 $(BIN)/pytest -m "hypothesis and not nightly" --timeout 3600 --numprocesses 2 --dist worksteal
+	EFFORT=100 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --timeout 14400 --numprocesses 2 --dist worksteal
 
 check: $(READY) check-web ## Format, lint, types, which way imports point, and whether generated files are up to date
 	$(BIN)/ruff format --check .

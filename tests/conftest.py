@@ -14,10 +14,11 @@ import stamina
 
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
+from tests.support.effort import examples
 from tests.support.environment import EXAMPLE_MODULE, UNUSUAL_HOME, add_source_module, home_at
 
 # The time of an example depends more on the machine's load than on the code.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=examples(50))
 hypothesis.settings.load_profile("patient")
 
 

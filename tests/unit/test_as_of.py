@@ -32,6 +32,7 @@ from energy_platform.reading import rows as rows_module
 from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
 from energy_platform.reading.platform import here
+from tests.support.effort import examples
 from tests.support.sources import EXAMPLE
 from tests.support.stores import Dying, KilledError, batches_in, land, run_all
 
@@ -241,7 +242,7 @@ def sayings(rows: Sequence[Row], source: MarketSource) -> list[str]:
     return sorted(" ".join(str(row[name]) for name in sorted(said_by(source))) for row in rows)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(16), suppress_health_check=[HealthCheck.too_slow])
 @given(
     source=st.sampled_from([PRICES, NUMBERED, WIND]),
     said=messages,

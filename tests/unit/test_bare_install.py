@@ -24,7 +24,7 @@ MOST_PACKAGES: Final = 32
 MOST_MEGABYTES: Final = 420
 MOST_RSS_MEGABYTES: Final = 150
 MOST_SECONDS: Final = 0.6
-"""How much CPU time the first table may cost, on a machine where plain polars takes `POLARS_SECONDS`."""
+"""How much CPU the first table may cost where plain polars takes `POLARS_SECONDS`."""
 POLARS_SECONDS: Final = 0.27
 
 NOT_FOR_READERS: Final = frozenset(

@@ -18,6 +18,7 @@ from energy_platform.market.registry import market_source, market_sources
 from energy_platform.market.table import Table
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
+from tests.support.effort import examples
 
 FIRST: Final = datetime(2026, 3, 29, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -57,7 +58,7 @@ def histories(draw: st.DrawFn) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=TABLE.dtypes)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(
     rows=histories(),
     window=st.tuples(

@@ -19,6 +19,7 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.replay import replay
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.protocol import Position
+from tests.support.effort import examples
 from tests.support.sources import EXAMPLE, NOON, QUARTER_HOUR, an_eventful_log, quote
 from tests.support.stores import assert_same, batches_in, land, run_all
 
@@ -127,7 +128,7 @@ def test_workers_side_by_side_store_what_one_without_a_memory_does(
     monkeypatch.setattr(known_rows, "_MARGIN", QUARTER_HOUR)
 
     @settings(
-        max_examples=4,
+        max_examples=examples(2),
         derandomize=True,
         database=None,
         deadline=None,

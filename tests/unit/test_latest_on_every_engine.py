@@ -31,6 +31,7 @@ from energy_platform.marts.dbt_sources import contract
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql
 from energy_platform.storage.warehouse.bigquery.schema import PLACE
+from tests.support.effort import examples
 from tests.unit.test_history import source as a_source
 
 EPOCH: Final = datetime(2026, 3, 29, tzinfo=UTC)
@@ -134,7 +135,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         yield opened
 
 
-@settings(max_examples=60, phases=[Phase.generate])
+@settings(max_examples=examples(30), phases=[Phase.generate])
 @given(source=st.sampled_from(SOURCES), rows=histories(), moment=st.integers(-1, 4))
 def test_the_latest_row_is_the_same_everywhere(
     connection: duckdb.DuckDBPyConnection, source: MarketSource, rows: list[Row], moment: int

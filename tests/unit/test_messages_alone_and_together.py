@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.pipeline.checks import CheckedRows, check_messages
+from tests.support.effort import examples
 from tests.support.testcases import case_messages
 
 TESTCASES: Final = Path(__file__).parent.parent / "testcases"
@@ -62,7 +63,7 @@ def together(name: str, places: list[int]) -> Said:
 @pytest.mark.parametrize("name", market_sources())
 def test_a_message_says_the_same_alone_and_among_others(name: str) -> None:
     @settings(
-        max_examples=12,
+        max_examples=examples(6),
         derandomize=True,
         database=None,
         deadline=None,

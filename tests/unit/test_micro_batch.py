@@ -18,6 +18,7 @@ from energy_platform.pipeline.checks import UNPARSED
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from tests.support import micro_batch_process
+from tests.support.effort import examples
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
@@ -214,7 +215,7 @@ def _result(process: subprocess.Popen[str]) -> int:
     return process.returncode
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 @given(
     landings=st.lists(
         st.tuples(st.lists(bodies_of_examples(quarters=2), max_size=4), st.integers(1, 3)),

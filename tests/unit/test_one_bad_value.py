@@ -1,11 +1,9 @@
 """One bad value costs its own record and no other, in every JSON, XML and text reply.
 
 The payloads are those of the test cases, so a new source is covered as soon as it has some. Each
-run takes a sample of the places and values, the same one each time; `BAD_VALUES` says how many a
-source's payloads get, for a longer one.
+run takes a sample of the places and values, the same one each time.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +18,12 @@ from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from tests.support.bad_values import BadValue, bad_values
+from tests.support.effort import examples
 from tests.support.testcases import case_messages
 
 TESTCASES: Final = Path(__file__).parent.parent / "testcases"
-ASKED: Final = int(os.environ.get("BAD_VALUES", "60"))
+ASKED: Final = examples(40)
+"""How many bad values a source's payloads get."""
 BINARY: Final = {"met_office_forecast", "noaa_gfs_wind_forecast", "regelleistung_tender"}
 """Sources of GRIB, NetCDF and workbooks, which have no such values."""
 MANY: Final = 20

@@ -21,6 +21,7 @@ from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.replay import replay
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
+from tests.support.effort import examples
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
@@ -311,7 +312,7 @@ bodies = st.one_of(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 @given(
     landings=st.lists(st.lists(bodies, max_size=4), min_size=1, max_size=3),
     sizes=st.lists(st.integers(1, 4), min_size=3, max_size=3),

@@ -20,6 +20,7 @@ from energy_platform.market.source import MarketSource
 from energy_platform.pipeline import row_verdicts
 from energy_platform.pipeline.compiled_checks import CompiledChecks
 from energy_platform.pipeline.row_verdicts import split, split_by_pandera
+from tests.support.effort import examples
 from tests.support.sources import EXAMPLE, NOON
 from tests.support.verdicts import held_to_pandera
 
@@ -169,7 +170,7 @@ def test_pandera_is_asked_for_the_failing_rows_alone(monkeypatch: pytest.MonkeyP
 def test_rows_of_every_source_get_pandera_s_verdict(name: str) -> None:
     source = market_sources()[name]
 
-    @hypothesis.settings(max_examples=5, derandomize=True, database=None, deadline=None)
+    @hypothesis.settings(max_examples=examples(3), derandomize=True, database=None, deadline=None)
     @given(st.integers(0, 2**32), st.integers(1, 25), st.floats(0, 1))
     def holds(seed: int, height: int, usual: float) -> None:
         held_to_pandera(source, rows_of(source, random.Random(seed), height, usual))

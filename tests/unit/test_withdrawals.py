@@ -35,6 +35,7 @@ from energy_platform.reading import rows as reading
 from energy_platform.reading.declared import source_dataset
 from energy_platform.reading.place import Place
 from energy_platform.reading.platform import here
+from tests.support.effort import examples
 from tests.support.sources import EXAMPLE
 from tests.support.stores import batches_in, hot, land, run_all, stored
 from tests.unit.test_as_of import work, works
@@ -230,7 +231,9 @@ def sayings(rows: list[Row]) -> list[str]:
 
 
 # Not shrunk: each try runs whole batches.
-@settings(max_examples=25, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=examples(12), phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow]
+)
 @given(source=st.sampled_from([TENDERS, DOCUMENTS, BOOKS]), said=messages, done=works)
 def test_what_stands_and_what_stood(
     source: MarketSource,

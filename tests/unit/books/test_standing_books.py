@@ -12,6 +12,7 @@ from energy_platform.books import StandingBooks, rows_that_count
 from energy_platform.formats.nord_pool_intraday import EMPTY, standing_orders
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
+from tests.support.effort import examples
 
 BEGIN = datetime(2026, 10, 25, tzinfo=UTC)
 DTYPES = market_table(market_source("nord_pool_intraday_order_book")).dtypes
@@ -77,7 +78,7 @@ AN_EMPTY_BOOK = ONE_ROW.map(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.one_of(ONE_ROW, ONE_ROW, AN_EMPTY_BOOK), min_size=1, max_size=24), st.data())
 def test_after_any_rows_the_books_are_what_stands(
     rows: list[dict[str, Any]], data: st.DataObject
@@ -91,7 +92,7 @@ def test_after_any_rows_the_books_are_what_stands(
     assert_equal_to_the_definition(books, pl.concat([told, told]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.one_of(ONE_ROW, AN_EMPTY_BOOK), min_size=1, max_size=24))
 def test_rows_that_come_hours_late_make_a_doubt_or_are_right(rows: list[dict[str, Any]]) -> None:
     hour = timedelta(hours=1)
@@ -104,7 +105,7 @@ def test_rows_that_come_hours_late_make_a_doubt_or_are_right(rows: list[dict[str
         assert_equal_to_the_definition(books, told[: number + 1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.one_of(ONE_ROW, AN_EMPTY_BOOK), min_size=2, max_size=24), st.data())
 def test_the_rows_that_count_make_the_same_books(
     rows: list[dict[str, Any]], data: st.DataObject

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from energy_platform.encodings import json_reply
 from energy_platform.encodings.json_reply import FieldType, decoded, decoded_each, records
 from energy_platform.errors import ParseError
+from tests.support.effort import examples
 
 ELEMENT = pl.Struct(
     {"name": pl.String, "value": pl.String, "parts": pl.List(pl.Struct({"n": pl.String}))}
@@ -64,7 +65,7 @@ BAD_OBJECTS = [
 ]
 
 
-@settings(max_examples=150, derandomize=True, database=None, deadline=None)
+@settings(max_examples=examples(75), derandomize=True, database=None, deadline=None)
 @example([BAD[4], BAD[5], BAD[2]])
 @example([BAD[4], BAD[5], BAD[1], BAD[1]])
 @given(st.lists(st.sampled_from(GOOD + BAD), max_size=8))
@@ -72,7 +73,7 @@ def test_arrays_together_are_those_of_each_alone(bodies: list[bytes]) -> None:
     hold_to_each_alone(bodies, pl.List(ELEMENT))
 
 
-@settings(max_examples=150, derandomize=True, database=None, deadline=None)
+@settings(max_examples=examples(75), derandomize=True, database=None, deadline=None)
 @example([BAD_OBJECTS[3], BAD_OBJECTS[4], BAD_OBJECTS[1]])
 @given(st.lists(st.sampled_from(GOOD_OBJECTS + BAD_OBJECTS), max_size=8))
 def test_objects_together_are_those_of_each_alone(bodies: list[bytes]) -> None:
@@ -113,7 +114,7 @@ RECORDS: st.SearchStrategy[Any] = st.one_of(
 AROUND = ["%s", '{"meta": 1, "data": %s}', '{"data": %s, "more": [{},{}]}', '{"data": %s', "%s,[]"]
 
 
-@settings(max_examples=300, derandomize=True, database=None, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, database=None, deadline=None)
 @given(
     st.lists(RECORDS, max_size=8),
     st.sampled_from(AROUND),

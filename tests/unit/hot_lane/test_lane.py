@@ -32,6 +32,7 @@ from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.storage.hot_store.points import tidy
 from energy_platform.storage.hot_store.protocol import Measurement
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
+from tests.support.effort import examples
 from tests.support.sources import (
     BAD_ROW,
     EXAMPLE,
@@ -419,7 +420,7 @@ def live_through(
     return batches
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(8))
 @given(
     bodies=st.lists(bodies_of_examples(quarters=4), max_size=10),
     acts=ACTS,
@@ -458,7 +459,7 @@ def recorded(name: str) -> list[RawMessage]:
     return [replace(one, received_at=datetime.now(UTC)) for one in of_cases[:MOST_MESSAGES]]
 
 
-@settings(max_examples=2, phases=[Phase.generate])
+@settings(max_examples=examples(2), phases=[Phase.generate])
 @given(
     order=st.permutations(range(MOST_MESSAGES)),
     acts=ACTS,

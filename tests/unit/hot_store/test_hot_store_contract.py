@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.market.instants import INSTANT
 from energy_platform.storage.hot_store.protocol import REASON, HotStore, Measurement
+from tests.support.effort import examples
 from tests.support.hot_points import EPOCH, PRICES, point, points, prices, put
 
 Opener = Callable[[], HotStore]
@@ -323,7 +324,7 @@ any_points = st.builds(
 )
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(writes=st.lists(st.lists(any_points, max_size=6), max_size=5))
 def test_any_writes_end_as_a_dictionary_would(
     store: HotStore, writes: list[list[dict[str, Any]]]

@@ -17,6 +17,7 @@ from obstore.store import LocalStore, MemoryStore
 from energy_platform.errors import FencedError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.storage.landing import LandingZone, log, segment
+from tests.support.effort import examples
 from tests.unit.landing.landing_guests import start
 from tests.unit.landing.landing_writers import SOURCE, message
 
@@ -130,7 +131,7 @@ def test_a_guest_that_comes_leaves_an_owner_in_mid_write_alone(
     assert zone.writer(SOURCE).cursor == "a"
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(40))
 @given(
     appends=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=30),
     in_memory=st.booleans(),

@@ -21,6 +21,7 @@ from energy_platform.errors import FencedError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.storage.landing import LandingWriter, LandingZone, log, objects, segment
 from energy_platform.storage.landing.segment import CorruptLogError, segment_named, segment_path
+from tests.support.effort import examples
 from tests.unit.landing.landing_writers import EPOCH, SOURCE, message, start_writer
 
 
@@ -246,7 +247,7 @@ appends = st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 60), max_siz
 """Whether a new writer takes over, and the seconds at which its messages say they came."""
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(50))
 @given(appends=appends, in_memory=st.booleans(), data=st.data())
 def test_every_message_comes_back_once_and_in_order(
     appends: list[tuple[bool, list[int]]], *, in_memory: bool, data: st.DataObject

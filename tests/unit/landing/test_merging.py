@@ -29,6 +29,7 @@ from energy_platform.storage.landing import segment as segments
 from energy_platform.storage.landing.listing import SegmentListing
 from energy_platform.storage.landing.merging import Merged
 from energy_platform.storage.landing.segment import Segment
+from tests.support.effort import examples
 from tests.unit.landing.landing_writers import EPOCH, SOURCE, message
 
 SOON = timedelta(minutes=10)
@@ -367,7 +368,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     actions=st.lists(ACTIONS, min_size=5, max_size=40), merged_bytes=st.sampled_from([5_000, 2**20])
 )

@@ -20,6 +20,7 @@ from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import filters, identifier, literal
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
+from tests.support.effort import examples
 
 NOON = datetime(2026, 3, 29, 12, 0, 0, 1, tzinfo=UTC)
 COLUMNS: dict[str, pl.DataType] = {
@@ -156,7 +157,7 @@ def pairs() -> pl.DataFrame:
 
 # Not shrunk: each try asks the emulator for a second.
 @settings(
-    max_examples=2,
+    max_examples=examples(2),
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

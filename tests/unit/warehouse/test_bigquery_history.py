@@ -43,6 +43,7 @@ from energy_platform.storage.warehouse.bigquery.filters import filters
 from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql, runs_sql
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
+from tests.support.effort import examples
 from tests.support.stores import batches_in, land, run_all
 from tests.unit.test_as_of import (
     ANY_ROW,
@@ -166,7 +167,7 @@ windows = st.sampled_from([(-50, 50), (0, 24), (24, 50)])
 
 # Not shrunk: each try asks the emulator for seconds.
 @settings(
-    max_examples=3,
+    max_examples=examples(2),
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -226,14 +227,14 @@ RUN_CLOCKS: dict[str, tuple[Knowable, ...] | None] = {
 
 
 @settings(
-    max_examples=3,
+    max_examples=examples(2),
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     source=st.sampled_from([PRICES, NUMBERED, WIND, MOVING, LISTED]),
     said=messages,
-    asked=st.lists(st.tuples(asks, windows), min_size=4, max_size=4),
+    asked=st.lists(st.tuples(asks, windows), min_size=2, max_size=2),
     data=st.data(),
 )
 def test_sql_and_polars_agree_on_clocks_revisions_and_vintages(

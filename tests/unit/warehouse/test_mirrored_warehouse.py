@@ -24,6 +24,7 @@ from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehou
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.mirrored import MirroredWarehouse
 from energy_platform.storage.warehouse.protocol import Position
+from tests.support.effort import examples
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import FOR_GOOD_DAYS, batches_in, hot, land, quarantined, run_all, stored
 from tests.unit.test_as_of import NUMBERED, PRICES, WIND, messages, raw, work, works
@@ -54,7 +55,7 @@ def batches_over(folder: Path, warehouse: Any) -> MicroBatches:
     return replace(batches_in(folder), warehouse=cast("Warehouse", warehouse))
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(3), suppress_health_check=[HealthCheck.too_slow])
 @given(source=st.sampled_from([PRICES, NUMBERED, WIND]), said=messages, done=works)
 def test_batches_store_the_same_with_a_copy_and_without(
     source: MarketSource, said: list[Any], done: list[tuple[str, int]]
