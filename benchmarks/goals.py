@@ -214,7 +214,7 @@ VIEWERS_CPU: Final = Goal(
     what="the dashboard's CPU, 50 viewers",
     unit="% of a core",
     wanted=5.0,
-    if_missed="at the edge: 3.9 to 5.4 on cores that do other work beside it",
+    if_missed="at the edge: 3.9 to 5.8 in all runs; 4.4 beside all sources live",
 )
 VIEWERS_MEMORY: Final = Goal(
     benchmark="dashboard_viewers",
