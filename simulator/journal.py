@@ -6,7 +6,8 @@ never reads it.
 
 Each source has a folder of segments. A segment ends after a day or at some size, and the oldest
 segments of all are dropped when the journal is too old or too large. A source's newest segment
-stays: a provider that starts again reads there how far it had come.
+stays: a provider that starts again reads at its end how far it had come. What a start reads does
+not grow with the journal.
 """
 
 import itertools
@@ -34,6 +35,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _SEGMENT_LASTS: Final = timedelta(days=1)
 _DROPPED_TO: Final = 0.9
 """A journal that is too large is cut to this share of its bound, so that cuts are rare."""
+_TAIL_BYTES: Final = 2**16
+"""How much of a segment's end is read to find its newest lines; more where a line is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +152,17 @@ class Journal:
                 segment.unlink()
         self._bytes = total
 
-    def emissions(self, source: str) -> Iterator[Emission]:
-        """Yield what `source` emitted, oldest first; a line cut off by a crash is left out."""
-        for line in self._lines(self._segments(source)):
+    def emissions(self, source: str, *, since: datetime | None = None) -> Iterator[Emission]:
+        """Yield what `source` emitted, oldest first; a line cut off by a crash is left out.
+
+        Args:
+            source: The market source.
+            since: Leave out what was emitted before this market time; older segments are not read.
+        """
+        segments = self._segments(source)
+        for line in self._lines(segments if since is None else _reaching_to(segments, since)):
+            if since is not None and not _is_since(line, since):
+                continue
             try:
                 kept = orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -165,16 +176,11 @@ class Journal:
     def market_times(self, source: str) -> tuple[datetime, datetime] | None:
         """Return the market times of the first emission ever and the newest; None without any.
 
-        It parses no rows: a provider asks at its start, when its journal may be long.
+        It reads the newest segment's end alone, and parses no rows: a provider asks at its start,
+        when its journal may be long.
         """
         for segment in reversed(self._segments(source)):
-            heads = [
-                line.partition(_ROWS)[0] for line in self._lines([segment]) if line.endswith(_END)
-            ]
-            times = [
-                datetime.fromisoformat(orjson.loads(head + b"}")["market_at"]) for head in heads
-            ]
-            if times:
+            if times := [_market_at(line) for line in _newest_lines(segment)]:
                 began = datetime.fromisoformat(self._began(source)["market_at"])
                 return min(began, *times), max(times)
         return None
@@ -231,6 +237,43 @@ class ReservedJournal:
 def _began_at(segment: Path) -> datetime:
     """Return the wall time of a segment's first emission, which its name is."""
     return _EPOCH + int(segment.stem) * _MICROSECOND
+
+
+def _newest_lines(segment: Path) -> list[bytes]:
+    """Return whole lines from the end of a segment, at least its last one if it has any."""
+    length = _TAIL_BYTES
+    with segment.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        while True:
+            start = file.seek(max(0, size - length))
+            # What stands before the first end of a line may be the rest of a longer one.
+            lines = file.read(size - start).splitlines(keepends=True)[bool(start) :]
+            whole = [line for line in lines if line.endswith(_END)]
+            if whole or start == 0:
+                return whole
+            length *= 8
+
+
+def _market_at(line: bytes) -> datetime:
+    """Return the market time of a whole line, without parsing its rows."""
+    head = line.partition(_ROWS)[0]
+    return datetime.fromisoformat(orjson.loads(head + b"}")["market_at"])
+
+
+def _is_since(line: bytes, instant: datetime) -> bool:
+    return line.endswith(_END) and _market_at(line) >= instant
+
+
+def _reaching_to(segments: Sequence[Path], instant: datetime) -> list[Path]:
+    """Return the newest of a source's segments, back to the one that holds a market time."""
+    found: list[Path] = []
+    for segment in reversed(segments):
+        found.insert(0, segment)
+        with suppress(FileNotFoundError), segment.open("rb") as lines:
+            first = lines.readline()
+            if first.endswith(_END) and _market_at(first) <= instant:
+                break
+    return found
 
 
 def _with_ends(segments: Sequence[Path]) -> Iterator[tuple[Path, datetime]]:

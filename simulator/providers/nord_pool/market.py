@@ -113,7 +113,7 @@ class IntradayMarket:
         self._looked_at = self._valued_at = now
         self._trades: deque[WireRow] = deque()
         self._to_cancel: list[tuple[datetime, WireRow]] = []
-        for emission in world.journal.emissions(TRADE):
+        for emission in world.journal.emissions(TRADE, since=now - _TRADES_SHOWN_FOR):
             self._trades.extend(trades_on_the_wire(emission.rows))
         opening = list(self._open_and_close(now))
         for row in opening:

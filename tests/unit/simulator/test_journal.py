@@ -72,6 +72,35 @@ def test_a_restarted_provider_knows_when_it_began_and_where_it_was(tmp_path: Pat
     assert [row["number"] for e in again.emissions("trade") for row in e.rows][-2:] == [499, 500]
 
 
+def test_a_start_reads_the_end_of_a_journal_however_long_it_is(tmp_path: Path) -> None:
+    bounds = JournalBounds(segment_bytes=200_000)
+    journal = Journal(tmp_path, bounds)
+    for minute in range(3_000):
+        rows = [{"number": minute, "text": "x" * 300}] * (400 if minute == 2_999 else 1)
+        journal.emit("trade", NOON + timedelta(minutes=minute), rows)
+    *older, _, _ = sorted(tmp_path.glob("trade/*.ndjson"))
+    assert len(older) > 3
+    for segment in older:  # whoever opens one of them fails
+        segment.unlink()
+        segment.mkdir()
+    again, newest = Journal(tmp_path, bounds), NOON + timedelta(minutes=2_999)
+    assert again.market_times("trade") == (NOON, newest), "the last line is longer than a look"
+    lately = again.emissions("trade", since=newest - timedelta(minutes=2))
+    assert [one.rows[0]["number"] for one in lately] == [2_997, 2_998, 2_999]
+
+
+def test_a_market_that_was_set_back_is_gone_on_from(tmp_path: Path) -> None:
+    """A simulator that is given an earlier origin goes on from the latest instant it has told."""
+    journal = Journal(tmp_path)
+    for hours in (1, 3, 2):
+        journal.emit("trade", NOON + timedelta(hours=hours), [{"number": hours}])
+    assert journal.market_times("trade") == (
+        NOON + timedelta(hours=1), NOON + timedelta(hours=3)
+    )  # fmt: skip
+    since = journal.emissions("trade", since=NOON + timedelta(hours=2))
+    assert [one.rows for one in since] == [[{"number": 3}], [{"number": 2}]]
+
+
 def test_what_is_too_old_is_dropped_and_a_segment_lasts_a_day(tmp_path: Path) -> None:
     Journal(tmp_path).emit("trade", NOON, [{"number": 0}])
     [first] = (tmp_path / "trade").glob("*.ndjson")
