@@ -29,6 +29,19 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The modules that only an extra installs, and which; any other missing module is a fault."""
 
+_LONGEST_LINE: Final = 1_000
+
+
+def in_one_line(said: str) -> str:
+    r"""Return a text that quotes a server as one line of bounded length, for messages and logs.
+
+    >>> in_one_line("500 \x1b[2Jbroken\n2026-03-01 ERROR another line")
+    '500  [2Jbroken 2026-03-01 ERROR another line'
+    """
+    beginning = said[:_LONGEST_LINE]
+    line = "".join(one if one.isprintable() else " " for one in beginning).rstrip()
+    return line if len(said) <= _LONGEST_LINE else f"{line} …"
+
 
 class EnergyPlatformError(Exception):
     """Base class of every error whose message is written for a user."""
@@ -105,12 +118,12 @@ class FeedError(EnergyPlatformError):
     """A provider could not be reached or refused to answer; the feed may try again.
 
     Args:
-        message: What happened, without any secret.
+        message: What happened, without any secret; it is cut to one line of bounded length.
         retry_after_seconds: How long the provider asked us to stay away, if it said so.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(in_one_line(message))
         self.retry_after_seconds = retry_after_seconds
 
 

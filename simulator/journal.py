@@ -242,7 +242,7 @@ def _began_at(segment: Path) -> datetime:
 def _newest_lines(segment: Path) -> list[bytes]:
     """Return whole lines from the end of a segment, at least its last one if it has any."""
     length = _TAIL_BYTES
-    with segment.open("rb") as file:
+    with suppress(FileNotFoundError), segment.open("rb") as file:  # dropped meanwhile
         size = file.seek(0, os.SEEK_END)
         while True:
             start = file.seek(max(0, size - length))
@@ -252,6 +252,7 @@ def _newest_lines(segment: Path) -> list[bytes]:
             if whole or start == 0:
                 return whole
             length *= 8
+    return []
 
 
 def _market_at(line: bytes) -> datetime:

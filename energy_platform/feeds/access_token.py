@@ -184,7 +184,7 @@ def _token(body: bytes, url: str) -> AccessToken:
         reply = json.loads(body)
         value = reply["access_token"].strip()
         return AccessToken(value=value, expires_at=_end(value, reply))
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
         raise FeedError(f"the reply of {url} holds no token with an end") from None
 
 

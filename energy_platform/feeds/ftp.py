@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,9 +23,9 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from aioftp import AIOFTPException, Client, StatusCodeError
-from aioftp.client import ConnType
 
-from energy_platform.errors import FeedError, RefusedError, SourceDefinitionError
+from energy_platform.errors import FeedError, RefusedError, SourceDefinitionError, in_one_line
+from energy_platform.feeds.ftp_client import FtpClient
 from energy_platform.feeds.ftp_cursor import FtpCursor, HeldFile, Revision
 from energy_platform.feeds.progress import slower
 from energy_platform.market.feed import (
@@ -44,6 +44,10 @@ _UNFINISHED_SUFFIXES: Final = (".part", ".filepart", ".tmp")
 _GROUP_FILES: Final = 64
 _GROUP_BYTES: Final = 16 * 1024 * 1024
 _UNKNOWN_SIZE: Final = -1
+_LONGEST_SIZE: Final = 18
+"""The digits of the largest size that a file can have."""
+_MOST_LISTED: Final = 200_000
+"""A listing of more lines is given up; a provider's largest folder has some thousand files."""
 _GOING_AWAY: Final = "421"
 """The replies with which the server closes the connection, whatever was asked."""
 _PORTS: Final = {"ftp": 21, "ftpes": 21, "ftps": 990}
@@ -82,7 +86,7 @@ class FtpArchive:
     def tells_of(self, name: str, start: datetime, end: datetime, now: datetime) -> bool:
         """Return whether a file of this name covers any moment in [start, end)."""
         named = re.fullmatch(self.names, name)
-        if named is None or is_unfinished(name):
+        if named is None or is_unfinished(name) or not name.isprintable():
             return False
         times = named.groupdict()
         if times.get("first") is None:
@@ -97,27 +101,6 @@ class FtpArchive:
 
     def _local(self, text: str) -> datetime:
         return datetime.strptime(text, self.time_format).replace(tzinfo=ZoneInfo(self.zone))
-
-
-class _Client(Client):
-    """aioftp's client; it closes the data connection also when the transfer was refused."""
-
-    _data: asyncio.StreamWriter | None = None
-
-    async def get_passive_connection(
-        self, conn_type: ConnType = "I", commands: Sequence[str] | None = None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        self._close_data()
-        reader, self._data = await super().get_passive_connection(conn_type, commands)
-        return reader, self._data
-
-    def close(self) -> None:
-        self._close_data()
-        super().close()
-
-    def _close_data(self) -> None:
-        if self._data is not None:
-            self._data.close()
 
 
 def _always(_name: str, _now: datetime) -> bool:
@@ -262,7 +245,7 @@ class FtpFeed:
         if url.scheme not in _PORTS or url.hostname is None:
             raise FeedError(f"{self.url} is no address of an FTP server")
         context = None if url.scheme == "ftp" else _trusting(session.ca_file)
-        client = _Client(
+        client = FtpClient(
             socket_timeout=self.answer_seconds,
             connection_timeout=self.answer_seconds,
             ssl=context if url.scheme == "ftps" else None,
@@ -354,21 +337,26 @@ class FtpFeed:
         command: Literal["MLSD", "LIST"],
         wanted: Callable[[str], bool],
     ) -> dict[str, Revision]:
-        """List one folder; if one of several folders is missing, the others are listed."""
+        """List one folder; if one of several folders is missing, the others are listed.
+
+        Raises:
+            FeedError: The listing has no end.
+        """
+        found: dict[str, Revision] = {}
+        lines = 0
         try:
-            listing = await client.list(folder, raw_command=command)
+            async for path, info in client.list(folder, raw_command=command):
+                lines += 1
+                if lines > _MOST_LISTED:
+                    raise FeedError(f"{self.url}{folder} lists more than {_MOST_LISTED} files")
+                if info.get("type") == "file" and wanted(path.name):
+                    found[folder + path.name] = _revision(info)
         except StatusCodeError as error:
             if not folder or not error.received_codes[-1].matches("5xx"):
                 raise
             _log.warning("%s%s is not there", self.url, folder)
             return {}
-        return {
-            folder + path.name: Revision(
-                int(info.get("size", _UNKNOWN_SIZE)), str(info.get("modify", ""))
-            )
-            for path, info in listing
-            if info["type"] == "file" and wanted(path.name)
-        }
+        return found
 
     async def _take(
         self,
@@ -497,9 +485,19 @@ def _heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
+def _revision(facts: Mapping[str, object]) -> Revision:
+    """Return what a listing says of a file; what makes no sense in it is not known."""
+    size = str(facts.get("size", ""))
+    is_size = size.isascii() and size.isdigit() and len(size) <= _LONGEST_SIZE
+    return Revision(int(size) if is_size else _UNKNOWN_SIZE, str(facts.get("modify", "")))
+
+
 def is_wanted(name: str, pattern: str) -> bool:
-    """Return whether a file's name matches and is not that of a file being written."""
-    return fnmatchcase(name, pattern) and not is_unfinished(name)
+    """Return whether a file's name matches and is not that of a file being written.
+
+    No name with a control character is: with a line break in it, one command would be two.
+    """
+    return name.isprintable() and fnmatchcase(name, pattern) and not is_unfinished(name)
 
 
 def is_unfinished(name: str) -> bool:
@@ -516,5 +514,6 @@ async def _modified(client: Client, name: str, revision: Revision) -> str:
 def _said(error: Exception) -> str:
     """Return what went wrong in one line: the server's words, or the kind of error."""
     if isinstance(error, StatusCodeError):
-        return f"{error.received_codes[-1]} {' '.join(str(line) for line in error.info).strip()}"
-    return str(error) or type(error).__name__
+        said = " ".join(str(line) for line in error.info).strip()
+        return in_one_line(f"{error.received_codes[-1]} {said}")
+    return in_one_line(str(error)) or type(error).__name__

@@ -185,7 +185,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     else:
         try:
             instant = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (
             instant.replace(tzinfo=instant.tzinfo or UTC) - datetime.now(UTC)

@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 _SAMPLED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _HASH = "sha256"
 _LANDS_AFTER_SECONDS = 5.0
+_MOST_PAGES: Final = 1_000
+_MOST_ANSWER_BYTES: Final = 512 * 2**20
+"""An answer of more pages, or of more bytes in all of them, is taken for one without end."""
 """A long round lands what it has after this time, so that its first answers don't wait for its
 last.
 """
@@ -170,13 +173,24 @@ class PollingFeed(ABC, Generic[RequestT]):
         request: RequestT,
         marks: Mapping[str, Marks],
     ) -> AsyncIterator[tuple[str, Answer]]:
-        """Ask one question; yield its answer page by page, each with its request's key."""
+        """Ask one question; yield its answer page by page, each with its request's key.
+
+        Raises:
+            FeedError: A page is no answer, or no page is the last one.
+        """
         page: RequestT | None = request
+        pages = size = 0
         while page is not None:
+            if pages >= _MOST_PAGES or size > _MOST_ANSWER_BYTES:
+                raise FeedError(
+                    f"{self.provider.name} ends no answer: {pages} pages, {size} bytes so far"
+                )
             await session.turn(self.provider)
             answer = await ask(page, marks.get(page.key, {}))
             await self._check(answer)
             yield page.key, answer
+            pages += 1
+            size += 0 if answer.message is None else len(answer.message.body)
             page = self._rest(page, answer)
 
     async def _check(self, answer: Answer) -> None:

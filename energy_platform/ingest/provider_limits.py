@@ -5,7 +5,9 @@ each of them. A turn is reserved and then waited for, so turns are taken in the 
 requests. Of the libraries, pyrate-limiter keeps such a file too. With it, one of three processes
 got 3 turns of 105, waiting for its file lock blocks the event loop, and it knows no bans.
 
-Time is wall time, the only clock that processes and restarts share.
+Time is wall time, the only clock that processes and restarts share. A clock that is set back, by
+however little, leaves entries that were made in the future: turns are forgotten then, and a ban
+lasts from now on as long as it lasted from its beginning.
 """
 
 import asyncio
@@ -17,13 +19,16 @@ from typing import Final
 from energy_platform.market.provider import Provider
 from energy_platform.storage.sqlite_file import SqliteFile
 
-_FARTHEST_SECONDS: Final = 86_400.0
-"""No turn or ban is farther in the future; if one seems to be, the clock was set back."""
+_APART_SECONDS: Final = 1.0
+"""How far the clock may be set back, as time servers do all day, without any consequence."""
 
 _LAYOUT: Final = """
-CREATE TABLE IF NOT EXISTS turns (provider TEXT NOT NULL, at REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS turns_in_order ON turns (provider, at);
-CREATE TABLE IF NOT EXISTS bans (provider TEXT PRIMARY KEY, until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS reserved (provider TEXT NOT NULL, at REAL NOT NULL, noted REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS reserved_in_order ON reserved (provider, at);
+CREATE TABLE IF NOT EXISTS banned
+    (provider TEXT PRIMARY KEY, until REAL NOT NULL, noted REAL NOT NULL);
+DROP TABLE IF EXISTS turns;
+DROP TABLE IF EXISTS bans;
 """
 
 
@@ -57,10 +62,12 @@ class ProviderLimits:
         Takes a millisecond of the caller's event loop; bans are rare.
         """
         with self._file.transaction() as connection:
+            now = time.time()
+            _heed_a_clock_set_back(connection, now)
             connection.execute(
-                "INSERT INTO bans VALUES (?, ?) "
-                "ON CONFLICT DO UPDATE SET until = MAX(until, excluded.until)",
-                [provider.name, time.time() + seconds],
+                "INSERT INTO banned VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+                "SET until = excluded.until, noted = excluded.noted WHERE until < excluded.until",
+                [provider.name, now + seconds, now],
             )
 
     def _reserve(self, provider: Provider, speed: float) -> float:
@@ -71,16 +78,17 @@ class ProviderLimits:
         """
         with self._file.transaction() as connection:
             now = time.time()
+            _heed_a_clock_set_back(connection, now)
             _forget(connection, provider, now, speed)
             at = max(now, _ban(connection, provider))
             for rate in provider.rates:
                 before = connection.execute(
-                    "SELECT at FROM turns WHERE provider = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
+                    "SELECT at FROM reserved WHERE provider = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
                     [provider.name, rate.requests - 1],
                 ).fetchone()
                 if before is not None:
                     at = max(at, before[0] + rate.per.total_seconds() / speed)
-            connection.execute("INSERT INTO turns VALUES (?, ?)", [provider.name, at])
+            connection.execute("INSERT INTO reserved VALUES (?, ?, ?)", [provider.name, at, now])
         return at
 
     def _banned_until(self, provider: Provider) -> float:
@@ -89,19 +97,27 @@ class ProviderLimits:
 
 
 def _ban(connection: sqlite3.Connection, provider: Provider) -> float:
-    found = connection.execute("SELECT until FROM bans WHERE provider = ?", [provider.name])
+    found = connection.execute("SELECT until FROM banned WHERE provider = ?", [provider.name])
     [until] = found.fetchone() or [0.0]
     return float(until)
 
 
-def _forget(connection: sqlite3.Connection, provider: Provider, now: float, speed: float) -> None:
-    """Delete turns older than any rate's window, and turns in the future.
+def _heed_a_clock_set_back(connection: sqlite3.Connection, now: float) -> None:
+    """Mend what was noted later than now."""
+    latest = now + _APART_SECONDS
+    connection.execute("DELETE FROM reserved WHERE noted > ?", [latest])
+    connection.execute(
+        "UPDATE banned SET until = until - noted + ?, noted = ? WHERE noted > ?",
+        [now, now, latest],
+    )
 
-    A clock that was set back leaves turns in the future.
-    """
+
+def _forget(connection: sqlite3.Connection, provider: Provider, now: float, speed: float) -> None:
+    """Delete turns older than any rate's window, and bans that are over."""
     longest = max(rate.per.total_seconds() for rate in provider.rates) / speed
-    for statement in (
-        "DELETE FROM turns WHERE provider = ? AND at NOT BETWEEN ? AND ?",
-        "DELETE FROM bans WHERE provider = ? AND until NOT BETWEEN ? AND ?",
-    ):
-        connection.execute(statement, [provider.name, now - longest, now + _FARTHEST_SECONDS])
+    connection.execute(
+        "DELETE FROM reserved WHERE provider = ? AND at < ?", [provider.name, now - longest]
+    )
+    connection.execute(
+        "DELETE FROM banned WHERE provider = ? AND until < ?", [provider.name, now - longest]
+    )

@@ -116,15 +116,20 @@ async def test_turns_and_bans_outlive_the_process(tmp_path: Path) -> None:
     assert await has_to_wait(again, ENTSOE)
 
 
-async def test_a_clock_set_back_by_years_stops_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("back_seconds", [60.0, 5 * 3600.0, 1e8])
+async def test_a_clock_that_is_set_back_stops_nobody_and_ends_no_ban(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back_seconds: float
 ) -> None:
     limits, now = ProviderLimits(tmp_path), time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 1e8)
+    briefly = Provider(name="briefly", rates=SELDOM.rates)
+    monkeypatch.setattr(time, "time", lambda: now() + back_seconds)
     await limits.turn(SELDOM)
-    limits.ban(SELDOM, 600)
+    limits.ban(briefly, 0.3)
+    limits.ban(ENTSOE, 600)
     monkeypatch.undo()
     await takes_a_turn(limits, SELDOM)
+    await takes_a_turn(limits, briefly)
+    assert await has_to_wait(limits, ENTSOE)
 
 
 async def test_what_no_rate_looks_back_at_is_forgotten(tmp_path: Path) -> None:
@@ -132,7 +137,7 @@ async def test_what_no_rate_looks_back_at_is_forgotten(tmp_path: Path) -> None:
     for _ in range(200):
         await limits.turn(ENTSOE, 1_000.0)
     with sqlite3.connect(tmp_path / "provider_limits.sqlite") as connection:
-        [kept] = connection.execute("SELECT COUNT(*) FROM turns").fetchone()
+        [kept] = connection.execute("SELECT COUNT(*) FROM reserved").fetchone()
     connection.close()
     assert kept <= 12
 

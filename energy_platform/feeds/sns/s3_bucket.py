@@ -16,6 +16,8 @@ from energy_platform.encodings.xml_document import read_xml
 from energy_platform.errors import FeedError, ParseError
 
 _MAX_LISTING_BYTES: Final = 4 << 20
+_MOST_PAGES: Final = 10_000
+"""Of a thousand objects each; a listing of more has no end."""
 _UNREADABLE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
@@ -85,11 +87,11 @@ class PublicBucket:
         """Yield key and entity tag of every object whose key begins with `prefix`, in order.
 
         Raises:
-            ObjectUnreadableError: The answer is no listing.
+            ObjectUnreadableError: The answer is no listing, or has no end.
             BucketUnavailableError: As for `get`.
         """
         asked = {"list-type": "2", "prefix": prefix}
-        while True:
+        for _ in range(_MOST_PAGES):
             page = await self._get("", {}, HTTPStatus.OK, _MAX_LISTING_BYTES, asked)
             listing = _read_listing(page.body, prefix)
             for listed in listing.iterfind("{*}Contents"):
@@ -99,6 +101,7 @@ class PublicBucket:
             if token is None:
                 return
             asked["continuation-token"] = token
+        raise ObjectUnreadableError(f"the listing of {prefix} has more than {_MOST_PAGES} pages")
 
     async def _get(
         self,

@@ -49,6 +49,8 @@ _log = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 5.0
 _COMMANDS: Final = "/v1/command"
 _JSON: Final = "application/json;charset=UTF-8"
+_LONGEST_NUMBER: Final = 18
+"""The digits of a sequence number; what has more is none."""
 _SHORTEST_TOKEN_LIFE: Final = timedelta(seconds=1)
 _TOKEN: Final = re.compile(r"eyJ[\w.-]+")
 
@@ -359,7 +361,7 @@ def _closed(message: Closed) -> FeedError:
 
 def _sequence_no(message: RawMessage) -> int | None:
     text = message.context.get("sequence_no", "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _complaint(frame: StompFrame) -> str:

@@ -21,6 +21,8 @@ HEARTBEAT: Final = json.dumps(["\n"])
 """What a client sends regularly, so that the server knows it is alive."""
 
 _NUL: Final = b"\x00"
+_LONGEST_LENGTH: Final = 18
+"""The digits of a content-length; of thousands, Python would make no number."""
 _UNESCAPED_COMMANDS: Final = frozenset({"CONNECT", "CONNECTED"})
 _ESCAPES: Final = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"}
 _UNESCAPES: Final = {escaped: character for character, escaped in _ESCAPES.items()}
@@ -115,7 +117,10 @@ def stomp_frames(text: str) -> Iterator[StompFrame]:
     Raises:
         FramingError: A frame is cut off, or a header is malformed.
     """
-    rest = text.encode().lstrip(b"\r\n")
+    try:
+        rest = text.encode().lstrip(b"\r\n")
+    except UnicodeEncodeError:
+        raise FramingError("a STOMP frame holds half of a character") from None
     while rest:
         head, blank, after = _partition(rest)
         if not blank:
@@ -125,7 +130,7 @@ def stomp_frames(text: str) -> Iterator[StompFrame]:
         length = headers.get("content-length")
         if length is None:
             end = after.find(_NUL)
-        elif length.isascii() and length.isdigit():
+        elif length.isascii() and length.isdigit() and len(length) <= _LONGEST_LENGTH:
             end = int(length)
         else:
             raise FramingError("a STOMP frame has no usable content-length")
@@ -158,7 +163,7 @@ def _headers(command: str, lines: list[str]) -> dict[str, str]:
 def _payload(message: str) -> object:
     try:
         return json.loads(message[1:])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FramingError(f"a SockJS message is not valid JSON: {error}") from None
 
 
