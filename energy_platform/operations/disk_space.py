@@ -4,6 +4,7 @@ On real markets raw messages and rows are kept for good, so only a person can ma
 `status` and metrics say in time that there is little left.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +28,15 @@ class DiskSpace:
         folder: The folder.
         free_bytes: How much this user can still write.
         total_bytes: The size of the disk.
+        free_files: How many more files fit; None where there is no limit.
+        total_files: How many fit in all.
     """
 
     folder: Path
     free_bytes: int
     total_bytes: int
+    free_files: int | None = None
+    total_files: int | None = None
 
     @property
     def is_short(self) -> bool:
@@ -64,5 +69,7 @@ def _folders(settings: Settings) -> Iterator[Path]:
 
 
 def _space(folder: Path) -> DiskSpace:
-    usage = shutil.disk_usage(folder)
-    return DiskSpace(folder, usage.free, usage.total)
+    usage, files = shutil.disk_usage(folder), os.statvfs(folder)
+    # Some file systems make room for as many files as are wanted.
+    fit = (files.f_favail, files.f_files) if files.f_files else (None, None)
+    return DiskSpace(folder, usage.free, usage.total, *fit)

@@ -211,23 +211,37 @@ def _of_processes(statuses: Sequence[ProcessStatus]) -> Iterable[Metric]:
         "energy_platform_process_memory_bytes", "Resident memory, its children's too.",
         labels=["process"],
     )  # fmt: skip
+    opened = GaugeMetricFamily(
+        "energy_platform_process_open_files", "Open file descriptors, its children's too.",
+        labels=["process"],
+    )  # fmt: skip
     for status in statuses:
         up.add_metric([status.name], float(status.state == _RUNNING))
         restarts.add_metric([status.name], status.restarts)
         used = _used(status.pid)
         if used is not None:
-            cpu.add_metric([status.name], used[0])
-            memory.add_metric([status.name], used[1])
-    yield from (up, restarts, cpu, memory)
+            for metric, value in zip((cpu, memory, opened), used, strict=True):
+                metric.add_metric([status.name], value)
+    yield from (up, restarts, cpu, memory, opened)
 
 
 def _of_disks(spaces: Sequence[DiskSpace]) -> Iterable[Metric]:
     free = GaugeMetricFamily(
         "energy_platform_disk_free_bytes", "Room on the disk of a folder.", labels=["folder"]
     )
+    files = GaugeMetricFamily(
+        "energy_platform_disk_free_files", "How many more files fit on the disk of a folder.",
+        labels=["folder"],
+    )  # fmt: skip
     for space in spaces:
         free.add_metric([str(space.folder)], space.free_bytes)
-    yield free
+        if space.free_files is not None:
+            files.add_metric([str(space.folder)], space.free_files)
+    yield from (free, files)
+    available = psutil.virtual_memory().available
+    yield GaugeMetricFamily(
+        "energy_platform_memory_available_bytes", "Memory that programs can still have.", available
+    )
 
 
 def _of_live_bus(buses: Sequence[LiveBusStatus]) -> Iterable[Metric]:
@@ -257,11 +271,15 @@ def _of_live_bus(buses: Sequence[LiveBusStatus]) -> Iterable[Metric]:
             )
 
 
-def _used(pid: int) -> tuple[float, float] | None:
-    """Return a process family's CPU seconds and resident bytes; None if it has just ended."""
+def _used(pid: int) -> tuple[float, float, float] | None:
+    """Return a process family's CPU seconds, resident bytes and open descriptors.
+
+    None if it has just ended.
+    """
     try:
         members = family(pid)
-        return cpu_seconds(members), sum(one.memory_info().rss for one in members)
+        memory = sum(one.memory_info().rss for one in members)
+        return cpu_seconds(members), memory, sum(one.num_fds() for one in members)
     except psutil.Error:
         return None
 

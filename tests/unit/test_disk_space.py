@@ -82,6 +82,20 @@ def test_the_condition_names_the_disk() -> None:
     assert one.key == "disk:/home"
 
 
+def test_metrics_tell_the_files_that_fit_and_the_memory_that_is_left() -> None:
+    spaces = [DiskSpace(Path("/home"), 5, 10, free_files=7, total_files=9)]
+    spaces += [DiskSpace(Path("/without"), 5, 10)]
+    metrics = PlatformMetrics(lambda: (), lambda: (), lambda: spaces)
+    told = {
+        (sample.name.removeprefix("energy_platform_"), sample.labels.get("folder")): sample.value
+        for family in metrics.collect()
+        for sample in family.samples
+    }
+    assert told["disk_free_files", "/home"] == 7
+    assert ("disk_free_files", "/without") not in told
+    assert told["memory_available_bytes", None] > 1e6
+
+
 def test_metrics_and_status_tell_the_room(
     platform_batches: MicroBatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def test_processes_are_told_with_what_they_use(address: str) -> None:
     assert told[f"{prefix}restarts_total", "daemon"] == 7.0
     assert told[f"{prefix}memory_bytes", "collector"] > 10e6
     assert told[f"{prefix}cpu_seconds_total", "collector"] > 0
+    assert told[f"{prefix}open_files", "collector"] > 3
     assert (f"{prefix}memory_bytes", "daemon") not in told
 
 

@@ -1,11 +1,12 @@
-"""What alerts remember over a restart: failed runs, open incidents, and lines not yet sent.
+"""What alerts remember over a restart: failed runs, open incidents, lines not yet sent.
 
-It is one file of the home folder. Losing it loses no market data: incidents are told again. The
-file holds only digests of addresses, because addresses are secrets.
+They also remember how much was used of what can run out. All is in one file of the home folder.
+Losing it loses no market data: incidents are told again. The file holds only digests of addresses,
+because addresses are secrets.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final
 
 from energy_platform.operations.alerts.conditions import FailedRuns
 from energy_platform.operations.alerts.incidents import Incident, News, Told
+from energy_platform.operations.resources import LOOKED_BACK, Sample
 from energy_platform.storage.sqlite_file import SqliteFile
 
 LINES: Final = 500
@@ -30,7 +32,10 @@ CREATE TABLE IF NOT EXISTS line (
     id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT, told TEXT, text TEXT
 );
 CREATE TABLE IF NOT EXISTS address (digest TEXT PRIMARY KEY, failures INTEGER, not_before REAL);
+CREATE TABLE IF NOT EXISTS used (resource TEXT, at REAL, used REAL);
 """
+
+_SAMPLED_EVERY: Final = timedelta(minutes=5)
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -87,6 +92,35 @@ class AlertBook:
                 "SELECT job, COUNT(*), MAX(at), error FROM failed_run GROUP BY job ORDER BY job"
             ).fetchall()
         return [FailedRuns(job, count, _instant(at), error) for job, count, at, error in found]
+
+    def remember_used(
+        self, used: Mapping[str, float], now: datetime
+    ) -> Mapping[str, Sequence[Sample]]:
+        """Note how much is used, every few minutes; return the samples of the last hours.
+
+        Args:
+            used: How much of each thing is used now, by its key.
+            now: The time.
+
+        Returns:
+            The samples of each thing, oldest first.
+        """
+        at = now.timestamp()
+        with self._file.transaction() as connection:
+            connection.execute(
+                "DELETE FROM used WHERE at NOT BETWEEN ? AND ?",
+                (at - LOOKED_BACK.total_seconds(), at),
+            )
+            [latest] = connection.execute("SELECT MAX(at) FROM used").fetchone()
+            if latest is None or at - latest >= _SAMPLED_EVERY.total_seconds():
+                connection.executemany(
+                    "INSERT INTO used VALUES (?, ?, ?)", [(key, at, n) for key, n in used.items()]
+                )
+            rows = connection.execute("SELECT resource, at, used FROM used ORDER BY at").fetchall()
+        samples: dict[str, list[Sample]] = {}
+        for key, sampled_at, amount in rows:
+            samples.setdefault(key, []).append(Sample(_instant(sampled_at), amount))
+        return samples
 
     def incidents(self) -> list[Incident]:
         """Return the open incidents."""

@@ -3,7 +3,7 @@
 Which of it is news, and who is told, is decided in `incidents`, `book` and `delivery`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import Final
 
 from energy_platform.operations.disk_space import DiskSpace
 from energy_platform.operations.live_bus import LiveBusStatus
+from energy_platform.operations.resources import Kind, Resource
 from energy_platform.operations.status import SourceState, SourceStatus
 from energy_platform.settings import Settings
 
@@ -18,6 +19,13 @@ _BRIEF: Final = timedelta(minutes=1)
 _A_FEW_BATCHES: Final = timedelta(minutes=2)
 _FOR_LONG: Final = timedelta(minutes=10)
 _ONE_DAY: Final = timedelta(days=1)
+
+
+_LOOK_AT_FOLDERS: Final = "docs/operations.md says what each folder of the home takes"
+_LOOK_AT_PROCESSES: Final = (
+    "energy-platform status and the metrics energy_platform_process_memory_bytes and"
+    " energy_platform_process_open_files say which process has them; one that is killed comes back"
+)
 
 
 class Trouble(StrEnum):
@@ -35,6 +43,27 @@ class Trouble(StrEnum):
     BATCH = "batch"
     DISK = "disk"
     LIVE_BUS = "live_bus"
+    FILES = "files"
+    MEMORY = "memory"
+    DESCRIPTORS = "descriptors"
+    RUNS_OUT = "runs_out"
+
+
+_SHORT: Final[Mapping[Kind, tuple[Trouble, str, str]]] = {
+    Kind.FILES: (Trouble.FILES, "Few more files fit on the disk of {}", _LOOK_AT_FOLDERS),
+    Kind.MEMORY: (Trouble.MEMORY, "Memory is short on {}", _LOOK_AT_PROCESSES),
+    Kind.DESCRIPTORS: (
+        Trouble.DESCRIPTORS, "The process {} has few file descriptors left", _LOOK_AT_PROCESSES
+    ),
+}  # fmt: skip
+"""What is told of a thing that is short, and what to do next."""
+_GROWS: Final[Mapping[Kind, tuple[str, str]]] = {
+    Kind.ROOM: ("The disk of {} will be full", _LOOK_AT_FOLDERS),
+    Kind.FILES: ("The disk of {} will take no more files", _LOOK_AT_FOLDERS),
+    Kind.MEMORY: ("No memory will be left on {}", _LOOK_AT_PROCESSES),
+    Kind.DESCRIPTORS: ("The process {} will have no file descriptor left", _LOOK_AT_PROCESSES),
+}
+"""What is told of a thing that will be used up, and what to do next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +123,55 @@ def of_disks(spaces: Iterable[DiskSpace]) -> list[Condition]:
         for space in spaces
         if space.is_short
     ]
+
+
+def of_resources(found: Iterable[tuple[Resource, timedelta | None]]) -> list[Condition]:
+    """Return what of the machine is short, or will be within a day at the pace of the last hours.
+
+    Args:
+        found: Each thing that can run out, and how long it lasts. Room that is short is told by
+            `of_disks`.
+    """
+    return [condition for one, left in found for condition in _of_resource(one, left)]
+
+
+def _of_resource(found: Resource, left: timedelta | None) -> Iterator[Condition]:
+    at_this_pace = f"in {_span(_roughly(left))} at the pace of the last hours" if left else ""
+    if found.kind in _SHORT and found.is_short:
+        trouble, what, step = _SHORT[found.kind]
+        pace = f"; none will be left {at_this_pace}" if left else ""
+        yield _wrong(
+            trouble,
+            found.subject,
+            f"{what.format(found.subject)}: {_amounts(found)}{pace}",
+            step=step,
+            over=f"There is enough again: {_amounts(found)} ({found.kind} of {found.subject}).",
+            patience=_BRIEF,
+        )
+    elif left is not None and left <= _ONE_DAY:
+        what, step = _GROWS[found.kind]
+        yield _wrong(
+            Trouble.RUNS_OUT,
+            found.key,
+            f"{what.format(found.subject)} {at_this_pace}: {_amounts(found)}",
+            step=step,
+            over=f"It lasts for longer than a day again: {_amounts(found)}"
+            f" ({found.kind} of {found.subject}).",
+            patience=_FOR_LONG,
+        )
+
+
+def _roughly(left: timedelta) -> timedelta:
+    """Return a time in whole minutes, or from two hours on in whole hours."""
+    unit = timedelta(hours=1) if left >= timedelta(hours=2) else timedelta(minutes=1)
+    return round(left / unit) * unit
+
+
+def _amounts(found: Resource) -> str:
+    if found.kind in (Kind.ROOM, Kind.MEMORY):
+        gib = 2.0**30
+        return f"{found.used / gib:.1f} of {found.limit / gib:.1f} GiB are used"
+    return f"{found.used:,.0f} of {found.limit:,.0f} are used"
 
 
 def of_live_bus(status: LiveBusStatus | None) -> list[Condition]:

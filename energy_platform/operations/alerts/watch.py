@@ -1,4 +1,4 @@
-"""Looks at sources, runs, disks and the live bus, records the news, and sends it in a thread."""
+"""Looks at sources, runs, machine and live bus, records the news, and sends it in a thread."""
 
 import logging
 import threading
@@ -9,12 +9,19 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from energy_platform.operations.alerts.book import AlertBook
-from energy_platform.operations.alerts.conditions import conditions, of_disks, of_live_bus
+from energy_platform.operations.alerts.conditions import (
+    conditions,
+    of_disks,
+    of_live_bus,
+    of_resources,
+)
 from energy_platform.operations.alerts.delivery import Address, addresses, deliver
 from energy_platform.operations.alerts.incidents import Incident, News, Told, advance
 from energy_platform.operations.disk_space import disk_spaces
 from energy_platform.operations.live_bus import live_bus_status
+from energy_platform.operations.resources import lasts, resources
 from energy_platform.operations.status import source_statuses
+from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.settings import Settings
 
@@ -40,8 +47,11 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
     now = datetime.now(UTC)
     book = AlertBook(settings.home)
     to = addresses(settings.alert_urls.get_secret_value())
+    found = resources(settings, Supervisor(settings.home).statuses())
+    used = book.remember_used({one.key: one.used for one in found}, now)
     wrong = [
         *of_disks(disk_spaces(settings)),
+        *of_resources((one, lasts(one, used.get(one.key, ()), now)) for one in found),
         *of_live_bus(live_bus_status(settings)),
         *conditions(source_statuses(settings, batches), book.failed_runs(now), settings),
     ]
