@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -16,18 +15,16 @@ import pytest
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from tests.support import bigquery_server, influx_server
+from tests.support.accounts import accounts
 from tests.support.bigquery_server import BigQueryServer
-from tests.support.comparison import compare, overdue
 from tests.support.influx_server import InfluxProcess
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
-    SETTLED_SECONDS,
     RunningPlatform,
     started,
     wait_for,
     wait_until_everything_fast_has_moved,
     wait_until_flowing,
-    wait_until_quiet,
 )
 
 pytestmark = [
@@ -93,18 +90,12 @@ def test_killed_workers_are_replaced(cloud: Cloud) -> None:
 
 
 def test_nothing_was_lost_and_nothing_stored_twice(cloud: Cloud) -> None:
-    platform = cloud.platform
-    platform.freeze()
-    settled_by = datetime.now(UTC) - timedelta(seconds=SETTLED_SECONDS)
-    wait_until_quiet(platform)
-    journal = platform.journal()
-    for source in market_sources().values():
-        found = compare(source, journal, platform.stored(source))
-        assert found.stored > 0, source.name
-        assert found.doubled == 0, source.name
-        assert found.invented.is_empty(), (source.name, found.invented)
-        stale = overdue(source, journal, found.stale, by=settled_by)
-        assert stale.is_empty(), (source.name, stale)
+    for found in accounts(cloud.platform):
+        name = found.source.name
+        assert found.stored > 0, name
+        assert found.doubled_at == [], name
+        assert found.invented.is_empty(), (name, found.invented)
+        assert found.lost.is_empty(), (name, found.lost)
 
 
 def test_the_hot_copy_agrees_with_the_warehouse(cloud: Cloud) -> None:
