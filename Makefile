@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick nightly check check-web web format bench lock clean
+.PHONY: up test quick nightly soak check check-web web format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -44,6 +44,10 @@ nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples
 	$(BIN)/pytest -m nightly
 	EFFORT=10 $(BIN)/pytest -m "hypothesis and not nightly" --timeout 3600 --numprocesses 2 --dist worksteal
 	EFFORT=100 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --timeout 14400 --numprocesses 2 --dist worksteal
+
+SOAK_MINUTES ?= 60
+soak: $(READY) $(EMULATOR) ## Strike whole platforms for an hour, or SOAK_MINUTES, and hold them to account: no row lost, none doubled
+	@PYTHONPATH=. $(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
 
 check: $(READY) check-web ## Format, lint, types, which way imports point, and whether generated files are up to date
 	$(BIN)/ruff format --check .

@@ -35,6 +35,8 @@ class FaultKind(StrEnum):
     """Two messages are delivered in the other order."""
     HALF_WRITTEN_FILE = "half_written_file"
     """A file that is listed while it is still being written."""
+    SURGE = "surge"
+    """A stream sends a hundred times as much as usual."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Fault:
     Attributes:
         kind: What goes wrong.
         count: How many more times.
-        seconds: How long a hang or a ban lasts, in wall time.
+        seconds: How long a hang, a ban or a surge lasts, in wall time.
     """
 
     kind: FaultKind

@@ -145,13 +145,13 @@ def _addresses_told(world: World) -> Iterator[None]:
         told.unlink(missing_ok=True)
 
 
-async def serve(world: World) -> None:
-    """Run a world until SIGINT or SIGTERM."""
+async def serve(world: World, wanted: Iterable[OpenProvider] | None = None) -> None:
+    """Run a world (all its providers unless some are named) until SIGINT or SIGTERM."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     (world.folder / ADDRESSES_NAME).unlink(missing_ok=True)  # another run's, which was killed
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with running(world):
+    async with running(world, wanted):
         # After uvicorn has set its own handlers, so that these count.
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)

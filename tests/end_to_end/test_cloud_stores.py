@@ -50,19 +50,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with (
         bigquery_server.bigquery_server(folders["bigquery"]) as bigquery,
         influx_server.influx_process(folders["influx"]) as influx,
+        started(folders["home"], bigquery.settings() | influx.settings()) as platform,
     ):
-        settings = {
-            "WAREHOUSE": "bigquery",
-            "BIGQUERY_PROJECT": bigquery_server.PROJECT,
-            "BIGQUERY_EMULATOR": bigquery.address,
-            "BIGQUERY_EMULATOR_GRPC": bigquery.grpc_address,
-            "HOT_STORE": "influxdb",
-            "INFLUXDB_API": "v1",
-            "INFLUXDB_URL": influx.url,
-        }
-        chosen = {f"ENERGY_PLATFORM_{name}": value for name, value in settings.items()}
-        with started(folders["home"], chosen) as platform:
-            yield Cloud(platform, bigquery, influx)
+        yield Cloud(platform, bigquery, influx)
 
 
 def test_every_source_flows(cloud: Cloud) -> None:

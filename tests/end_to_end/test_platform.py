@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import httpx
 import polars as pl
 import pytest
 
@@ -28,7 +27,6 @@ from energy_platform.storage.landing import LandingZone
 from tests.support.accounts import accounts
 from tests.support.environment import UNUSUAL_HOME
 from tests.support.follow_command import Follower, following
-from tests.support.platform_run import simulator_controls
 from tests.support.running_platform import (
     RECOVERY_SECONDS,
     RunningPlatform,
@@ -221,13 +219,8 @@ def test_no_message_is_a_drift_whichever_came_first(
 def test_a_bad_row_and_a_bad_message_are_quarantined_beside_good_ones(
     platform: RunningPlatform,
 ) -> None:
-    controls = simulator_controls(platform.home)
     for kind in ("bad_row", "malformed"):
-        httpx.post(
-            f"{controls}/faults",
-            json={"source": "nord_pool_intraday_trade", "kind": kind},
-            timeout=60,
-        ).raise_for_status()
+        platform.ask_fault("nord_pool_intraday_trade", kind)
 
     def trades() -> SourceStatus:
         return platform.sources()["nord_pool_intraday_trade"]

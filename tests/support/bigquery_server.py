@@ -51,6 +51,15 @@ class BigQueryServer:
     def grpc_address(self) -> str:
         return f"127.0.0.1:{self._ports[1]}"
 
+    def settings(self) -> dict[str, str]:
+        """Return the variables by which a platform uses it as its warehouse."""
+        return {
+            "ENERGY_PLATFORM_WAREHOUSE": "bigquery",
+            "ENERGY_PLATFORM_BIGQUERY_PROJECT": PROJECT,
+            "ENERGY_PLATFORM_BIGQUERY_EMULATOR": self.address,
+            "ENERGY_PLATFORM_BIGQUERY_EMULATOR_GRPC": self.grpc_address,
+        }
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with (self.folder / "server.log").open("ab") as log:
@@ -93,6 +102,16 @@ class BigQueryServer:
         yield name
         with contextlib.closing(emulator_client(PROJECT, self.address)) as client:
             client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=120)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let it hang while the context lasts: it takes connections and says nothing."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
         url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"

@@ -55,6 +55,14 @@ class InfluxProcess:
         """Its address, the same one after each start."""
         return f"http://127.0.0.1:{self._ports[0]}"
 
+    def settings(self) -> dict[str, str]:
+        """Return the variables by which a platform uses it as its hot store."""
+        return {
+            "ENERGY_PLATFORM_HOT_STORE": "influxdb",
+            "ENERGY_PLATFORM_INFLUXDB_API": "v1",
+            "ENERGY_PLATFORM_INFLUXDB_URL": self.url,
+        }
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         # The kernel ends it if this process is killed.
@@ -93,6 +101,16 @@ class InfluxProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(timeout=30)
             self._process = None
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let it hang while the context lasts: it takes connections and says nothing."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
         with (

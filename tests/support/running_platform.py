@@ -31,12 +31,14 @@ from energy_platform.pipeline.tables import market_table, measurement
 from energy_platform.settings import Settings
 from energy_platform.storage.hot_store.points import tidy
 from simulator.journal import Journal
-from tests.support.platform_run import come_to_rest, freeze, pid_of
+from tests.support.platform_run import come_to_rest, freeze, pid_of, simulator_controls
 
 START_SECONDS = 480.0
 RECOVERY_SECONDS = 300.0
 SETTLED_SECONDS = 120.0
 """How long before the market stopped a row must have been emitted to be required."""
+FAST = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
+"""Sources that have new rows every few seconds."""
 QUIET_SECONDS = 20.0
 """How long nothing may land before the platform counts as at rest."""
 
@@ -98,6 +100,17 @@ class RunningPlatform:
     def freeze(self) -> datetime:
         """Stop market time; return it."""
         return freeze(Supervisor(self.home))
+
+    def market_time(self) -> datetime:
+        """Return the simulated market's time."""
+        answer = httpx.get(f"{simulator_controls(self.home)}/state", timeout=60).raise_for_status()
+        return datetime.fromisoformat(answer.json()["market_time"])
+
+    def ask_fault(self, source: str, kind: str, *, count: int = 1, seconds: float = 5.0) -> None:
+        """Let the simulated market do something wrong; see `simulator.faults`."""
+        asked = {"source": source, "kind": kind, "count": count, "seconds": seconds}
+        controls = simulator_controls(self.home)
+        httpx.post(f"{controls}/faults", json=asked, timeout=60).raise_for_status()
 
     def query(self, graphql: str) -> Any:
         """Query Dagster's UI server, once it listens."""
@@ -210,11 +223,10 @@ def wait_until_flowing(platform: RunningPlatform) -> None:
 
 def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
     """Wait until the fast sources have landed and stored new rows."""
-    fast = ("energy_charts_frequency", "nord_pool_intraday_order_book", "nord_pool_intraday_trade")
 
     def committed() -> dict[str, int]:
         sources = platform.sources()
-        return {name: sources[name].committed_offset or 0 for name in fast}
+        return {name: sources[name].committed_offset or 0 for name in FAST}
 
     before = committed()
     wait_for(

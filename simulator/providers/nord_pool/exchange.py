@@ -72,6 +72,8 @@ from simulator.world import World
 
 _ORDERS_PER_SECOND: Final = 3.0
 """The rate of acts per contract; each is sent to four delivery areas."""
+_SURGE: Final = 100.0
+"""How many times as fast a market moves while it surges."""
 _TICK: Final = timedelta(milliseconds=100)
 _SHORTEST_TICK_SECONDS: Final = 0.05
 _HEARTBEAT_SECONDS: Final = 5.0
@@ -86,6 +88,7 @@ class NordPoolExchange:
         self._market = IntradayMarket(world)
         self._sessions: set[SockJsSession] = set()
         self._banned_until = 0.0
+        self._surging_until = 0.0
         self._tell_contracts(self._market.contract_snapshot(), world.clock.now())
         self._token_seconds = int(world.pace.token_life.total_seconds())
 
@@ -98,18 +101,25 @@ class NordPoolExchange:
 
     async def move(self) -> None:
         """Change books and make trades for ever, at the world's rate of market time."""
-        clock, rate = self._world.clock, self._world.rate
+        clock = self._world.clock
         orders, last = 0.0, clock.now()
         while True:
             await clock.sleep(max(_TICK, timedelta(seconds=_SHORTEST_TICK_SECONDS) * clock.speed))
             now = clock.now()
-            orders += (now - last).total_seconds() * rate * _ORDERS_PER_SECOND
+            orders += (now - last).total_seconds() * self._rate() * _ORDERS_PER_SECOND
             last = now
             moves = self._market.move(int(orders), now)
             self._tell_contracts(moves.contracts, now)
             self._tell_books(moves.books, now)
             self._tell_trades(moves.trades, now)
             orders %= 1
+
+    def _rate(self) -> float:
+        """Return how many times its natural rate the market moves at."""
+        if fault := self._world.faults.take(ORDER_BOOK, FaultKind.SURGE):
+            self._surging_until = time.monotonic() + fault.seconds
+        surges = time.monotonic() < self._surging_until
+        return self._world.rate * (_SURGE if surges else 1.0)
 
     def _tell_books(self, changes: Sequence[BookRow], now: datetime) -> None:
         sent_ms, sent_at = _sent_now(now)

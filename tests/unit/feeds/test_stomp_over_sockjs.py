@@ -136,6 +136,10 @@ def test_what_sockjs_says(message: str, meaning: object) -> None:
         array("MESSAGE\ncontent-length:-1\n\nab\x00"),
         array("MESSAGE\ncontent-length:99\n\nab\x00"),
         array("MESSAGE\ncontent-length:1\n\nab\x00"),
+        'a["\\ud800"]',
+        pytest.param(f"a{'[' * 200_000}", id="nested"),
+        pytest.param(array(f"MESSAGE\ncontent-length:{'9' * 5_000}\n\nab\x00"), id="length"),
+        pytest.param(array("CONNECTED\n" + "x:y\n" * 20_000), id="headers without end"),
     ],
 )
 def test_what_breaks_the_rules_is_refused(message: str) -> None:

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import AccessToken, PasswordGrant
-from energy_platform.feeds.websocket.feed import sockjs_url
+from energy_platform.feeds.websocket.feed import _sequence_no, sockjs_url
 from energy_platform.feeds.websocket.nord_pool import intraday_topics
 from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.history.revisions import latest_revision
@@ -361,3 +361,9 @@ def assert_same_trades(world: World, parsed: pl.DataFrame) -> None:
         made.select(values), on=values, how="anti", nulls_equal=True
     )
     assert invented.is_empty()
+
+
+def test_a_sequence_number_is_a_number_of_ordinary_length() -> None:
+    for text, number in (("12", 12), ("9" * 5_000, None), ("-1", None), ("", None)):
+        message = RawMessage(body=b"", received_at=datetime.now(UTC), context={"sequence_no": text})
+        assert _sequence_no(message) == number
