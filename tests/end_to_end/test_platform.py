@@ -25,6 +25,7 @@ from energy_platform.pipeline.layouts.watch import drift
 from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.landing import LandingZone
 from tests.support.accounts import accounts
+from tests.support.bounds_table import has_a_bound
 from tests.support.environment import UNUSUAL_HOME
 from tests.support.follow_command import Follower, following
 from tests.support.running_platform import (
@@ -99,6 +100,12 @@ def test_no_other_user_of_the_machine_can_read_the_home(platform: RunningPlatfor
     ]
     by_these_tests = {"up.log", "landing", "landing_is_simulated"}
     assert {path.relative_to(platform.home).as_posix() for path in open_to_others} <= by_these_tests
+
+
+def test_everything_in_the_home_has_a_bound(platform: RunningPlatform) -> None:
+    by_these_tests = {"up.log"}
+    entries = {path.name for path in platform.home.iterdir()} - by_these_tests
+    assert {name for name in entries if not has_a_bound(name)} == set()
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -25,7 +25,7 @@ from energy_platform.operations.home_bounds import (
     bound_landing,
     bound_tables,
 )
-from energy_platform.operations.supervision.plan import PROJECT, Process, processes
+from energy_platform.operations.supervision.plan import Process, processes
 from energy_platform.operations.supervision.ports import Ports
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
@@ -36,6 +36,7 @@ from energy_platform.storage.sqlite_file import SqliteFile
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from sensors.upkeep import HISTORY_BYTES
 from simulator.journal import JournalBounds
+from tests.support.bounds_table import table_rows
 from tests.support.sources import EXAMPLE, NOON, quote
 from tests.support.stores import land, run_all, stored
 
@@ -222,14 +223,6 @@ def folder_bytes(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return total
-
-
-def table_rows() -> dict[str, str]:
-    """Return what the docs' table says each folder may take."""
-    text = (PROJECT / "docs" / "operations.md").read_text()
-    table = text.split("| in the home |")[1].split("\n\n")[0]
-    rows = [line.split("|")[1:-1] for line in table.splitlines()[2:]]
-    return {cells[0].strip(): cells[2].strip() for cells in rows}
 
 
 def test_the_table_of_the_docs_says_the_bounds_that_are_enforced() -> None:
