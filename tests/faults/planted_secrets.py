@@ -146,6 +146,8 @@ def found_after_a_run(home: Path) -> list[str]:
         }
         wanted |= {name: value for name, (_, value) in of_platform.items()}
         with started(home, environment) as platform:
+            said = home / "up.log"
+            wait_for("the dashboard", lambda: "Dashboard: " in said.read_text(), FLOW_SECONDS)
             wait_for("rows of sources with secrets", lambda: _flow(platform, wanted), FLOW_SECONDS)
             for source in market_sources():
                 for kind in (FaultKind.SERVER_ERROR, FaultKind.MALFORMED, FaultKind.CUT):

@@ -53,7 +53,7 @@ CHANGES: Final = {
     "autumn": datetime(2026, 10, 25, 1, tzinfo=UTC),
 }
 """When the clocks are changed in Europe."""
-BEFORE_THE_CHANGE: Final = timedelta(minutes=8)
+BEFORE_THE_CHANGE: Final = timedelta(minutes=20)
 AFTER_THE_CHANGE: Final = timedelta(minutes=5)
 MARKET_SPEED: Final = 4
 HOLD_SECONDS: Final = 60.0
@@ -97,6 +97,9 @@ def main() -> int:
             run_stage(name, Path(folder), outcome, seconds=seconds, random=Random(f"{seed} {name}"))
     print(*table(outcome.rows), sep="\n")
     print(f"{outcome.emitted:,} rows emitted, {outcome.stored:,} stored")
+    for name, noted in outcome.memory_mb.items():
+        used = [memory_mb for _, memory_mb in noted]
+        print(f"{name}: {used[0]:.0f} MB at first, {max(used):.0f} at most, {used[-1]:.0f} at last")
     for name in outcome.skipped:
         print(f"SKIPPED: {name}")
     asked.json.write_text(
