@@ -166,7 +166,7 @@ _AGAIN: Final = "feeds ask again by themselves, and nobody else waits"
 
 PROCESSES: Final = (
     Case(name="SIGKILL of any process", promise=_BACK, strike=kill_one, times=8),
-    Case(name="SIGKILL of several at once", promise=_BACK, strike=kill_several, times=2),
+    Case(name="SIGKILL of several at once", promise=_BACK, strike=kill_several, times=4),
     Case(name="SIGSTOP of any process", promise="others go on; it goes on", strike=stop_one),
     Case(
         name="workers killed in mid-run",

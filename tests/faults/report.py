@@ -18,6 +18,7 @@ class Struck:
         case: Its name.
         promise: What it promises.
         began_at: When it began.
+        killed: How many processes it has killed.
         seconds: How long after its end all was well again; None if it was not.
         failure: What went wrong with it; empty if nothing did.
     """
@@ -25,6 +26,7 @@ class Struck:
     case: str
     promise: str
     began_at: datetime
+    killed: int = 0
     seconds: float | None = None
     failure: str = ""
 
@@ -37,6 +39,7 @@ class Row:
         case: Its name.
         promise: What it promises.
         count: How often it was done.
+        killed: How many processes it has killed in all.
         lost: Rows that were emitted while it was the last case that had begun, and are missing.
         doubled: Rows that were received then, and only repeat the row before.
         invented: Rows that were received then, and that nobody has emitted.
@@ -47,6 +50,7 @@ class Row:
     case: str
     promise: str
     count: int = 0
+    killed: int = 0
     lost: int = 0
     doubled: int = 0
     invented: int = 0
@@ -80,6 +84,7 @@ def rows_of(
     for one in struck:
         row = rows.setdefault(one.case, Row(case=one.case, promise=one.promise))
         row.count += 1
+        row.killed += one.killed
         row.seconds += [] if one.seconds is None else [one.seconds]
         row.failures += [one.failure] if one.failure else []
     begun = [one.began_at for one in struck]

@@ -96,7 +96,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix=f"soak_{name}_") as folder:
             run_stage(name, Path(folder), outcome, seconds=seconds, random=Random(f"{seed} {name}"))
     print(*table(outcome.rows), sep="\n")
-    print(f"{outcome.emitted:,} rows emitted, {outcome.stored:,} stored")
+    killed = sum(row.killed for row in outcome.rows)
+    print(f"{killed} processes killed; {outcome.emitted:,} rows emitted, {outcome.stored:,} stored")
     for name, noted in outcome.memory_mb.items():
         used = [memory_mb for _, memory_mb in noted]
         print(f"{name}: {used[0]:.0f} MB at first, {max(used):.0f} at most, {used[-1]:.0f} at last")
@@ -197,7 +198,7 @@ def strike(case: Case, stage: Stage) -> Struck:
     struck = Struck(case=case.name, promise=case.promise, began_at=datetime.now(UTC))
     try:
         killed = case.strike(stage)
-        over = time.monotonic()
+        struck.killed, over = len(killed), time.monotonic()
         wait_until_well(stage.platform, killed)
         struck.seconds = time.monotonic() - over
     except Exception as error:  # noqa: BLE001 (it is told in the table, and the next case is done)
