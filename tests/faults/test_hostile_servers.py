@@ -123,7 +123,6 @@ async def test_an_answer_whose_pages_never_end_is_given_up(
         async with feed.history(session, start, start + timedelta(hours=1)) as (chunk,):
             with pytest.raises(FeedError, match="ends no answer"):
                 await chunk.fetch()
-    assert session.landed == []
 
 
 @given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [+-]?\w*")))

@@ -74,7 +74,7 @@ class SmallMarket:
     def start_market(self) -> None:
         """Start the market, and wait until it listens."""
         self._told.unlink(missing_ok=True)
-        self._start("market", "-m", __spec__.name, *self.providers)
+        self._start("market", "-m", __name__, *self.providers)
         wait_for("market", self._told.exists, START_SECONDS)
 
     def start_collector(self, name: str = "collector") -> None:

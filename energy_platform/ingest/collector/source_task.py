@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from energy_platform.errors import FeedError, FencedError
+from energy_platform.errors import FeedError, FencedError, in_one_line
 from energy_platform.ingest.collector.lander import Lander
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession, missing_environment
@@ -161,7 +161,7 @@ class SourceTask:
         else:
             _log.error("%s: again in %.1f s", self.source.name, pause, exc_info=error)
         self.status.state = FeedState.BACKING_OFF
-        self.status.detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        self.status.detail = in_one_line(f"{type(error).__name__}: {error}".splitlines()[0])
         await asyncio.sleep(pause)
 
     async def _wait_for_a_quiet_log(self) -> None:
