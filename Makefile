@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick nightly soak check check-web web format bench lock clean
+.PHONY: up test quick nightly soak fuzz check check-web web format bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -48,6 +48,11 @@ nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples
 SOAK_MINUTES ?= 60
 soak: $(READY) $(EMULATOR) ## Strike whole platforms for an hour, or SOAK_MINUTES, and hold them to account: no row lost, none doubled
 	@PYTHONPATH=. $(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
+
+FUZZ_SECONDS ?= 60
+fuzz: $(READY) ## Look for payloads that do worse than being refused, for FUZZ_SECONDS with each parser
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .fuzz 'atheris==3.0.0'
+	PYTHONPATH=.:.fuzz $(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS)
 
 check: $(READY) check-web ## Format, lint, types, which way imports point, and whether generated files are up to date
 	$(BIN)/ruff format --check .

@@ -220,8 +220,9 @@ def _of_processes(statuses: Sequence[ProcessStatus]) -> Iterable[Metric]:
         restarts.add_metric([status.name], status.restarts)
         used = _used(status.pid)
         if used is not None:
-            for metric, value in zip((cpu, memory, opened), used, strict=True):
-                metric.add_metric([status.name], value)
+            cpu.add_metric([status.name], used[0])
+            memory.add_metric([status.name], used[1])
+            opened.add_metric([status.name], used[2])
     yield from (up, restarts, cpu, memory, opened)
 
 

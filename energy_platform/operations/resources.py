@@ -146,5 +146,7 @@ def _of_process(status: ProcessStatus) -> Iterator[Resource]:
 def _most_open_files(process: psutil.Process) -> int:
     """Return how many descriptors a process may have open."""
     if sys.platform == "linux":
-        return process.rlimit(psutil.RLIMIT_NOFILE)[0]
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        limit, _ = process.rlimit(psutil.RLIMIT_NOFILE)
+    else:  # children inherit it
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit

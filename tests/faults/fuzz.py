@@ -7,7 +7,7 @@ for so many seconds, in a process of its own. A find is an exception beyond the 
 that takes more than twenty seconds or two gigabytes, or one that ends the process. It is kept below
 `finds`; once mended, it belongs into `tests/testcases/SOURCE/`. The exit code is 1 if there is one.
 
-Atheris has no wheel for every system, so it is an extra of its own: `pip install -e .[fuzz]`.
+Atheris has no wheel for every system, so it is an extra of its own; `make fuzz` installs it apart.
 """
 
 import argparse

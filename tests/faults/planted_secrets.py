@@ -8,7 +8,6 @@ import base64
 import gzip
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -30,8 +30,6 @@ from tests.support.running_platform import RunningPlatform, family, started, wai
 LISTEN_SECONDS: Final = 120.0
 FLOW_SECONDS: Final = 300.0
 SUFFER_SECONDS: Final = 30.0
-MARK: Final = "planted"
-"""How every planted secret begins."""
 OTHERS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables of secrets that no source requires, since others than the simulator do without."""
 OF_THE_PLATFORM: Final = {
@@ -51,7 +49,7 @@ def planted(known: Iterable[str]) -> dict[str, str]:
     """Return a secret for each variable that some source requires, but for those in `known`."""
     wanted = {name for one in market_sources().values() for name in one.required_environment}
     return {
-        name: f"{MARK}{secrets.token_hex(12)}" for name in sorted(wanted | set(OTHERS))
+        name: str(uuid4()) for name in sorted(wanted | set(OTHERS))
         if name not in known
     }  # fmt: skip
 
@@ -133,9 +131,7 @@ def found_after_a_run(home: Path) -> list[str]:
     home.mkdir()
     with simulator(home) as addresses:
         wanted = planted(addresses)
-        of_platform = {
-            name: (form, f"{MARK}{secrets.token_hex(12)}") for name, form in OF_THE_PLATFORM.items()
-        }
+        of_platform = {name: (form, str(uuid4())) for name, form in OF_THE_PLATFORM.items()}
         environment = {
             **{name: value for name, value in addresses.items() if name.isupper()},
             **wanted,

@@ -2,10 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 TWO_GIGABYTES = 2 * 2**30
 _PIECE = b"x" * 65_536
@@ -38,6 +48,31 @@ def two_gigabytes() -> Iterator[bytes]:
 
 
 @asynccontextmanager
+async def _listening(serve: Serve) -> AsyncIterator[int]:
+    """Serve each connection in a task, on a free port, until the context ends."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                await serve(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.create_task(serve_and_close(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def endless_http(*headers: str) -> AsyncIterator[Streamed]:
     """Run a server that answers every request with a body of two gigabytes."""
     told = Streamed()
@@ -45,14 +80,11 @@ async def endless_http(*headers: str) -> AsyncIterator[Streamed]:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{lines}\r\n".encode()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            await reader.readuntil(b"\r\n\r\n")
-            await _stream(told, chain([head], two_gigabytes()), writer)
-        writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        await _stream(told, chain([head], two_gigabytes()), writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        told.port = server.sockets[0].getsockname()[1]
+    async with _listening(serve) as port:
+        told.port = port
         yield told
 
 
@@ -83,41 +115,39 @@ class FtpScript:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["FtpScript"]:
         """Serve for as long as the context lasts."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        async with server:
-            self.told.port = server.sockets[0].getsockname()[1]
+        async with _listening(self._serve) as port:
+            self.told.port = port
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        data: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-        passive = await asyncio.start_server(lambda _, to: data.put_nowait(to), "127.0.0.1", 0)
-        port = passive.sockets[0].getsockname()[1]
-        with contextlib.suppress(ConnectionError):
+        transfers: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def send(_reader: asyncio.StreamReader, data: asyncio.StreamWriter) -> None:
+            """Send what was asked for over a data connection, then say that it is done."""
+            line = (await transfers.get()).decode().strip()
+            command, name = line.partition(" ")[::2]
+            pieces = self.files.get(name) if command == "RETR" else self.listing
+            if pieces is None:
+                writer.write(b"550 no such file\r\n")
+                return
+            writer.write(b"150 here it comes\r\n")
+            await _stream(self.told, pieces, data)
+            data.close()
+            await data.wait_closed()
+            writer.write(b"226 done\r\n")
+
+        async with _listening(send) as port:
             writer.write(b"220 ready\r\n")
             while line := await reader.readline():
-                command, _, argument = line.decode().strip().partition(" ")
+                command = line.decode().strip().partition(" ")[0]
                 self.commands.append(line.decode().strip())
                 if command in self.replies:
                     await _stream(Streamed(), self.replies[command], writer)
                 elif command in ("MLSD", "LIST", "RETR"):
-                    await self._transfer(command, argument, await data.get(), writer)
+                    transfers.put_nowait(line)
                 else:
                     writer.write(self._usual(command, port))
                 await writer.drain()
-        passive.close()
-        writer.close()
-
-    async def _transfer(
-        self, command: str, name: str, data: asyncio.StreamWriter, writer: asyncio.StreamWriter
-    ) -> None:
-        pieces = self.files.get(name) if command == "RETR" else self.listing
-        if pieces is None:
-            writer.write(b"550 no such file\r\n")
-        else:
-            writer.write(b"150 here it comes\r\n")
-            await _stream(self.told, pieces, data)
-            writer.write(b"226 done\r\n")
-        data.close()
 
     def _usual(self, command: str, port: int) -> bytes:
         features = "".join(f" {one}\r\n" for one in self.features)

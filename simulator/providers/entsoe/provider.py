@@ -1,6 +1,7 @@
 """The Transparency Platform's REST interface: one path, a token, and eight kinds of documents."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,8 @@ from simulator.providers.entsoe.codes import AREA_NAMES
 from simulator.timeline import run_together
 from simulator.world import World
 
-_TOKEN: Final = "simulated"  # noqa: S105 (what stands in for a secret in a simulated market)
+_TOKEN: Final = re.compile(r"simulated|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Any token of the real form, or what stands in for a secret in a simulated market."""
 _REQUESTS_PER_MINUTE: Final = 400
 _LONGEST: Final = timedelta(days=366)
 _PAGE: Final = 200
@@ -74,7 +76,7 @@ class Entsoe(HttpProvider):
         """Answer `/api`."""
         params = request.query_params
         source = self._asked_for(params)
-        if params.get("securityToken") != _TOKEN:
+        if not _TOKEN.fullmatch(params.get("securityToken", "")):
             return PlainTextResponse(
                 "Unauthorized: Missing or invalid security token", HTTPStatus.UNAUTHORIZED
             )

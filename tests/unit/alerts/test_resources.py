@@ -139,9 +139,9 @@ def test_of_a_process_that_has_just_ended_nothing_is_told(tmp_path: Path) -> Non
 
 def test_samples_are_few_and_forgotten(tmp_path: Path) -> None:
     book = AlertBook(tmp_path)
-    for minute in range(0, 10 * 60, 1):
-        samples = book.remember_used({"memory": float(minute)}, NOON + timedelta(minutes=minute))
-    [kept] = samples.values()
+    for minute in range(10 * 60):
+        book.remember_used({"memory": float(minute)}, NOON + timedelta(minutes=minute))
+    [kept] = book.remember_used({}, NOON + timedelta(minutes=599)).values()
     assert len(kept) == LOOKED_BACK / timedelta(minutes=5)
     assert [one.used for one in kept][:2] == [240.0, 245.0]
     again = AlertBook(tmp_path).remember_used({}, NOON)
