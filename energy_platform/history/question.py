@@ -128,8 +128,8 @@ class Question:
         """The first and the last event time of rows that can be a revision of a wanted fact."""
         first, last = OUR_TIME
         margin = MOVED_BY if self.facts_move else timedelta()
-        start = first if self.start is None else max(first, self.start - margin)
-        end = last if self.end is None else min(last, self.end + margin)
+        start = first if self.start is None else max(first + margin, self.start) - margin
+        end = last if self.end is None else min(last - margin, self.end) + margin
         return start, end
 
     @property

@@ -211,11 +211,11 @@ class BatchHistory:
     def lines(self, source_name: str | None = None, *, since: datetime) -> pl.DataFrame:
         """Return the lines that finished at `since` or later, of one source or of all, in order.
 
-        The columns are those of `SCHEMA`.
+        The columns are those of `SCHEMA`. Nothing is written, so that a home may be read-only.
         """
         found: list[tuple[object, ...]] = []
-        if self.path.exists():
-            with self._file.transaction("DEFERRED") as connection:
+        if self.path.exists() and self.path.stat().st_size:  # another process may just begin it
+            with self._file.reading() as connection:
                 found = connection.execute(
                     "SELECT finished_at, source, batches, failed, start, stop, messages,"
                     " rows_parsed, rows_new, quarantined, seconds, drift.text, error.text"

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -80,6 +80,26 @@ class SqliteFile:
             except BaseException:
                 connection.rollback()
                 raise
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Open an existing file for reading: nothing is created or written, not even beside it.
+
+        A file that nobody has open is read as it lies there; SQLite would make files beside it.
+
+        Raises:
+            DamagedFileError: The file is damaged; it stays where it is.
+        """
+        beside = self.path.with_name(f"{self.path.name}-shm")
+        how = "mode=ro" if beside.exists() else "mode=ro&immutable=1"
+        address = f"{self.path.absolute().as_uri()}?{how}"
+        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
+            try:
+                yield connection
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                raise DamagedFileError(f"{self.path} is damaged: {error}") from error
 
     def give_back(self) -> None:
         """Give the disk back what deleted rows took; others use the file meanwhile."""

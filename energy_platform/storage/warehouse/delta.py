@@ -37,9 +37,9 @@ from energy_platform.history.revisions import answer
 from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.storage.warehouse.delta_files import files, summary
+from energy_platform.storage.warehouse.delta_files import files, size, state, summary
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
-from energy_platform.storage.warehouse.protocol import Position, TableSummary
+from energy_platform.storage.warehouse.protocol import Position, ReadSize, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 25
 """Commits between two checkpoints; opening a table reads one checkpoint and at most these."""
@@ -198,6 +198,22 @@ class DeltaWarehouse:
             if handle is None:
                 return summary(None, table, committed_offset=0)
             return summary(handle.delta, table, committed_offset=handle.position.offset)
+
+    def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
+        """Return how many rows and bytes the files have that can hold an answer's rows.
+
+        Files say nothing of the size of a column, so that all are counted.
+        """
+        del columns
+        with self._lock:
+            handle = self._current(question.table)
+            return size(None if handle is None else handle.delta, question)
+
+    def state(self, table: Table) -> str | None:
+        """Return what tells a table's newest version from all others; None if there is no table."""
+        with self._lock:
+            handle = self._current(table)
+            return state(None if handle is None else handle.delta)
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Merge small files, checkpoint, and delete files and log entries that no reader needs.

@@ -4,7 +4,10 @@ A table is at the root's address and its name. Who may read the bucket is said b
 as the bucket's own tools have it: `AWS_*`, `GOOGLE_*` or `AZURE_*`.
 """
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -16,12 +19,15 @@ from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
 from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
+from energy_platform.storage.background import in_background
 from energy_platform.storage.warehouse.delta import position_of
-from energy_platform.storage.warehouse.delta_files import summary
-from energy_platform.storage.warehouse.protocol import Position, TableSummary
+from energy_platform.storage.warehouse.delta_files import size, state, summary
+from energy_platform.storage.warehouse.protocol import Position, ReadSize, TableSummary
 
 _PATIENCE: Final = {"timeout": "30s"}
 """How long one request to a bucket may take; it is repeated for three minutes at most."""
+_HEARD_SECONDS: Final = 0.1
+"""How soon Ctrl-C is heard: polars has a wait go on that a signal would end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,15 @@ class DeltaRoot:
         """Return the row count and newest times from the log; times are cut to milliseconds."""
         return summary(self._opened(table), table, committed_offset=0)
 
+    def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
+        """Return how many rows and bytes the files have that can hold an answer's rows."""
+        del columns  # files say nothing of the size of a column
+        return size(self._opened(question.table), question)
+
+    def state(self, table: Table) -> str | None:
+        """Return what tells a table's newest version from all others; None if there is no table."""
+        return state(self._opened(table))
+
     def _opened(self, table: Table) -> DeltaTable | None:
         """Open a table at its newest version; return None if there is none.
 
@@ -70,9 +85,21 @@ class DeltaRoot:
         """
         address = f"{self.address.rstrip('/')}/{table.name}"
         try:
-            return DeltaTable(address, storage_options=_PATIENCE)
+            return _awaited(partial(DeltaTable, address, storage_options=_PATIENCE))
         except TableNotFoundError:
             return None
         except OSError as error:
             said = " ".join(str(error).split())
             raise WarehouseUnavailableError(f"{address} can't be read: {said}") from error
+
+
+def _awaited(ask: Callable[[], DeltaTable]) -> DeltaTable:
+    """Return what a bucket answers, and let Ctrl-C end the wait.
+
+    delta-rs hears no signal until it gives up, which takes minutes; its thread ends with the
+    process.
+    """
+    answer = in_background(ask)
+    while not answer.done():
+        wait([answer], timeout=_HEARD_SECONDS)
+    return answer.result()

@@ -19,7 +19,12 @@ from energy_platform.errors import CommitConflictError
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
-from energy_platform.storage.warehouse.protocol import Position, TableSummary, Warehouse
+from energy_platform.storage.warehouse.protocol import (
+    Position,
+    ReadSize,
+    TableSummary,
+    Warehouse,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +120,14 @@ class MirroredWarehouse:
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times in the warehouse."""
         return self._warehouse.summary(table)
+
+    def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
+        """Return how large the answer to a question in the warehouse is at most."""
+        return self._warehouse.size(question, columns)
+
+    def state(self, table: Table) -> str | None:
+        """Return what tells a table's rows in the warehouse, as they are now, from all others."""
+        return self._warehouse.state(table)
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Maintain the warehouse and the copy, and delete the copies of earlier days."""

@@ -27,6 +27,19 @@ class TableSummary:
     committed_offset: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSize:
+    """How large the answer to a question is, as far as it is known without reading a row.
+
+    Attributes:
+        rows: How many rows it has at most.
+        read_bytes: How many bytes are read for it at most: of files, or those that are billed.
+    """
+
+    rows: int
+    read_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """The state of a table. A write names the position that it assumes, and is refused at another.
@@ -72,6 +85,15 @@ class ReadableWarehouse(Protocol):
 
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times, from metadata alone where possible."""
+
+    def size(self, question: "Question", columns: Sequence[str]) -> ReadSize:
+        """Return how large the answer to a question is at most, if these columns are wanted."""
+
+    def state(self, table: Table) -> str | None:
+        """Return what tells a table's rows, as they are now, from all others of any table.
+
+        None if nothing does without reading them, or a writer is at work.
+        """
 
 
 class Warehouse(ReadableWarehouse, Protocol):

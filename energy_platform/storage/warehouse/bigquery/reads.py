@@ -64,6 +64,16 @@ def run_summaries(clients: Clients, question: Question, budget: ReadBudget) -> p
     return _lazily(SUMMARY, partial(_answers, clients, question, budget, runs_sql))
 
 
+def scanned_bytes(clients: Clients, question: Question, columns: Sequence[str]) -> int:
+    """Return how many bytes the answer to a question would scan; asking is free."""
+    stored = _stored_columns(clients, question.table)
+    if stored is None:
+        return 0
+    where = str(reference(clients, question.table))
+    sql = question_sql(question, Asked(columns=columns), table_id=where, stored=stored)
+    return queries.dry_run_bytes(clients, sql)
+
+
 def _lazily(
     dtypes: Mapping[str, pl.DataType], ask: Callable[[Asked], Iterator[pa.RecordBatch]]
 ) -> pl.LazyFrame:

@@ -108,9 +108,9 @@ def ensure(clients: Clients, table: Table) -> None:
     ensure_table(clients, wanted)
 
 
-def is_stored_table(clients: Clients, table: Table) -> bool:
-    """Return whether there is a table."""
-    return _stored(clients, reference(clients, table)) is not None
+def stored_table(clients: Clients, table: Table) -> bigquery.Table | None:
+    """Return what BigQuery says of a table; None if there is none."""
+    return _stored(clients, reference(clients, table))
 
 
 def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:

@@ -44,11 +44,11 @@ from energy_platform.storage.warehouse.bigquery.schema import (
     arrow_schema,
     ensure,
     fields,
-    is_stored_table,
     reference,
+    stored_table,
 )
 from energy_platform.storage.warehouse.bigquery.storage_read import batches
-from energy_platform.storage.warehouse.protocol import Position, TableSummary
+from energy_platform.storage.warehouse.protocol import Position, ReadSize, TableSummary
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class BigQueryWarehouse:
 
     def has(self, table: Table) -> bool:
         """Return whether a table was ever stored."""
-        if table.name not in self._found and is_stored_table(self._clients, table):
+        if table.name not in self._found and stored_table(self._clients, table) is not None:
             self._found.add(table.name)
         return table.name in self._found
 
@@ -202,6 +202,33 @@ class BigQueryWarehouse:
             last_received_at=settled.table_last_received_at,
             committed_offset=settled.landed,
         )
+
+    def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
+        """Return the table's rows, and the bytes that the answer would scan, by a dry run.
+
+        A mart is read as it is stored, all of it at most.
+        """
+        table = question.table
+        if not _is_landed(table):
+            about = stored_table(self._clients, table)
+            if about is None:
+                return ReadSize(rows=0, read_bytes=0)
+            return ReadSize(rows=about.num_rows or 0, read_bytes=about.num_bytes or 0)
+        scanned = reads.scanned_bytes(self._clients, question, columns)
+        return ReadSize(rows=self.summary(table).rows, read_bytes=scanned)
+
+    def state(self, table: Table) -> str | None:
+        """Return the last record of the table's ledger, read anew.
+
+        None if there is none (a mart has no ledger), or rows may come while it is read.
+        """
+        if not _is_landed(table):
+            return None
+        with self._lock:
+            standing = self._ledger.anew(reference(self._clients, table).table_id)
+        if standing.pending is not None or not standing.settled.record_id:
+            return None
+        return f"{reference(self._clients, table)} {standing.settled.record_id}"
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Delete superseded ledger records; the service maintains the tables itself."""
@@ -360,6 +387,11 @@ class BigQueryWarehouse:
     def _new_job(self, table: Table) -> str:
         name = reference(self._clients, table).table_id
         return f"{self._clients.dataset.dataset_id}-{name}-{uuid.uuid4().hex}"
+
+
+def _is_landed(table: Table) -> bool:
+    """Return whether a table's rows come from messages; a mart's come from other tables."""
+    return "landing_offset" in table.dtypes
 
 
 def _with(settled: Record, table: Table, rows: pl.DataFrame, start: int) -> Record:
