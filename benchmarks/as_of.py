@@ -94,8 +94,8 @@ def main() -> None:
 def make_table(folder: Path, rows: int) -> tuple[int, int]:
     """Commit this many rows; return their number, and the bytes of their files.
 
-    Each day's prices of a zone are one message, received at 11:10 UTC on the day before; each is
-    corrected in part on the day after, and once more a month later.
+    Each day's prices of a zone are one message, received at 11:10 UTC on the day before. All of
+    them are sent anew on the day after, and once more a month later: three revisions each.
     """
     warehouse, table = DeltaWarehouse(folder / "warehouse"), market_table(SOURCE)
     days = rows // (len(ZONES) * QUARTERS * REVISIONS)

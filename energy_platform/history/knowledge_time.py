@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import UsageError
+from energy_platform.market.buckets import span
 from energy_platform.market.calendar import calendar
 from energy_platform.market.instants import INSTANT, utc
 from energy_platform.market.wall_clock import Fold, When, Zone, instant, zone_name
@@ -178,7 +179,7 @@ def knowledge_time(
         case timedelta():
             if as_of < timedelta() and not look_ahead:
                 raise UsageError(_looks_ahead(as_of, "a negative lead time"))
-            return LeadTime(as_of)
+            return LeadTime(span(as_of, "a lead time"))
         case str() if parts := _DAILY_MOMENT.fullmatch(as_of):
             moment = _daily_moment(as_of, parts, zone)
             if not moment.days_before and not look_ahead:

@@ -189,7 +189,7 @@ def delivery_areas(area: str) -> Sequence[str]:
     >>> delivery_areas("50Hz"), delivery_areas("DE-LU")
     (('22',), ('23', '22', '24', '25'))
     """
-    name = area_of(DESK, area)
+    name = area_of(DESK, str(area))
     parts = _BOOKS if name == "DE-LU" else [name] if name in _BOOKS else []
     if not parts:
         raise UsageError(f"there is no area {area!r} here; there are DE-LU, {', '.join(_BOOKS)}")

@@ -18,9 +18,12 @@ from energy_platform.market.instants import INSTANT
 
 _EVERY: Final = re.compile(r"(\d+)\s*(min|mo|[smhdwqy])")
 _SHORT: Final = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
+_SPANS: Final = {**_SHORT, "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LONG: Final = {"d": "1d", "w": "1w", "mo": "1mo", "q": "1q", "y": "1y"}
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
+_LONGEST: Final = timedelta(days=36_525)
+"""A hundred years: no market is older, and no instant of the calendar is left behind."""
 _EXAMPLES: Final = "write 15m, 1h, 4h, 1d, 1w, 1mo, 1q or 1y"
 
 
@@ -48,13 +51,13 @@ def every(said: str | timedelta) -> Every:
     """
     if isinstance(said, timedelta):
         length = said
-    elif found := _EVERY.fullmatch(said.strip()):
+    elif found := _written(said):
         count, unit = int(found[1]), "m" if found[2] == "min" else found[2]
         if unit in _LONG:
             if count != 1:
                 raise UsageError(f"every takes one day, week, month or year, not {said!r}")
             return Every(text=_LONG[unit])
-        length = count * _SHORT[unit]
+        length = _times(count, _SHORT[unit])
     else:
         raise UsageError(f"every is no length of time: {said!r}; {_EXAMPLES}")
     if length == _DAY:
@@ -63,6 +66,37 @@ def every(said: str | timedelta) -> Every:
     if length <= timedelta() or whole % length:
         raise UsageError(f"every={said!r} does not divide an hour or a day; {_EXAMPLES}")
     return Every(length=length)
+
+
+def span(said: str | timedelta, name: str) -> timedelta:
+    """Return a length of time that no calendar stretches: a day has 24 hours.
+
+    Args:
+        said: The length, as a `timedelta` or as text.
+        name: What it is for, in messages.
+
+    Raises:
+        UsageError: It is no such length, or longer than a hundred years.
+
+    >>> span("36h", "max_gap") == span(timedelta(days=1, hours=12), "max_gap")
+    True
+    """
+    found = _written(said)
+    length = said if isinstance(said, timedelta) else None
+    if found is not None and (unit := "m" if found[2] == "min" else found[2]) in _SPANS:
+        length = _times(int(found[1]), _SPANS[unit])
+    if length is None or abs(length) > _LONGEST:
+        raise UsageError(f"{name} is a length of time such as '15m', '36h' or '2d', not {said!r}")
+    return length
+
+
+def _times(count: int, unit: timedelta) -> timedelta:
+    """Return so many units; more than a hundred years if a `timedelta` can't hold them."""
+    return min(count, _LONGEST // unit + 1) * unit
+
+
+def _written(said: object) -> re.Match[str] | None:
+    return _EVERY.fullmatch(said.strip()) if isinstance(said, str) else None
 
 
 def buckets(start: datetime, end: datetime, lasting: Every, days: Calendar) -> pl.DataFrame:

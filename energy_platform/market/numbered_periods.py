@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from energy_platform.errors import UsageError
+from energy_platform.market.buckets import span
 from energy_platform.market.wall_clock import Zone, calendar_of
 
 FrameT = TypeVar("FrameT", pl.DataFrame, pl.LazyFrame)
@@ -22,7 +23,7 @@ _NAIVE: Final = pl.Datetime("us")
 
 
 def periods(
-    frame: FrameT, zone: Zone, *, at: str | None = None, every: timedelta | None = None
+    frame: FrameT, zone: Zone, *, at: str | None = None, every: str | timedelta | None = None
 ) -> FrameT:
     """Return a frame with the local date and the number of each row's delivery period.
 
@@ -35,7 +36,8 @@ def periods(
         zone: Whose days are meant; "Europe/Gas_Day" has days from six to six.
         at: The column that says when a row holds; `delivery_start`, `valid_at` or `observed_at`,
             unless given.
-        every: The market time unit, for rows that don't say when their period ends.
+        every: The market time unit, "15m" or a `timedelta`, for rows that don't say when their
+            period ends.
 
     Returns:
         The frame with two more columns, or with these columns replaced: `local_date`, and `period`
@@ -59,9 +61,10 @@ def periods(
     day = days.date_of(event)
     begun, shown = event - days.start_of(day), days.local(event) - days.begins - day.cast(_NAIVE)
     if every is not None:
-        if every <= timedelta():
+        unit = span(every, "every")
+        if unit <= timedelta():
             raise UsageError(f"a market time unit is longer than {every}")
-        period = _whole(begun if every <= _HOUR else shown, pl.lit(every))
+        period = _whole(begun if unit <= _HOUR else shown, pl.lit(unit))
     elif _END in schema and name == "delivery_start":
         _require_zone(schema, _END)
         end = pl.col(_END).dt.convert_time_zone("UTC")

@@ -25,7 +25,7 @@ from energy_platform.history.question import Question, Run
 from energy_platform.history.revisions import RUN
 from energy_platform.history.runs import judged, wanted_spans
 from energy_platform.market.instants import OUR_TIME, utc
-from energy_platform.market.wall_clock import Fold, When, Window, Zone, instant
+from energy_platform.market.wall_clock import Fold, When, Window, Zone, instant, window
 from energy_platform.reading.dataset import Dataset
 from energy_platform.reading.place import Missing
 from energy_platform.storage.warehouse.protocol import ReadableWarehouse
@@ -136,6 +136,42 @@ def question_of(asked: Dataset, wanted: Window, knowledge: Knowledge) -> Questio
     )
 
 
+def question_asked(about: Dataset, asked: Asked) -> Question:
+    """Return the question that the arguments of `scan` ask, alike for all ways to say the same.
+
+    A run that `with_run` would look for is left out.
+
+    Raises:
+        UsageError: An argument is none of its forms.
+    """
+    zone, fold = asked.get("zone"), asked.get("fold")
+    wanted = window(
+        start=asked.get("start"),
+        end=asked.get("end"),
+        day=asked.get("day"),
+        month=asked.get("month"),
+        zone=zone,
+        fold=fold,
+    )
+    knowledge = Knowledge(
+        as_of=asked.get("as_of"),
+        known=asked.get("known", "received"),
+        look_ahead=asked.get("look_ahead", False),
+        zone=zone,
+        fold=fold,
+    )
+    question, run = question_of(about, wanted, knowledge), asked.get("run")
+    if run is None:
+        return question
+    require_runs(about)
+    return question if is_named(run) else replace(question, run=_reference_time(run, knowledge))
+
+
+def is_named(run: RunAsked | None) -> bool:
+    """Return whether a run is asked for that is not known by its reference time."""
+    return isinstance(run, str) and run in NAMED_RUNS
+
+
 def with_run(
     question: Question,
     asked: Dataset,
@@ -149,11 +185,22 @@ def with_run(
         UsageError: The source has no runs, `run` is none, or no run is complete.
     """
     require_runs(asked)
-    if not isinstance(run, str) or run not in NAMED_RUNS:
+    if not is_named(run):
         return replace(question, run=_reference_time(run, knowledge))
     if run == "latest_each":
         return replace(question, run="latest_each")
     return replace(question, run=_newest(question, asked, warehouse, complete=run != "latest"))
+
+
+def require_present(about: Dataset, asked: Asked) -> None:
+    """Refuse to ask for the past of a mart.
+
+    Raises:
+        UsageError: It is asked for.
+    """
+    of_now = asked.get("as_of") is None and asked.get("run") is None
+    if about.kind == "mart" and not (of_now and asked.get("known", "received") == "received"):
+        raise UsageError(f"{about.name} is a mart: it has no past and no runs, its sources do")
 
 
 def require_runs(asked: Dataset) -> None:
@@ -178,7 +225,7 @@ def runs_of(
         wanted: The window. Earlier runs are read too, for comparison.
     """
     # No run is for an instant before its reference time.
-    first = None if wanted.start is None else _earlier(wanted.start, COMPARED)
+    first = None if wanted.start is None else earlier(wanted.start, COMPARED)
     every = replace(question, start=first, end=None, run=None, vintages=(), every_revision=False)
     found = warehouse.run_summaries(every).collect()
     if first is not None:
@@ -230,11 +277,11 @@ def _candidates(question: Question, asked: Dataset, warehouse: ReadableWarehouse
         known = replace(question, known=None)
         if question.start is None:
             return runs_of(known, asked, warehouse, Window())
-        first = _earlier(question.start, _ahead(question.known) + COMPARED)
+        first = earlier(question.start, _ahead(question.known) + COMPARED)
         return runs_of(known, asked, warehouse, Window(first, question.end))
     last = _last_moment(question, asked, warehouse)
     if last is not None:
-        lately = Window(_earlier(last, COMPARED))
+        lately = Window(earlier(last, COMPARED))
         runs = _reaching(question, runs_of(question, asked, warehouse, lately))
         if not runs.is_empty():
             return runs
@@ -264,5 +311,6 @@ def _ahead(known: LeadTime | DailyMoment) -> timedelta:
     return timedelta(days=known.days_before + 2)
 
 
-def _earlier(moment: datetime, span: timedelta) -> datetime:
+def earlier(moment: datetime, span: timedelta) -> datetime:
+    """Return a moment before another one, but none before all that the platform knows."""
     return max(OUR_TIME[0] + span, moment) - span

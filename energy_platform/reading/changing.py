@@ -8,6 +8,7 @@ import polars as pl
 
 from energy_platform.errors import MissingExtraError, UsageError
 from energy_platform.reading.changes import Changes, Cursor
+from energy_platform.reading.choice import require_count
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import dataset
 from energy_platform.reading.where import Where
@@ -39,17 +40,20 @@ class Changing(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: It is a mart, which is rebuilt and has no changes; or `since` is no cursor
-                of this source.
+            UsageError: It is a mart, which is rebuilt and has no changes; `since` is no cursor of
+                this source; or `limit` is no number of rows.
 
         >>> import energy_platform as ep
         >>> first = ep.changes("ote_day_ahead_price")
+        >>> first.rows["landing_offset"][0]
+        0
         >>> ep.changes("ote_day_ahead_price", since=first.cursor).rows.is_empty()
         True
         """
         about = dataset(name)
         if about.kind == "mart":
             raise UsageError(f"{name} is a mart: it is rebuilt, and its sources have changes")
+        require_count(limit, "limit")
         tables = self.place.warehouse()
         position = tables.position(about.table)
         begin = Cursor(table=name, offset=0, replacements=position.replacements)
@@ -121,6 +125,8 @@ class Changing(Connected):
             from energy_platform.reading.remote_following import remote_updates
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "", "follow") from error
+        if not isinstance(sources, Iterable):
+            raise UsageError(f"name the sources to follow, not {sources!r}")
         names = [sources] if isinstance(sources, str) else sources
         chosen = followed(names, where or {}, since)
         if address is not None:

@@ -1,6 +1,6 @@
 """Which columns and rows of a table a reader wants, and what is wrong with a wish."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from energy_platform.errors import UsageError
 from energy_platform.reading.dataset import Dataset
-from energy_platform.reading.where import Where, matching, values_of
+from energy_platform.reading.where import Where, condition, matching, values_of
 
 _SHOWN: Final = 8
 
@@ -24,13 +24,17 @@ def chosen_columns(
         added: Columns that the answer has besides the table's.
 
     Raises:
-        UsageError: The table has no such column; the message lists near ones.
+        UsageError: The table has no such column (the message lists near ones), none is named, or
+            one is named twice.
     """
     if columns is None:
         return [pl.all()]
+    if not is_list(columns):
+        raise UsageError(f"columns is a list of at least one column, not {columns!r}")
     for name in columns:
-        if name not in added:
-            _require_column(about, name)
+        require_column(about, name, added)
+    if len(set(columns)) < len(columns):
+        raise UsageError(f"columns names a column twice: {', '.join(columns)}")
     return [pl.col(name) for name in columns]
 
 
@@ -38,11 +42,24 @@ def condition_on(about: Dataset, where: Where) -> pl.Expr:
     """Return the condition that a table's rows must meet; all columns' conditions hold at once.
 
     Raises:
-        UsageError: The table has no such column, or a value is not of its type.
+        UsageError: The table has no such column, or a value is not of its type; or no value of a
+            column is wanted.
     """
+    _require_values(where)
     for column in where:
-        _require_column(about, column)
+        require_column(about, column)
     return matching(about, where)
+
+
+def condition_on_key(about: Dataset, where: Where) -> pl.Expr:
+    """Return the condition that a table's rows must meet in columns of the key.
+
+    Raises:
+        UsageError: A column is not in the key, or a value is not of its type; or no value of a
+            column is wanted.
+    """
+    _require_values(where)
+    return condition(about, where)
 
 
 def require_found(about: Dataset, where: Where, rows: pl.LazyFrame) -> None:
@@ -66,9 +83,49 @@ def require_found(about: Dataset, where: Where, rows: pl.LazyFrame) -> None:
             raise UsageError(f"{about.name} has no {column}={absent[0]!r}; {hint}")
 
 
-def _require_column(about: Dataset, name: str) -> None:
-    if name not in about.dtypes:
-        raise UsageError(f"{about.name} has no column {name!r}; {near(name, list(about.dtypes))}")
+def require_column(about: Dataset, name: object, added: Sequence[str] = ()) -> None:
+    """Refuse a name that is no column of an answer.
+
+    Args:
+        about: The table.
+        name: The name.
+        added: Columns that the answer has besides the table's.
+
+    Raises:
+        UsageError: The table has no such column; the message lists near ones.
+    """
+    if not isinstance(name, str) or name not in (*about.dtypes, *added):
+        hint = near(str(name), list(about.dtypes))
+        raise UsageError(f"{about.name} has no column {name!r}; {hint}")
+
+
+def require_count(number: object, name: str, least: int = 1) -> None:
+    """Refuse what is no number of things, or too few.
+
+    Args:
+        number: The number.
+        name: The argument's name.
+        least: How many there are at least.
+
+    Raises:
+        UsageError: It is no whole number, or less than that.
+    """
+    if not isinstance(number, int) or number < least:
+        raise UsageError(f"{name} is a number, {least} or more, not {number!r}")
+
+
+def _require_values(where: object) -> None:
+    """Refuse what is no condition, or one that no row could meet."""
+    if not isinstance(where, Mapping):
+        raise UsageError(f'where is a mapping such as {{"bidding_zone": "FR"}}, not {where!r}')
+    for column, wanted in where.items():
+        if isinstance(wanted, Collection) and not isinstance(wanted, str) and len(wanted) == 0:
+            raise UsageError(f"where names no value of {column}")
+
+
+def is_list(said: object) -> bool:
+    """Return whether it is some values, and no text."""
+    return isinstance(said, Collection) and not isinstance(said, str) and len(said) > 0
 
 
 def near(name: str, known: Sequence[str]) -> str:

@@ -91,6 +91,12 @@ class Dataset:
         return {column.name: _DTYPES[column.type] for column in self.columns}
 
     @property
+    def until(self) -> str | None:
+        """The column with the end of a row's period; None in a table of instants."""
+        end = self.event_time.removesuffix("_start") + "_end"
+        return end if end in self.dtypes else None
+
+    @property
     def has_runs(self) -> bool:
         """Whether it is a forecast, whose rows belong to runs."""
         return RUN in self.key
@@ -129,6 +135,8 @@ def dataset(name: str) -> Dataset:
         UnknownSourceError: There is none; the message names similar ones, or says what is wrong
             with the file that defines it.
     """
+    if not isinstance(name, str):
+        raise UnknownSourceError(f"a source's or mart's name is a text, not {name!r}")
     if name in _written():
         return _written()[name]
     if _are_all_written():

@@ -5,11 +5,12 @@ from typing import Any, Final, Unpack
 
 import polars as pl
 
+from energy_platform.errors import UsageError
 from energy_platform.market.timeliness import lateness
 from energy_platform.reading.asking import Asked, taking_all_of
 from energy_platform.reading.card import Card
 from energy_platform.reading.catalogue import catalogue, listed
-from energy_platform.reading.choice import chosen_columns
+from energy_platform.reading.choice import chosen_columns, require_count
 from energy_platform.reading.dataset import Dataset, dataset, datasets
 from energy_platform.reading.loading import Loading
 from energy_platform.reading.search import Hit, hits
@@ -42,10 +43,14 @@ class Finding(Loading):
             `name`, `kind`, `provider`, `protocol`, `group`, `description`, `key`, `columns` (name,
             type, unit, description, values), `expected_lag_seconds`, `terms`, `needs`, `upstream`.
 
+        Raises:
+            UsageError: `search` is no text.
+
         >>> import energy_platform as ep
         >>> ep.catalog("nord pool trade")["name"][0]
         'nord_pool_intraday_trade'
         """
+        _require_text(search)
         everything = pl.DataFrame([listed(entry) for entry in catalogue()])
         found = pl.Series("name", [entry.name for entry in catalogue(search)], dtype=pl.String)
         return found.to_frame().join(everything, on="name", maintain_order="left")
@@ -66,10 +71,15 @@ class Finding(Loading):
             the words; `where`, the values of key columns that have one; and an `example` of a call.
             No rows, if no table has all words.
 
+        Raises:
+            UsageError: `words` is no text, or `limit` no number of tables.
+
         >>> import energy_platform as ep
         >>> print(ep.search("nuclear")["example"][0])
         ep.load('entsoe_generation', where={'production_type': ['Nuclear']})
         """
+        _require_text(words)
+        require_count(limit, "limit")
         tables = list(datasets().values())
         found = hits(tables, words)[:limit]
         return pl.DataFrame([_line(tables[hit.at], hit) for hit in found], schema=_FOUND)
@@ -136,8 +146,8 @@ class Finding(Loading):
             UsageError: The table has no such column; the message lists near ones.
 
         >>> import energy_platform as ep
-        >>> ep.values("energy_charts_price", "bidding_zone").columns
-        ['bidding_zone', 'rows', 'first_at', 'last_at']
+        >>> ep.values("energy_charts_price", "bidding_zone")["bidding_zone"].sort().to_list()
+        ['AT', 'DE-LU']
         """
         about = dataset(name)
         chosen_columns(about, [column])
@@ -145,6 +155,11 @@ class Finding(Loading):
         counted = self.scan(name, **asked).group_by(column)
         found = counted.agg(rows=pl.len(), first_at=time.min(), last_at=time.max())
         return found.sort("rows", column, descending=[True, False]).collect()
+
+
+def _require_text(words: object) -> None:
+    if not isinstance(words, str):
+        raise UsageError(f"what is looked for is a text such as 'wind DE', not {words!r}")
 
 
 def _line(about: Dataset, hit: Hit) -> dict[str, Any]:

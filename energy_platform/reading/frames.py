@@ -3,29 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
 
 from energy_platform.errors import UsageError
 from energy_platform.history.knowledge_time import AsOf, for_later
-from energy_platform.market.buckets import buckets, every
+from energy_platform.market.buckets import buckets, every, span
 from energy_platform.market.conversion import converted
+from energy_platform.market.instants import OUR_TIME
 from energy_platform.market.resampling import resampled
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, calendar_of, in_zone, window
 from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
 from energy_platform.reading.choice import require_found
 from energy_platform.reading.rows import Rows
-from energy_platform.reading.series import (
-    Series,
-    series_of,
-    stretches,
-)
+from energy_platform.reading.series import Series, series_of, stretches
 from energy_platform.reading.where import Value
 
 _REACH: Final = timedelta(hours=25)
 """How long a row's period is at most: a day whose clocks are put back. One that begins before the
 first bucket may reach into it."""
+_TIMES: Final = ("delivery_start", "delivery_end")
 
 
 class Frames(Rows):
@@ -37,7 +36,7 @@ class Frames(Rows):
         column: str,
         *,
         run: RunAsked | None = None,
-        lag: timedelta | None = None,
+        lag: str | timedelta | None = None,
         **where: Value,
     ) -> Series:
         """Name one series of a table: a column, and the key's values that tell it from others.
@@ -49,9 +48,9 @@ class Frames(Rows):
             column: The column, such as `price_eur_per_mwh`.
             run: Of a forecast the run of this reference time; or "latest_each", for each valid
                 time the newest run that has it; see `scan`.
-            lag: How much later than it holds a value is shown: with a day, yesterday's price stands
-                beside today's. With `as_of`, it counts only if it was known at the gate of the
-                delivery beside which it stands.
+            lag: How much later than it holds a value is shown: with "24h", or a `timedelta`,
+                yesterday's price stands beside today's. With `as_of`, it counts only if it was
+                known at the gate of the delivery beside which it stands.
             where: The values of key columns: `bidding_zone="DE-LU"`, `resolution="PT15M"`. `area`
                 and `production` take the names that all tables share, as `areas` and `productions`
                 list them: `area="IT-North"` is GME's NORD.
@@ -61,15 +60,19 @@ class Frames(Rows):
 
         Raises:
             UnknownSourceError: There is no source or mart of this name.
-            UsageError: The table has no such column or key column; or the column is a name, a
-                number or a flag, which can't be summed up.
+            UsageError: The table has no such column or key column, or a value is not of its type;
+                or the column is a name, a number or a flag, which can't be summed up.
 
         >>> import energy_platform as ep
         >>> price = ep.series("energy_charts_price", "price_eur_per_mwh", bidding_zone="DE-LU")
         >>> price.unit, price.quantity
         ('EUR/MWh', <Quantity.PRICE: 'price'>)
+        >>> night = {"start": "2025-01-15 00:00", "end": "2025-01-15 02:00"}
+        >>> ep.frame(price=price, every="1h", zone="Europe/Berlin", **night)["price"].to_list()
+        [95.0, 88.31]
         """
-        return series_of(name, column, where, run=run, lag=lag or timedelta())
+        moved = timedelta() if lag is None else span(lag, "lag")
+        return series_of(name, column, where, run=run, lag=moved)
 
     def frame(
         self,
@@ -83,7 +86,8 @@ class Frames(Rows):
         fold: Fold | None = None,
         as_of: AsOf | None = None,
         known: Clock = "received",
-        max_gap: timedelta | None = None,
+        look_ahead: bool = False,
+        max_gap: str | timedelta | None = None,
         max_missing: float = 0.0,
         units: Mapping[str, str] | None = None,
         **series: Series,
@@ -111,8 +115,10 @@ class Frames(Rows):
                 time, or a gate such as "D-1 12:00 Europe/Berlin".
             known: By whose clock: "received", when this platform had a row, or "published", when
                 its provider had published it.
-            max_gap: How long a value of an instant holds at most if no other follows; as long as
-                values usually are apart, unless given.
+            look_ahead: Whether `as_of` may lie after the beginning of a delivery: a negative lead
+                time, or a moment of the day itself.
+            max_gap: How long a value of an instant holds at most if no other follows, "90m" or a
+                `timedelta`; as long as values usually are apart, unless given.
             max_missing: Which share of a period may lack a value, from 0 to 1; its value is then
                 made of what is there. If more is missing, the value is null.
             units: Units to convert series to: `{"price": "ct/kWh", "wind": "GW"}`.
@@ -126,7 +132,7 @@ class Frames(Rows):
         Raises:
             UsageError: Several series of a table match (the message lists the values that tell them
                 apart); a unit measures something else; a count would have to be split; a mart is
-                asked as of a moment; or no period begins in the window.
+                asked as of a moment; `as_of` looks ahead; or no period begins in the window.
 
         >>> import energy_platform as ep
         >>> frame = ep.frame(
@@ -138,10 +144,10 @@ class Frames(Rows):
         23
         """
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
-        grid, units = _grid(every, wanted, zone), units or {}
+        grid, units = _grid(every, wanted, zone), {} if units is None else units
         _require(series, units, max_missing)
-        knowledge = Knowledge(as_of=as_of, known=known, zone=zone, fold=fold)
-        how = _How(knowledge=knowledge, max_gap=max_gap, max_missing=max_missing)
+        knowledge = Knowledge(as_of=as_of, known=known, look_ahead=look_ahead, zone=zone, fold=fold)
+        how = _How(knowledge=knowledge, max_gap=_gap(max_gap), max_missing=max_missing)
         values = {name: self._values(one, grid, how) for name, one in series.items()}
         conversions = {
             name: converted(pl.col(name), series[name].unit, unit) for name, unit in units.items()
@@ -163,12 +169,19 @@ class Frames(Rows):
         about, reach = series.dataset, max(_REACH, how.max_gap or _REACH)
         first: datetime = grid["bucket_start"][0] - series.lag - reach
         last: datetime = grid["bucket_end"][-1] - series.lag + reach
-        asked = self._asked(series, Window(first, last), how.knowledge)
+        wanted, knowledge = Window(first, last), how.knowledge
+        asked = (series, question_of(about, wanted, knowledge), knowledge)
+        return self._once(about, asked, partial(self._read_series, series, wanted, knowledge))
+
+    def _read_series(self, series: Series, wanted: Window, knowledge: Knowledge) -> pl.DataFrame:
+        """Return the rows of a series that begin in a window, as they were known."""
+        about, asked = series.dataset, self._asked(series, wanted, knowledge)
         ends = [] if series.until is None else [series.until]
         needed = [*dict.fromkeys([*about.key, about.event_time, *ends, series.column])]
         rows = asked.filter(series.condition).select(needed).collect()
         if rows.is_empty() and series.where:
-            require_found(about, series.where, asked)
+            at_any_time = Knowledge(zone=knowledge.zone, fold=knowledge.fold)
+            require_found(about, series.where, self._asked(series, wanted, at_any_time))
         return rows
 
     def _asked(self, series: Series, wanted: Window, knowledge: Knowledge) -> pl.LazyFrame:
@@ -208,19 +221,35 @@ def _grid(lasting: str | timedelta, wanted: Window, zone: Zone | None) -> pl.Dat
     """
     if wanted.start is None or wanted.end is None:
         raise UsageError("a frame needs start and end, or a day or a month")
+    if wanted.start < OUR_TIME[0] or wanted.end > OUR_TIME[1]:
+        raise UsageError(f"a frame is between {OUR_TIME[0]:%Y-%m-%d} and {OUR_TIME[1]:%Y-%m-%d}")
     grid = buckets(wanted.start, wanted.end, every(lasting), calendar_of(zone or "UTC"))
     if grid.is_empty():
         raise UsageError(f"no period of {lasting} begins in the window")
     return grid
 
 
-def _require(series: Mapping[str, Series], units: Mapping[str, str], max_missing: float) -> None:
+def _gap(said: str | timedelta | None) -> timedelta | None:
+    """Return how long a value of an instant holds at most."""
+    gap = None if said is None else span(said, "max_gap")
+    if gap is not None and gap <= timedelta():
+        raise UsageError(f"a value holds longer than max_gap={said!r}")
+    return gap
+
+
+def _require(series: Mapping[str, object], units: object, max_missing: object) -> None:
     if not series:
         raise UsageError("name at least one series, as in price=ep.series(…)")
     for label, one in series.items():
         if not isinstance(one, Series):
             raise UsageError(f"{label} is no series: {one!r}; write {label}=ep.series(…)")
+        if label in _TIMES:
+            raise UsageError(f"{label} is the frame's own column; give the series another name")
+    if not isinstance(units, Mapping):
+        raise UsageError(f'units is a mapping such as {{"price": "ct/kWh"}}, not {units!r}')
+    if wrong := [unit for unit in units.values() if not isinstance(unit, str)]:
+        raise UsageError(f"a unit is a text such as 'ct/kWh', not {wrong[0]!r}")
     if unknown := units.keys() - series.keys():
-        raise UsageError(f"units names no series {', '.join(sorted(unknown))}")
-    if not 0 <= max_missing <= 1:
-        raise UsageError(f"max_missing is a share from 0 to 1, not {max_missing}")
+        raise UsageError(f"units names no series {', '.join(sorted(map(str, unknown)))}")
+    if not isinstance(max_missing, int | float) or not 0 <= max_missing <= 1:
+        raise UsageError(f"max_missing is a share from 0 to 1, not {max_missing!r}")

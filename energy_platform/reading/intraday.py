@@ -4,6 +4,7 @@ What is delivered when, and until when it is traded, is in the exchange's list o
 nothing here reads a contract's name. Trades and books are those of `books`.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -25,11 +26,14 @@ from energy_platform.market.wall_clock import (
     instant,
     window,
 )
+from energy_platform.reading.choice import near, require_count
 from energy_platform.reading.rows import Rows
 
 PRODUCTS: Final = {"QH": "P15MIN", "HH": "P30MIN", "H": "P60MIN"}
 """What traders call the products: quarter-hours, half-hours, hours."""
 
+_PRODUCT_TYPE: Final = re.compile("[A-Z][A-Z0-9_]*")
+"""How the exchange writes them: P15MIN, CUSTOM_BLOCK."""
 _CONTRACTS: Final = "nord_pool_intraday_contract"
 _TRADES: Final = "nord_pool_intraday_trade"
 _BOOK: Final = "nord_pool_intraday_order_book"
@@ -79,12 +83,14 @@ class Intraday(Rows):
             UsageError: There is no such area or product, or a time can't be read.
 
         >>> import energy_platform as ep
-        >>> quarters = ep.contracts(area="DE-LU", product="QH", day="2026-03-01", zone="UTC")
-        >>> quarters.columns[:3]
-        ['contract_id', 'area', 'delivery_area_id']
+        >>> day = {"day": "2026-03-29", "zone": "Europe/Berlin"}
+        >>> ep.contracts(area="DE-LU", product="QH", **day)["contract_id"].to_list()
+        ['NX_sp0']
         """
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         found = self._contracts(wanted, area, product, as_of).collect()
+        if found.is_empty() and product is not None:
+            self._require_product(product, wanted, as_of)
         if area is not None:
             found = _of_first(found, delivery_areas(area))
         return in_zone(found.sort("delivery_start", "delivery_end", *_CONTRACT), zone)
@@ -131,8 +137,9 @@ class Intraday(Rows):
             UsageError: There is no such contract, area or product, or the window is open.
 
         >>> import energy_platform as ep
-        >>> ep.trades(area="DE-LU", day="2026-03-01", zone="Europe/Berlin").columns[:2]
-        ['trade_id', 'observed_at']
+        >>> day = {"day": "2026-07-01", "zone": "Europe/Berlin"}
+        >>> ep.trades(area="DE-LU", **day)["price_eur_per_mwh"].to_list()
+        [52.1, 52.1]
         """
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         contracts = self._traded(wanted, contract, product, as_of)
@@ -180,13 +187,14 @@ class Intraday(Rows):
 
         >>> import energy_platform as ep
         >>> at = "2026-07-01 12:30"
-        >>> ep.book(at, "NX_101", "DE(50Hertz)", 5, zone="Europe/Berlin").columns[:3]
-        ['side', 'level', 'price_eur_per_mwh']
+        >>> best = ep.book(at, "NX_100", "DE(50Hertz)", 1, zone="Europe/Berlin")
+        >>> best.select("side", "price_eur_per_mwh").rows()
+        [('BUY', 41.65)]
         """
         from energy_platform.books.ladder import ladder
 
-        if depth is not None and depth < 1:
-            raise UsageError(f"depth is a number of levels, 1 or more, not {depth}")
+        if depth is not None:
+            require_count(depth, "depth")
         moment = instant(at, zone=zone, fold=fold, name="at")
         events = self._events(contract, area, until=moment)
         if events.is_empty():
@@ -222,8 +230,9 @@ class Intraday(Rows):
             UsageError: There is no such contract or area, or a time can't be read.
 
         >>> import energy_platform as ep
-        >>> ep.book_path("NX_101", "DE(50Hertz)").is_empty()
-        False
+        >>> path = ep.book_path("NX_101", "DE(50Hertz)", zone="Europe/Berlin")
+        >>> f"{path['at'][0]:%H:%M}"
+        '12:15'
         """
         from energy_platform.books.ladder import path
 
@@ -287,9 +296,9 @@ class Intraday(Rows):
                 there is no such contract, area or product.
 
         >>> import energy_platform as ep
-        >>> id3 = ep.bars(index="ID3", area="DE-LU", product="QH", day="2026-03-01", zone="UTC")
-        >>> id3.columns[-1]
-        'trades'
+        >>> day = {"day": "2026-03-29", "zone": "Europe/Berlin"}
+        >>> ep.bars(index="ID3", area="DE-LU", product="QH", **day)["contract_id"].to_list()
+        ['NX_sp0']
         """
         from energy_platform.books.trades import WINDOWS, bars_of, index_prices
 
@@ -339,9 +348,11 @@ class Intraday(Rows):
         """
         found = self._contracts(wanted, None, product, as_of)
         if contract is not None:
-            found = found.filter(pl.col("contract_id") == contract)
+            found = found.filter(_is(contract))
         listed = found.collect().sort(*_CONTRACT).unique("contract_id", keep="first")
-        if contract is not None and listed.is_empty():
+        if listed.is_empty() and product is not None:
+            self._require_product(product, wanted, as_of)
+        if listed.is_empty() and contract is not None:
             raise self._unknown(contract)
         return listed.sort("delivery_start", "contract_id")
 
@@ -368,7 +379,7 @@ class Intraday(Rows):
 
         legs = self.scan(_TRADES, start=wanted.start, end=wanted.end, as_of=as_of)
         if contract is not None:
-            legs = legs.filter(pl.col("contract_id") == contract)
+            legs = legs.filter(_is(contract))
         found = one_row_each(legs, contracts.select("contract_id", *CONTRACT))
         if area is None:
             return found
@@ -385,15 +396,25 @@ class Intraday(Rows):
         closed: datetime = about["delivery_end"].max()  # type: ignore[assignment] # never null
         events = self.scan(
             _BOOK, start=opened - _LATE, end=(until or closed) + _LATE, as_of=until
-        ).filter(pl.col("contract_id") == contract, pl.col("delivery_area_id").is_in(list(areas)))
+        ).filter(_is(contract), pl.col("delivery_area_id").is_in(list(areas)))
         found = events.collect().sort("landing_offset", maintain_order=True)
         there = [number for number in areas if number in found["delivery_area_id"].unique()]
         return found.filter(pl.col("delivery_area_id") == (there or areas)[0])
 
+    def _require_product(self, product: str, wanted: Window, as_of: AsOf | None) -> None:
+        """Refuse a product type that no contract of a window has, if there are contracts."""
+        if product in PRODUCTS or product in PRODUCTS.values():
+            return
+        found = self.scan(_CONTRACTS, start=wanted.start, end=wanted.end, as_of=as_of)
+        types = found.select(pl.col("product_type").drop_nulls().unique().sort()).collect()
+        known = types.to_series().to_list()
+        if known and product not in known:
+            raise UsageError(f"there is no product {product!r}; {near(product, known)}")
+
     def _unknown(self, contract: str) -> UsageError:
         known = self.scan(_CONTRACTS).select("contract_id").unique().collect().to_series()
-        near = get_close_matches(contract, known.to_list(), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "ep.contracts() lists them"
+        alike = get_close_matches(contract, known.to_list(), n=3)
+        hint = f"did you mean {' or '.join(alike)}?" if alike else "ep.contracts() lists them"
         return UsageError(f"there is no contract {contract!r}; {hint}")
 
 
@@ -413,11 +434,18 @@ def _of_first(contracts: pl.DataFrame, areas: Sequence[str]) -> pl.DataFrame:
     return contracts.sort(order).unique("contract_id", keep="first", maintain_order=True)
 
 
-def _product_type(product: str) -> str:
-    if product not in PRODUCTS and not product.startswith("P"):
+def _product_type(product: object) -> str:
+    if not isinstance(product, str) or not _PRODUCT_TYPE.fullmatch(product):
         said = ", ".join(PRODUCTS)
         raise UsageError(f"there is no product {product!r}; there are {said}, or P15MIN and so on")
     return PRODUCTS.get(product, product)
+
+
+def _is(contract: object) -> pl.Expr:
+    """Return whether a row is of a contract."""
+    if not isinstance(contract, str):
+        raise UsageError(f"a contract is named by its identifier, a text, not {contract!r}")
+    return pl.col("contract_id") == contract
 
 
 def _bar(every: str | timedelta) -> timedelta:

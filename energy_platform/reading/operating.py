@@ -6,7 +6,6 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.wall_clock import Fold, When, Zone, window
-from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import dataset
 
@@ -40,12 +39,15 @@ class Operating(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: `start` lacks its time zone, or can't be read.
+            UsageError: `start` lacks its time zone, or can't be read; or the place is a folder of
+                tables, a bucket or a dataset, which no batches are known of.
 
         >>> import energy_platform as ep
-        >>> ep.batch_history("smard_price").columns[:4]
-        ['finished_at', 'source', 'batches', 'failed']
+        >>> ep.batch_history("smard_price").select("source", "batches", "failed").rows()
+        [('smard_price', 1, 0)]
         """
+        from energy_platform.operations.batch_history import BatchHistory
+
         asked = window(start=start, zone=zone, fold=fold)
         if name is not None:
             dataset(name)

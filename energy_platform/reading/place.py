@@ -4,7 +4,7 @@ A place is a home folder, the folder or bucket of its Delta tables, or a dataset
 Opening it creates nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +23,12 @@ from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.reading.dataset import datasets
 from energy_platform.settings import Settings, WarehouseKind, current_settings, variable
-from energy_platform.storage.warehouse.protocol import Position, ReadableWarehouse, TableSummary
+from energy_platform.storage.warehouse.protocol import (
+    Position,
+    ReadableWarehouse,
+    ReadSize,
+    TableSummary,
+)
 
 Missing = Literal["raise", "empty"]
 """What a table that was never stored is: an error, or a frame without rows."""
@@ -65,7 +70,10 @@ class Place:
                 f"{text!r} is no place of a platform: it is a folder, s3://bucket/folder,"
                 " gs://bucket/folder, az://container/folder or bigquery://project/dataset"
             )
-        folder = Path(text.removeprefix("file://")).expanduser()
+        try:
+            folder = Path(text.removeprefix("file://")).expanduser()
+        except RuntimeError as error:  # nobody has this name
+            raise UsageError(f"{text} is no folder: {error}") from None
         return cls(str(folder.absolute()))
 
     @property
@@ -187,6 +195,19 @@ class StoredTables:
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times; none of a table that was never stored."""
         return self.stored.summary(table)
+
+    def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
+        """Return how large the answer to a question is at most, if these columns are wanted.
+
+        Raises:
+            NeverStoredError: The table was never stored.
+        """
+        self._require(question.table)
+        return self.stored.size(question, columns)
+
+    def state(self, table: Table) -> str | None:
+        """Return what tells a table's rows, as they are now, from all others; None if nothing."""
+        return self.stored.state(table)
 
     def has(self, table: Table) -> bool:
         """Return whether a table was ever stored."""

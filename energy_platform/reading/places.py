@@ -79,6 +79,8 @@ class Places(Rows):
         ('de', 'Wind offshore', 'DE', 'Wind Offshore')
         """
         asked = dataset(name)
+        if not isinstance(rows, pl.DataFrame):
+            raise UsageError(f"rows is a frame that was collected, not {type(rows).__name__}")
         found = {}
         if (area := area_column(asked)) is not None and area in rows.columns:
             label = "area" if "area" not in rows.columns else "common_area"
@@ -106,11 +108,14 @@ class Places(Rows):
 
         Raises:
             NoPlatformError: There is no platform where it is looked for.
+            UsageError: `near` is no point of the earth.
 
         >>> import energy_platform as ep
         >>> ep.stations().filter(wmo_id="10384").select("source", "station").rows()
         [('dwd_mosmix_forecast', '10384'), ('dwd_wind_observation', '00433')]
         """
+        if near is not None:
+            _require_point(near)
         known = dwd_stations()
         listed = [
             known.with_columns(source=pl.lit(_MOSMIX), station="wmo_id"),
@@ -166,6 +171,15 @@ def area_column(asked: Dataset) -> str | None:
 def production_column(asked: Dataset) -> str | None:
     """Return the column of a table's key that says what produces, if there is one."""
     return next((name for name in production.COLUMNS if _is_label(asked, name)), None)
+
+
+def _require_point(near: object) -> None:
+    """Refuse what is not two numbers of degrees."""
+    match near:
+        case (int() | float() as north, int() | float() as east):
+            if abs(north) <= 90 and abs(east) <= 180:  # noqa: PLR2004 (degrees of the earth)
+                return
+    raise UsageError(f"near is degrees north and east, such as (52.5, 13.4), not {near!r}")
 
 
 def _is_label(asked: Dataset, name: str) -> bool:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from energy_platform.reading.cache import MOST_BYTES, Cache
 from energy_platform.reading.changing import Changing
 from energy_platform.reading.finding import Finding
 from energy_platform.reading.frames import Frames
@@ -22,7 +23,12 @@ class Platform(Finding, Sql, Frames, Intraday, Places, Runs, Revisions, Changing
     """
 
 
-def connect(where: str | Path | None = None) -> Platform:
+def connect(
+    where: str | Path | None = None,
+    *,
+    cache: str | Path | None = None,
+    cache_bytes: int = MOST_BYTES,
+) -> Platform:
     """Return the platform whose data are there.
 
     The platform is a value: several may be asked side by side, and one may be sent to another
@@ -33,13 +39,16 @@ def connect(where: str | Path | None = None) -> Platform:
             `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`; or a BigQuery
             dataset, `bigquery://project/dataset`. Unless given, what the environment names
             whenever a question is put: `ENERGY_PLATFORM_HOME`, or `.energy_platform`.
+        cache: A folder to keep what `load`, `aload`, `sql` and `frame` read, for as long as its
+            table has no newer rows; processes and platforms may share it. None, unless given.
+        cache_bytes: How much the folder may take; the answers used last stay.
 
     Returns:
         A platform, whose methods are the functions of this package.
 
     Raises:
         NoPlatformError: There is no platform in this folder.
-        UsageError: No platform can be at this address.
+        UsageError: No platform can be at this address, or no cache in this folder.
         MissingExtraError: BigQuery is asked, and the `bigquery` extra is not installed.
 
     >>> import os
@@ -48,9 +57,10 @@ def connect(where: str | Path | None = None) -> Platform:
     True
     """
     place = Place.of(where)
+    kept = None if cache is None else Cache.at(cache, cache_bytes)
     if where is not None:
         place.warehouse()
-    return Platform(place)
+    return Platform(place, kept)
 
 
 here: Final[Platform] = Platform()

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 import polars as pl
 
@@ -16,15 +17,29 @@ from energy_platform.history.knowledge_time import (
 )
 from energy_platform.history.provider_clock import KNOWN_AT
 from energy_platform.history.question import REVISION_INDEX, VINTAGE, Question
+from energy_platform.market.instants import OUR_TIME
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, in_zone, instant, window
-from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
+from energy_platform.reading.asking import (
+    Clock,
+    Knowledge,
+    RunAsked,
+    earlier,
+    question_of,
+    with_run,
+)
+from energy_platform.reading.choice import condition_on_key, is_list, require_found
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import Dataset, dataset
-from energy_platform.reading.where import Where, condition
+from energy_platform.reading.place import StoredTables
+from energy_platform.reading.where import Where
 
-_AS_OF = "as_of"
-_LEAD_TIME = "lead_time"
-_GATE = "gate"
+_AS_OF: Final = "as_of"
+_LEAD_TIME: Final = "lead_time"
+_GATE: Final = "gate"
+_BY_RUN: Final = ("latest", "latest_complete")
+"""The runs that are other ones at each moment."""
+_REACH: Final = timedelta(hours=25)
+"""How long before an instant the row begins that holds at it: a day whose clocks are put back."""
 
 
 class Revisions(Connected):
@@ -72,21 +87,23 @@ class Revisions(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: A time can't be read, `where` names no key column, or a mart is asked for,
-                which has no revisions.
+            UsageError: A time can't be read, `where` names no key column, or a value that no row
+                has, or a mart is asked for, which has no revisions.
 
         >>> import energy_platform as ep
         >>> log = ep.revisions("ote_day_ahead_price", day="2026-03-29", zone="Europe/Prague")
-        >>> log.columns[-4:]
-        ['known_at', 'known_basis', 'revision_index', 'superseded_at']
+        >>> log.select("revision_index", "known_basis", "superseded_at").row(0)
+        (1, 'received', None)
         """
         asked = _source(name)
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         knowledge = Knowledge(as_of=as_of, known=known, look_ahead=look_ahead, zone=zone, fold=fold)
         question = replace(question_of(asked, wanted, knowledge), every_revision=True)
-        found = self._answer(question, asked, run, knowledge, where)
-        ordered = found.sort(asked.event_time, *asked.key, REVISION_INDEX)
-        return in_zone(ordered.collect(), zone)
+        tables = self.place.warehouse()
+        if run is not None:
+            question = with_run(question, asked, tables, run, knowledge)
+        found = _met(tables.answer(question), asked, where, _stored(tables, asked, wanted))
+        return in_zone(found.sort(asked.event_time, *asked.key, REVISION_INDEX), zone)
 
     def vintages(
         self,
@@ -119,8 +136,9 @@ class Revisions(Connected):
             month: Only this month of `zone`, "2026-03", instead.
             zone: The zone of times and days, and of the answer's instants; UTC, unless given.
             fold: Which one is meant of two times that the clocks show alike.
-            run: Of a forecast only this run; "latest_each" is, for each moment and valid time, the
-                newest run that had it.
+            run: Of a forecast only this run; "latest" or "latest_complete", for each moment the one
+                that was it then, which is looked for at each moment by itself; or "latest_each",
+                for each moment and valid time the newest run that had it.
             known: By whose clock a row is known, as in `scan`.
             look_ahead: Whether a moment may lie after the beginning of a delivery.
             where: Only rows with these values in key columns.
@@ -132,29 +150,34 @@ class Revisions(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: Not exactly one kind of moments is given, one of them looks ahead, or the
-                newest run is asked for, which is another one at each moment.
+            UsageError: Not exactly one kind of moments is given, one of them looks ahead, `where`
+                names no key column, or a value that no row has; or no run was complete by a moment.
 
         >>> import energy_platform as ep
         >>> from datetime import timedelta
         >>> hours = [timedelta(hours=1), timedelta(hours=24)]
-        >>> ep.vintages("ote_intraday_price", lead_times=hours).columns[:2]
-        ['lead_time', 'as_of']
+        >>> early = ep.vintages("ote_day_ahead_price", lead_times=hours)
+        >>> sorted(early["lead_time"].unique())
+        [datetime.timedelta(seconds=3600), datetime.timedelta(days=1)]
         """
         asked = _source(name)
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         kind, said = _one_kind(lead_times=lead_times, gates=gates, instants=instants)
         moments = _moments(kind, said, zone=zone, fold=fold, look_ahead=look_ahead)
-        if run in ("latest", "latest_complete"):
-            raise UsageError(
-                f"the {run} run is another one at each moment: ask `load` for each of them,"
-                ' or vintages with run="latest_each"'
-            )
         knowledge = Knowledge(known=known, zone=zone, fold=fold)
-        question = replace(question_of(asked, wanted, knowledge), vintages=tuple(moments))
-        found = self._answer(question, asked, run, knowledge, where)
+        question = question_of(asked, wanted, knowledge)
+        tables = self.place.warehouse()
+        if isinstance(run, str) and run in _BY_RUN:
+            each = [replace(question, known=one) for one in moments]
+            rows = _each_by_itself(each, asked, tables, run, knowledge)
+        else:
+            question = replace(question, vintages=tuple(moments))
+            if run is not None:
+                question = with_run(question, asked, tables, run, knowledge)
+            rows = tables.answer(question)
+        found = _met(rows, asked, where, _stored(tables, asked, wanted))
         ordered = found.sort(VINTAGE, asked.event_time, *asked.key)
-        return in_zone(_labelled(ordered.collect(), kind, said, moments, asked), zone)
+        return in_zone(_labelled(ordered, kind, said, moments, asked), zone)
 
     def development(
         self,
@@ -170,7 +193,8 @@ class Revisions(Connected):
 
         Args:
             name: A market source's name, as `catalog` lists it.
-            at: The event time of the delivery: its start, the instant observed or forecast.
+            at: An instant of the delivery: its start, or one before its end. In a table of instants
+                the one observed or forecast, or any until the next, since a value holds until then.
             zone: The zone of `at`, and of the answer's instants; UTC, unless given.
             fold: Which one is meant of two times that the clocks show alike.
             known: By whose clock a row is known, as in `scan`.
@@ -182,32 +206,104 @@ class Revisions(Connected):
 
         Raises:
             UnknownSourceError: There is no source of this name.
-            UsageError: `at` can't be read, or `where` names no key column.
+            UsageError: `at` can't be read, or `where` names no key column, or a value that no row
+                has.
 
         >>> import energy_platform as ep
-        >>> ep.development("ote_intraday_price", at="2026-03-29 12:00", zone="Europe/Prague").height
-        1
+        >>> late = {"at": "2026-03-29 12:07", "zone": "Europe/Prague"}
+        >>> noon = ep.development("ote_day_ahead_price", **late)
+        >>> f"{noon['delivery_start'][0]:%H:%M}", noon["revision_index"].to_list()
+        ('12:00', [1])
         """
         asked = _source(name)
-        moment = instant(at, zone=zone, fold=fold, name="at")
-        wanted = Window(moment, moment + timedelta(microseconds=1))
+        moment = min(instant(at, zone=zone, fold=fold, name="at"), OUR_TIME[1])
+        tables = self.place.warehouse()
+        condition = condition_on_key(asked, {} if where is None else where)
+        first = _begun(moment, asked, tables.scan(asked.table).filter(condition))
+        end = moment + timedelta(microseconds=1)
+        wanted = Window(end if first is None else first, end)
         knowledge = Knowledge(known=known, zone=zone, fold=fold)
         question = replace(question_of(asked, wanted, knowledge), every_revision=True)
-        found = self._answer(question, asked, None, knowledge, where)
-        return in_zone(found.sort(KNOWN_AT, *asked.key, REVISION_INDEX).collect(), zone)
+        holds = pl.lit(value=True)
+        if asked.until is not None:
+            # A revision may end the delivery sooner; the others of its key belong to it too.
+            holds = (pl.col(asked.until) > moment).any().over(asked.key)
+        near = Window(earlier(moment, _REACH), moment + _REACH)
+        rows = tables.answer(question).filter(holds)
+        found = _met(rows, asked, where, _stored(tables, asked, near))
+        return in_zone(found.sort(KNOWN_AT, *asked.key, REVISION_INDEX), zone)
 
-    def _answer(
-        self,
-        question: Question,
-        asked: Dataset,
-        run: RunAsked | None,
-        knowledge: Knowledge,
-        where: Where | None,
-    ) -> pl.LazyFrame:
-        warehouse = self.place.warehouse()
-        if run is not None:
-            question = with_run(question, asked, warehouse, run, knowledge)
-        return warehouse.answer(question).filter(condition(asked, where or {}))
+
+def _met(
+    rows: pl.LazyFrame, asked: Dataset, where: Where | None, stored: pl.LazyFrame
+) -> pl.DataFrame:
+    """Return the rows that meet a condition on the key.
+
+    Args:
+        rows: The rows.
+        asked: Their table.
+        where: The condition.
+        stored: All rows of that time, whenever they were known.
+
+    Raises:
+        UsageError: No stored row has a value of the condition.
+    """
+    if where is None:
+        return rows.collect()
+    found = rows.filter(condition_on_key(asked, where)).collect()
+    if found.is_empty():
+        require_found(asked, where, stored)
+    return found
+
+
+def _stored(tables: StoredTables, asked: Dataset, wanted: Window) -> pl.LazyFrame:
+    """Return every revision of a window."""
+    rows, time = tables.scan(asked.table), pl.col(asked.event_time)
+    if wanted.start is not None:
+        rows = rows.filter(time >= wanted.start)
+    return rows if wanted.end is None else rows.filter(time < wanted.end)
+
+
+def _each_by_itself(
+    questions: Sequence[Question],
+    asked: Dataset,
+    tables: StoredTables,
+    run: RunAsked,
+    knowledge: Knowledge,
+) -> pl.LazyFrame:
+    """Return the answers to questions about several moments, with the number of each.
+
+    Each is about the run that is wanted at its moment.
+    """
+    return pl.concat(
+        tables.answer(with_run(one, asked, tables, run, knowledge)).with_columns(
+            pl.lit(number, dtype=pl.Int64).alias(VINTAGE)
+        )
+        for number, one in enumerate(questions)
+    )
+
+
+def _begun(moment: datetime, asked: Dataset, rows: pl.LazyFrame) -> datetime | None:
+    """Return when the first of the rows begins that hold at a moment; None if none does.
+
+    Args:
+        moment: The moment.
+        asked: The table.
+        rows: Every revision of its rows.
+    """
+    time = pl.col(asked.event_time)
+    begun, near = time <= moment, time.is_between(earlier(moment, _REACH), moment + _REACH)
+    first: datetime | None
+    if asked.until is not None:
+        # An outage lasts for months; where rows are many, none is longer than a day.
+        within = near if asked.is_large else pl.lit(value=True)
+        holding = rows.filter(begun, within, pl.col(asked.until) > moment)
+        first = holding.select(time.min()).collect().item()
+        return first
+    last, following = time.filter(begun).max(), time.filter(~begun).min()
+    found = rows.filter(near).select(last=last, following=following).collect()
+    first, after = found.row(0)
+    return first if after is not None or first == moment else None
 
 
 def _source(name: str) -> Dataset:
@@ -225,9 +321,9 @@ def _one_kind(
     if len(given) != 1:
         raise UsageError(f"give one of {', '.join(kinds)}, not {' and '.join(given) or 'none'}")
     [(kind, moments)] = given.items()
-    if isinstance(moments, str) or not moments:
+    if not is_list(moments):
         raise UsageError(f"{kind} is a list of at least one moment, not {moments!r}")
-    return kind, moments
+    return kind, [*moments]
 
 
 def _moments(

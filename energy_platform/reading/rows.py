@@ -2,10 +2,16 @@
 
 import polars as pl
 
-from energy_platform.errors import UsageError
 from energy_platform.history.knowledge_time import AsOf
 from energy_platform.market.wall_clock import Fold, When, Window, Zone, in_zone, window
-from energy_platform.reading.asking import Clock, Knowledge, RunAsked, question_of, with_run
+from energy_platform.reading.asking import (
+    Clock,
+    Knowledge,
+    RunAsked,
+    question_of,
+    require_present,
+    with_run,
+)
 from energy_platform.reading.connected import Connected
 from energy_platform.reading.dataset import Dataset, dataset
 from energy_platform.reading.place import Missing, StoredTables
@@ -80,17 +86,17 @@ class Rows(Connected):
         >>> march = datetime(2026, 3, 1, tzinfo=UTC)
         >>> at_eleven = ep.scan("ote_day_ahead_price", as_of=march + timedelta(hours=11))
         >>> an_hour_ahead = ep.scan("ote_intraday_price", start=march, as_of=timedelta(hours=1))
-        >>> at_the_gate = ep.scan("energy_charts_price", as_of="D-1 12:00 Europe/Berlin")
+        >>> at_the_gate = ep.scan("energy_charts_price", as_of="D-1 14:00 Europe/Berlin")
         >>> forecast = ep.scan("noaa_gfs_wind_forecast", as_of=timedelta(hours=6), run="latest")
-        >>> at_the_gate.collect_schema()["price_eur_per_mwh"]
-        Float64
+        >>> at_the_gate.select("price_eur_per_mwh").head(2).collect().height
+        2
         """
         wanted = window(start=start, end=end, day=day, month=month, zone=zone, fold=fold)
         asked = dataset(name)
+        require_present(asked, {"as_of": as_of, "run": run, "known": known})
         if asked.kind == "mart":
-            of_the_past = as_of is not None or run is not None or known != "received"
             tables = self.place.warehouse(missing=missing)
-            return in_zone(_scan_mart(tables, asked, wanted, of_the_past=of_the_past), zone)
+            return in_zone(_scan_mart(tables, asked, wanted), zone)
         knowledge = Knowledge(as_of=as_of, known=known, look_ahead=look_ahead, zone=zone, fold=fold)
         warehouse = self.place.warehouse(missing=missing)
         question = question_of(asked, wanted, knowledge)
@@ -99,12 +105,8 @@ class Rows(Connected):
         return in_zone(warehouse.answer(question), zone)
 
 
-def _scan_mart(
-    tables: StoredTables, mart: Dataset, wanted: Window, *, of_the_past: bool
-) -> pl.LazyFrame:
+def _scan_mart(tables: StoredTables, mart: Dataset, wanted: Window) -> pl.LazyFrame:
     """Return a mart's rows, as the last finished run has left the table."""
-    if of_the_past:
-        raise UsageError(f"{mart.name} is a mart: it has no past and no runs, its sources do")
     rows, event_time = tables.scan(mart.table), pl.col(mart.event_time)
     if wanted.start is not None:
         rows = rows.filter(event_time >= wanted.start)

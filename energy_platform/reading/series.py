@@ -7,6 +7,7 @@ puts several of them side by side.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -20,10 +21,10 @@ from energy_platform.market.column_info import ColumnInfo
 from energy_platform.market.quantity import Quantity
 from energy_platform.market.resampling import STRETCHES, of_instants, require_arithmetic
 from energy_platform.reading.asking import RunAsked
-from energy_platform.reading.choice import near
+from energy_platform.reading.choice import condition_on_key, near
 from energy_platform.reading.dataset import Dataset, dataset
 from energy_platform.reading.places import area_column, production_column
-from energy_platform.reading.where import Value
+from energy_platform.reading.where import Value, values_of
 
 _SHOWN: Final = 12
 """How many open values a message lists."""
@@ -48,6 +49,15 @@ class Series:
     run: RunAsked | None = None
     lag: timedelta = timedelta()
 
+    def __post_init__(self) -> None:
+        """Keep the conditions as they are given now."""
+        object.__setattr__(self, "where", MappingProxyType({**self.where}))
+
+    def __reduce__(self) -> tuple[partial["Series"], tuple[()]]:
+        """Let a series be sent to another process."""
+        told = {"column": self.column, "run": self.run, "lag": self.lag}
+        return partial(Series, name=self.name, where={**self.where}, **told), ()  # type: ignore[arg-type] # the fields of a Series
+
     @property
     def dataset(self) -> Dataset:
         """The table."""
@@ -71,16 +81,12 @@ class Series:
     @property
     def condition(self) -> pl.Expr:
         """Whether a row is of the series."""
-        return pl.all_horizontal(
-            pl.lit(value=True),
-            *(pl.col(name).eq_missing(pl.lit(value)) for name, value in self.where.items()),
-        )
+        return condition_on_key(self.dataset, self.where)
 
     @property
     def until(self) -> str | None:
         """The column with the end of a row's period; None in a table of instants."""
-        end = self.dataset.event_time.removesuffix("_start") + "_end"
-        return end if end in self.dataset.dtypes else None
+        return self.dataset.until
 
 
 def series_of(name: str, column: str, where: Mapping[str, Value], **how: object) -> Series:
@@ -94,12 +100,10 @@ def series_of(name: str, column: str, where: Mapping[str, Value], **how: object)
     asked = dataset(name)
     numbers = [one.name for one in asked.columns if one.unit is not None]
     if column not in asked.dtypes:
-        raise UsageError(f"{name} has no column {column!r}; {near(column, numbers)}")
+        raise UsageError(f"{name} has no column {column!r}; {near(str(column), numbers)}")
     where = _translated(asked, where)
-    for key in where:
-        if key not in asked.key:
-            raise UsageError(f"{name} has no key column {key!r}; it has {', '.join(asked.key)}")
-    found = Series(name=name, column=column, where=MappingProxyType({**where}), **how)  # type: ignore[arg-type] # the fields of a Series
+    condition_on_key(asked, where)
+    found = Series(name=name, column=column, where=where, **how)  # type: ignore[arg-type] # the fields of a Series
     try:
         require_arithmetic(found.quantity)
     except UsageError as error:
@@ -115,10 +119,12 @@ def _translated(asked: Dataset, where: Mapping[str, Value]) -> Mapping[str, Valu
     """
     said: dict[str, Value] = {}
     for key, value in where.items():
+        if values_of(value) != [value]:
+            raise UsageError(f"a series has one value of {key}, not {value!r}")
         column, names = key, [value]
         if key == "area" and value in area_names():
             column = area_column(asked) or key
-            names = [*areas.own_names(asked.provider, str(value))] or [value]
+            names = _area_names(asked, column, str(value))
         elif key == "production" and value in production.PRODUCTIONS:
             column = production_column(asked) or key
             names = [*production.own_names(asked.provider, str(value))]
@@ -126,6 +132,16 @@ def _translated(asked: Dataset, where: Mapping[str, Value]) -> Mapping[str, Valu
             raise UsageError(f"{asked.name} tells parts of {value!r} apart; say {column}={names}")
         said[column] = names[0]
     return said
+
+
+def _area_names(asked: Dataset, column: str, area: str) -> list[Value]:
+    """Return what a table calls an area: a provider may say FR in one and fr in another."""
+    own = areas.own_names(asked.provider, area)
+    known = next((one.values for one in asked.columns if one.name == column), ())
+    for names in (own, [area]):
+        if there := [name for name in names if name in known]:
+            return [*there]
+    return [*own] or [area]
 
 
 def stretches(series: Series, rows: pl.DataFrame, max_gap: timedelta | None) -> pl.DataFrame:

@@ -48,13 +48,17 @@ class Sql(Loading):
             TooManyRowsError: A table has more than `max_rows` rows.
 
         >>> import energy_platform as ep
-        >>> ep.sql("select count(*) as quarters from ote_day_ahead_price").columns
-        ['quarters']
+        >>> night = {"start": "2025-01-15 00:00", "end": "2025-01-15 02:00"}
+        >>> highest = "select max(price_eur_per_mwh) from energy_charts_price"
+        >>> ep.sql(highest, zone="Europe/Berlin", **night).rows()
+        [(95.0,)]
         """
         try:
             import duckdb
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "duckdb", "notebook") from error
+        if not isinstance(text, str):
+            raise UsageError(f"`sql` takes the text of one SELECT, not {text!r}")
         with duckdb.connect(config=_SAFE) as connection:
             try:
                 _require_query(connection, text)

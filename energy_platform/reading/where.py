@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -49,20 +49,20 @@ def matching(table: "MarketSource | Dataset", where: Where) -> pl.Expr:
 
 def values_of(wanted: Value | Collection[Value]) -> list[Value]:
     """Return the values of which one must be there."""
-    is_one = wanted is None or isinstance(wanted, str | float | int | datetime)
-    return [cast("Value", wanted)] if is_one else list(cast("Collection[Value]", wanted))
+    if isinstance(wanted, str) or not isinstance(wanted, Collection):
+        return [wanted]
+    return list(wanted)
 
 
 def _values(
     source: "MarketSource | Dataset", column: str, wanted: Value | Collection[Value]
 ) -> "pl.Series":
-    values = values_of(wanted)
     dtype = source.dtypes[column]
     try:
-        return pl.Series(column, [_in_utc(column, value) for value in values], dtype=dtype)
-    except (PolarsError, TypeError, OverflowError):
-        shown = ", ".join(map(repr, values))
-        raise UsageError(f"{column} is {dtype} in {source.name}, and not {shown}") from None
+        values = [_in_utc(column, value) for value in values_of(wanted)]
+        return pl.Series(column, values, dtype=dtype)
+    except (PolarsError, TypeError, ValueError, OverflowError):
+        raise UsageError(f"{column} is {dtype} in {source.name}, and not {wanted!r}") from None
 
 
 def _in_utc(column: str, value: object) -> object:

@@ -2,7 +2,8 @@
 
 The rows are those of the test cases, each case one message. They are known when such rows are: a
 forecast four hours after its run, an auction's prices eleven hours before their first delivery, and
-all others a quarter of an hour after the last. The marts are stored without rows.
+all others a quarter of an hour after the last. The marts are stored without rows. One batch is in
+the history, as of now.
 """
 
 from datetime import datetime, timedelta
@@ -16,9 +17,23 @@ from energy_platform.market.registry import market_sources
 from energy_platform.market.rows import ForecastRows
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.marts.catalogue import marts
+from energy_platform.operations.batch_history import BatchHistory
+from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from tests.support.testcases import expected_rows
+
+ONE_BATCH: Final = BatchReport(
+    source="smard_price",
+    start=0,
+    stop=1,
+    rows_parsed=96,
+    rows_new=96,
+    quarantined=pl.DataFrame(),
+    unparsed=0,
+    last_received_at=None,
+    seconds=0.1,
+)
 
 CASES: Final = Path(__file__).parents[1] / "testcases"
 
@@ -39,6 +54,7 @@ def fill(home: Path) -> None:
     for mart in marts().values():
         empty = pl.DataFrame(schema=mart.dtypes)
         empty.write_delta(home / "warehouse" / mart.table.name)
+    BatchHistory(home).add(ONE_BATCH)
 
 
 def _cases(source: MarketSource) -> list[pl.DataFrame]:

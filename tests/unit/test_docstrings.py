@@ -6,7 +6,9 @@ import inspect
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 import energy_platform
@@ -59,6 +61,43 @@ def test_the_examples_of_the_guide_to_installing() -> None:
     exec(example, {})
     for name in re.findall(r"`(?:ep\.errors\.)?(\w+Error)`", guide):
         assert issubclass(getattr(energy_platform.errors, name), Exception)
+
+
+ROWS_LATER = {"aload", "batches", "connect", "follow", "series"}
+"""Functions whose answer has rows once it is awaited, iterated or asked; examples show that."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in energy_platform.__all__
+        if inspect.isroutine(getattr(energy_platform, name)) and name not in ROWS_LATER
+    ],
+)
+def test_the_example_of_a_public_function_returns_rows(
+    name: str, filled_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_HOME", str(filled_home))  # which no example writes to
+    function, heights = getattr(energy_platform, name), list[int]()
+
+    def noted(*args: Any, **asked: Any) -> Any:
+        answer = function(*args, **asked)
+        heights.append(height(answer))
+        return answer
+
+    monkeypatch.setitem(vars(energy_platform), name, noted)
+    names = {**vars(inspect.getmodule(function))}
+    for example in doctest.DocTestParser().get_examples(inspect.getdoc(function) or ""):
+        exec(compile(example.source, name, "single"), names)
+    assert max(heights) > 0
+
+
+def height(answer: Any) -> int:
+    """Return how many rows an answer has, or speaks of."""
+    if isinstance(answer, pl.DataFrame | pl.LazyFrame):
+        return answer.lazy().collect().height
+    return answer.rows.height if isinstance(answer, energy_platform.Changes) else answer.rows
 
 
 ASK_NO_STORE = {"areas", "catalog", "productions", "search"}

@@ -286,7 +286,55 @@ def test_the_development_of_one_delivery_over_knowledge_time() -> None:
     store(PRICES, [price(1.0, PUBLISHED), price(2.0, PUBLISHED + HOUR)])
     grown = ep.development(PRICES, at="2026-03-29 00:00", zone="Europe/Berlin")
     assert values(grown) == [1.0, 2.0]
-    assert ep.development(PRICES, at=MIDNIGHT, where={"bidding_zone": "FR"}).is_empty()
+    with pytest.raises(UsageError, match="no bidding_zone='FR'"):
+        ep.development(PRICES, at=MIDNIGHT, where={"bidding_zone": "FR"})
+
+
+def test_the_development_of_the_delivery_that_holds_at_an_instant() -> None:
+    shorter = {**price(2.0, PUBLISHED + HOUR), "delivery_end": MIDNIGHT + QUARTER / 3}
+    store(PRICES, [price(1.0, PUBLISHED), shorter, price(3.0, PUBLISHED, quarter=1)])
+    for at in (MIDNIGHT, MIDNIGHT + QUARTER / 15, MIDNIGHT + QUARTER / 3, MIDNIGHT + QUARTER / 2):
+        assert values(ep.development(PRICES, at=at)) == [1.0, 2.0], at
+    assert values(ep.development(PRICES, at=MIDNIGHT + QUARTER)) == [3.0]
+    assert ep.development(PRICES, at=MIDNIGHT + 2 * QUARTER).is_empty()
+    assert ep.development(PRICES, at=MIDNIGHT - QUARTER).is_empty()
+
+
+def test_an_outage_of_months_holds_at_an_instant_within() -> None:
+    about = {"bidding_zone": "FR", "outage_id": "A", "received_at": PUBLISHED}
+    store(
+        "entsoe_outage",
+        [{**about, "delivery_start": MIDNIGHT, "delivery_end": MIDNIGHT + 999 * HOUR}],
+    )
+    assert ep.development("entsoe_outage", at=MIDNIGHT + 500 * HOUR).height == 1
+    assert ep.development("entsoe_outage", at=MIDNIGHT + 999 * HOUR).is_empty()
+
+
+def test_a_value_of_an_instant_holds_until_the_next() -> None:
+    two_runs()
+    half_past = ep.development(GFS, at=SECOND_RUN + 2.5 * HOUR)
+    assert half_past.equals(ep.development(GFS, at=SECOND_RUN + 2 * HOUR))
+    assert half_past.height == 2
+    last = FIRST_RUN + 11 * HOUR
+    assert ep.development(GFS, at=last).height == 1
+    assert ep.development(GFS, at=last + HOUR / 2).is_empty(), "nobody knows how long it holds"
+
+
+@pytest.mark.parametrize("run", ["latest", "latest_complete"])
+def test_vintages_of_a_run_are_those_that_each_moment_has(run: Any) -> None:
+    two_runs()
+    moments = [SECOND_RUN + 4 * HOUR, SECOND_RUN + 5 * HOUR]
+    if run == "latest":  # of one run alone nobody knows whether it is complete
+        moments = [FIRST_RUN + 5 * HOUR, SECOND_RUN, *moments]
+    each = ep.vintages(GFS, run=run, instants=moments)
+    for moment in moments:
+        wanted = ep.load(GFS, run=run, as_of=moment)
+        assert each.filter(as_of=moment).drop("as_of").equals(wanted)
+    runs = [each.filter(as_of=moment)["run_at"].unique().to_list() for moment in moments]
+    first, second = [FIRST_RUN], [SECOND_RUN]
+    assert runs == ([first, first, second, second] if run == "latest" else [first, first])
+    by_lead = ep.vintages(GFS, run="latest", lead_times=[HOUR])
+    assert by_lead.drop("lead_time", "as_of").equals(ep.load(GFS, run="latest", as_of=HOUR))
 
 
 def test_what_is_no_clock_no_run_or_has_no_past_is_refused() -> None:
@@ -300,7 +348,6 @@ def test_what_is_no_clock_no_run_or_has_no_past_is_refused() -> None:
         lambda: ep.load("residual_load", known="published"),
         lambda: ep.revisions(PRICES, run="latest"),
         lambda: ep.load(GFS, run="newest"),
-        lambda: ep.vintages(GFS, run="latest", lead_times=[HOUR]),
         lambda: ep.load(PRICES, as_of=-HOUR),
     ]
     for ask in asks:

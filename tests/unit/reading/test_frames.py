@@ -294,6 +294,41 @@ def test_frames_that_are_refused(asked: dict[str, Any], why: str) -> None:
         ep.frame(price="energy_charts_price", every="1h", day="2026-06-01", zone=BERLIN)  # type: ignore[arg-type]
 
 
+def test_a_gate_of_the_day_itself_is_asked_for_by_name() -> None:
+    start = datetime(2026, 5, 31, 22, tzinfo=UTC)
+    store(PRICES, prices(start, [1.0] * 8, received_at=start + HOUR))
+    asked: dict[str, Any] = {"every": "1h", "start": start, "end": start + 2 * HOUR}
+    for as_of in (-HOUR, "D-0 02:00 Europe/Berlin"):
+        with pytest.raises(UsageError, match="look_ahead=True"):
+            ep.frame(price=price(), as_of=as_of, **asked)
+        later = ep.frame(price=price(), as_of=as_of, look_ahead=True, **asked)
+        assert later["price"].to_list() == [1.0, 1.0]
+
+
+def test_how_long_a_value_holds_is_told_as_text_or_as_a_span() -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    rows = [
+        {"observed_at": start + hour * HOUR, "frequency_hz": 50.0, "received_at": start}
+        for hour in (0, 6)
+    ]
+    store("elexon_frequency", rows)
+    asked: dict[str, Any] = {"every": "1h", "start": start, "end": start + 6 * HOUR}
+    frequency = ep.series("elexon_frequency", "frequency_hz")
+    for gap in ("2h", "120m", 2 * HOUR):
+        held = ep.frame(frequency=frequency, max_gap=gap, **asked)
+        assert held["frequency"].is_not_null().to_list() == [True] * 2 + [False] * 4
+    day_later = ep.series("elexon_frequency", "frequency_hz", lag="1d")
+    assert day_later == ep.series("elexon_frequency", "frequency_hz", lag=DAY)
+
+
+def test_a_value_that_was_not_known_at_the_gate_is_null_and_no_error() -> None:
+    start = datetime(2026, 5, 31, 22, tzinfo=UTC)
+    early = prices(start, [1.0], zone="FR", received_at=start - 2 * DAY)
+    store(PRICES, [*early, *prices(start, [2.0], received_at=start)])
+    asked: dict[str, Any] = {"every": "15m", "start": start, "end": start + QUARTER}
+    assert ep.frame(price=price(), as_of=GATE, **asked)["price"].to_list() == [None]
+
+
 def test_a_frame_of_a_window_without_rows_has_its_periods() -> None:
     store(PRICES, prices(datetime(2026, 6, 1, tzinfo=UTC), [1.0]))
     frame = ep.frame(price=price(), every="1h", day="2026-07-01", zone=BERLIN)

@@ -12,6 +12,9 @@ import pytest
 import energy_platform as ep
 from energy_platform.errors import TooManyRowsError, UsageError
 from energy_platform.reading.asking import Asked
+from energy_platform.reading.loading import Loading
+from energy_platform.reading.place import StoredTables
+from energy_platform.reading.platform import here
 from tests.support.tables import store
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -79,17 +82,52 @@ def test_a_call_that_passes_arguments_on_names_them(name: str) -> None:
     assert passed_on <= set(signature(getattr(ep, name)).parameters)
 
 
+def test_a_value_that_was_not_known_yet_is_no_error() -> None:
+    early: dict[str, Any] = {"as_of": START - timedelta(days=2)}
+    store(PRICES, [price("DE-LU", 0, 1.0, received_at=START)])
+    assert ep.load(PRICES, where={"bidding_zone": "DE-LU"}, as_of=START - HOUR).is_empty()
+    assert ep.load(PRICES, where={"bidding_zone": "FR"}, **early).is_empty()
+
+
 def test_a_window_without_rows_is_empty_whatever_is_wanted_of_it() -> None:
     assert ep.load(PRICES, where={"bidding_zone": "FR"}, start=START + 999 * HOUR).is_empty()
 
 
 def test_rows_are_counted_before_they_are_read() -> None:
-    counted = ep.estimate(PRICES, where={"bidding_zone": "FR"}, end=START + 4 * HOUR)
+    asked: dict[str, Any] = {"where": {"bidding_zone": "FR"}, "end": START + 4 * HOUR}
+    counted = ep.estimate(PRICES, count=True, **asked)
     assert counted.rows == 4
     assert counted.bytes > counted.rows
     assert ep.load(PRICES, max_rows=97).height == 97
     with pytest.raises(TooManyRowsError, match="97 rows"):
         ep.load(PRICES, max_rows=96)
+
+
+def test_an_estimate_reads_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = [price("FR", 500 + hour, 1.0) for hour in range(3)]
+    store(PRICES, later)
+    files = [*(here.place.home / "warehouse" / PRICES).glob("*.parquet")]
+    for read in ("answer", "scan"):
+        monkeypatch.setattr(StoredTables, read, None)  # whoever reads fails
+    whole = ep.estimate(PRICES)
+    assert whole.rows == 98 + 3
+    assert whole.read_bytes == sum(file.stat().st_size for file in files)
+    some = ep.estimate(PRICES, start=START + 500 * HOUR)
+    assert some.rows == 3
+    assert some.read_bytes in {file.stat().st_size for file in files}
+    assert ep.estimate(PRICES, as_of=START - timedelta(days=2)).rows == 0
+    assert ep.estimate(PRICES, end=START - HOUR).rows == 0
+    narrow = ep.estimate(PRICES, columns=["price_eur_per_mwh"])
+    assert narrow.rows == whole.rows
+    assert narrow.bytes < whole.bytes
+    assert ep.estimate("smard_price", missing="empty").rows == 0
+
+
+def test_rows_are_not_counted_where_there_can_be_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[object] = []
+    monkeypatch.setattr(Loading, "_count", lambda _, wanted: counted.append(wanted))
+    assert ep.load(PRICES, max_rows=98).height == 97
+    assert not counted
 
 
 @pytest.mark.parametrize("rows", [1, 5, 40, 1_000])
@@ -116,7 +154,8 @@ def test_the_newest_row_of_each_series() -> None:
     assert newest["bidding_zone"].to_list() == ["AT", "FR"]
     assert newest["price_eur_per_mwh"].to_list() == [47.0, 7.0]
     assert ep.latest(PRICES, where={"bidding_zone": "AT"})["price_eur_per_mwh"].to_list() == [47.0]
-    assert ep.latest(PRICES, within=HOUR)["bidding_zone"].to_list() == ["FR"]
+    for hour in (HOUR, "1h"):
+        assert ep.latest(PRICES, within=hour)["bidding_zone"].to_list() == ["FR"]
     with pytest.raises(UsageError, match="did you mean AT"):
         ep.latest(PRICES, where={"bidding_zone": "ATT"})
 

@@ -40,6 +40,14 @@ def test_one_name_finds_the_area_in_the_tables_of_every_provider() -> None:
     assert frame.select("north", "german", "wind").rows() == [(1.0, 2.0, 3.0)]
 
 
+def test_each_table_of_a_provider_has_its_own_name_of_an_area() -> None:
+    for name, column, area in [
+        ("energy_charts_price", "price_eur_per_mwh", {"bidding_zone": "FR"}),
+        ("energy_charts_generation", "power_mw", {"country": "fr"}),
+    ]:
+        assert ep.series(name, column, area="FR").where == area
+
+
 def test_a_name_that_stands_for_several_of_a_provider_is_refused() -> None:
     with pytest.raises(UsageError, match=r"say fuel_type=\['CCGT', 'OCGT'\]"):
         ep.series("elexon_generation", "generation_mw", production="Fossil Gas")

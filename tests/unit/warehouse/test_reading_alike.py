@@ -1,115 +1,105 @@
-"""Frames and the intraday market are the same from BigQuery as from Delta Lake."""
+"""Each question has the same answer from a home, a bare folder of Delta tables, and BigQuery."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+import os
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
-from energy_platform.reading.dataset import dataset
-from energy_platform.reading.place import Missing, Place, StoredTables
-from energy_platform.reading.platform import Platform
+import energy_platform as ep
+from energy_platform.reading.card import Card
+from energy_platform.reading.loading import Estimate
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
-from energy_platform.storage.warehouse.delta import DeltaWarehouse
-from tests.support.bigquery_tables import fill
+from tests.support.bigquery_server import PROJECT, BigQueryServer
+from tests.support.questions import HOUR, NOON, PRICES, QUESTIONS, fill, fill_home
 
-NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HOUR: Final = timedelta(hours=1)
-QUARTER: Final = timedelta(minutes=15)
-PRICES: Final = [
-    {
-        "bidding_zone": zone,
-        "delivery_start": NOON + n * HOUR,
-        "delivery_end": NOON + (n + 1) * HOUR,
-        "price_eur_per_mwh": 10.0 * n + revision,
-        "received_at": NOON + (n - 20 + 12 * revision) * HOUR,
-    }
-    for revision in range(2)
-    for n in range(48)
-    for zone in ("DE-LU", "FR")
-]
-CONTRACTS: Final = [
-    {"contract_id": "C1", "delivery_area_id": "23", "product_type": "P15MIN", "state": "ACTI"}
-    | {"delivery_start": NOON, "delivery_end": NOON + QUARTER, "deleted": False}
-    | {"opens_at": NOON - 20 * HOUR, "closes_at": NOON, "updated_at": NOON, "received_at": NOON}
-]
-TRADES: Final = [
-    {"trade_id": str(n), "contract_id": "C1", "side": side, "delivery_area_id": "23"}
-    | {"revision_no": 1 + late, "observed_at": NOON - n * HOUR, "received_at": NOON + late * HOUR}
-    | {"state": "CANCELLED" if late else "COMPLETED", "deleted": False}
-    | {"price_eur_per_mwh": 40.0 + n, "volume_mw": 4.0}
-    for late in (0, 1)
-    for n in (range(1, 6) if not late else [2])
-    for side in ("BUY", "SELL")
-]
-ORDERS: Final = [
-    {"delivery_area_id": "23", "contract_id": "C1", "side": side, "order_id": str(n)}
-    | {"revision_no": n + 1, "is_snapshot": n == 0, "deleted": False, "withdrawn": False}
-    | {"observed_at": NOON + (n - 10) * HOUR, "received_at": NOON + (n - 10) * HOUR}
-    | {"price_eur_per_mwh": 50.0 + n, "volume_mw": 1.0}
-    for n, side in enumerate(["BUY", "SELL", "SELL"])
-]
+OF_A_HOME: Final = {"batch_history", "follow"}
+"""What only a home can say."""
+OF_THE_LIBRARY: Final = {"areas", "catalog", "productions", "search", "series"}
+"""What the library knows by itself."""
 
 
-@dataclass(frozen=True)
-class Opened(Place):
-    """A place whose warehouse is open."""
-
-    opened: Any = None
-
-    def warehouse(self, *, missing: Missing = "raise") -> StoredTables:
-        return StoredTables(self, self.opened, missing)
-
-
-def whole(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Return rows with all columns of their table, each a message of its own."""
-    dtypes = dataset(name).table.dtypes
-    told = [dict.fromkeys(dtypes) | row | {"landing_offset": n} for n, row in enumerate(rows)]
-    return pl.DataFrame(told, schema=dtypes)
-
-
-def test_both_give_the_same(clients: Clients, tmp_path: Path) -> None:
-    delta = DeltaWarehouse(tmp_path)
-    tables: dict[str, list[dict[str, Any]]] = {
-        "energy_charts_price": PRICES,
-        "nord_pool_intraday_contract": CONTRACTS,
-        "nord_pool_intraday_trade": TRADES,
-        "nord_pool_intraday_order_book": ORDERS,
-    }
-    for name, rows in tables.items():
-        table, stored = dataset(name).table, whole(name, rows)
-        delta.commit(table, stored, start=0, stop=stored.height)
-        fill(clients, table, stored)
-    answers = []
-    for warehouse in (delta, BigQueryWarehouse(clients)):
-        here = Platform(Opened(opened=warehouse))
-        price = here.series("energy_charts_price", "price_eur_per_mwh", area="DE-LU")
-        lagged = here.series(
-            "energy_charts_price", "price_eur_per_mwh", area="DE-LU", lag=timedelta(hours=24)
+@pytest.fixture(scope="module")
+def desks(
+    emulator: BigQueryServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, ep.Platform]]:
+    """The same tables in three places."""
+    home = fill_home(tmp_path_factory.mktemp("home"))
+    with emulator.dataset() as dataset, pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.startswith("ENERGY_PLATFORM_")]:
+            patch.delenv(variable)
+        patch.setenv("ENERGY_PLATFORM_BIGQUERY_EMULATOR", emulator.address)
+        patch.setenv("ENERGY_PLATFORM_BIGQUERY_EMULATOR_GRPC", emulator.grpc_address)
+        clients = Clients.open(
+            project=PROJECT,
+            dataset=dataset,
+            location="EU",
+            emulator=emulator.address,
+            emulator_grpc=emulator.grpc_address,
         )
-        answers.append(
-            [
-                here.frame(
-                    price=price,
-                    lagged=lagged,
-                    every="1h",
-                    start=NOON + 24 * HOUR,
-                    end=NOON + 40 * HOUR,
-                    as_of="D-1 12:00 Europe/Berlin",
-                ),
-                here.trades(start=NOON - 4 * HOUR, end=NOON),
-                here.bars("C1", index="ID3"),
-                here.book(NOON, "C1", "DE-LU"),
-                here.book_path("C1", "DE-LU"),
-            ]
-        )
-    for ours, theirs in zip(*answers, strict=True):
-        assert not ours.is_empty()
-        assert_frame_equal(ours, theirs)
-    frame, trades, id3, *_ = answers[0]
+        with closing(BigQueryWarehouse(clients)) as far:
+            fill(far)
+        yield {
+            "home": ep.connect(home),
+            "folder": ep.connect(home / "warehouse"),
+            "bigquery": ep.connect(f"bigquery://{PROJECT}/{dataset}"),
+        }
+
+
+@pytest.mark.parametrize("place", ["folder", "bigquery"])
+@pytest.mark.parametrize("name", sorted(QUESTIONS.keys() - OF_A_HOME - OF_THE_LIBRARY))
+def test_the_same_answer_everywhere(
+    name: str, place: str, desks: Mapping[str, ep.Platform]
+) -> None:
+    ours, theirs = (parts(QUESTIONS[name](desks[one])) for one in ("home", place))
+    for one, other in zip(ours, theirs, strict=True):
+        if isinstance(one, pl.DataFrame):
+            assert not one.is_empty()
+            assert_frame_equal(one, other)
+        else:
+            assert one == other
+
+
+def parts(answer: Any) -> list[Any]:
+    """Return what an answer says of the rows, whoever stores them; frames by themselves."""
+    if isinstance(answer, list):
+        return answer
+    if isinstance(answer, Card):
+        return [replace(answer, late_since=None)]
+    if isinstance(answer, Estimate):
+        return [answer.rows, answer.bytes]
+    if isinstance(answer, ep.Changes):
+        return [answer.rows, replace(answer, rows=answer.rows.clear()).cursor, answer.is_last]
+    return [answer]
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS))
+def test_an_answer_goes_to_another_process(name: str, desks: Mapping[str, ep.Platform]) -> None:
+    answer = QUESTIONS[name](desks["home"])
+    for one, other in zip(parts(answer), parts(pickle.loads(pickle.dumps(answer))), strict=True):
+        if isinstance(one, pl.DataFrame):
+            assert_frame_equal(one, other)
+        else:
+            assert one == other
+
+
+def test_a_frame_at_the_gate_has_what_a_lag_lets_through(desks: Mapping[str, ep.Platform]) -> None:
+    frame = QUESTIONS["frame"](desks["home"])
     assert frame["lagged"].drop_nulls().len() > frame["price"].drop_nulls().len()
-    assert trades["trade_id"].to_list() == ["4", "3", "1"]
-    assert id3["trades"].to_list() == [2]
+    assert QUESTIONS["trades"](desks["home"])["trade_id"].to_list() == ["4", "3", "1"]
+    assert QUESTIONS["bars"](desks["home"])["trades"].to_list() == [2]
+
+
+@pytest.mark.parametrize("place", ["home", "folder", "bigquery"])
+def test_an_estimate_is_never_too_low(place: str, desks: Mapping[str, ep.Platform]) -> None:
+    desk = desks[place]
+    for asked in ({}, {"end": NOON + HOUR}, {"as_of": NOON}, {"where": {"bidding_zone": "FR"}}):
+        size = desk.estimate(PRICES, **asked)
+        assert desk.load(PRICES, **asked).height <= size.rows <= 192
+    assert desk.estimate("smard_price", missing="empty").rows == 0
