@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick nightly soak fuzz check check-web web format bench lock clean
+.PHONY: up test quick nightly soak fuzz check check-web web format audit bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -83,6 +83,9 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/energy-platform generate
+
+audit: $(READY) ## Look up every locked package among the known vulnerabilities, over the network
+	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock
 
 bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
