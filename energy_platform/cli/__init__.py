@@ -3,8 +3,8 @@
 `platform` has the commands that run processes, `market` those that work on one source, `history`
 the one about batches, `quarantine` those about failed rows, `backfill` the one that asks for the
 past, `follow` the one that prints new rows, `watch` those about alerts and drift, `access` those
-about who may look at the dashboard, `generate` the one that writes files of the checkout, and
-`output` the ways of printing.
+about who may look at the dashboard, `doctor` the one that looks for what is wrong with a home,
+`generate` the one that writes files of the checkout, and `output` the ways of printing.
 """
 
 import atexit
@@ -20,6 +20,7 @@ import typer
 from energy_platform.cli import (
     access,
     backfill,
+    doctor,
     follow,
     generate,
     history,
@@ -46,6 +47,7 @@ quarantine.register(app)
 backfill.register(app)
 follow.register(app)
 watch.register(app)
+doctor.register(app)
 history.register(app)
 marts.register(app)
 access.register(app)

@@ -88,7 +88,7 @@ class Supervisor:
             EnergyPlatformError: The platform of this home runs already, or can't run from it.
         """
         with self._claimed_home() as lock:
-            _end(self._orphans())
+            _end(self.orphans())
             shutil.copyfile(instance, self.home / "dagster" / "dagster.yaml")
             self._log().unlink(missing_ok=True)
             configuration = self.home / "run" / "supervisord.conf"
@@ -143,9 +143,9 @@ class Supervisor:
         for process in family[:1]:
             _signal(process, signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        _end([*alive, *self._orphans()])
+        _end([*alive, *self.orphans()])
 
-    def _orphans(self) -> list[psutil.Process]:
+    def orphans(self) -> list[psutil.Process]:
         """Return this home's processes that a supervisord left behind when it was killed."""
         orphans = []
         for process in psutil.process_iter():
