@@ -106,7 +106,8 @@ class Settings(BaseSettings):
         live_bus: Where new rows are published: `pubsub://project/topic-prefix`; a Valkey of the
             platform's own if unset.
         pubsub_emulator: An emulator's host:port, if one is used; it gets no credentials.
-        broker_url: Address of the Celery broker.
+        broker_url: Address of the Celery broker: `redis://`, `rediss://`, or `redis+socket://` with
+            the path of a Unix socket.
         simulator: The folder in which a simulated market publishes its addresses; `home/simulator`
             if unset.
         addresses: A JSON object from addresses (URL prefixes) to the ones to reach, or listen on,
@@ -265,8 +266,13 @@ class Settings(BaseSettings):
 
     @property
     def live_bus_file(self) -> Path:
-        """The file with the live bus's address and password, which only its owner may read."""
+        """The file with the address for the live bus's followers, which only its owner may read."""
         return self.home / "run" / "live_bus.url"
+
+    @property
+    def live_bus_publisher_file(self) -> Path:
+        """The file with the address for the hot lane, the one that may write to the live bus."""
+        return self.home / "run" / "live_bus_publisher.url"
 
     @property
     def landing_url(self) -> str:

@@ -27,7 +27,11 @@ _LAST_WORKERS: Final = "energy_platform:last_workers"
 def broker() -> Redis:
     """Return this process's client of the broker."""
     return Redis.from_url(
-        settings().broker_url, socket_timeout=2.0, socket_connect_timeout=2.0, decode_responses=True
+        # Celery and its client have different names for a Unix socket.
+        settings().broker_url.replace("redis+socket://", "unix://", 1),
+        socket_timeout=2.0,
+        socket_connect_timeout=2.0,
+        decode_responses=True,
     )
 
 

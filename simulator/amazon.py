@@ -25,6 +25,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from energy_platform.operations.strangers import REFUSAL, is_of_a_page
 from simulator.faults import FaultKind, NextFault
 from simulator.listeners import HOST
 from simulator.world import World
@@ -43,6 +44,7 @@ WIRE_FAULTS: Final = (
 _SLOW_DOWN: Final = (
     b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 )
+_REFUSAL: Final = REFUSAL.encode()
 
 
 @asynccontextmanager
@@ -135,7 +137,10 @@ class _FaultyBuckets:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request; none of a web page, which could publish by a mere link."""
+        if is_of_a_page(_headers(environ)):
+            start_response("403 Forbidden", [("Content-Length", str(len(_REFUSAL)))])
+            return [_REFUSAL]
         bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
         public = key and "HTTP_AUTHORIZATION" not in environ
         next_fault = self._faults.get(bucket) if public else None
@@ -167,3 +172,12 @@ class _FaultyBuckets:
         # The server closes the connection at the end of an answer.
         start_response(status, [*kept, ("Content-Length", str(length)), ("Connection", "close")])
         return [half]
+
+
+def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
+    """Return a request's headers, their names in lower case."""
+    return {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }

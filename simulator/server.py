@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from energy_platform.operations.strangers import ProgramsOnly
 from simulator.faults import Fault, FaultKind
 from simulator.recorded import Recorded
 from simulator.world import (
@@ -108,7 +109,7 @@ async def running(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = uvicorn.Server(
         uvicorn.Config(
-            application(world, served),
+            ProgramsOnly(application(world, served)),
             log_level="warning",
             ws="websockets-sansio",
             timeout_graceful_shutdown=1,

@@ -272,13 +272,11 @@ def metrics(
     *, port: Annotated[int, typer.Option(help="Where to listen, on loopback.")] = 9464
 ) -> None:
     """Answer scrapes of Prometheus and Telegraf with the numbers of `status`."""
-    from prometheus_client import start_http_server
-
     from energy_platform.operations.disk_space import disk_spaces
     from energy_platform.operations.live_bus import live_bus_status
     from energy_platform.operations.metrics import PlatformMetrics
+    from energy_platform.operations.scrapes import serve
     from energy_platform.operations.status import source_statuses
-    from energy_platform.operations.supervision.ports import HOST
     from energy_platform.operations.supervision.supervisor import Supervisor
     from energy_platform.pipeline.stores import micro_batches
 
@@ -288,8 +286,7 @@ def metrics(
         lambda: disk_spaces(settings()),
         lambda: [one for one in [live_bus_status(settings())] if one is not None],
     )
-    _server, thread = start_http_server(port, addr=HOST, registry=answers.registry())
-    thread.join()
+    serve(answers, port)
 
 
 def collect() -> None:

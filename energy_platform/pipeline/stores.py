@@ -88,13 +88,16 @@ def _valkey(chosen: Settings) -> LiveBus:
     except ModuleNotFoundError as error:
         raise MissingExtraError.of(error) from error
 
-    def address() -> str:
+    def address(file: Path) -> str:
         try:
-            return chosen.live_bus_file.read_text()
+            return file.read_text()
         except OSError as error:
             raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
 
-    return ValkeyBus(address)
+    return ValkeyBus(
+        partial(address, chosen.live_bus_file),
+        publisher=partial(address, chosen.live_bus_publisher_file),
+    )
 
 
 def _announcer(chosen: Settings) -> Announcer | None:

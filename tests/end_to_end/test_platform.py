@@ -5,16 +5,20 @@ One test after another on one running platform, in the order of this file.
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import polars as pl
+import psutil
 import pytest
 
 from energy_platform.ingest.simulated_market import SimulatedMarket
@@ -24,6 +28,7 @@ from energy_platform.operations.status import SourceStatus
 from energy_platform.pipeline.layouts.watch import drift
 from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.landing import LandingZone
+from simulator.world import ADDRESSES_NAME
 from tests.support.accounts import accounts
 from tests.support.bounds_table import has_a_bound
 from tests.support.environment import UNUSUAL_HOME
@@ -106,6 +111,61 @@ def test_everything_in_the_home_has_a_bound(platform: RunningPlatform) -> None:
     by_these_tests = {"up.log"}
     entries = {path.name for path in platform.home.iterdir()} - by_these_tests
     assert {name for name in entries if not has_a_bound(name)} == set()
+
+
+def test_only_these_processes_have_ports_and_none_answers_a_page(
+    platform: RunningPlatform,
+) -> None:
+    names = {one.pid: name for name, one in platform.processes().items()}
+    ports: dict[str, set[int]] = {}
+    for process in family(platform.home):
+        with suppress(psutil.Error):
+            owner = next((names[one.pid] for one in [process, *process.parents()]
+                          if one.pid in names), process.name())  # fmt: skip
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN:
+                    assert one.laddr.ip == "127.0.0.1", owner
+                    ports.setdefault(owner, set()).add(one.laddr.port)
+    # The collector listens for notifications, which are signed.
+    assert set(ports) == {"dashboard", "metrics", "simulator", "collector"}
+    stand_ins = json.loads((platform.home / "simulator" / ADDRESSES_NAME).read_bytes()).values()
+    ftp = {urlsplit(one).port for one in stand_ins if urlsplit(one).scheme.startswith("ftp")}
+    for name, found in ports.items():
+        for port in found - ftp:
+            for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+                assert not _is_answered(port, headers), (name, port, headers)
+    [dashboard], [metrics] = ports["dashboard"], ports["metrics"]
+    assert httpx.get(f"http://127.0.0.1:{dashboard}/api/catalogue", timeout=60).is_success
+    assert httpx.get(f"http://127.0.0.1:{metrics}/metrics", timeout=60).is_success
+
+
+def _is_answered(port: int, headers: dict[str, str]) -> bool:
+    """Return whether a port takes a change that a page sends, or shows a rebound name anything."""
+    asked = [("POST", path) for path in ("/", "/control/freeze", "/api/alarms/seen")]
+    if "Host" in headers:
+        asked += [("GET", path) for path in ("/", "/metrics", "/api/catalogue", "/control/state")]
+    for method, path in asked:
+        with suppress(httpx.NetworkError, httpx.ProtocolError):  # a port of a passing FTP transfer
+            answer = httpx.request(
+                method, f"http://127.0.0.1:{port}{path}", headers=headers, content=b"{}", timeout=60
+            )
+            if answer.is_success:
+                return True
+    return False
+
+
+def test_no_password_is_in_a_command_or_a_log(platform: RunningPlatform) -> None:
+    private = [*(platform.home / "run").glob("*.conf"), *(platform.home / "run").glob("*.url")]
+    passwords = {
+        found
+        for file in private
+        for found in re.findall(r"(?:>|//\w+:)([\w-]{40,})", file.read_text())
+    }
+    assert len(passwords) == 4
+    told = [" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"])]
+    told += [log.read_text(errors="replace") for log in (platform.home / "logs").iterdir()]
+    told.append(json.dumps(platform.query("{ instance { info } }")))
+    assert [one for one in passwords if any(one in text for text in told)] == []
 
 
 @pytest.mark.parametrize("name", SOURCES)

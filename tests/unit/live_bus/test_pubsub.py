@@ -28,8 +28,9 @@ from energy_platform.storage.live_bus.entries import MOST_BYTES
 from energy_platform.storage.live_bus.pubsub import PubSubBus
 from energy_platform.storage.live_bus.pubsub_address import KEPT, PubSubAddress
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
-from tests.support.live_bus import PATIENCE_SECONDS, Following, begin_streams, some_rows
+from tests.support.live_bus import Following, begin_streams, some_rows
 from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
+from tests.support.valkey_process import PATIENCE_SECONDS
 
 Follow = Callable[..., Awaitable[Following]]
 

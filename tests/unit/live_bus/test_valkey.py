@@ -11,12 +11,14 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 from redis import AuthenticationError, OutOfMemoryError, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 from redis.retry import Retry
 
 from energy_platform.errors import LiveBusUnavailableError
@@ -157,22 +159,72 @@ def test_where_no_platform_ran_there_is_no_bus(tmp_path: Path) -> None:
         bus.publish("s", some_rows(range(1)), copy="", offsets=range(1))
 
 
+def of_stranger(process: LiveBusProcess, **who: Any) -> Redis:
+    return Redis(unix_socket_path=str(process.socket), retry=Retry(NoBackoff(), 0), **who)
+
+
 def test_nobody_reads_it_without_the_password(process: LiveBusProcess, bus: ValkeyBus) -> None:
     publish(bus, 0, 1)
-    once = Retry(NoBackoff(), 0)
-    with Redis(port=process.port, retry=once) as stranger, pytest.raises(AuthenticationError):
-        stranger.xlen("energy_platform:live:s")
-    with (
-        Redis(port=process.port, password="guessed", retry=once) as guesser,
-        pytest.raises((AuthenticationError, ResponseError)),
-    ):
-        guesser.ping()
-    for file in (process.settings.home / "run").glob("live_bus.*"):
+    strangers: list[dict[str, str]] = [
+        {}, {"password": "guessed"}, {"username": "follower", "password": "guessed"},
+        {"username": "default", "password": ""},
+    ]  # fmt: skip
+    for who in strangers:
+        with (
+            of_stranger(process, **who) as stranger,
+            pytest.raises((AuthenticationError, ResponseError)),
+        ):
+            stranger.xlen("energy_platform:live:s")
+    connections = psutil.Process(process.process.pid).net_connections("inet")
+    assert connections == [], "it has a socket of this user alone, and no port"
+    assert stat.S_IMODE(process.socket.stat().st_mode) == 0o700
+    assert stat.S_IMODE(process.socket.parent.stat().st_mode) == 0o700
+
+
+def test_its_passwords_are_in_files_of_this_user_alone(process: LiveBusProcess) -> None:
+    files = list((process.settings.home / "run").glob("live_bus*"))
+    assert len(files) == 3
+    for file in files:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    password = process.url.partition(":")[2].partition("@")[0].removeprefix("//:")
-    assert len(password) >= 40
-    command = Path(f"/proc/{process.process.pid}/cmdline")
-    assert not command.exists() or password not in command.read_text()
+    command = " ".join(psutil.Process(process.process.pid).cmdline())
+    addresses = (process.settings.live_bus_file, process.settings.live_bus_publisher_file)
+    passwords = {Redis.from_url(one.read_text()).get_connection_kwargs()["password"]
+                 for one in addresses}  # fmt: skip
+    assert len(passwords) == 2
+    for password in passwords:
+        assert len(password) >= 40
+        assert password not in command
+
+
+@pytest.mark.parametrize(
+    ("who", "command"),
+    [
+        ("follower", ("XADD", "energy_platform:live:s", "*", "a", "b")),
+        ("follower", ("DEL", "energy_platform:live:s")),
+        ("follower", ("XTRIM", "energy_platform:live:s", "MAXLEN", "0")),
+        ("publisher", ("XREAD", "STREAMS", "energy_platform:live:s", "0")),
+        ("publisher", ("XADD", "of somebody else", "*", "a", "b")),
+        *((who, command) for who in ("follower", "publisher") for command in (
+            ("FLUSHALL",), ("CONFIG", "GET", "*"), ("CONFIG", "SET", "dir", "/tmp"), ("KEYS", "*"),
+            ("SHUTDOWN",), ("ACL", "LIST"), ("EVAL", "return 1", "0"), ("SAVE",), ("MONITOR",),
+            ("CLIENT", "KILL", "TYPE", "normal"), ("MODULE", "LIST"),
+            ("REPLICAOF", "127.0.0.1", "1"), ("SET", "energy_platform:live:s", "1"),
+        )),
+    ],
+    ids=lambda said: said if isinstance(said, str) else " ".join(said[:2]),
+)  # fmt: skip
+def test_each_of_its_users_may_do_what_it_needs_and_no_more(
+    process: LiveBusProcess, bus: ValkeyBus, who: str, command: tuple[str, ...]
+) -> None:
+    publish(bus, 0, 1)
+    files = {
+        "follower": process.settings.live_bus_file,
+        "publisher": process.settings.live_bus_publisher_file,
+    }
+    with Redis.from_url(files[who].read_text()) as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command)
+    with Redis.from_url(process.url) as operator:
+        assert operator.xlen("energy_platform:live:s") == 1
 
 
 @pytest.fixture

@@ -15,15 +15,18 @@ from energy_platform.operations.supervision.plan import (
     platform_plan,
     processes,
 )
-from energy_platform.operations.supervision.ports import HOST, Ports, webserver_socket
+from energy_platform.operations.supervision.ports import (
+    HOST,
+    Ports,
+    code_server_socket,
+    webserver_socket,
+)
+from energy_platform.operations.supervision.valkeys import Valkeys
 from energy_platform.settings import Markets, Settings
 
 PORTS = Ports(
     dashboard=3001,
-    code_server=3002,
-    broker=3003,
-    metrics=3004,
-    live_bus=3005,
+    metrics=3002,
 )
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
@@ -43,7 +46,7 @@ def test_what_there_is_and_in_which_order(planned: dict[str, Process]) -> None:
 def test_live_markets_have_no_simulator(home: Path) -> None:
     live = Settings(home=home, markets=Markets.LIVE)
     assert "simulator" not in {one.name for one in processes(live, PORTS)}
-    said = environment(live, PORTS)
+    said = environment(live, Valkeys(settings=live))
     assert json.loads(said["ENERGY_PLATFORM_ADDRESSES"]) == {}
     assert said["ENERGY_PLATFORM_MARKETS"] == "live"
 
@@ -52,19 +55,42 @@ def test_a_bus_in_the_cloud_needs_no_process(home: Path) -> None:
     chosen = Settings(home=home, live_bus="pubsub://energy/desk")
     planned = platform_plan(chosen, PORTS)
     assert "live-bus" not in {one.name for one in planned.processes}
-    assert planned.private_files == {}
+    assert {file.name for file in planned.private_files} == {"broker.conf"}
 
 
-def test_every_listener_is_on_loopback(planned: dict[str, Process]) -> None:
+def test_only_what_people_and_scrapers_ask_has_a_port(planned: dict[str, Process]) -> None:
     assert HOST == "127.0.0.1"
-    told = {
+    words = [(one.name, word) for one in planned.values() for word in one.command]
+    assert not any(LISTENING.match(word) or "0.0.0.0" in word for _, word in words)
+    ports = {
         one.name: one.command[position + 1]
         for one in planned.values()
         for position, word in enumerate(one.command)
-        if LISTENING.match(word)
+        if word.endswith("port")
     }
-    assert told == dict.fromkeys(("broker", "live-bus", "code-server"), "127.0.0.1")
-    assert not any("0.0.0.0" in word for one in planned.values() for word in one.command)
+    assert ports == {"broker": "0", "live-bus": "0", "dashboard": "3001", "metrics": "3002"}
+
+
+@pytest.mark.parametrize("name", ["broker", "live-bus", "code-server", "webserver"])
+def test_the_others_listen_where_this_user_alone_reaches(
+    planned: dict[str, Process], name: str
+) -> None:
+    sockets = [Path(word) for word in planned[name].command if word.endswith(".sock")]
+    assert len(sockets) == 1
+    assert sockets[0].parent.stat().st_mode & 0o077 == 0
+    assert len(str(sockets[0])) < 100
+
+
+def test_no_password_is_in_a_command_or_a_text_of_the_plan(home: Path) -> None:
+    chosen = platform_plan(Settings(home=home), PORTS)
+    passwords = set(
+        re.findall(r"(?:>|//\w+:)([\w-]{40,})", "\n".join(chosen.private_files.values()))
+    )
+    assert len(passwords) == 4
+    commands = " ".join(word for one in chosen.processes for word in one.command)
+    assert not any(one in commands + repr(chosen.processes) for one in passwords)
+    again = platform_plan(Settings(home=home), PORTS)
+    assert not any(one in "".join(again.private_files.values()) for one in passwords)
 
 
 def test_dagsters_web_server_has_no_port(planned: dict[str, Process], home: Path) -> None:
@@ -76,16 +102,6 @@ def test_dagsters_web_server_has_no_port(planned: dict[str, Process], home: Path
     assert webserver.command[-1] == "--read-only"
 
 
-def test_no_port_is_given_twice(planned: dict[str, Process]) -> None:
-    given = [
-        one.command[position + 1]
-        for one in planned.values()
-        for position, word in enumerate(one.command)
-        if word.endswith("port")
-    ]
-    assert sorted(given) == [str(port) for port in range(3001, 3006)]
-
-
 def test_every_program_is_there(planned: dict[str, Process]) -> None:
     assert [one.name for one in planned.values() if not Path(one.command[0]).is_file()] == []
 
@@ -93,13 +109,14 @@ def test_every_program_is_there(planned: dict[str, Process]) -> None:
 def test_processes_find_each_other(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NORD_POOL_PASSWORD", "hunter2")
     chosen = Settings(home=home, addresses={"https://api.energy-charts.info": "http://mine"})
-    said = environment(chosen, PORTS)
+    valkeys = Valkeys(settings=chosen)
+    said = environment(chosen, valkeys)
     assert said["ENERGY_PLATFORM_HOME"] == str(home)
     # Dagster names its databases by URLs, where a question mark begins their options.
     assert Path(said["DAGSTER_HOME"]).resolve() == (home / "dagster").resolve()
     assert "?" not in said["DAGSTER_HOME"] + said["ENERGY_PLATFORM_DAGSTER_STORAGE"]
-    assert said["ENERGY_PLATFORM_BROKER_URL"] == "redis://127.0.0.1:3003/0"
-    assert said["ENERGY_PLATFORM_CODE_SERVER_PORT"] == "3002"
+    assert said["ENERGY_PLATFORM_BROKER_URL"] == valkeys.broker_url
+    assert said["ENERGY_PLATFORM_CODE_SERVER_SOCKET"] == str(code_server_socket(home))
     assert said["NORD_POOL_PASSWORD"] == "hunter2"
     assert json.loads(said["ENERGY_PLATFORM_ADDRESSES"]) == chosen.addresses
     assert said["ENERGY_PLATFORM_SIMULATOR"] == str(home / "simulator")

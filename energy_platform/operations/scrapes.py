@@ -1,0 +1,41 @@
+"""Answers scrapes of Prometheus and Telegraf on a port of loopback, and no web page."""
+
+from typing import Final
+
+import uvicorn
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from energy_platform.operations.metrics import PlatformMetrics
+from energy_platform.operations.strangers import ProgramsOnly
+from energy_platform.operations.supervision.ports import HOST
+
+PATH: Final = "/metrics"
+
+
+def application(metrics: PlatformMetrics) -> ASGIApp:
+    """Return the ASGI app that answers scrapes."""
+    registry = metrics.registry()
+
+    def scrape(request: Request) -> Response:
+        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encoder(registry), headers={"Content-Type": content_type})
+
+    # A function that is no coroutine runs in a thread, so a slow store holds up nobody else.
+    return ProgramsOnly(Starlette(routes=[Route(PATH, scrape)]))
+
+
+def serve(metrics: PlatformMetrics, port: int) -> None:
+    """Answer until this process is told to stop."""
+    uvicorn.run(
+        application(metrics),
+        host=HOST,
+        port=port,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+    )
