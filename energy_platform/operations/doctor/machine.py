@@ -1,6 +1,5 @@
 """Checks of the operating system: disks, limits, ports, and the clock."""
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -39,11 +38,10 @@ def disks(patient: Patient) -> Iterator[Finding]:
 def inodes(patient: Patient) -> Iterator[Finding]:
     """Yield the disks that can take few files more."""
     for space in disk_spaces(patient.settings):
-        disk = os.statvfs(space.folder)
-        if disk.f_files and disk.f_favail < disk.f_files * _SHORT_INODES:
+        free, total = space.free_files, space.total_files
+        if free is not None and total is not None and free < total * _SHORT_INODES:
             yield wrong(
-                f"the disk of {space.folder} takes only {disk.f_favail:,} of {disk.f_files:,}"
-                " files more",
+                f"the disk of {space.folder} takes only {free:,} of {total:,} files more",
                 "delete files there, or move the home to a disk with more inodes (see df -i)",
             )
 
