@@ -72,7 +72,7 @@ def test_a_broker_that_was_killed_knows_what_it_was_handed(
     client.set("energy_platform:worker:one", "free")
     broker.kill()
     broker.start()
-    client.connection_pool.disconnect()  # type: ignore[no-untyped-call]
+    client.connection_pool.disconnect()
     assert client.lrange("dagster", 0, -1) == [b"a run"]
     assert client.zcard("unacked_index") == 1
     assert client.get("energy_platform:worker:one") == b"free"
