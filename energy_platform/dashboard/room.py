@@ -106,10 +106,8 @@ class Room:
         is_of_today = since is not None and since.epoch == self._epoch
         viewer.seen[self] = since.sequence if since is not None and is_of_today else None
         self.viewers.add(viewer)
-        if self._is_loaded:
+        if self._is_loaded or self.trouble is not None:
             viewer.tell_of(self)
-        elif self.trouble is not None:
-            viewer.tell(frames.trouble(self.name, self.trouble))
 
     def leave(self, viewer: Viewer) -> None:
         """Let a viewer go."""
@@ -160,8 +158,18 @@ class Room:
         self._must_load = True
         self._news.set()
 
+    @property
+    def place(self) -> int | None:
+        """The frame that whoever was just told has seen; none while the stores don't answer."""
+        return self.sequence if self.trouble is None else None
+
     def since(self, sequence: int | None) -> str | None:
-        """Return what has changed after a frame; None if nothing has, a snapshot if unsure."""
+        """Return what has changed after a frame; None if nothing has, a snapshot if unsure.
+
+        While the stores don't answer, this is the reason.
+        """
+        if self.trouble is not None:
+            return frames.trouble(self.name, self.trouble)
         if sequence == self.sequence:
             return None
         if sequence is not None and self._kept:
@@ -192,7 +200,8 @@ class Room:
                         )
                     )
                     continue
-                failures, self.trouble = 0, None
+                failures = 0
+                self._recover()
             if not self._must_load:
                 self._take_turn()
             await self._rest()
@@ -273,10 +282,14 @@ class Room:
         self._newest = frames.update(self.name, self._epoch, self.sequence, Changes(rows, gone))
         ids = frozenset([*(row["id"] for row in rows), *gone])
         self._kept.append(_Frame(self.sequence, ids))
-        for viewer in self.viewers:
-            viewer.tell_of(self)
+        if self.trouble is None:
+            self._tell_viewers()
         for listener in self._listeners:
             listener.hear(rows, gone, is_all=is_first)
+
+    def _tell_viewers(self) -> None:
+        for viewer in self.viewers:
+            viewer.tell_of(self)
 
     def _different(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that say something else than before, revisions marked."""
@@ -302,8 +315,13 @@ class Room:
         if self.trouble != reason:
             _log.warning("%s: %s", self.name, reason, exc_info=None if is_known else error)
             self.trouble = reason
-            for viewer in self.viewers:
-                viewer.tell(frames.trouble(self.name, reason))
+            self._tell_viewers()
+
+    def _recover(self) -> None:
+        """Tell the viewers all rows once the stores answer again, be they the same as before."""
+        if self.trouble is not None:
+            self.trouble = None
+            self._tell_viewers()
 
 
 def _joined(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -48,7 +48,7 @@ class Viewer:
         message = room.since(self.seen[room])
         if message is not None:
             self.tell(message)
-        self.seen[room] = room.sequence
+        self.seen[room] = room.place
 
     def acknowledge(self, received: int) -> None:
         """Note how many messages have arrived so far, and queue what was left out."""

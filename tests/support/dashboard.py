@@ -128,7 +128,7 @@ class Page:
     Attributes:
         rows: The rows by topic and id.
         places: Epoch and sequence by topic, to resume from.
-        errors: What a topic's last error said.
+        errors: Why a topic is not shown, until it is.
         snapshots: How many snapshots came of a topic.
         beats: The beats, the newest last.
         received: How many messages have come.
@@ -189,6 +189,7 @@ class Page:
         elif "error" in said:
             self.errors[topic] = said["error"]
         else:
+            self.errors.pop(topic, None)
             if said.get("snap"):
                 self.snapshots[topic] = self.snapshots.get(topic, 0) + 1
                 self.rows[topic] = {}

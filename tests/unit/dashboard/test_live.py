@@ -169,6 +169,30 @@ def test_a_hot_store_that_is_away_is_told_and_nothing_false_is_shown(
         page.until(lambda: not page.beats[-1]["behind"])
 
 
+def test_a_topic_that_did_not_change_is_well_again_once_the_stores_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are the same as before the outage, so only the reason has to go."""
+
+    def away(*_: object) -> int:
+        raise HotStoreUnavailableError("no answer")
+
+    desk.show(SOURCE, load(50.0))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: value(page) == 50.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(HotCopies, "reached", away)
+            desk.bus.kill()
+            page.until(lambda: page.errors.get(TOPIC) == "no answer")
+            with desk.page(**{TOPIC: None}) as other:
+                other.until(lambda: other.errors.get(TOPIC) == "no answer")
+                assert TOPIC not in other.rows
+            assert value(page) == 50.0
+        desk.bus.start()
+        page.until(lambda: TOPIC not in page.errors)
+        assert value(page) == 50.0
+
+
 @pytest.mark.parametrize("state", ["STOPPED", "BACKOFF", "RUNNING"])
 def test_a_process_that_carries_values_and_is_down_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, state: str
