@@ -25,10 +25,10 @@ from energy_platform.dashboard.contracts import (
 )
 from energy_platform.dashboard.frames import Row
 from energy_platform.dashboard.stores import Stores
+from energy_platform.history.revisions import latest_revision
 from energy_platform.market.registry import market_source
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
 from energy_platform.pipeline.tables import market_table
-from energy_platform.reading.platform import here
 
 BOOK: Final = "nord_pool_intraday_order_book"
 TRADE: Final = "nord_pool_intraday_trade"
@@ -105,9 +105,17 @@ def books_of(
         is_of_it = pl.lit(value=True) if contract is None else pl.col("contract_id") == contract
         books.follow(name, rows_known(stores, name, at, is_recent & is_of_it))
     if CONTRACT in names:
-        prices = here.scan(DAY_AHEAD_SOURCE, start=now - _TRADED_FOR, as_of=at, missing="empty")
-        books.day_ahead = prices.filter(bidding_zone=_ZONE).select(*DAY_AHEAD).collect()
+        books.day_ahead = _day_ahead(stores, now, at)
     return books
+
+
+def _day_ahead(stores: Stores, now: datetime, at: datetime | None) -> pl.DataFrame:
+    """Return the zone's day-ahead prices of what can be traded now, by `DAY_AHEAD`."""
+    source = market_source(DAY_AHEAD_SOURCE)
+    is_of_zone = pl.col("bidding_zone") == _ZONE
+    is_recent = pl.col(source.event_time) >= now - _TRADED_FOR
+    rows = rows_known(stores, source.name, at, is_of_zone & is_recent)
+    return latest_revision(rows.lazy(), source).select(*DAY_AHEAD).collect()
 
 
 def rows_known(stores: Stores, name: str, at: datetime | None, where: pl.Expr) -> pl.DataFrame:
@@ -134,12 +142,13 @@ class Intraday:
         sources: Whose rows they follow.
     """
 
-    sources = (BOOK, TRADE, CONTRACT)
+    sources = (BOOK, TRADE, CONTRACT, DAY_AHEAD_SOURCE)
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._books = Books()
         self._must_make = True
+        self._must_price = False
         self._made_at = -math.inf
         self._is_making = False
         self._new: list[tuple[str, pl.DataFrame]] = []
@@ -148,7 +157,13 @@ class Intraday:
         self._using = threading.Lock()
 
     def take(self, source: str, rows: pl.DataFrame) -> None:
-        """Take new rows; the books follow them when they are asked the next time."""
+        """Take new rows; the books follow them when they are asked the next time.
+
+        Day-ahead prices revise each other, so the stores are asked for them.
+        """
+        if source == DAY_AHEAD_SOURCE:
+            self._must_price = True
+            return
         with self._using:
             self._new.append((source, rows))
             if self._is_making:
@@ -172,20 +187,35 @@ class Intraday:
             EnergyPlatformError: The stores don't answer.
         """
         with self._making:
-            if not self._must_make:
-                return
-            self._must_make, self._is_making = False, True
-            try:
-                books = books_of(self._stores, *self.sources)
-                self._made_at = time.monotonic()
-                with self._using:
-                    self._books, self._new = books, list(self._later)
-            except BaseException:
-                self._must_make = True
-                raise
-            finally:
-                self._is_making = False
-                self._later.clear()
+            if self._must_make:
+                self._make_books()
+            elif self._must_price:
+                self._price()
+
+    def _make_books(self) -> None:
+        self._must_make, self._must_price, self._is_making = False, False, True
+        try:
+            books = books_of(self._stores, BOOK, TRADE, CONTRACT)
+            self._made_at = time.monotonic()
+            with self._using:
+                self._books, self._new = books, list(self._later)
+        except BaseException:
+            self._must_make = True
+            raise
+        finally:
+            self._is_making = False
+            self._later.clear()
+
+    def _price(self) -> None:
+        """Take the newest day-ahead prices."""
+        self._must_price = False
+        try:
+            day_ahead = _day_ahead(self._stores, self.now(), None)
+        except BaseException:
+            self._must_price = True
+            raise
+        with self._using:
+            self._books.day_ahead = day_ahead
 
     def ask(self, question: Callable[[Books], _Answer]) -> _Answer:
         """Answer a question about the books."""

@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 
 from energy_platform.dashboard.areas import areas_of
 from energy_platform.dashboard.frames import Changes, Row
-from energy_platform.dashboard.intraday import BOOK, CONTRACT, TRADE, Books, Intraday
+from energy_platform.dashboard.intraday import (
+    BOOK,
+    CONTRACT,
+    DAY_AHEAD_SOURCE,
+    TRADE,
+    Books,
+    Intraday,
+)
 from energy_platform.dashboard.topics.topic import Loaded, NewRows
 
 
@@ -15,7 +22,7 @@ class ContractRows:
     area: str
     product: str
     intraday: Intraday
-    sources: tuple[str, ...] = (BOOK, TRADE, CONTRACT)
+    sources: tuple[str, ...] = (BOOK, TRADE, CONTRACT, DAY_AHEAD_SOURCE)
     every_seconds: float = 0.25
     refresh_seconds: float | None = 5.0
     moment: str | None = None
@@ -38,6 +45,8 @@ class ContractRows:
 
     def changed_by(self, new: NewRows) -> Changes:
         """Return the rows that change, and the ids of contracts that are closed."""
+        if DAY_AHEAD_SOURCE in new:
+            return Changes(must_ask=True)
         before = set(self._contracts)
         find = self._table if CONTRACT in new else self._touched
         rows = self.intraday.ask(find)

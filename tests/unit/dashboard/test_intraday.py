@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import polars as pl
 import pytest
 
 from energy_platform.books import standing
@@ -63,6 +62,13 @@ def send_contract(desk: Desk, name: str, start: datetime, state: str = "ACTI", *
         "updatedAt": datetime.now(UTC).isoformat(), **said,
     }  # fmt: skip
     desk.receive(CONTRACTS, [row])
+
+
+def send_day_ahead(desk: Desk, start: datetime, price: float) -> None:
+    seconds = [int((start + number * QUARTER).timestamp()) for number in range(4)]
+    said = {"unix_seconds": seconds, "price": [price] * 4, "unit": "EUR / MWh",
+            "deprecated": False}  # fmt: skip
+    desk.receive("energy_charts_price", said, bzn="DE-LU")
 
 
 def ladder(page: Page) -> list[tuple[object, ...]]:
@@ -154,9 +160,8 @@ def test_a_cancelled_trade_is_shown_as_cancelled(desk: Desk) -> None:
 def test_a_contract_has_its_market_in_one_row(desk: Desk) -> None:
     topic = "contracts:DE-LU:QH"
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 2 * HOUR
-    prices = pl.DataFrame({"delivery_start": [start], "delivery_end": [start + QUARTER],
-                           "bidding_zone": ["DE-LU"], "price_eur_per_mwh": [77.5]})  # fmt: skip
-    desk.store("energy_charts_price", prices)
+    send_day_ahead(desk, start, 77.5)
+    desk.batch("energy_charts_price")
     send_contract(desk, CONTRACT, start)
     send_contract(desk, "NX_0", start - 2 * HOUR)
     send_book(desk, 1, buys=[order("a", 49.0, 5.0)], sells=[order("b", 51.5, 3.0)], snapshot=True)
@@ -171,6 +176,8 @@ def test_a_contract_has_its_market_in_one_row(desk: Desk) -> None:
         assert row()["name"] == f"QH {CONTRACT}"
         assert (row()["ask_eur_per_mwh"], row()["spread_eur_per_mwh"]) == (51.5, 2.5)
         assert row()["day_ahead_eur_per_mwh"] == 77.5
+        send_day_ahead(desk, start, -3.5)
+        page.until(lambda: row()["day_ahead_eur_per_mwh"] == -3.5)
         assert row()["last_eur_per_mwh"] is None
         send_trade(desk, "t1", "COMPLETED", 1)
         page.until(lambda: row()["last_eur_per_mwh"] == 80.0)
