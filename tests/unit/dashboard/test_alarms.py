@@ -172,12 +172,15 @@ def test_no_alarm_of_another_user_and_none_on_what_a_user_may_not_see(desk: Desk
     with desk.page(**{"alarms:anne": None}) as page:
         page.until(lambda: page.errors.get("alarms:anne"))
         assert "may not see" in page.errors["alarms:anne"]
-    # A user who leaves has no alarms any more.
+    # A user who leaves has no alarms any more: not from the next time on that rules are read.
     UserList.of(desk.settings.home).remove("anne")
-    kept = alarm_file.AlarmFile.of(desk.settings.home)
-    desk.show(SOURCE, load(120.0, 1))
     set_rule(desk)
-    wait_until(lambda: kept.alarms().get("local"))
+    set_rule(desk, name="low", above=None, below=60.0)
+    desk.show(SOURCE, load(50.0, 1))
+    wait_until(lambda: states(desk) == ["raised"])
+    kept = alarm_file.AlarmFile.of(desk.settings.home)
+    desk.show(SOURCE, load(120.0, 2))
+    wait_until(lambda: len(kept.alarms().get("local", ())) == 2)
     assert "anne" not in kept.alarms()
 
 
