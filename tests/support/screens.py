@@ -37,6 +37,8 @@ _TABLE = """panel => Object.fromEntries(
     [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [row.dataset.id,
         Object.fromEntries([...row.children].map(cell => [cell.dataset.column, cell.textContent]))])
 )"""
+_PAGE_POINTS = 10
+"""How far PgDn goes in a chart."""
 _ASKING = (
     "[data-panel][aria-busy='true'], .panel-note:text('Asking'), .grid-empty:visible:text('Asking')"
 )
@@ -157,6 +159,16 @@ class Screen:
     def lines(self, panel: str) -> list[dict[str, str]]:
         """Return what a panel shows, chart or table, as the lines of its CSV."""
         return list(csv.DictReader(io.StringIO(self.taken_away(panel).decode())))
+
+    def readouts(self, panel: str, points: int) -> list[str]:
+        """Return what a chart of so many points at most says of each, the newest first."""
+        self.panel(panel).locator(".chart-keys").focus()
+        self.key(*["PageDown"] * (points // _PAGE_POINTS + 1))
+        said = []
+        for _ in range(points):
+            said.append(self.text(f".panel-{panel} .chart-readout"))
+            self.key("ArrowLeft")
+        return said
 
     @property
     def hash(self) -> str:

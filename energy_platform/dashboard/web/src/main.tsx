@@ -33,7 +33,6 @@ async function untilAnswered<Answer>(
   }
 }
 
-loadChoices('');
 startScreen();
 startFreshness();
 void untilAnswered(
@@ -47,12 +46,14 @@ void untilAnswered(
     loadChoices(answer.name);
     void untilAnswered(
       () => ask<ChoicesKept>(address('choices')),
-      ({ kept, choices }) => {
-        if (kept)
-          shareChoices(choices, (chosen) =>
-            hand(address('choices'), JSON.stringify(chosen), 'application/json', answer.csrf ?? '', 'PUT'),
-          );
-      },
+      ({ kept, choices }) =>
+        shareChoices(
+          choices,
+          kept
+            ? (chosen) =>
+                hand(address('choices'), JSON.stringify(chosen), 'application/json', answer.csrf ?? '', 'PUT')
+            : null,
+        ),
     );
     startAlarms(answer.name);
   },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Asked } from '../src/api/hooks';
+import { align } from '../src/chart/align';
 import { type Row, whyMarked } from '../src/live/frames';
 import { at, beforeNewest, byQuarter, lines, moved } from '../src/pages/forecast-delta';
 import { byLead } from '../src/pages/forecast-errors';
@@ -8,7 +9,8 @@ import { sides } from '../src/pages/gas';
 import { season } from '../src/pages/gas-season';
 import { originOf } from '../src/pages/intraday';
 import { tape } from '../src/pages/tape';
-import { glyphsOf, rowAt } from '../src/panel/series-panel';
+import { joined } from '../src/pages/frequency';
+import { rowAt } from '../src/panel/series-panel';
 
 const START = Date.parse('2026-11-30T10:00:00Z');
 const QUARTER = 900_000;
@@ -121,18 +123,42 @@ describe('a point of a chart', () => {
     expect(rowAt(asked, START + QUARTER, 12)).toBeNull();
   });
 
+  const drawn = (...all: readonly Row[]) =>
+    align([{ rows: all, time: 'delivery_start', value: 'mw', seriesOf: (row) => row.zone as string }]);
+
   it('is marked where its value was revised or a newer one is in quarantine', () => {
     const marked = rows.map((row) =>
       row.zone === 'DE' ? { ...row, flags: ['revised', 'quarantined'] } : row,
     );
-    const aligned = {
-      names: ['FR', 'DE'],
-      data: [[START / 1000], [12], [9]] as [number[], number[], number[]],
-    };
-    expect(glyphsOf([answer('prices', marked)], aligned)).toEqual([
-      { at: START / 1000, place: 1, mark: 'quarantined' },
-    ]);
-    expect(glyphsOf([answer('prices', rows)], aligned)).toEqual([]);
+    expect(drawn(...marked).glyphs).toEqual([{ at: START / 1000, place: 1, mark: 'quarantined' }]);
+    expect(drawn(...rows).glyphs).toEqual([]);
+  });
+
+  it('is marked in its own series, whatever the others say', () => {
+    const other = quarterHour(0, { mw: null, zone: 'FR', published_at: null });
+    const marked = quarterHour(0, { mw: 9, zone: 'DE', published_at: null, flags: ['revised'] });
+    expect(drawn(other, marked).glyphs).toEqual([{ at: START / 1000, place: 1, mark: 'revised' }]);
+  });
+
+  it('has the mark of the row that counts', () => {
+    const [before, after] = [['revised'], undefined].map((flags) =>
+      quarterHour(0, { mw: 9, zone: 'DE', ...(flags === undefined ? {} : { flags }) }),
+    ) as [Row, Row];
+    expect(drawn(before, after).glyphs).toEqual([]);
+  });
+});
+
+describe('the frequency', () => {
+  const second = (number: number, hz: number): Row => ({
+    observed_at: new Date(START + number * 1000).toISOString(),
+    frequency_hz: hz,
+  });
+
+  it('is the live one where there is one, and the stored one around it', () => {
+    const stored = [second(0, 50), second(1, 50.01), second(3, 50.03), second(5, 50.05)];
+    const live = [second(2, 49.92), second(3, 49.93)];
+    expect(joined(stored, live)).toEqual([stored[0], stored[1], stored[3], ...live]);
+    expect(joined(stored, [])).toBe(stored);
   });
 });
 

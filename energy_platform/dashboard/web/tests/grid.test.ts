@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 
-import { Grid, ROW_HEIGHT } from '../src/table/grid';
+import { Grid, ROW_HEIGHT, withMark } from '../src/table/grid';
 
 interface Item {
   readonly id: string;
@@ -138,5 +138,23 @@ describe('the grid', () => {
       ['Contract', 'Price'],
       ['a', '1.00'],
     ]);
+  });
+});
+
+describe('a cell', () => {
+  const refused = { flags: ['quarantined'], quarantine_reason: 'too high' };
+
+  it('has the mark of its row, and says why beside what it says anyway', () => {
+    expect(withMark({ text: '5' }, refused)).toMatchObject({
+      text: '5',
+      mark: 'quarantined',
+      title: 'a newer value is in quarantine: too high',
+    });
+    expect(withMark({ text: '5', title: 'traded 10:00' }, refused).title).toMatch(/^traded 10:00 · a newer/);
+  });
+
+  it('has none where its row has none, or where it has no row', () => {
+    for (const row of [{ flags: [] }, {}, null, undefined])
+      expect(withMark({ text: '5' }, row)).toEqual({ text: '5' });
   });
 });

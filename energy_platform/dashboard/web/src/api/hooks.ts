@@ -29,8 +29,8 @@ export interface Asked {
 export interface Question {
   readonly path: string;
   readonly query?: Query;
-  /** A market source; when it has told more, the question is asked again. */
-  readonly follow?: string | null;
+  /** Market sources; when one of them has told more, the question is asked again. */
+  readonly follow?: string | readonly string[];
   /** Without marks of revised and quarantined rows, where there are very many. */
   readonly unmarked?: boolean;
 }
@@ -53,7 +53,7 @@ export function useRows(question: Question | null): Asked {
           flags: MARKED.test(question.path) && question.unmarked !== true ? 1 : null,
           ...question.query,
         });
-  const follow = at === null ? (question?.follow ?? null) : null;
+  const follow = at === null ? [question?.follow ?? []].flat().join() : '';
   const [answer, setAnswer] = useState<{ url: string | null; rows: Rows | null; error: string | null }>({
     url: null,
     rows: null,
@@ -106,12 +106,12 @@ export function useRows(question: Question | null): Asked {
     };
 
     later(keptRows(url) === null ? DEBOUNCE_MS : 0);
-    const unfollow = follow === null ? null : onMore(follow, () => later(AGAIN_AFTER_MS));
+    const unfollow = follow.split(',').map((source) => onMore(source, () => later(AGAIN_AFTER_MS)));
     return () => {
       ended = true;
       if (timer !== null) clearTimeout(timer);
       running?.abort();
-      unfollow?.();
+      for (const end of unfollow) end();
     };
   }, [url, follow]);
 
@@ -128,12 +128,15 @@ export function useRows(question: Question | null): Asked {
 
 const NONE: readonly Row[] = [];
 
-/** Call back when a source has received or stored more than before. */
+/** What changes when a source has received, stored or refused more. */
+const OF_NEWS = ['last_received_at', 'rows', 'quarantined'];
+
+/** Call back when a source has told more than before; a refused value changes the marks of others. */
 function onMore(source: string, call: () => void): () => void {
   let before: string | null = null;
   return effect(() => {
     const row = freshness.value.get(source)?.row;
-    const told = row === undefined ? null : `${text(row, 'last_received_at')} ${text(row, 'rows')}`;
+    const told = row === undefined ? null : OF_NEWS.map((column) => text(row, column)).join(' ');
     if (before !== null && told !== null && told !== before) call();
     before = told ?? before;
   });

@@ -2,7 +2,8 @@
 
 import type uPlot from 'uplot';
 
-import { instant, number, type Row } from '../live/frames';
+import { instant, type Marking, markOf, number, type Row } from '../live/frames';
+import type { Glyph } from './chart';
 
 /** Rows of one source, and how they become series. */
 export interface Part {
@@ -15,6 +16,8 @@ export interface Part {
 export interface Aligned {
   readonly names: readonly string[];
   readonly data: uPlot.AlignedData;
+  /** Where revised and quarantined values stand. */
+  readonly glyphs?: readonly Glyph[];
 }
 
 /**
@@ -25,6 +28,7 @@ export function align(parts: readonly Part[], order: readonly string[] = []): Al
   const series = new Map<string, Map<number, number | null>>(order.map((name) => [name, new Map()]));
   const times = new Set<number>();
   const ends = new Map<string, number>();
+  const marks = new Map<string, Map<number, Marking | undefined>>();
   for (const { rows, time, value, seriesOf } of parts) {
     for (const row of rows) {
       const name = seriesOf(row);
@@ -34,6 +38,7 @@ export function align(parts: readonly Part[], order: readonly string[] = []): Al
       series.set(name, points);
       points.set(at, number(row, value));
       times.add(at);
+      marks.set(name, (marks.get(name) ?? new Map<number, Marking | undefined>()).set(at, markOf(row)));
       const end = time === 'delivery_start' ? instant(row, 'delivery_end') : null;
       if (end !== null) ends.set(name, Math.max(ends.get(name) ?? 0, end));
     }
@@ -47,7 +52,12 @@ export function align(parts: readonly Part[], order: readonly string[] = []): Al
   const sorted = [...times].sort((one, other) => one - other);
   const names = [...series.keys()].filter((name) => (series.get(name)?.size ?? 0) > 0);
   const columns = names.map((name) => column(sorted, series.get(name) ?? new Map<number, number | null>()));
-  return { names, data: [sorted.map((at) => at / 1000), ...columns] };
+  const glyphs = names.flatMap((name, place) =>
+    [...(marks.get(name) ?? [])].flatMap(([at, mark]) =>
+      mark === undefined ? [] : [{ at: at / 1000, place, mark }],
+    ),
+  );
+  return { names, data: [sorted.map((at) => at / 1000), ...columns], glyphs };
 }
 
 function largest(values: Iterable<number>): number {
@@ -86,13 +96,4 @@ function column(
     }
     return last !== null && at - last < step ? held : null;
   });
-}
-
-/** Points of one series, in order of time. */
-export function points(rows: readonly Row[], time: string, value: string): [number[], (number | null)[]] {
-  const found = rows
-    .map((row) => [instant(row, time), number(row, value)] as const)
-    .filter((one): one is readonly [number, number | null] => one[0] !== null)
-    .sort((one, other) => one[0] - other[0]);
-  return [found.map(([at]) => at / 1000), found.map(([, held]) => held)];
 }

@@ -6,6 +6,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 
+import { type Marking, SIGNS } from '../live/frames';
 import { choices } from '../state/choices';
 import { figure, grouped } from '../state/figures';
 import { zone as shownZone } from '../state/screen';
@@ -53,7 +54,7 @@ export interface Level {
 export interface Glyph {
   readonly at: number;
   readonly place: number;
-  readonly mark: 'revised' | 'quarantined';
+  readonly mark: Marking;
 }
 
 export interface ChartProps {
@@ -458,7 +459,7 @@ function drawGlyph(plot: uPlot, { at, place, mark }: Glyph): void {
   if (x < bbox.left || x > bbox.left + bbox.width) return;
   ctx.save();
   ctx.fillStyle = css(mark === 'revised' ? 'warn' : 'bad');
-  label(plot, mark === 'revised' ? '↻' : '▲!', x, y - 3 * devicePixelRatio, 'left');
+  label(plot, SIGNS[mark], x, y - 3 * devicePixelRatio, 'left');
   ctx.restore();
 }
 
@@ -487,11 +488,15 @@ function said(plot: uPlot, props: ChartProps, zone: string, decimals: number): s
       ? `${dayAndClock(x * 1000, zone)} ${zoneName(x * 1000, zone)}`
       : `${figure(x, 2)} ${props.xUnit}`;
   if (props.readings !== undefined) return [when, ...readingsAt(props, index, decimals)].join('   ');
+  const marks = new Map(
+    (props.glyphs ?? []).filter(({ at }) => at === x).map(({ place, mark }) => [place, mark]),
+  );
   const values = props.series.flatMap((one, place) => {
     const value = plot.data[place + 1]?.[index];
-    return value === null || value === undefined
-      ? []
-      : [`${one.label} ${figure(value, one.decimals ?? decimals)} ${one.unit ?? props.unit}`];
+    if (value === null || value === undefined) return [];
+    const mark = marks.get(place);
+    const shown = `${one.label} ${figure(value, one.decimals ?? decimals)} ${one.unit ?? props.unit}`;
+    return [mark === undefined ? shown : `${shown} ${SIGNS[mark]} ${mark}`];
   });
   return [when, ...values].join('   ');
 }

@@ -94,9 +94,20 @@ export function whyMarked(row: Row): string {
   return [...refused, ...revised].join('; ');
 }
 
+/** That a value was revised, or that a newer one is in quarantine. */
+export type Marking = 'revised' | 'quarantined';
+
+/** The sign of each mark, in tables and charts. */
+export const SIGNS: Readonly<Record<Marking, string>> = { revised: '↻', quarantined: '▲!' };
+
+/** What a row is flagged with. */
+export function flagsOf(row: Row): readonly Value[] {
+  return Array.isArray(row.flags) ? (row.flags as readonly Value[]) : [];
+}
+
 /** How a row's values are marked where they stand, if they are. */
-export function markOf(row: Row): 'quarantined' | 'revised' | undefined {
-  const flags = Array.isArray(row.flags) ? row.flags : [];
+export function markOf(row: Row): Marking | undefined {
+  const flags = flagsOf(row);
   if (flags.includes('quarantined')) return 'quarantined';
   return flags.includes('revised') ? 'revised' : undefined;
 }

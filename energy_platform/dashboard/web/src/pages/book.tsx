@@ -9,7 +9,7 @@ import { number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { figure } from '../state/figures';
 import { asOf, traced } from '../state/screen';
-import type { GridColumn } from '../table/grid';
+import { type Cell, type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 
 export const BOOK_SOURCE = 'nord_pool_intraday_order_book';
@@ -89,11 +89,15 @@ function carried(
   return values;
 }
 
+function priceCell(level: Level | null, tone: 'bid' | 'ask'): Cell {
+  return withMark({ text: figure(level?.price ?? null), tone }, level?.row);
+}
+
 const COLUMNS: readonly GridColumn<Rung>[] = [
   { id: 'bid_total', title: 'Σ MW', hint: 'bid', width: 'minmax(34px, .8fr)', cell: ({ bid }) => ({ text: figure(bid?.total ?? null, 0), tone: 'dim' }) },
   { id: 'bid_mw', title: 'MW', hint: 'bid', width: 'minmax(36px, 1fr)', flash: true, cell: ({ bid, most }) => ({ text: figure(bid?.volume ?? null, 1), ...(bid === null ? {} : { tone: 'bid', bar: bid.volume / most }) }) },
-  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', flash: true, cell: ({ bid }) => ({ text: figure(bid?.price ?? null), tone: 'bid' }) },
-  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => ({ text: figure(ask?.price ?? null), tone: 'ask' }) },
+  { id: 'bid', title: 'Bid', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', flash: true, cell: ({ bid }) => priceCell(bid, 'bid') },
+  { id: 'ask', title: 'Ask', hint: 'EUR/MWh', width: 'minmax(44px, 1.1fr)', align: 'left', flash: true, cell: ({ ask }) => priceCell(ask, 'ask') },
   { id: 'ask_mw', title: 'MW', hint: 'ask', width: 'minmax(36px, 1fr)', align: 'left', flash: true, cell: ({ ask, most }) => ({ text: figure(ask?.volume ?? null, 1), ...(ask === null ? {} : { tone: 'ask', bar: ask.volume / most }) }) },
   { id: 'ask_total', title: 'Σ MW', hint: 'ask', width: 'minmax(34px, .8fr)', align: 'left', cell: ({ ask }) => ({ text: figure(ask?.total ?? null, 0), tone: 'dim' }) },
 ]; // prettier-ignore
@@ -138,7 +142,7 @@ export function BookPanel(props: OfContract) {
       title={`Book ${props.title}`}
       unit="EUR/MWh · MW"
       sources={[BOOK_SOURCE]}
-      error={book.error}
+      isLive
       answers={[book]}
       exports={exports}
       empty={items.length === 0 ? saysNothing(props.contract, book.waiting) : null}
@@ -177,6 +181,7 @@ export function DepthPanel(props: OfContract) {
       title="Depth"
       unit="Σ MW by EUR/MWh"
       sources={[BOOK_SOURCE]}
+      isLive
       answers={[book]}
       exports={exports}
       empty={data[0].length === 0 ? saysNothing(props.contract, book.waiting) : null}

@@ -1,6 +1,6 @@
 /** The contracts of a continuous market as a table's columns. */
 
-import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
+import { instant, number, type Row, text } from '../live/frames';
 import { figure, grouped, money, signed } from '../state/figures';
 import { shownNow, zone } from '../state/screen';
 import { clockWithSeconds, countdown, day, period } from '../time/say';
@@ -29,12 +29,10 @@ export function toDayAhead(row: Row): number | null {
 
 function last(row: Row): Cell {
   const at = instant(row, 'last_at');
-  const mark = markOf(row);
   return {
     text: figure(number(row, 'last_eur_per_mwh')),
     tone: 'strong',
-    ...(mark === undefined ? {} : { mark }),
-    title: `${at === null ? '' : `traded ${day(at, zone.value)} ${clockWithSeconds(at, zone.value)}`}${mark === undefined ? '' : ` · ${whyMarked(row)}`}`,
+    title: at === null ? '' : `traded ${day(at, zone.value)} ${clockWithSeconds(at, zone.value)}`,
   };
 }
 

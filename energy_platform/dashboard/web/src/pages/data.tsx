@@ -3,16 +3,16 @@
 import { useMemo } from 'preact/hooks';
 
 import { addressAsShown, useRows, useTopicRows } from '../api/hooks';
-import { instant, markOf, number, type Row, text } from '../live/frames';
+import { instant, number, type Row, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
-import { ageOf, freshness } from '../state/freshness';
+import { ageOf, freshness, freshnessError } from '../state/freshness';
 import { decimalsOf, figure, grouped, heading, unitOf } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { asOf, catalogue, traced, zone } from '../state/screen';
 import { isOurs, shownValue } from '../shell/lineage';
 import { usePageKeys } from '../shell/page-keys';
 import { age, dayAndClock } from '../time/say';
-import type { GridColumn } from '../table/grid';
+import { type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 
 const COLUMNS: readonly GridColumn<Row>[] = [
@@ -105,6 +105,7 @@ export function DataPage() {
             {asOf.value === null ? '' : ' · as they are now'}
           </span>
         }
+        error={freshnessError.value}
         exports={exports}
       >
         <Table
@@ -268,6 +269,7 @@ function NewestPanel({ source }: { readonly source: string }) {
       title="Newest row of each series"
       detail={<span class="about">{rows.length === 0 ? '' : `${rows.length} series`}</span>}
       sources={[source]}
+      isLive
       answers={[{ source, url: addressAsShown(`latest/${source}`) }]}
       error={error}
       empty={rows.length === 0 ? (waiting ? 'Asking…' : 'No rows yet.') : null}
@@ -300,11 +302,9 @@ function columnsOf(names: readonly string[]): GridColumn<Row>[] {
       flash: isFigure,
       order: (row: Row) => (isFigure ? number(row, name) : text(row, name)),
       cell: (row: Row) => {
-        const mark = markOf(row);
-        const shown = isFigure ? figure(number(row, name), decimalsOf(name)) : shownValue(row, name);
-        return isFigure && mark !== undefined
-          ? { text: shown, mark, title: text(row, 'was') }
-          : { text: shown };
+        return isFigure
+          ? withMark({ text: figure(number(row, name), decimalsOf(name)) }, row)
+          : { text: shownValue(row, name) };
       },
     };
   });

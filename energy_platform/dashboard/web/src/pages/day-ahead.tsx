@@ -2,9 +2,9 @@
 
 import { useMemo } from 'preact/hooks';
 
-import { useRows } from '../api/hooks';
+import { type Asked, useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
-import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
+import { instant, number, type Row, text } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { type Answered, Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
@@ -15,7 +15,7 @@ import { figure, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { MARKET_ZONE, shownNow, traced, zone } from '../state/screen';
 import { deliveryDay, today, wholeDay } from '../state/spans';
-import type { Cell, GridColumn } from '../table/grid';
+import { type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 import { day as sayDay, period, zoneName } from '../time/say';
 import { addDays, dateText, dayStart, type LocalDate, MINUTE, periodsOfDay, sameClock } from '../time/zone';
@@ -135,8 +135,8 @@ export function DayAheadPage() {
         }
       />
       <MatrixPanel all={all} zones={zones} answers={[asked]} />
-      <PricesPanel all={all} zones={zones} answers={[asked]} error={asked.error} />
-      <ComparePanel day={day} zone={zones[0] ?? 'DE-LU'} rows={rows} />
+      <PricesPanel all={all} zones={zones} answers={[asked]} />
+      <ComparePanel day={day} zone={zones[0] ?? 'DE-LU'} asked={asked} rows={rows} />
     </>
   );
 }
@@ -170,8 +170,11 @@ function AddZone() {
         const name = event.currentTarget.value;
         event.currentTarget.value = '';
         if (name === '') return;
-        const without = zones.filter((one) => one !== name);
-        choose({ zones: without.length < zones.length ? without : [...zones, name].slice(-MOST_ZONES) });
+        const isShown = zones.includes(name);
+        choose(({ zones: before }) => {
+          const others = before.filter((one) => one !== name);
+          return { zones: isShown ? others : [...others, name].slice(-MOST_ZONES) };
+        });
       }}
     >
       <option value="">Zones…</option>
@@ -274,13 +277,7 @@ function MatrixPanel({ all, zones, answers }: Shown) {
   );
 }
 
-function priceCell(row: Row | undefined): Cell {
-  const shown = { text: figure(number(row, VALUE)) };
-  const mark = row === undefined ? undefined : markOf(row);
-  return row === undefined || mark === undefined ? shown : { ...shown, mark, title: whyMarked(row) };
-}
-
-function PricesPanel({ all, zones, answers, error }: Shown & { readonly error: string | null }) {
+function PricesPanel({ all, zones, answers }: Shown) {
   const exports = useExports();
   const columns = useMemo<readonly GridColumn<Period>[]>(
     () => [
@@ -297,7 +294,7 @@ function PricesPanel({ all, zones, answers, error }: Shown & { readonly error: s
         width: 'minmax(56px, 1fr)',
         flash: true,
         order: ({ rows }) => number(rows.get(name), VALUE),
-        cell: ({ rows }) => priceCell(rows.get(name)),
+        cell: ({ rows }) => withMark({ text: figure(number(rows.get(name), VALUE)) }, rows.get(name)),
       })),
     ],
     [zones.join('|')],
@@ -332,7 +329,6 @@ function PricesPanel({ all, zones, answers, error }: Shown & { readonly error: s
         />
       }
       answers={answers}
-      error={error}
       exports={exports}
     >
       <Table
@@ -355,10 +351,13 @@ function PricesPanel({ all, zones, answers, error }: Shown & { readonly error: s
 function ComparePanel({
   day,
   zone: name,
+  asked,
   rows,
 }: {
   readonly day: LocalDate;
   readonly zone: string;
+  /** The chosen day as it was asked for, and its rows in their shortest periods. */
+  readonly asked: Asked;
   readonly rows: readonly Row[];
 }) {
   const [start, end] = wholeDay(day);
@@ -374,12 +373,16 @@ function ComparePanel({
     },
     follow: 'energy_charts_price',
   });
+  const shifted = useMemo(
+    () =>
+      finest(eve.rows, zoneOf).map((row) => ({
+        ...row,
+        delivery_start: nextDay(row, 'delivery_start'),
+        delivery_end: nextDay(row, 'delivery_end'),
+      })),
+    [eve.rows],
+  );
   const aligned = useMemo(() => {
-    const shifted = finest(eve.rows, zoneOf).map((row) => ({
-      ...row,
-      delivery_start: nextDay(row, 'delivery_start'),
-      delivery_end: nextDay(row, 'delivery_end'),
-    }));
     const part = { time: 'delivery_start', value: VALUE };
     return align(
       [
@@ -389,7 +392,7 @@ function ComparePanel({
       ],
       ['by Energy-Charts', `${name} this day`, 'the day before'],
     );
-  }, [rows, eve.rows, others.rows, name, start]);
+  }, [rows, shifted, others.rows, name, start]);
   return (
     <AlignedPanel
       id="compare"
@@ -397,7 +400,7 @@ function ComparePanel({
       unit="EUR/MWh"
       sources={[SOURCE, 'energy_charts_price']}
       aligned={aligned}
-      asked={[eve, others]}
+      asked={[asked, eve, others]}
       start={start}
       end={end}
       decimals={2}

@@ -4,7 +4,7 @@ import { useMemo } from 'preact/hooks';
 
 import { useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
-import { instant, markOf, number, type Row, text, whyMarked } from '../live/frames';
+import { flagsOf, instant, markOf, number, type Row, SIGNS, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
@@ -12,7 +12,7 @@ import { figure, grouped, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { type Traced, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
-import type { Cell, GridColumn } from '../table/grid';
+import { type Cell, type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 import { dayAndClock } from '../time/say';
 
@@ -58,7 +58,7 @@ export interface Origins {
   readonly flow: Row | null;
   readonly schedule: Row | null;
   readonly capacity: Row | null;
-  /** The price of `to`. */
+  /** The price of `to`, or of `from` if only that one is marked. */
   readonly spread: Row | null;
 }
 
@@ -114,7 +114,7 @@ export function borders(
         flow: net?.row ?? null,
         schedule: schedule.get(id)?.row ?? null,
         capacity: most ?? null,
-        spread: price.get(to) ?? null,
+        spread: telling(price.get(to), price.get(from)),
       },
     };
   });
@@ -139,16 +139,16 @@ export function originOf({ origins }: Border, column: string): Traced {
   return { source: SOURCE_OF[named], row: origins[named] };
 }
 
-/** A figure with the mark of the row that it was read from. */
-function withMark(cell: Cell, row: Row | null): Cell {
-  const mark = row === null ? undefined : markOf(row);
-  return row === null || mark === undefined ? cell : { ...cell, mark, title: whyMarked(row) };
-}
-
 interface Net {
   readonly value: number;
   readonly at: number;
   readonly row: Row;
+}
+
+/** Of rows that make a figure together the marked one, which it is to be marked by; else the first. */
+function telling(...rows: readonly (Row | null | undefined)[]): Row | null {
+  const known = rows.filter((row) => row !== null && row !== undefined);
+  return known.find((row) => markOf(row) !== undefined) ?? known[0] ?? null;
 }
 
 interface Ways {
@@ -188,7 +188,7 @@ function netted(rows: readonly Row[], column: string, now: number): Map<string, 
       (best, one) => (one[0] > best[0] ? one : best),
       whole[0] ?? [0, { along: null, back: null }],
     );
-    const row = ways.along ?? ways.back;
+    const row = telling(ways.along, ways.back);
     if (row === null) continue;
     found.set(id, {
       value: (number(ways.along ?? undefined, column) ?? 0) - (number(ways.back ?? undefined, column) ?? 0),
@@ -262,8 +262,7 @@ export function FlowsPage() {
         name="Flows on the map"
         title="Flows"
         unit="MW · day-ahead EUR/MWh"
-        sources={[FLOW]}
-        error={flows.error}
+        sources={[FLOW, PRICE]}
         answers={[flows, prices]}
         empty={all.length === 0 ? (flows.loading ? 'Asking…' : 'No flows are known.') : null}
         tools={
@@ -281,7 +280,6 @@ export function FlowsPage() {
         title="Borders"
         unit="MW"
         sources={FLOW_SOURCES}
-        error={schedules.error}
         answers={[flows, schedules, capacities, prices]}
         exports={exports}
       >
@@ -301,6 +299,12 @@ export function FlowsPage() {
       {chosen === undefined ? null : <BorderHistory border={chosen} />}
     </>
   );
+}
+
+/** A figure of the map with the sign of its row's mark. */
+function signedBy(row: Row | null | undefined, shown: string): string {
+  const mark = row === null || row === undefined ? undefined : markOf(row);
+  return mark === undefined ? shown : `${SIGNS[mark]} ${shown}`;
 }
 
 function FlowMap({
@@ -358,7 +362,7 @@ function FlowMap({
                   transform={`translate(${x} ${y}) rotate(${angle})`}
                 />
                 <text class="flow" x={x} y={y - 6}>
-                  {grouped(Math.abs(border.flow))}
+                  {signedBy(border.origins.flow, grouped(Math.abs(border.flow)))}
                 </text>
               </>
             )}
@@ -379,7 +383,7 @@ function FlowMap({
               {name}
             </text>
             <text class="price" x={x} y={y + 10}>
-              {figure(number(price.get(name), 'price_eur_per_mwh'))}
+              {signedBy(price.get(name), figure(number(price.get(name), 'price_eur_per_mwh')))}
             </text>
           </g>
         );
@@ -411,7 +415,9 @@ function BorderHistory({ border }: { readonly border: Border }) {
         const value = number(row, column);
         if (value === null) continue;
         const sign = text(row, 'from_zone') === from ? 1 : -1;
-        found.set(key, { ...row, value: (number(found.get(key), 'value') ?? 0) + sign * value });
+        const held = found.get(key);
+        const flags = [held, row].flatMap((one) => (one === undefined ? [] : flagsOf(one)));
+        found.set(key, { ...row, flags, value: (number(held, 'value') ?? 0) + sign * value });
       }
       return [...found.values()];
     };

@@ -17,6 +17,8 @@ import { clock } from '../time/say';
 import { HOUR, MINUTE } from '../time/zone';
 
 export const LOAD_FORECAST = 'entsoe_load_forecast';
+export const LOAD = 'entsoe_load';
+export const GENERATION = 'entsoe_generation';
 export const WIND_SOLAR = 'entsoe_wind_solar_forecast';
 
 interface Points {

@@ -11,7 +11,10 @@ import { Panel, useExports } from '../panel/panel';
 import { figure, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { traced } from '../state/screen';
-import { LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
+import { GENERATION, LOAD, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
+
+const LOAD_SOURCES = [LOAD_FORECAST, LOAD];
+const WIND_SOLAR_SOURCES = [WIND_SOLAR, GENERATION];
 
 const DAYS = [
   ['1', '1 day'],
@@ -46,8 +49,8 @@ export function byLead(rows: readonly Row[]): Leads {
 export function LeadPanel({ zone }: { readonly zone: string }) {
   const days = route.value.params.days ?? '7';
   const query = { bidding_zone: zone, days };
-  const load = useRows({ path: 'forecast-errors/load', query });
-  const windSolar = useRows({ path: 'forecast-errors/wind_solar', query });
+  const load = useRows({ path: 'forecast-errors/load', query, follow: LOAD_SOURCES });
+  const windSolar = useRows({ path: 'forecast-errors/wind_solar', query, follow: WIND_SOLAR_SOURCES });
   const rows = useMemo(() => [...load.rows, ...windSolar.rows], [load.rows, windSolar.rows]);
   const { names, data } = useMemo(() => byLead(rows), [rows]);
   const series = useMemo<readonly Series[]>(
@@ -82,8 +85,7 @@ export function LeadPanel({ zone }: { readonly zone: string }) {
       name={`Forecast error by lead ${zone}`}
       title={`Error by lead ${zone}`}
       unit="MW"
-      sources={[LOAD_FORECAST, WIND_SOLAR]}
-      error={load.error ?? windSolar.error}
+      sources={[...LOAD_SOURCES, ...WIND_SOLAR_SOURCES]}
       answers={[load, windSolar]}
       exports={exports}
       detail={<Legend entries={names.map((label) => ({ label, colour: COLOURS[label] ?? 'c2' }))} />}

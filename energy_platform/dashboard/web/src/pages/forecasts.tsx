@@ -17,15 +17,15 @@ import {
   byQuarter,
   DeltaPanel,
   difference,
+  GENERATION,
   lines,
+  LOAD,
   LOAD_FORECAST,
   newestForecasts,
   WIND_SOLAR,
 } from './forecast-delta';
 import { LeadPanel } from './forecast-errors';
 
-const LOAD = 'entsoe_load';
-const GENERATION = 'entsoe_generation';
 const STATIONS = 'dwd_mosmix_forecast';
 const SITES = 'open_meteo_forecast';
 export const FORECAST_SOURCES = [
@@ -39,6 +39,8 @@ export const FORECAST_SOURCES = [
   'met_office_forecast',
 ];
 
+/** What is made of forecasts and outcomes together. */
+const OF_BOTH = [LOAD_FORECAST, WIND_SOLAR, LOAD, GENERATION];
 const WEATHER_DRIVEN = ['Solar', 'Wind Onshore', 'Wind Offshore'];
 const BACK = [
   ['', 'previous run'],
@@ -152,6 +154,7 @@ export function ForecastsPage() {
   const wind = useMemo(() => spread(weather.rows, 'wind_speed_m_per_s'), [weather.rows]);
   usePageKeys({ trace: () => (traced.value = { source: WIND_SOLAR, row: newest[0] ?? null }) });
 
+  const ofBoth = [loadForecast, windSolar, load, generation];
   const panel = (
     id: string,
     title: string,
@@ -185,10 +188,7 @@ export function ForecastsPage() {
         legend={WIND_LEGEND}
       />
       <AlignedPanel
-        {...panel('residual', 'Residual load', [LOAD_FORECAST, WIND_SOLAR], residual, [
-          loadForecast,
-          windSolar,
-        ])}
+        {...panel('residual', 'Residual load', OF_BOTH, residual, ofBoth)}
         colours={['c4', 'ink']}
         dashes={[[5, 3], undefined]}
       />
@@ -207,7 +207,7 @@ export function ForecastsPage() {
         }
       />
       <AlignedPanel
-        {...panel('error', 'Outcome less forecast', [LOAD, GENERATION], errors, [load, generation])}
+        {...panel('error', 'Outcome less forecast', OF_BOTH, errors, ofBoth)}
         colours={['c1', 'c3']}
         zero
       />

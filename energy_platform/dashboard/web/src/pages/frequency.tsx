@@ -1,11 +1,12 @@
 /** The grid's frequency as it runs, with the bands within which it is normal. */
 
 import { useMemo } from 'preact/hooks';
+import type uPlot from 'uplot';
 
 import { useRows, useTopicRows } from '../api/hooks';
-import { points } from '../chart/align';
+import { align } from '../chart/align';
 import { Chart } from '../chart/chart';
-import { instant } from '../live/frames';
+import { instant, type Row } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { cellsOf } from '../panel/series-panel';
@@ -58,19 +59,20 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
     unmarked: true,
   });
   const told = useTopicRows(asOf.value === null ? `frequency:${grid.area}` : null);
-  const data = useMemo(() => {
-    const [times, values] = points(asked.rows, 'observed_at', 'frequency_hz');
-    const last = times[times.length - 1] ?? 0;
-    const [newer, newest] = points(told.rows, 'observed_at', 'frequency_hz');
-    const from = newer.findIndex((at) => at > last);
-    return from < 0
-      ? ([times, values] as [number[], (number | null)[]])
-      : ([
-          [...times, ...newer.slice(from)],
-          [...values, ...newest.slice(from)],
-        ] as [number[], (number | null)[]]);
-  }, [asked.rows, told.rows]);
-  const newest = data[1][data[1].length - 1] ?? null;
+  const aligned = useMemo(
+    () =>
+      align([
+        {
+          rows: joined(asked.rows, told.rows),
+          time: 'observed_at',
+          value: 'frequency_hz',
+          seriesOf: () => 'Frequency',
+        },
+      ]),
+    [asked.rows, told.rows],
+  );
+  const data = aligned.names.length === 0 ? NOTHING : aligned.data;
+  const newest = last(data[1] ?? []);
   const exports = useExports();
   const tone =
     newest === null || within(newest, grid.normal)
@@ -93,7 +95,8 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
         </b>
       }
       sources={[grid.source]}
-      error={asked.error ?? told.error}
+      isLive
+      error={told.error}
       answers={[asked]}
       exports={exports}
       empty={data[0].length === 0 ? (asked.loading ? 'Asking…' : 'No values in this span.') : null}
@@ -114,6 +117,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
         bands={bands}
         levels={levels}
         decimals={3}
+        {...(aligned.glyphs === undefined ? {} : { glyphs: aligned.glyphs })}
         onPick={(at) => {
           const rows = [...told.rows, ...asked.rows];
           const row = rows.find((one) => instant(one, 'observed_at') === at * 1000);
@@ -124,8 +128,25 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
   );
 }
 
+/** Stored rows, and live ones in place of those that they are about: these are whole, and newer. */
+export function joined(stored: readonly Row[], live: readonly Row[]): readonly Row[] {
+  const times = live.map((row) => instant(row, 'observed_at')).filter((at) => at !== null);
+  if (times.length === 0) return stored;
+  const [first, latest] = [Math.min(...times), Math.max(...times)];
+  const others = stored.filter((row) => {
+    const at = instant(row, 'observed_at');
+    return at !== null && (at < first || at > latest);
+  });
+  return [...others, ...live];
+}
+
+function last(values: ArrayLike<number | null | undefined>): number | null {
+  return values[values.length - 1] ?? null;
+}
+
 function within(value: number, [low, high]: readonly [number, number]): boolean {
   return value >= low && value <= high;
 }
 
+const NOTHING: uPlot.AlignedData = [[], []];
 const SERIES = [{ label: 'Frequency', colour: 'c4', width: 1.2, decimals: 3 }] as const;

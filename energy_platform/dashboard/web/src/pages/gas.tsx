@@ -11,7 +11,7 @@ import { figure, grouped, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
 import { traced, zone } from '../state/screen';
 import { quarter } from '../state/spans';
-import type { GridColumn } from '../table/grid';
+import { type Cell, type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 import { day as sayDay, dayAndClock } from '../time/say';
 import { DAY } from '../time/zone';
@@ -121,11 +121,17 @@ const SHORT: Readonly<Record<string, string>> = {
   Allocation: 'Allocated',
 };
 
+function reportCell(side: Side, indicator: string): Cell {
+  const value = reported(side, indicator);
+  const cell: Cell = { text: figure(value, 3), ...(indicator === PHYSICAL ? {} : { tone: 'dim' as const }) };
+  return value === null ? cell : withMark(cell, side.reports.get(indicator));
+}
+
 const FLOW_COLUMNS: readonly GridColumn<Side>[] = [
   { id: 'point', title: 'Point', width: 'minmax(70px, 1fr)', align: 'left', order: (one) => one.point, cell: (one) => ({ text: one.point, tone: 'strong', title: one.operator }) },
   { id: 'operator', title: 'Operator', width: 'minmax(60px, 1fr)', align: 'left', order: (one) => one.operator, cell: (one) => ({ text: one.operator, tone: 'dim' }) },
   { id: 'direction', title: 'Way', width: '40px', align: 'left', order: (one) => one.direction, cell: (one) => ({ text: one.direction }) },
-  ...INDICATORS.map<GridColumn<Side>>((name) => ({ id: name, title: SHORT[name] ?? name, hint: 'GWh/h', width: 'minmax(54px, .7fr)', flash: true, order: (one) => reported(one, name), cell: (one) => ({ text: figure(reported(one, name), 3), ...(name === PHYSICAL ? {} : { tone: 'dim' as const }) }) })),
+  ...INDICATORS.map<GridColumn<Side>>((name) => ({ id: name, title: SHORT[name] ?? name, hint: 'GWh/h', width: 'minmax(54px, .7fr)', flash: true, order: (one) => reported(one, name), cell: (one) => reportCell(one, name) })),
   { id: 'beyond', title: 'Beyond', hint: 'GWh/h, flow less what was nominated last', width: 'minmax(54px, .7fr)', order: beyond, cell: (one) => { const value = beyond(one); return { text: signed(value, 3), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'up' : 'down' }; } },
   { id: 'of', title: 'Of', hint: 'the hour that begins then', width: '92px', order: (one) => one.at, cell: ({ at, status }) => ({ text: at === null ? '' : dayAndClock(at, zone.value), tone: 'dim', title: status }) },
 ]; // prettier-ignore
@@ -161,7 +167,6 @@ export function GasPage() {
         title="Storage"
         unit="gas days of Brussels"
         sources={[STORAGE]}
-        error={storage.error}
         answers={[storage]}
         exports={storageExports}
       >
@@ -192,7 +197,6 @@ export function GasPage() {
         title="Flows at points"
         unit="GWh/h"
         sources={[FLOW]}
-        error={flows.error}
         answers={[flows]}
         exports={flowExports}
       >
@@ -203,7 +207,6 @@ export function GasPage() {
           id={(one) => one.id}
           selected={point?.id ?? null}
           onSelect={(id) => setParams({ point: id })}
-          marked={(one) => one.reports.get(PHYSICAL) ?? null}
           onTrace={(one, column) =>
             (traced.value = {
               source: FLOW,

@@ -22,10 +22,8 @@ import { byDelivery, CONTRACT_COLUMNS, MARKET_COLUMNS, startsHour } from './cont
 import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
 import { DeltaPanel, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
-import { PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
+import { DAY_AHEAD_SOURCE, PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
 
-/** Whose day-ahead prices the server puts beside contracts. */
-const DAY_AHEAD_SOURCE = 'energy_charts_price';
 const CONTRACT_SOURCE = 'nord_pool_intraday_contract';
 export const INTRADAY_SOURCES = [
   BOOK_SOURCE,
@@ -36,6 +34,9 @@ export const INTRADAY_SOURCES = [
   LOAD_FORECAST,
   WIND_SOLAR,
 ];
+
+/** What is in the table of contracts. */
+const OF_CONTRACTS = [BOOK_SOURCE, TRADE_SOURCE, CONTRACT_SOURCE, DAY_AHEAD_SOURCE];
 
 const PRODUCTS = [
   ['QH', '¼ h'],
@@ -134,7 +135,8 @@ export function IntradayPage() {
             {start === null ? '' : `${day(start, zone.value)} ${zoneName(start, zone.value)}`}
           </span>
         }
-        sources={[BOOK_SOURCE]}
+        sources={OF_CONTRACTS}
+        isLive
         error={told.error ?? asked.error}
         answers={[
           { source: BOOK_SOURCE, url: area === '' ? null : addressAsShown('contracts', { area, product }) },
@@ -157,7 +159,7 @@ export function IntradayPage() {
                 value={area}
                 options={areas.map((one) => [one, one] as const)}
                 onChange={(value) => {
-                  choose({ area: value });
+                  choose(() => ({ area: value }));
                   setParams({ area: value, contract: '' });
                 }}
               />
@@ -177,7 +179,7 @@ export function IntradayPage() {
               value={product}
               options={PRODUCTS}
               onChange={(value) => {
-                choose({ product: value });
+                choose(() => ({ product: value }));
                 setParams({ product: value, contract: '' });
               }}
             />
@@ -195,6 +197,7 @@ export function IntradayPage() {
           onSelect={(id) => setParams({ contract: id })}
           onTrace={(row, column) => (traced.value = { ...watched(column), ...originOf(row, column) })}
           rowClass={startsHour}
+          marked={(row) => row}
           empty=" "
           ticking
           focused

@@ -205,7 +205,6 @@ export function OutagesPage() {
           </span>
         }
         sources={[SOURCE]}
-        error={asked.error}
         answers={[asked]}
         cut={asked.cut}
         exports={exports}

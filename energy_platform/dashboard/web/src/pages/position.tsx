@@ -117,8 +117,8 @@ export function PositionPage() {
         name="Open positions"
         title="Position"
         unit="MW, EUR"
-        sources={[POSITION_SOURCE]}
-        error={held.error}
+        sources={POSITION_SOURCES}
+        isLive
         answers={[held]}
         exports={exports}
         detail={whole === undefined ? null : <Summary total={whole} />}
@@ -170,7 +170,7 @@ export function PositionPage() {
           onReady={(cells) => (exports.current.cells = cells)}
         />
       </Panel>
-      <CompositionPanel rows={rows} start={start} end={end} answers={[held]} error={held.error} />
+      <CompositionPanel rows={rows} start={start} end={end} answers={[held]} />
       <TablePanel
         id="totals"
         title="Totals"
@@ -179,6 +179,8 @@ export function PositionPage() {
         columns={TOTAL_COLUMNS}
         items={sums}
         idOf={(one) => one.id}
+        sources={POSITION_SOURCES}
+        isLive
         answers={[held]}
         empty="Nothing is open."
       />
@@ -216,10 +218,9 @@ interface CompositionProps {
   readonly start: number;
   readonly end: number;
   readonly answers: readonly Answered[];
-  readonly error: string | null;
 }
 
-function CompositionPanel({ rows, start, end, answers, error }: CompositionProps) {
+function CompositionPanel({ rows, start, end, answers }: CompositionProps) {
   const made = useMemo(() => composition(rows), [rows]);
   const shape = made.drawn.map((one) => `${one.label} ${one.colour}`).join('|');
   const series = useMemo<readonly Series[]>(
@@ -243,7 +244,7 @@ function CompositionPanel({ rows, start, end, answers, error }: CompositionProps
       title="Composition"
       unit="MW"
       sources={[POSITION_SOURCE]}
-      error={error}
+      isLive
       answers={answers}
       exports={exports}
       empty={rows.length === 0 ? 'Nothing is open.' : null}
@@ -285,7 +286,6 @@ function ChangesPanel() {
       items={asked.rows}
       idOf={(row) => CHANGE_ID.map((column) => text(row, column)).join('|')}
       onTrace={trace}
-      error={asked.error}
       answers={[asked]}
       empty={asked.loading ? 'Asking…' : 'Nobody has changed a position of today or later.'}
     />
@@ -303,7 +303,9 @@ interface TablePanelProps<Item> {
   readonly items: readonly Item[];
   readonly idOf: (item: Item) => string;
   readonly onTrace?: (item: Item) => void;
-  readonly error?: string | null;
+  /** Whose values are shown; positions alone, unless given. */
+  readonly sources?: readonly string[];
+  readonly isLive?: boolean;
   readonly answers: readonly Answered[];
   readonly empty: string;
 }
@@ -317,9 +319,9 @@ function TablePanel<Item>(props: TablePanelProps<Item>) {
       name={props.title}
       title={props.title}
       unit={props.unit}
-      sources={[POSITION_SOURCE]}
+      sources={props.sources ?? [POSITION_SOURCE]}
+      isLive={props.isLive === true}
       detail={<span class="about">{props.detail}</span>}
-      error={props.error ?? null}
       answers={props.answers}
       exports={exports}
       empty={props.items.length === 0 ? props.empty : null}

@@ -15,6 +15,8 @@ import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
 
 export const TRADE_SOURCE = 'nord_pool_intraday_trade';
+/** Whose day-ahead prices the server puts beside contracts. */
+export const DAY_AHEAD_SOURCE = 'energy_charts_price';
 
 export interface Trade {
   readonly row: Row;
@@ -124,6 +126,7 @@ export function TradesPanel(props: OfContract) {
       name={`Trades of ${props.title}`}
       title="Trades"
       sources={[TRADE_SOURCE]}
+      isLive
       error={error}
       answers={[
         {
@@ -140,6 +143,7 @@ export function TradesPanel(props: OfContract) {
         items={trades}
         id={({ row }) => text(row, 'id') || text(row, 'trade_id')}
         onTrace={({ row }) => props.trace(row)}
+        marked={({ row }) => row}
         empty=" "
         onReady={(cells) => (exports.current.cells = cells)}
       />
@@ -147,6 +151,8 @@ export function TradesPanel(props: OfContract) {
   );
 }
 
+/** The level of the day-ahead price is in the chart too. */
+const OF_PRICE = [TRADE_SOURCE, DAY_AHEAD_SOURCE];
 const SERIES = [
   { label: 'last', colour: 'ink', kind: 'step', decimals: 2 },
   { label: 'VWAP', colour: 'accent', kind: 'line', decimals: 2 },
@@ -155,7 +161,7 @@ const LEGEND = [...SERIES, { label: 'day-ahead', colour: 'dim' }];
 
 export function PricePanel(props: OfContract & { readonly dayAhead: number | null }) {
   const { area, contract, title, dayAhead } = props;
-  const { trades, waiting } = useTrades(props);
+  const { trades, error, waiting } = useTrades(props);
   const bars = useRows(
     contract === ''
       ? null
@@ -175,8 +181,9 @@ export function PricePanel(props: OfContract & { readonly dayAhead: number | nul
       name={`Price of ${title}`}
       title={`${title} price`}
       unit="EUR/MWh"
-      sources={[TRADE_SOURCE]}
-      error={bars.error}
+      sources={dayAhead === null ? [TRADE_SOURCE] : OF_PRICE}
+      isLive
+      error={error}
       answers={[bars]}
       exports={exports}
       empty={data[0].length === 0 ? (bars.loading || waiting ? 'Asking…' : 'No trade yet.') : null}

@@ -1,12 +1,12 @@
 /**
  * The frame of everything that is shown: title, unit, source, age, exports, pop-out. It dims past the source's
- * expected lag and names the source that is late.
+ * expected lag and names the source that is late; so it does where what is shown live is older than what is stored.
  */
 
 import { type ComponentChildren, Fragment } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 
-import { ageOf, freshness } from '../state/freshness';
+import { ageOf, type Freshness, freshness } from '../state/freshness';
 import { formatRoute, route } from '../state/route';
 import { asOf, catalogue, link, traced, zone } from '../state/screen';
 import { age, clockWithSeconds, dayAndClock, zoneName } from '../time/say';
@@ -23,6 +23,8 @@ export interface Answered {
   readonly url: string | null;
   /** Whether the answer has yet to come. */
   readonly loading?: boolean;
+  /** Why there is no newer answer. */
+  readonly error?: string | null;
 }
 
 export interface PanelProps {
@@ -33,6 +35,8 @@ export interface PanelProps {
   readonly unit?: string;
   /** Market sources whose data are shown, the first one first. */
   readonly sources?: readonly string[];
+  /** Whether they come over the live bus: then they can be older than what is stored. */
+  readonly isLive?: boolean;
   readonly detail?: ComponentChildren;
   readonly tools?: ComponentChildren;
   readonly error?: string | null;
@@ -55,9 +59,9 @@ export function Panel(props: PanelProps) {
     name,
     unit,
     sources = [],
+    isLive = false,
     detail,
     tools,
-    error,
     answers = [],
     cut,
     exports,
@@ -68,14 +72,15 @@ export function Panel(props: PanelProps) {
   const solo = route.value.params.panel;
   if (solo !== undefined && solo !== id) return null;
   const known = sources.map((source) => freshness.value.get(source)).filter((one) => one !== undefined);
-  const late = asOf.value === null ? known.filter((one) => one.late) : [];
+  const late = asOf.value === null ? troubled(known, isLive) : [];
   const stale = late.length > 0;
+  const error = props.error ?? answers.find((one) => (one.error ?? null) !== null)?.error ?? null;
   const lost = link.value === 'lost';
   const isWaiting = answers.some((one) => one.loading === true);
   return (
     <section
       ref={frame}
-      class={`panel panel-${id}${stale ? ' stale' : ''}${solo === id ? ' solo' : ''}${error ? ' failed' : ''}`}
+      class={`panel panel-${id}${stale ? ' stale' : ''}${solo === id ? ' solo' : ''}${error === null ? '' : ' failed'}`}
       aria-label={name}
       aria-busy={isWaiting}
       data-panel={id}
@@ -98,20 +103,20 @@ export function Panel(props: PanelProps) {
         {isWaiting && !empty ? <span class="about">part of it is asked for…</span> : null}
         <span class="spring" />
         {late.map((one) => (
-          <span key={one.source} class="late" role="status" title={one.missing}>
-            ▲ {one.source} late
+          <span key={one.source} class="late" role="status" title={one.why}>
+            ▲ {one.source} {one.state}
           </span>
         ))}
         {cut === true ? <span class="late">cut at the limit of rows</span> : null}
         {tools}
-        <Age sources={sources} />
+        <Age known={known} />
         <Tools {...{ id, name, unit, answers, sources, exports, frame }} />
       </header>
       <div class="panel-body">
         {children}
         {lost ? (
           <p class="panel-note nodata">NO DATA</p>
-        ) : error ? (
+        ) : error !== null ? (
           <p class="panel-note bad" role="alert">
             {error}
           </p>
@@ -123,21 +128,40 @@ export function Panel(props: PanelProps) {
   );
 }
 
-function Age({ sources }: { readonly sources: readonly string[] }) {
+interface Troubled {
+  readonly source: string;
+  readonly state: 'late' | 'behind';
+  readonly why: string;
+}
+
+function troubled(known: readonly Freshness[], isLive: boolean): readonly Troubled[] {
+  return known.flatMap<Troubled>(({ source, late, missing, behind }) =>
+    late
+      ? [{ source, state: 'late', why: missing }]
+      : isLive && behind !== ''
+        ? [{ source, state: 'behind', why: behind }]
+        : [],
+  );
+}
+
+/** The age of the first source; of those that are late the oldest. */
+function Age({ known }: { readonly known: readonly Freshness[] }) {
   const at = asOf.value;
   if (at !== null) return <span class="age asof">{clockWithSeconds(at, zone.value)}</span>;
-  const known = sources.map((source) => freshness.value.get(source)).filter((one) => one !== undefined);
-  const oldest = known.reduce<number | null>((worst, one) => {
-    const own = ageOf(one);
-    return own === null ? worst : Math.max(worst ?? 0, own);
-  }, null);
-  if (oldest === null) return null;
-  const late = known.some((one) => one.late);
+  const late = known.filter((one) => one.late);
+  const ages = (late.length > 0 ? late : known.slice(0, 1)).map(ageOf);
+  if (ages.length === 0) return null;
+  const told = ages.filter((one) => one !== null);
   return (
-    <span class={late ? 'age bad' : 'age'} title="Since the source was last received">
-      {age(oldest)}
+    <span class={late.length > 0 ? 'age bad' : 'age'} title={known.map(sayAge).join('\n')}>
+      {told.length === 0 ? 'nothing yet' : age(Math.max(...told))}
     </span>
   );
+}
+
+function sayAge(one: Freshness): string {
+  const old = ageOf(one);
+  return `${one.source}: ${old === null ? 'nothing received yet' : `received ${age(old)} ago`}`;
 }
 
 interface ToolsProps {

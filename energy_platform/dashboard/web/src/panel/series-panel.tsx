@@ -6,8 +6,8 @@ import { useMemo } from 'preact/hooks';
 import type { Query } from '../api/http';
 import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align } from '../chart/align';
-import { type Band, Chart, type Glyph, type Level, type Mark, type Series } from '../chart/chart';
-import { instant, markOf, type Row } from '../live/frames';
+import { type Band, Chart, type Level, type Mark, type Series } from '../chart/chart';
+import { instant, type Row } from '../live/frames';
 import { figure, grouped, signed } from '../state/figures';
 import { shownNow, traced, zone } from '../state/screen';
 import { dayAndClock, zoneName } from '../time/say';
@@ -128,23 +128,6 @@ export function rowAt(
   return found.find(({ row }) => Object.values(row).includes(value ?? NaN)) ?? found[0] ?? null;
 }
 
-/** Where revised and quarantined values stand in a chart. */
-export function glyphsOf(asked: readonly Asked[], { names, data }: Aligned): Glyph[] {
-  const places = new Map(Array.from(data[0], (at, index) => [at, index] as const));
-  return asked.flatMap(({ rows }) =>
-    rows.flatMap((row) => {
-      const mark = row.flags === undefined ? undefined : markOf(row);
-      if (mark === undefined) return [];
-      const start = TIMES.map((column) => instant(row, column)).find((one) => one !== null);
-      const index = start === undefined ? undefined : places.get(start / 1000);
-      if (index === undefined || start === undefined) return [];
-      const values = new Set(Object.values(row));
-      const place = names.findIndex((_, one) => values.has(data[one + 1]?.[index]));
-      return place < 0 ? [] : [{ at: start / 1000, place, mark }];
-    }),
-  );
-}
-
 /** A chart of series that stand over the same times, whatever sources they are from. */
 export function AlignedPanel(props: AlignedPanelProps) {
   const {
@@ -174,8 +157,6 @@ export function AlignedPanel(props: AlignedPanelProps) {
   );
   const exports = useExports();
   exports.current.cells = () => cellsOf(aligned.names, aligned.data, unit);
-  const askedRows = asked.map((one) => one.rows);
-  const glyphs = useMemo(() => glyphsOf(asked, aligned), [aligned, ...askedRows]);
   const pick = (seconds: number, place: number): void => {
     const index = aligned.data[0].indexOf(seconds);
     const found = rowAt(asked, seconds * 1000, aligned.data[place + 1]?.[index]);
@@ -195,7 +176,6 @@ export function AlignedPanel(props: AlignedPanelProps) {
       title={title}
       unit={unit}
       sources={sources}
-      error={asked.find((one) => one.error !== null)?.error ?? null}
       answers={asked}
       cut={asked.some((one) => one.cut)}
       exports={exports}
@@ -234,7 +214,7 @@ export function AlignedPanel(props: AlignedPanelProps) {
         zero={props.zero ?? kind === 'bars'}
         {...(props.sync === undefined ? {} : { sync: props.sync })}
         {...(props.between === undefined ? {} : { between: props.between })}
-        glyphs={glyphs}
+        {...(aligned.glyphs === undefined ? {} : { glyphs: aligned.glyphs })}
         onPick={pick}
       />
     </Panel>

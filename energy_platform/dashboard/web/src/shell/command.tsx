@@ -157,7 +157,7 @@ function zoneEntries(): Entry[] {
     hint: 'intraday market area',
     words: 'area',
     go: () => {
-      choose({ area });
+      choose(() => ({ area }));
       goTo('intraday', { area, contract: '' });
     },
   }));
@@ -167,8 +167,7 @@ function zoneEntries(): Entry[] {
     hint: 'bidding zone, day-ahead',
     words: 'bidding',
     go: () => {
-      const zones = choices.value.zones;
-      choose({ zones: [name, ...zones.filter((one) => one !== name)].slice(0, 8) });
+      choose(({ zones }) => ({ zones: [name, ...zones.filter((one) => one !== name)].slice(0, 8) }));
       goTo('day-ahead', { zone: name });
     },
   }));

@@ -3,6 +3,7 @@
 import { choices, choose } from '../state/choices';
 import { goTo } from '../state/route';
 import { asOf, asOfMarks, overlay, setAsOf, toggleUtc, traced } from '../state/screen';
+import { takesText } from '../state/typing';
 import { MINUTE } from '../time/zone';
 import { watch } from './alarms';
 import { openCommand } from './command';
@@ -45,13 +46,6 @@ export const pageKeys: {
   enter: (() => void) | null;
 } = { gate: null, trace: null, move: null, contract: null, enter: null };
 
-function typing(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    target.matches('input:not([type="range"]), textarea, select, [contenteditable]')
-  );
-}
-
 /** Whole quarter-hours before now, so that the slider starts where something is told. */
 function startOfAsOf(): number {
   return Math.floor(Date.now() / STEP) * STEP;
@@ -73,7 +67,7 @@ export function onKey(event: KeyboardEvent, pages: readonly Page[]): void {
     event.preventDefault();
     return;
   }
-  if (typing(event.target) || overlay.value === 'palette' || overlay.value === 'zones') return;
+  if (takesText(event.target) || overlay.value === 'palette' || overlay.value === 'zones') return;
   const page = pages.find((one) => one.key === event.key);
   const action = page === undefined ? ACTIONS[event.key.toLowerCase()] : () => goTo(page.id);
   if (action !== undefined) {
@@ -113,5 +107,8 @@ const ACTIONS: Readonly<Record<string, (() => void) | undefined>> = {
   c: () => pageKeys.contract?.(),
   n: () => pageKeys.enter?.(),
   u: toggleUtc,
-  t: () => choose({ theme: choices.value.theme === 'dark' ? 'light' : 'dark' }),
+  t: () => {
+    const theme = choices.value.theme === 'dark' ? 'light' : 'dark';
+    choose(() => ({ theme }));
+  },
 };

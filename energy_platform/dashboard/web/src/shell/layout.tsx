@@ -127,8 +127,10 @@ export function Layout({ page }: { readonly page: string }) {
   }, [page, kept]);
 
   const keep = (tracks: Tracks | null): void => {
-    const others = Object.entries(choices.value.layouts).filter(([name]) => name !== page);
-    choose({ layouts: Object.fromEntries(tracks === null ? others : [...others, [page, tracks]]) });
+    choose(({ layouts }) => {
+      const others = Object.entries(layouts).filter(([name]) => name !== page);
+      return { layouts: Object.fromEntries(tracks === null ? others : [...others, [page, tracks]]) };
+    });
   };
   const moved = (main: HTMLElement, from: Tracks, { axis, gap }: Handle, by: number): Tracks => {
     const next = { ...from, [axis]: resized(from[axis], gap, by) };

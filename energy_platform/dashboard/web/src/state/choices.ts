@@ -32,6 +32,7 @@ const DEFAULTS: Choices = {
   layouts: {},
 };
 
+/** Who looks; '' until the server has said. */
 export const user = signal('');
 export const choices = signal<Choices>(DEFAULTS);
 
@@ -39,15 +40,30 @@ function place(name: string): string {
   return `energy-platform.choices.${name}`;
 }
 
-/** Read what this user chose; what can't be read counts as not chosen. */
+/** Changes some choices, given those of before. */
+export type Change = (before: Choices) => Partial<Choices>;
+
+/** What was chosen before all that is kept of the user was known, to be changed in that too; null from then on. */
+let early: readonly Change[] | null = [];
+
+/** Take what this browser keeps of the user who looks. */
 export function loadChoices(name: string): void {
   user.value = name;
+  choices.value = kept(name);
+  chooseEarly();
+}
+
+/** What the browser keeps of a user; what can't be read counts as not chosen. */
+function kept(name: string): Choices {
   try {
-    const said = JSON.parse(localStorage.getItem(place(name)) ?? '{}') as Partial<Choices>;
-    choices.value = { ...DEFAULTS, ...said };
+    return { ...DEFAULTS, ...(JSON.parse(localStorage.getItem(place(name)) ?? '{}') as Partial<Choices>) };
   } catch {
-    choices.value = DEFAULTS;
+    return DEFAULTS;
   }
+}
+
+function chooseEarly(): void {
+  for (const change of early ?? []) keepHere({ ...choices.value, ...change(choices.value) });
 }
 
 /** Tells the server what was chosen; nothing where it keeps no choices. */
@@ -55,11 +71,23 @@ let tell: ((chosen: Choices) => Promise<unknown>) | null = null;
 let telling: ReturnType<typeof setTimeout> | undefined;
 const TELL_AFTER_MS = 1_500;
 
-/** Take what the server keeps of a user, and tell it of every choice from now on, a moment after the last one. */
-export function shareChoices(said: Partial<Choices>, teller: (chosen: Choices) => Promise<unknown>): void {
+/**
+ * Take what the server keeps of the user, and tell it of every choice from now on, a moment after the last one.
+ * Without a teller the server keeps nothing.
+ */
+export function shareChoices(
+  said: Partial<Choices>,
+  teller: ((chosen: Choices) => Promise<unknown>) | null,
+): void {
   tell = teller;
-  if (Object.keys(said).length > 0) keepHere({ ...DEFAULTS, ...said });
-  else tellSoon();
+  const isKnown = Object.keys(said).length > 0;
+  const isTold = isKnown && early?.length === 0;
+  if (isKnown) {
+    keepHere({ ...DEFAULTS, ...said });
+    chooseEarly();
+  }
+  early = null;
+  if (!isTold) tellSoon();
 }
 
 function tellSoon(): void {
@@ -72,13 +100,15 @@ function tellSoon(): void {
   }, TELL_AFTER_MS);
 }
 
-export function choose(changed: Partial<Choices>): void {
-  keepHere({ ...choices.value, ...changed });
+export function choose(change: Change): void {
+  if (early !== null) early = [...early, change];
+  keepHere({ ...choices.value, ...change(choices.value) });
   tellSoon();
 }
 
 function keepHere(chosen: Choices): void {
   choices.value = chosen;
+  if (user.value === '') return;
   try {
     localStorage.setItem(place(user.value), JSON.stringify(choices.value));
   } catch {

@@ -11,6 +11,8 @@ export interface Freshness {
   readonly late: boolean;
   /** What is missing, in the server's words; '' while the source is on time. */
   readonly missing: string;
+  /** Why what comes over the live bus is older than what is stored; '' while it isn't. */
+  readonly behind: string;
   readonly lastReceivedAt: number | null;
   readonly expectedLag: number | null;
   readonly quarantined: number;
@@ -18,12 +20,15 @@ export interface Freshness {
 }
 
 export const freshness = signal<ReadonlyMap<string, Freshness>>(new Map());
+/** Why the server can't say how fresh they are; what it said last stays. */
+export const freshnessError = signal<string | null>(null);
 
 const GATHER_MS = 400;
 
 export function startFreshness(): void {
   let timer: ReturnType<typeof setTimeout> | null = null;
   live.subscribe('status', (_, topic) => {
+    freshnessError.value = topic.error;
     timer ??= setTimeout(() => {
       timer = null;
       freshness.value = new Map([...topic.rows].map(([id, row]) => [id, read(id, row)]));
@@ -38,6 +43,7 @@ function read(id: string, row: Row): Freshness {
     state: text(row, 'state'),
     late: text(row, 'late') !== '' && row.late !== false,
     missing: text(row, 'late'),
+    behind: text(row, 'hot_copy_behind'),
     lastReceivedAt: instant(row, 'last_received_at'),
     expectedLag: lag === null ? null : lag * 1000,
     quarantined: number(row, 'quarantined') ?? 0,

@@ -21,7 +21,7 @@ export function chosenPortfolio(): string {
 }
 
 export function choosePortfolio(portfolio: string): void {
-  choose({ portfolio });
+  choose(() => ({ portfolio }));
   setParams({ portfolio });
 }
 

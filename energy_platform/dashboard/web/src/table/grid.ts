@@ -5,7 +5,7 @@
 
 import { tracksOf } from './tracks';
 
-import { markOf, type Row, whyMarked } from '../live/frames';
+import { type Marking, markOf, type Row, SIGNS, whyMarked } from '../live/frames';
 
 export type Tone = '' | 'bid' | 'ask' | 'up' | 'down' | 'dim' | 'strong' | 'warn' | 'bad' | 'good' | 'accent';
 
@@ -16,9 +16,17 @@ export interface Cell {
   readonly bar?: number;
   readonly title?: string;
   /** A mark before the figure: revised or quarantined. */
-  readonly mark?: 'revised' | 'quarantined';
+  readonly mark?: Marking;
   /** What counts as a change when the text moves without one (a countdown, an age): nothing flashes. */
   readonly still?: boolean;
+}
+
+/** A cell with the mark of the row that it was read from. */
+export function withMark(cell: Cell, row: Row | null | undefined): Cell {
+  const mark = row === null || row === undefined ? undefined : markOf(row);
+  if (row === null || row === undefined || mark === undefined) return cell;
+  const said = (cell.title ?? '') === '' ? '' : `${cell.title} · `;
+  return { ...cell, mark, title: `${said}${whyMarked(row)}` };
 }
 
 export interface GridColumn<Item> {
@@ -304,8 +312,7 @@ export class Grid<Item> {
       const held = slot.cells[place];
       if (held === undefined) return;
       const cell = place === 0 ? this.named(item) : column.cell(item);
-      const mark = cell.mark === undefined ? '' : cell.mark === 'revised' ? '↻ ' : '▲! ';
-      const shown = mark + cell.text;
+      const shown = cell.mark === undefined ? cell.text : `${SIGNS[cell.mark]} ${cell.text}`;
       if (held.node.data !== shown) held.node.data = shown;
       const before = seen.get(column.id);
       if (column.flash === true && before !== undefined && before !== '' && before !== cell.text)
@@ -333,10 +340,7 @@ export class Grid<Item> {
 
   /** The first cell, marked as its row is. */
   private named(item: Item): Cell {
-    const cell = this.options.columns[0]?.cell(item) ?? { text: '' };
-    const row = this.options.marked?.(item) ?? null;
-    const mark = row === null ? undefined : markOf(row);
-    return row === null || mark === undefined ? cell : { ...cell, mark, title: whyMarked(row) };
+    return withMark(this.options.columns[0]?.cell(item) ?? { text: '' }, this.options.marked?.(item));
   }
 
   private flash(element: HTMLElement, before: string, after: string): void {

@@ -6,6 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useTopic } from '../api/hooks';
 import type { Row } from '../live/frames';
 import { live, now } from '../state/screen';
+import { takesText } from '../state/typing';
 import { Grid, type GridOptions } from './grid';
 
 export interface TableProps<Item> extends Omit<GridOptions<Item>, 'empty'> {
@@ -27,6 +28,8 @@ export interface TableProps<Item> extends Omit<GridOptions<Item>, 'empty'> {
 export function Table<Item>(props: TableProps<Item>) {
   const host = useRef<HTMLDivElement>(null);
   const grid = useRef<Grid<Item> | null>(null);
+  /** Whether keys move the selection: at first where that is asked for, in a grid built anew if they did before. */
+  const hasKeys = useRef(props.focused === true);
   const latest = useRef(props);
   latest.current = props;
 
@@ -49,8 +52,9 @@ export function Table<Item>(props: TableProps<Item>) {
     made.show(firstItems(latest.current));
     made.select(latest.current.selected ?? null, true);
     latest.current.onReady?.(() => made.cells());
-    if (latest.current.focused === true) made.focus();
+    if (hasKeys.current && !takesText(document.activeElement)) made.focus();
     return () => {
+      hasKeys.current = made.element.contains(document.activeElement);
       grid.current = null;
       made.destroy();
     };

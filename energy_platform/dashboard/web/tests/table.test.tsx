@@ -1,0 +1,67 @@
+import { render } from 'preact';
+import { act } from 'preact/test-utils';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import type { GridColumn } from '../src/table/grid';
+import { Table } from '../src/table/table';
+
+const column = (id: string): GridColumn<string> => ({
+  id,
+  title: id,
+  width: '1fr',
+  cell: (item) => ({ text: item }),
+});
+const FEW = [column('one')];
+const MORE = [column('one'), column('two')];
+
+const host = document.createElement('div');
+const input = document.createElement('input');
+
+async function show(columns: readonly GridColumn<string>[]): Promise<void> {
+  await act(() =>
+    render(
+      <Table
+        label="Rows"
+        columns={columns}
+        items={['a']}
+        id={(item) => item}
+        onSelect={() => undefined}
+        focused
+      />,
+      host,
+    ),
+  );
+}
+
+const keysMoveIt = (): boolean => host.querySelector('.grid')?.contains(document.activeElement) === true;
+
+beforeEach(() => document.body.append(host, input));
+afterEach(() => {
+  render(null, host);
+  document.body.replaceChildren();
+});
+
+it('has the keys from the start, and when its columns change', async () => {
+  await show(FEW);
+  expect(keysMoveIt()).toBe(true);
+  await show(MORE);
+  expect(host.querySelectorAll('.grid-heading')).toHaveLength(2);
+  expect(keysMoveIt()).toBe(true);
+});
+
+it('takes the keys from nobody who types', async () => {
+  input.focus();
+  await show(FEW);
+  expect(document.activeElement).toBe(input);
+});
+
+it('takes no keys back that went elsewhere when its columns change', async () => {
+  await show(FEW);
+  const button = document.createElement('button');
+  document.body.append(button);
+  for (const other of [input, button]) {
+    other.focus();
+    await show(other === input ? MORE : FEW);
+    expect(document.activeElement).toBe(other);
+  }
+});
