@@ -44,6 +44,7 @@ nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples
 	$(BIN)/pytest -m nightly
 	EFFORT=10 $(BIN)/pytest -m "hypothesis and not nightly" --timeout 3600 --numprocesses 2 --dist worksteal
 	EFFORT=100 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --timeout 14400 --numprocesses 2 --dist worksteal
+	$(MAKE) fuzz
 
 SOAK_MINUTES ?= 60
 soak: $(READY) $(EMULATOR) ## Strike whole platforms for an hour, or SOAK_MINUTES, and hold them to account: no row lost, none doubled
