@@ -4,6 +4,7 @@ Every error that a caller is expected to handle is here. An error private to one
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
 
@@ -145,6 +146,27 @@ class CommitConflictError(EnergyPlatformError):
 
 class IncompatibleTableError(EnergyPlatformError):
     """A column's type differs from the table's, or the warehouse has no such type."""
+
+
+class DamagedTableError(EnergyPlatformError):
+    """A file of a table is damaged.
+
+    Args:
+        table: The table's name, whose last part is its source's.
+        place: The file.
+        why: How it is damaged.
+    """
+
+    def __init__(self, table: str, place: Path, why: str) -> None:
+        source = table.rpartition("/")[2]
+        super().__init__(
+            f"{table}: {place} is damaged: {why}. Next: energy-platform replay {source} makes it"
+            " again from what landed"
+        )
+        self.table, self.place, self.why = table, place, why
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, Path, str]]:
+        return type(self), (self.table, self.place, self.why)
 
 
 class WarehouseUnavailableError(EnergyPlatformError):

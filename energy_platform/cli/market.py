@@ -132,10 +132,12 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.hot_lane.lane import bring_up
     from energy_platform.pipeline.stores import micro_batches
+    from energy_platform.pipeline.tables import market_table
 
     source, batches = market_source(source_name), micro_batches()
     messages = _messages(source, files, context)
-    landed = batches.landing.guest(source.name).append(messages)
+    taken = batches.warehouse.committed_offset(market_table(source))
+    landed = batches.landing.guest(source.name, at_least=taken).append(messages)
     reports = [batches.run(source)]
     while reports[-1].stop < landed[-1].stop:
         reports.append(batches.run(source))

@@ -243,6 +243,7 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
     said = [
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),
+        *([source.landing_damage] if source.landing_damage else []),
         *([source.told_unanswered] if source.told_unanswered else []),
         *(
             [f"{source.batch_failures} failed batches: {source.batch_error}"]

@@ -1,11 +1,11 @@
-"""Commands about what goes wrong: alerts, and layouts that drift."""
+"""Commands about what goes wrong: alerts, layouts that drift, and damaged files."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Optional
 
 import typer
 
 from energy_platform.cli.market import SourceName
-from energy_platform.cli.output import console, count, print_json, print_table
+from energy_platform.cli.output import console, count, one_line, print_json, print_table
 from energy_platform.cli.platform import Json
 from energy_platform.errors import EnergyPlatformError, UsageError
 from energy_platform.settings import settings
@@ -15,7 +15,7 @@ _LOOKED_AT_BYTES: Final = 256 * 1024 * 1024
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (alerts, layout):
+    for command in (alerts, layout, verify):
         app.command()(command)
 
 
@@ -88,9 +88,9 @@ def layout(
     source, batches = market_source(source_name), micro_batches()
     # Messages that no batch has taken yet have not been compared.
     stop = batches.warehouse.committed_offset(market_table(source))
-    newest = batches.landing.log(source.name).read(
-        max(0, stop - messages), stop, limit_bytes=_LOOKED_AT_BYTES
-    )
+    log = batches.landing.log(source.name)
+    log.end_offset(taken=stop)
+    newest = log.read(max(0, stop - messages), stop, limit_bytes=_LOOKED_AT_BYTES)
     look = watch.accept if accept else watch.pending
     differences = look(batches.landing.notes, source, newest)
     if accept:
@@ -104,4 +104,38 @@ def layout(
         said = "Accepted" if accept else "Differs"
         console().print(f"{said if differences else 'No difference'} {looked_at}.")
     if differences and not accept:
+        raise typer.Exit(1)
+
+
+def verify(
+    source_name: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it)
+        typer.Argument(metavar="[SOURCE]", help="Of this source alone."),
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Read all that is stored, and name every damaged file; exit with 1 if there is one.
+
+    Raw messages have checksums. Tables are read to their last row, and databases are checked.
+    """
+    from energy_platform.market.registry import market_source, market_sources
+    from energy_platform.operations.verification import of_side_files, of_sources
+    from energy_platform.pipeline.stores import micro_batches
+
+    sources = [market_source(source_name)] if source_name else list(market_sources().values())
+    found = list(of_sources(settings(), micro_batches(), sources))
+    if source_name is None:
+        found += of_side_files(settings().home)
+    if json:
+        print_json(found)
+    elif not found:
+        console().print("No file is damaged.")
+    else:
+        print_table(
+            "Damaged",
+            ["source", "file", "what is wrong", "next"],
+            [(one.source, one.place, one_line(one.why), one.next_step) for one in found],
+        )
+    if found:
         raise typer.Exit(1)

@@ -27,6 +27,7 @@ from aioftp import AIOFTPException, Client, StatusCodeError
 from energy_platform.errors import FeedError, RefusedError, SourceDefinitionError, in_one_line
 from energy_platform.feeds.ftp_client import FtpClient
 from energy_platform.feeds.ftp_cursor import FtpCursor, HeldFile, Revision
+from energy_platform.feeds.kept_cursor import read_or_begin_anew
 from energy_platform.feeds.progress import slower
 from energy_platform.market.feed import (
     FeedSession,
@@ -281,7 +282,7 @@ class FtpFeed:
         Raises:
             FeedError: Some files could not be had, perhaps only for now; all others have landed.
         """
-        known = FtpCursor.read(session.cursor)
+        known = read_or_begin_anew(session.source_name, session.cursor, FtpCursor.read)
         wanted = partial(self._follows, now=session.now())
         before = await self._look(client, self.folders, wanted)
         fresh = known.fresh(before, session.now())

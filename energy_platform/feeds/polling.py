@@ -18,6 +18,7 @@ from typing import Final, Generic
 
 from energy_platform.errors import FeedError, ParseError, SourceDefinitionError
 from energy_platform.feeds.http import HttpLimits
+from energy_platform.feeds.kept_cursor import read_or_begin_anew
 from energy_platform.feeds.progress import Marks, Progress, Round
 from energy_platform.feeds.questions import RequestT
 from energy_platform.feeds.rounds import Attempt, close, windows
@@ -128,7 +129,7 @@ class PollingFeed(ABC, Generic[RequestT]):
             FeedError: A request failed that may still be answered. The answers to the round's other
                 requests have landed.
         """
-        progress = Progress.from_cursor(session.cursor)
+        progress = read_or_begin_anew(session.source_name, session.cursor, Progress.from_cursor)
         async with self.connection(session) as ask:
             await asyncio.sleep(session.wall_seconds(self._pause(progress, session.now())))
             async for _ in _ticks(session.wall_seconds(self.every)):

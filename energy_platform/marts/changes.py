@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException
 
-from energy_platform.errors import WarehouseUnavailableError
+from energy_platform.errors import DamagedTableError, WarehouseUnavailableError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
 from energy_platform.settings import Settings, WarehouseKind
@@ -129,21 +129,32 @@ def find_changes(
             _log.warning("%s is left as it is: a source of it can't be read", mart.name)
             continue
         positions = {source: now[source] for source in mart.upstream}
-        seen = None if wholly else progress.seen(mart)
+        seen = None if wholly or _is_damaged(warehouse, mart) else progress.seen(mart)
         days = _changed_days(warehouse, mart, seen, positions)
         found.append(Changes(mart=mart, days=days, positions=positions))
     return found
 
 
 def are_behind(warehouse: Warehouse, progress: Progress) -> bool:
-    """Return whether a source of any readable mart has rows that the mart hasn't read."""
+    """Return whether a source of any readable mart has rows that the mart hasn't read.
+
+    A mart that is damaged has read nothing.
+    """
     now = _positions(warehouse, marts().values())
+    readable = [mart for mart in marts().values() if mart.upstream.keys() <= now.keys()]
     return any(
         (progress.seen(mart) or {}).get(source) != now[source]
-        for mart in marts().values()
-        if mart.upstream.keys() <= now.keys()
+        for mart in readable
         for source in mart.upstream
-    )
+    ) or any(warehouse.damage(mart.table, wholly=False) for mart in readable)
+
+
+def _is_damaged(warehouse: Warehouse, mart: Mart) -> bool:
+    """Return whether a mart was damaged; what was damaged is set aside, and it is made anew."""
+    if not warehouse.damage(mart.table, wholly=False):
+        return False
+    warehouse.drop_damage(mart.table)
+    return True
 
 
 def warehouse_name(settings: Settings) -> str:
@@ -174,6 +185,8 @@ def _positions(warehouse: Warehouse, of: Iterable[Mart]) -> Positions:
     found = {}
     for source in sorted(sources):
         try:
+            for one in warehouse.damage(tables[source], wholly=False):
+                raise DamagedTableError(source, one.place, one.why)  # noqa: TRY301 (as any other)
             found[source] = _comparable(warehouse.position(tables[source]))
         except WarehouseUnavailableError:
             raise

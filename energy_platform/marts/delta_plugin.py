@@ -8,6 +8,7 @@ A mart is one Delta commit, so readers see the table before it or after it. The 
 memory and is discarded.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ import polars as pl
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import TargetConfig
 from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError
 from duckdb import DuckDBPyConnection
 
 from energy_platform.errors import EnergyPlatformError
@@ -24,6 +26,8 @@ from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, source_tables
 from energy_platform.marts.dbt_run import spill_folder
 from energy_platform.settings import settings
+from energy_platform.storage.warehouse import delta_damage
+from energy_platform.storage.warehouse.delta_files import files
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
 
 SOURCES: Final = "sources"
@@ -47,6 +51,8 @@ _MEMORY: Final = "2GB"
 _SPILL: Final = "4GB"
 """How much data beyond its memory a run may put on disk beside the marts."""
 _WRITER: Final = WriterProperties(compression="ZSTD", max_row_group_size=2**17)
+
+_log = logging.getLogger(__name__)
 
 
 class MartError(EnergyPlatformError):
@@ -154,9 +160,22 @@ def _view(schema: str, name: str, table: Table, *, place: str = "") -> str:
 
 
 def _files(table: Table) -> list[str]:
-    """Return the files of a table's newest version; none if there is no table."""
+    """Return the files of a table's newest version; none if there is no table, or a damaged one.
+
+    What reads a damaged source is not built, and a damaged mart is built anew.
+    """
     folder = _folder(table)
-    return LocalDeltaTable(folder).file_uris() if DeltaTable.is_deltatable(str(folder)) else []
+    if not DeltaTable.is_deltatable(str(folder)):
+        return []
+    try:
+        stored = LocalDeltaTable(folder)
+    except DeltaError as error:
+        _log.error("%s has no rows here: %s can't be read: %s", table.name, folder, error)
+        return []
+    damaged = delta_damage.of_files(folder, files(stored), wholly=False)
+    for one in damaged:
+        _log.error("%s has no rows here: %s: %s", table.name, one.place, one.why)
+    return [] if damaged else stored.file_uris()
 
 
 def _folder(table: Table) -> Path:

@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from polars.exceptions import PanicException
+
 from energy_platform.market.registry import market_sources
+from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
+from energy_platform.storage.landing import LandingLog
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 
 LANDING_BYTES: Final = 10 * 2**30
@@ -42,17 +46,22 @@ def bound_landing(
     logs = [(batches.landing.log(source.name), source) for source in market_sources().values()]
 
     def forget(before: datetime) -> int:
-        return sum(
-            log.forget(
-                before=before, below=batches.warehouse.committed_offset(market_table(source))
-            )
-            for log, source in logs
-        )
+        return sum(_forget(batches, log, source, before) for log, source in logs)
 
     def size() -> int:
         return sum(log.size_bytes() for log, _ in logs)
 
     return _remove(forget, size, _cuts(now, age), most_bytes)
+
+
+def _forget(batches: MicroBatches, log: LandingLog, source: MarketSource, before: datetime) -> int:
+    """Delete a source's old messages; a log or a table that can't be read keeps its own alone."""
+    try:
+        taken = batches.warehouse.committed_offset(market_table(source))
+        return log.forget(before=before, below=taken)
+    except (Exception, PanicException):  # noqa: BLE001 (the other logs are bounded)
+        _log.exception("messages of %s can't be removed", source.name)
+        return 0
 
 
 def bound_tables(

@@ -87,6 +87,7 @@ class SourceStatus:
         questions: How many questions the feed asks.
         batch_failures: How many of its newest batches in a row have failed.
         batch_error: Why the newest batch failed; empty if it did not.
+        landing_damage: Which newest file of its log is damaged or missing; empty if none is.
     """
 
     name: str
@@ -115,6 +116,7 @@ class SourceStatus:
     hot_copy_behind: str = ""
     batch_failures: int = 0
     batch_error: str = ""
+    landing_damage: str = ""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     questions: int = 0
 
@@ -235,9 +237,12 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
     )
     needs = missing_environment(source, settings)
     hot = batches.hot_copies.reach(source, summary.committed_offset)
+    log = batches.landing.log(source.name)
+    landed = log.end_offset(taken=summary.committed_offset)
     return replace(
         _heard_of(source, feed, lately),
-        landed_offset=batches.landing.log(source.name).end_offset(),
+        landed_offset=landed,
+        landing_damage=log.damage,
         committed_offset=summary.committed_offset,
         rows=summary.rows,
         last_event_at=newest,

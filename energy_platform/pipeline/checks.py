@@ -25,6 +25,9 @@ from energy_platform.pipeline.tables import QUARANTINE_DTYPES
 UNPARSED: Final = "parse"
 """The name of the check that a message fails if it can't be parsed at all."""
 
+LOST: Final = "landing"
+"""The name of the check that messages fail if the landing zone can't read them any more."""
+
 PART: Final = "part"
 """The name of the check that a part of a message fails if its parser refuses it."""
 
@@ -60,12 +63,18 @@ class CheckedRows:
     def _unparsed_lines(self) -> pl.DataFrame:
         if self.quarantined.is_empty():
             return self.quarantined
-        return self.quarantined.filter(pl.col("check") == UNPARSED)
+        return self.quarantined.filter(pl.col("check").is_in([UNPARSED, LOST]))
 
 
 def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> CheckedRows:
     """Parse messages and check each row; each becomes a good row or a quarantined line."""
-    frames, failures = _parse_around_failures(source, messages)
+    readable = [message for message in messages if message.lost is None]
+    frames, failures = _parse_around_failures(source, readable)
+    lost = [
+        (message.landing_offset, message.lost.reason[:REASON_CHARACTERS])
+        for message in messages
+        if message.lost is not None
+    ]
     received = pl.DataFrame(
         {
             "landing_offset": [message.landing_offset for message in messages],
@@ -86,15 +95,13 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
     else:
         read, refused = dated.select(*source.dtypes).collect(), _nothing_refused(source)
     rows, failing = split(source, read)
-    if refused.is_empty() and failing.is_empty() and not failures:
+    if refused.is_empty() and failing.is_empty() and not failures and not lost:
         return CheckedRows(rows, _NOTHING_QUARANTINED, rows.clear())
-    unparsed = pl.DataFrame(
-        failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
-    ).join(received, on="landing_offset")
     parts = refused.with_columns(reason=pl.col(REFUSED).str.slice(0, REASON_CHARACTERS))
     quarantined = pl.concat(
         [
-            unparsed.select(**_line(check=pl.lit(UNPARSED), row=pl.lit(None))),
+            _of_messages(failures, UNPARSED, received),
+            _of_messages(lost, LOST, received),
             parts.select(**_line(check=pl.lit(PART), row=_as_json(source))),
             failing.select(**_line(check=pl.col("check"), row=_as_json(source))),
         ]
@@ -104,6 +111,16 @@ def check_messages(source: MarketSource, messages: Sequence[RawMessage]) -> Chec
         quarantined.sort("landing_offset", maintain_order=True),
         pl.concat([failing.select(*source.dtypes), refused.select(*source.dtypes)]),
     )
+
+
+def _of_messages(
+    failures: Sequence[tuple[int, str]], check: str, received: pl.DataFrame
+) -> pl.DataFrame:
+    """Return a line for each message that failed as a whole: its offset, and why."""
+    told = pl.DataFrame(
+        failures, schema={"landing_offset": pl.Int64, "reason": pl.String}, orient="row"
+    ).join(received, on="landing_offset")
+    return told.select(**_line(check=pl.lit(check), row=pl.lit(None)))
 
 
 def _line(*, check: pl.Expr, row: pl.Expr) -> dict[str, pl.Expr]:

@@ -10,14 +10,17 @@ rows again.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Final
 
 import polars as pl
+from polars.exceptions import PolarsError
 
+from energy_platform.errors import DamagedTableError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
@@ -28,7 +31,7 @@ from energy_platform.pipeline.known_rows import KnownRows
 from energy_platform.pipeline.layouts import watch as layouts
 from energy_platform.pipeline.new_rows import new_rows
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
-from energy_platform.pipeline.tables import market_table
+from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.conflicts import tried_again
@@ -108,8 +111,8 @@ class MicroBatches:
 
     def is_behind(self, source: MarketSource) -> bool:
         """Return whether messages have landed that no batch has taken."""
-        landed = self.landing.log(source.name).end_offset()
-        return landed > self.warehouse.committed_offset(market_table(source))
+        taken = self.warehouse.committed_offset(market_table(source))
+        return self.landing.log(source.name).end_offset(taken=taken) > taken
 
     def run(self, source: MarketSource) -> BatchReport:
         """Process the next micro-batch of a source; an empty one does nothing.
@@ -118,8 +121,10 @@ class MicroBatches:
 
         Raises:
             CommitConflictError: Others kept committing to the same table at the same time.
+            DamagedTableError: A file of the table is missing, or shorter than it was.
         """
-        report, messages = self._process(source)
+        with self.damage_named(source):
+            report, messages = self._process(source)
         return replace(report, drift=self._drift(source, messages))
 
     @tried_again
@@ -129,8 +134,9 @@ class MicroBatches:
         table = market_table(source)
         before = self.warehouse.position(table)
         start = before.offset
-        messages = self.read_batch(source, start, self.landing.log(source.name).end_offset())
-        stop = start + len(messages)
+        end = self.landing.log(source.name).end_offset(taken=start)
+        messages = self.read_batch(source, start, end)
+        stop = messages[-1].next_offset if messages else start
         checked = check_messages(source, messages)
         stored = partial(self.known_rows.at, table, before)
         new = new_rows(source, messages, checked, lambda since: stored(since=since))
@@ -156,9 +162,26 @@ class MicroBatches:
 
     def read_batch(self, source: MarketSource, start: int, stop: int) -> list[RawMessage]:
         """Return the first landed messages of [start, stop), as many as one batch takes."""
+        if stop <= start:
+            return []  # a log whose last segment can't be read yet may end before what was taken
         return self.landing.log(source.name).read(
             start, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES
         )
+
+    @contextmanager
+    def damage_named(self, source: MarketSource) -> Iterator[None]:
+        """Name the file of a table that can't be read, as far as names and sizes tell it.
+
+        Raises:
+            DamagedTableError: A file is missing, or shorter than it was.
+        """
+        try:
+            yield
+        except (PolarsError, OSError) as error:
+            for table in (market_table(source), quarantine_table(source)):
+                for one in self.warehouse.damage(table, wholly=False):
+                    raise DamagedTableError(table.name, one.place, one.why) from error
+            raise
 
     def _drift(self, source: MarketSource, messages: Sequence[RawMessage]) -> tuple[str, ...]:
         """Return how the layout drifted; an error in reading the layout fails no batch."""

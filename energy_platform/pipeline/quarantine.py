@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import PART, UNPARSED
+from energy_platform.pipeline.checks import LOST, PART, UNPARSED
 from energy_platform.pipeline.tables import quarantine_table
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.protocol import Warehouse
@@ -131,6 +131,7 @@ def quarantine_samples(
     samples = []
     for line in newest.drop("kind").iter_rows(named=True):
         offset = line["landing_offset"]
+        log.end_offset(taken=offset + 1)
         [message] = log.read(offset, offset + 1)
         beginning = message.body[:_BEGINNING_BYTES].decode("utf-8", "backslashreplace")
         samples.append(
@@ -145,7 +146,7 @@ def quarantine_samples(
 
 _KIND_OF_REASON: Final = (
     # Numbers in a parser's message are places in a payload; those in a check's name belong to it.
-    pl.when(pl.col("check").is_in([UNPARSED, PART]))
+    pl.when(pl.col("check").is_in([UNPARSED, PART, LOST]))
     .then(pl.col("reason").str.replace_all(r"\d+", "…"))
     .otherwise(pl.col("reason").str.replace_all(r" = .*? fails ", " = … fails "))
 )

@@ -55,6 +55,7 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     position = batches.warehouse.position(market_table(source))
     quarantine = QuarantineWriter(batches.warehouse, source)
     lines = quarantine.lines()
+    batches.landing.log(source.name).end_offset(taken=position.offset)
     processed = lines.filter(pl.col("landing_offset") < position.offset)
     # An interrupted replay is continued, whatever is in quarantine.
     starts = [position.stale_from, _first_changed(batches, source, processed)]
@@ -96,6 +97,8 @@ def _quarantined_messages(
         reached = first
         while reached <= last:
             messages = batches.read_batch(source, reached, last + 1)
-            reached += len(messages)
-            if quarantined := [one for one in messages if one.landing_offset in set(wanted)]:
+            reached = messages[-1].next_offset
+            if quarantined := [
+                one for one in messages if one.landing_offset in set(wanted) and one.lost is None
+            ]:
                 yield quarantined

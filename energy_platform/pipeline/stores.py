@@ -7,6 +7,7 @@ installed.
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from energy_platform.errors import LiveBusUnavailableError, MissingExtraError
 from energy_platform.pipeline.hot_lane.announcer import Announcer
@@ -90,13 +91,25 @@ def _valkey(chosen: Settings) -> LiveBus:
 
     def address(file: Path) -> str:
         try:
-            return file.read_text()
+            said = file.read_text()
+            urlsplit(said).port  # noqa: B018 (a ValueError if it is no address)
         except OSError as error:
             raise LiveBusUnavailableError(f"no platform has run from {chosen.home}") from error
+        except ValueError as error:
+            raise _no_address(file) from error
+        if not said.startswith(("unix://", "redis://")):
+            raise _no_address(file)
+        return said
 
     return ValkeyBus(
         partial(address, chosen.live_bus_file),
         publisher=partial(address, chosen.live_bus_publisher_file),
+    )
+
+
+def _no_address(file: Path) -> LiveBusUnavailableError:
+    return LiveBusUnavailableError(
+        f"{file} is damaged: the next start of `energy-platform up` writes it anew"
     )
 
 

@@ -19,14 +19,14 @@ from filelock import FileLock
 
 from energy_platform.errors import DamagedFileError
 from energy_platform.storage import sqlite_space
+from energy_platform.storage.aside import KEPT, MARK
 
 _BUSY_SECONDS: Final = 30.0
 """How long to wait for the file, which others hold for milliseconds."""
 _CHECKED_BYTES: Final = 8 * 2**20
 """A file up to this size is checked whenever it is opened; a larger one after a read fails."""
-_KEPT_ASIDE: Final = 3
-"""How many damaged files of one name are kept, the newest ones."""
-_ASIDE: Final = ".damaged-"
+_CHECKED_AT_THE_START_BYTES: Final = 256 * 2**20
+"""The same before the platform starts; reading so much takes some tenths of a second."""
 _BESIDE: Final = ("-wal", "-shm")
 """The suffixes of the files that SQLite keeps beside a database."""
 _WAITING_BYTES: Final = 64 * 2**20
@@ -123,7 +123,7 @@ class SqliteFile:
                 except sqlite3.DatabaseError as error:
                     if not _is_damage(error):
                         raise
-                    self._set_aside(error)
+                    self.set_aside(error)
                     connection = self._connect()
             weakref.finalize(self, connection.close)
             self._connection, self._opened_file = connection, _identity(self.path)
@@ -173,20 +173,20 @@ class SqliteFile:
             finally:
                 if connection is not None:
                     connection.close()
-            return self._set_aside(error)
+            return self.set_aside(error)
 
-    def _set_aside(self, error: sqlite3.DatabaseError) -> str:
+    def set_aside(self, error: sqlite3.DatabaseError) -> str:
         """Rename the damaged file and its side files, delete the oldest such files, log it."""
-        aside = self.path.with_name(f"{self.path.name}{_ASIDE}{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+        aside = self.path.with_name(f"{self.path.name}{MARK}{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
         for part, renamed in zip(_parts(self.path), _parts(aside), strict=True):
             if part.exists():
                 part.rename(renamed)
         before = sorted(
             file
             for file in self.path.parent.iterdir()
-            if file.name.startswith(f"{self.path.name}{_ASIDE}") and file.suffix[-4:] not in _BESIDE
+            if file.name.startswith(f"{self.path.name}{MARK}") and file.suffix[-4:] not in _BESIDE
         )
-        for old in before[:-_KEPT_ASIDE]:
+        for old in before[:-KEPT]:
             for part in _parts(old):
                 part.unlink(missing_ok=True)
         said = f"{self.path} is damaged ({error}): it is kept as {aside.name} and begun anew"
@@ -203,6 +203,30 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return isinstance(error, _NotSoundError) or (
         code is not None and code & _PRIMARY_CODE in _DAMAGE
     )
+
+
+def damage_of(path: Path) -> str:
+    """Return how a SQLite file is damaged, reading all of it; an empty text if it is sound."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as opened:
+            _check(opened, "quick_check")
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return str(error)
+    return ""
+
+
+def set_aside_if_damaged(path: Path) -> None:
+    """Set a damaged file aside, as its user's next look would; nobody else may use it meanwhile."""
+    if path.stat().st_size > _CHECKED_AT_THE_START_BYTES:
+        return
+    try:
+        why = damage_of(path)
+    except sqlite3.Error:
+        return  # who uses it says what is wrong
+    if why:
+        SqliteFile(path, "").set_aside(sqlite3.DatabaseError(why))
 
 
 class _NotSoundError(sqlite3.DatabaseError):

@@ -96,7 +96,7 @@ def _message(stores: Stores, source: MarketSource, offset: int) -> Mapping[str, 
     """Return what is known of a landed message; None if it is no longer kept, or never was."""
     log = stores.batches.landing.log(source.name)
     found = log.read(offset, offset + 1, limit=1) if offset < log.end_offset() else []
-    if not found:
+    if not found or found[0].lost is not None:
         return None
     [message] = found
     return {

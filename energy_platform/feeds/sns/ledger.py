@@ -7,9 +7,11 @@ it may be acknowledged before its file is fetched: a restarted feed fetches the 
 import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from energy_platform.errors import FeedError
+from energy_platform.feeds.kept_cursor import read_or_begin_anew
 from energy_platform.feeds.sns.fingerprints import Fingerprints
 from energy_platform.market.feed import FeedSession
 from energy_platform.market.raw_message import RawMessage
@@ -30,9 +32,8 @@ class Ledger:
     def __init__(self, session: FeedSession, *, remembered: int) -> None:
         self._session = session
         self.turn = asyncio.Lock()
-        kept = _read(session.cursor)
-        self.landed = Fingerprints.load(json.dumps(kept[_LANDED]), capacity=remembered)
-        self.waiting: Mapping[str, str] = dict(kept[_WAITING])
+        read = partial(_read, remembered=remembered)
+        self.landed, self.waiting = read_or_begin_anew(session.source_name, session.cursor, read)
 
     async def land(
         self,
@@ -58,9 +59,11 @@ class Ledger:
         self.landed, self.waiting = known, left
 
 
-def _read(cursor: str | None) -> dict[str, dict[str, str]]:
+def _read(cursor: str | None, *, remembered: int) -> tuple[Fingerprints, Mapping[str, str]]:
+    """Return what has landed, and which files must still be fetched."""
     try:
         kept = json.loads(cursor or "{}")
-        return {_LANDED: kept.get(_LANDED, []), _WAITING: dict(kept.get(_WAITING, {}))}
+        landed = Fingerprints.load(json.dumps(kept.get(_LANDED, [])), capacity=remembered)
+        return landed, dict(kept.get(_WAITING, {}))
     except (ValueError, TypeError, AttributeError):
         raise FeedError(f"the cursor {cursor!r:.80} is not a ledger") from None

@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakValueDictionary
 
 from energy_platform.errors import FeedError, ParseError
+from energy_platform.feeds.kept_cursor import read_or_begin_anew
 from energy_platform.feeds.sns.bucket_files import BucketFiles, FileReader
 from energy_platform.feeds.sns.envelope import S3ObjectCreated, s3_objects_created
 from energy_platform.feeds.sns.fingerprints import Fingerprints
@@ -140,7 +142,11 @@ class _Run:
         self._session = session
         self._queue = queue
         self._bucket = bucket
-        self._landed = Fingerprints.load(session.cursor, capacity=feed.remembered)
+        self._landed = read_or_begin_anew(
+            session.source_name,
+            session.cursor,
+            partial(Fingerprints.load, capacity=feed.remembered),
+        )
         self._landing = asyncio.Lock()
         self._files: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

@@ -20,12 +20,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from aiolimiter import AsyncLimiter
+from pydantic import TypeAdapter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from energy_platform.errors import FeedError
 from energy_platform.feeds.access_token import AccessToken, PasswordGrant
 from energy_platform.feeds.http import retry_after_seconds
+from energy_platform.feeds.kept_cursor import read_or_begin_anew
 from energy_platform.feeds.websocket.backlog import Backlog
 from energy_platform.feeds.websocket.stomp_over_sockjs import (
     HEARTBEAT,
@@ -48,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS: Final = 5.0
 _COMMANDS: Final = "/v1/command"
+_CURSOR: Final = TypeAdapter(dict[str, int])
 _JSON: Final = "application/json;charset=UTF-8"
 _LONGEST_NUMBER: Final = 18
 """The digits of a sequence number; what has more is none."""
@@ -193,7 +196,7 @@ class _Stream:
         self._subscribed = 0
         self._resubscriptions = AsyncLimiter(feed.resubscriptions_per_minute, 60)
         self._backlog = Backlog(feed.backlog_bytes)
-        landed: dict[str, int] = json.loads(session.cursor or "{}")
+        landed = read_or_begin_anew(session.source_name, session.cursor, _numbers)
         self._landed = {topic: landed[topic] for topic in feed.topics if topic in landed}
 
     async def carry(self) -> None:
@@ -357,6 +360,11 @@ async def _outcome(task: asyncio.Task[None]) -> None:
 
 def _closed(message: Closed) -> FeedError:
     return FeedError(f"the server closed: {message.code} {message.reason}")
+
+
+def _numbers(cursor: str | None) -> dict[str, int]:
+    """Return the number of each topic's last message that landed."""
+    return _CURSOR.validate_json(cursor or "{}")
 
 
 def _sequence_no(message: RawMessage) -> int | None:

@@ -10,13 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from polars.exceptions import PanicException
 from pydantic import TypeAdapter
 
-from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask, Witness
+from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask, Taken, Witness
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.stores import open_landing
-from energy_platform.settings import Settings
+from energy_platform.pipeline.stores import open_landing, open_warehouse
+from energy_platform.pipeline.tables import market_table
+from energy_platform.settings import Settings, WarehouseKind
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +65,11 @@ async def collect(
     """
     zone = open_landing(settings)
     limits = ProviderLimits(settings.home)
-    jobs = [SourceTask(source, settings, zone, limits, witness=witness) for source in sources]
+    taken = _taken(settings)
+    jobs = [
+        SourceTask(source, settings, zone, limits, witness=witness, taken=taken)
+        for source in sources
+    ]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS))
@@ -78,6 +84,26 @@ async def collect(
         for task in tasks:
             task.cancel()
     _log.info("the collector has stopped")
+
+
+def _taken(settings: Settings) -> Taken:
+    """Return what says up to where micro-batches have read each log.
+
+    A log whose newest files are missing must go on behind them, or its next messages would be taken
+    for those that were read. A remote warehouse is not asked: it would take a second per source.
+    """
+    if settings.warehouse is not WarehouseKind.DELTA:
+        return lambda _: 0
+    warehouse = open_warehouse(settings)
+
+    def taken(source: MarketSource) -> int:
+        try:
+            return warehouse.committed_offset(market_table(source))
+        except (Exception, PanicException) as error:  # noqa: BLE001 (what lands must not wait for a table)
+            _log.warning("%s: where its table stands can't be read: %s", source.name, error)
+            return 0
+
+    return taken
 
 
 async def _report(home: Path, jobs: list[SourceTask]) -> None:

@@ -17,7 +17,7 @@ from energy_platform.market.feed import AskingFeed, Feed, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
-from energy_platform.storage.landing import LandingZone
+from energy_platform.storage.landing import LandingWriter, LandingZone
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +59,9 @@ class FeedStatus:
     questions: int = 0
 
 
+Taken = Callable[[MarketSource], int]
+"""Returns up to which landing offset messages of a source were taken from its log."""
+
 Witness = Callable[[MarketSource, Sequence[RawMessage]], None]
 """Is told, in a thread, what has landed of a source that people hand in."""
 
@@ -91,7 +94,10 @@ class _NotedLander:
     def note_unanswered(self) -> None:
         """Record which questions are unanswered according to the cursor."""
         if isinstance(self.feed, AskingFeed):
-            told = self.feed.unanswered(self.cursor)
+            try:
+                told = self.feed.unanswered(self.cursor)
+            except (ValueError, TypeError, LookupError, AttributeError):
+                return  # the feed itself says that its cursor can't be read
             self.status.unanswered, self.status.questions = told.reasons, told.asked
 
 
@@ -105,6 +111,7 @@ class SourceTask:
     limits: ProviderLimits
     status: FeedStatus = field(default_factory=FeedStatus)
     witness: Witness | None = None
+    taken: Taken = field(default=lambda _source: 0)
 
     async def run(self) -> None:
         """Run the feed until cancelled, whatever it raises."""
@@ -123,7 +130,7 @@ class SourceTask:
                 await self._back_off(error)
 
     async def _run_feed(self) -> None:
-        writer = await asyncio.to_thread(self.zone.writer, self.source.name)
+        writer = await asyncio.to_thread(self._own_log)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
         landing_place = _NotedLander(lander, self.status, self.source, self.witness)
         landing_place.note_unanswered()
@@ -139,6 +146,9 @@ class SourceTask:
             feeding.cancel()
             outcomes = await asyncio.gather(landing, feeding, return_exceptions=True)
         self._raise_first(outcomes)
+
+    def _own_log(self) -> LandingWriter:
+        return self.zone.writer(self.source.name, at_least=self.taken(self.source))
 
     def _raise_first(self, outcomes: Sequence[BaseException | None]) -> None:
         """Raise the error that ended the run, the landing zone's before the feed's."""

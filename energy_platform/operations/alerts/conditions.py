@@ -43,6 +43,7 @@ class Trouble(StrEnum):
     BATCH = "batch"
     DISK = "disk"
     LIVE_BUS = "live_bus"
+    LANDING = "landing"
     FILES = "files"
     MEMORY = "memory"
     DESCRIPTORS = "descriptors"
@@ -209,6 +210,15 @@ def _of_tables(status: SourceStatus) -> Iterator[Condition]:
             f"{name}: what is stored of it can't be read: {status.detail}",
             step=f"energy-platform replay {name} makes its table anew from what landed",
             over=f"{name} can be read again.",
+            patience=_BRIEF,
+        )
+    if status.landing_damage:
+        yield _wrong(
+            Trouble.LANDING,
+            name,
+            f"{status.landing_damage}. What lands next is not affected",
+            step=f"energy-platform verify {name}",
+            over=f"{name}: its log goes on.",
             patience=_BRIEF,
         )
     if status.batch_failures:

@@ -29,6 +29,7 @@ from energy_platform.errors import EnergyPlatformError
 from energy_platform.operations.supervision.plan import Plan, Process
 from energy_platform.operations.supervision.short_paths import short_path
 from energy_platform.operations.supervision.warm_supervisord import SUPERVISED_BY, WarmStart
+from energy_platform.storage.sqlite_file import set_aside_if_damaged
 
 _PATIENCE_SECONDS: Final = 3
 """How long a process may take to stop before supervisord kills it."""
@@ -89,6 +90,9 @@ class Supervisor:
         """
         with self._claimed_home() as lock:
             _end(self.orphans())
+            for database in sorted((self.home / "dagster" / "storage").rglob("*.db")):
+                # Dagster's history of runs is no truth: it begins anew.
+                set_aside_if_damaged(database)
             shutil.copyfile(instance, self.home / "dagster" / "dagster.yaml")
             self._log().unlink(missing_ok=True)
             configuration = self.home / "run" / "supervisord.conf"

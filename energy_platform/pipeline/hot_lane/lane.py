@@ -46,9 +46,14 @@ class HotLane:
         """Bring the next messages to the hot copy; return whether there is more to do.
 
         Raises:
+            DamagedTableError: A file of the table is missing, or shorter than it was.
             HotStoreUnavailableError: The hot store is down.
             HotLaneWaitsError: Too many rows are not in the warehouse yet.
         """
+        with self._batches.damage_named(self.source):
+            return self._step()
+
+    def _step(self) -> bool:
         place = self._place
         if place is not None and place.known.is_too_far_ahead():
             raise HotLaneWaitsError(
@@ -101,14 +106,14 @@ class HotLane:
 
     def _follow(self, known: LaneRows, copy: str) -> bool:
         """Show the messages after the known ones, and add them to the known rows."""
-        end = self._batches.landing.log(self.source.name).end_offset()
+        end = self._batches.landing.log(self.source.name).end_offset(taken=known.reached)
         messages = self._batches.read_batch(self.source, known.reached, end)
         if not messages:
             announcer = self._batches.announcer
             if announcer is not None and not announcer.has_told(self.source.name):
                 self._announce_the_offset(copy, known.reached)
             return False
-        stop = known.reached + len(messages)
+        stop = messages[-1].next_offset
         checked = check_messages(self.source, messages)
         new = new_rows(self.source, messages, checked, known.since)
         self._batches.hot_copies.show(self.source, new, stop=stop)

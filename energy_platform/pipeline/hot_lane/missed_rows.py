@@ -45,12 +45,12 @@ def missed_rows(
         TooManyRowsError: There are more than `MOST_ROWS`.
     """
     known = LaneRows(batches.warehouse, source, batches.warehouse.position(market_table(source)))
-    end = batches.landing.log(source.name).end_offset()
+    end = batches.landing.log(source.name).end_offset(taken=known.reached)
     while messages := batches.read_batch(source, known.reached, end):
         if known.is_too_far_ahead():
             raise HotLaneWaitsError(f"{source.name}: the warehouse is far behind what has landed")
         new = new_rows(source, messages, check_messages(source, messages), known.since)
-        known.add(new.fresh, stop=known.reached + len(messages))
+        known.add(new.fresh, stop=messages[-1].next_offset)
     recent = batches.hot_copies.since()
     missed = known.since(recent).filter(
         pl.col(source.event_time) >= recent, pl.col("landing_offset") >= since, where

@@ -41,7 +41,8 @@ class HotTurns:
         try:
             with lock:
                 name = self._name(source_name)
-                yield name.read_text() if name.exists() else ""
+                # A damaged name is one more name.
+                yield name.read_text(errors="replace") if name.exists() else ""
         except Timeout:
             raise HotStoreUnavailableError(
                 f"{source_name}: another writer has had the hot copy for {_TURN_SECONDS:g} s"

@@ -70,6 +70,17 @@ def accept(notes: Notes, source: MarketSource, messages: Sequence[RawMessage]) -
     raise TimeoutError(f"the layout of {source.name} is being written by others, again and again")
 
 
+def damage(notes: Notes, source: MarketSource) -> str:
+    """Return how a source's accepted layout is damaged; an empty text if it can be read."""
+    version, text = notes.newest(_note(source))
+    try:
+        if version:
+            Baseline.from_json(text)
+    except (ValueError, TypeError, LookupError) as error:
+        return f"version {version} of its accepted layout can't be read: {error}"
+    return ""
+
+
 def some_of_each(messages: Sequence[RawMessage]) -> list[RawMessage]:
     """Return a few messages: one of each different beginning, and others spread between.
 

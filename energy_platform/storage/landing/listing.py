@@ -4,7 +4,7 @@ A merged segment exists beside its parts until these are removed. A listing take
 and leaves out the parts that it covers, so that every offset is listed once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,8 +14,10 @@ from obstore.store import ObjectStore
 from energy_platform.storage.landing import objects
 from energy_platform.storage.landing.segment import (
     OFFSETS_PER_FOLDER,
+    DamagedSegmentError,
     Segment,
     folder_path,
+    require_sound,
     segment_named,
     segment_path,
 )
@@ -60,7 +62,8 @@ class SegmentListing:
     def folders(self) -> list[int]:
         """Return the numbers of all folders, in order."""
         listing = obstore.list_with_delimiter(self._store, self._source_name)
-        return sorted(int(path.rpartition("/")[2]) for path in listing["common_prefixes"])
+        names = (path.rpartition("/")[2] for path in listing["common_prefixes"])
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def segments(self, folder: int, *, since: int = 0) -> list[Segment]:
         """Return a folder's valid segments that start at `since` or later, in order."""
@@ -82,23 +85,41 @@ class SegmentListing:
             if (segment := segment_named(meta["path"], meta["size"])) is not None
         )
 
-    def newest(self) -> Segment:
+    def newest(self) -> Segment | None:
         """Return the last segment of a log; None if the log has none."""
+        return next(self.down_from(None), None)
+
+    def down_from(self, below: int | None) -> Iterator[Segment]:
+        """Yield the segments that begin below an offset, or all, from the last to the first."""
         # A writer that is killed after creating a folder and before its segment leaves the folder
         # empty.
-        return next(
-            segments[-1]
-            for folder in reversed(self.folders())
-            if (segments := self.segments(folder))
-        )
+        for folder in reversed(self.folders()):
+            if below is None or folder * OFFSETS_PER_FOLDER < below:
+                for segment in reversed(self.segments(folder)):
+                    if below is None or segment.first < below:
+                        yield segment
+
+    def up_from(self, above: int) -> Iterator[Segment]:
+        """Yield the segments that begin above an offset, from the first to the last."""
+        for folder in self.folders():
+            if (folder + 1) * OFFSETS_PER_FOLDER > above:
+                yield from (one for one in self.segments(folder) if one.first > above)
 
     def fetch(self, segment: Segment) -> bytes:
-        """Return a segment's bytes.
+        """Return a segment's bytes, which were checked.
 
         Raises:
+            DamagedSegmentError: They are not what was written; the message names the file.
             FileNotFoundError: It is missing, e.g. because it was merged and removed meanwhile.
         """
-        return objects.fetch(self._store, self.path(segment))
+        path = self.path(segment)
+        body = objects.fetch(self._store, path)
+        try:
+            require_sound(segment, body)
+        except DamagedSegmentError as error:
+            place = objects.place(self._store, path)
+            raise DamagedSegmentError(f"{place} is damaged: {error}", stop=error.stop) from None
+        return body
 
     def path(self, segment: Segment) -> str:
         """Return a segment's path."""

@@ -8,8 +8,14 @@ finds the end of the log and lists the segments afterwards.
 Old segments are merged, and removed some time later (see `merging`). A name that was free may thus
 have been taken and be free again. So a reader or writer that found a name free trusts this for a
 shorter time than merged segments are kept, and looks at the whole log afterwards.
+
+A segment that is damaged or missing costs its own messages only. One message stands for them, with
+the reason, and the log goes on behind them. A damaged last segment may not say how many messages it
+had. Readers then wait before it, and the next owner goes on behind all that it can have had.
 """
 
+import itertools
+import logging
 import random
 import re
 import time
@@ -27,13 +33,15 @@ from obstore.store import ObjectStore
 
 from energy_platform.errors import FencedError, UsageError
 from energy_platform.market.instants import INSTANT
-from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.raw_message import LostMessages, RawMessage
 from energy_platform.storage.landing import objects
 from energy_platform.storage.landing.listing import SegmentListing
 from energy_platform.storage.landing.news import Tell, tell_nobody
 from energy_platform.storage.landing.segment import (
+    MOST_MESSAGES,
     OFFSETS_PER_FOLDER,
     CorruptLogError,
+    DamagedSegmentError,
     Segment,
     decode,
     encode,
@@ -63,22 +71,46 @@ what is beyond the limit is decoded for nothing, with each read anew.
 """
 _FETCH_SEGMENTS: Final = 256
 _FETCH_THREADS: Final = 8
+_TRIES: Final = 5
+"""How often the log is listed anew for a message that no listing explains."""
 _GUEST_PAUSE_SECONDS: Final = 0.01
 """The longest pause of a guest that came second; the owner does not pause, and so goes first."""
 
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
+_log = logging.getLogger(__name__)
+
+
 class _Tail(NamedTuple):
-    """What is known of a log from its last segment."""
+    """What is known of a log from its last segment.
+
+    Attributes:
+        first: The segment's first offset.
+        end: Where the log ends for a reader.
+        cursor: The feed's cursor.
+        last_received_at: When the newest message was received that can be read.
+        beyond: Where a writer goes on, if the segment is damaged and doesn't say where it ends.
+        damage: How the segment is damaged; empty if it is not.
+    """
 
     first: int
     end: int
     cursor: str | None
     last_received_at: datetime | None
+    beyond: int | None = None
+    damage: str = ""
 
 
 _EMPTY: Final = _Tail(first=0, end=0, cursor=None, last_received_at=None)
+
+
+class _Lost(NamedTuple):
+    """Messages from an offset on that can't be read, and when they were received at the latest."""
+
+    start: int
+    received_at: datetime
+    messages: LostMessages
 
 
 class LandingLog:
@@ -99,25 +131,42 @@ class LandingLog:
         self._source_name = source_name
         self._listing = SegmentListing(store, source_name)
         self._tail = _EMPTY
+        self._taken = 0
         self._advancing = Lock()
         self.ended_at = datetime.min.replace(tzinfo=UTC)
         """When the log was known to end at `tail`."""
 
-    def end_offset(self) -> int:
+    def end_offset(self, *, taken: int = 0) -> int:
         """Return the offset of the next message, which is the number of messages so far.
 
         Costs one look for one name while the log does not grow.
+
+        Args:
+            taken: Up to which offset messages were taken from the log, as far as the caller knows:
+                the log goes on there even if the files that held them are missing by now.
         """
-        return self.tail().end
+        self._taken = max(self._taken, taken)
+        return max(self.tail().end, self._taken)
 
     def last_received_at(self) -> datetime | None:
         """Return when the newest message was received; None if there is none."""
         return self.tail().last_received_at
 
+    @property
+    def damage(self) -> str:
+        """How the end of the log was damaged at the last look; empty if it was sound."""
+        if self._tail.damage or self._taken <= self._tail.end:
+            return self._tail.damage
+        missing = f"[{self._tail.end}, {self._taken})"
+        return f"{self._source_name}: the files with messages {missing} are missing in its log"
+
     def read(
         self, start: int, stop: int, *, limit: int | None = None, limit_bytes: int | None = None
     ) -> list[RawMessage]:
         """Return the messages of offsets [start, stop), in order.
+
+        One message stands for those of a segment that is unreadable or missing, and it reaches to
+        the next segment, whatever the limits.
 
         Args:
             start: The first offset.
@@ -128,7 +177,6 @@ class LandingLog:
 
         Raises:
             ValueError: The log doesn't reach from `start` to `stop`.
-            CorruptLogError: A segment is unreadable or missing.
         """
         if not 0 <= start <= stop:
             raise ValueError(f"no offsets are in [{start}, {stop})")
@@ -140,6 +188,9 @@ class LandingLog:
         size = 0
         fetch_bytes = _FETCH_BYTES if limit_bytes is None else _FETCH_BYTES_OF_FEW
         for rows in self._rows(start, stop, fetch_bytes):
+            if isinstance(rows, _Lost):
+                messages.append(_stand_in(rows))
+                continue
             sizes = rows["body"].bin.size().cast(pl.Int64)
             within = rows.height
             if limit_bytes is not None:
@@ -150,6 +201,30 @@ class LandingLog:
             messages += to_messages(rows)
             size += int(sizes.sum())
         return messages
+
+    def damages(self, *, forgets: bool) -> Iterator[tuple[str, str]]:
+        """Yield each file that is damaged or missing, with the reason; reads the whole log.
+
+        Args:
+            forgets: Whether old messages may have been deleted: then the gap behind the first
+                segment is none.
+        """
+        expected: int | None = 0
+        for segment in self._listing.up_from(-1):
+            if expected is not None and segment.first > expected and not forgets:
+                missing = segment_path(self._source_name, expected)
+                yield (
+                    objects.place(self._store, missing),
+                    f"messages [{expected}, {segment.first}) are missing",
+                )
+            forgets = forgets and segment.first == 0
+            try:
+                expected = self._stop_of(segment)
+            except DamagedSegmentError as error:
+                expected = error.stop
+                yield objects.place(self._store, self._listing.path(segment)), str(error)
+            except FileNotFoundError:  # merged meanwhile
+                expected = None
 
     def stored_bytes(self, start: int, stop: int) -> int:
         """Return the size of the segments that begin in [start, stop)."""
@@ -177,18 +252,19 @@ class LandingLog:
             if folder <= tail.first // OFFSETS_PER_FOLDER
         ]
 
-        def began_at(segment: Segment) -> datetime:
-            began: datetime = self._received_at(segment)[0]
-            return began
-
         position = bisect_left(
-            folders, instant, key=lambda folder: began_at(self._listing.segments(folder)[0])
+            folders, instant, key=lambda folder: self._began_at(self._listing.segments(folder))
         )
         if position == 0:
             return 0
         segments = self._listing.segments(folders[position - 1])
-        segment = segments[bisect_left(segments, instant, key=began_at) - 1]
-        earlier = self._received_at(segment) < instant
+        places = range(len(segments))
+        place = bisect_left(places, instant, key=lambda each: self._began_at(segments[each:]))
+        segment = segments[max(place - 1, 0)]
+        try:
+            earlier = self._received_at(segment) < instant
+        except DamagedSegmentError:
+            return segment.first
         return segment.first + int(earlier.sum())
 
     def forget(self, *, before: datetime, below: int) -> int:
@@ -225,19 +301,36 @@ class LandingLog:
     def tail(self) -> _Tail:
         """Return what the last segment says, after checking that it still is the last."""
         with self._advancing:
-            if not is_trusted(self.ended_at) and self._listing.exists(0):
+            if not is_trusted(self.ended_at):
                 newest = self._listing.newest()
-                if newest.first != self._tail.first or self._tail.end == 0:
-                    self._tail = self._read_tail(newest)
+                if newest and (newest.first != self._tail.first or self._tail.end == 0):
+                    self._tail = self._tail_at(newest)
             while True:
                 looked_at = datetime.now(UTC)
-                if not self._listing.exists(self._tail.end):
+                grown = self._grown()
+                if grown is None:
                     break
-                folder = self._tail.end // OFFSETS_PER_FOLDER
-                grown = self._listing.segments(folder, since=self._tail.end)
-                self._tail = self._read_tail(grown[-1])
+                before, self._tail = self._tail, self._tail_at(grown)
+                if self._tail == before:
+                    break
             self.ended_at = looked_at
             return self._tail
+
+    def place_to_write(self) -> _Tail:
+        """Return the tail of the log for a writer: behind a segment that can't be read."""
+        tail = self.tail()
+        return tail if tail.beyond is None else tail._replace(end=tail.beyond, beyond=None)
+
+    def _grown(self) -> Segment | None:
+        """Return a later segment than the last known one, or an unreadable last one again."""
+        end = self._tail.end
+        is_behind = self._taken > end and self._listing.exists(self._taken)
+        if is_behind or self._tail.beyond is not None:
+            # A damaged segment's owner goes on somewhere behind it, and another one does elsewhere.
+            return self._listing.newest()
+        if not self._listing.exists(end):
+            return None
+        return self._listing.segments(end // OFFSETS_PER_FOLDER, since=end)[-1]
 
     def is_void(self, first: int, *, free_at: datetime) -> bool:
         """Return whether a segment that was just written is not part of the log.
@@ -262,42 +355,66 @@ class LandingLog:
         Raises:
             CorruptLogError: A segment is unreadable or missing.
         """
-        writers = {writer for rows in self._rows(start, stop) for writer in rows["writer"].unique()}
+        writers: set[str] = set()
+        for rows in self._rows(start, stop):
+            if isinstance(rows, _Lost):
+                raise CorruptLogError(rows.messages.reason)
+            writers |= set(rows["writer"].unique())
         return {writer for writer in writers if not is_guest(writer)}
+
+    def _tail_at(self, newest: Segment) -> _Tail:
+        """Return the tail of the log whose last segment this is, readable or not."""
+        try:
+            return self._read_tail(newest)
+        except DamagedSegmentError as error:
+            before = self._newest_readable(newest.first)
+            said = before._replace(first=newest.first, damage=f"{self._source_name}: {error}")
+            if error.stop is not None:
+                return said._replace(end=error.stop)
+            return said._replace(end=newest.first, beyond=newest.first + MOST_MESSAGES)
+
+    def _newest_readable(self, below: int) -> _Tail:
+        """Return what the last segment before an offset says that can be read."""
+        for segment in self._listing.down_from(below):
+            try:
+                return self._read_tail(segment)
+            except DamagedSegmentError:
+                continue
+        return _EMPTY
 
     def _read_tail(self, segment: Segment) -> _Tail:
         return _tail_of(segment.first, self._listing.fetch(segment))
 
     def _rows(
         self, start: int, stop: int, fetch_bytes: int = _FETCH_BYTES
-    ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of [start, stop) in tables of bounded size.
-
-        Raises:
-            CorruptLogError: A segment is unreadable or missing.
-        """
-        reached, lists_anew = start, False
+    ) -> Iterator[pl.DataFrame | _Lost]:
+        """Yield the rows of [start, stop) in tables of bounded size, and what is lost of them."""
+        reached, tries = start, 0
         while reached < stop:
             try:
-                for rows in self._following(reached, stop, fetch_bytes, lists_all=lists_anew):
-                    reached += len(rows)
+                for rows in self._following(reached, stop, fetch_bytes, lists_all=tries > 0):
+                    reached, tries = reached + len(rows), tries if rows.is_empty() else 0
                     yield rows
             except _MissingError:
                 # A slow reader may find that a listed segment was merged and removed meanwhile.
-                if lists_anew:
+                tries += 1
+                if tries > _TRIES:
                     raise CorruptLogError(
-                        f"{self._source_name}: a segment from offset {reached} on is missing"
+                        f"{self._source_name}: the segments from offset {reached} on contradict"
+                        " one another"
                     ) from None
-                lists_anew = True
+                if tries > 1 and (lost := self._lost_at(reached, stop)) is not None:
+                    _log.error("%s", lost.messages.reason)
+                    reached, tries = lost.messages.stop, 0
+                    yield lost
 
     def _following(
         self, start: int, stop: int, fetch_bytes: int, *, lists_all: bool
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of [start, stop), up to the first gap.
+        """Yield the rows of [start, stop), up to the first message that is not there.
 
         Raises:
-            CorruptLogError: A segment is unreadable.
-            _MissingError: There is a gap, or a listed segment is gone.
+            _MissingError: There is a gap, a damaged segment, or a listed segment is gone.
         """
         expected = start
         with ThreadPoolExecutor(_FETCH_THREADS) as pool:
@@ -305,20 +422,66 @@ class LandingLog:
             for segments in _bounded(covering, fetch_bytes):
                 # Threads are started at the first use, and one segment needs none.
                 fetch_each = pool.map if len(segments) > 1 else map
-                try:
-                    fetched = list(fetch_each(self._listing.fetch, segments))
-                except FileNotFoundError:
-                    raise _MissingError from None
-                rows = decode(fetched).filter(
-                    pl.col("offset").is_between(start, stop, closed="left")
-                )
-                following = range(expected, expected + len(rows))
-                if rows.get_column("offset").to_list() != list(following):
+                sound = list(itertools.takewhile(bool, fetch_each(self._fetched, segments)))
+                if sound:
+                    read = decode(sound).filter(
+                        pl.col("offset").is_between(start, stop, closed="left")
+                    )
+                    rows = _without_a_gap(read, expected)
+                    expected += len(rows)
+                    yield rows
+                    if len(rows) < len(read):
+                        raise _MissingError
+                if len(sound) < len(segments):
                     raise _MissingError
-                expected += len(rows)
-                yield rows
         if expected != stop:
             raise _MissingError
+
+    def _fetched(self, segment: Segment) -> bytes:
+        """Return a segment's bytes; none if it is damaged or gone."""
+        try:
+            return self._listing.fetch(segment)
+        except (DamagedSegmentError, FileNotFoundError):
+            return b""
+
+    def _lost_at(self, offset: int, stop: int) -> _Lost | None:
+        """Return what is lost from an offset on; None if the message can be read by now."""
+        later = list(itertools.islice(self._listing.up_from(offset), OFFSETS_PER_FOLDER))
+        start, stop, why = 0, later[0].first if later else stop, ""
+        holder = next(self._listing.down_from(offset + 1), None)
+        if holder is not None:
+            try:
+                start = self._stop_of(holder)
+            except FileNotFoundError:
+                return None
+            except DamagedSegmentError as error:
+                if error.stop is None or error.stop > offset:
+                    start, stop, why = holder.first, error.stop or stop, str(error)
+                else:
+                    start = error.stop
+        if not why and start > offset:
+            return None
+        began = self._began_at(later)
+        received_at = self._tail.last_received_at if began == _NEVER else began
+        reason = (
+            f"{self._source_name}: messages [{start}, {stop}) can't be read:"
+            f" {why or 'their file is missing in the landing zone'}. If there is a copy of the"
+            f" file, put it back, then: energy-platform redrive {self._source_name}"
+        )
+        return _Lost(offset, received_at or datetime.now(UTC), LostMessages(stop, reason))
+
+    def _stop_of(self, segment: Segment) -> int:
+        """Return the offset after a segment's last message.
+
+        Raises:
+            DamagedSegmentError: It can't be read, or is another segment's file.
+            FileNotFoundError: It is gone.
+        """
+        offsets = decode([self._listing.fetch(segment)], ["offset"]).to_series()
+        if offsets[0] != segment.first:
+            path = self._listing.path(segment)
+            raise DamagedSegmentError(f"{path} is the file of other messages", stop=segment.stop)
+        return int(offsets[-1]) + 1
 
     def _covering(self, start: int, stop: int, *, lists_all: bool) -> Iterator[Segment]:
         """Yield the segments that hold the offsets [start, stop), in order.
@@ -349,12 +512,22 @@ class LandingLog:
             position = bisect_left(firsts, offset + 1)
             if position > 0:
                 return firsts[position - 1]
-        raise CorruptLogError(f"{self._source_name}: no segment holds offset {offset}")
+        return offset
 
     def _folders_down_from(self, newest: int) -> Iterator[int]:
         """Yield a folder, and earlier ones while a folder has no wanted segment."""
         yield newest
         yield from (folder for folder in reversed(self._listing.folders()) if folder < newest)
+
+    def _began_at(self, segments: Sequence[Segment]) -> datetime:
+        """Return when the first message was received of the first segment that can be read."""
+        for segment in segments:
+            try:
+                began: datetime = self._received_at(segment)[0]
+            except (DamagedSegmentError, FileNotFoundError):
+                continue
+            return began
+        return _NEVER
 
     def _received_at(self, segment: Segment) -> pl.Series:
         return decode([self._listing.fetch(segment)], ["received_at"]).to_series()
@@ -367,19 +540,37 @@ class LandingWriter:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
         tell: Called with the source's name after each append.
+        at_least: The first offset that may be given to a message: messages before it were taken
+            from the log, even if the files that held them are missing by now.
 
     Raises:
         UsageError: No source can have this name.
     """
 
-    def __init__(self, store: ObjectStore, source_name: str, tell: Tell = tell_nobody) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        source_name: str,
+        tell: Tell = tell_nobody,
+        *,
+        at_least: int = 0,
+    ) -> None:
         self._store = store
         self._source_name = source_name
         self._tell = tell
         self._id = uuid4().hex
         self._log = LandingLog(store, source_name)
         objects.discard_staged(store, source_name)
-        self._tail = self._log.tail()
+        self._tail = self._log.place_to_write()
+        if self._tail.damage:
+            _log.error("%s: the log goes on at offset %d", self._tail.damage, self._tail.end)
+        if self._tail.end < at_least:
+            _log.error(
+                "%s: its log ends at offset %d, and messages up to %d were taken from it: its"
+                " newest files are missing, and it goes on behind them",
+                source_name, self._tail.end, at_least,
+            )  # fmt: skip
+            self._tail = self._tail._replace(end=at_least)
         self._ended_at = self._log.ended_at
 
     @property
@@ -439,14 +630,14 @@ class LandingWriter:
         Raises:
             FencedError: Somebody else has appended, or the appended messages can't be read.
         """
-        tail = self._log.tail()
+        tail = self._log.place_to_write()
         try:
             owners = self._log.owners(self._tail.end, tail.end)
         except CorruptLogError as error:
             raise self._fenced() from error
         if owners:
             raise self._fenced()
-        self._tail = tail._replace(cursor=self._tail.cursor)
+        self._tail = tail._replace(cursor=self._tail.cursor, end=max(tail.end, self._tail.end))
         self._ended_at = self._log.ended_at
 
     def _fenced(self) -> FencedError:
@@ -479,15 +670,24 @@ class LandingGuest:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
         tell: Called with the source's name after each append.
+        at_least: The first offset that may be given to a message; see `LandingWriter`.
 
     Raises:
         UsageError: No source can have this name.
     """
 
-    def __init__(self, store: ObjectStore, source_name: str, tell: Tell = tell_nobody) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        source_name: str,
+        tell: Tell = tell_nobody,
+        *,
+        at_least: int = 0,
+    ) -> None:
         self._store = store
         self._source_name = source_name
         self._tell = tell
+        self._at_least = at_least
         self._id = guest_name()
         self._log = LandingLog(store, source_name)
 
@@ -497,6 +697,7 @@ class LandingGuest:
         Durable on return. `received_at` never decreases, as with the owner.
 
         Raises:
+            CorruptLogError: The last segment is damaged, and only an owner may go on behind it.
             ValueError: The `received_at` of a message has no time zone.
         """
         landed = [self._append_segment(part) for part in _parts(messages)]
@@ -506,8 +707,13 @@ class LandingGuest:
     def _append_segment(self, messages: Sequence[RawMessage]) -> range:
         while True:
             tail = self._log.tail()
+            if tail.beyond is not None:
+                raise CorruptLogError(
+                    f"{tail.damage}. The collector goes on behind it: try again while it runs"
+                )
             if tail.end > 0:
                 objects.make_durable(self._store, segment_path(self._source_name, tail.first))
+            tail = tail._replace(end=max(tail.end, self._at_least))
             appended = _put(
                 self._store, self._source_name, messages, tail, cursor=tail.cursor, writer=self._id
             )
@@ -518,8 +724,12 @@ class LandingGuest:
             time.sleep(random.uniform(0, _GUEST_PAUSE_SECONDS))  # noqa: S311 (spreads retries, guards nothing)
 
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+"""When messages began that can't be read."""
+
+
 class _MissingError(Exception):
-    """At this moment a segment is missing."""
+    """At this moment a segment is missing or damaged."""
 
 
 def is_trusted(free_at: datetime) -> bool:
@@ -561,11 +771,28 @@ def _tail_of(first: int, segment: bytes) -> _Tail:
     return _Tail(first, last_offset + 1, cursor, last_received_at)
 
 
+def _without_a_gap(rows: pl.DataFrame, first: int) -> pl.DataFrame:
+    """Return the rows up to the first that isn't the next one."""
+    offsets, following = rows.get_column("offset").to_list(), range(first, first + len(rows))
+    if offsets == list(following):
+        return rows
+    pairs = zip(offsets, following, strict=True)
+    return rows.head(sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
+def _stand_in(lost: _Lost) -> RawMessage:
+    """Return the message that stands for those that are lost."""
+    return RawMessage(
+        body=b"", received_at=lost.received_at, landing_offset=lost.start, lost=lost.messages
+    )
+
+
 def _parts(messages: Sequence[RawMessage]) -> Iterator[Sequence[RawMessage]]:
-    """Split messages into parts of at most `SEGMENT_BYTES` of bodies; a larger message is alone."""
+    """Split messages into parts that a segment takes; a message of more bytes is alone."""
     start = size = 0
     for position, message in enumerate(messages):
-        if position > start and size + len(message.body) > SEGMENT_BYTES:
+        is_full = size + len(message.body) > SEGMENT_BYTES or position - start == MOST_MESSAGES
+        if position > start and is_full:
             yield messages[start:position]
             start, size = position, 0
         size += len(message.body)

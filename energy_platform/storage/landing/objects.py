@@ -60,6 +60,11 @@ def make_durable(store: ObjectStore, path: str) -> None:
         _sync_folders(_root(store), _root(store) / path)
 
 
+def place(store: ObjectStore, path: str) -> str:
+    """Return where people find an object: its file, or its path in the bucket."""
+    return str(_root(store) / path) if isinstance(store, LocalStore) else path
+
+
 def fetch(store: ObjectStore, path: str) -> bytes:
     """Return an object's bytes.
 

@@ -1,6 +1,7 @@
 """One segment of a landing log: its name, and its messages as an Arrow IPC file.
 
-Only the layout of a segment is here; `log` writes segments and keeps their order.
+Only the layout of a segment is here; `log` writes segments and keeps their order, and `checksum`
+guards their bytes.
 """
 
 import io
@@ -11,14 +12,23 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from energy_platform.errors import EnergyPlatformError
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.storage.landing.checksum import (
+    ChecksumError,
+    is_sealed,
+    messages_said,
+    sealed,
+)
 
 OFFSETS_PER_FOLDER: Final = 1000
 """A folder holds the segments whose first offsets share all but the last three digits."""
+
+MOST_MESSAGES: Final = 10_000
+"""How many messages a segment has at most: so a log can go on behind one that can't be read."""
 
 COLUMNS: Final = {
     "offset": pl.Int64(),
@@ -40,6 +50,19 @@ _IS_LAST: Final = pl.col("offset") == pl.col("offset").last()
 
 class CorruptLogError(EnergyPlatformError):
     """A segment is unreadable or missing: somebody or something changed the folder."""
+
+
+class DamagedSegmentError(CorruptLogError):
+    """A segment is unreadable.
+
+    Args:
+        why: How its file is damaged.
+        stop: The offset after its last message, if the file still says so.
+    """
+
+    def __init__(self, why: str, *, stop: int | None) -> None:
+        super().__init__(why)
+        self.stop = stop
 
 
 class Segment(NamedTuple):
@@ -140,7 +163,24 @@ def _to_bytes(rows: pl.DataFrame) -> bytes:
     file = io.BytesIO()
     # Segments are kept for good, so this is the layout that every Arrow implementation reads.
     rows.write_ipc(file, compression="zstd", compat_level=pl.CompatLevel.oldest())
-    return file.getvalue()
+    return sealed(file.getvalue(), messages=rows.height)
+
+
+def require_sound(segment: Segment, body: bytes) -> None:
+    """Check a segment's bytes: by their checksum or, if it has none, by reading them.
+
+    Raises:
+        DamagedSegmentError: They are not what was written.
+    """
+    try:
+        if not is_sealed(body):
+            decode([body])
+    except ChecksumError as error:
+        said = messages_said(body)
+        stop = segment.stop or (None if said is None else segment.first + said)
+        raise DamagedSegmentError(str(error), stop=stop) from None
+    except CorruptLogError as error:
+        raise DamagedSegmentError(str(error), stop=segment.stop) from error
 
 
 def decode(segments: Sequence[bytes], columns: Sequence[str] = tuple(COLUMNS)) -> pl.DataFrame:
@@ -151,7 +191,7 @@ def decode(segments: Sequence[bytes], columns: Sequence[str] = tuple(COLUMNS)) -
     """
     try:
         return pl.scan_ipc(list(segments)).select(columns).collect()
-    except PolarsError as error:
+    except (PolarsError, PanicException) as error:
         raise CorruptLogError(f"a segment can't be read: {error}") from error
 
 

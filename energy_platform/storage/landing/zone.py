@@ -65,15 +65,19 @@ class LandingZone:
             self._logs[source_name] = LandingLog(self._store, source_name)
         return self._logs[source_name]
 
-    def writer(self, source_name: str) -> LandingWriter:
+    def writer(self, source_name: str, *, at_least: int = 0) -> LandingWriter:
         """Take over a source's log for writing.
 
         The previous owner gets `FencedError` when both next write at the same offset.
 
+        Args:
+            source_name: The source.
+            at_least: The first offset that may be given to a message.
+
         Raises:
             UsageError: No source can have this name.
         """
-        return LandingWriter(self._store, source_name, self._tell)
+        return LandingWriter(self._store, source_name, self._tell, at_least=at_least)
 
     def merge(self, source_name: str, *, now: datetime) -> Merged:
         """Merge small old segments of a source's log; readers and writers notice nothing.
@@ -83,10 +87,14 @@ class LandingZone:
         """
         return merge(self._store, source_name, now=now)
 
-    def guest(self, source_name: str) -> LandingGuest:
+    def guest(self, source_name: str, *, at_least: int = 0) -> LandingGuest:
         """Return a source's log for appending beside its owner, who is not disturbed.
+
+        Args:
+            source_name: The source.
+            at_least: The first offset that may be given to a message.
 
         Raises:
             UsageError: No source can have this name.
         """
-        return LandingGuest(self._store, source_name, self._tell)
+        return LandingGuest(self._store, source_name, self._tell, at_least=at_least)

@@ -6,11 +6,14 @@ since the version that the commit is based on. So when a write lands, the table 
 `Position` that the write assumed. Two writers cannot both land one batch, on one machine or on
 several, and no writer lands rows that it compared with rows which were replaced since.
 
-Delta does not sync its files. Killing a process at any moment is harmless. After a power cut the
-newest commits may be missing or broken; they are made again from the landing zone.
+Delta does not sync its files, so the warehouse does before a batch counts as done. A newest commit
+that is torn in spite of that is set aside (`delta_log`), and its rows are made again from the
+landing zone. `delta_damage` finds other damage, which a replay repairs.
 """
 
 import logging
+import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,15 +34,30 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError
 from polars.exceptions import PanicException
 
-from energy_platform.errors import CommitConflictError, IncompatibleTableError, UsageError
+from energy_platform.errors import (
+    CommitConflictError,
+    DamagedTableError,
+    IncompatibleTableError,
+    UsageError,
+)
 from energy_platform.history.question import Question
 from energy_platform.history.revisions import answer
 from energy_platform.history.runs import summaries
 from energy_platform.market.table import Table
+from energy_platform.storage.aside import set_aside
+from energy_platform.storage.warehouse import delta_damage
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
+from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.delta_files import files, size, state, summary
+from energy_platform.storage.warehouse.delta_log import (
+    commit_file,
+    log_folder,
+    make_durable,
+    mending,
+    set_torn_commits_aside,
+)
 from energy_platform.storage.warehouse.local_table import LocalDeltaTable
-from energy_platform.storage.warehouse.protocol import Position, ReadSize, TableSummary
+from energy_platform.storage.warehouse.protocol import Damage, Position, ReadSize, TableSummary
 
 CHECKPOINT_INTERVAL: Final = 25
 """Commits between two checkpoints; opening a table reads one checkpoint and at most these."""
@@ -131,6 +149,7 @@ class DeltaWarehouse:
                 if self.committed_offset(table) < stop:
                     raise _conflict(table) from error
                 return False
+            make_durable(self._path(table), handle.delta.version())
             # Delta would have refused the commit if another write had changed the position.
             handle.note(replace(found, offset=stop))
             return True
@@ -168,15 +187,20 @@ class DeltaWarehouse:
                 )
             except CommitFailedError as error:
                 raise _conflict(table) from error
+            make_durable(self._path(table), handle.delta.version())
+            handle.note(after)
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; files whose statistics rule them out aren't opened.
 
         The frame is the table of this moment, even if it is collected up to six hours later.
+
+        Raises:
+            DamagedTableError: The table's log can't be read.
         """
         if not self.has(table):
             return pl.LazyFrame(schema=table.dtypes)
-        return table.of_stored(pl.scan_delta(LocalDeltaTable(self._path(table))))
+        return table.of_stored(pl.scan_delta(self._open(table)))
 
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
         """Return, lazily, the rows of a position from an event time on."""
@@ -215,6 +239,73 @@ class DeltaWarehouse:
             handle = self._current(table)
             return state(None if handle is None else handle.delta)
 
+    def damage(self, table: Table, *, wholly: bool = True) -> list[Damage]:
+        """Return what is damaged of a table; nothing if it is sound.
+
+        Args:
+            table: The table.
+            wholly: Whether to read each file; otherwise its name and size must do.
+        """
+        if not self.has(table):
+            return []
+        try:
+            delta = self._open(table)
+        except DamagedTableError as error:
+            return [Damage(error.place, error.why, first_offset=0)]
+        return delta_damage.of_files(self._path(table), files(delta), wholly=wholly)
+
+    @tried_again
+    def drop_damage(self, table: Table) -> None:
+        """Make a damaged table readable: set aside the files that can't be read, and their rows.
+
+        A table whose log can't be read is set aside as a whole and begun anew, at the very first
+        offset. One process at a time does this, and the next one finds that it is done.
+        """
+        with self._lock:
+            if not self.has(table):
+                return
+            try:
+                self._open(table)
+            except DamagedTableError:
+                self._begin_anew(table)
+            else:
+                self._drop_files(table)
+
+    def forget(self, table: Table) -> None:
+        """Delete a table that is only a copy, as if it had never been stored."""
+        with self._lock, mending(self._root, table):
+            self._handles.pop(table.name, None)
+            shutil.rmtree(self._path(table), ignore_errors=True)
+
+    def _begin_anew(self, table: Table) -> None:
+        """Set aside a table whose log can't be read, unless another process has just done so."""
+        with mending(self._root, table):
+            try:
+                self._open(table)
+            except DamagedTableError as error:
+                _log.error("%s. It is kept as %s", error, set_aside(self._path(table)))
+                self._handles.pop(table.name, None)
+                before = self._create(table).position
+                # Nobody goes on with what he remembers of the table that was set aside.
+                fresh = replace(Position(), replacements=int(time.time()))
+                nothing = pl.DataFrame(schema=table.dtypes)
+                self.replace(table, nothing, range(0), before=before, after=fresh)
+
+    def _drop_files(self, table: Table) -> None:
+        """Set aside the data files that can't be read, and note in the log that they are gone."""
+        with mending(self._root, table):
+            path, delta = self._path(table), self._open(table)
+            found = delta_damage.of_files(path, files(delta), wholly=True)
+            for one in found:
+                kept = set_aside(one.place) if one.place.exists() else "nothing"
+                _log.error("%s: %s: %s. It is kept as %s", table.name, one.place, one.why, kept)
+            if found:
+                try:
+                    delta.repair()
+                except CommitFailedError as error:
+                    raise _conflict(table) from error
+                make_durable(path, delta.version())
+
     def maintain(self, tables: Sequence[Table]) -> None:
         """Merge small files, checkpoint, and delete files and log entries that no reader needs.
 
@@ -231,10 +322,20 @@ class DeltaWarehouse:
                 _log.exception("%s can't be maintained", table.name)
 
     def stored_bytes(self, tables: Sequence[Table]) -> int:
-        """Return the size of the tables' present files, without replaced ones."""
+        """Return the size of the tables' present files, without replaced ones.
+
+        A table that can't be read is logged, and left out.
+        """
+        return sum(map(self._stored_bytes, tables))
+
+    def _stored_bytes(self, table: Table) -> int:
         with self._lock:
-            opened = [one.delta for table in tables if (one := self._current(table)) is not None]
-            return sum(int(files(delta).get_column("size_bytes").sum()) for delta in opened)
+            try:
+                handle = self._current(table)
+            except DamagedTableError as error:
+                _log.error("%s", error)
+                return 0
+            return 0 if handle is None else int(files(handle.delta)["size_bytes"].sum())
 
     def expire(self, tables: Sequence[Table], *, before: datetime) -> int:
         """Delete rows that were received before an instant and whose event time is before it.
@@ -290,29 +391,68 @@ class DeltaWarehouse:
     def _current(self, table: Table) -> "_Handle | None":
         """Return a handle at the table's newest version; None if there is no table yet."""
         path, handle = self._path(table), self._handles.get(table.name)
-        if handle is not None:
-            if not _is_newest(path, handle.delta.version()):
-                handle.delta.update_incremental()
-            # A handle keeps every log entry that it has read, and slows down; a new one starts from
-            # the last checkpoint.
-            if handle.delta.version() < handle.opened_at + CHECKPOINT_INTERVAL:
-                handle.look(table)
-                return handle
-        elif not DeltaTable.is_deltatable(str(path)):
+        # A handle keeps every log entry that it has read, and slows down; a new one starts from
+        # the last checkpoint.
+        if (
+            handle is not None
+            and self._is_brought_up(table, handle)
+            and handle.delta.version() < handle.opened_at + CHECKPOINT_INTERVAL
+        ):
+            handle.look(table)
+            return handle
+        self._handles.pop(table.name, None)
+        if not DeltaTable.is_deltatable(str(path)):
             return None
-        return self._opened(table, DeltaTable(path))
+        return self._opened(table, self._open(table))
+
+    def _is_brought_up(self, table: Table, handle: "_Handle") -> bool:
+        """Bring a handle to the newest version; return whether that is possible.
+
+        It is not if the log entry of its version is gone or another one: later entries or a
+        checkpoint have replaced it, or it was damaged.
+        """
+        version = handle.delta.version()
+        if _identity(commit_file(self._path(table), version)) != handle.identity:
+            return False
+        if commit_file(self._path(table), version + 1).exists():
+            set_torn_commits_aside(self._root, table)
+            try:
+                handle.delta.update_incremental()
+            except DeltaError:
+                return False
+        return True
+
+    def _open(self, table: Table) -> LocalDeltaTable:
+        """Open a table at its newest whole version.
+
+        Raises:
+            DamagedTableError: Its log can't be read.
+        """
+        set_torn_commits_aside(self._root, table)
+        try:
+            return LocalDeltaTable(self._path(table))
+        except DeltaError as error:
+            why = str(error).partition("\n")[0].rstrip(".")
+            raise DamagedTableError(table.name, log_folder(self._path(table)), why) from error
 
     def _opened(self, table: Table, delta: DeltaTable) -> "_Handle":
-        handle = _Handle(delta, delta.version(), position_of(delta, table), delta.version())
+        handle = _Handle(
+            delta,
+            self._path(table),
+            delta.version(),
+            position_of(delta, table),
+            delta.version(),
+            _identity(commit_file(self._path(table), delta.version())),
+        )
         self._handles[table.name] = handle
         return handle
 
     def _create(self, table: Table) -> "_Handle":
         schema, path = _delta_schema(table), self._path(table)
         try:
-            return self._opened(
-                table, DeltaTable.create(path, schema=schema, configuration=_configuration(table))
-            )
+            created = DeltaTable.create(path, schema=schema, configuration=_configuration(table))
+            make_durable(path, created.version())
+            return self._opened(table, created)
         except DeltaError:
             # Another process may have been faster; then the table exists now.
             handle = self._current(table)
@@ -327,15 +467,19 @@ class _Handle:
 
     Attributes:
         delta: The table, at some version.
+        folder: Its folder.
         opened_at: The version at which it was opened.
         position: The table's position at version `looked_at`.
         looked_at: The version whose position is known; reading it from Delta takes a millisecond.
+        identity: Which file is the log entry of that version.
     """
 
     delta: DeltaTable
+    folder: Path
     opened_at: int
     position: Position
     looked_at: int
+    identity: tuple[int, int, int] | None
 
     def look(self, table: Table) -> None:
         """Read the position of this version."""
@@ -345,16 +489,16 @@ class _Handle:
     def note(self, position: Position) -> None:
         """Take a position as that of this version."""
         self.position, self.looked_at = position, self.delta.version()
+        self.identity = _identity(commit_file(self.folder, self.looked_at))
 
 
-def _is_newest(path: Path, version: int) -> bool:
-    """Return whether no version follows this one, by the names in the table's log.
-
-    Entries are removed from the oldest on: while this version's entry exists, later ones do too.
-    """
-    log = path / "_delta_log"
-    newer, this = (log / f"{number:020}.json" for number in (version + 1, version))
-    return not newer.exists() and this.exists()
+def _identity(entry: Path) -> tuple[int, int, int] | None:
+    """Return what tells a log entry, which never changes, from a damaged one or another."""
+    try:
+        found = entry.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _write(

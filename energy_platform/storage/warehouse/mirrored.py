@@ -15,11 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from energy_platform.errors import CommitConflictError
+from energy_platform.errors import CommitConflictError, DamagedTableError
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import (
+    Damage,
     Position,
     ReadSize,
     TableSummary,
@@ -73,7 +74,7 @@ class MirroredWarehouse:
         if stored:
             _, copy = self._copy()
             # A copy with another position is made again when it is next read.
-            with suppress(CommitConflictError):
+            with suppress(CommitConflictError, DamagedTableError):
                 copy.commit(table, rows, start=start, stop=stop, replacements=replacements)
         return stored
 
@@ -103,6 +104,7 @@ class MirroredWarehouse:
         A copy with another position is made again first.
         """
         first, copy = self._copy()
+        self._drop_damaged_copy(table, wholly=False)
         if since >= first and (
             copy.position(table) == position or self._made_again(table, position, first, copy)
         ):
@@ -129,6 +131,15 @@ class MirroredWarehouse:
         """Return what tells a table's rows in the warehouse, as they are now, from all others."""
         return self._warehouse.state(table)
 
+    def damage(self, table: Table, *, wholly: bool = True) -> Sequence[Damage]:
+        """Return what is damaged of the table in the warehouse; a damaged copy goes at once."""
+        self._drop_damaged_copy(table, wholly=wholly)
+        return self._warehouse.damage(table, wholly=wholly)
+
+    def drop_damage(self, table: Table) -> None:
+        """Make the table readable in the warehouse."""
+        self._warehouse.drop_damage(table)
+
     def maintain(self, tables: Sequence[Table]) -> None:
         """Maintain the warehouse and the copy, and delete the copies of earlier days."""
         self._warehouse.maintain(tables)
@@ -146,6 +157,16 @@ class MirroredWarehouse:
         if self._copy_of[0] != day:
             self._copy_of = (day, DeltaWarehouse(self._folder / day.isoformat()))
         return datetime(day.year, day.month, day.day, tzinfo=UTC), self._copy_of[1]
+
+    def _drop_damaged_copy(self, table: Table, *, wholly: bool) -> None:
+        """Delete the copy of a table that can't be read: it is made again when it is next read."""
+        _, copy = self._copy()
+        if found := copy.damage(table, wholly=wholly):
+            _log.error(
+                "%s: its copy of recent rows is damaged (%s: %s): it is made again",
+                table.name, found[0].place, found[0].why,
+            )  # fmt: skip
+            copy.forget(table)
 
     def _made_again(
         self, table: Table, position: Position, first: datetime, copy: DeltaWarehouse

@@ -7,6 +7,7 @@ and idempotent by the landing offset at which it stops.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -63,6 +64,21 @@ class Position:
             replacements=self.replacements + 1,
             stale_from=stale_from,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file of a table that can't be read.
+
+    Attributes:
+        place: The file.
+        why: How it is damaged.
+        first_offset: Before this landing offset, no row is in it.
+    """
+
+    place: Path
+    why: str
+    first_offset: int
 
 
 class ReadableWarehouse(Protocol):
@@ -144,6 +160,17 @@ class Warehouse(ReadableWarehouse, Protocol):
         Rows of an earlier event time may be among them. Rows of messages after the position are
         not, even if they are stored already.
         """
+
+    def damage(self, table: Table, *, wholly: bool = True) -> Sequence[Damage]:
+        """Return what is damaged of a table; nothing in a remote warehouse.
+
+        Args:
+            table: The table.
+            wholly: Whether to read each file; otherwise its name and size must do.
+        """
+
+    def drop_damage(self, table: Table) -> None:
+        """Make a damaged table readable, without the rows in files that can't be read."""
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Compact, checkpoint and delete what is no longer needed; safe beside writers."""

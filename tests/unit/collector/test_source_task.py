@@ -289,7 +289,7 @@ async def test_a_landing_zone_that_fails_restarts_the_feed(
     create = LandingZone.writer
     done = asyncio.Event()
 
-    def writer(self: LandingZone, name: str) -> object:
+    def writer(self: LandingZone, name: str, *, at_least: int = 0) -> object:
         if broken:
             raise broken.pop()
         return create(self, name)

@@ -20,6 +20,7 @@ from obstore.store import GCSStore, LocalStore, MemoryStore, ObjectStore
 from energy_platform.errors import FencedError, UsageError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.storage.landing import LandingWriter, LandingZone, log, objects, segment
+from energy_platform.storage.landing.listing import SegmentListing
 from energy_platform.storage.landing.segment import CorruptLogError, segment_named, segment_path
 from tests.support.effort import examples
 from tests.unit.landing.landing_writers import EPOCH, SOURCE, message, start_writer
@@ -104,10 +105,17 @@ def test_old_messages_are_forgotten_and_the_log_goes_on(zone: LandingZone) -> No
         [message(one) for one in range(2000, 3000)]
     )
     assert again.log(SOURCE).offset_at(message(2300).received_at) == 2300
-    with pytest.raises(CorruptLogError, match="is missing"):
-        again.log(SOURCE).read(0, 3000)
-    with pytest.raises(CorruptLogError):
-        again.log(SOURCE).read(1200, 1300)
+    read = again.log(SOURCE).read(0, 3000)
+    assert bodies(read[:500] + read[501:]) == bodies(
+        [message(one) for one in (*range(500), *range(2000, 3000))]
+    )
+    assert read[500].lost is not None
+    assert (read[500].landing_offset, read[500].next_offset) == (500, 2000)
+    assert "is missing" in read[500].lost.reason
+    [lost] = again.log(SOURCE).read(1200, 1300)
+    assert (lost.landing_offset, lost.next_offset) == (1200, 2000)
+    assert list(again.log(SOURCE).damages(forgets=True)) == []
+    assert len(list(again.log(SOURCE).damages(forgets=False))) == 1
     taken_over = again.writer(SOURCE)
     assert (taken_over.end_offset, taken_over.cursor) == (3000, "2500")
     assert taken_over.append([message(3000)], None) == range(3000, 3001)
@@ -393,23 +401,39 @@ def test_bytes_are_durable_before_they_have_a_name_and_the_name_before_we_go_on(
     assert steps[1:] == ["named", str(folder), str(folder.parent), str(tmp_path)]
 
 
-def test_a_missing_segment_is_not_passed_over(zone: LandingZone, store: ObjectStore) -> None:
+def test_a_missing_segment_is_not_passed_over_in_silence(
+    zone: LandingZone, store: ObjectStore
+) -> None:
     writer = zone.writer(SOURCE)
     for number in range(5):
         writer.append([message(number)], None)
     obstore.delete(store, segment_path(SOURCE, 2))
     reader = LandingZone(store).log(SOURCE)
     for start, stop in [(0, 5), (2, 5), (0, 3)]:
-        with pytest.raises(CorruptLogError):
-            reader.read(start, stop)
+        read = {one.landing_offset: one for one in reader.read(start, stop)}
+        assert list(read) == list(range(start, stop))
+        assert [offset for offset, one in read.items() if one.lost is not None] == [2]
+        assert read[2].next_offset == 3
+    with pytest.raises(CorruptLogError, match="is missing"):
+        reader.owners(0, 5)
     assert bodies(reader.read(3, 5)) == [b"3", b"4"]
 
 
 def test_an_unreadable_segment_says_so(zone: LandingZone, store: ObjectStore) -> None:
     zone.writer(SOURCE).append([message(0), message(1)], None)
     obstore.put(store, segment_path(SOURCE, 0), b"ARROW1\0\0 but not for long")
-    with pytest.raises(CorruptLogError):
-        LandingZone(store).log(SOURCE).end_offset()
+    log = LandingZone(store).log(SOURCE)
+    assert log.end_offset() == 0, "how many messages it had can't be told"
+    assert segment_path(SOURCE, 0) in log.damage
+    assert log.damage.startswith(SOURCE)
+
+
+def test_an_append_of_very_many_messages_becomes_bounded_segments(
+    zone: LandingZone, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy_platform.storage.landing.log.MOST_MESSAGES", 4)
+    assert zone.writer(SOURCE).append([message(number) for number in range(10)], "c") == range(10)
+    assert [one.first for one in SegmentListing(store, SOURCE).segments(0)] == [0, 4, 8]
 
 
 def test_what_is_no_segment_is_not_seen(tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_files_that_a_filter_rules_out_are_not_opened(
 ) -> None:
     for start in (0, 10, 20):
         warehouse.commit(PRICES, rows(start, start + 10), start=start, stop=start + 10)
+    stored = warehouse.scan(PRICES)
     for file in (tmp_path / PRICES.name).glob("*.parquet"):
         if pl.read_parquet(file)["landing_offset"].min() != 10:
             file.unlink()
@@ -158,7 +159,7 @@ def test_files_that_a_filter_rules_out_are_not_opened(
         # Statistics are cut to milliseconds, which must not cut off the last row.
         (pl.col("delivery_start") == last, 1),
     ]:
-        scan = warehouse.scan(PRICES).filter(condition)
+        scan = stored.filter(condition)
         if found is None:
             with pytest.raises(FileNotFoundError):
                 scan.collect()

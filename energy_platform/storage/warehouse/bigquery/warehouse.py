@@ -48,7 +48,7 @@ from energy_platform.storage.warehouse.bigquery.schema import (
     stored_table,
 )
 from energy_platform.storage.warehouse.bigquery.storage_read import batches
-from energy_platform.storage.warehouse.protocol import Position, ReadSize, TableSummary
+from energy_platform.storage.warehouse.protocol import Damage, Position, ReadSize, TableSummary
 
 _log = logging.getLogger(__name__)
 
@@ -229,6 +229,14 @@ class BigQueryWarehouse:
         if standing.pending is not None or not standing.settled.record_id:
             return None
         return f"{reference(self._clients, table)} {standing.settled.record_id}"
+
+    def damage(self, table: Table, *, wholly: bool = True) -> Sequence[Damage]:
+        """Return nothing: the service keeps its tables sound itself."""
+        del table, wholly
+        return ()
+
+    def drop_damage(self, table: Table) -> None:
+        """Do nothing: there is no damage."""
 
     def maintain(self, tables: Sequence[Table]) -> None:
         """Delete superseded ledger records; the service maintains the tables itself."""
