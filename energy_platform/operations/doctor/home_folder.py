@@ -22,6 +22,8 @@ OWN: Final = frozenset(
 _OF_OTHERS: Final = 0o077
 _DATABASE: Final = b"SQLite format 3\0"
 _DATABASES: Final = ("*.sqlite", "access/*.db", "dagster/**/*.db")
+_SET_ASIDE: Final = ("*.damaged-*", "*/*.damaged-*", "feeds/*/*.damaged-*")
+"""Where side files are; a landing zone has too many files to look at each."""
 _SHOWN: Final = 3
 
 
@@ -89,7 +91,8 @@ def databases(patient: Patient) -> Iterator[Finding]:
 
 def set_aside(patient: Patient) -> Iterator[Finding]:
     """Yield the damaged files that were set aside and nobody has looked at."""
-    found = sorted(patient.settings.home.glob("**/*.damaged-*"))
+    home = patient.settings.home
+    found = sorted(one for pattern in _SET_ASIDE for one in home.glob(pattern))
     if found:
         yield note(
             f"damaged files were set aside: {_listed(found)}",
