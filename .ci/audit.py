@@ -24,36 +24,44 @@ _COMMAND: Final = (
 )  # fmt: skip
 _PATIENCE_SECONDS: Final = 900
 _NAMED: Final = 10
+_SHOWN: Final = 300
+"""How much of an error is shown."""
 _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 
 def audit(locks: Sequence[Path], command: Sequence[str] = _COMMAND) -> int:
     """Look up the packages of some locks, print what was found, and return the exit code."""
-    locked = len({name for lock in locks for name in _PINNED.findall(lock.read_text("utf-8"))})
-    files = [word for lock in locks for word in ("--requirement", str(lock))]
+    # Each on its own: pip-audit refuses files that pin the same package.
+    codes = {_audit(lock, command) for lock in locks}
+    return next((code for code in (1, 2) if code in codes), 0)
+
+
+def _audit(lock: Path, command: Sequence[str]) -> int:
+    locked = len(set(_PINNED.findall(lock.read_text("utf-8"))))
     try:
-        ran = subprocess.run(  # noqa: S603 (this interpreter and files of the checkout)
-            [*command, *files], capture_output=True, text=True, check=False,
+        ran = subprocess.run(  # noqa: S603 (this interpreter and a file of the checkout)
+            [*command, "--requirement", str(lock)], capture_output=True, text=True, check=False,
             timeout=_PATIENCE_SECONDS, env={**os.environ, "PYTHONWARNINGS": "ignore"},
         )  # fmt: skip
         report = json.loads(ran.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
-        return _not_looked_up(locked, f"no answer came within {_PATIENCE_SECONDS} s")
+        return _not_looked_up(lock, locked, f"no answer came within {_PATIENCE_SECONDS} s")
     except (ValueError, KeyError, TypeError):
         said = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
-        return _not_looked_up(locked, said[-1] if said else "pip-audit said nothing")
-    return _told(report)
+        why = said[-1][:_SHOWN] if said else "pip-audit said nothing"
+        return _not_looked_up(lock, locked, why)
+    return _told(lock, report)
 
 
-def _not_looked_up(locked: int, why: str) -> int:
+def _not_looked_up(lock: Path, locked: int, why: str) -> int:
     _print(
-        f"0 of {locked} packages were looked up, so nothing is known of them: {why}",
+        f"{lock.name}: 0 of {locked} packages were looked up, so nothing is known of them: {why}",
         "Run it where https://pypi.org can be reached.",
     )
     return 2
 
 
-def _told(report: Sequence[dict[str, Any]]) -> int:
+def _told(lock: Path, report: Sequence[dict[str, Any]]) -> int:
     """Print what is known of each package; a package without a version was not found."""
     missing = [one for one in report if "skip_reason" in one]
     vulnerable = [one for one in report if one.get("vulns")]
@@ -63,7 +71,7 @@ def _told(report: Sequence[dict[str, Any]]) -> int:
             _print(f"{one['name']} {one['version']}: {found['id']}, mended in {fixed}")
     looked_up = len(report) - len(missing)
     _print(
-        f"{looked_up} of {len(report)} packages were looked up;"
+        f"{lock.name}: {looked_up} of {len(report)} packages were looked up;"
         f" {len(vulnerable)} of them are known to be vulnerable."
     )
     if missing or not report:

@@ -81,6 +81,20 @@ def test_a_tool_that_could_not_look_is_no_good_news(
     )
 
 
+def test_each_lock_is_looked_up_on_its_own(lock: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """pip-audit refuses two files that pin the same package."""
+    other = lock.with_name("other.lock")
+    other.write_text(lock.read_text())
+    program = (
+        "import json, sys; files = [a for a in sys.argv if a.endswith('.lock')];"
+        "sys.exit('two files') if len(files) != 1 else"
+        f" print(json.dumps({{'dependencies': [{SOUND!r}]}}))"
+    )
+    assert audit([lock, other], (sys.executable, "-c", program)) == 0
+    assert capsys.readouterr().out.count("1 of 1 packages were looked up") == 2
+    assert audit([lock, other], report(UNKNOWN)) == 2
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """A way to PyPI that answers no question; yields what it was asked."""
@@ -102,9 +116,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 
 def test_a_service_that_does_not_answer_is_no_good_news(
-    lock: Path, asked: list[bytes], capsys: pytest.CaptureFixture[str]
+    lock: Path,
+    asked: list[bytes],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("pip_audit", reason="pip-audit is not installed: make up")
+    for name in ("PIP_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(lock.parent / "cache"))  # nothing was ever looked up
     assert audit([lock]) == 2
     assert "0 of 2 packages were looked up" in capsys.readouterr().out
     assert asked, "it was asked"
