@@ -25,8 +25,10 @@ BEFORE, AFTER = timedelta(minutes=20), timedelta(minutes=50)
 )
 @pytest.mark.parametrize(
     ("source", "provider"),
-    [(CEPS_LOAD, ceps.PROVIDER), (ELEXON_FREQUENCY, elexon.PROVIDER)],
-    ids=["Prague", "London"],
+    [
+        pytest.param(CEPS_LOAD, ceps.PROVIDER, id="Prague"),
+        pytest.param(ELEXON_FREQUENCY, elexon.PROVIDER, id="London", marks=pytest.mark.nightly),
+    ],
 )
 async def test_a_change_of_clocks_passes_live(
     tmp_path: Path, source: MarketSource, provider: OpenProvider, change: datetime
