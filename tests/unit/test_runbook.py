@@ -25,7 +25,9 @@ def sections(chapter: str) -> dict[str, str]:
     """Return the sections of a chapter by their names."""
     text = RUNBOOK.split(f"\n## {chapter}\n")[1].split("\n## ")[0]
     found = re.split(r"^### `([^`]+)`$", text, flags=re.MULTILINE)[1:]
-    return dict(zip(found[::2], found[1::2], strict=True))
+    named = dict(zip(found[::2], found[1::2], strict=True))
+    assert len(named) == len(found) / 2, "a section is there twice"
+    return named
 
 
 @pytest.mark.parametrize(
