@@ -134,7 +134,9 @@ def made_up() -> dict[str, list[Figure]]:
         "dashboard_viewers": [
             one for viewers in (50, 200) for one in dashboard_viewers.told(viewers, watched)
         ],
-        "screens": list(screens.told([("book", 0.1, 0.2)], [(0.3, 200.0)], watched)),
+        "screens": list(
+            screens.told(screens.Pixels([("trades", 0.1, 0.2)], 0), [(0.3, 200.0)], watched)
+        ),
     }
 
 
