@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 MINUS, APART = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
-REVISED = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
+REVISED, QUARANTINED = "\N{CLOCKWISE OPEN CIRCLE ARROW}", "▲!"
+"""The signs of values that were revised, and of those of which a newer one was refused."""
 _FIGURE = re.compile(rf"^[+{MINUS}-]?[\d{APART}]+(\.\d+)?$")
 Line = dict[str, str]
 """What a panel shows in one line of its CSV."""
@@ -61,7 +62,7 @@ def table_differences(lines: Sequence[Line], wanted: Sequence[Row]) -> list[str]
 
 def plain(text: str) -> str:
     """Return a cell's text as its CSV has it: without its mark, and a figure in plain digits."""
-    bare = text.removeprefix(f"{REVISED} ").removeprefix("▲! ")
+    bare = text.removeprefix(f"{REVISED} ").removeprefix(f"{QUARANTINED} ")
     if not _FIGURE.match(bare):
         return bare
     return bare.replace(MINUS, "-").replace(APART, "").removeprefix("+")

@@ -4,7 +4,6 @@ What is known of an instant stands still and must agree at once. What holds now 
 compared, so it is looked at until it agrees.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,14 +11,14 @@ import pytest
 from energy_platform.market.registry import market_sources
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.pipeline.tables import market_table
-from tests.browser.platform.pages import ELSEWHERE, PAGES, Panel, Place, Table
-from tests.browser.platform.shown import agrees, first, plain, utc
+from tests.browser.platform.agreement import wait_until_agreed
+from tests.browser.platform.pages import ELSEWHERE, PAGES, Place
+from tests.browser.platform.shown import first, plain, utc
 from tests.support.running_platform import RECOVERY_SECONDS, RunningPlatform, wait_for
-from tests.support.screens import PATIENCE_SECONDS, Screen
+from tests.support.screens import Screen
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
-AGREED_SECONDS = 3 * PATIENCE_SECONDS
 _IN_VIEW = """panel => [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [
     Number(row.getAttribute('aria-rowindex')) - 2, [...row.children].map(cell => cell.textContent)
 ])"""
@@ -78,36 +77,3 @@ def assert_seen_is_exported(screen: Screen, panel: str) -> None:
         assert [[plain(cell) for cell in cells] for _, cells in rows] == [
             lines[place] for place, _ in rows
         ]
-
-
-def wait_until_agreed(screen: Screen, name: str, panel: Panel, place: Place) -> None:
-    """Wait until a panel shows what the stores have; of one that moves, each line at some look."""
-    looks: list[Sequence[str]] = []
-    agreed: set[str] = set()
-
-    def whole() -> bool:
-        looks.append(panel.differences(screen, name, None, place))
-        return not looks[-1]
-
-    def line_by_line(table: Table, key: str) -> Callable[[], bool]:
-        def look() -> bool:
-            shown = {line[key]: line for line in screen.lines(name)}
-            wanted = {str(row[key]): row for row in table.lines(None, place)}
-            differ = {
-                one: [f"{one}, {column}: {shown.get(one, {}).get(column)!r} and {right}"
-                      for column, right in row.items()
-                      if not agrees(shown.get(one, {}).get(column), right)]
-                for one, row in wanted.items()
-            }  # fmt: skip
-            agreed.update(one for one, found in differ.items() if not found)
-            looks.append([text for one in wanted.keys() - agreed for text in differ[one]])
-            return bool(shown) and shown.keys() == wanted.keys() and wanted.keys() <= agreed
-
-        return look
-
-    moves = panel.moves if isinstance(panel, Table) else None
-    look = line_by_line(panel, moves) if isinstance(panel, Table) and moves else whole
-    try:
-        screen.until(look, AGREED_SECONDS)
-    except AssertionError:
-        pytest.fail(f"{name} does not show what the stores have:\n{first(looks[-1])}")
