@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from polars import col
 
 from energy_platform.market.instants import INSTANT
+from energy_platform.market.registry import market_source
 from energy_platform.market.table import Table
+from energy_platform.reading.where import condition
 from energy_platform.storage.warehouse.bigquery import queries, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import filters, identifier, literal
@@ -33,6 +35,12 @@ COLUMNS: dict[str, pl.DataType] = {
 AT_NOON = "TIMESTAMP '2026-03-29 12:00:00.000001+00:00'"
 
 
+def among(name: str, *values: object) -> pl.Expr:
+    """Return whether a column has one of these values, or none where one of them is None."""
+    listed = pl.Series(name, values, dtype=COLUMNS[name]).implode()
+    return col(name).is_in(listed, nulls_equal=True)
+
+
 @pytest.mark.parametrize(
     ("predicate", "told"),
     [
@@ -44,6 +52,10 @@ AT_NOON = "TIMESTAMP '2026-03-29 12:00:00.000001+00:00'"
         ),
         ((col("count") == 1) & (col("zone") != "CZ"), ["(`count` = 1)", '(`zone` != "CZ")']),
         (col("zone").is_in(["CZ", "AT"]), ['(`zone` IN ("CZ", "AT"))']),
+        (among("zone", "CZ", "AT"), ['(`zone` IS NOT NULL AND `zone` IN ("CZ", "AT"))']),
+        (among("zone", "CZ", None), ['(`zone` IS NULL OR `zone` IN ("CZ"))']),
+        (among("zone", None), ["(`zone` IS NULL)"]),
+        (among("at", NOON), [f"(`at` IS NOT NULL AND `at` IN ({AT_NOON}))"]),
         (col("zone") == 'a"b\\\n', ['(`zone` = "a\\"b\\\\\\n")']),
         (~(col("final") | col("zone").is_null()), ["(NOT (`final` OR (`zone` IS NULL)))"]),
         (col("price") > 1.5, ["((`price` > 1.5) OR IS_NAN(`price`))"]),
@@ -56,6 +68,7 @@ AT_NOON = "TIMESTAMP '2026-03-29 12:00:00.000001+00:00'"
         (col("price") < math.inf, []),
         (col("count") > 1.5, []),
         (col("count").is_in([1, None]), []),
+        (among("price", math.nan), []),
         (col("zone").is_in([str(n) for n in range(1_001)]), []),
         (col("at") >= NOON.date(), []),
         (col("at") < col("at").max(), []),
@@ -64,6 +77,15 @@ AT_NOON = "TIMESTAMP '2026-03-29 12:00:00.000001+00:00'"
 )  # fmt: skip
 def test_what_is_told(predicate: pl.Expr, told: list[str]) -> None:
     assert [each.sql for each in filters(predicate, COLUMNS)] == told
+
+
+def test_what_a_reader_asks_for_is_told() -> None:
+    source = market_source("entsoe_day_ahead_price")
+    asked = condition(source, {"bidding_zone": "CZ", "auction_sequence": [1, None]})
+    assert [each.sql for each in filters(asked, source.dtypes)] == [
+        '(`bidding_zone` IS NOT NULL AND `bidding_zone` IN ("CZ"))',
+        "(`auction_sequence` IS NULL OR `auction_sequence` IN (1))",
+    ]
 
 
 def test_the_columns_of_each_are_known() -> None:
@@ -133,6 +155,9 @@ def conditions_on(name: str) -> st.SearchStrategy[pl.Expr]:
         st.builds(column.eq_missing, value),
         st.builds(column.ne_missing, value),
         st.lists(st.sampled_from(said), min_size=1, max_size=3).map(column.is_in),
+        st.lists(st.sampled_from([*said, None]), min_size=1, max_size=3).map(
+            lambda values: among(name, *values)
+        ),
         *([st.just(column)] if name == "final" else []),
     ]
     if name != "final":

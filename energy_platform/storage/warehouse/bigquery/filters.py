@@ -176,10 +176,23 @@ class _Translation:
                     f"({identifier(name)} {above} {self.value(low, name)}"
                     f" AND {identifier(name)} {below} {self.value(high, name)})"
                 )
-            case {"IsIn": {"nulls_equal": False}}, [{"Column": str(name)}, listed]:
-                return f"({identifier(name)} IN ({', '.join(self.values(listed, name))}))"
+            case {"IsIn": {"nulls_equal": bool(nulls_equal)}}, [{"Column": str(name)}, listed]:
+                return self.membership(name, listed, nulls_equal=nulls_equal)
             case _:
                 raise _NotInSqlError
+
+    def membership(self, name: str, listed: _Node, *, nulls_equal: bool) -> str:
+        column, values = identifier(name), self.values(listed)
+        said = [self._literal(value, name) for value in values if value is not None]
+        among = f"{column} IN ({', '.join(said)})"
+        if not nulls_equal:
+            if len(said) < len(values):
+                raise _NotInSqlError
+            return f"({among})"
+        # Unlike `IN`, this is never null: a row without a value is in the list, or it isn't.
+        if len(said) == len(values):
+            return f"({column} IS NOT NULL AND {among})"
+        return f"({column} IS NULL OR {among})" if said else f"({column} IS NULL)"
 
     def comparison(self, op: str, left: _Node, right: _Node) -> str:
         sign = _COMPARISONS[op]
@@ -201,11 +214,11 @@ class _Translation:
     def value(self, node: _Node, column: str) -> str:
         return self._literal(_evaluated(node), column)
 
-    def values(self, node: _Node, column: str) -> list[str]:
+    def values(self, node: _Node) -> list[object]:
         listed = _evaluated(node)
         if not isinstance(listed, list) or not 0 < len(listed) <= _MOST_VALUES:
             raise _NotInSqlError
-        return [self._literal(value, column) for value in listed]
+        return listed
 
     def _literal(self, value: object, column: str) -> str:
         if type(value) is not _PYTHON_TYPES.get(self.dtypes[column]):
