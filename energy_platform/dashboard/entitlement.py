@@ -53,11 +53,24 @@ def require_may_see(visitor: Visitor, portfolio: str) -> None:
         raise NotEntitledError(f"{visitor.name} may not see {what}")
 
 
+def asked_portfolios(visitor: Visitor, named: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the portfolios of which a visitor asks for rows; `*` alone if that is all of them.
+
+    Who names none asks for those that they may see; the portfolio `*` means all of them.
+
+    Raises:
+        NotEntitledError: They may not see one of them.
+    """
+    for portfolio in named:
+        require_may_see(visitor, portfolio)
+    wanted = tuple(named) or visitor.portfolios
+    return (ALL_PORTFOLIOS,) if ALL_PORTFOLIOS in wanted else wanted
+
+
 def visible(visitor: Visitor, source: MarketSource) -> tuple[str, ...] | None:
     """Return the portfolios of a source that a visitor may see; None if they may see every row."""
-    if source.entitlement is None or ALL_PORTFOLIOS in visitor.portfolios:
-        return None
-    return visitor.portfolios
+    portfolios = asked_portfolios(visitor)
+    return None if source.entitlement is None or ALL_PORTFOLIOS in portfolios else portfolios
 
 
 def entitled(visitor: Visitor, source: MarketSource, wanted: Wanted) -> Wanted:
@@ -71,11 +84,6 @@ def entitled(visitor: Visitor, source: MarketSource, wanted: Wanted) -> Wanted:
     column = source.entitlement
     if column is None:
         return wanted
-    named = wanted.get(column, ())
-    for portfolio in named:
-        require_may_see(visitor, str(portfolio))
-    if named and ALL_PORTFOLIOS not in named:
-        return wanted
+    portfolios = asked_portfolios(visitor, [str(one) for one in wanted.get(column, ())])
     beside = {name: values for name, values in wanted.items() if name != column}
-    portfolios = visible(visitor, source)
-    return beside if portfolios is None else {column: portfolios, **beside}
+    return beside if ALL_PORTFOLIOS in portfolios else {column: portfolios, **beside}

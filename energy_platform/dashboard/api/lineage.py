@@ -44,12 +44,12 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         ] = None,
     ) -> Response:
         found = market_source(source)
-        where = parameters.filters(request, found, ("offset",))
+        visitor = visitor_of(request.scope)
+        seen = entitled(visitor, found, {})
+        said = parameters.filters(request, found, ("offset",))
+        where = entitled(visitor, found, said) if said else {}
         if offset is None and not where:
             raise UsageError(f"say which value: offset, or {', '.join(found.key)}")
-        visitor = visitor_of(request.scope)
-        entitled(visitor, found, where)
-        seen = entitled(visitor, found, {})
         question = partial(_lineage, stores, found, offset, where, seen)
         key = (str(request.url), visible(visitor, found))
         return (await questions.answer(key, question)).to(request)
@@ -64,7 +64,7 @@ def _lineage(
 
     Of a message they see what came of it, and where it came from if a row of it is theirs.
     """
-    revisions = _revisions(stores, source, offset, where).filter(condition(source, seen))
+    revisions = _revisions(stores, source, offset, where, seen)
     if offset is None and not revisions.is_empty():
         offset = int(revisions["landing_offset"][0])
     quarantined = _quarantined(stores, source, offset, where, seen)
@@ -83,10 +83,12 @@ def _lineage(
 
 
 def _revisions(
-    stores: Stores, source: MarketSource, offset: int | None, where: Where
+    stores: Stores, source: MarketSource, offset: int | None, where: Where, seen: Where
 ) -> pl.DataFrame:
     """Return every revision of a key; without a key, the rows of a message."""
-    rows = stores.batches.warehouse.scan(market_table(source)).filter(condition(source, where))
+    rows = stores.batches.warehouse.scan(market_table(source)).filter(
+        condition(source, where), condition(source, seen)
+    )
     if not where:
         rows = rows.filter(pl.col("landing_offset") == offset)
     return rows.sort("landing_offset", descending=True).head(_MOST).collect()

@@ -17,7 +17,7 @@ from energy_platform.dashboard.api.answers import IN_EVERY_FORM, Answer, Form, T
 from energy_platform.dashboard.api.documents import Rows
 from energy_platform.dashboard.api.questions import Questions
 from energy_platform.dashboard.areas import PRODUCTS, areas_of
-from energy_platform.dashboard.entitlement import entitled, require_may_see, visible
+from energy_platform.dashboard.entitlement import asked_portfolios, entitled, visible
 from energy_platform.dashboard.holdings import (
     POSITION,
     exposure_at,
@@ -47,7 +47,11 @@ class OfPortfolios(Asked):
     """The parameters of what is about portfolios."""
 
     portfolio: Annotated[
-        list[str], Field(description="Portfolios; every one that you may see, unless given.")
+        list[str],
+        Field(
+            description="Portfolios; `*` is all of them, the ones you may see unless given.",
+            max_length=100,
+        ),
     ] = []
     start: parameters.InstantText = None
     end: parameters.InstantText = None
@@ -114,15 +118,12 @@ def router(stores: Stores, questions: Questions) -> APIRouter:
         summary="What is open in each contract, and what closing it costs",
     )
     async def exposure(request: Request, asked: Annotated[ExposureAsked, Query()]) -> Response:
-        visitor = visitor_of(request.scope)
-        for portfolio in asked.portfolio:
-            require_may_see(visitor, portfolio)
+        portfolios = asked_portfolios(visitor_of(request.scope), asked.portfolio)
         areas_of(asked.area)
         if asked.product not in PRODUCTS:
             raise UsageError(f"there is no product {asked.product!r}; {', '.join(PRODUCTS)}")
         at = parameters.instant(asked.as_of)
-        shown = asked.portfolio or visitor.portfolios
-        find = partial(exposure_at, stores, shown, asked.area, asked.product, at)
+        find = partial(exposure_at, stores, portfolios, asked.area, asked.product, at)
         return await answered(request, asked, find)
 
     return routes

@@ -78,7 +78,9 @@ class PositionsAsked(BaseModel):
 
     start: parameters.InstantText = None
     end: parameters.InstantText = None
-    portfolio: Annotated[list[str], Field(description="Only these.", max_length=100)] = []
+    portfolio: Annotated[
+        list[str], Field(description="Only these; `*` is all of them.", max_length=100)
+    ] = []
     area: Annotated[list[str], Field(description="Only these.", max_length=100)] = []
     history: Annotated[
         bool, Field(description="Every revision of every row instead, the newest first.")

@@ -18,7 +18,11 @@ from energy_platform.dashboard.access.audit import AuditLog
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.access.user_list import User, UserList
 from energy_platform.dashboard.access.visitor import Role, Visitor, Way
-from energy_platform.dashboard.entitlement import NotEntitledError, require_may_watch
+from energy_platform.dashboard.entitlement import (
+    NotEntitledError,
+    asked_portfolios,
+    require_may_watch,
+)
 from energy_platform.dashboard.server import app as dashboard
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics.status import Status
@@ -319,6 +323,42 @@ async def test_to_ask_for_a_foreign_portfolio_is_refused(
         answer = await asker.get(route, headers=bearer(landed, "bob", Scope.READ))
         assert answer.status_code == 403
         assert (await asker.get(route, headers=bearer(landed, "alice"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        f"/api/range/position?{WINDOW}",
+        "/api/latest/position?as_of=2026-03-28T10:05:00Z",
+        "/api/lineage/position?area=DE-LU",
+        f"/api/positions?{WINDOW}",
+        f"/api/positions?{WINDOW}&history=1",
+        f"/api/positions/open?{WINDOW}&as_of=2026-03-28T10:05:00Z",
+        f"/api/positions/changes?{WINDOW}",
+    ],
+)
+async def test_a_star_asks_for_every_portfolio(app: ASGIApp, landed: Settings, route: str) -> None:
+    everyone = bearer(landed, "alice", Scope.READ)
+    async with client(app) as asker:
+        unnamed = (await asker.get(route, headers=everyone)).json()
+        starred = (await asker.get(f"{route}&portfolio=*", headers=everyone)).json()
+        refused = await asker.get(f"{route}&portfolio=*", headers=bearer(landed, "bob"))
+    assert starred == unnamed
+    assert all(f'"{name}"' in json.dumps(starred) for name in ("wind", "heliodor"))
+    assert refused.status_code == 403
+
+
+def test_a_star_among_portfolios_is_all_of_them() -> None:
+    def who(*portfolios: str) -> Visitor:
+        return Visitor(name="x", role=Role.VIEWER, portfolios=portfolios, way=Way.SESSION)
+
+    assert asked_portfolios(who("wind", "*")) == ("*",)
+    assert asked_portfolios(who("wind", "*"), ["wind"]) == ("wind",)
+    assert asked_portfolios(who("*"), ["wind", "*"]) == ("*",)
+    assert asked_portfolios(who("wind", "sun")) == ("wind", "sun")
+    assert asked_portfolios(who()) == ()
+    with pytest.raises(NotEntitledError):
+        asked_portfolios(who("wind"), ["*"])
 
 
 async def test_one_answer_is_not_given_to_another(app: ASGIApp, landed: Settings) -> None:
