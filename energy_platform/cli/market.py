@@ -103,6 +103,7 @@ def parse(
 
     Exits with 1 if anything failed a check.
     """
+    from energy_platform.encodings.spreadsheet import spreadsheet_csv
     from energy_platform.market.registry import market_source
     from energy_platform.pipeline.checks import check_messages
 
@@ -111,7 +112,7 @@ def parse(
     if json:
         print_json({"rows": checked.rows.to_dicts(), "failed": checked.quarantined.to_dicts()})
     elif csv:
-        sys.stdout.write(checked.rows.write_csv(datetime_format="%+"))
+        sys.stdout.write(spreadsheet_csv(checked.rows, instants="%+"))
     else:
         print_table(
             f"{source.name}: {count(checked.rows.height, 'row')}",

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from energy_platform.dashboard.frames import OPTIONS
+from energy_platform.encodings.spreadsheet import spreadsheet_csv
 
 DEFAULT_ROWS: Final = 100_000
 MOST_ROWS: Final = 1_000_000
@@ -161,19 +162,8 @@ def _json(table: Table) -> bytes:
     return orjson.dumps(document, option=OPTIONS)
 
 
-_FORMULA: Final = r"^[=+\-@\t\r＝＋－＠]"  # noqa: RUF001 (spreadsheets take these for = + - @ too)
-_FIGURE: Final = r"^[+-]?\d+(\.\d+)?$"
-
-
 def _csv(table: Table) -> bytes:
-    """Write CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    instants = pl.selectors.datetime().dt.to_string("%Y-%m-%dT%H:%M:%S%.fZ")
-    lists = pl.selectors.by_dtype(pl.List(pl.String)).list.join("|")
-    texts = pl.selectors.string()
-    runs = texts.str.contains(_FORMULA) & ~texts.str.contains(_FIGURE)
-    disarmed = pl.when(runs).then(texts.str.replace("^", "'")).otherwise(texts)
-    rows = table.rows.with_columns(instants, lists).with_columns(disarmed)
-    return rows.write_csv().encode()
+    return spreadsheet_csv(table.rows).encode()
 
 
 def _arrow(table: Table) -> bytes:

@@ -8,6 +8,7 @@ import { gates } from '../src/shell/bars';
 import { figure, grouped, heading, signed, unitOf } from '../src/state/figures';
 import { formatRoute, parseRoute } from '../src/state/route';
 import { linkOf } from '../src/state/screen';
+import spreadsheetTexts from './spreadsheet_texts.json';
 
 describe('figures', () => {
   it.each([
@@ -41,6 +42,11 @@ describe('an export as CSV', () => {
     expect(csv([['a', '−1\u202f234.5', '+2.00', '=1+1', '@x', '-cmd', 'say "x", y']])).toBe(
       `a,-1234.5,2.00,'=1+1,'@x,'-cmd,"say ""x"", y"\r\n`,
     );
+  });
+
+  it.each(spreadsheetTexts)('has $text as $field, as the server writes it', ({ text, field }) => {
+    const quoted = /[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+    expect(csv([[text]])).toBe(`${quoted}\r\n`);
   });
 });
 
