@@ -84,7 +84,8 @@ class Known:
         positions: Every revision of what is delivered today or later.
         opened: The open position of each portfolio, area and quarter-hour, and who changed it last.
         day_ahead: Day-ahead price by area and quarter-hour.
-        imbalance_price: The newest imbalance price by area, and of which quarter-hour it is.
+        imbalance_price: The newest imbalance price by area, of which quarter-hour it is, and of
+            which product.
     """
 
     positions: pl.DataFrame
@@ -93,12 +94,18 @@ class Known:
     imbalance_price: pl.DataFrame
 
     def valued(self, market: Market) -> pl.DataFrame:
-        """Return every portfolio's open position per area and quarter-hour, valued."""
+        """Return every portfolio's open position per area and quarter-hour, valued.
+
+        Beside the values stand what they were read from: `contract_id`, `imbalance_product`.
+        """
         told = valued(self.opened, market.ladders, self.day_ahead, self.imbalance_price)
+        product = self.imbalance_price.select("area", imbalance_product="product")
         said = market.contracts.unique(_BOOK_OF, keep="first", maintain_order=True).select(
             *_BOOK_OF, "contract_id", "closes_at"
         )
-        return told.join(said, on=_BOOK_OF, how="left", maintain_order="left")
+        return told.join(said, on=_BOOK_OF, how="left", maintain_order="left").join(
+            product, on="area", how="left", maintain_order="left"
+        )
 
     def of_contracts(
         self, contracts: pl.DataFrame, portfolios: Sequence[str], areas: Collection[str]
@@ -254,7 +261,8 @@ def _day_ahead(prices: pl.DataFrame) -> pl.DataFrame:
 def _imbalance_price(rows: pl.DataFrame) -> pl.DataFrame:
     """Return Germany's newest imbalance price for each of its areas."""
     final = pl.col("product") == _IMBALANCE_PRICES[0]
-    newest = rows.sort("delivery_start", final, maintain_order=True).tail(1).select(*_PRICE)
+    by_time = rows.sort("delivery_start", final, maintain_order=True)
+    newest = by_time.tail(1).select(*_PRICE, "product")
     return pl.concat([newest.with_columns(area=pl.lit(area)) for area in AREAS])
 
 

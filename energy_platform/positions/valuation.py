@@ -22,9 +22,9 @@ def valued(
 
     Columns added: `closing_price_eur_per_mwh`, the mean price at which what can be closed is
     closed; `close_cost_eur` of that part; `unfilled_mw`, for which the book has no volume (more
-    than 0); `day_ahead_eur_per_mwh` and `day_ahead_value_eur`; `imbalance_eur_per_mwh`,
-    `imbalance_cost_eur`, and from which delivery period this price is (`imbalance_from`,
-    `imbalance_until`).
+    than 0); `day_ahead_eur_per_mwh`, the start of the delivery period that has this price
+    (`day_ahead_from`), and `day_ahead_value_eur`; `imbalance_eur_per_mwh`, `imbalance_cost_eur`,
+    and from which delivery period this price is (`imbalance_from`, `imbalance_until`).
 
     Args:
         open_positions: Rows with `portfolio`, `area`, `delivery_start`, `delivery_end`, `open_mw`.
@@ -39,6 +39,7 @@ def valued(
     auctions = day_ahead.lazy().select(
         "area",
         auction_start="delivery_start",
+        day_ahead_from="delivery_start",
         auction_end="delivery_end",
         day_ahead_eur_per_mwh="price_eur_per_mwh",
     )
@@ -61,8 +62,8 @@ def valued(
             check_sortedness=False,
         )
         .with_columns(
-            day_ahead_eur_per_mwh=pl.when(pl.col("delivery_start") < pl.col("auction_end")).then(
-                pl.col("day_ahead_eur_per_mwh")
+            pl.when(pl.col("delivery_start") < pl.col("auction_end")).then(
+                pl.col("day_ahead_eur_per_mwh", "day_ahead_from")
             )
         )
         .drop("auction_start", "auction_end", strict=False)

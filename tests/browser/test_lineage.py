@@ -6,9 +6,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from playwright.sync_api import Route
 
+from tests.browser.platform.shown import table_differences
+from tests.browser.platform.stored_tables import errors_by_lead
 from tests.support.dashboard import Desk
 from tests.support.screens import Screen
+from tests.unit.dashboard.test_forecast_errors import load
+from tests.unit.dashboard.test_intraday import order, send_book, send_contract
+from tests.unit.dashboard.test_open_positions import CONTRACT, START, imbalance, of, state, stated
+from tests.unit.dashboard.test_open_positions import prices as quarter_prices
 
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
@@ -18,6 +25,11 @@ PRICES = "entsoe_day_ahead_price"
 FLOW = "entsoe_cross_border_flow"
 SCHEDULE = "entsoe_scheduled_exchange"
 CAPACITY = "jao_max_exchange"
+POSITION = "position"
+BOOK, CONTRACTS = "nord_pool_intraday_order_book", "nord_pool_intraday_contract"
+DAY_AHEAD, IMBALANCE = "energy_charts_price", "netztransparenz_imbalance"
+OUTAGE = "entsoe_outage"
+FORECAST, LOAD = "entsoe_load_forecast", "entsoe_load"
 
 
 def prices(zone: str, euro: float, auction: int = 1) -> pl.DataFrame:
@@ -47,8 +59,33 @@ def desk(desk_home: Path) -> Iterator[Desk]:
         served.store(SCHEDULE, power("exchange_mw", mw / 2, NOW - HOUR, contract="Total", **ends))
     limit = power("max_exchange_mw", 3_000.0, NOW, border="DE_FR")
     served.store(CAPACITY, limit.with_columns(published_at=pl.lit(NOW)))
+    send_contract(served, CONTRACT, START)
+    send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
+    served.batch(BOOK, CONTRACTS)
+    served.store(DAY_AHEAD, quarter_prices(START, [81.5]))
+    served.store(IMBALANCE, imbalance(90.0, START - 3 * HOUR))
+    state(served, stated(8.0), stated(2.0, portfolio="south"))
+    served.store(OUTAGE, pl.concat([outage("a", 400.0), outage("b", 120.0)]))
+    first = NOW - 12 * HOUR
+    hours = [first + number * HOUR for number in range(4)]
+    for level, before in ((900.0, 7 * HOUR), (990.0, 2 * HOUR)):
+        rows = load(FORECAST, dict.fromkeys(hours, level))
+        served.store(FORECAST, rows, received_at=first - before)
+    served.store(LOAD, load(LOAD, {first + number * HOUR: 1000.0 + number for number in range(4)}))
     yield served
     served.close()
+
+
+def outage(name: str, available_mw: float) -> pl.DataFrame:
+    period = {"delivery_start": [NOW - HOUR], "delivery_end": [NOW + 9 * HOUR]}
+    said = {
+        "outage_id": name, "revision_number": 1, "time_series": "1", "unit_name": f"unit {name}",
+        "unit_kind": "production unit", "status": "Active", "outage_type": "Unplanned outage",
+        "bidding_zone": "CZ", "production_type": "Nuclear", "unit_eic": "27W", "location": "x",
+        "nominal_mw": 500.0, "available_mw": available_mw, "reason_code": "B18",
+        "reason_text": "Failure", "published_at": NOW,
+    }  # fmt: skip
+    return pl.DataFrame({**period, **{column: [value] for column, value in said.items()}})
 
 
 def leads_to(screen: Screen, source: str, *said: str) -> None:
@@ -103,6 +140,104 @@ def test_the_map_leads_to_flows_and_prices(screen: Screen) -> None:
     assert "border=DE-LU" in screen.hash
     drawn.filter(has_text="48.50").locator("text.price").click()
     leads_to(screen, PRICES, "FR", "48.50")
+
+
+def click(screen: Screen, panel: str, row: str, column: str) -> None:
+    found = f'.grid-row[data-id="{row}"]:not([hidden]) [data-column="{column}"]'
+    screen.panel(panel).locator(found).click()
+
+
+def test_each_figure_of_a_position_leads_to_its_own_row(screen: Screen) -> None:
+    row = f"north|DE-LU|{of(START)}"
+    screen.open(f"position?position={row}")
+    screen.until(lambda: screen.cell("positions", row, "close_cost") != "")
+    for column, source, said in (
+        ("open", POSITION, "north"), ("generation", POSITION, "generation_forecast"),
+        ("day_ahead", DAY_AHEAD, "81.50"), ("value", DAY_AHEAD, "81.50"),
+        ("closing_price", BOOK, CONTRACT), ("close_cost", BOOK, CONTRACT),
+        ("closes", CONTRACTS, CONTRACT), ("imbalance", IMBALANCE, "AEP-Schätzer"),
+    ):  # fmt: skip
+        click(screen, "positions", row, column)
+        leads_to(screen, source, said)
+
+
+def test_sums_of_positions_lead_to_what_they_are_made_of(screen: Screen) -> None:
+    screen.open("position")
+    whole, own = "all", "south|DE-LU"
+    screen.until(lambda: screen.cell("totals", whole, "close_cost") != "")
+    for row, column, source in (
+        (own, "long", POSITION), (whole, "long", POSITION), (own, "value", DAY_AHEAD),
+        (whole, "close_cost", BOOK), (own, "imbalance", IMBALANCE),
+    ):  # fmt: skip
+        click(screen, "totals", row, column)
+        leads_to(screen, source)
+    net, closing, left = screen.panel("positions").locator("button.value").all()
+    for figure, source in ((net, POSITION), (closing, BOOK), (left, IMBALANCE)):
+        figure.click()
+        leads_to(screen, source)
+    screen.panel("composition").locator(".chart-keys").focus()
+    screen.key("ArrowRight", "Enter")
+    leads_to(screen, POSITION)
+
+
+def test_an_own_position_on_page_1_leads_to_what_was_stated(screen: Screen) -> None:
+    screen.open(f"intraday?area=DE-LU&product=QH&contract={CONTRACT}")
+    screen.until(lambda: screen.cell("contracts", CONTRACT, "position") == "+10.0")
+    click(screen, "contracts", CONTRACT, "position")
+    leads_to(screen, POSITION, "north", "south")
+    click(screen, "contracts", CONTRACT, "close_cost")
+    leads_to(screen, BOOK, CONTRACT)
+
+
+def test_a_sum_of_outages_leads_to_the_largest(screen: Screen) -> None:
+    screen.open("outages")
+    figure = screen.panel("outages").locator("button.value")
+    screen.until(lambda: figure.text_content() == "480 MW")
+    figure.click()
+    leads_to(screen, OUTAGE, "unit b")
+
+
+def test_the_day_before_leads_to_its_own_day(screen: Screen) -> None:
+    day = (TODAY + timedelta(days=1)).date()
+    screen.open(f"day-ahead?day={day}")
+    chart = screen.panel("compare").locator(".chart-keys")
+    screen.until(lambda: chart.count() == 1 and screen.has_answers())
+    chart.focus()
+    # The last point is where the last quarter-hour ends, the one before where it begins.
+    screen.key("ArrowLeft", "ArrowLeft", "Enter")
+    leads_to(screen, PRICES, f"{TODAY:%a} {TODAY.day} {TODAY:%b} 23:45")
+
+
+def test_errors_by_lead_are_the_librarys_and_lead_to_their_forecasts(screen: Screen) -> None:
+    screen.open("forecasts?zone=DE-LU")
+    chart = screen.panel("leads").locator(".chart:not(.blank) .chart-keys")
+    screen.until(lambda: chart.count() == 1)
+    wanted = errors_by_lead(None)
+    assert {line["lead h"] for line in wanted} == {"1", "2", "3", "6", "9"}
+    assert table_differences(screen.lines("leads"), wanted) == []
+    chart.focus()
+    screen.key("ArrowRight", "Enter")
+    leads_to(screen, FORECAST, "DE-LU", "990")
+
+
+def test_a_row_that_is_not_stored_yet_is_asked_for_again(screen: Screen) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(
+                json={"source": FLOW, "message": None, "revisions": [], "quarantined": []}
+            )
+        else:
+            route.continue_()
+
+    screen.page.route("**/api/lineage/**", answer)
+    screen.open("flows")
+    screen.until(lambda: screen.cell("borders", "DE-LU>FR", "flow") == "900")
+    click(screen, "borders", "DE-LU>FR", "flow")
+    leads_to(screen, FLOW, "900")
+    assert len(asked) == 2
 
 
 def test_page_4_says_that_no_source_states_activated_reserves(screen: Screen) -> None:

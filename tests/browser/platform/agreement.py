@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tests.browser.platform.pages import Panel, Place, Table
-from tests.browser.platform.shown import agrees, first
+from tests.browser.platform.shown import Line, Row, agrees, first
 from tests.support.screens import PATIENCE_SECONDS, Screen
 
 AGREED_SECONDS = 3 * PATIENCE_SECONDS
@@ -14,18 +14,21 @@ AGREED_SECONDS = 3 * PATIENCE_SECONDS
 def wait_until_agreed(screen: Screen, name: str, panel: Panel, place: Place) -> None:
     """Wait until a panel shows what the stores have; of one that moves, each line at some look."""
     looks: list[Sequence[str]] = []
-    agreed: set[str] = set()
+    agreed: set[tuple[str, ...]] = set()
 
     def whole() -> bool:
         looks.append(panel.differences(screen, name, None, place))
         return not looks[-1]
 
-    def line_by_line(table: Table, key: str) -> Callable[[], bool]:
+    def line_by_line(table: Table) -> Callable[[], bool]:
+        def named(line: Line | Row) -> tuple[str, ...]:
+            return tuple(str(line[column]) for column in table.moves)
+
         def look() -> bool:
-            shown = {line[key]: line for line in screen.lines(name)}
-            wanted = {str(row[key]): row for row in table.lines(None, place)}
+            shown = {named(line): line for line in screen.lines(name)}
+            wanted = {named(row): row for row in table.lines(None, place)}
             differ = {
-                one: [f"{one}, {column}: {shown.get(one, {}).get(column)!r} and {right}"
+                one: [f"{' '.join(one)}, {column}: {shown.get(one, {}).get(column)!r} and {right}"
                       for column, right in row.items()
                       if not agrees(shown.get(one, {}).get(column), right)]
                 for one, row in wanted.items()
@@ -36,8 +39,7 @@ def wait_until_agreed(screen: Screen, name: str, panel: Panel, place: Place) -> 
 
         return look
 
-    moves = panel.moves if isinstance(panel, Table) else None
-    look = line_by_line(panel, moves) if isinstance(panel, Table) and moves else whole
+    look = line_by_line(panel) if isinstance(panel, Table) and panel.moves else whole
     try:
         screen.until(look, AGREED_SECONDS)
     except AssertionError:

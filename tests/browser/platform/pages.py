@@ -1,6 +1,6 @@
 """What each panel of each page must show: the one list that all comparisons go by."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -75,7 +75,7 @@ class Table:
 
     Attributes:
         lines: What it must show.
-        moves: The column that names a line of a table in which something changes with each look;
+        moves: The columns that name a line of a table in which something changes with each look;
             each line must then agree at some look.
         falling: The figure by which lines are in order; lines with the same one may stand in any.
             Without it the order is that of `lines`.
@@ -83,7 +83,7 @@ class Table:
 
     lines: Callable[[At, Place], list[Row]]
     falling: str | None = None
-    moves: str | None = None
+    moves: Sequence[str] = ()
 
     def differences(self, screen: Screen, panel: str, at: At, place: Place) -> list[str]:
         """Return in what the table differs from the stores."""
@@ -166,7 +166,7 @@ def _chart(unit: str, curves: Callable[[At], charts.Curves]) -> Chart:
 
 
 def _table(lines: Callable[[At], list[Row]], falling: str | None = None,
-           moves: str | None = None) -> Table:  # fmt: skip
+           moves: Sequence[str] = ()) -> Table:  # fmt: skip
     return Table(lambda at, _: lines(at), falling, moves)
 
 
@@ -176,7 +176,7 @@ def _forecasts(which: Callable[[charts.Forecasts], charts.Curves]) -> Chart:
 
 PAGES: Mapping[str, Panels] = {
     "intraday": {
-        "contracts": _table(market.contracts, moves="Contract"),
+        "contracts": _table(market.contracts, moves=("Contract",)),
         "book": Table(lambda at, place: market.ladder(at, place.contract)),
         "trades": Table(lambda at, place: market.tape(at, place.contract)),
         "price": Chart("EUR/MWh", lambda at, place: market.price(at, place.contract)),
@@ -186,7 +186,7 @@ PAGES: Mapping[str, Panels] = {
         "delta": _chart("MW", lambda at: charts.delta(at, 6, 30)),
     },
     "position": {
-        "positions": _table(market.positions),
+        "positions": _table(market.positions, moves=("Delivery", "Portfolio", "Area")),
         "composition": _chart("MW", market.composition),
         "totals": _table(market.totals),
         "changes": _table(market.changes),
@@ -197,6 +197,7 @@ PAGES: Mapping[str, Panels] = {
         "residual": _forecasts(charts.Forecasts.residual),
         "delta": _chart("MW", charts.delta),
         "error": _forecasts(charts.Forecasts.errors),
+        "leads": _table(tables.errors_by_lead),
         "weather": _chart("m/s", charts.weather),
     },
     "balance": {
@@ -231,7 +232,7 @@ PAGES: Mapping[str, Panels] = {
         "by-zone": _chart("MW", lambda at: charts.taken_out(at, "bidding_zone")),
     },
     "data": {
-        "sources": Table(lambda _, __: tables.sources(), moves="Source"),
+        "sources": Table(lambda _, __: tables.sources(), moves=("Source",)),
         "newest": Table(lambda at, place: tables.newest_load(at)),
     },
 }
@@ -239,9 +240,6 @@ PAGES: Mapping[str, Panels] = {
 ELSEWHERE = {
     "balance": {"reserves"},  # says that no source states them
     "position": {"entry"},  # a form
-    "forecasts": {
-        "leads"
-    },  # of leads from an hour on: tests/unit/dashboard/test_forecast_errors.py
     "data": {"source"},  # what the catalogue says
 }
-"""Panels that show no values of the stores, or none on a platform that has just begun."""
+"""Panels that show no values of the stores."""

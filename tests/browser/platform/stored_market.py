@@ -7,6 +7,7 @@ earlier instant they are the warehouse's that were known then.
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor
+from typing import Any
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.pipeline.hot_lane.missed_rows import missed_rows
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.pipeline.tables import market_table
-from tests.browser.platform.shown import CURVE, Figure, Row, curve_of
+from tests.browser.platform.shown import CURVE, MINUS, Figure, Row, curve_of
 from tests.browser.platform.stored_charts import BERLIN, QUARTER, At, day_of
 
 BOOK, TRADE = "nord_pool_intraday_order_book", "nord_pool_intraday_trade"
@@ -216,8 +217,29 @@ def stated(at: At) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def positions(at: At) -> list[Row]:
-    """Return what is open in each quarter-hour, of what it is made, and its day-ahead value."""
+def _cost_of_closing(levels: Sequence[Level], open_mw: float) -> tuple[float | None, float | None]:
+    """Return what the orders of a side that stand pay or cost for a quarter-hour, and for what."""
+    paid, left = 0.0, abs(open_mw)
+    for price, volume in levels:
+        taken = min(left, volume)
+        paid, left = paid + taken * price, left - taken
+    filled = abs(open_mw) - left
+    return (None, None) if not filled else (paid / filled, (-1 if open_mw > 0 else 1) * paid / 4)
+
+
+def _imbalance_price(at: At) -> float | None:
+    """Return Germany's newest imbalance price, or the newest estimate of it."""
+    now = at or datetime.now(UTC)
+    loaded = ep.load("netztransparenz_imbalance", start=now - timedelta(days=3), as_of=at)
+    prices = loaded.filter(
+        pl.col("product").is_in(["reBAP", "AEP-Schätzer"]),
+        pl.col("price_eur_per_mwh").is_not_null(),
+    ).sort("delivery_start", pl.col("product") == "reBAP")
+    return None if prices.is_empty() else float(prices["price_eur_per_mwh"][-1])
+
+
+def _opened(at: At) -> list[dict[str, Any]]:
+    """Return what is open in each quarter-hour, of what it is made, and what that is worth."""
     today, _ = day_of(at)
     _, end = day_of(at, 1)
     loaded = ep.load("energy_charts_price", start=today, end=end, as_of=at)
@@ -236,6 +258,40 @@ def positions(at: At) -> list[Row]:
         )
         .sort(place)
     )  # fmt: skip
+    imbalance = _imbalance_price(at)
+    return [
+        {
+            **row,
+            "day_ahead": (
+                price := day_ahead.get((ZONE_OF.get(row["area"], row["area"]),
+                                        row["delivery_start"]))
+            ),
+            "value": None if price is None else row["power_mw"] / 4 * price,
+            "imbalance_cost": None if imbalance is None else -row["power_mw"] / 4 * imbalance,
+        }
+        for row in opened.to_dicts()
+    ]  # fmt: skip
+
+
+def _closed(at: At, opened: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return open positions with what closing each in its own contract costs now."""
+    contract_of = dict(traded(at).select("delivery_start", "contract_id").iter_rows())
+    books = sides(at, list(contract_of.values()))
+    found = []
+    for row in opened:
+        power, contract = row["power_mw"], contract_of.get(row["delivery_start"])
+        side = "BUY" if power > 0 else "SELL"
+        levels = books.get((contract, side), []) if contract and power else []
+        price, cost = _cost_of_closing(levels, power)
+        left = round(abs(power) - min(abs(power), sum(volume for _, volume in levels)), 6)
+        found.append(
+            {**row, "contract": contract, "closing_price": price, "cost": cost, "left": left}
+        )
+    return found
+
+
+def positions(at: At) -> list[Row]:
+    """Return what is open in each quarter-hour, of what it is made, and what that is worth."""
     titles = ("Sched schedule, MW", "Contr contracts, MW", "Gen generation forecast, MW",
               "Load load forecast, MW")  # fmt: skip
     return [
@@ -247,37 +303,50 @@ def positions(at: At) -> list[Row]:
             **{title: Figure(row[one] if row[f"has_{one}"] else None, 1)
                for title, one in zip(titles, KINDS, strict=True)},
             "Open MW": Figure(row["power_mw"], 1),
-            "DA EUR/MWh": Figure(
-                price := day_ahead.get((ZONE_OF.get(row["area"], row["area"]),
-                                        row["delivery_start"]))
-            ),
-            "At DA € value at day-ahead, EUR": Figure(
-                None if price is None else row["power_mw"] / 4 * price, 0
-            ),
+            "DA EUR/MWh": Figure(row["day_ahead"]),
+            "At DA € value at day-ahead, EUR": Figure(row["value"], 0),
+            "Book mean price of closing now, EUR/MWh": Figure(row["closing_price"]),
+            "Close € EUR": Figure(row["cost"], 0),
+            "Left not closable now, MW": Figure(row["left"] if row["contract"] and row["left"]
+                                                else None, 1),
+            "Imbal € expected if left open, EUR": Figure(row["imbalance_cost"], 0),
         }
-        for row in opened.to_dicts()
+        for row in _closed(at, _opened(at))
     ]  # fmt: skip
 
 
 def totals(at: At) -> list[Row]:
-    """Return the energy of the deliveries that have not begun: of all, then of each portfolio."""
-    now, (_, end) = at or datetime.now(UTC), day_of(at, 1)
-    ahead = stated(at).filter(pl.col("delivery_start") > now, pl.col("delivery_start") < end)
-    place = ("portfolio", "area", "delivery_start")
-    energy = ahead.group_by(place).agg(mwh=pl.col("power_mw").sum() / 4)
-    sums = (pl.col("mwh").clip(lower_bound=0).sum().alias("long"),
-            pl.col("mwh").clip(upper_bound=0).sum().alias("short"))  # fmt: skip
-    each = energy.group_by("portfolio", "area").agg(*sums).sort(
-        pl.format("{}|{}", "portfolio", "area"))  # fmt: skip
-    whole = energy.select(pl.lit("All").alias("portfolio"), pl.lit("").alias("area"), *sums)
-    lines = pl.concat([whole, each]) if each.height > 1 else each
+    """Return the sums of the deliveries that have not begun: of all, then of each portfolio.
+
+    Of now, books move while they are summed up, so closing is compared as of an instant alone.
+    """
+    ahead = [row for row in _opened(at) if row["delivery_start"] > (at or datetime.now(UTC))]
+    ahead = ahead if at is None else _closed(at, ahead)
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in ahead:
+        groups.setdefault((row["portfolio"], row["area"]), []).append(row)
+    each = sorted(groups.items(), key=lambda one: "|".join(one[0]))
+    whole = [(("All", ""), ahead)] if len(each) > 1 else []
     return [
         {
-            "Portfolio": row["portfolio"], "Area": row["area"],
-            "Long MWh": Figure(row["long"], 1), "Short MWh": Figure(row["short"], 1),
+            "Portfolio": portfolio, "Area": area,
+            "Long MWh": Figure(sum(max(0.0, row["power_mw"]) for row in own) / 4, 1),
+            "Short MWh": Figure(sum(min(0.0, row["power_mw"]) for row in own) / 4, 1),
+            "At DA € value at day-ahead, EUR": Figure(_sum(own, "value"), 0),
+            "Imbal € expected if left open, EUR": Figure(_sum(own, "imbalance_cost"), 0),
+            **({} if at is None else {
+                f"Close € + to pay, {MINUS} to get, EUR": Figure(_sum(own, "cost"), 0),
+                "Left not closable now, MWh": Figure(sum(row["left"] for row in own) / 4, 1),
+            }),
         }
-        for row in lines.to_dicts()
+        for (portfolio, area), own in [*whole, *each]
     ]  # fmt: skip
+
+
+def _sum(rows: Sequence[dict[str, Any]], name: str) -> float | None:
+    """Return the sum of what is known; None where nothing is."""
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known) if known else None
 
 
 def composition(at: At) -> dict[str, pl.DataFrame]:

@@ -3,7 +3,8 @@
 Texts stand as a panel's CSV has them; the instant is the one whose knowledge is shown, None is now.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -16,7 +17,10 @@ from energy_platform.settings import settings
 from tests.browser.platform.shown import Figure, Row
 from tests.browser.platform.stored_charts import (
     BERLIN,
+    DRIVEN,
+    HOUR,
     QUARTER,
+    ZONE,
     ZONES,
     At,
     around,
@@ -28,6 +32,8 @@ from tests.browser.platform.stored_charts import (
 )
 from tests.browser.platform.stored_market import span
 
+DAY = timedelta(days=1)
+LEADS_HOURS = (1, 2, 3, 6, 9, 12, 18, 24, 36)
 ARROW, BACK = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
 JAO = {"DE": "DE-LU", "IT": "IT-North"}
 
@@ -86,6 +92,95 @@ def spreads(at: At) -> list[Row]:
 def _spread(mean: dict[str, float | None], one: str, other: str) -> float | None:
     here, there = mean[one], mean[other]
     return here if one == other else None if here is None or there is None else here - there
+
+
+def errors_by_lead(at: At) -> list[Row]:
+    """Return how far forecasts of a week were from the outcome, by when they were known."""
+    driven = pl.col("production_type").is_in(DRIVEN)
+    errors = pl.concat([
+        _compared(at, ("entsoe_load_forecast", "entsoe_load", "load_mw")),
+        _compared(at, ("entsoe_wind_solar_forecast", "entsoe_generation", "power_mw"),
+                  of=driven, outcome_of=driven & (pl.col("direction") == "generation")),
+    ])  # fmt: skip
+    return [
+        {
+            "series": row["series"],
+            "lead h": str(row["lead"]),
+            "mean error MW": Figure(row["mean"], 1),
+            "bias MW": Figure(row["bias"], 1),
+            "mean outcome MW": Figure(row["outcome"], 1),
+            "hours compared": str(row["hours"]),
+        }
+        for row in errors.to_dicts()
+    ]
+
+
+def _compared(
+    at: At, pair: tuple[str, str, str],
+    *, of: pl.Expr | None = None, outcome_of: pl.Expr | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    """Return mean error, bias and mean outcome by series and lead, over the hours known of both.
+
+    Args:
+        at: What was known of outcomes then counts.
+        pair: The sources of forecast and outcome, and their column.
+        of: Which rows are compared.
+        outcome_of: Which of the outcome's rows are, where that says more.
+    """
+    forecast, outcome, value = pair
+    until = at or datetime.now(UTC)
+    rows = partial(ep.load, start=until - 7 * DAY, end=until, missing="empty")
+    every, in_zone = pl.lit(value=True), pl.col("bidding_zone") == ZONE
+    series = pl.lit("Load") if of is None else pl.col("production_type")
+    came = hourly(
+        rows(outcome, as_of=at).filter(in_zone, every if outcome_of is None else outcome_of),
+        value, series,
+    )  # fmt: skip
+    said = {
+        hours: rows(forecast, as_of=timedelta(hours=hours)).filter(in_zone,
+                                                                   every if of is None else of)
+        for hours in LEADS_HOURS
+    }  # fmt: skip
+    both = pl.concat([
+        hourly(last_said(known), value, series)
+        .join(came, on=["series", "hour"], suffix="_outcome")
+        .with_columns(lead=pl.lit(hours))
+        for hours, known in said.items()
+    ])  # fmt: skip
+    error = pl.col("value") - pl.col("value_outcome")
+    return (
+        both.group_by("series", "lead")
+        .agg(
+            mean=error.abs().mean(), bias=error.mean(), outcome=pl.col("value_outcome").mean(),
+            hours=pl.len(),
+        )
+        .sort("series", "lead")
+    )  # fmt: skip
+
+
+def hourly(rows: pl.DataFrame, value: str, series: pl.Expr) -> pl.DataFrame:
+    """Return the mean of each whole hour of each series' shortest periods."""
+    length = pl.col("delivery_end") - pl.col("delivery_start")
+    named = rows.drop_nulls(value).with_columns(
+        series.alias("series"), hour=pl.col("delivery_start").dt.truncate("1h"), length=length
+    )
+    shortest = named.filter(pl.col("length") == pl.col("length").min().over("series"))
+    hours = shortest.group_by("series", "hour").agg(
+        pl.col("length").sum(), value=pl.col(value).mean()
+    )
+    return hours.filter(pl.col("length") == HOUR).select("series", "hour", "value")
+
+
+def last_said(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return of several kinds of forecast of a period the one that came last."""
+    if "forecast" not in rows.columns:
+        return rows
+    kinds = pl.col("forecast").replace_strict(
+        {"Day ahead": 0, "Current": 1, "Intraday": 2}, default=-1
+    )
+    return rows.sort("received_at", kinds).unique(
+        ["production_type", "delivery_start", "delivery_end"], keep="last"
+    )
 
 
 def borders(at: At) -> list[Row]:

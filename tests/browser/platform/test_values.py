@@ -23,6 +23,8 @@ _IN_VIEW = """panel => [...panel.querySelectorAll('.grid-row:not([hidden])')].ma
     Number(row.getAttribute('aria-rowindex')) - 2, [...row.children].map(cell => cell.textContent)
 ])"""
 
+_CELLS = "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
+
 
 @pytest.fixture(scope="module")
 def then(platform: RunningPlatform) -> datetime:
@@ -53,6 +55,20 @@ def test_values_now_are_the_stores(screen: Screen, platform: RunningPlatform, pa
     screen.open(place.address(page))
     for name, panel in PAGES[page].items():
         wait_until_agreed(screen, name, panel, place)
+
+
+def test_processes_are_the_supervisors(screen: Screen, platform: RunningPlatform) -> None:
+    screen.open("data")
+    lines = screen.panel("processes").locator("tbody tr")
+
+    def agreed() -> bool:
+        wanted = [
+            [one.name, one.state, str(one.pid), str(one.restarts)]
+            for one in platform.processes().values()
+        ]
+        return wanted != [] and lines.evaluate_all(_CELLS) == wanted
+
+    screen.until(agreed)
 
 
 @pytest.mark.parametrize("page", PAGES)

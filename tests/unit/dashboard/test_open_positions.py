@@ -89,6 +89,8 @@ def test_a_position_is_valued_at_all_that_stands_and_follows_it(desk: Desk) -> N
         assert told()["day_ahead_value_eur"] == pytest.approx(8 * 77.5 / 4)
         assert told()["imbalance_cost_eur"] == pytest.approx(-8 * 90 / 4)
         assert told()["imbalance_from"] == of(START - 3 * HOUR)
+        assert told()["imbalance_product"] == "AEP-Schätzer"
+        assert told()["day_ahead_from"] == of(START)
         assert told()["contract_id"] == CONTRACT
         assert told()["changed_by"] in {"anna", "bert"}
         # The book changes.

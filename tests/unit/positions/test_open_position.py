@@ -160,6 +160,7 @@ def test_a_price_does_not_hold_beyond_its_period() -> None:
     rows = open_position(stated(4.0, lasts=timedelta(hours=2)))
     priced = valued(rows, BOOK.clear(), HOURLY, LAST)
     assert priced["day_ahead_eur_per_mwh"].to_list() == [80.0] * 4 + [None] * 4
+    assert priced["day_ahead_from"].to_list() == [NOON] * 4 + [None] * 4
 
 
 def test_two_portfolios_are_valued_at_the_same_book_each() -> None:

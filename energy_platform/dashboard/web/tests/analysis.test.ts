@@ -6,8 +6,9 @@ import { type Row, whyMarked } from '../src/live/frames';
 import { at, beforeNewest, byQuarter, lines, moved } from '../src/pages/forecast-delta';
 import { byLead } from '../src/pages/forecast-errors';
 import { sides } from '../src/pages/gas';
-import { season } from '../src/pages/gas-season';
-import { originOf } from '../src/pages/intraday';
+import { originOf as originOfSeason, season } from '../src/pages/gas-season';
+import { originOf, originOfPosition, originOfTotal } from '../src/pages/origins';
+import { originOf as originOfOutages } from '../src/pages/outages';
 import { tape } from '../src/pages/tape';
 import { joined } from '../src/pages/frequency';
 import { rowAt } from '../src/panel/series-panel';
@@ -118,9 +119,10 @@ describe('a point of a chart', () => {
 
   it('leads to the row that it shows', () => {
     const asked = [answer('prices', rows)];
-    expect(rowAt(asked, START, 9)?.row.zone).toBe('DE');
-    expect(rowAt(asked, START + QUARTER - 1, 12)?.row.zone).toBe('FR');
-    expect(rowAt(asked, START + QUARTER, 12)).toBeNull();
+    expect(rowAt(asked, START, 9)?.row?.zone).toBe('DE');
+    expect(rowAt(asked, START + QUARTER - 1, 12)?.row?.zone).toBe('FR');
+    expect(rowAt(asked, START + QUARTER, 12)?.row?.zone).toBe('FR');
+    expect(rowAt(asked, START + 2 * QUARTER, 12)).toBeNull();
   });
 
   const drawn = (...all: readonly Row[]) =>
@@ -175,6 +177,94 @@ describe('a figure of the contract table', () => {
       row: { bidding_zone: 'DE-LU', price_eur_per_mwh: 50 },
     });
     expect(originOf(row, 'closes').source).toBe('nord_pool_intraday_contract');
+    expect(originOf({ ...row, position_mw: 4 }, 'position', 'north')).toEqual({
+      source: 'position',
+      row: { portfolio: 'north', delivery_start: row.delivery_start, position_mw: 4 },
+    });
+    expect(originOf(row, 'close_cost').source).toBe('nord_pool_intraday_order_book');
+  });
+});
+
+describe('a figure of the position page', () => {
+  const row = {
+    portfolio: 'north',
+    area: 'AMP',
+    delivery_start: '2026-11-30T10:15:00Z',
+    contract_id: 'NX_1',
+    day_ahead_from: '2026-11-30T10:00:00Z',
+    day_ahead_eur_per_mwh: 80,
+    imbalance_from: '2026-11-30T07:00:00Z',
+    imbalance_product: 'reBAP',
+    imbalance_eur_per_mwh: 90,
+  };
+  const sum = {
+    id: 'north|AMP', portfolio: 'north', area: 'AMP', longMwh: 1, shortMwh: 0, dayAheadEur: 1, closeEur: 1,
+    unfilledMwh: 0, imbalanceEur: 1, next: row,
+  }; // prettier-ignore
+
+  it.each([
+    ['generation', 'position', { portfolio: 'north', kind: 'generation_forecast' }],
+    ['open', 'position', { portfolio: 'north', area: 'AMP' }],
+    ['day_ahead', 'energy_charts_price', { bidding_zone: 'DE-LU', delivery_start: '2026-11-30T10:00:00Z' }],
+    ['value', 'energy_charts_price', { price_eur_per_mwh: 80 }],
+    ['closing_price', 'nord_pool_intraday_order_book', { contract_id: 'NX_1' }],
+    ['close_cost', 'nord_pool_intraday_order_book', { contract_id: 'NX_1' }],
+    ['unfilled', 'nord_pool_intraday_order_book', { contract_id: 'NX_1' }],
+    ['closes', 'nord_pool_intraday_contract', { contract_id: 'NX_1' }],
+    ['imbalance', 'netztransparenz_imbalance', { product: 'reBAP', delivery_start: '2026-11-30T07:00:00Z' }],
+  ])('in column %s comes from %s', (column, source, said) => {
+    expect(originOfPosition(row, column)).toMatchObject({ source, row: said });
+  });
+
+  it.each(['day_ahead', 'close_cost', 'closes', 'imbalance'])(
+    'that lacks (%s) leads to the position',
+    (column) => {
+      const held = { portfolio: 'north', area: 'AMP', delivery_start: row.delivery_start };
+      expect(originOfPosition(held, column)).toEqual({ source: 'position', row: held });
+    },
+  );
+
+  it('that is a sum leads to what was stated, or to the price of its next delivery', () => {
+    expect(originOfTotal(sum, 'long')).toEqual({
+      source: 'position',
+      row: { portfolio: 'north', area: 'AMP' },
+    });
+    expect(originOfTotal(sum, 'close_cost').source).toBe('nord_pool_intraday_order_book');
+    expect(originOfTotal({ ...sum, id: 'all', portfolio: 'All', area: '' }, 'long').row).toBe(row);
+  });
+});
+
+describe('a point of the seasonal band', () => {
+  const days = [
+    { delivery_start: '2024-11-29T05:00:00Z', delivery_end: '2024-11-30T05:00:00Z', full_pct: 90 },
+    { delivery_start: '2025-11-29T05:00:00Z', delivery_end: '2025-11-30T05:00:00Z', full_pct: 70 },
+    { delivery_start: '2026-11-29T05:00:00Z', delivery_end: '2026-11-30T05:00:00Z', full_pct: 50 },
+  ];
+  const noon = Date.parse('2026-11-29T12:00:00Z');
+
+  it('leads to the gas day of the year that has its value', () => {
+    expect(originOfSeason(days, 'least', noon, 70)?.row).toBe(days[1]);
+    expect(originOfSeason(days, 'mean of the years', noon, 80)?.row).toBe(days[0]);
+    expect(originOfSeason(days, 'full', noon, 50)?.row).toBe(days[2]);
+    expect(originOfSeason(days, 'most', noon + 5 * 86_400_000, 90)).toBeNull();
+  });
+});
+
+describe('a sum of outages', () => {
+  const outage = (id: string, fuel: string, available: number): Row => ({
+    outage_id: id,
+    revision_number: 1,
+    production_type: fuel,
+    nominal_mw: 500,
+    available_mw: available,
+    delivery_start: '2026-11-30T10:00:00Z',
+    delivery_end: '2026-11-30T12:00:00Z',
+  });
+
+  it('leads to the largest of them', () => {
+    const rows = [outage('a', 'Nuclear', 400), outage('b', 'Nuclear', 0), outage('c', 'Gas', 0)];
+    expect(originOfOutages(rows, 'production_type', 'Nuclear', START)?.row?.outage_id).toBe('b');
+    expect(originOfOutages(rows, 'production_type', 'Nuclear', START + 86_400_000)?.row).toBeNull();
   });
 });
 

@@ -7,13 +7,13 @@ import { align, finest } from '../chart/align';
 import { instant, number, type Row, text } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { type Answered, Panel, useExports } from '../panel/panel';
-import { AlignedPanel } from '../panel/series-panel';
+import { AlignedPanel, rowAt } from '../panel/series-panel';
 import { BIDDING_ZONES } from '../shell/zones';
 import { usePageKeys } from '../shell/page-keys';
 import { choices, choose } from '../state/choices';
 import { figure, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { MARKET_ZONE, shownNow, traced, zone } from '../state/screen';
+import { MARKET_ZONE, shownNow, type Traced, traced, zone } from '../state/screen';
 import { deliveryDay, today, wholeDay } from '../state/spans';
 import { type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
@@ -347,6 +347,9 @@ function PricesPanel({ all, zones, answers }: Shown) {
   );
 }
 
+const BY_OTHERS = 'by Energy-Charts';
+const THE_DAY_BEFORE = 'the day before';
+
 /** The zone's prices by other publishers, and the day before, over the same clock. */
 function ComparePanel({
   day,
@@ -386,13 +389,18 @@ function ComparePanel({
     const part = { time: 'delivery_start', value: VALUE };
     return align(
       [
-        { ...part, rows: others.rows, seriesOf: () => 'by Energy-Charts' },
+        { ...part, rows: others.rows, seriesOf: () => BY_OTHERS },
         { ...part, rows: rows.filter((row) => zoneOf(row) === name), seriesOf: () => `${name} this day` },
-        { ...part, rows: shifted, seriesOf: () => 'the day before' },
+        { ...part, rows: shifted, seriesOf: () => THE_DAY_BEFORE },
       ],
-      ['by Energy-Charts', `${name} this day`, 'the day before'],
+      [BY_OTHERS, `${name} this day`, THE_DAY_BEFORE],
     );
   }, [rows, shifted, others.rows, name, start]);
+  const origin = (series: string, at: number, value: number | null): Traced | null => {
+    if (series === BY_OTHERS) return rowAt([others], at, value);
+    if (series === THE_DAY_BEFORE) return rowAt([eve], sameClock(at, -1, MARKET_ZONE) ?? at, value);
+    return rowAt([{ source: SOURCE, rows: rows.filter((row) => zoneOf(row) === name) }], at, value);
+  };
   return (
     <AlignedPanel
       id="compare"
@@ -401,6 +409,7 @@ function ComparePanel({
       sources={[SOURCE, 'energy_charts_price']}
       aligned={aligned}
       asked={[asked, eve, others]}
+      origin={origin}
       start={start}
       end={end}
       decimals={2}

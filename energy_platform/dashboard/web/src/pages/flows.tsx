@@ -6,7 +6,7 @@ import { useRows } from '../api/hooks';
 import { align, finest } from '../chart/align';
 import { flagsOf, instant, markOf, number, type Row, SIGNS, text } from '../live/frames';
 import { Panel, useExports } from '../panel/panel';
-import { AlignedPanel } from '../panel/series-panel';
+import { AlignedPanel, rowAt } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { figure, grouped, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
@@ -435,6 +435,9 @@ function BorderHistory({ border }: { readonly border: Border }) {
       sources={[FLOW, SCHEDULE]}
       aligned={aligned}
       asked={[flows, schedules]}
+      origin={(name, at, value) =>
+        rowAt([name === 'flow' ? flows : schedules], at, value === null ? null : Math.abs(value))
+      }
       start={start}
       end={end}
       decimals={0}

@@ -3,16 +3,17 @@
  * of the load. The run before is what was known just before the newest change came, or so many hours ago.
  */
 
-import type { ComponentChildren } from 'preact';
+import { type ComponentChildren, Fragment } from 'preact';
 import { useMemo } from 'preact/hooks';
 
 import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align, finest } from '../chart/align';
 import { instant, number, type Row, text } from '../live/frames';
-import { AlignedPanel } from '../panel/series-panel';
+import { AlignedPanel, rowAt } from '../panel/series-panel';
+import { Value } from '../panel/value';
 import { signed } from '../state/figures';
 import { quarter } from '../state/spans';
-import { zone as shownZone } from '../state/screen';
+import { type Traced, zone as shownZone } from '../state/screen';
 import { clock } from '../time/say';
 import { HOUR, MINUTE } from '../time/zone';
 
@@ -20,6 +21,8 @@ export const LOAD_FORECAST = 'entsoe_load_forecast';
 export const LOAD = 'entsoe_load';
 export const GENERATION = 'entsoe_generation';
 export const WIND_SOLAR = 'entsoe_wind_solar_forecast';
+const LOAD_SERIES = 'load';
+const WIND_AND_SOLAR = 'wind and solar';
 
 interface Points {
   readonly rows: readonly Row[];
@@ -143,8 +146,8 @@ function useDelta(zone: string, start: number, end: number, back: number | null)
       { rows: newestForecasts(oldWind.rows), value: 'power_mw' },
     );
     const named = [
-      ['wind and solar', ofWind],
-      ['load', ofLoad],
+      [WIND_AND_SOLAR, ofWind],
+      [LOAD_SERIES, ofLoad],
     ] as const;
     return lines(named.filter(([, values]) => values.size > 0));
   }, [load.rows, oldLoad.rows, newestWind, oldWind.rows]);
@@ -165,6 +168,13 @@ export interface DeltaProps {
 export function DeltaPanel({ zone, start, end, back, delivery, tools }: DeltaProps) {
   const { aligned, asked, before } = useDelta(zone, start, end, back);
   const said = delivery === null || delivery === undefined ? [] : at(aligned, delivery);
+  /** A change is of two runs: shown is the newest one. */
+  const originOf = (name: string, moment: number, value: number | null): Traced | null =>
+    rowAt(
+      asked.filter(({ source }) => source === (name === LOAD_SERIES ? LOAD_FORECAST : WIND_SOLAR)),
+      moment,
+      value,
+    );
   return (
     <AlignedPanel
       id="delta"
@@ -177,13 +187,23 @@ export function DeltaPanel({ zone, start, end, back, delivery, tools }: DeltaPro
       end={end}
       decimals={0}
       kind="step-area"
-      colours={aligned.names.map((name) => (name === 'load' ? 'c4' : 'up'))}
+      colours={aligned.names.map((name) => (name === LOAD_SERIES ? 'c4' : 'up'))}
+      origin={originOf}
       zero
       nothing="No earlier run of these periods is known."
       detail={
         said.length === 0 ? undefined : (
-          <span class="value" data-value="delta" title="Of the chosen delivery">
-            {said.map(([name, value]) => `${name} ${signed(value, 0)}`).join(' · ')} MW
+          <span class="value" title="Of the chosen delivery">
+            {said.map(([name, value], place) => (
+              <Fragment key={name}>
+                {place === 0 ? '' : ' · '}
+                <Value
+                  words={`${name} ${signed(value, 0)}`}
+                  of={() => originOf(name, delivery ?? 0, value) ?? { source: WIND_SOLAR, row: null }}
+                />
+              </Fragment>
+            ))}{' '}
+            MW
           </span>
         )
       }

@@ -10,7 +10,7 @@ import { Choice, Legend } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { figure, signed } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { traced } from '../state/screen';
+import { type Traced, traced } from '../state/screen';
 import { GENERATION, LOAD, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
 
 const LOAD_SOURCES = [LOAD_FORECAST, LOAD];
@@ -44,6 +44,15 @@ export function byLead(rows: readonly Row[]): Leads {
     ['mae_mw', 'bias_mw'].map((column) => leads.map((lead) => number(found.get(`${name} ${lead}`), column))),
   );
   return { names, data: [leads, ...columns] };
+}
+
+/** An error is of many forecasts: they are those of the zone and the production type. */
+function originOf(rows: readonly Row[], zone: string, lead: number, name: string | undefined): Traced {
+  const found = rows.find((row) => text(row, 'series') === name && number(row, 'lead_hours') === lead);
+  const compared = { ...found, bidding_zone: zone };
+  return name === 'Load'
+    ? { source: LOAD_FORECAST, row: compared }
+    : { source: WIND_SOLAR, row: { ...compared, production_type: name } };
 }
 
 export function LeadPanel({ zone }: { readonly zone: string }) {
@@ -113,12 +122,7 @@ export function LeadPanel({ zone }: { readonly zone: string }) {
         data={data}
         zero
         decimals={0}
-        onPick={(_, place) =>
-          (traced.value = {
-            source: names[Math.floor(place / 2)] === 'Load' ? LOAD_FORECAST : WIND_SOLAR,
-            row: null,
-          })
-        }
+        onPick={(lead, place) => (traced.value = originOf(rows, zone, lead, names[Math.floor(place / 2)]))}
       />
     </Panel>
   );

@@ -6,12 +6,12 @@ import { type Asked, useRows } from '../api/hooks';
 import { type Aligned, align, finest } from '../chart/align';
 import { instant, number, type Row, text } from '../live/frames';
 import { Choice, Select } from '../panel/choice';
-import { AlignedPanel } from '../panel/series-panel';
+import { AlignedPanel, rowAt } from '../panel/series-panel';
 import { usePageKeys } from '../shell/page-keys';
 import { BIDDING_ZONES } from '../shell/zones';
 import { choices } from '../state/choices';
 import { route, setParams } from '../state/route';
-import { traced } from '../state/screen';
+import { type Traced, traced } from '../state/screen';
 import { around } from '../state/spans';
 import {
   byQuarter,
@@ -104,13 +104,13 @@ export function ForecastsPage() {
             rows: newest,
             time: 'delivery_start',
             value: 'power_mw',
-            seriesOf: (row) => `${text(row, 'production_type')} forecast`,
+            seriesOf: forecastOf,
           },
           {
             rows: outcome,
             time: 'delivery_start',
             value: 'power_mw',
-            seriesOf: (row) => `${text(row, 'production_type')} outcome`,
+            seriesOf: outcomeOf,
           },
         ],
         WEATHER_DRIVEN.flatMap((type) => [`${type} forecast`, `${type} outcome`]),
@@ -186,11 +186,24 @@ export function ForecastsPage() {
         colours={windLines.names.map((name) => COLOUR[name.split(' ').slice(0, -1).join(' ')] ?? 'c7')}
         dashes={windLines.names.map((name) => (name.endsWith('forecast') ? [5, 3] : undefined))}
         legend={WIND_LEGEND}
+        origin={(name, at, value) => {
+          const own = (rows: readonly Row[], nameOf: (row: Row) => string): Row[] =>
+            rows.filter((row) => nameOf(row) === name);
+          return rowAt(
+            [
+              { source: WIND_SOLAR, rows: own(newest, forecastOf) },
+              { source: GENERATION, rows: own(outcome, outcomeOf) },
+            ],
+            at,
+            value,
+          );
+        }}
       />
       <AlignedPanel
         {...panel('residual', 'Residual load', OF_BOTH, residual, ofBoth)}
         colours={['c4', 'ink']}
         dashes={[[5, 3], undefined]}
+        origin={(name, at): Traced | null => rowAt([name === 'forecast' ? loadForecast : load], at, null)}
       />
       <DeltaPanel
         zone={zone}
@@ -209,6 +222,7 @@ export function ForecastsPage() {
       <AlignedPanel
         {...panel('error', 'Outcome less forecast', OF_BOTH, errors, ofBoth)}
         colours={['c1', 'c3']}
+        origin={(name, at): Traced | null => rowAt([name === 'load' ? load : generation], at, null)}
         zero
       />
       <LeadPanel zone={zone} />
@@ -228,6 +242,14 @@ export function ForecastsPage() {
       />
     </>
   );
+}
+
+function forecastOf(row: Row): string {
+  return `${text(row, 'production_type')} forecast`;
+}
+
+function outcomeOf(row: Row): string {
+  return `${text(row, 'production_type')} outcome`;
 }
 
 const WIND_LEGEND = [

@@ -10,9 +10,10 @@ import { instant, type Row } from '../live/frames';
 import { Choice } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { cellsOf } from '../panel/series-panel';
+import { Value } from '../panel/value';
 import { figure } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { asOf, traced } from '../state/screen';
+import { asOf, type Traced, traced } from '../state/screen';
 import { HOUR, MINUTE } from '../time/zone';
 
 const SPANS = [
@@ -83,6 +84,11 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
   const bands = useMemo(() => [{ from: grid.normal[0], to: grid.normal[1], colour: 'good' }], [grid]);
   const levels = useMemo(() => [{ value: 50, label: '50 Hz', colour: 'dim' }], []);
   exports.current.cells = () => cellsOf(['Frequency'], data, 'Hz');
+  const originAt = (seconds: number): Traced => {
+    const rows = [...told.rows, ...asked.rows];
+    const row = rows.find((one) => instant(one, 'observed_at') === seconds * 1000);
+    return { source: grid.source, row: row ?? null };
+  };
   return (
     <Panel
       id={id}
@@ -90,9 +96,13 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
       title={`Frequency ${grid.area}`}
       unit="Hz"
       detail={
-        <b class={`value ${tone}`} data-value="frequency">
-          {newest === null ? '' : `${figure(newest, 3)} Hz`}
-        </b>
+        newest === null ? null : (
+          <Value
+            words={`${figure(newest, 3)} Hz`}
+            tone={tone}
+            of={() => originAt(data[0][data[0].length - 1] ?? 0)}
+          />
+        )
       }
       sources={[grid.source]}
       isLive
@@ -118,11 +128,7 @@ export function FrequencyPanel({ grid, id }: { readonly grid: GridArea; readonly
         levels={levels}
         decimals={3}
         {...(aligned.glyphs === undefined ? {} : { glyphs: aligned.glyphs })}
-        onPick={(at) => {
-          const rows = [...told.rows, ...asked.rows];
-          const row = rows.find((one) => instant(one, 'observed_at') === at * 1000);
-          traced.value = { source: grid.source, row: row ?? null };
-        }}
+        onPick={(at) => (traced.value = originAt(at))}
       />
     </Panel>
   );

@@ -6,12 +6,14 @@ import { useRows } from '../api/hooks';
 import { type Aligned, align } from '../chart/align';
 import { instant, number, type Row } from '../live/frames';
 import { Choice } from '../panel/choice';
-import { AlignedPanel } from '../panel/series-panel';
+import { AlignedPanel, rowAt } from '../panel/series-panel';
 import { route, setParams } from '../state/route';
+import type { Traced } from '../state/screen';
 import { quarter } from '../state/spans';
 import { dateOf, DAY } from '../time/zone';
 
 export const STORAGE = 'agsi_storage';
+const FULL = 'full';
 
 const GAS_ZONE = 'Europe/Brussels';
 const YEARS_BACK = 8;
@@ -77,9 +79,26 @@ export function season(rows: readonly Row[], start: number, end: number): Season
     of('most', 'most', found),
     of('least', 'least', found),
     of('mean of the years', 'mean', found),
-    of('full', 'full_pct', shown),
+    of(FULL, 'full_pct', shown),
   ]);
   return { aligned, years: years.size };
+}
+
+/** Where a point comes from: of the band the gas day of an earlier year that has its value, or any of them. */
+export function originOf(
+  rows: readonly Row[],
+  name: string,
+  at: number,
+  value: number | null,
+): Traced | null {
+  if (name === FULL) return rowAt([{ source: STORAGE, rows }], at, value);
+  const shown = dayOfYear(at);
+  const same = rows.filter((row) => {
+    const day = dayOfYear(instant(row, 'delivery_start') ?? 0);
+    return day.name === shown.name && day.year < shown.year;
+  });
+  const row = same.find((one) => number(one, 'full_pct') === value) ?? same[0];
+  return row === undefined ? null : { source: STORAGE, row };
 }
 
 interface OfStore {
@@ -115,6 +134,7 @@ export function SeasonPanel({ code, url, name }: OfStore) {
       sources={[STORAGE]}
       aligned={aligned}
       asked={[asked]}
+      origin={(series, at, value) => originOf(asked.rows, series, at, value)}
       start={start}
       end={end}
       kind="line"

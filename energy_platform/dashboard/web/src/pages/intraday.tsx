@@ -22,9 +22,9 @@ import { byDelivery, CONTRACT_COLUMNS, MARKET_COLUMNS, startsHour } from './cont
 import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
 import { DeltaPanel, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
+import { CONTRACT_SOURCE, isOfContracts, originOf } from './origins';
 import { DAY_AHEAD_SOURCE, PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
 
-const CONTRACT_SOURCE = 'nord_pool_intraday_contract';
 export const INTRADAY_SOURCES = [
   BOOK_SOURCE,
   TRADE_SOURCE,
@@ -58,27 +58,6 @@ export function nextGate(delivery: number, closes: number | null, at: number | n
   return at === first && closes !== null && closes <= Date.now() ? closes : first;
 }
 
-const OF_BOOK = new Set(['bid_mw', 'bid', 'ask', 'ask_mw', 'spread']);
-const OF_DAY_AHEAD = new Set(['day_ahead', 'to_day_ahead']);
-const OF_CONTRACT = new Set(['contract', 'closes']);
-
-/** Where a figure of the contract table comes from: each column has a source of its own. */
-export function originOf(row: Row, column: string): Traced {
-  const contract = text(row, 'id');
-  if (OF_DAY_AHEAD.has(column))
-    return {
-      source: DAY_AHEAD_SOURCE,
-      row: {
-        bidding_zone: 'DE-LU',
-        delivery_start: row.delivery_start ?? null,
-        price_eur_per_mwh: row.day_ahead_eur_per_mwh ?? null,
-      },
-    };
-  const source = OF_BOOK.has(column) ? BOOK_SOURCE : OF_CONTRACT.has(column) ? CONTRACT_SOURCE : TRADE_SOURCE;
-  const watched = CONTRACT_COLUMNS.find(({ id }) => id === column)?.value ?? 'last_eur_per_mwh';
-  return { source, row: { ...row, contract_id: contract }, column: watched };
-}
-
 export function IntradayPage() {
   const areas = catalogue.value?.areas ?? [];
   const area = route.value.params.area ?? (choices.value.area || (areas[0] ?? 'DE-LU'));
@@ -105,8 +84,10 @@ export function IntradayPage() {
   const end = instant(chosen, 'delivery_end');
   const title = start === null || end === null ? contract : `${product} ${period(start, end, zone.value)}`;
   const exports = useExports();
-  const watched = (column: string) =>
-    OF_DAY_AHEAD.has(column) ? {} : { topic: `contracts:${area}:${product}` };
+  const origin = (row: Row, column: string): Traced => ({
+    ...(isOfContracts(column) ? { topic: `contracts:${area}:${product}` } : {}),
+    ...originOf(row, column, chosenPortfolio()),
+  });
   const trace = (row: Row): void => void (traced.value = { source: TRADE_SOURCE, row });
   const move = (event: KeyboardEvent): void => {
     const grid = document.querySelector<HTMLElement>('.panel-contracts .grid');
@@ -115,10 +96,7 @@ export function IntradayPage() {
   };
   usePageKeys({
     gate: () => (start === null ? null : nextGate(start, instant(chosen, 'closes_at'), asOf.value)),
-    trace: () =>
-      chosen === undefined
-        ? undefined
-        : void (traced.value = { ...watched('last'), ...originOf(chosen, 'last') }),
+    trace: () => (chosen === undefined ? undefined : void (traced.value = origin(chosen, 'last'))),
     move,
   });
   const [from, to] = around(6, 1);
@@ -195,7 +173,7 @@ export function IntradayPage() {
           id={(row) => text(row, 'id')}
           selected={contract}
           onSelect={(id) => setParams({ contract: id })}
-          onTrace={(row, column) => (traced.value = { ...watched(column), ...originOf(row, column) })}
+          onTrace={(row, column) => (traced.value = origin(row, column))}
           rowClass={startsHour}
           marked={(row) => row}
           empty=" "

@@ -8,10 +8,11 @@ import { instant, number, type Row, text } from '../live/frames';
 import { Choice, Select } from '../panel/choice';
 import { Panel, useExports } from '../panel/panel';
 import { AlignedPanel } from '../panel/series-panel';
+import { Value } from '../panel/value';
 import { usePageKeys } from '../shell/page-keys';
 import { grouped } from '../state/figures';
 import { route, setParams } from '../state/route';
-import { shownNow, traced, zone } from '../state/screen';
+import { shownNow, type Traced, traced, zone } from '../state/screen';
 import { around } from '../state/spans';
 import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
@@ -100,7 +101,7 @@ export function takenOut(rows: readonly Row[], by: string, start: number, end: n
     )
       continue;
     if (/cancel|withdrawn/i.test(text(row, 'status'))) continue;
-    const name = text(row, by) || 'not said';
+    const name = nameOf(row, by);
     const series = sums.get(name) ?? new Map<number, number>();
     sums.set(name, series);
     const first = Math.max(start, Math.ceil(from / HOUR) * HOUR);
@@ -119,6 +120,20 @@ export function takenOut(rows: readonly Row[], by: string, start: number, end: n
     }
     return lines;
   });
+}
+
+/** Where a sum comes from: the largest of the outages that it is made of. */
+export function originOf(rows: readonly Row[], by: string, name: string, at: number): Traced | null {
+  const own = rows.filter((row) => nameOf(row, by) === name);
+  return originOfSum(outages(own, at));
+}
+
+function originOfSum(held: readonly Outage[]): Traced {
+  return { source: SOURCE, row: held.find(({ isNow }) => isNow)?.row ?? null };
+}
+
+function nameOf(row: Row, by: string): string {
+  return text(row, by) || 'not said';
 }
 
 const MOST_SERIES = 6;
@@ -176,7 +191,7 @@ export function OutagesPage() {
   );
   const byZone = useMemo(() => takenOut(asked.rows, 'bidding_zone', floor(start), end), [asked.rows, start]);
   usePageKeys({ trace: () => (traced.value = { source: SOURCE, row: (chosen ?? shown[0])?.row ?? null }) });
-  const chart = (id: string, title: string, rows: readonly Row[]) => (
+  const chart = (id: string, title: string, by: string, rows: readonly Row[]) => (
     <AlignedPanel
       id={id}
       title={title}
@@ -186,6 +201,7 @@ export function OutagesPage() {
         { rows, time: 'delivery_start', value: 'out_mw', seriesOf: (row) => text(row, 'name') },
       ])}
       asked={[asked]}
+      origin={(name, at) => originOf(asked.rows, by, name, at)}
       start={start}
       end={end}
       decimals={0}
@@ -201,7 +217,8 @@ export function OutagesPage() {
         unit="MW"
         detail={
           <span class="about">
-            {shown.length} shown · <b class="warn">{grouped(out)} MW</b> out now
+            {shown.length} shown ·{' '}
+            <Value words={`${grouped(out)} MW`} tone="warn" of={() => originOfSum(shown)} /> out now
           </span>
         }
         sources={[SOURCE]}
@@ -239,8 +256,8 @@ export function OutagesPage() {
           onReady={(cells) => (exports.current.cells = cells)}
         />
       </Panel>
-      {chart('by-fuel', 'Out of service by fuel', byFuel)}
-      {chart('by-zone', 'Out of service by zone', byZone)}
+      {chart('by-fuel', 'Out of service by fuel', 'production_type', byFuel)}
+      {chart('by-zone', 'Out of service by zone', 'bidding_zone', byZone)}
     </>
   );
 }

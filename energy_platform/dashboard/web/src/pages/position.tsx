@@ -9,13 +9,14 @@ import { instant, type Row, text } from '../live/frames';
 import { Choice, Legend, Select } from '../panel/choice';
 import { type Answered, Panel, useExports } from '../panel/panel';
 import { cellsOf } from '../panel/series-panel';
+import { Value } from '../panel/value';
 import { CHANGE_COLUMNS, OPEN_COLUMNS, TOTAL_COLUMNS } from '../position/columns';
 import { composition, idOf, KINDS, type Total, totals, within } from '../position/held';
 import { usePageKeys } from '../shell/page-keys';
 import { grouped, money, signed } from '../state/figures';
 import { chosenPortfolio, choosePortfolio, mayTrade, shownPortfolios } from '../state/portfolios';
 import { goTo, route, setParams } from '../state/route';
-import { asOf, MARKET_ZONE, shownNow, traced } from '../state/screen';
+import { asOf, MARKET_ZONE, shownNow, type Traced, traced } from '../state/screen';
 import { quarter, today, wholeDay } from '../state/spans';
 import type { GridColumn } from '../table/grid';
 import { Table } from '../table/table';
@@ -23,14 +24,10 @@ import { addDays, localTime, MINUTE } from '../time/zone';
 import { BOOK_SOURCE } from './book';
 import { EntryPanel } from './entry';
 import { gateOf } from './intraday';
+import { IMBALANCE_SOURCE, originOfPosition, originOfTotal, POSITION_SOURCE } from './origins';
+import { DAY_AHEAD_SOURCE } from './tape';
 
-export const POSITION_SOURCE = 'position';
-export const POSITION_SOURCES = [
-  POSITION_SOURCE,
-  BOOK_SOURCE,
-  'energy_charts_price',
-  'netztransparenz_imbalance',
-];
+export const POSITION_SOURCES = [POSITION_SOURCE, BOOK_SOURCE, DAY_AHEAD_SOURCE, IMBALANCE_SOURCE];
 
 const DAYS = [
   ['both', 'Both'],
@@ -162,7 +159,7 @@ export function PositionPage() {
           id={idOf}
           selected={chosen === undefined ? null : idOf(chosen)}
           onSelect={(id) => setParams({ position: id })}
-          onTrace={trace}
+          onTrace={(row, column) => (traced.value = originOfPosition(row, column))}
           rowClass={startsHour}
           empty=" "
           ticking
@@ -181,6 +178,7 @@ export function PositionPage() {
         idOf={(one) => one.id}
         sources={POSITION_SOURCES}
         isLive
+        onTrace={(one, column) => (traced.value = originOfTotal(one, column))}
         answers={[held]}
         empty="Nothing is open."
       />
@@ -204,11 +202,13 @@ function startsHour(row: Row, before: Row | undefined): string {
 
 function Summary({ total }: { readonly total: Total }) {
   const net = total.longMwh + total.shortMwh;
+  const euro = (value: number | null): string => (value === null ? '–' : `${money(value)} €`);
+  const of = (column: string) => () => originOfTotal(total, column);
   return (
     <span class="about">
-      net <b class={net >= 0 ? 'bid' : 'ask'}>{signed(net, 1)} MWh</b> · close{' '}
-      <b>{total.closeEur === null ? '–' : `${money(total.closeEur)} €`}</b> · if left{' '}
-      <b>{total.imbalanceEur === null ? '–' : `${money(total.imbalanceEur)} €`}</b>
+      net <Value words={`${signed(net, 1)} MWh`} tone={net >= 0 ? 'bid' : 'ask'} of={of('open')} /> · close{' '}
+      <Value words={euro(total.closeEur)} of={of('close_cost')} /> · if left{' '}
+      <Value words={euro(total.imbalanceEur)} of={of('imbalance')} />
     </span>
   );
 }
@@ -260,9 +260,20 @@ function CompositionPanel({ rows, start, end, answers }: CompositionProps) {
         marks={marks}
         span={[start / 1000, end / 1000]}
         zero
+        onPick={(at, place) => (traced.value = originAt(rows, at * 1000, series[place]?.label ?? ''))}
       />
     </Panel>
   );
+}
+
+/** Where a point of the composition comes from: what every portfolio stated of one kind, or of all. */
+function originAt(rows: readonly Row[], at: number, label: string): Traced {
+  const row =
+    rows.find((one) => instant(one, 'delivery_start') === at) ??
+    rows.find((one) => instant(one, 'delivery_end') === at);
+  const kind = KINDS.find(({ title }) => title === label)?.column.replace(/_mw$/, '') ?? '';
+  const stated = { delivery_start: row?.delivery_start ?? null, kind, portfolio: chosenPortfolio() };
+  return { source: POSITION_SOURCE, row: row === undefined ? null : stated };
 }
 
 function ChangesPanel() {
@@ -302,7 +313,7 @@ interface TablePanelProps<Item> {
   readonly columns: readonly GridColumn<Item>[];
   readonly items: readonly Item[];
   readonly idOf: (item: Item) => string;
-  readonly onTrace?: (item: Item) => void;
+  readonly onTrace: (item: Item, column: string) => void;
   /** Whose values are shown; positions alone, unless given. */
   readonly sources?: readonly string[];
   readonly isLive?: boolean;
@@ -331,7 +342,7 @@ function TablePanel<Item>(props: TablePanelProps<Item>) {
         columns={props.columns}
         items={props.items}
         id={props.idOf}
-        {...(props.onTrace === undefined ? {} : { onTrace: props.onTrace })}
+        onTrace={props.onTrace}
         empty=" "
         onReady={(cells) => (exports.current.cells = cells)}
       />

@@ -9,11 +9,12 @@ import { type Aligned, align } from '../chart/align';
 import { type Band, Chart, type Level, type Mark, type Series } from '../chart/chart';
 import { instant, type Row } from '../live/frames';
 import { figure, grouped, signed } from '../state/figures';
-import { shownNow, traced, zone } from '../state/screen';
+import { shownNow, type Traced, traced, zone } from '../state/screen';
 import { dayAndClock, zoneName } from '../time/say';
 import { MINUTE } from '../time/zone';
 import { Legend } from './choice';
 import { Panel, useExports } from './panel';
+import { Value } from './value';
 
 export interface SeriesPanelProps {
   readonly id: string;
@@ -101,6 +102,8 @@ export interface AlignedPanelProps {
   /** Said instead of one entry per series. */
   readonly legend?: readonly { readonly label: string; readonly colour: string }[];
   readonly between?: readonly [upper: number, lower: number, colour: string];
+  /** Where a point of a series comes from, where the answers don't have its value as it is drawn. */
+  readonly origin?: (name: string, at: number, value: number | null) => Traced | null;
 }
 
 const TIMES = ['delivery_start', 'observed_at', 'valid_at'];
@@ -116,16 +119,21 @@ function holds(row: Row, at: number): boolean {
   });
 }
 
-/** The row that a chart's point shows: of those that hold then the one with its value. */
+/**
+ * The row that a chart's point shows: of those that hold then the one with its value. A series ends where its last
+ * period ends; that point is of this period.
+ */
 export function rowAt(
-  asked: readonly Asked[],
+  asked: readonly Pick<Asked, 'source' | 'rows'>[],
   at: number,
-  value: number | null | undefined,
-): { readonly source: string; readonly row: Row } | null {
-  const found = asked.flatMap(({ source, rows }) =>
-    source === null ? [] : rows.filter((row) => holds(row, at)).map((row) => ({ source, row })),
+  value: number | null,
+): Traced | null {
+  const all = asked.flatMap(({ source, rows }) =>
+    source === null ? [] : rows.map((row) => ({ source, row })),
   );
-  return found.find(({ row }) => Object.values(row).includes(value ?? NaN)) ?? found[0] ?? null;
+  const held = all.filter(({ row }) => holds(row, at));
+  const found = held.length > 0 ? held : all.filter(({ row }) => instant(row, 'delivery_end') === at);
+  return found.find(({ row }) => value !== null && Object.values(row).includes(value)) ?? found[0] ?? null;
 }
 
 /** A chart of series that stand over the same times, whatever sources they are from. */
@@ -157,10 +165,11 @@ export function AlignedPanel(props: AlignedPanelProps) {
   );
   const exports = useExports();
   exports.current.cells = () => cellsOf(aligned.names, aligned.data, unit);
-  const pick = (seconds: number, place: number): void => {
-    const index = aligned.data[0].indexOf(seconds);
-    const found = rowAt(asked, seconds * 1000, aligned.data[place + 1]?.[index]);
-    traced.value = found ?? { source: sources[0] ?? '', row: null };
+  const originOf = (index: number, place: number): Traced => {
+    const [at, value] = [(aligned.data[0][index] ?? 0) * 1000, aligned.data[place + 1]?.[index] ?? null];
+    const name = aligned.names[place] ?? '';
+    const found = props.origin === undefined ? rowAt(asked, at, value) : props.origin(name, at, value);
+    return found ?? { source: sources[0] ?? '', row: null };
   };
   const at = Math.floor(shownNow.value / MINUTE) * MINUTE;
   const marks = useMemo<readonly Mark[]>(() => [{ at: at / 1000, label: '', colour: 'warn' }], [at]);
@@ -168,6 +177,7 @@ export function AlignedPanel(props: AlignedPanelProps) {
     verdict !== undefined || aligned.names.length === 1
       ? newest(aligned.data[1] ?? [], aligned.data[0], at / 1000)
       : null;
+  const lastValue = last === null ? 0 : (aligned.data[1]?.[last] ?? 0);
   const loading = asked.some((one) => one.loading);
   return (
     <Panel
@@ -192,11 +202,14 @@ export function AlignedPanel(props: AlignedPanelProps) {
         ) : last === null ? (
           <Legend entries={props.legend ?? series} />
         ) : (
-          <b class="value">
-            {verdict === undefined
-              ? `${grouped(last, decimals)} ${unit}`
-              : `${verdict(last)} ${signed(last, decimals)} ${unit}`}
-          </b>
+          <Value
+            words={
+              verdict === undefined
+                ? `${grouped(lastValue, decimals)} ${unit}`
+                : `${verdict(lastValue)} ${signed(lastValue, decimals)} ${unit}`
+            }
+            of={() => originOf(last, 0)}
+          />
         )
       }
       tools={props.tools}
@@ -215,12 +228,13 @@ export function AlignedPanel(props: AlignedPanelProps) {
         {...(props.sync === undefined ? {} : { sync: props.sync })}
         {...(props.between === undefined ? {} : { between: props.between })}
         {...(aligned.glyphs === undefined ? {} : { glyphs: aligned.glyphs })}
-        onPick={pick}
+        onPick={(seconds, place) => (traced.value = originOf(aligned.data[0].indexOf(seconds), place))}
       />
     </Panel>
   );
 }
 
+/** The place of the newest value that is there. */
 function newest(
   values: ArrayLike<number | null | undefined>,
   times: ArrayLike<number>,
@@ -228,7 +242,7 @@ function newest(
 ): number | null {
   for (let index = values.length - 1; index >= 0; index -= 1) {
     const value = values[index];
-    if (value !== null && value !== undefined && (times[index] ?? 0) <= until) return value;
+    if (value !== null && value !== undefined && (times[index] ?? 0) <= until) return index;
   }
   return null;
 }

@@ -47,23 +47,28 @@ export interface Total {
   readonly closeEur: number | null;
   readonly unfilledMwh: number;
   readonly imbalanceEur: number | null;
+  /** The position that is delivered next of those that are summed up. */
+  readonly next: Row;
 }
 
 /** Sums of the deliveries that have not begun: of all, then of each portfolio and area. */
 export function totals(rows: readonly Row[], now: number): Total[] {
   const ahead = rows.filter((row) => (instant(row, 'delivery_start') ?? 0) > now);
-  const groups = new Map<string, Row[]>();
+  const groups = new Map<string, [Row, ...Row[]]>();
   for (const row of ahead) {
     const id = `${text(row, 'portfolio')}|${text(row, 'area')}`;
-    groups.set(id, [...(groups.get(id) ?? []), row]);
+    const held = groups.get(id);
+    if (held === undefined) groups.set(id, [row]);
+    else held.push(row);
   }
   const each = [...groups]
     .sort(([one], [other]) => one.localeCompare(other))
     .map(([id, own]) => total(id, text(own[0], 'portfolio'), text(own[0], 'area'), own));
-  return each.length > 1 ? [total('all', 'All', '', ahead), ...each] : each;
+  const [next, ...later] = ahead;
+  return each.length > 1 && next !== undefined ? [total('all', 'All', '', [next, ...later]), ...each] : each;
 }
 
-function total(id: string, portfolio: string, area: string, rows: readonly Row[]): Total {
+function total(id: string, portfolio: string, area: string, rows: readonly [Row, ...Row[]]): Total {
   const energy = (row: Row): number => (number(row, 'open_mw') ?? 0) * hoursOf(row);
   return {
     id,
@@ -75,6 +80,7 @@ function total(id: string, portfolio: string, area: string, rows: readonly Row[]
     closeEur: known(rows, 'close_cost_eur'),
     unfilledMwh: sum(rows.map((row) => (number(row, 'unfilled_mw') ?? 0) * hoursOf(row))),
     imbalanceEur: known(rows, 'imbalance_cost_eur'),
+    next: rows[0],
   };
 }
 

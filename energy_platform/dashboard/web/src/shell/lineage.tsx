@@ -12,6 +12,9 @@ import { catalogue, traced, zone } from '../state/screen';
 import { age, clockWithSeconds, day, dayAndClock, zoneName } from '../time/say';
 import { canWatch, watch } from './alarms';
 
+const AGAIN_MS = 2_000;
+const MOST_TRIES = 15;
+
 export function LineageDrawer() {
   const shown = traced.value;
   const info = catalogue.value?.sources.find((source) => source.name === shown?.source);
@@ -23,13 +26,25 @@ export function LineageDrawer() {
   useEffect(() => {
     if (url === null) return;
     const asked = new AbortController();
-    ask<Lineage>(url, asked.signal)
-      .then((lineage) => setAnswer({ url, lineage, error: null }))
-      .catch((error: unknown) => {
-        if (!asked.signal.aborted)
-          setAnswer({ url, lineage: null, error: error instanceof Error ? error.message : String(error) });
-      });
-    return () => asked.abort();
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const run = (tries: number): void => {
+      ask<Lineage>(url, asked.signal)
+        .then((lineage) => {
+          setAnswer({ url, lineage, error: null });
+          // A row that has just come is in the warehouse some seconds later.
+          if (lineage.message === null && tries > 1 && !asked.signal.aborted)
+            timer = setTimeout(() => run(tries - 1), AGAIN_MS);
+        })
+        .catch((error: unknown) => {
+          if (!asked.signal.aborted)
+            setAnswer({ url, lineage: null, error: error instanceof Error ? error.message : String(error) });
+        });
+    };
+    run(MOST_TRIES);
+    return () => {
+      if (timer !== null) clearTimeout(timer);
+      asked.abort();
+    };
   }, [url]);
 
   if (shown === null) return null;
@@ -200,7 +215,9 @@ function Revisions({ rows, info }: { readonly rows: readonly Row[]; readonly inf
     'received_at',
     'landing_offset',
   ]);
-  const columns = Object.keys(rows[0] ?? {}).filter((column) => !keys.has(column));
+  // Revisions of several rows are told apart by the keys in which they differ.
+  const varied = (info?.key ?? []).filter((column) => new Set(rows.map((row) => text(row, column))).size > 1);
+  const columns = [...varied, ...Object.keys(rows[0] ?? {}).filter((column) => !keys.has(column))];
   return (
     <div class="scroll" tabIndex={0} role="group" aria-label="Revisions">
       <table class="plain-table">
@@ -215,7 +232,7 @@ function Revisions({ rows, info }: { readonly rows: readonly Row[]; readonly inf
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={`${text(row, 'received_at')} ${text(row, 'landing_offset')}`}>
+            <tr key={[...(info?.key ?? []), 'landing_offset'].map((column) => text(row, column)).join('|')}>
               <td>{moment(text(row, 'received_at'))}</td>
               {columns.map((column) => (
                 <td key={column}>{shownValue(row, column)}</td>
