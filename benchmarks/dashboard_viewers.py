@@ -40,6 +40,9 @@ from tests.support.dashboard import Desk
 
 VIEWERS: Final = (1, 50, 200)
 CONTRACTS: Final = 60
+BOOKS_A_SECOND: Final = 20
+TRADES_A_SECOND: Final = 3
+REGION: Final = "DE-Freiburg"
 SETTLE_SECONDS: Final = 5.0
 START_SECONDS: Final = 120.0
 WITH_GOALS: Final = 50
@@ -72,49 +75,73 @@ class Market:
         """Send what a second brings, each second, until told to end."""
         due = time.monotonic()
         while not ended.is_set():
-            for part in range(20):
-                self._send_book(7 if part % 4 == 0 else self._chance.randrange(CONTRACTS))
+            for part in range(BOOKS_A_SECOND):
+                self._send_book(self._one_of_them(part))
                 if part in {3, 10, 17}:
-                    self._send_trade(7 if part == 3 else self._chance.randrange(CONTRACTS))
-                due += 0.05
+                    self._desk.receive(TRADE, [self._trade(7 if part == 3 else self._any())])
+                due += 1 / BOOKS_A_SECOND
                 ended.wait(max(0.0, due - time.monotonic()))
-            second = int(time.time())
-            self._desk.receive(
-                SOURCES["CE"],
-                {"unix_seconds": [second], "data": [50 + self._chance.gauss(0, 0.02)],
-                 "deprecated": False},
-                region="DE-Freiburg",
-            )  # fmt: skip
+            self._desk.receive(SOURCES["CE"], self._frequency(int(time.time())), region=REGION)
+
+    def burst(self, seconds: int, *, trades: int) -> None:
+        """Send at once what so many seconds bring.
+
+        Args:
+            seconds: How many.
+            trades: So many trades are told of again and again, in a new revision each time.
+        """
+        last = int(time.time())
+        books = [[self._book(self._one_of_them(part))] for part in range(BOOKS_A_SECOND * seconds)]
+        self._desk.receive(BOOK, *books, [self._book(7)], snapshot="false")
+        told = [[self._trade(self._any(), of=trades)] for _ in range(TRADES_A_SECOND * seconds)]
+        self._desk.receive(TRADE, *told)
+        since = range(last - seconds, last)
+        self._desk.receive(SOURCES["CE"], *map(self._frequency, since), region=REGION)
+
+    def _any(self) -> int:
+        return self._chance.randrange(CONTRACTS)
+
+    def _one_of_them(self, part: int) -> int:
+        """Return a contract; every fourth is the one that is watched."""
+        return 7 if part % 4 == 0 else self._any()
 
     def _send_book(self, number: int, *, snapshot: bool = False) -> None:
+        book = [self._book(number, snapshot=snapshot)]
+        self._desk.receive(BOOK, book, snapshot=str(snapshot).lower())
+
+    def _book(self, number: int, *, snapshot: bool = False) -> dict[str, Any]:
         self._revision += 1
         levels = range(10) if snapshot else [self._chance.randrange(10)]
-        row = {
+        return {
             "contractId": f"NX_{number}", "deliveryAreaId": 23, "revisionNo": self._revision,
             "updatedAt": _now(),
             "buyOrders": [self._order(f"b{level}", 8000 - 10 * level) for level in levels],
             "sellOrders": [self._order(f"s{level}", 8010 + 10 * level) for level in levels],
         }  # fmt: skip
-        self._desk.receive(BOOK, [row], snapshot=str(snapshot).lower())
 
     def _order(self, name: str, price: int) -> dict[str, Any]:
         volume = self._chance.randrange(1, 500) * 100
         return {"orderId": name, "price": price, "qty": volume, "updatedAt": _now(),
                 "deleted": False}  # fmt: skip
 
-    def _send_trade(self, number: int) -> None:
+    def _trade(self, number: int, *, of: int | None = None) -> dict[str, Any]:
+        """Return a trade of a contract; the newest revision of one of so many, if they are said."""
         self._revision += 1
+        name = self._revision if of is None else self._revision % of
         legs = [
-            {"contractId": f"NX_{number}", "side": side, "unitPrice": 8000, "quantity": 1000,
-             "deliveryAreaId": 23, "aggressor": side == "BUY"}
+            {"contractId": f"NX_{number if of is None else name % CONTRACTS}", "side": side,
+             "unitPrice": 8000, "quantity": 1000, "deliveryAreaId": 23, "aggressor": side == "BUY"}
             for side in ("BUY", "SELL")
         ]  # fmt: skip
-        row = {
-            "tradeId": f"t{self._revision}", "tradeTime": _now(), "state": "COMPLETED",
-            "currency": "EUR", "revisionNo": 1, "deleted": False, "mediumDisplayName": "QH",
-            "updatedAt": _now(), "legs": legs,
+        return {
+            "tradeId": f"t{name}", "tradeTime": _now(), "state": "COMPLETED",
+            "currency": "EUR", "revisionNo": 1 if of is None else self._revision,
+            "deleted": False, "mediumDisplayName": "QH", "updatedAt": _now(), "legs": legs,
         }  # fmt: skip
-        self._desk.receive(TRADE, [row])
+
+    def _frequency(self, second: int) -> dict[str, Any]:
+        return {"unix_seconds": [second], "data": [50 + self._chance.gauss(0, 0.02)],
+                "deprecated": False}  # fmt: skip
 
 
 def contract(number: int, start: datetime) -> dict[str, Any]:

@@ -3,17 +3,22 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psutil
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
 
+from benchmarks.dashboard_viewers import TOPICS, Market, dashboard
 from tests.support.dashboard import Desk
+from tests.support.dashboard import Page as Viewer
 from tests.support.screens import Screen
 
 FREQUENCY = "energy_charts_frequency"
@@ -27,6 +32,9 @@ WARM_SECONDS = 120
 TRADES, SECONDS = 200, 900
 """How many rows a tape has, and a frequency's topic."""
 MEGABYTE = 2**20
+BOOK_TOPIC = TOPICS[1]
+MOST_GROWTH_MB = 24
+"""Less than 70 bytes for each change of a book in the five hours between."""
 HELD = ("JSHeapUsedSize", "Nodes", "JSEventListeners")
 
 RECORD_TASKS = """
@@ -273,3 +281,52 @@ def test_an_open_page_does_not_grow(browser: Browser, desk: Desk, length: int) -
     assert after["Nodes"] <= before["Nodes"] * 1.1
     assert after["JSEventListeners"] <= before["JSEventListeners"] * 1.1
     screen.close()
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3_600)
+def test_the_server_does_not_grow(tmp_path: Path) -> None:
+    """It takes and shows what eight hours of a busy market bring, as fast as it can.
+
+    Each burst has what a minute brings: 1,200 changes of 60 order books, 180 revisions of trades
+    and 60 frequencies. They land, go through the hot lane and come over the live bus; one page
+    stays open and must show the newest change before the next burst, another one comes and goes.
+    The trades are revisions of the same ones, since the server keeps each for a day and a half.
+    """
+    desk = Desk(tmp_path / "home", serves=False)
+    market = Market(desk)
+    market.open()
+    held: list[float] = []
+    try:
+        with dashboard(desk) as process, desk.page(**dict.fromkeys(TOPICS)) as page:
+            for minute in range(1, NIGHTLY_SECONDS // 60 + 1):
+                began = said(datetime.now(UTC))
+                market.burst(60, trades=2_000)
+                page.until(partial(shows_since, page, began))
+                with desk.page(**dict.fromkeys(TOPICS)) as visitor:
+                    visitor.until(partial(shows_since, visitor, began))
+                if minute % 60 == 0:
+                    held.append(own_megabytes(process))
+            assert page.errors == {}
+    finally:
+        desk.close()
+    sys.stdout.write(f"MB after each hour: {held}\n")
+    assert min(held[-2:]) - min(held[1:3]) < MOST_GROWTH_MB
+
+
+def shows_since(page: Viewer, moment: str) -> bool:
+    """Return whether a viewer has a row of the ladder that was received since a moment."""
+    ladder = page.rows.get(BOOK_TOPIC, {})
+    return any((row["received_at"] or "") >= moment for row in ladder.values())
+
+
+def own_megabytes(process: psutil.Process) -> float:
+    """Return the least that a process has for itself within some seconds.
+
+    Python collects garbage when it makes objects: frames that are still told each second do that.
+    """
+    looks = []
+    for _ in range(10):
+        looks.append(process.memory_full_info().uss / MEGABYTE)
+        time.sleep(1)
+    return round(min(looks), 1)

@@ -90,12 +90,15 @@ class Desk:
         assert reasons
         return reasons
 
-    def receive(self, name: str, document: object, **context: str) -> None:
-        """Let a message land as its provider sends it, and take it through the hot lane."""
+    def receive(self, name: str, *documents: object, **context: str) -> None:
+        """Let messages land as their provider sends them, and take them through the hot lane."""
         source = market_source(name)
-        message = RawMessage(body=json.dumps(document).encode(), received_at=datetime.now(UTC),
-                             landing_offset=0, context=context)  # fmt: skip
-        self.batches.landing.guest(name).append([message])
+        messages = [
+            RawMessage(body=json.dumps(document).encode(), received_at=datetime.now(UTC),
+                       landing_offset=0, context=context)
+            for document in documents
+        ]  # fmt: skip
+        self.batches.landing.guest(name).append(messages)
         self._lanes.setdefault(name, HotLane(self.batches, source)).bring_up()
 
     def batch(self, *names: str) -> None:
