@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from playwright.sync_api import Route
 
-from tests.browser.platform.shown import table_differences
+from tests.browser.platform.shown import table_differences, utc
+from tests.browser.platform.stored_market import positions, totals
 from tests.browser.platform.stored_tables import errors_by_lead
 from tests.support.dashboard import Desk
 from tests.support.screens import Screen
@@ -161,6 +162,15 @@ def test_each_figure_of_a_position_leads_to_its_own_row(screen: Screen) -> None:
         leads_to(screen, source, said)
 
 
+@pytest.mark.parametrize("when", ["now", "then"])
+def test_what_positions_cost_is_what_the_stores_say(screen: Screen, when: str) -> None:
+    at = None if when == "now" else datetime.now(UTC).replace(microsecond=0)
+    screen.open("position" if at is None else f"position?asof={utc(at)}")
+    screen.until(lambda: screen.cell("totals", "all", "close_cost") != "")
+    assert table_differences(screen.lines("positions"), positions(at)) == []
+    assert table_differences(screen.lines("totals"), totals(at)) == []
+
+
 def test_sums_of_positions_lead_to_what_they_are_made_of(screen: Screen) -> None:
     screen.open("position")
     whole, own = "all", "south|DE-LU"
@@ -173,7 +183,7 @@ def test_sums_of_positions_lead_to_what_they_are_made_of(screen: Screen) -> None
         leads_to(screen, source)
     net, closing, left = screen.panel("positions").locator("button.value").all()
     for figure, source in ((net, POSITION), (closing, BOOK), (left, IMBALANCE)):
-        figure.click()
+        figure.press("Enter")  # late sources' names may stand over it
         leads_to(screen, source)
     screen.panel("composition").locator(".chart-keys").focus()
     screen.key("ArrowRight", "Enter")

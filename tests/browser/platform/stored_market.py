@@ -285,7 +285,7 @@ def _closed(at: At, opened: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         price, cost = _cost_of_closing(levels, power)
         left = round(abs(power) - min(abs(power), sum(volume for _, volume in levels)), 6)
         found.append(
-            {**row, "contract": contract, "closing_price": price, "cost": cost, "left": left}
+            {**row, "contract_id": contract, "closing_price": price, "cost": cost, "left": left}
         )
     return found
 
@@ -307,7 +307,7 @@ def positions(at: At) -> list[Row]:
             "At DA € value at day-ahead, EUR": Figure(row["value"], 0),
             "Book mean price of closing now, EUR/MWh": Figure(row["closing_price"]),
             "Close € EUR": Figure(row["cost"], 0),
-            "Left not closable now, MW": Figure(row["left"] if row["contract"] and row["left"]
+            "Left not closable now, MW": Figure(row["left"] if row["contract_id"] and row["left"]
                                                 else None, 1),
             "Imbal € expected if left open, EUR": Figure(row["imbalance_cost"], 0),
         }

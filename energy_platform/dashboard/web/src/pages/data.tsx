@@ -16,10 +16,10 @@ import { type GridColumn, withMark } from '../table/grid';
 import { Table } from '../table/table';
 
 const COLUMNS: readonly GridColumn<Row>[] = [
-  { id: 'source', title: 'Source', width: 'minmax(170px, 1.3fr)', align: 'left', order: (row) => row.id as string, cell: (row) => ({ text: text(row, 'id'), tone: 'strong' }) },
+  { id: 'source', title: 'Source', width: 'minmax(206px, 1.3fr)', align: 'left', order: (row) => row.id as string, cell: (row) => ({ text: text(row, 'id'), tone: 'strong' }) },
   { id: 'group', title: 'Group', width: '64px', align: 'left', order: (row) => text(row, 'group'), cell: (row) => ({ text: text(row, 'group'), tone: 'dim' }) },
   { id: 'protocol', title: 'Protocol', width: '76px', align: 'left', order: (row) => text(row, 'protocol'), cell: (row) => ({ text: text(row, 'protocol'), tone: 'dim' }) },
-  { id: 'provider', title: 'Provider', width: 'minmax(70px, .8fr)', align: 'left', order: (row) => text(row, 'provider'), cell: (row) => ({ text: text(row, 'provider'), tone: 'dim' }) },
+  { id: 'provider', title: 'Provider', width: 'minmax(96px, .8fr)', align: 'left', order: (row) => text(row, 'provider'), cell: (row) => ({ text: text(row, 'provider'), tone: 'dim' }) },
   { id: 'state', title: 'State', width: 'minmax(70px, .7fr)', align: 'left', order: stateOf, cell: (row) => stateCell(row) },
   { id: 'age', title: 'Age', hint: 'since received', width: '64px', order: (row) => instant(row, 'last_received_at'), cell: ageCell },
   { id: 'lag', title: 'Lag', hint: 'of the newest value', width: '64px', order: (row) => number(row, 'lag_seconds'), cell: (row) => ({ text: seconds(row, 'lag_seconds') }) },

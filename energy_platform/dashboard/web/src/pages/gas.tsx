@@ -133,7 +133,7 @@ const FLOW_COLUMNS: readonly GridColumn<Side>[] = [
   { id: 'direction', title: 'Way', width: '40px', align: 'left', order: (one) => one.direction, cell: (one) => ({ text: one.direction }) },
   ...INDICATORS.map<GridColumn<Side>>((name) => ({ id: name, title: SHORT[name] ?? name, hint: 'GWh/h', width: 'minmax(54px, .7fr)', flash: true, order: (one) => reported(one, name), cell: (one) => reportCell(one, name) })),
   { id: 'beyond', title: 'Beyond', hint: 'GWh/h, flow less what was nominated last', width: 'minmax(54px, .7fr)', order: beyond, cell: (one) => { const value = beyond(one); return { text: signed(value, 3), tone: value === null || value === 0 ? 'dim' : value > 0 ? 'up' : 'down' }; } },
-  { id: 'of', title: 'Of', hint: 'the hour that begins then', width: '92px', order: (one) => one.at, cell: ({ at, status }) => ({ text: at === null ? '' : dayAndClock(at, zone.value), tone: 'dim', title: status }) },
+  { id: 'of', title: 'Of', hint: 'the hour that begins then', width: '116px', order: (one) => one.at, cell: ({ at, status }) => ({ text: at === null ? '' : dayAndClock(at, zone.value), tone: 'dim', title: status }) },
 ]; // prettier-ignore
 
 function keyOf(row: Row, columns: readonly string[]): string {

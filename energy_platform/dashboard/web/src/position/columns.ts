@@ -157,7 +157,7 @@ export const CHANGE_COLUMNS: readonly GridColumn<Row>[] = [
   { id: 'at', title: 'At', width: 'minmax(64px, .8fr)', align: 'left', order: (row) => instant(row, 'received_at'), cell: (row) => ({ text: moment(row), tone: 'dim' }) },
   { id: 'by', title: 'Who', width: 'minmax(60px, .9fr)', align: 'left', order: (row) => text(row, 'changed_by'), cell: (row) => ({ text: text(row, 'changed_by'), tone: 'strong' }) },
   { id: 'portfolio', title: 'Portfolio', width: 'minmax(66px, .9fr)', align: 'left', order: (row) => text(row, 'portfolio'), cell: (row) => ({ text: text(row, 'portfolio') }) },
-  { id: 'area', title: 'Area', width: 'minmax(42px, .6fr)', align: 'left', order: (row) => text(row, 'area'), cell: (row) => ({ text: text(row, 'area'), tone: 'dim' }) },
+  { id: 'area', title: 'Area', width: 'minmax(52px, .6fr)', align: 'left', order: (row) => text(row, 'area'), cell: (row) => ({ text: text(row, 'area'), tone: 'dim' }) },
   { id: 'kind', title: 'Kind', width: 'minmax(58px, .8fr)', align: 'left', order: (row) => text(row, 'kind'), cell: (row) => ({ text: KIND_NAMES[text(row, 'kind')] ?? text(row, 'kind'), tone: 'dim' }) },
   { id: 'name', title: 'Name', width: 'minmax(52px, 1.2fr)', align: 'left', order: (row) => text(row, 'name'), cell: (row) => ({ text: text(row, 'name'), title: text(row, 'name') }) },
   { id: 'delivery', title: 'Delivery', width: 'minmax(138px, 1.6fr)', align: 'left', order: (row) => instant(row, 'delivery_start'), cell: span },
