@@ -97,6 +97,8 @@ class Market:
         self._desk.receive(TRADE, *told)
         since = range(last - seconds, last)
         self._desk.receive(SOURCES["CE"], *map(self._frequency, since), region=REGION)
+        # The hot lane waits for a warehouse that is far behind.
+        self._desk.batch(BOOK, TRADE, SOURCES["CE"])
 
     def _any(self) -> int:
         return self._chance.randrange(CONTRACTS)
