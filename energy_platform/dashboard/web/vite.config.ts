@@ -18,5 +18,11 @@ export default defineConfig({
       '/live': { target: 'ws://127.0.0.1:3070', ws: true },
     },
   },
-  test: { environment: 'jsdom', setupFiles: ['tests/setup.ts'], include: ['tests/**/*.test.{ts,tsx}'] },
+  test: {
+    environment: 'jsdom',
+    setupFiles: ['tests/setup.ts'],
+    include: ['tests/**/*.test.{ts,tsx}'],
+    // A test takes longer on a busy machine, and none is about how long.
+    testTimeout: 60_000,
+  },
 });
