@@ -5,20 +5,30 @@ pass the compiled checks, they are good; if some fail, pandera says why, for the
 verdict equals pandera's verdict on all rows, which `split_by_pandera` gives.
 """
 
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final, NamedTuple
 
 import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
+from polars import selectors
 from polars.exceptions import PolarsError
 
+from energy_platform.market.rows import MarketRows
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.compiled_checks import CompiledChecks
 
 REASON_CHARACTERS: Final = 500
 
 _INDEX: Final = "index"
+_FAILURES: Final = {_INDEX: pl.UInt32, "check": pl.String, "reason": pl.String}
+_HAVE_DATES: Final = pl.all_horizontal(
+    pl.lit(value=True),
+    selectors.datetime()
+    .is_between(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+    .fill_null(value=True),
+)
 
 
 class Split(NamedTuple):
@@ -51,19 +61,37 @@ def split(source: MarketSource, rows: pl.DataFrame) -> Split:
 
 
 def split_by_pandera(source: MarketSource, rows: pl.DataFrame) -> Split:
-    """Return the same verdict, by pandera alone over all rows."""
-    try:
-        if not rows.is_empty():
-            source.schema.validate(rows, lazy=True)
-    except SchemaErrors as errors:
-        failed = _failures_by_row(errors.failure_cases, rows.height)
-    else:
-        return Split(rows, _nothing_fails(rows))
+    """Return the same verdict, by pandera alone over all rows.
+
+    pandera says which values fail as Python's own, and judges no row of a table in which there is
+    an instant that Python has no date for. Rows with one are told apart first.
+    """
     numbered = rows.with_row_index(_INDEX)
+    judged = numbered.filter(_HAVE_DATES)
+    failed = pl.concat([_failures(source, judged), _without_dates(numbered.filter(~_HAVE_DATES))])
+    if failed.is_empty():
+        return Split(rows, _nothing_fails(rows))
     return Split(
         numbered.join(failed, on=_INDEX, how="anti", maintain_order="left").drop(_INDEX),
         numbered.join(failed, on=_INDEX, maintain_order="left").drop(_INDEX),
     )
+
+
+def _failures(source: MarketSource, numbered: pl.DataFrame) -> pl.DataFrame:
+    """Return `index`, `check` and `reason` of the rows that pandera finds at fault."""
+    index = numbered[_INDEX]
+    try:
+        if not numbered.is_empty():
+            source.schema.validate(numbered.drop(_INDEX), lazy=True)
+    except SchemaErrors as errors:
+        failed = _failures_by_row(errors.failure_cases, numbered.height)
+        return failed.with_columns(index.gather(failed[_INDEX]))
+    return pl.DataFrame(schema=_FAILURES)
+
+
+def _without_dates(numbered: pl.DataFrame) -> pl.DataFrame:
+    name = MarketRows.instants_are_of_our_time.__name__
+    return numbered.select(_INDEX, check=pl.lit(name), reason=pl.lit(f"fails {name}"))
 
 
 def _split_by_both(source: MarketSource, rows: pl.DataFrame, compiled: CompiledChecks) -> Split:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -36,8 +36,8 @@ from tests.support.accounts import Account, account
 from tests.support.running_platform import wait_for
 
 START_SECONDS = 180.0
-QUIET_SECONDS = 5.0
-SETTLED_SECONDS = 30.0
+ARRIVES_SECONDS = 120.0
+"""How long a row may be on its way when market time stands: a feed may pause after a fault."""
 
 
 @dataclass
@@ -133,27 +133,26 @@ class SmallMarket:
         self.run_batches()
 
     def accounts(self) -> list[Account]:
-        """Stop market time, wait until all is stored, and hold each source to account."""
+        """Stop market time, wait for what is on its way, and hold each source to account."""
         answer = self._control("freeze")
         market_time = datetime.fromisoformat(answer.json()["market_time"])
-        settled_by = datetime.now(UTC) - timedelta(seconds=SETTLED_SECONDS)
-        seen, since = self.landed(), time.monotonic()
-        while time.monotonic() - since < QUIET_SECONDS:
-            time.sleep(0.5)
+        frozen, deadline = datetime.now(UTC), time.monotonic() + ARRIVES_SECONDS
+        while True:
             self.run_batches()
-            if (landed := self.landed()) != seen:
-                seen, since = landed, time.monotonic()
-        journal = Journal(self.home / "simulator" / "journal")
-        return [
-            account(
-                source,
-                journal,
-                self.batches.warehouse.scan(market_table(source)).collect(),
-                market_time=market_time,
-                settled_by=settled_by,
-            )
-            for source in map(market_source, self.sources)
-        ]
+            found = [self._account(one, market_time, frozen) for one in self.sources]
+            if time.monotonic() > deadline or all(one.lost.is_empty() for one in found):
+                return found
+            time.sleep(1.0)
+
+    def _account(self, name: str, market_time: datetime, frozen: datetime) -> Account:
+        source = market_source(name)
+        return account(
+            source,
+            Journal(self.home / "simulator" / "journal"),
+            self.batches.warehouse.scan(market_table(source)).collect(),
+            market_time=market_time,
+            settled_by=frozen,
+        )
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 """Good rows go through, bad ones are quarantined with their reason, and none is lost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
+from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import PART, UNPARSED, check_messages
+from energy_platform.pipeline.row_verdicts import Split, split, split_by_pandera
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 
 
@@ -93,6 +96,26 @@ def test_an_instant_that_no_calendar_has_is_refused() -> None:
     assert checked.rows.is_empty()
     [check] = checked.quarantined["check"]
     assert "instants_are_of_our_time" in check
+
+
+@pytest.mark.parametrize("verdict", [split, split_by_pandera])
+@pytest.mark.parametrize("microseconds", [2**58, 2**62])
+def test_an_instant_that_python_has_no_date_for_costs_no_other_row(
+    verdict: Callable[[MarketSource, pl.DataFrame], Split], microseconds: int
+) -> None:
+    message = example_message([("CZ", 1, 1.0), ("DE-LU", 1, 2.0), ("DE-LU", 2, 3.0)])
+    rows = check_messages(EXAMPLE, [message]).rows
+    price = pl.col("price_eur_per_mwh")
+    far = pl.col("delivery_start") + pl.lit(microseconds, dtype=pl.Duration("us"))
+    rows = rows.with_columns(
+        delivery_end=pl.when(price == 1).then(far).otherwise("delivery_end"),
+        price_eur_per_mwh=pl.when(price == 3).then(9_999.0).otherwise(price),
+    )
+    found = verdict(EXAMPLE, rows)
+    assert prices(found.passing) == [2.0]
+    assert found.failing["price_eur_per_mwh"].to_list() == [1.0, 9_999.0]
+    assert "instants_are_of_our_time" in found.failing["check"][0]
+    assert found.failing["check"][1] == "less_than_or_equal_to(5000)"
 
 
 def test_no_message_gives_empty_frames_of_the_right_columns() -> None:
