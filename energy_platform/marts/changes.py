@@ -24,6 +24,7 @@ from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
 from energy_platform.settings import Settings, WarehouseKind
 from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ def _is_damaged(warehouse: Warehouse, mart: Mart) -> bool:
     """Return whether a mart was damaged; what was damaged is set aside, and it is made anew."""
     if not warehouse.damage(mart.table, wholly=False):
         return False
-    warehouse.drop_damage(mart.table)
+    tried_again(warehouse.drop_damage)(mart.table)
     return True
 
 

@@ -109,7 +109,7 @@ def _drop_damage(warehouse: Warehouse, source: MarketSource) -> int | None:
     except DamagedTableError:
         first = 0
     for table, _ in damaged:
-        warehouse.drop_damage(table)
+        tried_again(warehouse.drop_damage)(table)
     return first
 
 

@@ -47,7 +47,6 @@ from energy_platform.market.table import Table
 from energy_platform.storage.aside import set_aside
 from energy_platform.storage.warehouse import delta_damage
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.delta_files import files, size, state, summary
 from energy_platform.storage.warehouse.delta_log import (
     commit_file,
@@ -254,7 +253,6 @@ class DeltaWarehouse:
             return [Damage(error.place, error.why, first_offset=0)]
         return delta_damage.of_files(self._path(table), files(delta), wholly=wholly)
 
-    @tried_again
     def drop_damage(self, table: Table) -> None:
         """Make a damaged table readable: set aside the files that can't be read, and their rows.
 
