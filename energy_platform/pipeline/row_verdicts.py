@@ -23,12 +23,6 @@ REASON_CHARACTERS: Final = 500
 
 _INDEX: Final = "index"
 _FAILURES: Final = {_INDEX: pl.UInt32, "check": pl.String, "reason": pl.String}
-_HAVE_DATES: Final = pl.all_horizontal(
-    pl.lit(value=True),
-    selectors.datetime()
-    .is_between(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-    .fill_null(value=True),
-)
 
 
 class Split(NamedTuple):
@@ -67,8 +61,9 @@ def split_by_pandera(source: MarketSource, rows: pl.DataFrame) -> Split:
     an instant that Python has no date for. Rows with one are told apart first.
     """
     numbered = rows.with_row_index(_INDEX)
-    judged = numbered.filter(_HAVE_DATES)
-    failed = pl.concat([_failures(source, judged), _without_dates(numbered.filter(~_HAVE_DATES))])
+    have_dates = numbered.select(_have_dates()).to_series()
+    judged, others = numbered.filter(have_dates), numbered.filter(~have_dates)
+    failed = pl.concat([_failures(source, judged), _without_dates(others)])
     if failed.is_empty():
         return Split(rows, _nothing_fails(rows))
     return Split(
@@ -87,6 +82,17 @@ def _failures(source: MarketSource, numbered: pl.DataFrame) -> pl.DataFrame:
         failed = _failures_by_row(errors.failure_cases, numbered.height)
         return failed.with_columns(index.gather(failed[_INDEX]))
     return pl.DataFrame(schema=_FAILURES)
+
+
+def _have_dates() -> pl.Expr:
+    """Say whether Python has dates for a row's instants.
+
+    polars' threads start when it is asked for such an instant, so nobody asks at import.
+    """
+    instants = selectors.datetime().is_between(
+        datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    )
+    return pl.all_horizontal(pl.lit(value=True), instants.fill_null(value=True))
 
 
 def _without_dates(numbered: pl.DataFrame) -> pl.DataFrame:
