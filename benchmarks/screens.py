@@ -81,7 +81,8 @@ NOTE: Final = """
   const keys = (node) => {
     const element = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement;
     const row = element?.closest('.grid-row[data-id]')?.dataset.id;
-    if (row === undefined) return element?.closest('[data-value="frequency"]') ? ['#'] : [];
+    if (row === undefined)
+      return element?.closest('[data-panel^="frequency"] .value') ? ['#'] : [];
     return [row, `${row} ${element.closest('.grid-cell')?.dataset.column}`];
   };
   const changed = new MutationObserver((records) => {
