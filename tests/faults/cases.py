@@ -23,6 +23,12 @@ from tests.support.running_platform import script
 _MID_RUN_SECONDS: Final = 60.0
 _REFUSAL_SECONDS: Final = 120.0
 _SLOW_STEP_SECONDS: Final = 0.5
+_SUCCESSION: Final = 4
+_LONGEST_STEP_SECONDS: Final = 3.0
+_LASTING: Final = frozenset({FaultKind.TOO_MANY_REQUESTS, FaultKind.HANG, FaultKind.SURGE})
+"""Faults that last; the others are over with the answer that they strike."""
+_NEXT_ANSWERS_SECONDS: Final = 10.0
+"""How long it takes until the sources that are asked often have been answered anew."""
 
 Strike = Callable[[Stage], set[int]]
 """Does harm until it is over, and returns the ids of the processes that it has killed."""
@@ -54,6 +60,15 @@ def kill_several(stage: Stage) -> set[int]:
     """Kill several processes at once."""
     names = stage.names()
     return stage.kill(stage.random.sample(names, stage.random.randint(2, len(names))))
+
+
+def kill_in_succession(stage: Stage) -> set[int]:
+    """Kill a process again and again, often before those that were killed are well."""
+    killed: set[int] = set()
+    for _ in range(_SUCCESSION):
+        killed |= kill_one(stage)
+        time.sleep(stage.random.uniform(0.0, _LONGEST_STEP_SECONDS))
+    return killed
 
 
 def stop_one(stage: Stage) -> set[int]:
@@ -121,7 +136,10 @@ def let_the_market_fail(stage: Stage, kind: FaultKind, *, count: int = 1) -> set
     """Let every source's market do something wrong, as far as it can."""
     for name in market_sources():
         stage.platform.ask_fault(name, kind, count=count, seconds=stage.hold_seconds / 2)
-    stage.hold()
+    if kind in _LASTING:
+        stage.hold()
+    else:
+        time.sleep(min(stage.hold_seconds, _NEXT_ANSWERS_SECONDS))
     return set()
 
 
@@ -167,6 +185,12 @@ _AGAIN: Final = "feeds ask again by themselves, and nobody else waits"
 PROCESSES: Final = (
     Case(name="SIGKILL of any process", promise=_BACK, strike=kill_one, times=8),
     Case(name="SIGKILL of several at once", promise=_BACK, strike=kill_several, times=4),
+    Case(
+        name="SIGKILL again before all is well",
+        promise=_BACK,
+        strike=kill_in_succession,
+        times=3,
+    ),
     Case(name="SIGSTOP of any process", promise="others go on; it goes on", strike=stop_one),
     Case(
         name="workers killed in mid-run",

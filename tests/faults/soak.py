@@ -9,6 +9,7 @@ platform did not get well, or a secret was found where none may be.
 
 The stages, each with a home of its own:
 
+- `quiet`: a platform that nobody strikes, and whose processes may not grow
 - `embedded`: a platform with embedded stores, struck by every case of processes, callers, upstream
 - `cloud`: one on BigQuery's emulator and InfluxDB, where these are installed, whose stores are
   taken away as well
@@ -17,7 +18,6 @@ The stages, each with a home of its own:
 """
 
 import argparse
-import contextlib
 import json
 import random
 import sys
@@ -31,14 +31,12 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from energy_platform.operations.supervision.supervisor import Supervisor
-from tests.faults import cases, planted_secrets
+from tests.faults import cases, memory, planted_secrets
 from tests.faults.cases import Case
 from tests.faults.report import Row, Struck, as_json, of_json, rows_of, table
 from tests.faults.stage import Stage, Store, wait_until_well
 from tests.support import bigquery_server, influx_server
 from tests.support.accounts import accounts
-from tests.support.platform_run import cpu_seconds
 from tests.support.running_platform import (
     RunningPlatform,
     started,
@@ -46,7 +44,9 @@ from tests.support.running_platform import (
     wait_until_flowing,
 )
 
-SHARES: Final = {"embedded": 0.6, "cloud": 0.25, "spring": 0.05, "autumn": 0.05, "secrets": 0.05}
+SHARES: Final = {
+    "quiet": 0.15, "embedded": 0.45, "cloud": 0.25, "spring": 0.05, "autumn": 0.05, "secrets": 0.05,
+}  # fmt: skip
 """The stages, and which part of the time is each one's."""
 CHANGES: Final = {
     "spring": datetime(2026, 3, 29, 1, tzinfo=UTC),
@@ -60,6 +60,9 @@ HOLD_SECONDS: Final = 60.0
 """How long a fault lasts that lasts, in a soak of an hour; in a shorter one it is shorter."""
 LEAST_HOLD_SECONDS: Final = 10.0
 CHANGED_SECONDS: Final = 1_200.0
+LEAST_QUIET_SECONDS: Final = 300.0
+"""How long a platform is left alone at least, so that growth and warming up differ."""
+NOTE_SECONDS: Final = 10.0
 WELL_WITHIN_SECONDS: Final = 60.0
 """How soon a platform is to be well again on two cores."""
 LOST_OR_FAILED: Final = 1
@@ -72,7 +75,8 @@ class Outcome:
     rows: list[Row] = field(default_factory=list)
     emitted: int = 0
     stored: int = 0
-    memory_mb: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    memory_mb: dict[str, memory.Notes] = field(default_factory=dict)
+    """Each process's memory, by stage."""
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -98,9 +102,11 @@ def main() -> int:
     print(*table(outcome.rows), sep="\n")
     killed = sum(row.killed for row in outcome.rows)
     print(f"{killed} processes killed; {outcome.emitted:,} rows emitted, {outcome.stored:,} stored")
-    for name, noted in outcome.memory_mb.items():
-        used = [memory_mb for _, memory_mb in noted]
-        print(f"{name}: {used[0]:.0f} MB at first, {max(used):.0f} at most, {used[-1]:.0f} at last")
+    for stage, notes in outcome.memory_mb.items():
+        for name, noted in notes.items():
+            used = [used_mb for _, used_mb in noted]
+            told = f"{used[0]:.0f} MB at first, {max(used):.0f} at most, {used[-1]:.0f} at last"
+            print(f"{stage}, {name}: {told}")
     for name in outcome.skipped:
         print(f"SKIPPED: {name}")
     asked.json.write_text(
@@ -130,6 +136,7 @@ def run_stage(name: str, folder: Path, outcome: Outcome, *, seconds: float, rand
     """Run one stage; what fails in it is told in its rows."""
     print(f"\n== {name}, {seconds / 60:.0f} min", flush=True)
     run: Mapping[str, Callable[[], None]] = {
+        "quiet": lambda: quiet(folder, outcome, seconds),
         "embedded": lambda: embedded(folder, outcome, seconds, random),
         "cloud": lambda: cloud(folder, outcome, seconds, random),
         "spring": lambda: change_of_clocks(name, folder, outcome),
@@ -144,10 +151,38 @@ def run_stage(name: str, folder: Path, outcome: Outcome, *, seconds: float, rand
         print(f"{name}: {failure}", flush=True)
 
 
+def quiet(folder: Path, outcome: Outcome, seconds: float) -> None:
+    """Leave a platform alone, and see that none of its processes grows or ends."""
+    began = Struck(
+        case="nobody strikes",
+        promise="no process grows, and none ends",
+        began_at=datetime.now(UTC),
+    )
+    notes = outcome.memory_mb.setdefault("quiet", {})
+    with started(folder / "home") as platform:
+        wait_until_flowing(platform)
+        restarted = _restarts(platform)
+        since = time.monotonic()
+        while time.monotonic() - since < max(seconds, LEAST_QUIET_SECONDS):
+            memory.note(platform.home, (time.monotonic() - since) / 60, notes)
+            time.sleep(NOTE_SECONDS)
+        wrong = [
+            *memory.growing(notes),
+            *memory.too_large(platform.home),
+            *(f"{name} has ended" for name, _ in sorted(_restarts(platform) - restarted)),
+        ]
+        began.failure = "; ".join(wrong)
+        outcome.rows += account_for(platform, [began], outcome)
+
+
+def _restarts(platform: RunningPlatform) -> set[tuple[str, int]]:
+    return {(name, one.restarts) for name, one in platform.processes().items()}
+
+
 def embedded(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
     with started(folder / "home") as platform:
         stage = Stage(platform=platform, random=random, hold_seconds=hold_seconds(seconds))
-        strike_and_account(stage, cases.embedded(), outcome, seconds)
+        strike_and_account("embedded", stage, cases.embedded(), outcome, seconds)
 
 
 def cloud(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
@@ -166,7 +201,7 @@ def cloud(folder: Path, outcome: Outcome, seconds: float, random: Random) -> Non
         stage = Stage(
             platform=platform, random=random, hold_seconds=hold_seconds(seconds), stores=stores
         )
-        strike_and_account(stage, cases.cloud(), outcome, seconds)
+        strike_and_account("cloud", stage, cases.cloud(), outcome, seconds)
 
 
 def hold_seconds(seconds: float) -> float:
@@ -175,17 +210,17 @@ def hold_seconds(seconds: float) -> float:
 
 
 def strike_and_account(
-    stage: Stage, chosen: Sequence[Case], outcome: Outcome, seconds: float
+    name: str, stage: Stage, chosen: Sequence[Case], outcome: Outcome, seconds: float
 ) -> None:
     """Do one case after the other until the time is over, then hold the platform to account."""
     wait_until_flowing(stage.platform)
-    until = time.monotonic() + seconds
+    since, notes = time.monotonic(), outcome.memory_mb.setdefault(name, {})
     struck: list[Struck] = []
     for case in cases.rounds(chosen, stage):
-        if time.monotonic() > until:
+        if (passed := time.monotonic() - since) > seconds:
             break
         struck.append(strike(case, stage))
-        note_memory(stage.platform, outcome)
+        memory.note(stage.platform.home, passed / 60, notes)
     try:
         outcome.rows += account_for(stage.platform, struck, outcome)
     except Exception:
@@ -201,20 +236,13 @@ def strike(case: Case, stage: Stage) -> Struck:
         struck.killed, over = len(killed), time.monotonic()
         wait_until_well(stage.platform, killed)
         struck.seconds = time.monotonic() - over
+        struck.failure = "; ".join(memory.too_large(stage.platform.home))
     except Exception as error:  # noqa: BLE001 (it is told in the table, and the next case is done)
         struck.failure = f"{type(error).__name__}: {error}"
     said = struck.failure or f"well after {struck.seconds:.0f} s"
     late = struck.seconds is not None and struck.seconds > WELL_WITHIN_SECONDS
     print(f"{struck.began_at:%H:%M:%S} {case.name}: {said}{', late' if late else ''}", flush=True)
     return struck
-
-
-def note_memory(platform: RunningPlatform, outcome: Outcome) -> None:
-    """Note the memory of each process, in MB, with the time in minutes."""
-    minute = round(time.monotonic() / 60, 1)
-    with contextlib.suppress(Exception):  # one has just ended
-        for name, (_, memory_mb) in cpu_seconds(Supervisor(platform.home)).items():
-            outcome.memory_mb.setdefault(name, []).append((minute, round(memory_mb, 1)))
 
 
 def account_for(

@@ -22,7 +22,7 @@ def well(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None
     outcome.rows.append(Row(case="kill", promise="it holds", count=3, killed=4, seconds=[5.0]))
     outcome.emitted, outcome.stored = 10, 9
     outcome.skipped.append(f"{seconds:.0f} {random.random()}")
-    outcome.memory_mb["collector"] = [(0.0, 80.0), (1.0, 120.0), (2.0, 90.0)]
+    outcome.memory_mb["embedded"] = {"collector": [(0.0, 80.0), (1.0, 120.0), (2.0, 90.0)]}
 
 
 def broken(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
@@ -41,7 +41,7 @@ def test_what_is_well_ends_well_and_is_kept(
     assert "seed 7, 2 minutes, stages embedded" in said
     assert "| kill | it holds | 3 | 0 | 0 | 0 | 5 s, 5 s |" in said
     assert "4 processes killed; 10 rows emitted, 9 stored" in said
-    assert "collector: 80 MB at first, 120 at most, 90 at last" in said
+    assert "embedded, collector: 80 MB at first, 120 at most, 90 at last" in said
     assert "SKIPPED: 120 " in said
     outcome = json.loads(kept.read_bytes())
     assert (outcome["seed"], outcome["stages"]) == (7, ["embedded"])
