@@ -173,6 +173,14 @@ class Journal:
                 kept["rows"],
             )
 
+    def rows_at(self, source: str, market_at: datetime) -> list[dict[str, Any]]:
+        """Return the rows that a source emitted at a market time; instants as ISO 8601 text.
+
+        What is shown again after a restart must be what was shown before it, flaws and all.
+        """
+        since = self.emissions(source, since=market_at)
+        return [row for one in since if one.market_at == market_at for row in one.rows]
+
     def market_times(self, source: str) -> tuple[datetime, datetime] | None:
         """Return the market times of the first emission ever and the newest; None without any.
 

@@ -220,7 +220,13 @@ async def _write(world: World, folder: Path, edition: Edition, *, journalled: bo
     """Write a day's file, its rows journalled first unless they are."""
     quarter_hours = prices(world, edition.day, edition.number)
     hours, shown = hourly(quarter_hours), quarter_hours
-    if world.faults.take(SOURCE, FaultKind.BAD_ROW):
+    if journalled:
+        # The journal has only the good rows of a file with a bad one.
+        emitted = world.journal.rows_at(SOURCE, edition.at)
+        is_spoiled = len(emitted) < table_rows(hours, quarter_hours).height
+    else:
+        is_spoiled = world.faults.take(SOURCE, FaultKind.BAD_ROW) is not None
+    if is_spoiled:
         last = pl.int_range(pl.len()) == pl.len() - 1
         shown = shown.with_columns(NORD=pl.when(last).then(_BAD_PRICE).otherwise("NORD"))
         quarter_hours = quarter_hours.with_columns(NORD=pl.when(~last).then("NORD"))

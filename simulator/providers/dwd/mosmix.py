@@ -7,7 +7,8 @@ are a function of its time, the station and the step, so a restart writes the sa
 import asyncio
 import io
 import zipfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -171,9 +172,11 @@ async def publish(world: World, root: Path, stations: Sequence[str]) -> datetime
     issued = newest_issue(world.clock.now())
     folder = root / FOLDER
     appeared = issued + _APPEARS_AFTER
-    files, rows = await asyncio.to_thread(_issue, world, stations, issued)
     last = world.journal.last_market_at(SOURCE)
-    if stations and (last is None or last < appeared):
+    is_new = last is None or last < appeared
+    spoiled = _to_spoil(world, stations) if is_new else _spoiled(world, stations, appeared)
+    files, rows = await asyncio.to_thread(_issue, world, stations, issued, spoiled)
+    if stations and is_new:
         world.journal.emit(SOURCE, appeared, rows.to_dicts())
     for station, content in files.items():
         await ftp_server.publish(world, SOURCE, _file(folder, station), content, appeared)
@@ -198,15 +201,26 @@ async def _until_next(world: World, folder: Path, issued: datetime) -> None:
         await world.clock.sleep_until(min(due, now + timedelta(seconds=world.clock.speed)))
 
 
+def _to_spoil(world: World, stations: Sequence[str]) -> set[str]:
+    """Return the stations whose file is to have a bad row."""
+    return {one for one in stations if world.faults.take(SOURCE, FaultKind.BAD_ROW)}
+
+
+def _spoiled(world: World, stations: Sequence[str], appeared: datetime) -> set[str]:
+    """Return the stations whose file had a bad row, for the journal has only its good ones."""
+    good = Counter(row["station_id"] for row in world.journal.rows_at(SOURCE, appeared))
+    return {one for one in stations if 0 < good[one] < _STEPS}
+
+
 def _issue(
-    world: World, stations: Sequence[str], issued: datetime
+    world: World, stations: Sequence[str], issued: datetime, spoiled: Container[str]
 ) -> tuple[dict[str, bytes], pl.DataFrame]:
     """Return all files of an issue and the good rows in them."""
     files, rows = {}, []
     for station in stations:
         shown = forecast(world, station, issued)
         good = shown
-        if world.faults.take(SOURCE, FaultKind.BAD_ROW):
+        if station in spoiled:
             last = pl.int_range(pl.len()) == pl.len() - 1
             bad = pl.when(last).then(_BAD_WIND_M_PER_S).otherwise("FF").alias("FF")
             shown, good = shown.with_columns(bad), shown.filter(~last)

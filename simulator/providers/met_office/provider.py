@@ -18,7 +18,8 @@ from starlette.routing import BaseRoute
 from simulator.faults import FaultKind
 from simulator.listeners import HOST
 from simulator.providers.met_office.schedule import (
-    STEP_WITHOUT_A_FILE,
+    STEP_OF_A_BAD_ROW,
+    STEP_OF_GARBAGE,
     Issue,
     issues,
 )
@@ -35,6 +36,7 @@ _ENDPOINT: Final = "http://127.0.0.1:8472"
 
 _RETRY_SECONDS: Final = 2.0
 _RETRIES: Final = 1_800
+_WIND_SPEED: Final = "wind_speed_at_10m"
 _AT_THE_START: Final = timedelta(minutes=10)
 _KEPT_FOR: Final = timedelta(hours=3)
 _HEAD_BYTES: Final = 1_000
@@ -121,6 +123,7 @@ class _Publisher:
             since = max(last - _KEPT_FOR, first - timedelta(microseconds=1))
             for issue in reversed(list(issues(since, last))):
                 await self._publish(issue, journalled=True)
+            await self._publish_bad_rows_again(since)
         while True:
             now = self._world.clock.now()
             for issue in issues(last or now - _AT_THE_START, now):
@@ -140,24 +143,39 @@ class _Publisher:
 
     async def _flawed(self, now: datetime) -> None:
         """Publish what a fault asks for: a file with a bad point, or what is no file at all."""
-        from simulator.providers.met_office import model_files  # noqa: PLC0415
-
         fault = self._world.faults.take(SOURCE, FaultKind.BAD_ROW, FaultKind.MALFORMED)
         if fault is None:
             return
-        beside = next(issues(now, now + _KEPT_FOR))
-        flawed = beside._replace(
-            at=now, step_hours=STEP_WITHOUT_A_FILE, parameter="wind_speed_at_10m"
-        )
-        grid = model_files.values(self._world, flawed)
+        run_at = next(issues(now, now + _KEPT_FOR)).run_at
         if fault.kind is FaultKind.BAD_ROW:
-            bad = model_files.with_a_bad_point(grid)
-            rows = model_files.table_rows(flawed, bad)
-            self._emit(rows.filter(pl.col("wind_speed_m_per_s") < model_files.BAD_WIND), now)
-            await self._put(flawed.key, model_files.model_file(flawed, bad))
+            await self._publish_bad_row(now, run_at, journalled=False)
         else:
-            whole = model_files.model_file(flawed, grid)
-            await self._put(flawed.key, whole[:_HEAD_BYTES] + bytes(len(whole) - _HEAD_BYTES))
+            await self._publish_garbage(now, run_at)
+
+    async def _publish_bad_rows_again(self, since: datetime) -> None:
+        """Publish the files with a bad point again that were emitted since a market time."""
+        for emission in self._world.journal.emissions(SOURCE, since=since):
+            row = emission.rows[0]
+            run_at, valid_at = (datetime.fromisoformat(row[n]) for n in ("run_at", "valid_at"))
+            if valid_at - run_at == timedelta(hours=STEP_OF_A_BAD_ROW):
+                await self._publish_bad_row(emission.market_at, run_at, journalled=True)
+
+    async def _publish_bad_row(self, at: datetime, run_at: datetime, *, journalled: bool) -> None:
+        from simulator.providers.met_office import model_files  # noqa: PLC0415
+
+        issue = Issue(at, run_at, STEP_OF_A_BAD_ROW, _WIND_SPEED)
+        bad = model_files.with_a_bad_point(model_files.values(self._world, issue))
+        if not journalled:
+            rows = model_files.table_rows(issue, bad)
+            self._emit(rows.filter(pl.col("wind_speed_m_per_s") < model_files.BAD_WIND), at)
+        await self._put(issue.key, model_files.model_file(issue, bad))
+
+    async def _publish_garbage(self, at: datetime, run_at: datetime) -> None:
+        from simulator.providers.met_office import model_files  # noqa: PLC0415
+
+        issue = Issue(at, run_at, STEP_OF_GARBAGE, _WIND_SPEED)
+        whole = model_files.model_file(issue, model_files.values(self._world, issue))
+        await self._put(issue.key, whole[:_HEAD_BYTES] + bytes(len(whole) - _HEAD_BYTES))
 
     def _emit(self, rows: pl.DataFrame, at: datetime) -> None:
         self._world.journal.emit(SOURCE, at, rows.to_dicts())

@@ -12,8 +12,9 @@ PARAMETERS: Final = (
     *("wind_speed_at_10m", "wind_direction_at_10m", "wind_gust_at_10m"),
     *("temperature_at_screen_level", "radiation_flux_in_shortwave_total_downward_at_surface"),
 )
-STEP_WITHOUT_A_FILE: Final = 55
-"""A step that no run has, for files with flaws, which stand in the way of none."""
+STEP_OF_A_BAD_ROW: Final = 55
+STEP_OF_GARBAGE: Final = 56
+"""Steps that no run has, for files with flaws, which stand in the way of none."""
 
 _RUN_EVERY: Final = timedelta(hours=6)
 _BEGINS_AFTER: Final = timedelta(hours=3)

@@ -105,6 +105,10 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     reasons = checked(SOURCE, session).quarantined["reason"].to_list()
     assert any("not a whole ZIP archive" in reason for reason in reasons)
     assert any("wind_speed_m_per_s = 999.0" in reason for reason in reasons)
+    newcomer = a_client(world)
+    async with served(world):  # it shows the same again, though no fault asks for it now
+        await run_until(FEED, newcomer, lambda: len(newcomer.landed) >= len(SOME))
+        assert_same(world, newcomer)
 
 
 async def test_a_station_without_a_folder_holds_no_other_up(

@@ -122,6 +122,10 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
     reasons = checked(SOURCE, session).quarantined["reason"].to_list()
     assert any("no Prezzi or Prezzi15 rows" in reason for reason in reasons)
     assert any("price_eur_per_mwh = 99999.0" in reason for reason in reasons)
+    newcomer = a_client(world)
+    async with served(world):  # it shows the same again, though no fault asks for it now
+        await run_until(feed(world), newcomer, lambda: len(newcomer.landed) >= 3)
+        assert_same(world, newcomer)
 
 
 def test_hours_are_the_means_of_their_quarter_hours(tmp_path: Path) -> None:

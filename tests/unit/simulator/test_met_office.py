@@ -17,7 +17,7 @@ from energy_platform.sources.met_office_forecast import MET_OFFICE_FORECAST as S
 from simulator import server
 from simulator.faults import Fault, FaultKind
 from simulator.providers.met_office import PROVIDER
-from simulator.providers.met_office.schedule import STEP_WITHOUT_A_FILE, issues
+from simulator.providers.met_office.schedule import STEP_OF_A_BAD_ROW, STEP_OF_GARBAGE, issues
 from simulator.world import World
 from tests.support.comparison import compare, journalled_rows
 from tests.support.feeds import MemorySession, a_session, a_world
@@ -114,7 +114,31 @@ async def test_garbage_and_a_bad_row_are_quarantined_alone(tmp_path: Path) -> No
 
 
 def flawed(session: MemorySession) -> int:
-    return sum(f"PT{STEP_WITHOUT_A_FILE:04}H" in file for file in files(session))
+    steps = (STEP_OF_A_BAD_ROW, STEP_OF_GARBAGE)
+    return sum(f"PT{step:04}H" in file for file in files(session) for step in steps)
+
+
+async def test_a_file_with_a_bad_row_survives_a_restart_of_the_market(tmp_path: Path) -> None:
+    world = a_fast_world(tmp_path)
+    session = a_client(world)
+    world.faults.ask(SOURCE.name, Fault(FaultKind.SERVER_ERROR, count=1_000))
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
+        world.faults.ask(SOURCE.name, Fault(FaultKind.BAD_ROW))
+        await until(lambda: any(of_a_bad_row(one) for one in announced(session)))
+    assert flawed(session) == 0
+    while world.faults.take(SOURCE.name, FaultKind.SERVER_ERROR):
+        pass
+    async with server.running(world, [PROVIDER]), carrying(FAST, session):
+        await settled(world, session)
+    assert flawed(session) == 1
+
+
+def announced(session: MemorySession) -> list[str]:
+    return [one.context["announces"] for one in session.landed if "announces" in one.context]
+
+
+def of_a_bad_row(file: str) -> bool:
+    return f"PT{STEP_OF_A_BAD_ROW:04}H" in file
 
 
 async def test_restarts_of_either_side_lose_nothing(tmp_path: Path) -> None:
