@@ -3,6 +3,7 @@
 A run goes to the free worker that last ran its job; one that no worker will ever start is found.
 """
 
+import logging
 import subprocess
 import sys
 import time
@@ -11,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from celery.utils import worker_direct
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.code_pointer import CodePointer
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.monitoring import run_monitoring
 from dagster_celery.defaults import task_default_queue
 from redis import Redis, RedisError
 
@@ -32,6 +35,7 @@ RUN_ID = "00000000-0000-4000-8000-000000000007"
 JOB = "auctions_micro_batch"
 WORKER = "worker-1@here"
 PATIENCE_SECONDS = 60.0
+SLOW_STORE_SECONDS = 600.0
 URL = "ENERGY_PLATFORM_BROKER_URL"
 
 
@@ -195,6 +199,19 @@ def test_a_run_that_was_taken_by_a_worker_killed_before_it_began_is_lost(
     monkeypatch.setattr(lost_runs, "_LOST_AFTER_SECONDS", 60.0)
     assert not launcher.has_lost(run)
     assert not launcher.has_lost(run)
+
+
+def test_a_run_that_waits_for_minutes_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = yaml.safe_load((PROJECT / "dagster.yaml").read_text())["run_monitoring"]
+    with DagsterInstance.local_temp(overrides={"run_monitoring": ours}) as instance:
+        run = create_run_for_test(instance, job_name=JOB, status=DagsterRunStatus.NOT_STARTED)
+        [record] = instance.get_run_records()
+        later = time.time() + SLOW_STORE_SECONDS
+        monkeypatch.setattr(run_monitoring, "get_current_timestamp", lambda: later)
+        run_monitoring.monitor_starting_run(instance, record, logging.getLogger())
+        kept = instance.get_run_by_id(run.run_id)
+    assert kept is not None
+    assert kept.status is DagsterRunStatus.NOT_STARTED
 
 
 def test_a_run_that_waits_for_a_dead_worker_is_lost(
