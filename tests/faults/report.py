@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +96,19 @@ def rows_of(
             row = rows.setdefault(name, Row(case=name, promise=""))
             setattr(row, what, getattr(row, what) + 1)
     return list(rows.values())
+
+
+def together(rows: Iterable[Row]) -> list[Row]:
+    """Return one row for each case of several soaks."""
+    cases: dict[str, Row] = {}
+    for row in rows:
+        if row.case not in cases:
+            cases[row.case] = replace(row)
+            continue
+        known = cases[row.case]
+        for name in ("count", "killed", "lost", "doubled", "invented", "seconds", "failures"):
+            setattr(known, name, getattr(known, name) + getattr(row, name))
+    return list(cases.values())
 
 
 def table(rows: Iterable[Row]) -> Iterator[str]:

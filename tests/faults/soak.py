@@ -1,10 +1,10 @@
 """Strikes whole platforms for an hour, and holds them to account: `make soak`.
 
     python -m tests.faults.soak [--minutes 60] [--seed N] [--stage NAME …] [--json FILE]
-    python -m tests.faults.soak --told FILE
+    python -m tests.faults.soak --told FILE …
 
 It prints each case as it ends, then a table of all, and writes the outcome as JSON. `--told` prints
-the table of an outcome that was kept. The exit code is 1 if a row was lost, doubled or invented, a
+the table of outcomes that were kept. The exit code is 1 if a row was lost, doubled or invented, a
 platform did not get well, or a secret was found where none may be.
 
 The stages, each with a home of its own:
@@ -33,7 +33,7 @@ from typing import Final
 
 from tests.faults import cases, memory, planted_secrets
 from tests.faults.cases import Case
-from tests.faults.report import Row, Struck, as_json, of_json, rows_of, table
+from tests.faults.report import Row, Struck, as_json, of_json, rows_of, table, together
 from tests.faults.stage import Stage, Store, wait_until_well
 from tests.support import bigquery_server, influx_server
 from tests.support.accounts import accounts
@@ -88,7 +88,8 @@ def main() -> int:
     """Run the stages, and print and write what they have found."""
     asked = arguments()
     if asked.told is not None:
-        print(*table(of_json(json.loads(asked.told.read_bytes()))), sep="\n")
+        kept = [row for file in asked.told for row in of_json(json.loads(file.read_bytes()))]
+        print(*table(together(kept)), sep="\n")
         return 0
     seed = random.SystemRandom().randrange(2**32) if asked.seed is None else asked.seed
     stages = asked.stage or list(SHARES)
@@ -128,7 +129,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the same seed strikes in the same order")
     parser.add_argument("--stage", action="append", choices=SHARES)
     parser.add_argument("--json", type=Path, default=Path("soak.json"))
-    parser.add_argument("--told", type=Path, metavar="FILE")
+    parser.add_argument("--told", type=Path, metavar="FILE", nargs="+")
     return parser.parse_args()
 
 

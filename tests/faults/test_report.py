@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from tests.faults import cases
-from tests.faults.report import BEFORE, Row, Struck, as_json, of_json, rows_of, table
+from tests.faults.report import BEFORE, Row, Struck, as_json, of_json, rows_of, table, together
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -60,6 +60,18 @@ def test_an_outcome_survives_as_json() -> None:
     assert kept["seed"] == 7
     assert [row["is_kept"] for row in kept["cases"]] == [False, True]
     assert of_json(kept) == rows
+
+
+def test_several_soaks_make_one_table() -> None:
+    kill = Row(case="kill", promise="it holds", count=2, killed=3, lost=1, seconds=[1.0, 9.0])
+    stop = Row(case="stop", promise="it holds", count=1, failures=["no recovery"])
+    again = Row(case="kill", promise="it holds", count=1, killed=1, invented=2, seconds=[5.0])
+    both = Row(
+        case="kill", promise="it holds", count=3, killed=4, lost=1, invented=2,
+        seconds=[1.0, 9.0, 5.0],
+    )  # fmt: skip
+    assert together([kill, stop, again]) == [both, stop]
+    assert kill.count == 2
 
 
 def test_every_case_has_a_name_of_its_own_and_a_promise() -> None:

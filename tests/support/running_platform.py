@@ -33,7 +33,7 @@ from energy_platform.storage.hot_store.points import tidy
 from simulator.journal import Journal
 from tests.support.platform_run import come_to_rest, freeze, pid_of, simulator_controls
 
-START_SECONDS = 480.0
+START_SECONDS = 900.0
 RECOVERY_SECONDS = 300.0
 SETTLED_SECONDS = 120.0
 """How long before the market stopped a row must have been emitted to be required."""
