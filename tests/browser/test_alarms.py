@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -11,10 +12,15 @@ from energy_platform.market.registry import market_source
 from tests.support.dashboard import Desk
 from tests.support.screens import Screen
 
+STEPS = 4
+"""How often the key is pressed that moves a gap by 24 pixels."""
 PRICES = "entsoe_day_ahead_price"
 QUARTER = timedelta(minutes=15)
 NOW = datetime.now(UTC)
 START = NOW.replace(minute=NOW.minute // 15 * 15, second=0, microsecond=0)
+ROW = str(int(START.timestamp() * 1000))
+DAY_AHEAD = f"day-ahead?day={START.astimezone(ZoneInfo('Europe/Berlin')).date()}&period={ROW}"
+"""The page with that quarter-hour chosen, also once it is over."""
 
 
 def price(value: float) -> pl.DataFrame:
@@ -41,13 +47,13 @@ def desk(desk_home: Path) -> Iterator[Desk]:
 
 
 def shown_price(screen: Screen) -> str:
-    return screen.cell("prices", str(int(START.timestamp() * 1000)), "DE-LU")
+    return screen.cell("prices", ROW, "DE-LU")
 
 
 def test_an_alarm_is_set_on_a_value_raised_and_acknowledged_by_keys(
     screen: Screen, desk: Desk
 ) -> None:
-    screen.open("day-ahead")
+    screen.open(DAY_AHEAD)
     screen.until(lambda: shown_price(screen) == "50.00")
     screen.key_until("l", lambda: screen.page.locator(".lineage").count() == 1)
     screen.until(lambda: "alarm on this value" in screen.text(".lineage"))
@@ -80,29 +86,26 @@ def test_an_alarm_is_set_on_a_value_raised_and_acknowledged_by_keys(
 
 
 def test_a_point_of_a_chart_leads_to_its_lineage(screen: Screen) -> None:
-    screen.open("day-ahead")
-    screen.until(lambda: shown_price(screen) != "")
-    chart = screen.page.locator(".panel-curves .chart-keys")
-    chart.focus()
-    screen.key("ArrowRight", "Enter")
+    screen.open(DAY_AHEAD)
+    screen.chart_key("curves", "ArrowRight", "Enter")
     screen.until(lambda: PRICES in screen.text(".lineage h2"))
     screen.until(lambda: "EUR/MWh" in screen.text(".lineage"))
     assert "asof" not in screen.hash
 
 
 def test_panels_are_resized_by_keys_and_stay_so(screen: Screen) -> None:
-    screen.open("day-ahead")
+    screen.open(DAY_AHEAD)
     panel = screen.panel("curves")
     gap = screen.page.locator(".gap-columns[tabindex='0']")
     screen.until(lambda: gap.count() == 1)
     before = panel.bounding_box()
     assert before is not None
     gap.focus()
-    screen.key("ArrowRight")
+    screen.key(*["ArrowRight"] * STEPS)
 
     def is_wider() -> bool:
         box = panel.bounding_box()
-        return box is not None and box["width"] > before["width"] + 15
+        return box is not None and box["width"] > before["width"] + STEPS * 20
 
     screen.until(is_wider)
     screen.page.reload()

@@ -58,8 +58,10 @@ def desk(desk_home: Path) -> Iterator[Desk]:
         ends = {"from_zone": from_zone, "to_zone": to_zone, "resolution": "PT60M"}
         served.store(FLOW, power("flow_mw", mw, NOW - HOUR, **ends))
         served.store(SCHEDULE, power("exchange_mw", mw / 2, NOW - HOUR, contract="Total", **ends))
-    limit = power("max_exchange_mw", 3_000.0, NOW, border="DE_FR")
-    served.store(CAPACITY, limit.with_columns(published_at=pl.lit(NOW)))
+    # The one that holds now is shown, and the hour may end before the test does.
+    limits = [power("max_exchange_mw", 3_000.0, NOW + number * HOUR, border="DE_FR")
+              for number in range(4)]  # fmt: skip
+    served.store(CAPACITY, pl.concat(limits).with_columns(published_at=pl.lit(NOW)))
     send_contract(served, CONTRACT, START)
     send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
     served.batch(BOOK, CONTRACTS)
@@ -185,8 +187,7 @@ def test_sums_of_positions_lead_to_what_they_are_made_of(screen: Screen) -> None
     for figure, source in ((net, POSITION), (closing, BOOK), (left, IMBALANCE)):
         figure.press("Enter")  # late sources' names may stand over it
         leads_to(screen, source)
-    screen.panel("composition").locator(".chart-keys").focus()
-    screen.key("ArrowRight", "Enter")
+    screen.chart_key("composition", "ArrowRight", "Enter")
     leads_to(screen, POSITION)
 
 
@@ -210,11 +211,9 @@ def test_a_sum_of_outages_leads_to_the_largest(screen: Screen) -> None:
 def test_the_day_before_leads_to_its_own_day(screen: Screen) -> None:
     day = (TODAY + timedelta(days=1)).date()
     screen.open(f"day-ahead?day={day}")
-    chart = screen.panel("compare").locator(".chart-keys")
-    screen.until(lambda: chart.count() == 1 and screen.has_answers())
-    chart.focus()
+    screen.until(screen.has_answers)
     # The last point is where the last quarter-hour ends, the one before where it begins.
-    screen.key("ArrowLeft", "ArrowLeft", "Enter")
+    screen.chart_key("compare", "ArrowLeft", "ArrowLeft", "Enter")
     leads_to(screen, PRICES, f"{TODAY:%a} {TODAY.day} {TODAY:%b} 23:45")
 
 
@@ -225,8 +224,7 @@ def test_errors_by_lead_are_the_librarys_and_lead_to_their_forecasts(screen: Scr
     wanted = errors_by_lead(None)
     assert {line["lead h"] for line in wanted} == {"1", "2", "3", "6", "9"}
     assert table_differences(screen.lines("leads"), wanted) == []
-    chart.focus()
-    screen.key("ArrowRight", "Enter")
+    screen.chart_key("leads", "ArrowRight", "Enter")
     leads_to(screen, FORECAST, "DE-LU", "990")
 
 

@@ -162,7 +162,7 @@ def test_a_trader_enters_a_row_by_keyboard_and_sees_what_is_refused(
     screen.page.route("**/api/positions", answer)
     screen.open("position")
     screen.until(lambda: portfolios(screen) == {"wind"})
-    screen.key("n")
+    screen.key_until("n", lambda: screen.page.locator(".panel-entry input:focus").count() == 1)
     screen.page.keyboard.type("wind")
     for value in (None, None, "EPEX", "2026-10-25", "02:00", "02:15B", "-12.5"):
         screen.key("Tab")

@@ -23,10 +23,13 @@ QUARTER = timedelta(minutes=15)
 PRICES = "entsoe_day_ahead_price"
 TODAY = datetime.now(BERLIN).date()
 MIDNIGHT = datetime.combine(TODAY, time(), BERLIN).astimezone(UTC)
+OF_TODAY = f"day-ahead?day={TODAY}"
+"""The page of that day, also once it is over."""
 TOMORROW = datetime.combine(TODAY + timedelta(days=1), time(), BERLIN).astimezone(UTC)
 KNOWN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & Söhne"
 REVISED = "\N{CLOCKWISE OPEN CIRCLE ARROW}"
+CHOSEN = ".panel-prices .selected:not([hidden])"
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 PAGES = {"1": "intraday", "2": "position", "3": "forecasts", "4": "balance", "5": "day-ahead",
          "6": "flows", "7": "gas", "8": "outages", "9": "data"}  # fmt: skip
@@ -99,7 +102,7 @@ def row_of(at: datetime) -> str:
 
 
 def test_values_are_the_stores_and_changes_arrive(screen: Screen, desk: Desk) -> None:
-    screen.open("day-ahead")
+    screen.open(OF_TODAY)
     first = row_of(MIDNIGHT)
     screen.key("Home")
     screen.until(lambda: screen.cell("prices", first, "DE-LU") == "50.00")
@@ -138,7 +141,7 @@ def test_every_key_works(screen: Screen) -> None:
         assert screen.hash.startswith(f"#/{page}")
         drawn = screen.page.locator(f".page-{page}")
         screen.until(partial(is_there, drawn))
-    screen.open("day-ahead")
+    screen.open(OF_TODAY)
     zone = screen.text(".clock").split()[-1]
     assert zone in {"CET", "CEST"}
     screen.key("u")
@@ -162,7 +165,8 @@ def test_every_key_works(screen: Screen) -> None:
     screen.until(lambda: gate.strftime("%Y-%m-%dT%H%%3A%M%%3A00Z") in screen.hash)
     screen.key("Escape")
     screen.until(lambda: "asof" not in screen.hash)
-    screen.until(lambda: screen.text(".panel-prices .selected [data-column='DE-LU']") != "")
+    screen.page.locator(".panel-prices .grid-body").focus()
+    screen.key_until("Home", lambda: screen.text(f"{CHOSEN} [data-column='DE-LU']") != "")
     screen.key_until("l", lambda: screen.page.locator(".lineage").count() == 1)
     screen.until(lambda: PRICES in screen.text(".lineage h2"))
     screen.until(lambda: "offset" in screen.text(".lineage").lower())
@@ -171,10 +175,10 @@ def test_every_key_works(screen: Screen) -> None:
     screen.key("z")
     screen.until(lambda: "UTC" in " ".join(screen.texts("#command-list .entry")))
     screen.key("Escape")
-    selected = screen.text(".panel-prices .selected .grid-cell")
+    # From the first row down: the last one of the day has none below it.
     screen.page.locator(".panel-prices .grid-body").focus()
-    screen.key("j")
-    screen.until(lambda: screen.text(".panel-prices .selected .grid-cell") != selected)
+    screen.key("Home", "j", "j")
+    screen.until(lambda: screen.text(f"{CHOSEN} .grid-cell") == f"00:30{DASH}00:45")
 
 
 def test_keys_right_after_the_slash_are_not_lost(screen: Screen) -> None:
@@ -229,13 +233,13 @@ def test_what_is_shown_can_be_taken_away(screen: Screen, tmp_path: Path) -> None
 
 
 def test_a_lost_server_is_told_and_comes_back(screen: Screen, desk: Desk) -> None:
-    screen.open("day-ahead")
+    screen.open(OF_TODAY)
     third = row_of(MIDNIGHT + 2 * QUARTER)
     screen.key("Home")
     screen.until(lambda: screen.cell("prices", third, "DE-LU") == "50.20")
     desk.end_server()
-    screen.until(lambda: screen.link().startswith("STALE"), 8)
-    screen.until(lambda: screen.link() == "NO DATA", 15)
+    screen.until(lambda: screen.link().startswith("STALE"))
+    screen.until(lambda: screen.link() == "NO DATA")
     assert "NO DATA" in screen.text(".panel-prices .panel-note")
     assert "What is shown is old" in screen.text(".troubles")
     desk.store(PRICES, of_table(PRICES, prices(MIDNIGHT + 2 * QUARTER, [77.7])))

@@ -89,9 +89,10 @@ class Screen:
             self.errors.append(f"left the server: {request.url}")
 
     def open(self, place: str) -> None:
-        """Go to a page, e.g. `data?source=ceps_load`; wait until it hears of the server."""
+        """Go to a page, e.g. `data?source=ceps_load`; wait until it is drawn and hears of news."""
         self.page.goto(f"{self.address}/#/{place}")
-        self.until(lambda: self.link() == "LIVE")
+        page = self.page.locator(f".page-{place.partition('?')[0]}")
+        self.until(lambda: self.link() == "LIVE" and page.count() == 1)
 
     def close(self) -> None:
         self._context.close()
@@ -100,13 +101,23 @@ class Screen:
         for key in keys:
             self.page.keyboard.press(key)
 
-    def key_until(self, key: str, condition: Callable[[], object]) -> None:
-        """Press a key until it has worked: one that comes before the page listens is lost."""
+    def chart_key(self, panel: str, *keys: str) -> None:
+        """Press keys on the chart of a panel, once it is drawn and has points."""
+        chart = self.panel(panel).locator(".chart:not(.blank):has(canvas) .chart-keys")
+        self.until(lambda: chart.count() == 1)
+        chart.focus()
+        self.key(*keys)
+
+    def key_until(self, key: str, condition: Callable[[], object], every: float = 1_000) -> None:
+        """Press a key every so many milliseconds until it is so.
+
+        One that comes before the page listens is lost; others go one step each.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._holds(condition):
             assert time.monotonic() < deadline, f"{key} does nothing"
             self.key(key)
-            self.page.wait_for_timeout(1_000)
+            self.page.wait_for_timeout(every)
 
     def link(self) -> str:
         """Return what the screen says of its connection."""

@@ -5,12 +5,22 @@ which kills processes. What a test changes, it changes back.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser
 
+from energy_platform.market.registry import market_sources
+from energy_platform.pipeline.stores import micro_batches
+from energy_platform.pipeline.tables import market_table
 from tests.support.environment import UNUSUAL_HOME, forget_cached
-from tests.support.running_platform import RunningPlatform, started, wait_until_flowing
+from tests.support.running_platform import (
+    RECOVERY_SECONDS,
+    RunningPlatform,
+    started,
+    wait_for,
+    wait_until_flowing,
+)
 from tests.support.screens import Screen
 
 
@@ -26,6 +36,21 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
         forget_cached()
         yield running
         forget_cached()
+
+
+@pytest.fixture(scope="module")
+def then(platform: RunningPlatform) -> datetime:
+    """An instant of which the warehouse has all that was known."""
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
+    batches = micro_batches()
+    ends = {one: batches.landing.log(one.name).end_offset() for one in market_sources().values()}
+
+    def all_stored() -> bool:
+        return all(batches.warehouse.position(market_table(one)).offset >= end
+                   for one, end in ends.items())  # fmt: skip
+
+    wait_for("whole warehouse", all_stored, RECOVERY_SECONDS)
+    return at
 
 
 @pytest.fixture

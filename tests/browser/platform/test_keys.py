@@ -39,7 +39,7 @@ def search(screen: Screen) -> None:
 
 
 def rows(screen: Screen) -> None:
-    screen.open("outages")
+    screen.open("outages?asof=" + utc(datetime.now(UTC).replace(microsecond=0)))  # none comes
     screen.until(lambda: len(screen.table("outages")) > 5)
 
     def chosen() -> int:
@@ -82,18 +82,19 @@ def quarter_hours(screen: Screen) -> None:
 
 def gate(screen: Screen) -> None:
     """On page 5 the gate is that of the shown day; on pages 1 and 2 that of the chosen delivery."""
-    today = datetime.now(BERLIN).date()
-    noon = midnight(today - timedelta(days=1)) + timedelta(hours=12)
+
+    def noon(days: int) -> str:
+        today = datetime.now(BERLIN).date()
+        return utc(midnight(today + timedelta(days=days)) + timedelta(hours=12))
+
     screen.open("day-ahead")
-    screen.key_until("g", lambda: asked_for(screen) == utc(noon))
+    screen.key_until("g", lambda: asked_for(screen) == noon(-1))
     screen.key("Escape")
     for page, panel in (("intraday", "contracts"), ("position", "positions")):
         screen.open(Place.known_at(None).address(page))
         row = screen.panel(panel).locator(".grid-row.selected:not([hidden])")
         screen.until(lambda row=row: row.count() == 1)  # type: ignore[misc]
-        screen.key_until(
-            "g", lambda: asked_for(screen) in {utc(noon), utc(noon + timedelta(days=1))}
-        )
+        screen.key_until("g", lambda: asked_for(screen) in {noon(-1), noon(0)})
         screen.key("Escape")
 
 
@@ -149,9 +150,10 @@ def lineage(screen: Screen) -> None:
 def contract(screen: Screen) -> None:
     screen.open("position")
     screen.until(lambda: len(screen.table("positions")) > 8)
-    for _ in range(8):
-        screen.key("ArrowDown")
-    screen.until(lambda: screen.page.locator(".tool-button:enabled").count() == 1)
+    # What is closed has no contract any more, and what is delivered in France none here.
+    screen.key_until(
+        "ArrowDown", lambda: screen.page.locator(".tool-button:enabled").count() == 1, every=100
+    )
     screen.key_until(
         "c", lambda: screen.hash.startswith("#/intraday") and "contract=" in screen.hash
     )

@@ -4,17 +4,14 @@ What is known of an instant stands still and must agree at once. What holds now 
 compared, so it is looked at until it agrees.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
 
-from energy_platform.market.registry import market_sources
-from energy_platform.pipeline.stores import micro_batches
-from energy_platform.pipeline.tables import market_table
 from tests.browser.platform.agreement import wait_until_agreed
 from tests.browser.platform.pages import ELSEWHERE, PAGES, Place
 from tests.browser.platform.shown import first, plain, utc
-from tests.support.running_platform import RECOVERY_SECONDS, RunningPlatform, wait_for
+from tests.support.running_platform import RunningPlatform
 from tests.support.screens import Screen
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
@@ -24,21 +21,6 @@ _IN_VIEW = """panel => [...panel.querySelectorAll('.grid-row:not([hidden])')].ma
 ])"""
 
 _CELLS = "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
-
-
-@pytest.fixture(scope="module")
-def then(platform: RunningPlatform) -> datetime:
-    """An instant of which the warehouse has all that was known."""
-    at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)
-    batches = micro_batches()
-    ends = {one: batches.landing.log(one.name).end_offset() for one in market_sources().values()}
-
-    def all_stored() -> bool:
-        return all(batches.warehouse.position(market_table(one)).offset >= end
-                   for one, end in ends.items())  # fmt: skip
-
-    wait_for("whole warehouse", all_stored, RECOVERY_SECONDS)
-    return at
 
 
 @pytest.mark.parametrize("page", PAGES)

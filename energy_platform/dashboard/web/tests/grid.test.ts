@@ -101,6 +101,16 @@ describe('the grid', () => {
     expect(onSelect).toHaveBeenCalledWith(to);
   });
 
+  it('moves on with each key, also before its owner has told it what is chosen', () => {
+    const onSelect = vi.fn();
+    const made = grid(onSelect);
+    made.show(['a', 'b', 'c', 'd'].map((id, price) => ({ id, price })));
+    made.select('a', false);
+    for (const key of ['j', 'ArrowDown', 'j', 'k'])
+      made.element.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    expect(onSelect.mock.calls.flat()).toEqual(['b', 'c', 'd', 'c']);
+  });
+
   it('sorts by a heading, turns about, and goes back', () => {
     const made = grid();
     const items = [

@@ -1,3 +1,4 @@
+import { signal } from '@preact/signals';
 import { render } from 'preact';
 import { act } from 'preact/test-utils';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -63,5 +64,26 @@ it('takes no keys back that went elsewhere when its columns change', async () =>
     other.focus();
     await show(other === input ? MORE : FEW);
     expect(document.activeElement).toBe(other);
+  }
+});
+
+it('moves on with each key of a burst, while what its owner chose comes back between them', async () => {
+  const chosen = signal('a');
+  const Owner = () => (
+    <Table
+      label="Rows"
+      columns={FEW}
+      items={['a', 'b', 'c', 'd', 'e']}
+      id={(item) => item}
+      selected={chosen.value}
+      onSelect={(id) => (chosen.value = id)}
+    />
+  );
+  await act(() => render(<Owner />, host));
+  for (const wanted of ['b', 'c', 'd', 'e']) {
+    host.querySelector('.grid')?.dispatchEvent(new KeyboardEvent('keydown', { key: 'j' }));
+    // The page is told anew, and not painted yet.
+    await Promise.resolve();
+    expect(chosen.value).toBe(wanted);
   }
 });

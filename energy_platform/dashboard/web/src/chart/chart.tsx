@@ -3,7 +3,7 @@
  * survives updates (double click ends it), values under the cursor, a picture for export.
  */
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import uPlot from 'uplot';
 
 import { type Marking, SIGNS } from '../live/frames';
@@ -120,7 +120,8 @@ export function Chart(props: ChartProps) {
     props.between,
   ]);
 
-  useEffect(() => {
+  // Before the painting, and in this order: keys that follow at once meet a chart that has its points.
+  useLayoutEffect(() => {
     const element = host.current;
     if (element === null) return;
     const made = build(element, latest, zone, readout);
@@ -135,7 +136,7 @@ export function Chart(props: ChartProps) {
   }, [shape]);
 
   const span = props.span === undefined ? '' : props.span.join(' ');
-  useEffect(() => {
+  useLayoutEffect(() => {
     const made = plot.current;
     if (made === null || made.data === props.data) return;
     const zoomed = isZoomed(made);

@@ -1,6 +1,6 @@
 /** The whole screen: bars, the page in view, overlays. */
 
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 import { route } from '../state/route';
 import { asOf, link } from '../state/screen';
@@ -13,7 +13,7 @@ import { LineageDrawer } from './lineage';
 import type { Page } from './pages';
 
 export function App({ pages }: { readonly pages: readonly Page[] }) {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listener = (event: KeyboardEvent): void => onKey(event, pages);
     addEventListener('keydown', listener);
     return () => removeEventListener('keydown', listener);

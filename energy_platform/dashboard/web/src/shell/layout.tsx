@@ -3,7 +3,7 @@
  * user and page; a double click on a gap, or Home on it, makes the page as it was.
  */
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 
 import { choices, choose, type Tracks } from '../state/choices';
 
@@ -41,6 +41,8 @@ export function isOpen(boxes: readonly Box[], x: number, y: number): boolean {
 interface Handle {
   readonly axis: Axis;
   readonly gap: number;
+  /** Beside which track of the other axis it is. */
+  readonly beside: number;
   readonly left: number;
   readonly top: number;
   readonly width: number;
@@ -85,6 +87,7 @@ function handles(main: HTMLElement): Handle[] {
   const add = (
     axis: Axis,
     number: number,
+    beside: number,
     left: number,
     top: number,
     width: number,
@@ -92,14 +95,16 @@ function handles(main: HTMLElement): Handle[] {
   ): void => {
     if (!isOpen(boxes, left + width / 2, top + height / 2)) return;
     const name = `${axis} ${number}`;
-    found.push({ axis, gap: number, left, top, width, height, first: !seen.has(name) });
+    found.push({ axis, gap: number, beside, left, top, width, height, first: !seen.has(name) });
     seen.add(name);
   };
   lefts.slice(1).forEach((left, number) => {
-    rows.forEach((height, row) => add('columns', number, left - gap, tops[row] ?? 0, gap, height));
+    rows.forEach((height, row) => add('columns', number, row, left - gap, tops[row] ?? 0, gap, height));
   });
   tops.slice(1).forEach((top, number) => {
-    columns.forEach((width, column) => add('rows', number, lefts[column] ?? 0, top - gap, width, gap));
+    columns.forEach((width, column) =>
+      add('rows', number, column, lefts[column] ?? 0, top - gap, width, gap),
+    );
   });
   return found;
 }
@@ -118,12 +123,17 @@ export function Layout({ page }: { readonly page: string }) {
   useEffect(() => {
     const main = document.querySelector<HTMLElement>('main.page');
     if (main === null) return;
-    show(main, kept);
     const look = (): void => setFound(handles(main));
     const observer = new ResizeObserver(look);
     observer.observe(main);
     for (const panel of main.querySelectorAll('.panel')) observer.observe(panel);
     return () => observer.disconnect();
+  }, [page, kept]);
+
+  // At once: after the painting it would take back what keys have resized since.
+  useLayoutEffect(() => {
+    const main = document.querySelector<HTMLElement>('main.page');
+    if (main !== null) show(main, kept);
   }, [page, kept]);
 
   const keep = (tracks: Tracks | null): void => {
@@ -169,7 +179,7 @@ export function Layout({ page }: { readonly page: string }) {
     <>
       {found.map((handle) => (
         <div
-          key={`${handle.axis} ${handle.gap} ${handle.left} ${handle.top}`}
+          key={`${handle.axis} ${handle.gap} ${handle.beside}`}
           class={`gap gap-${handle.axis}`}
           role="separator"
           aria-label={`Size of ${handle.axis} ${handle.gap + 1}`}

@@ -1,6 +1,6 @@
 /** A component's answers to the keys that belong to the page in view. */
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 import { pageKeys } from './keys';
 
@@ -11,7 +11,8 @@ export function usePageKeys(answers: Answers): void {
   const latest = useRef(answers);
   latest.current = answers;
   const names = Object.keys(answers).join(' ');
-  useEffect(() => {
+  // Before the painting, so that a key that follows the page's own at once is answered.
+  useLayoutEffect(() => {
     const asked = names.split(' ');
     const mine: Answers = {
       ...(asked.includes('gate') ? { gate: () => latest.current.gate?.() ?? null } : {}),
@@ -26,6 +27,7 @@ export function usePageKeys(answers: Answers): void {
       if (pageKeys.gate === mine.gate) pageKeys.gate = null;
       if (pageKeys.trace === mine.trace) pageKeys.trace = null;
       if (pageKeys.move === mine.move) pageKeys.move = null;
+      if (pageKeys.contract === mine.contract) pageKeys.contract = null;
       if (pageKeys.contract === mine.contract) pageKeys.contract = null;
       if (pageKeys.enter === mine.enter) pageKeys.enter = null;
     };

@@ -362,7 +362,7 @@ export class Grid<Item> {
     if (id === undefined) return;
     const column = target?.closest<HTMLElement>('.grid-cell')?.dataset.column ?? '';
     const item = this.items.find((one) => this.options.id(one) === id);
-    this.options.onSelect?.(id);
+    this.choose(id);
     if (item === undefined) return;
     // The first column names the row, and a click on it only selects; a figure leads to its lineage.
     const names = this.options.onSelect !== undefined && column === this.options.columns[0]?.id;
@@ -371,7 +371,7 @@ export class Grid<Item> {
 
   /** Arrows, j and k, pages, ends: they move the selection. */
   private onKey(event: KeyboardEvent): void {
-    const { onSelect, id } = this.options;
+    const { id } = this.options;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === 'Enter') {
       const item = this.items.find((one) => id(one) === this.selected);
@@ -390,7 +390,14 @@ export class Grid<Item> {
     const next = Math.min(this.items.length - 1, Math.max(0, at < 0 ? 0 : at + step));
     this.scrollTo(next);
     const item = this.items[next];
-    if (item !== undefined && onSelect !== undefined) onSelect(id(item));
+    if (item !== undefined) this.choose(id(item));
+  }
+
+  /** Select a row and say so; the next key goes on from it, also before the page is drawn anew. */
+  private choose(id: string): void {
+    if (this.options.onSelect === undefined) return;
+    this.select(id, false);
+    this.options.onSelect(id);
   }
 
   private scrollTo(index: number): void {

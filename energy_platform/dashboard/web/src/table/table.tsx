@@ -1,7 +1,7 @@
 /** A `Grid` in a component: built once, then told its items. */
 
 import { effect } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 
 import { useTopic } from '../api/hooks';
 import type { Row } from '../live/frames';
@@ -71,7 +71,8 @@ export function Table<Item>(props: TableProps<Item>) {
   useEffect(() => {
     if (topic !== null) grid.current?.show(firstItems(latest.current));
   }, [props.arrange]);
-  useEffect(() => grid.current?.select(props.selected ?? null, true), [props.selected]);
+  // At once: after the painting it would take back what keys have chosen since.
+  useLayoutEffect(() => grid.current?.select(props.selected ?? null, true), [props.selected]);
   useEffect(() => {
     if (props.ticking !== true) return;
     return effect(() => {
