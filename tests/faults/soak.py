@@ -19,6 +19,7 @@ The stages, each with a home of its own:
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from statistics import median
 from typing import Final
 
 from tests.faults import cases, memory, planted_secrets
@@ -77,6 +79,8 @@ class Outcome:
     stored: int = 0
     memory_mb: dict[str, memory.Notes] = field(default_factory=dict)
     """Each process's memory, by stage."""
+    loads: list[float] = field(default_factory=list)
+    """The machine's load averages, for all that takes time takes longer on a busy one."""
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -108,6 +112,8 @@ def main() -> int:
             used = [used_mb for _, used_mb in noted]
             told = f"{used[0]:.0f} MB at first, {max(used):.0f} at most, {used[-1]:.0f} at last"
             print(f"{stage}, {name}: {told}")
+    if loads := outcome.loads:
+        print(f"{os.cpu_count()} cores, load {median(loads):.0f}, {max(loads):.0f} at most")
     for name in outcome.skipped:
         print(f"SKIPPED: {name}")
     asked.json.write_text(
@@ -115,7 +121,7 @@ def main() -> int:
             as_json(
                 outcome.rows, seed=seed, minutes=asked.minutes, stages=stages,
                 began_at=began.isoformat(), emitted=outcome.emitted, stored=outcome.stored,
-                memory_mb=outcome.memory_mb, skipped=outcome.skipped,
+                memory_mb=outcome.memory_mb, loads=outcome.loads, skipped=outcome.skipped,
             ),
             indent=2,
         ) + "\n"
@@ -166,6 +172,7 @@ def quiet(folder: Path, outcome: Outcome, seconds: float) -> None:
         since = time.monotonic()
         while time.monotonic() - since < max(seconds, LEAST_QUIET_SECONDS):
             memory.note(platform.home, (time.monotonic() - since) / 60, notes)
+            outcome.loads.append(os.getloadavg()[0])
             time.sleep(NOTE_SECONDS)
         wrong = [
             *memory.growing(notes),
@@ -221,6 +228,7 @@ def strike_and_account(
         if (passed := time.monotonic() - since) > seconds:
             break
         struck.append(strike(case, stage))
+        outcome.loads.append(os.getloadavg()[0])
         memory.note(stage.platform.home, passed / 60, notes)
     try:
         outcome.rows += account_for(stage.platform, struck, outcome)

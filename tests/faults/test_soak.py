@@ -21,6 +21,7 @@ def well(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None
     assert folder.is_dir()
     outcome.rows.append(Row(case="kill", promise="it holds", count=3, killed=4, seconds=[5.0]))
     outcome.emitted, outcome.stored = 10, 9
+    outcome.loads += [2.0, 9.0, 3.0]
     outcome.skipped.append(f"{seconds:.0f} {random.random()}")
     outcome.memory_mb["embedded"] = {"collector": [(0.0, 80.0), (1.0, 120.0), (2.0, 90.0)]}
 
@@ -42,6 +43,7 @@ def test_what_is_well_ends_well_and_is_kept(
     assert "| kill | it holds | 3 | 0 | 0 | 0 | 5 s, 5 s |" in said
     assert "4 processes killed; 10 rows emitted, 9 stored" in said
     assert "embedded, collector: 80 MB at first, 120 at most, 90 at last" in said
+    assert "cores, load 3, 9 at most" in said
     assert "SKIPPED: 120 " in said
     outcome = json.loads(kept.read_bytes())
     assert (outcome["seed"], outcome["stages"]) == (7, ["embedded"])
