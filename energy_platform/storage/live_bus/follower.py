@@ -3,36 +3,26 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from itertools import count
 from typing import Final, cast
 
 from redis import RedisError
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as LostError
 
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.storage.live_bus.continuity import gap, is_after_a_loss
 from energy_platform.storage.live_bus.cursor import BEGINNING, Place, cursor_of
 from energy_platform.storage.live_bus.entries import Entry
+from energy_platform.storage.live_bus.follower_client import WAIT_SECONDS, connected
 from energy_platform.storage.live_bus.protocol import Message, OnLink, Rows
 from energy_platform.storage.live_bus.streams import source_of, stream
 
 _log = logging.getLogger(__name__)
 
-FOLLOWER: Final = "energy-platform-follower"
-"""The name by which a Valkey lists the connections that follow it."""
 _ENTRIES: Final = 16
 """How many entries of each stream are read at once; one at a time after a failure, since a Valkey
 disconnects clients that read too much.
 """
-_WAIT_SECONDS: Final = 5.0
-"""How long one question waits for news."""
-_PATIENCE_SECONDS: Final = 5.0
-"""How much longer the Valkey may take to answer."""
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
 
@@ -118,7 +108,7 @@ class Follower:
         answer = await client.xread(
             after,  # type: ignore[arg-type] # dict is invariant
             count=1 if self._failures else _ENTRIES,
-            block=int(_WAIT_SECONDS * 1000),
+            block=int(WAIT_SECONDS * 1000),
         )
         if not answer and await self._has_begun_anew(client):
             return await self._begin(client)
@@ -167,30 +157,6 @@ async def _end_if_cancelled() -> None:
     if task is not None and task.cancelling():
         await asyncio.sleep(0)
         raise asyncio.CancelledError
-
-
-def connected(address: str) -> Redis:
-    """Return a client that waits for news, tries nothing again, and connects once.
-
-    By itself it would replace a connection that was lost between two questions and say nothing, and
-    the follower would learn only from a question without an answer that the Valkey has begun anew.
-    """
-    connections = count()
-
-    async def connect_once(connection: AbstractConnection) -> None:
-        if next(connections):
-            raise LostError("the connection was lost")
-        await connection.on_connect()
-
-    return Redis.from_url(
-        address,
-        redis_connect_func=connect_once,
-        socket_timeout=_WAIT_SECONDS + _PATIENCE_SECONDS,
-        socket_connect_timeout=_PATIENCE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        client_name=FOLLOWER,
-    )
 
 
 async def _newest(client: Redis, source: str) -> Place:

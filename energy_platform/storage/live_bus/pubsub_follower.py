@@ -110,10 +110,14 @@ class PubSubFollower:
                 if message is not None:
                     yield message
         finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
-            await self._end(client)
+            try:
+                for reader in readers:
+                    reader.cancel()
+                await asyncio.gather(*readers, return_exceptions=True)
+                await self._delete_subscriptions(client)
+            finally:
+                # Also where who follows is cancelled once more meanwhile.
+                await client.transport.close()
 
     def _message(self, arrived: _Arrived) -> Message | None:
         """Move a source's place to a message; return what is told of it."""
@@ -208,7 +212,7 @@ class PubSubFollower:
             timeout=_PATIENCE_SECONDS,
         )
 
-    async def _end(self, client: SubscriberAsyncClient) -> None:
+    async def _delete_subscriptions(self, client: SubscriberAsyncClient) -> None:
         """Delete the subscriptions, as far as that is possible now."""
         await asyncio.gather(
             *(
@@ -217,7 +221,6 @@ class PubSubFollower:
             ),
             return_exceptions=True,
         )
-        await client.transport.close()
 
 
 async def _requests(subscription: str) -> AsyncIterator[StreamingPullRequest]:

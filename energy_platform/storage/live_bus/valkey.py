@@ -19,7 +19,8 @@ from redis.retry import Retry
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
-from energy_platform.storage.live_bus.follower import FOLLOWER, Follower, connected
+from energy_platform.storage.live_bus.follower import Follower
+from energy_platform.storage.live_bus.follower_client import FOLLOWER, connected
 from energy_platform.storage.live_bus.protocol import Figures, Message, OnLink
 from energy_platform.storage.live_bus.streams import PREFIX, stream
 

@@ -140,6 +140,16 @@ async def test_a_feed_goes_on_from_its_cursor(
     assert cursors == [None, "1", "2"]
 
 
+async def test_pauses_of_other_threads_are_none_of_the_tests(pauses: list[float]) -> None:
+    def elsewhere() -> None:
+        asyncio.run(asyncio.sleep(0.01))
+
+    await asyncio.to_thread(elsewhere)
+    assert pauses == []
+    await asyncio.sleep(0.01)
+    assert pauses == [0.01]
+
+
 async def test_pauses_double_up_to_a_minute(
     settings: Settings, zone: LandingZone, pauses: list[float]
 ) -> None:

@@ -18,7 +18,7 @@ from energy_platform.operations.live_bus import live_bus_status
 from energy_platform.pipeline.hot_lane.announcements import Announcements, announcements, report
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.settings import Settings
-from energy_platform.storage.live_bus.follower import FOLLOWER
+from energy_platform.storage.live_bus.follower_client import FOLLOWER
 from energy_platform.storage.live_bus.protocol import LiveBus
 from tests.support.commands import Command, command_in_process
 from tests.support.live_bus import Following, LiveBusProcess, some_rows

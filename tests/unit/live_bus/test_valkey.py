@@ -7,9 +7,9 @@ import signal
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import timedelta
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,60 @@ async def test_a_reader_that_gathers_is_told_at_once_of_a_loss_between_two_quest
     assert lost[0] < asked_at + 2
     assert told[-1][1] is None
     await messages.aclose()
+
+
+async def test_cancelled_twice_at_any_moment_a_follower_leaves_no_connection(
+    process: LiveBusProcess, bus: ValkeyBus
+) -> None:
+    begin_streams(bus, "s")
+    for begun, ending in product(range(40), (3, 7)):
+        reader = asyncio.ensure_future(_read_all(bus))
+        await _steps(begun)
+        _cancel_all()
+        await _steps(ending)
+        _cancel_all()
+        await asyncio.wait([reader])
+    await _wait_until_nobody_follows(process)
+
+
+async def test_cancelled_while_it_closes_a_follower_leaves_no_connection(
+    process: LiveBusProcess, bus: ValkeyBus
+) -> None:
+    for steps in range(8):
+        messages = bus.follow([f"s{steps}"])
+        first = asyncio.ensure_future(anext(messages))
+        await asyncio.sleep(0.1)
+        publish(bus, 0, 1, source=f"s{steps}")
+        await first
+        closing = asyncio.ensure_future(messages.aclose())
+        await _steps(steps)
+        _cancel_all()
+        await asyncio.wait([closing])
+    await _wait_until_nobody_follows(process)
+
+
+async def _read_all(bus: ValkeyBus) -> None:
+    async with aclosing(bus.follow(["s"])) as messages:
+        async for _ in messages:
+            pass
+
+
+async def _steps(steps: int) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+
+
+def _cancel_all() -> None:
+    """Cancel whatever runs, as `asyncio.run` does when it ends."""
+    for one in asyncio.all_tasks() - {asyncio.current_task()}:
+        one.cancel()
+
+
+async def _wait_until_nobody_follows(process: LiveBusProcess) -> None:
+    async with asyncio.timeout(5):
+        with Redis.from_url(process.url) as client:
+            while {one["user"] for one in client.client_list()} - {"operator", "publisher"}:
+                await asyncio.sleep(0.02)
 
 
 async def test_back_with_the_next_rows_nothing_more_was_missed(
