@@ -54,6 +54,10 @@ CREATE TABLE IF NOT EXISTS remark (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS newest (
     source TEXT PRIMARY KEY, drift TEXT, failures INTEGER, not_before INTEGER, error TEXT
 );
+CREATE TABLE IF NOT EXISTS lost_segment (
+    source TEXT, start INTEGER, seen_at INTEGER, -- microseconds, of the last batch that met it
+    PRIMARY KEY (source, start)
+) WITHOUT ROWID;
 """
 _COLUMNS: Final = (
     "finished_at, source, batches, failed, start, stop, messages, rows_parsed, rows_new,"
@@ -100,6 +104,8 @@ class SourceLately:
         drift: How the newest batch differed from the accepted layout.
         failures: How many batches in a row have failed, up to the newest one.
         error: Why the newest batch failed; empty if it did not.
+        lost_segments: How many landing segments could not be read, in as many days as are kept.
+        lost_segments_lately: How many of them were met in the last hour.
     """
 
     rows: int = 0
@@ -107,6 +113,8 @@ class SourceLately:
     drift: tuple[str, ...] = ()
     failures: int = 0
     error: str = ""
+    lost_segments: int = 0
+    lost_segments_lately: int = 0
 
 
 class BatchHistory:
@@ -144,6 +152,10 @@ class BatchHistory:
             connection.execute(
                 "INSERT OR REPLACE INTO newest VALUES (?, ?, 0, 0, '')",
                 (report.source, json.dumps(_shortened(report.drift))),
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO lost_segment VALUES (?, ?, ?)",
+                [(report.source, start, _now()) for start in report.lost_at],
             )
 
     def add_failure(self, source_name: str, error: BaseException) -> None:
@@ -201,9 +213,20 @@ class BatchHistory:
             newest = connection.execute(
                 "SELECT source, drift, failures, error FROM newest"
             ).fetchall()
+            lost = {
+                source: (met, met_lately)
+                for source, met, met_lately in connection.execute(
+                    "SELECT source, COUNT(*), SUM(seen_at >= ?) FROM lost_segment GROUP BY source",
+                    [since],
+                )
+            }
         return {
             source: SourceLately(
-                *counts.get(source, (0, 0)), tuple(json.loads(drift)), failures, error
+                *counts.get(source, (0, 0)),
+                tuple(json.loads(drift)),
+                failures,
+                error,
+                *lost.get(source, (0, 0)),
             )
             for source, drift, failures, error in newest
         }
@@ -246,7 +269,9 @@ class BatchHistory:
             if surplus is not None:
                 until = max(until, surplus[0] + _HOUR)
             _sum_up(connection, until // _HOUR)
-            connection.execute("DELETE FROM line WHERE finished_at < ?", [microseconds(now - KEPT)])
+            oldest = [microseconds(now - KEPT)]
+            connection.execute("DELETE FROM line WHERE finished_at < ?", oldest)
+            connection.execute("DELETE FROM lost_segment WHERE seen_at < ?", oldest)
             connection.execute(
                 "DELETE FROM remark WHERE id NOT IN (SELECT drift FROM line WHERE drift NOT NULL"
                 " UNION SELECT error FROM line WHERE error NOT NULL)"

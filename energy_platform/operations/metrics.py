@@ -119,6 +119,11 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
         lambda status: float(status.batch_failures),
     ),
     SourceGauge(
+        "energy_platform_source_landing_damage",
+        "Files of its landing log that could not be read: the newest, and those of 90 days.",
+        lambda status: float(bool(status.landing_damage) + status.lost_segments),
+    ),
+    SourceGauge(
         "energy_platform_source_drifted",
         "1 where the newest batch differs from the accepted layout.",
         lambda status: float(bool(status.drift)),

@@ -88,6 +88,8 @@ class SourceStatus:
         batch_failures: How many of its newest batches in a row have failed.
         batch_error: Why the newest batch failed; empty if it did not.
         landing_damage: Which newest file of its log is damaged or missing; empty if none is.
+        lost_segments: How many files of its log batches could not read in the last 90 days.
+        lost_segments_lately: How many of them in the last hour.
     """
 
     name: str
@@ -117,6 +119,8 @@ class SourceStatus:
     batch_failures: int = 0
     batch_error: str = ""
     landing_damage: str = ""
+    lost_segments: int = 0
+    lost_segments_lately: int = 0
     unanswered: Mapping[str, str] = field(default_factory=dict)
     questions: int = 0
 
@@ -273,6 +277,8 @@ def _heard_of(source: MarketSource, feed: FeedStatus, lately: SourceLately) -> S
         detail=feed.detail,
         batch_failures=lately.failures,
         batch_error=lately.error,
+        lost_segments=lately.lost_segments,
+        lost_segments_lately=lately.lost_segments_lately,
         unanswered=feed.unanswered,
         questions=feed.questions,
     )

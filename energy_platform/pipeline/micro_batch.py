@@ -23,7 +23,7 @@ from polars.exceptions import PolarsError
 from energy_platform.errors import DamagedTableError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.checks import LOST, check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
@@ -77,6 +77,11 @@ class BatchReport:
     def messages(self) -> int:
         """How many messages the batch took."""
         return self.stop - self.start
+
+    @property
+    def lost_at(self) -> Sequence[int]:
+        """The first offset of each landing segment that could not be read."""
+        return self.quarantined.filter(pl.col("check") == LOST)["landing_offset"].to_list()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ ONE_BATCH: Final = BatchReport(
     stop=1,
     rows_parsed=96,
     rows_new=96,
-    quarantined=pl.DataFrame(),
+    quarantined=pl.DataFrame(schema={"landing_offset": pl.Int64, "check": pl.String}),
     unparsed=0,
     last_received_at=None,
     seconds=0.1,

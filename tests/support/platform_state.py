@@ -39,4 +39,5 @@ def source_status(
         quarantined=4, rows_lately=50, refused_lately=5, quarantine_rate=0.1, drift=("a column",),
         state=SourceState.LATE if late else SourceState.FLOWING, needs=[], detail="",
         hot_offset=8, announced_offset=7, hot_copy_behind="2 messages behind the warehouse",
+        landing_damage="the newest file is damaged", lost_segments=2,
     )  # fmt: skip

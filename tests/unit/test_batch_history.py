@@ -19,6 +19,7 @@ from energy_platform.operations.batch_history import (
     SourceLately,
     by_source,
 )
+from energy_platform.pipeline.checks import LOST
 from energy_platform.pipeline.micro_batch import BatchReport
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
@@ -54,7 +55,7 @@ REPORT = BatchReport(
     stop=13,
     rows_parsed=90,
     rows_new=40,
-    quarantined=pl.DataFrame({"landing_offset": [11, 12]}),
+    quarantined=pl.DataFrame({"landing_offset": [11, 12], "check": ["parse", "price"]}),
     unparsed=1,
     last_received_at=NOW,
     drift=(),
@@ -132,6 +133,31 @@ def test_lately_is_the_last_hour(history: BatchHistory, clock: Clock) -> None:
     }
 
 
+def test_a_segment_that_could_not_be_read_counts_once_for_as_long_as_lines_are_kept(
+    history: BatchHistory, clock: Clock
+) -> None:
+    lost = replace(
+        REPORT, quarantined=pl.DataFrame({"landing_offset": [10, 12], "check": [LOST, "price"]})
+    )
+    clock.at = NOW - timedelta(minutes=61)
+    for report in (lost, lost, REPORT, replace(lost, source="ceps_load")):
+        history.add(report)
+    clock.at = NOW
+    assert _lost(history) == {"smard_price": (1, 0), "ceps_load": (1, 0)}
+    history.add(lost)
+    history.add(replace(lost, quarantined=lost.quarantined.with_columns(check=pl.lit(LOST))))
+    assert _lost(history)["smard_price"] == (2, 2)
+    history.compact(now=NOW + KEPT - timedelta(minutes=30))
+    assert _lost(history) == {"smard_price": (2, 2), "ceps_load": (0, 0)}
+
+
+def _lost(history: BatchHistory) -> dict[str, tuple[int, int]]:
+    return {
+        name: (one.lost_segments, one.lost_segments_lately)
+        for name, one in history.lately().items()
+    }
+
+
 def test_old_batches_are_summed_by_source_and_hour(history: BatchHistory, clock: Clock) -> None:
     hour = SUMMED.replace(minute=0)
     for minute in (5, 20, 59):
@@ -185,7 +211,7 @@ def test_remarks_are_kept_once_and_only_while_a_line_has_them(
         clock.at = NOW - timedelta(minutes=minute)
         history.add(replace(REPORT, drift=("x" * 10_000,)))
     history._file.close()
-    assert history.stored_bytes() < 50 * 600  # the remarks have 500,000
+    assert history.stored_bytes() < 50 * 700  # the remarks have 500,000
     assert {len(said) for said in history.lines(since=NOW - KEPT)["drift"]} == {500}
     history.compact(now=NOW + KEPT + timedelta(days=1))
     assert history.lines(since=NOW - KEPT).is_empty()

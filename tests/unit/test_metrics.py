@@ -57,6 +57,7 @@ def test_sources_are_told_as_numbers(address: str) -> None:
     assert told[f"{prefix}quarantine_ratio", "smard_price"] == 0.1
     assert told[f"{prefix}drifted", "smard_price"] == 1.0
     assert told[f"{prefix}hot_copy_behind", "smard_price"] == 1.0
+    assert told[f"{prefix}landing_damage", "smard_price"] == 3.0
     for name, late in (("smard_price", 0.0), ("ceps_load", 1.0)):
         assert told[f"{prefix}late", name] == late
         assert told[f"{prefix}flowing", name] == 1.0 - late

@@ -221,6 +221,16 @@ def _of_tables(status: SourceStatus) -> Iterator[Condition]:
             over=f"{name}: its log goes on.",
             patience=_BRIEF,
         )
+    elif status.lost_segments_lately:
+        yield _wrong(
+            Trouble.LANDING,
+            name,
+            f"{name}: {status.lost_segments_lately} files of its landing log could not be read in"
+            " the last hour. A line in quarantine stands for each; all other messages go on",
+            step=f"energy-platform verify {name}",
+            over=f"{name}: no damaged file of its landing log was met for an hour.",
+            patience=_BRIEF,
+        )
     if status.batch_failures:
         yield _wrong(
             Trouble.BATCH,

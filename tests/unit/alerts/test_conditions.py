@@ -43,6 +43,20 @@ def test_nothing_is_said_of_what_is_well() -> None:
     assert wrong(WELL) == []
 
 
+def test_files_of_the_log_that_could_not_be_read_are_told_for_an_hour() -> None:
+    [one] = wrong(replace(WELL, lost_segments=5, lost_segments_lately=2))
+    assert one.key == "landing:example_price"
+    assert one.text == (
+        "example_price: 2 files of its landing log could not be read in the last hour. A line in"
+        " quarantine stands for each; all other messages go on."
+        " Next: energy-platform verify example_price"
+    )
+    assert wrong(replace(WELL, lost_segments=5)) == []
+    newest = "example_price: [0, 3) is damaged"
+    [one] = wrong(replace(WELL, lost_segments_lately=2, landing_damage=newest))
+    assert one.text.startswith(f"{newest}. What lands next")
+
+
 def test_a_late_source() -> None:
     late = Lateness(NOON + timedelta(hours=1), "values of 2026-03-02")
     [one] = wrong(replace(WELL, late=late, state=SourceState.LATE))

@@ -24,7 +24,7 @@ REPORT = BatchReport(
     stop=1,
     rows_parsed=90,
     rows_new=40,
-    quarantined=pl.DataFrame({"landing_offset": [0]}),
+    quarantined=pl.DataFrame({"landing_offset": [0], "check": ["price"]}),
     unparsed=1,
     last_received_at=datetime(2026, 3, 1, tzinfo=UTC),
     drift=(),

@@ -140,13 +140,14 @@ def test_unread_messages_of_a_damaged_segment_alone_are_refused_until_the_file_i
     batches = batches_in(home)
     with caplog.at_level(logging.ERROR):
         land(batches, [quote(500.0, quarter=80, minutes=20)])
-        run_all(batches)
+        reports = run_all(batches)
     run_all(whole)
     others = [offset for offset in range(MESSAGES) if offset not in lost]
     assert_frame_equal(rows_at(stored(batches), range(MESSAGES)), rows_at(stored(whole), others))
     assert 500.0 in stored(batches)["price_eur_per_mwh"].to_list()
     [line] = quarantined(batches).filter(check=LOST).to_dicts()
     assert line["landing_offset"] == lost.start
+    assert [start for one in reports for start in one.lost_at] == [lost.start]
     assert EXAMPLE.name in line["reason"]
     assert f"energy-platform redrive {EXAMPLE.name}" in line["reason"]
     if damage != "missing":
