@@ -13,6 +13,7 @@ from typing import Final
 from polars.exceptions import PanicException
 
 from energy_platform.market.source import MarketSource
+from energy_platform.operations.databases import databases
 from energy_platform.pipeline.layouts import watch as layouts
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import is_simulated_alone
@@ -20,7 +21,6 @@ from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
 from energy_platform.storage.sqlite_file import damage_of
 
-_DATABASES: Final = ("*.sqlite", "*.db")
 _DAGSTER: Final = "dagster"
 _BY_ITSELF: Final = "nothing: it is set aside and begun anew when it is next used"
 _BY_A_START: Final = "energy-platform down, then up: it is set aside and begun anew"
@@ -65,7 +65,7 @@ def of_sources(
 
 def of_side_files(home: Path) -> Iterator[Finding]:
     """Yield the damaged databases of a home, which hold no market data that is not elsewhere."""
-    for file in sorted(one for kind in _DATABASES for one in home.rglob(kind)):
+    for file in databases(home):
         if why := _why_damaged(file):
             is_dagsters = file.relative_to(home).parts[0] == _DAGSTER
             step = _BY_A_START if is_dagsters else _BY_ITSELF

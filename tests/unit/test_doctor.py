@@ -38,6 +38,7 @@ from energy_platform.operations.doctor.finding import Check, Finding, Patient, W
 from energy_platform.operations.doctor.look import CHECKS, look
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
+from energy_platform.operations.verification import of_side_files
 from energy_platform.settings import Settings
 from tests.support.commands import Command, command_in_process
 from tests.support.feeds import free_ports
@@ -249,12 +250,12 @@ CASES: Sequence[Case] = (
     Case(home_folder.mixed_markets, written("landing_is_simulated"), "simulated markets",
          "another folder", LIVE),
     Case(home_folder.left_processes, an_orphan, "1 of its processes do", "energy-platform up"),
-    Case(home_folder.databases, written("hot.sqlite", "garbage"), "hot.sqlite is damaged",
+    Case(home_folder.no_databases, written("hot.sqlite", "garbage"), "hot.sqlite is damaged",
          "start the platform"),
-    Case(home_folder.databases, written("access/audit.db", "garbage"), "audit.db is damaged",
+    Case(home_folder.no_databases, written("access/audit.db", "garbage"), "audit.db is damaged",
          "start the platform"),
-    Case(home_folder.databases, written("dagster/history/runs.db", "garbage"), "runs.db is damaged",
-         "start the platform"),
+    Case(home_folder.no_databases, written("dagster/history/runs.db", "garbage"),
+         "runs.db is damaged", "start the platform"),
     Case(home_folder.set_aside, written("hot.sqlite.damaged-20260301T000000"), "set aside",
          "look for the cause"),
     Case(home_folder.strange_files, written("prices.duckdb"), "prices.duckdb", "another version"),
@@ -339,13 +340,28 @@ def test_live_sources_name_servers_that_could_be_asked() -> None:
     assert all(re.fullmatch(r"https://[^/]+/", one) for one in found)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["hot.sqlite", "alerts.sqlite", "batch_history.sqlite", "provider_limits.sqlite",
+     "access/audit.db", "marts/progress.sqlite", "backfills/smard_price/a/record.sqlite",
+     "feeds/jao_max_exchange/wsdl.sqlite", "dagster/storage/runs.db",
+     "dagster/storage/schedules/schedules.db", "a_folder_to_come/b/c.sqlite"],
+)  # fmt: skip
+def test_doctor_and_verify_look_at_the_same_databases(name: str, home: Path) -> None:
+    for put in (name, f"{name}.damaged-20260301T000000.db", "landing/s/x.db", "recent/x.sqlite"):
+        written(put, "garbage", 0o600)(home)
+    [finding] = home_folder.no_databases(patient(home))
+    assert finding.what.startswith(f"{home / name} is damaged")
+    assert [one.place for one in of_side_files(home)] == [str(home / name)]
+
+
 def test_a_sound_database_is_no_finding(home: Path) -> None:
     home.mkdir()
     with closing(sqlite3.connect(home / "hot.sqlite")) as connection:
         connection.execute("CREATE TABLE t (a)")
         connection.commit()
     (home / "alerts.sqlite").touch()  # of a platform that was killed when it began
-    assert list(home_folder.databases(patient(home))) == []
+    assert list(home_folder.no_databases(patient(home))) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from energy_platform.operations.databases import databases
 from energy_platform.operations.doctor.finding import Finding, Patient, note, wrong
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.stores import is_simulated_alone
@@ -21,7 +22,6 @@ OWN: Final = frozenset(
 """The names in a home's top folder; a database's further files begin with its name."""
 _OF_OTHERS: Final = 0o077
 _DATABASE: Final = b"SQLite format 3\0"
-_DATABASES: Final = ("*.sqlite", "access/*.db", "dagster/**/*.db")
 _SET_ASIDE: Final = ("*.damaged-*", "*/*.damaged-*", "feeds/*/*.damaged-*")
 """Where side files are; a landing zone has too many files to look at each."""
 _SHOWN: Final = 3
@@ -75,18 +75,17 @@ def left_processes(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def databases(patient: Patient) -> Iterator[Finding]:
+def no_databases(patient: Patient) -> Iterator[Finding]:
     """Yield the side files that are no databases any more."""
-    for pattern in _DATABASES:
-        for file in sorted(patient.settings.home.glob(pattern)):
-            with file.open("rb") as opened:
-                beginning = opened.read(len(_DATABASE))
-            if beginning and beginning != _DATABASE:
-                yield wrong(
-                    f"{file} is damaged: it does not begin as a database",
-                    "start the platform: it sets the file aside and begins a new one;"
-                    " docs/operations.md says what is lost with it",
-                )
+    for file in databases(patient.settings.home):
+        with file.open("rb") as opened:
+            beginning = opened.read(len(_DATABASE))
+        if beginning and beginning != _DATABASE:
+            yield wrong(
+                f"{file} is damaged: it does not begin as a database",
+                "start the platform: it sets the file aside and begins a new one;"
+                " docs/operations.md says what is lost with it",
+            )
 
 
 def set_aside(patient: Patient) -> Iterator[Finding]:
@@ -125,9 +124,9 @@ def mixed_markets(patient: Patient) -> Iterator[Finding]:
 
 
 def _is_own(name: str) -> bool:
-    databases = tuple(one for one in OWN if one.endswith(".sqlite"))
+    kept = tuple(one for one in OWN if one.endswith(".sqlite"))
     # dbt and other tools take the home for their user's, and keep hidden files there.
-    return name in OWN or name.startswith((".", *databases))
+    return name in OWN or name.startswith((".", *kept))
 
 
 def _is_open(path: Path) -> bool:

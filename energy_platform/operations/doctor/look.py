@@ -29,7 +29,7 @@ CHECKS: Final[Sequence[Check]] = (
     home_folder.privacy,
     home_folder.mixed_markets,
     home_folder.left_processes,
-    home_folder.databases,
+    home_folder.no_databases,
     home_folder.set_aside,
     home_folder.strange_files,
     machine.disks,
