@@ -5,7 +5,7 @@
 Batches of made-up messages go from a landing zone into the embedded stores, warm, as in a worker:
 parse, check, compare with known rows, commit. For comparison, pandera alone validates the rows of
 the same batches in the same run. CPU seconds are those of all threads and of the process that
-decodes GRIB; wall seconds are printed too, and are less reliable on a busy machine. `--profile`
+reads GRIB; wall seconds are printed too, and are less reliable on a busy machine. `--profile`
 also prints where the time of one load goes.
 
 A source's batches go to one worker while it is free (`resources.launcher`), as here. One load goes
@@ -246,7 +246,7 @@ def _pandera_alone(load: Load) -> Spent:
 
 def _spent(work: Iterator[Callable[[], int]]) -> Spent:
     cpu, wall, rows = [], [], 0
-    helpers = psutil.Process().children()
+    helpers = psutil.Process().children(recursive=True)
     for one in work:
         began, began_at = _cpu_seconds(helpers), time.perf_counter()
         rows += one()

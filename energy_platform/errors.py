@@ -115,6 +115,14 @@ class ContextMissingError(ParseError):
         self.name = name
 
 
+class OverBudgetError(ParseError):
+    """A payload takes more rows, memory or CPU time than one message may."""
+
+
+class ReaderDiedError(OverBudgetError):
+    """A payload killed the process that read it; another payload may be read again."""
+
+
 class FeedError(EnergyPlatformError):
     """A provider could not be reached or refused to answer; the feed may try again.
 
@@ -202,3 +210,13 @@ class DamagedFileError(EnergyPlatformError):
 
 class ReplayOvertakenError(EnergyPlatformError):
     """Another replay of the same table has begun; it does the rest of the work."""
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return what an error says in one line, with its type unless it was written for a reader.
+
+    >>> reason_of(ValueError("no\n number")), reason_of(ParseError("not a table"))
+    ('ValueError: no number', 'not a table')
+    """
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, ParseError) else f"{type(error).__name__}: {text}"

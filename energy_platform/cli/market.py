@@ -108,7 +108,10 @@ def parse(
     from energy_platform.pipeline.checks import check_messages
 
     source = market_source(source_name)
-    checked = check_messages(source, _messages(source, files, context))
+    messages = _messages(source, files, context)
+    checked = check_messages(source, messages)
+    if left := len(messages) - len(checked.messages):
+        console(stderr=True).print(f"note: {count(left, 'file')} more than a batch takes; not read")
     if json:
         print_json({"rows": checked.rows.to_dicts(), "failed": checked.quarantined.to_dicts()})
     elif csv:

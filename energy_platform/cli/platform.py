@@ -241,13 +241,14 @@ def _print_live_bus(status: "LiveBusStatus") -> None:
 def _source_row(source: "SourceStatus") -> tuple[object, ...]:
     state = " ".join([source.state, *source.needs])
     said = [
+        *([source.blocked] if source.blocked else []),
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),
         *([source.landing_damage] if source.landing_damage else []),
         *([source.told_unanswered] if source.told_unanswered else []),
         *(
             [f"{source.batch_failures} failed batches: {source.batch_error}"]
-            if source.batch_failures
+            if source.batch_failures and not source.blocked
             else []
         ),
         *(["layout: " + "; ".join(source.drift)] if source.drift else []),

@@ -8,6 +8,7 @@ import typer
 from energy_platform.cli.market import SourceName
 from energy_platform.cli.output import console, count, one_line, print_json, print_table
 from energy_platform.cli.platform import Json
+from energy_platform.errors import UsageError
 
 if TYPE_CHECKING:
     from energy_platform.pipeline.quarantine import QuarantineSample
@@ -26,9 +27,20 @@ def quarantine(
     ] = None,
     *,
     limit: Annotated[int, typer.Option(min=1, help="Samples at most, one per reason.")] = 20,
+    skip: Annotated[
+        Optional[tuple[str, int]],  # noqa: UP045 (typer reads it)
+        typer.Option(metavar="SOURCE OFFSET", help="Set the message at an offset aside."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List what failed: how often, why, since when; with samples for one source."""
+    """List what failed: how often, why, since when; with samples for one source.
+
+    With --skip, set aside the message that blocks a source: no batch parses it, and those behind it
+    go on. It goes to quarantine, and a redrive tries it again.
+    """
+    if skip is not None:
+        _set_aside(*skip)
+        return
     from energy_platform.market.registry import market_source, market_sources
     from energy_platform.pipeline.quarantine import quarantine_reasons, quarantine_samples
     from energy_platform.pipeline.stores import micro_batches
@@ -49,6 +61,22 @@ def quarantine(
                  for row in reasons.iter_rows()))  # fmt: skip
     for sample in samples:
         _tell(sample)
+
+
+def _set_aside(source_name: str, offset: int) -> None:
+    from energy_platform.market.registry import market_source
+    from energy_platform.pipeline.set_aside import BY_HAND
+    from energy_platform.pipeline.stores import micro_batches
+    from energy_platform.pipeline.tables import market_table
+
+    source, batches = market_source(source_name), micro_batches()
+    end = batches.landing.log(source.name).end_offset()
+    if not 0 <= offset < end:
+        raise UsageError(f"{source.name} has no message at offset {offset:,}: {end:,} have landed")
+    batches.set_aside.add(source.name, offset, BY_HAND)
+    console().print(f"The message at offset {offset:,} of {source.name} is set aside.")
+    if offset < batches.warehouse.committed_offset(market_table(source)):
+        console().print("Its rows stay: only a replay from that offset leaves them out.")
 
 
 def redrive(source_name: SourceName) -> None:

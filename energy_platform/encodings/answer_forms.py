@@ -14,9 +14,10 @@ from typing import Any, Final
 from lxml import etree
 from pydantic_core import from_json
 
+from energy_platform.encodings.body_weight import expect_to_hold
 from energy_platform.encodings.json_reply import read_json
 from energy_platform.encodings.soap_envelope import read_envelope
-from energy_platform.encodings.xml_document import excerpt
+from energy_platform.encodings.xml_document import PROLOG, excerpt
 from energy_platform.encodings.zip_archive import directory, is_whole
 from energy_platform.errors import ParseError
 
@@ -24,9 +25,7 @@ Form = Callable[[bytes], None]
 """Raises `ParseError` if a body is no answer of this form; else does nothing."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_ROOT: Final = re.compile(
-    rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*<((?:[\w.-]+:)?([\w.-]+))[\s/>]", re.DOTALL
-)
+_ROOT: Final = re.compile(PROLOG + rb"<((?:[\w.-]+:)?([\w.-]+))[\s/>]", re.DOTALL)
 _HEAD_BYTES: Final = 4_000
 
 
@@ -147,6 +146,7 @@ def is_of(form: Form, body: bytes) -> bool:
 
 
 def _json(body: bytes) -> Any:  # noqa: ANN401 (a JSON value may have any type)
+    expect_to_hold(body)
     try:
         return from_json(body.removeprefix(_BYTE_ORDER_MARK), cache_strings="keys")
     except ValueError as error:

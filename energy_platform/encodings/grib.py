@@ -1,20 +1,11 @@
 """GRIB 1 and 2 on regular latitude and longitude grids: messages to one row per point.
 
-A source chooses parameters and heights. eccodes decodes the bytes in a process of its own
+A source chooses parameters and heights. eccodes decodes the bytes in the limited process
 (`grib_decoder`), so a message that crashes or hangs eccodes costs that message and not the worker.
 """
 
-import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -22,11 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from energy_platform.encodings.grib_frames import frames, single_fields
-from energy_platform.errors import ParseError
+from energy_platform.encodings.limited_process import within_limits
+from energy_platform.errors import OverBudgetError, ParseError
+from energy_platform.market.budget import MOST_ROWS
 from energy_platform.market.instants import INSTANT
 
-_DECODER: Final = Path(__file__).with_name("grib_decoder.py")
-_DECODE_SECONDS: Final = 30.0
+_DECODE: Final = "energy_platform.encodings.grib_decoder:decode"
+"""By its name, so that only the limited process loads eccodes."""
 _DIGITS: Final = "0123456789"
 _ABOUT_A_FIELD: Final = {
     "run_at": INSTANT,
@@ -79,13 +72,17 @@ def fields(body: bytes, parameters: Sequence[str], *, area: Area = GLOBE) -> pl.
     counts.
 
     Raises:
+        OverBudgetError: More points lie in the area than a message may have, or decoding them takes
+            too long or too much memory.
         ParseError: A message is broken or of another grid, no point lies in the area, or none of
             the parameters is there.
     """
-    decoder = _decoder()
-    found = [
-        decoder.decode(field, area) for message in frames(body) for field in single_fields(message)
-    ]
+    found: list[_Field] = []
+    for message in frames(body):
+        for field in single_fields(message):
+            found.append(_Field.read(*within_limits(_DECODE, field, area)))
+            if (points := sum(each.values.size for each in found)) > MOST_ROWS:
+                raise OverBudgetError(f"{points:,} points or more; {MOST_ROWS:,} is the most")
     if not any(field.values.size for field in found):
         raise ParseError(f"no point of the grid lies in the area {'/'.join(map(str, area))}")
     wanted = [field for field in found if field.parameter in parameters and field.values.size]
@@ -116,18 +113,17 @@ class _Field(NamedTuple):
     values: NDArray[np.float64]
 
     @classmethod
-    def read(cls, header: dict[str, Any], values: bytes) -> "_Field":
-        """Read what the decoding process says of a field."""
-        latitudes, longitudes = np.array(header["latitudes"]), np.array(header["longitudes"])
+    def read(cls, header: dict[str, Any], values: NDArray[np.float64]) -> "_Field":
+        """Read what the decoder says of a field."""
         return cls(
             run_at=_instant(*header["run"]),
             valid_at=_instant(*header["valid"]),
             type_of_level=header["type_of_level"],
             level=header["level"],
             parameter=header["short_name"].lstrip(_DIGITS),
-            latitudes=latitudes,
-            longitudes=longitudes,
-            values=np.frombuffer(values).reshape(latitudes.size, longitudes.size),
+            latitudes=header["latitudes"],
+            longitudes=header["longitudes"],
+            values=values,
         )
 
 
@@ -156,76 +152,3 @@ def _instant(date: int, time: int) -> datetime:
         return datetime.strptime(f"{date:08}{time:04}", "%Y%m%d%H%M").replace(tzinfo=UTC)
     except ValueError:
         raise ParseError(f"{date:08} {time:04} is no instant") from None
-
-
-class _Decoder:
-    """A decoding process, started at the first message and again after one that killed it.
-
-    The process ends when its connection closes, which happens when this process ends.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-
-    def decode(self, message: bytes, area: Area) -> _Field:
-        """Return the points of a message of one field that lie in `area`.
-
-        Raises:
-            ParseError: The message cannot be decoded.
-        """
-        with self._lock:
-            try:
-                return _Field.read(*self._ask(message, area))
-            except (EOFError, OSError):
-                self.stop()
-                raise ParseError("the GRIB message crashed its decoder, so it is corrupt") from None
-
-    def _ask(self, message: bytes, area: Area) -> tuple[dict[str, Any], bytes]:
-        connection = self._started()
-        connection.send_bytes(json.dumps(area).encode())
-        connection.send_bytes(message)
-        header = json.loads(self._reply(connection))
-        if "error" in header:
-            raise ParseError(f"the GRIB message cannot be decoded: {header['error']}")
-        return header, self._reply(connection)
-
-    def _reply(self, connection: Connection) -> bytes:
-        if not connection.poll(_DECODE_SECONDS):
-            self.stop()
-            raise ParseError(f"the GRIB message was not decoded within {_DECODE_SECONDS:.0f} s")
-        return connection.recv_bytes()
-
-    def _started(self) -> Connection:
-        if self._connection is not None:
-            return self._connection
-        self._connection, theirs = Pipe()
-        with theirs:
-            # With -P the modules beside the script can't shadow libraries.
-            self._process = subprocess.Popen(  # noqa: S603 (this package's script, by its path)
-                [sys.executable, "-P", _DECODER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._connection
-
-    def stop(self) -> None:
-        """End the process, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._connection = self._process = None
-
-
-@cache
-def _decoder() -> _Decoder:
-    return _Decoder()
-
-
-# A fork must not use its parent's connection.
-os.register_at_fork(after_in_child=_decoder.cache_clear)

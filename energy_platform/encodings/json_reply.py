@@ -25,7 +25,8 @@ FieldType = pl.DataType | type[pl.DataType]
 _EXCERPT_CHARACTERS: Final = 120
 _GARBLED: Final = "\ufffd"
 """The replacement for a list or an object in the place of a single value."""
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,:\[\]{}"]+', re.DOTALL)
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[^\s,:\[\]{}"]+', re.DOTALL)
+"""A text, to the end if it has none, so that no byte is looked at twice; or a bare word."""
 _LITERAL: Final = re.compile(
     r'".*|true|false|null|NaN|-?Infinity|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?', re.DOTALL
 )

@@ -10,9 +10,13 @@ from typing import Any, Final
 
 from lxml import etree
 
+from energy_platform.encodings.body_weight import expect_to_hold
 from energy_platform.errors import ParseError
 
 _TAGS: Final = re.compile(r"<[^<>]*>")
+PROLOG: Final = rb"(?>\s+|<\?.*?\?>|<!--.*?-->)*+"
+"""What may stand before a document's first element; tried in one way only, however it ends."""
+_DOCUMENT_TYPE: Final = re.compile(rb"(?:\xef\xbb\xbf)?" + PROLOG + rb"<!DOCTYPE", re.DOTALL)
 _EXCERPT_CHARACTERS: Final = 120
 GARBLED: Final = "\ufffd"
 """The text of an element that should have one text, and has several or other elements."""
@@ -35,8 +39,12 @@ def read_xml(payload: bytes) -> etree._Element:
     """Return the root of an XML document that has no document type declaration.
 
     Raises:
-        ParseError: It is not well-formed, or declares a document type.
+        ParseError: It is not well-formed, declares a document type, or has too many elements.
     """
+    expect_to_hold(payload)
+    if _DOCUMENT_TYPE.match(payload):
+        # Before it is parsed, since each element would get the attributes that it declares.
+        raise _of_a_type(payload)
     parser = etree.XMLParser(
         **HARDENED,
         remove_blank_text=True,  # white space between elements, which is half of all nodes
@@ -46,8 +54,12 @@ def read_xml(payload: bytes) -> etree._Element:
     except etree.XMLSyntaxError as error:
         raise ParseError(f"not XML ({error.msg}): {excerpt(payload)}") from error
     if root.getroottree().docinfo.internalDTD is not None:
-        raise ParseError(f"XML with a document type is not read: {excerpt(payload)}")
+        raise _of_a_type(payload)
     return root
+
+
+def _of_a_type(payload: bytes) -> ParseError:
+    return ParseError(f"XML with a document type is not read: {excerpt(payload)}")
 
 
 def only_text(found: Sequence[etree._Element]) -> str | None:

@@ -114,6 +114,11 @@ SOURCE_GAUGES: Final[Sequence[SourceGauge]] = (
         lambda status: float(status.state is SourceState.UNKNOWN),
     ),
     SourceGauge(
+        "energy_platform_source_blocked",
+        "1 where messages wait and no batch makes progress.",
+        lambda status: _unless_unknown(status, is_so=bool(status.blocked)),
+    ),
+    SourceGauge(
         "energy_platform_source_batch_failures",
         "How many of the newest batches in a row have failed.",
         lambda status: float(status.batch_failures),

@@ -1,5 +1,7 @@
 """How every market source is doing: what landed, what was stored, how late it is, what drifts.
 
+A source is blocked if its batches fail again and again at one offset while more has landed.
+
 If one source's tables or logs can't be read, that source is in the state UNKNOWN, with the reason,
 and the other sources are reported as usual. The report as a whole fails only if something that all
 sources share is unavailable, such as the warehouse.
@@ -30,7 +32,7 @@ from energy_platform.market.timeliness import (
 )
 from energy_platform.operations.batch_history import BatchHistory, SourceLately
 from energy_platform.pipeline.hot_lane.announcements import announcements
-from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import BATCH, MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
 
@@ -38,6 +40,9 @@ _log = logging.getLogger(__name__)
 
 _OWN_LAG: Final = timedelta(minutes=1)
 """The longest that a poll, a tick and a run take together by the wall clock, when all is well."""
+
+_BLOCKED_AFTER: Final = 3
+"""After how many attempts that failed one after another a source is blocked."""
 
 _NAMED: Final = 3
 """How many unanswered questions one line names, each with its reason."""
@@ -47,6 +52,7 @@ class SourceState(StrEnum):
     """A source's state in one word; a feed in trouble is reported before a late source."""
 
     UNKNOWN = "unknown"
+    BLOCKED = "blocked"
     NEEDS = "needs"
     BACKING_OFF = "backing off"
     FENCED = "fenced"
@@ -90,6 +96,7 @@ class SourceStatus:
         landing_damage: Which newest file of its log is damaged or missing; empty if none is.
         lost_segments: How many files of its log batches could not read in the last 90 days.
         lost_segments_lately: How many of them in the last hour.
+        blocked: Where and why no batch makes progress; empty if batches do, or nothing waits.
     """
 
     name: str
@@ -121,6 +128,7 @@ class SourceStatus:
     landing_damage: str = ""
     lost_segments: int = 0
     lost_segments_lately: int = 0
+    blocked: str = ""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     questions: int = 0
 
@@ -243,6 +251,7 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
     hot = batches.hot_copies.reach(source, summary.committed_offset)
     log = batches.landing.log(source.name)
     landed = log.end_offset(taken=summary.committed_offset)
+    blocked = _blocked(source, batches, range(summary.committed_offset, landed), lately)
     return replace(
         _heard_of(source, feed, lately),
         landed_offset=landed,
@@ -255,11 +264,26 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
         lag_seconds=(now - newest).total_seconds() if newest else None,
         late=late,
         quarantined=batches.warehouse.summary(quarantine_table(source)).rows,
-        state=_state(feed, needs, newest, late),
+        state=SourceState.BLOCKED if blocked else _state(feed, needs, newest, late),
         needs=needs,
         hot_offset=hot.offset,
         hot_copy_behind=hot.behind,
+        blocked=blocked,
     )
+
+
+def _blocked(
+    source: MarketSource, batches: MicroBatches, waiting: range, lately: SourceLately
+) -> str:
+    """Return where and why no batch makes progress; empty if batches do, or nothing waits."""
+    if not waiting:
+        return ""
+    trouble = batches.attempts.trouble(source.name, by=BATCH)
+    died = trouble.failed if trouble is not None and trouble.start == waiting.start else 0
+    if max(died, lately.failures) < _BLOCKED_AFTER:
+        return ""
+    why = lately.error if lately.failures else f"{died} processes died that took it"
+    return f"at offset {waiting.start:,}, with {len(waiting):,} messages waiting: {why}"
 
 
 def _heard_of(source: MarketSource, feed: FeedStatus, lately: SourceLately) -> SourceStatus:

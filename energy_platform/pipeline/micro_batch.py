@@ -23,14 +23,17 @@ from polars.exceptions import PolarsError
 from energy_platform.errors import DamagedTableError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import LOST, check_messages
+from energy_platform.pipeline.attempts import Attempts
+from energy_platform.pipeline.checks import CheckedRows, check_messages
 from energy_platform.pipeline.hot_copy import HotCopies
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.known_rows import KnownRows
 from energy_platform.pipeline.layouts import watch as layouts
 from energy_platform.pipeline.new_rows import new_rows
+from energy_platform.pipeline.parsing import LOST
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
+from energy_platform.pipeline.set_aside import SetAside
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.landing import LandingZone
@@ -43,6 +46,8 @@ _BATCH_BYTES: Final = 16 * 1024 * 1024
 """How much one batch reads of the landing zone at most, so that large files don't fill the memory:
 an archive of observations is 17 times its size as rows.
 """
+BATCH: Final = "batch"
+"""The name under which micro-batches make their attempts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,7 @@ class MicroBatches:
     Attributes:
         hot_store: The store of the hot copies, which no batch writes.
         hot_turns: The turns for writing a hot copy.
+        attempts: What became of the attempts at each source's next messages.
         batch_messages: How many messages one batch takes at most.
         hot_days: How many days back the hot store goes.
         announcer: What the hot lane announces with; None where no live bus runs.
@@ -100,6 +106,7 @@ class MicroBatches:
     warehouse: Warehouse
     hot_store: HotStore
     hot_turns: HotTurns
+    attempts: Attempts
     batch_messages: int
     hot_days: int
     announcer: Announcer | None = None
@@ -108,6 +115,11 @@ class MicroBatches:
     def known_rows(self) -> KnownRows:
         """What this process remembers of the tables."""
         return KnownRows(self.warehouse)
+
+    @property
+    def set_aside(self) -> SetAside:
+        """The messages that no one parses."""
+        return SetAside(self.landing.notes)
 
     @property
     def hot_copies(self) -> HotCopies:
@@ -129,29 +141,28 @@ class MicroBatches:
             DamagedTableError: A file of the table is missing, or shorter than it was.
         """
         with self.damage_named(source):
-            report, messages = self._process(source)
-        return replace(report, drift=self._drift(source, messages))
+            report, readable = self._process(source)
+        return replace(report, drift=self._drift(source, readable))
 
     @tried_again
     def _process(self, source: MarketSource) -> tuple[BatchReport, Sequence[RawMessage]]:
-        """Bring the next messages to the warehouse; return the report and the messages."""
+        """Bring the next messages to the warehouse; return the report and what can be read."""
         began = time.monotonic()
         table = market_table(source)
         before = self.warehouse.position(table)
         start = before.offset
         end = self.landing.log(source.name).end_offset(taken=start)
-        messages = self.read_batch(source, start, end)
-        stop = messages[-1].next_offset if messages else start
-        checked = check_messages(source, messages)
-        stored = partial(self.known_rows.at, table, before)
-        new = new_rows(source, messages, checked, lambda since: stored(since=since))
-        if messages:
-            # Quarantine first, because the rows' offset marks the whole batch as done.
-            QuarantineWriter(self.warehouse, source).append(checked.quarantined, stop=stop)
-            if self.warehouse.commit(
-                table, new.fresh, start=start, stop=stop, replacements=before.replacements
-            ):
-                self.known_rows.add(table, new.fresh, before=before, stop=stop)
+        with self.attempt(source, start, end, by=BATCH) as (messages, checked):
+            stop = messages[-1].next_offset if messages else start
+            stored = partial(self.known_rows.at, table, before)
+            new = new_rows(source, messages, checked, lambda since: stored(since=since))
+            if messages:
+                # Quarantine first, because the rows' offset marks the whole batch as done.
+                QuarantineWriter(self.warehouse, source).append(checked.quarantined, stop=stop)
+                if self.warehouse.commit(
+                    table, new.fresh, start=start, stop=stop, replacements=before.replacements
+                ):
+                    self.known_rows.add(table, new.fresh, before=before, stop=stop)
         report = BatchReport(
             source=source.name,
             start=start,
@@ -163,14 +174,47 @@ class MicroBatches:
             last_received_at=messages[-1].received_at if messages else None,
             seconds=time.monotonic() - began,
         )
-        return report, messages
+        return report, checked.readable
 
-    def read_batch(self, source: MarketSource, start: int, stop: int) -> list[RawMessage]:
+    @contextmanager
+    def attempt(
+        self, source: MarketSource, start: int, stop: int, *, by: str
+    ) -> Iterator[tuple[Sequence[RawMessage], CheckedRows]]:
+        """Read and check the first messages of [start, stop); the block stores what they hold.
+
+        If this process dies in the block, the next attempt is more careful, and takes fewer
+        messages if it dies again.
+
+        Args:
+            source: The messages' source.
+            start: The first landing offset.
+            stop: The offset after the last one.
+            by: Who makes the attempt.
+        """
+        with self.attempts.at(source.name, start, by=by) as attempt:
+            messages = self.read_batch(source, start, stop, most=attempt.trouble.most)
+            attempt.begin(messages[-1].next_offset - start if messages else 0)
+            checked = self.check(source, messages, is_careful=attempt.trouble.is_careful)
+            yield checked.messages, checked
+            done = checked.messages
+            attempt.end(done[-1].next_offset - start if done else 0)
+
+    def check(
+        self, source: MarketSource, messages: Sequence[RawMessage], *, is_careful: bool = False
+    ) -> CheckedRows:
+        """Parse and check messages, as `check_messages` does, without those that are set aside."""
+        set_aside = self.set_aside.of(source.name)
+        return check_messages(source, messages, set_aside=set_aside, is_careful=is_careful)
+
+    def read_batch(
+        self, source: MarketSource, start: int, stop: int, *, most: int | None = None
+    ) -> list[RawMessage]:
         """Return the first landed messages of [start, stop), as many as one batch takes."""
         if stop <= start:
             return []  # a log whose last segment can't be read yet may end before what was taken
+        limit = self.batch_messages if most is None else min(most, self.batch_messages)
         return self.landing.log(source.name).read(
-            start, stop, limit=self.batch_messages, limit_bytes=_BATCH_BYTES
+            start, stop, limit=limit, limit_bytes=_BATCH_BYTES
         )
 
     @contextmanager

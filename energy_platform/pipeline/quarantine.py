@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import LOST, PART, UNPARSED
+from energy_platform.pipeline.checks import OF_MESSAGES, PART
 from energy_platform.pipeline.tables import quarantine_table
 from energy_platform.storage.landing import LandingZone
 from energy_platform.storage.warehouse.protocol import Warehouse
@@ -28,7 +28,7 @@ class QuarantineSample:
     """One line of a source's quarantine, with what is needed to look into it.
 
     Attributes:
-        check: The check that failed, or `parse`.
+        check: The check that failed; of a message as a whole `parse`, `budget` or `set_aside`.
         reason: Why it failed.
         times: How many lines fail for the same reason.
         landing_offset: Address of the message in the landing log.
@@ -146,7 +146,7 @@ def quarantine_samples(
 
 _KIND_OF_REASON: Final = (
     # Numbers in a parser's message are places in a payload; those in a check's name belong to it.
-    pl.when(pl.col("check").is_in([UNPARSED, PART, LOST]))
+    pl.when(pl.col("check").is_in([*OF_MESSAGES, PART]))
     .then(pl.col("reason").str.replace_all(r"\d+", "…"))
     .otherwise(pl.col("reason").str.replace_all(r" = .*? fails ", " = … fails "))
 )

@@ -1,6 +1,6 @@
 """Runs quarantined messages again after a parser or a check was corrected, exactly once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.checks import CheckedRows
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.quarantine import new_failures
 from energy_platform.pipeline.quarantine_writer import QuarantineWriter
@@ -45,14 +45,15 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
     the fix had always been there, `received_at` included. So a second redrive changes nothing, and
     one that was killed is simply run again.
 
-    Only messages in quarantine are read. If a fix also changes rows that had passed, in messages
-    before the first repaired one, use `replay`.
+    Messages that were set aside are tried too. Only messages in quarantine are read. If a fix also
+    changes rows that had passed, in messages before the first repaired one, use `replay`.
 
     Raises:
         CommitConflictError: Others kept committing to the same table at the same time.
         ReplayOvertakenError: Another replay of this source has begun.
     """
     position = batches.warehouse.position(market_table(source))
+    batches.set_aside.forget(source.name, before=position.offset)
     quarantine = QuarantineWriter(batches.warehouse, source)
     lines = quarantine.lines()
     batches.landing.log(source.name).end_offset(taken=position.offset)
@@ -71,16 +72,28 @@ def redrive(batches: MicroBatches, source: MarketSource) -> RedriveReport:
 
 def _first_changed(batches: MicroBatches, source: MarketSource, lines: pl.DataFrame) -> int | None:
     """Return the first quarantined message that no longer fails as `lines` say."""
-    for messages in _quarantined_messages(batches, source, lines):
-        offsets = [message.landing_offset for message in messages]
+    for checked in _checked_again(batches, source, lines):
+        offsets = [message.landing_offset for message in checked.messages]
         before = lines.filter(pl.col("landing_offset") < offsets[0])
         said = lines.filter(pl.col("landing_offset").is_in(offsets))
-        says = new_failures(check_messages(source, messages).quarantined, before)
+        says = new_failures(checked.quarantined, before)
         both = pl.concat([said, says])
         changed: int | None = both.filter(both.is_unique()).select("landing_offset").min().item()
         if changed is not None:
             return changed
     return None
+
+
+def _checked_again(
+    batches: MicroBatches, source: MarketSource, lines: pl.DataFrame
+) -> Iterator[CheckedRows]:
+    """Parse and check the quarantined messages, in landing order."""
+    for messages in _quarantined_messages(batches, source, lines):
+        left: Sequence[RawMessage] = messages
+        while left:
+            checked = batches.check(source, left)
+            left = left[len(checked.messages) :]
+            yield checked
 
 
 def _quarantined_messages(

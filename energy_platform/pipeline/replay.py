@@ -155,10 +155,12 @@ def _go_on(batches: MicroBatches, source: MarketSource, done: _Step) -> _Step:
     quarantine_before = quarantine.position()
     before = _unless_overtaken(warehouse, source, done)
     messages = _alike(source, batches, first, before.offset)
-    last = min(messages[-1].next_offset, before.offset)
     if messages[-1].lost is not None:
+        last = min(messages[-1].next_offset, before.offset)
         return _leave(warehouse, source, messages, before=before, last=last)
-    checked = check_messages(source, messages)
+    checked = batches.check(source, messages)
+    messages = [*checked.messages]
+    last = min(messages[-1].next_offset, before.offset)
     stored = warehouse.scan(table).filter(pl.col("landing_offset") < first)
     fresh = new_rows(
         source, messages, checked, lambda since: stored.filter(pl.col(source.event_time) >= since)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from energy_platform.errors import LiveBusUnavailableError, MissingExtraError
+from energy_platform.pipeline.attempts import Attempts
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -45,6 +46,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
         warehouse=open_warehouse(chosen),
         hot_store=_hot_store(chosen),
         hot_turns=HotTurns(chosen.home / "hot_turns"),
+        attempts=Attempts(chosen.home / "run" / "attempts"),
         batch_messages=chosen.batch_messages,
         hot_days=chosen.hot_days,
         announcer=_announcer(chosen),

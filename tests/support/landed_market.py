@@ -25,7 +25,14 @@ LAST = datetime(2026, 10, 26, 23, tzinfo=UTC)
 _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_READ_IPC = each_message(lambda message: pl.read_ipc(BytesIO(message.body)))
+
+
+def _read_ipc(message: RawMessage) -> pl.DataFrame:
+    return pl.read_ipc(BytesIO(message.body))
+
+
+READ_IPC: Final = each_message(_read_ipc)
+"""Parses messages whose bodies are the rows themselves."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def landed(batches: MicroBatches, each: Landing) -> MarketSource:
     ).write_ipc(body)
     message = RawMessage(body=body.getvalue(), received_at=each.received_at, landing_offset=0)
     batches.landing.guest(source.name).append([message])
-    return replace(source, parse=_READ_IPC)
+    return replace(source, parse=READ_IPC)
 
 
 def periods(

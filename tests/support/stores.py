@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from energy_platform.errors import CommitConflictError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.attempts import Attempts
 from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.hot_lane.turns import HotTurns
 from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
@@ -32,6 +33,7 @@ def batches_in(folder: Path, *, batch_messages: int = 1_000) -> MicroBatches:
         warehouse=DeltaWarehouse(folder / "warehouse"),
         hot_store=SqliteHotStore(folder / "hot.sqlite"),
         hot_turns=HotTurns(folder / "hot_turns"),
+        attempts=Attempts(folder / "attempts"),
         batch_messages=batch_messages,
         hot_days=FOR_GOOD_DAYS,
     )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import PART, UNPARSED, check_messages
+from energy_platform.pipeline.checks import PART, check_messages
+from energy_platform.pipeline.parsing import UNPARSED
 from energy_platform.pipeline.row_verdicts import Split, split, split_by_pandera
 from tests.support.sources import EXAMPLE, NOON, example_message, prices
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError
-from energy_platform.pipeline.checks import UNPARSED
 from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.parsing import UNPARSED
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.effort import examples

@@ -28,7 +28,8 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline import checks
-from energy_platform.pipeline.checks import UNPARSED, CheckedRows, check_messages
+from energy_platform.pipeline.checks import CheckedRows, check_messages
+from energy_platform.pipeline.parsing import UNPARSED
 from tests.support.effort import EFFORT, examples
 from tests.support.mutations import Mutation, data_lines, field_paths, mutated
 from tests.support.testcases import case_messages

@@ -12,7 +12,8 @@ from energy_platform import sources
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import UNPARSED, check_messages
+from energy_platform.pipeline.checks import check_messages
+from energy_platform.pipeline.parsing import UNPARSED
 from tests.support.testcases import case_messages
 
 SOURCES = [pytest.param(source, id=name) for name, source in market_sources().items()]

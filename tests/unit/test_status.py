@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
-from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.micro_batch import BATCH, MicroBatches
 from energy_platform.settings import Settings, settings
-from tests.support.sources import EXAMPLE, NOON, example_message
+from tests.support.sources import EXAMPLE, NOON, example_message, quote
 from tests.support.stores import land, run_all
 
 pytestmark = pytest.mark.usefixtures("example_known")
@@ -148,3 +149,32 @@ def test_a_source_whose_test_cases_are_played_back_is_never_late(
     (folder / "addresses.json").write_text(json.dumps({f"{EXAMPLE.name} https://": "http://x/"}))
     one = status()
     assert (one.state, one.late) == (SourceState.FLOWING, None)
+
+
+def test_a_source_whose_batches_fail_again_and_again_is_blocked(
+    home: Path, status: Status, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [quote(1.0)])
+    run_all(platform_batches)
+    history = BatchHistory(home)
+    for failures in range(4):
+        land(platform_batches, [quote(2.0)])
+        one = status()
+        assert (one.state is SourceState.BLOCKED) is (failures >= 3)
+        history.add_failure(EXAMPLE.name, ValueError("no number"))
+    assert status().blocked == "at offset 1, with 4 messages waiting: ValueError: no number"
+    run_all(platform_batches)
+    assert (status().state, status().blocked) == (SourceState.LATE, "")
+
+
+def test_a_source_whose_processes_die_is_blocked(
+    status: Status, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [quote(1.0), quote(2.0)])
+    for _ in range(4):
+        assert status().state is not SourceState.BLOCKED
+        with platform_batches.attempts.at(EXAMPLE.name, 0, by=BATCH) as attempt:
+            attempt.begin(2)  # and dies
+    assert status().blocked == (
+        "at offset 0, with 2 messages waiting: 3 processes died that took it"
+    )

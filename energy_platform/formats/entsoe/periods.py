@@ -15,6 +15,8 @@ from energy_platform.formats.entsoe.elements import as_instant, text_of
 
 _RESOLUTION: Final = re.compile(r"PT(\d{1,4})([HM])|P(\d{1,3})([DWMY])")
 _CALENDAR_UNITS: Final = {"D": "d", "W": "w", "M": "mo", "Y": "y"}
+_LONGEST: Final = timedelta(days=11 * 366)
+"""A longer period by days would be a list of more than four thousand edges."""
 _CALENDARS: Final = ("Europe/Brussels", "Europe/Helsinki", "Europe/London", "UTC")
 """Time zones at whose midnights the days and months of a document may begin."""
 
@@ -101,6 +103,8 @@ def _interval(period: etree._Element) -> tuple[datetime, datetime]:
 
 def _calendar_edges(start: datetime, end: datetime, interval: str) -> list[datetime]:
     """Return the starts of a Period's steps and its end, in the zone where both are midnights."""
+    if end - start > _LONGEST:
+        raise ParseError(f"a period from {start} to {end} by {interval} is too long")
     for zone in _CALENDARS:
         first, last = (at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for at in (start, end))
         if first.time() == last.time() == time():

@@ -10,10 +10,11 @@ from typing import Final
 
 import polars as pl
 
-from energy_platform.errors import ParseError
+from energy_platform.errors import OverBudgetError
 from energy_platform.formats.entsoe.document import Document
 from energy_platform.formats.entsoe.elements import expect, read_document, text_of
-from energy_platform.formats.entsoe.series import MOST_ROWS, About, Found, parameter_for
+from energy_platform.formats.entsoe.series import About, Found, parameter_for
+from energy_platform.market.budget import MOST_ROWS
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.rows import REFUSED
 
@@ -49,6 +50,7 @@ def points(  # noqa: PLR0913 (what is read, and where it may be told beside the 
         defaults: The value of a column if neither the series nor the question gives it.
 
     Raises:
+        OverBudgetError: The values hold for more market time units than a message may have rows.
         ParseError: A reply is another document, or has neither a series nor a period.
     """
     found = Found(columns)
@@ -110,7 +112,7 @@ def _market_time_units(found: pl.DataFrame, periods: pl.DataFrame) -> pl.DataFra
         .otherwise(1),
     )
     if (rows := int(placed["steps"].sum())) > MOST_ROWS:
-        raise ParseError(f"a document of {rows} rows is too large")
+        raise OverBudgetError(f"a document of {rows:,} rows; {MOST_ROWS:,} is the most")
     index = pl.int_ranges(position - 1, position - 1 + pl.col("steps"))
     units = placed.with_columns(index=index).explode("index")
     start, end = (

@@ -6,7 +6,7 @@ a period that can't be placed in time, is refused, and the rest is read.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 import polars as pl
 from lxml import etree
@@ -17,11 +17,9 @@ from energy_platform.errors import ParseError
 from energy_platform.formats.entsoe.document import Document
 from energy_platform.formats.entsoe.elements import children, expect, namespace_of, text_of, xpath
 from energy_platform.formats.entsoe.periods import Timing, extent_of, timing
+from energy_platform.market.budget import MOST_ROWS
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.rows import REFUSED
-
-MOST_ROWS: Final = 5_000_000
-"""More rows than any reply has: a year of quarter-hours for a hundred series is 3.5 million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

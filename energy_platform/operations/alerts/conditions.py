@@ -41,6 +41,7 @@ class Trouble(StrEnum):
     RUN = "run"
     UNKNOWN = "unknown"
     BATCH = "batch"
+    BLOCKED = "blocked"
     DISK = "disk"
     LIVE_BUS = "live_bus"
     LANDING = "landing"
@@ -240,6 +241,15 @@ def _of_tables(status: SourceStatus) -> Iterator[Condition]:
             step=f"energy-platform history {name}",
             over=f"{name}: its batches succeed again.",
             patience=_BRIEF,
+        )
+    if status.blocked:
+        yield _wrong(
+            Trouble.BLOCKED,
+            name,
+            f"{name} is blocked {status.blocked}. What landed is kept",
+            step=f"energy-platform history {name}; if that message is the cause, energy-platform"
+            f" quarantine --skip {name} {status.committed_offset} sets it aside",
+            over=f"{name} is no longer blocked.",
         )
 
 

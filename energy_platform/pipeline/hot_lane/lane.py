@@ -8,17 +8,19 @@ A lane announces new rows on the live bus once the hot store has their points, s
 missed some finds them in the hot store.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from energy_platform.errors import HotLaneWaitsError, HotStoreUnavailableError
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_lane.lane_rows import LaneRows
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.new_rows import new_rows
 from energy_platform.pipeline.tables import market_table, measurement
+
+HOT: Final = "hot"
+"""The name under which lanes make their attempts."""
 
 
 class _Place(NamedTuple):
@@ -107,18 +109,17 @@ class HotLane:
     def _follow(self, known: LaneRows, copy: str) -> bool:
         """Show the messages after the known ones, and add them to the known rows."""
         end = self._batches.landing.log(self.source.name).end_offset(taken=known.reached)
-        messages = self._batches.read_batch(self.source, known.reached, end)
-        if not messages:
+        if end <= known.reached:
             announcer = self._batches.announcer
             if announcer is not None and not announcer.has_told(self.source.name):
                 self._announce_the_offset(copy, known.reached)
             return False
-        stop = messages[-1].next_offset
-        checked = check_messages(self.source, messages)
-        new = new_rows(self.source, messages, checked, known.since)
-        self._batches.hot_copies.show(self.source, new, stop=stop)
-        self._announce(copy, range(known.reached, stop), new.fresh)
-        known.add(new.fresh, stop=stop)
+        with self._batches.attempt(self.source, known.reached, end, by=HOT) as (messages, checked):
+            stop = messages[-1].next_offset
+            new = new_rows(self.source, messages, checked, known.since)
+            self._batches.hot_copies.show(self.source, new, stop=stop)
+            self._announce(copy, range(known.reached, stop), new.fresh)
+            known.add(new.fresh, stop=stop)
         return stop < end
 
     def _announce(self, copy: str, offsets: range, rows: pl.DataFrame) -> None:

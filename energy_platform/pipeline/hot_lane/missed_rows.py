@@ -11,7 +11,6 @@ import polars as pl
 
 from energy_platform.errors import HotLaneWaitsError, TooManyRowsError
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.hot_lane.lane_rows import LaneRows
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.new_rows import new_rows
@@ -49,8 +48,9 @@ def missed_rows(
     while messages := batches.read_batch(source, known.reached, end):
         if known.is_too_far_ahead():
             raise HotLaneWaitsError(f"{source.name}: the warehouse is far behind what has landed")
-        new = new_rows(source, messages, check_messages(source, messages), known.since)
-        known.add(new.fresh, stop=messages[-1].next_offset)
+        checked = batches.check(source, messages)
+        new = new_rows(source, checked.messages, checked, known.since)
+        known.add(new.fresh, stop=checked.messages[-1].next_offset)
     recent = batches.hot_copies.since()
     missed = known.since(recent).filter(
         pl.col(source.event_time) >= recent, pl.col("landing_offset") >= since, where

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
-import fastexcel
 from lxml import etree
 from pydantic_core import from_json
 
+from energy_platform.encodings import workbook
+from energy_platform.encodings.body_weight import weight
+from energy_platform.encodings.limited_process import within_limits
 from energy_platform.encodings.xml_document import HARDENED, read_xml
 from energy_platform.encodings.zip_archive import member_heads
 from energy_platform.errors import ParseError
@@ -56,10 +58,23 @@ _Member = TypeVar("_Member")
 def layouts_of(body: bytes) -> list[Layout]:
     """Return the layouts in a message: one, or one per member of an archive, or none."""
     try:
-        return list(_layouts(body, is_whole=True))
-    except (ParseError, ValueError, SyntaxError, RecursionError, fastexcel.FastExcelError):
+        if weight(body) is not None:
+            return layouts_in(body)
+        found: list[Layout] = within_limits(f"{__name__}:{layouts_in.__name__}", body)
+    except (ParseError, ValueError, SyntaxError, RecursionError):
         # The parser quarantines a document that can't be read so far, with the reason.
         return []
+    else:
+        return found
+
+
+def layouts_in(body: bytes) -> list[Layout]:
+    """Return the same without a limit.
+
+    Raises:
+        ParseError: The document can't be read; also ValueError, SyntaxError and RecursionError.
+    """
+    return list(_layouts(body, is_whole=True))
 
 
 def _layouts(body: bytes, *, is_whole: bool) -> Iterator[Layout]:
@@ -216,17 +231,17 @@ def _archive_layouts(body: bytes) -> Iterator[Layout]:
 
 
 def _workbook_layouts(body: bytes) -> Iterator[Layout]:
-    book = fastexcel.read_excel(body)
-    for sheet in book.sheet_names:
-        columns = book.load_sheet(sheet, n_rows=_ROWS).available_columns()
-        if columns:
-            below = {
-                one.name.strip(): Field(
-                    {_XLSX_KINDS[one.dtype]} if one.dtype in _XLSX_KINDS else set()
-                )
-                for one in columns[:_COLUMNS]
-            }
-            yield Layout("XLSX", Field({ValueKind.OBJECT}, below))
+    with workbook.opened(body) as book:
+        for sheet in book.sheet_names:
+            columns = book.load_sheet(sheet, n_rows=_ROWS).available_columns()
+            if columns:
+                below = {
+                    one.name.strip(): Field(
+                        {_XLSX_KINDS[one.dtype]} if one.dtype in _XLSX_KINDS else set()
+                    )
+                    for one in columns[:_COLUMNS]
+                }
+                yield Layout("XLSX", Field({ValueKind.OBJECT}, below))
 
 
 def _sample(members: Sequence[_Member]) -> Sequence[_Member]:

@@ -32,12 +32,12 @@ class Notes:
     def newest(self, name: str) -> tuple[int, bytes]:
         """Return a note's newest version, counted from 1, and its text; 0 and no text at first."""
         with self._advancing:
-            known, text = self._newest.get(name) or (0, b"")
-            version = known or self._last_listed(name)
+            known, text = self._newest.get(name, (None, b""))
+            version = self._last_listed(name) if known is None else known
             while objects.exists(self._store, _path(name, version + 1)):
                 version += 1
             if version != known:
-                text = objects.fetch(self._store, _path(name, version))
+                text = objects.fetch(self._store, _path(name, version)) if version else b""
                 self._newest[name] = (version, text)
         return version, text
 

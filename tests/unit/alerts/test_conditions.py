@@ -116,6 +116,18 @@ def test_quarantine_is_told_over_a_part_and_a_number(
     assert wrong(status, alert_quarantine_percent=100) == []
 
 
+def test_a_blocked_source_is_told_with_what_helps() -> None:
+    why = "at offset 5, with 3 messages waiting: ValueError: no number"
+    [one] = wrong(replace(WELL, state=SourceState.BLOCKED, blocked=why))
+    assert one.key == "blocked:example_price"
+    assert one.text == (
+        f"example_price is blocked {why}. What landed is kept. Next: energy-platform history"
+        " example_price; if that message is the cause, energy-platform quarantine --skip"
+        " example_price 5 sets it aside"
+    )
+    assert one.patience == timedelta()
+
+
 def test_the_thresholds_are_settings() -> None:
     status = replace(WELL, rows_lately=100, refused_lately=2, quarantine_rate=0.02)
     assert wrong(status) == []

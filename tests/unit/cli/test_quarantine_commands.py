@@ -8,7 +8,7 @@ from energy_platform.pipeline import redrive
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive as run_again
 from tests.support.commands import Command
-from tests.support.sources import BAD_ROW, EXAMPLE, GARBAGE, MENDED, example_message, prices
+from tests.support.sources import BAD_ROW, EXAMPLE, GARBAGE, MENDED, example_message, prices, quote
 from tests.support.stores import land, quarantined, run_all, stored
 
 pytestmark = pytest.mark.usefixtures("example_known")
@@ -77,3 +77,24 @@ def test_redrive_says_what_it_did(
 
 def test_an_unknown_source_is_refused(command: Command) -> None:
     assert command("quarantine", "zzz").code == command("redrive", "zzz").code == 2
+    assert command("quarantine", "--skip", "zzz", "0").code == 2
+
+
+def test_a_message_is_set_aside_by_hand_until_a_redrive(
+    command: Command, platform_batches: MicroBatches
+) -> None:
+    land(platform_batches, [quote(1.0), quote(2.0)])
+    for offset in ("2", "-1", "x"):
+        assert command("quarantine", "--skip", NAME, offset).code == 2
+    answer = command("quarantine", "--skip", NAME, "0")
+    assert answer == (0, f"The message at offset 0 of {NAME} is set aside.\n", "")
+    run_all(platform_batches)
+    assert prices(stored(platform_batches)) == [2.0]
+    told = json.loads(command("quarantine", NAME, "--json").out)
+    [sample] = told["samples"]
+    assert (sample["check"], sample["reason"]) == ("set_aside", "set aside by hand")
+    answer = command("quarantine", "--skip", NAME, "1")
+    assert "Its rows stay: only a replay from that offset leaves them out." in answer.out
+    assert command("redrive", NAME).code == 0
+    assert prices(stored(platform_batches)) == [1.0, 2.0]
+    assert quarantined(platform_batches).is_empty()

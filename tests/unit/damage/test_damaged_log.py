@@ -11,8 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from energy_platform.errors import FencedError
-from energy_platform.pipeline.checks import LOST
 from energy_platform.pipeline.micro_batch import MicroBatches
+from energy_platform.pipeline.parsing import LOST
 from energy_platform.pipeline.redrive import redrive
 from energy_platform.pipeline.replay import replay
 from energy_platform.storage.landing import LandingZone

@@ -83,9 +83,9 @@ def home_with_side_files(home: Path, batches: MicroBatches) -> Path:
 
 
 SIDE_FILES = {
-    "alerts.sqlite", "announced.json", "batch_history.sqlite", "example_price.copy", "feeds.json",
-    "hot.sqlite", "landing_is_simulated", "live_bus.url", "live_bus_publisher.url",
-    "other_price.copy", "provider_limits.sqlite",
+    "alerts.sqlite", "announced.json", "batch_history.sqlite", "example_price.batch",
+    "example_price.copy", "feeds.json", "hot.sqlite", "landing_is_simulated", "live_bus.url",
+    "live_bus_publisher.url", "other_price.batch", "other_price.copy", "provider_limits.sqlite",
 }  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """GRIB messages to points: framing, grids, missing values, and bytes that would kill eccodes."""
 
-import os
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from hypothesis import strategies as st
 
 from energy_platform.encodings import grib
 from energy_platform.encodings.grib_frames import frame_length, frames, single_fields
-from energy_platform.errors import ParseError
+from energy_platform.errors import OverBudgetError, ParseError
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.sources.noaa_gfs_wind_forecast import parse as parse_gfs
 from tests.recorded.manifest import FOLDER, needs_recorded
+from tests.support import bombs
 
 RECORDED = FOLDER / "grib"
 
@@ -237,29 +237,20 @@ def test_another_grid_is_refused() -> None:
         grib.fields(body, ["u"])
 
 
-def test_a_message_that_kills_its_decoder_fails_alone() -> None:
-    good = message([1, 2, 3, 4, 5, 6])
-    grib.fields(good, ["u"])
-    decoder = grib._decoder()
-    assert decoder._process is not None
-    decoder._process.kill()
-    decoder._process.wait()
-    with pytest.raises(ParseError, match="crashed its decoder"):
-        grib.fields(good, ["u"])
-    assert points(grib.fields(good, ["u"])) == EXPECTED
+def test_a_grid_of_millions_of_points_is_refused_before_it_is_made() -> None:
+    body = bombs.grib(4_000, 5_000)
+    assert len(body) == 179
+    with pytest.raises(OverBudgetError, match="20,000,000 points lie in the area"):
+        grib.fields(body, ["u"])
+    with pytest.raises(ParseError, match="no point of the grid lies in the area"):
+        grib.fields(body, ["u"], area=grib.Area(10.0, 6.0, 5.0, 15.0))
+    with pytest.raises(ParseError, match="a grid of 40000 by 5000 points"):
+        grib.fields(bombs.grib(40_000, 5_000), ["u"])
 
 
-def test_a_decoder_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    good = message([1, 2, 3, 4, 5, 6])
-    grib.fields(good, ["u"])
-    process = grib._decoder()._process
-    assert process is not None
-    os.kill(process.pid, 19)  # SIGSTOP
-    monkeypatch.setattr(grib, "_DECODE_SECONDS", 0.2)
-    with pytest.raises(ParseError, match="was not decoded within"):
-        grib.fields(good, ["u"])
-    monkeypatch.setattr(grib, "_DECODE_SECONDS", 30.0)
-    assert points(grib.fields(good, ["u"])) == EXPECTED
+def test_many_small_fields_are_no_more_than_one_large() -> None:
+    with pytest.raises(OverBudgetError, match="1,000,000 is the most"):
+        grib.fields(bombs.grib(600, 600) * 3, ["u"])
 
 
 def test_flipped_bits_never_do_worse_than_fail() -> None:

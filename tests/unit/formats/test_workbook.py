@@ -8,6 +8,7 @@ import xlsxwriter
 
 from energy_platform.encodings import workbook
 from energy_platform.errors import ParseError
+from tests.support import bombs
 
 
 def a_workbook(*cells: tuple[int, int, object]) -> bytes:
@@ -27,6 +28,18 @@ def with_member(archive: bytes, name: str, content: bytes) -> bytes:
         for member in old.namelist():
             new.writestr(member, content if member == name else old.read(member))
     return file.getvalue()
+
+
+def with_another(archive: bytes, name: str, content: bytes) -> bytes:
+    file = io.BytesIO(archive)
+    with zipfile.ZipFile(file, "a") as opened:
+        opened.writestr(name, content)
+    return file.getvalue()
+
+
+def member_of(archive: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return opened.read(name)
 
 
 def test_every_cell_is_text() -> None:
@@ -92,3 +105,19 @@ def test_what_is_no_workbook_is_said() -> None:
         archive.writestr("hello.txt", "hello")
     with pytest.raises(ParseError, match="not a workbook"):
         workbook.sheets(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(bombs.ods(), id="ODS"),
+        pytest.param(
+            with_another(a_workbook(), "content.xml", member_of(bombs.ods(), "content.xml")),
+            id="ODS and XLSX in one",
+        ),
+        pytest.param(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + a_workbook(), id="behind an XLS"),
+    ],
+)
+def test_no_other_format_of_workbooks_is_tried(body: bytes) -> None:
+    with pytest.raises(ParseError, match="not a workbook"):
+        workbook.sheets(body)

@@ -12,11 +12,12 @@ import pytest
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
-from energy_platform.market.source import MarketSource, each_message
+from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.hot_store.protocol import HotStore
+from tests.support.landed_market import READ_IPC
 from tests.support.stores import batches_in, land, run_all, show
 from tests.support.testcases import case_messages
 
@@ -73,8 +74,7 @@ def as_messages(rows: list[pl.DataFrame]) -> list[RawMessage]:
 def test_the_point_is_where_the_last_revision_says(
     batches: MicroBatches, name: str, *, stored: bool
 ) -> None:
-    parse = each_message(lambda message: pl.read_ipc(BytesIO(message.body)))
-    source = replace(MOVING[name], parse=parse)
+    source = replace(MOVING[name], parse=READ_IPC)
     orders = [*permutations(range(3))]
     for fact, order in enumerate(orders):
         said = revisions(MOVING[name], 3)

@@ -9,7 +9,8 @@ import pytest
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.checks import PART, UNPARSED, CheckedRows, check_messages
+from energy_platform.pipeline.checks import PART, CheckedRows, check_messages
+from energy_platform.pipeline.parsing import UNPARSED
 from tests.recorded.manifest import FOLDER, needs_recorded
 
 PAYLOADS = FOLDER / "entsoe"
