@@ -32,6 +32,8 @@ _PROGRAM: Final = (
 )
 _LONGEST_SECONDS: Final = 600
 """How long a call may last by the wall clock; CPU time is limited, so this ends what only waits."""
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH")
+"""What it sees of this process's environment: no setting, and so no secret."""
 _ENDING_SECONDS: Final = 10.0
 _TRIES: Final = 3
 """A process that ends by itself, since nobody asked it for long, may miss a call."""
@@ -119,7 +121,7 @@ class _LimitedProcess:
                 start_new_session=True,
                 # One thread each: it is the CPU time that counts, and threads take address space.
                 env={
-                    **os.environ,
+                    **{name: os.environ[name] for name in _INHERITED if name in os.environ},
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                     "POLARS_MAX_THREADS": "1",
                     "OPENBLAS_NUM_THREADS": "1",

@@ -107,6 +107,17 @@ def test_a_large_one_is_replaced_after_its_call(call: Callable[..., Any]) -> Non
     assert call(me) != worker
 
 
+def test_it_sees_no_setting_and_so_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_ENTSOE_TOKEN", "a secret")
+    process = limited_process._LimitedProcess()
+    try:
+        seen = process.call("os:environ.copy", ())
+    finally:
+        process.stop()
+    assert "PATH" in seen
+    assert "a secret" not in seen.values()
+
+
 def test_it_ends_with_its_parent() -> None:
     program = f"""
         import os
