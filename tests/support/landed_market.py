@@ -27,12 +27,10 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
-def _read_ipc(message: RawMessage) -> pl.DataFrame:
+@each_message
+def read_ipc(message: RawMessage) -> pl.DataFrame:
+    """Return the rows that are a message's body."""
     return pl.read_ipc(BytesIO(message.body))
-
-
-READ_IPC: Final = each_message(_read_ipc)
-"""Parses messages whose bodies are the rows themselves."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def landed(batches: MicroBatches, each: Landing) -> MarketSource:
     ).write_ipc(body)
     message = RawMessage(body=body.getvalue(), received_at=each.received_at, landing_offset=0)
     batches.landing.guest(source.name).append([message])
-    return replace(source, parse=READ_IPC)
+    return replace(source, parse=read_ipc)
 
 
 def periods(

@@ -17,7 +17,7 @@ from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import measurement
 from energy_platform.storage.hot_store.protocol import HotStore
-from tests.support.landed_market import READ_IPC
+from tests.support.landed_market import read_ipc
 from tests.support.stores import batches_in, land, run_all, show
 from tests.support.testcases import case_messages
 
@@ -74,7 +74,7 @@ def as_messages(rows: list[pl.DataFrame]) -> list[RawMessage]:
 def test_the_point_is_where_the_last_revision_says(
     batches: MicroBatches, name: str, *, stored: bool
 ) -> None:
-    source = replace(MOVING[name], parse=READ_IPC)
+    source = replace(MOVING[name], parse=read_ipc)
     orders = [*permutations(range(3))]
     for fact, order in enumerate(orders):
         said = revisions(MOVING[name], 3)
