@@ -19,8 +19,8 @@ from energy_platform.operations.batch_history import (
     SourceLately,
     by_source,
 )
-from energy_platform.pipeline.checks import LOST
 from energy_platform.pipeline.micro_batch import BatchReport
+from energy_platform.pipeline.parsing import LOST
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
 SUMMED = NOW - EACH_BATCH_KEPT - timedelta(hours=2)
