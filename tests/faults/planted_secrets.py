@@ -27,8 +27,8 @@ from simulator.faults import FaultKind
 from simulator.world import ADDRESSES_NAME, CERTIFICATE_NAME
 from tests.support.running_platform import RunningPlatform, family, started, wait_for
 
-LISTEN_SECONDS: Final = 120.0
-FLOW_SECONDS: Final = 300.0
+LISTEN_SECONDS: Final = 300.0
+FLOW_SECONDS: Final = 900.0
 SUFFER_SECONDS: Final = 30.0
 OTHERS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Variables of secrets that no source requires, since others than the simulator do without."""
