@@ -16,11 +16,11 @@ _WITHOUT: Final = frozenset({"landing", "warehouse", "recent", "inbox", "simulat
 _SUFFIXES: Final = (".sqlite", ".db")
 
 
-def databases(home: Path) -> Iterator[Path]:
-    """Yield the databases of a home in order, without those that were set aside."""
-    for folder, folders, files in os.walk(home):
+def databases(place: Path) -> Iterator[Path]:
+    """Yield the databases of a home, or of a folder in it, without those that were set aside."""
+    for folder, folders, files in os.walk(place):
         here = Path(folder)
-        wanted = {one for one in folders if here != home or one not in _WITHOUT}
+        wanted = {one for one in folders if here != place or one not in _WITHOUT}
         folders[:] = sorted(one for one in wanted if MARK not in one)
         for name in sorted(files):
             if name.endswith(_SUFFIXES) and MARK not in name:

@@ -218,11 +218,15 @@ def damage_of(path: Path) -> str:
 
 
 def set_aside_if_damaged(path: Path) -> None:
-    """Set a damaged file aside, as its user's next look would; nobody else may use it meanwhile."""
-    if path.stat().st_size > _CHECKED_AT_THE_START_BYTES:
+    """Set a damaged file aside, as its user's next look would; nobody else may use it meanwhile.
+
+    An empty file is one: its user may create tables only where there is no file.
+    """
+    size = path.stat().st_size
+    if size > _CHECKED_AT_THE_START_BYTES:
         return
     try:
-        why = damage_of(path)
+        why = damage_of(path) if size else "it is empty"
     except sqlite3.Error:
         return  # who uses it says what is wrong
     if why:

@@ -26,6 +26,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from energy_platform.errors import EnergyPlatformError
+from energy_platform.operations.databases import databases
 from energy_platform.operations.supervision.plan import Plan, Process
 from energy_platform.operations.supervision.short_paths import short_path
 from energy_platform.operations.supervision.warm_supervisord import SUPERVISED_BY, WarmStart
@@ -90,8 +91,8 @@ class Supervisor:
         """
         with self._claimed_home() as lock:
             _end(self.orphans())
-            for database in sorted((self.home / "dagster" / "storage").rglob("*.db")):
-                # Dagster's history of runs is no truth: it begins anew.
+            for database in databases(self.home / "dagster"):
+                # Dagster's history of runs, events and ticks is no truth: it begins anew.
                 set_aside_if_damaged(database)
             shutil.copyfile(instance, self.home / "dagster" / "dagster.yaml")
             self._log().unlink(missing_ok=True)

@@ -25,8 +25,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
+from energy_platform.operations.databases import databases
 from energy_platform.operations.supervision.plan import PROJECT
+from energy_platform.storage.sqlite_file import set_aside_if_damaged
 from resources import storage
+from tests.support.damage import DAMAGES
 
 
 @op
@@ -124,6 +127,32 @@ def test_the_databases_are_where_dagster_has_them(
     create_run_for_test(instance)
     for name in ("history/runs.db", "schedules/schedules.db", "storage/event_log.db"):
         assert (tmp_path / name).exists(), name
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_dagster_begins_anew_beside_damaged_databases(
+    damage: str, tmp_path: Path, instance: DagsterInstance
+) -> None:
+    assert a_job.execute_in_process(instance=instance).success
+    close_connections()
+    found = list(databases(tmp_path))
+    assert [one.name for one in found] == ["runs.db", "schedules.db", "event_log.db"]
+    for database in found:
+        DAMAGES[damage](database)
+        if database.exists():
+            set_aside_if_damaged(database)
+    with DagsterInstance.from_config(str(tmp_path)) as again:
+        before = again.get_runs_count()
+        assert a_job.execute_in_process(instance=again).success
+        assert again.get_runs_count() == before + 1
+        assert before == 0 or damage == "flipped"
+    close_connections()
+
+
+def close_connections() -> None:
+    """Close the connections of this process, as its end does."""
+    while storage._engines:
+        storage._engines.popitem()[1].dispose()
 
 
 def test_a_reader_hears_of_events_that_other_connections_commit(

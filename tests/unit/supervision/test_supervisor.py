@@ -100,6 +100,20 @@ def left(home: Path) -> Sequence[psutil.Process]:
     return found
 
 
+@pytest.mark.parametrize(
+    "name", ["storage/event_log.db", "history/runs.db", "schedules/schedules.db"]
+)
+def test_a_damaged_database_of_dagster_does_not_outlast_a_start(
+    name: str, start: Callable[..., subprocess.Popen[bytes]], home: Path
+) -> None:
+    file = home / "dagster" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"nothing that anybody wrote" * 100)
+    start(Process("sleeper", ("/bin/sleep", "600")))
+    assert [one.name.split(".damaged-")[0] for one in file.parent.iterdir()] == [file.name]
+    assert not file.exists()
+
+
 def test_nothing_runs_at_first(supervisor: Supervisor) -> None:
     assert supervisor.statuses() == []
     assert supervisor.pid() is None
