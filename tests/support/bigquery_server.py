@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from energy_platform.storage.warehouse.bigquery.client import emulator_client
 from tests.support.feeds import free_ports
+from tests.support.hanging import hanging
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-emulator"
 PROJECT = "emulated"
@@ -103,15 +105,9 @@ class BigQueryServer:
         with contextlib.closing(emulator_client(PROJECT, self.address)) as client:
             client.delete_dataset(name, delete_contents=True, not_found_ok=True, timeout=120)
 
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self) -> AbstractContextManager[None]:
         """Let it hang while the context lasts: it takes connections and says nothing."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.killpg(self._process.pid, signal.SIGCONT)
+        return hanging(self._process)
 
     def _answers(self) -> bool:
         url = f"{self.address}/bigquery/v2/projects/{PROJECT}/datasets"

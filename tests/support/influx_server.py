@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from energy_platform.settings import InfluxApi
 from energy_platform.storage.hot_store.influxdb.server import InfluxServer, Login, Patience
 from energy_platform.storage.hot_store.influxdb.store import InfluxHotStore
 from tests.support.feeds import free_ports
+from tests.support.hanging import hanging
 
 MISSING = "no InfluxDB: `apt-get install influxdb` brings one"
 FOR_GOOD_DAYS = 36_500
@@ -102,15 +103,9 @@ class InfluxProcess:
             self._process.wait(timeout=30)
             self._process = None
 
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self) -> AbstractContextManager[None]:
         """Let it hang while the context lasts: it takes connections and says nothing."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.killpg(self._process.pid, signal.SIGCONT)
+        return hanging(self._process)
 
     def _answers(self) -> bool:
         with (
