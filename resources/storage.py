@@ -9,10 +9,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, Final, NamedTuple, Self, cast
 
 import sqlalchemy
 from dagster import EventLogEntry
@@ -21,7 +21,10 @@ from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError
+
+from energy_platform.storage.sqlite_file import identity, is_damage, replace_if_damaged
 
 _BUSY_SECONDS: Final = 60.0
 """How long a statement waits for another process's, as Dagster's event log does."""
@@ -34,20 +37,64 @@ _LOOK_SECONDS: Final = 0.25
 NEWEST_SNAPSHOTS: Final = 100
 """So many snapshots of jobs and plans are never deleted: their runs may be on their way."""
 
-_engines: dict[tuple[int, str], Engine] = {}
+_Make = Callable[[Path], object]
+"""Makes a new database of Dagster's in a folder."""
+
+
+class _Opened(NamedTuple):
+    """A database that is open, and which file that is."""
+
+    engine: Engine
+    file: tuple[int, int] | None
+
+
+_opened: dict[tuple[int, str], _Opened] = {}
 """One per database, and per process: a connection must not be used on both sides of a fork."""
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Connection]:
-    """Lend an open connection to a database, for one transaction."""
-    place = (os.getpid(), address)
-    if place not in _engines:
+def connected(address: str, make: _Make | None = None) -> Iterator[Connection]:
+    """Lend an open connection to a database, for one transaction.
+
+    A database that turns out to be damaged is set aside and begun anew, since Dagster's history is
+    no truth: only this transaction fails. Other processes go over to the new one by themselves.
+
+    Args:
+        address: The database.
+        make: Makes a new one; without it, a damaged one stays.
+    """
+    path = Path(str(make_url(address).database))
+    try:
+        with _engine(address, path).connect() as connection, connection.begin():
+            yield connection
+    except DatabaseError as error:
+        if make is not None and _may_be_damaged(error.orig):
+            replace_if_damaged(path, make)
+        raise
+
+
+def _engine(address: str, path: Path) -> Engine:
+    """Return the engine of the database that is at a path now."""
+    place, file = (os.getpid(), address), identity(path)
+    known = _opened.get(place)
+    if known is not None and known.file is None and file is not None:
+        # Its first connection has just made it.
+        known = _opened[place] = _Opened(known.engine, file)
+    if known is not None and file not in (known.file, None):
+        known.engine.dispose()
+        known = None
+    if known is None:
         engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS}, max_overflow=-1)
         event.listen(engine, "connect", _bound)
-        _engines[place] = engine
-    with _engines[place].connect() as connection, connection.begin():
-        yield connection
+        known = _opened[place] = _Opened(engine, file)
+    return known.engine
+
+
+def _may_be_damaged(error: BaseException | None) -> bool:
+    """Return whether an error may come from a damaged file; one that was emptied has no tables."""
+    return isinstance(error, sqlite3.DatabaseError) and (
+        is_damage(error) or "no such table" in str(error)
+    )
 
 
 def _bound(connection: sqlite3.Connection, _: object) -> None:
@@ -67,7 +114,7 @@ class OpenEventLogStorage(ConsolidatedSqliteEventLogStorage):
         return set()
 
     def _connect(self) -> Any:  # noqa: ANN401 (a context manager, which Dagster doesn't annotate)
-        return connected(self._conn_string)
+        return connected(self._conn_string, _new_events)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the database has a table; Dagster asks at each event of a check."""
@@ -125,14 +172,20 @@ class _NewEvents(threading.Thread):
 
     def run(self) -> None:
         """Look until stopped."""
-        seen = None
-        with closing(sqlite3.connect(self._storage.get_db_path())) as connection:  # type: ignore[no-untyped-call]
-            while not self._is_stopped.wait(_LOOK_SECONDS):
-                # The number that changes whenever another connection commits.
-                [version] = connection.execute("PRAGMA data_version").fetchone()
-                if version != seen:
-                    seen = version
-                    self._storage.on_modified()  # type: ignore[no-untyped-call]
+        path = Path(self._storage.get_db_path())  # type: ignore[no-untyped-call]
+        while not self._is_stopped.is_set():
+            with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.DatabaseError):
+                self._look(connection, path)
+
+    def _look(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Look until stopped, or until another file is in the database's place."""
+        seen, file = None, identity(path)
+        while not self._is_stopped.wait(_LOOK_SECONDS) and identity(path) == file:
+            # The number that changes whenever another connection commits.
+            [version] = connection.execute("PRAGMA data_version").fetchone()
+            if version != seen:
+                seen = version
+                self._storage.on_modified()  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         """Look no more."""
@@ -162,7 +215,7 @@ class OpenRunStorage(SqliteRunStorage):
 
     def connect(self) -> Any:  # noqa: ANN401
         """Lend a connection."""
-        return connected(self._conn_string)
+        return connected(self._conn_string, _new_runs)
 
     def has_execution_plan_snapshot(self, execution_plan_snapshot_id: str) -> bool:
         """Return whether a plan is stored; Dagster unpacks it to tell."""
@@ -198,8 +251,20 @@ class OpenScheduleStorage(SqliteScheduleStorage):
 
     def connect(self) -> Any:  # noqa: ANN401
         """Lend a connection."""
-        return connected(self._conn_string)
+        return connected(self._conn_string, _new_ticks)
 
 
 def _beside(config: Mapping[str, Any], name: str) -> str:
     return str(Path(config["base_dir"]).with_name(name))
+
+
+def _new_events(folder: Path) -> None:
+    ConsolidatedSqliteEventLogStorage(str(folder))
+
+
+def _new_runs(folder: Path) -> None:
+    SqliteRunStorage.from_local(str(folder))
+
+
+def _new_ticks(folder: Path) -> None:
+    SqliteScheduleStorage.from_local(str(folder))

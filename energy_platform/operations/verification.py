@@ -21,9 +21,7 @@ from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
 from energy_platform.storage.sqlite_file import damage_of
 
-_DAGSTER: Final = "dagster"
 _BY_ITSELF: Final = "nothing: it is set aside and begun anew when it is next used"
-_BY_A_START: Final = "energy-platform down, then up: it is set aside and begun anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +65,7 @@ def of_side_files(home: Path) -> Iterator[Finding]:
     """Yield the damaged databases of a home, which hold no market data that is not elsewhere."""
     for file in databases(home):
         if why := _why_damaged(file):
-            is_dagsters = file.relative_to(home).parts[0] == _DAGSTER
-            step = _BY_A_START if is_dagsters else _BY_ITSELF
-            yield Finding(source="", place=str(file), why=why, next_step=step)
+            yield Finding(source="", place=str(file), why=why, next_step=_BY_ITSELF)
 
 
 def _why_damaged(database: Path) -> str:

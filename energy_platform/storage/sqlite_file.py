@@ -8,10 +8,11 @@ import logging
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Final, Literal
 
@@ -72,7 +73,7 @@ class SqliteFile:
                 yield connection
                 connection.commit()
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     connection.rollback()
                     raise
                 self._close()
@@ -97,7 +98,7 @@ class SqliteFile:
             try:
                 yield connection
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 raise DamagedFileError(f"{self.path} is damaged: {error}") from error
 
@@ -112,21 +113,21 @@ class SqliteFile:
             self._close()
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None and self._opened_file != _identity(self.path):
+        if self._connection is not None and self._opened_file != identity(self.path):
             # Another process has set the file aside, or somebody has removed it.
             self._close()
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._alone():
+            with self.alone():
                 try:
                     connection = self._connect()
                 except sqlite3.DatabaseError as error:
-                    if not _is_damage(error):
+                    if not is_damage(error):
                         raise
                     self.set_aside(error)
                     connection = self._connect()
             weakref.finalize(self, connection.close)
-            self._connection, self._opened_file = connection, _identity(self.path)
+            self._connection, self._opened_file = connection, identity(self.path)
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -160,13 +161,13 @@ class SqliteFile:
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> str:
         """Set aside a file whose reading failed, unless another process just did, and log it."""
-        with self._alone():
+        with self.alone():
             connection = None
             try:
                 connection = self._connect()
                 _check(connection, "integrity_check")
             except sqlite3.DatabaseError as again:
-                if not _is_damage(again):
+                if not is_damage(again):
                     raise
             else:
                 return f"{self.path} was damaged ({error}) and is sound again"
@@ -193,12 +194,13 @@ class SqliteFile:
         _log.error("%s", said)
         return said
 
-    def _alone(self) -> FileLock:
+    def alone(self) -> FileLock:
         """Keep other processes from opening the file or setting it aside."""
         return FileLock(self.path.with_name(f"{self.path.name}.lock"))
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return whether an error says that the file is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, _NotSoundError) or (
         code is not None and code & _PRIMARY_CODE in _DAMAGE
@@ -211,7 +213,7 @@ def damage_of(path: Path) -> str:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as opened:
             _check(opened, "quick_check")
     except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
+        if not is_damage(error):
             raise
         return str(error)
     return ""
@@ -222,15 +224,35 @@ def set_aside_if_damaged(path: Path) -> None:
 
     An empty file is one: its user may create tables only where there is no file.
     """
-    size = path.stat().st_size
-    if size > _CHECKED_AT_THE_START_BYTES:
+    if path.stat().st_size > _CHECKED_AT_THE_START_BYTES:
         return
     try:
-        why = damage_of(path) if size else "it is empty"
+        why = _damage_or_emptiness(path)
     except sqlite3.Error:
         return  # who uses it says what is wrong
     if why:
         SqliteFile(path, "").set_aside(sqlite3.DatabaseError(why))
+
+
+def replace_if_damaged(path: Path, make: Callable[[Path], object]) -> None:
+    """Set a damaged file aside and put a new one in its place, while others use it.
+
+    They go on with the old file until they look whether another one is there; see `identity`.
+
+    Args:
+        path: The file.
+        make: Makes a new file of this name in a folder.
+    """
+    with SqliteFile(path, "").alone():
+        if path.exists() and (why := _damage_or_emptiness(path)):
+            with TemporaryDirectory(dir=path.parent) as folder:
+                make(Path(folder))
+                SqliteFile(path, "").set_aside(sqlite3.DatabaseError(why))
+                (Path(folder) / path.name).replace(path)
+
+
+def _damage_or_emptiness(path: Path) -> str:
+    return damage_of(path) if path.stat().st_size else "it is empty"
 
 
 class _NotSoundError(sqlite3.DatabaseError):
@@ -251,7 +273,7 @@ def _parts(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in (*_BESIDE, "")]
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
     """Return what tells the file at a path from an earlier file of that name."""
     try:
         found = os.stat(path)  # noqa: PTH116 (twice as fast, and called before each transaction)

@@ -1,8 +1,10 @@
 """Dagster's databases are connected to once per process, and their readers hear of new events."""
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dagster import (
     AssetCheckResult,
     AssetCheckSpec,
     AssetKey,
+    DagsterError,
     DagsterInstance,
     MaterializeResult,
     asset,
@@ -23,7 +26,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from energy_platform.operations.databases import databases
 from energy_platform.operations.supervision.plan import PROJECT
@@ -149,10 +152,60 @@ def test_dagster_begins_anew_beside_damaged_databases(
     close_connections()
 
 
+@pytest.mark.parametrize("damage", ["torn", "empty", "garbage"])
+@pytest.mark.parametrize("name", ["runs.db", "schedules.db", "event_log.db"])
+def test_dagster_goes_on_beside_a_database_that_is_damaged_while_it_runs(
+    name: str, damage: str, instance: DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path = Path(instance.root_directory)
+    uses_all(instance)
+    with another_process():
+        uses_all(instance)
+    close_waiting_pages(tmp_path)
+    [file] = tmp_path.rglob(name)
+    DAMAGES[damage](file)
+    with suppress(DatabaseError, DagsterError):
+        uses_all(instance)
+    with suppress(DatabaseError, DagsterError):
+        uses_all(instance)
+    uses_all(instance)
+    assert f"{file} is damaged" in caplog.text
+    assert len(list(file.parent.glob(f"{name}.damaged-*[0-9]"))) == 1
+    runs = instance.get_runs_count()
+    with another_process():
+        uses_all(instance)
+        assert instance.get_runs_count() == runs + 1
+    close_connections()
+
+
+@contextmanager
+def another_process() -> Iterator[None]:
+    """Use connections of another process's."""
+    own = os.getpid()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: own + 1)
+        yield
+
+
+def uses_all(instance: DagsterInstance) -> None:
+    """Write to each of the three databases."""
+    assert a_job.execute_in_process(instance=instance).success
+    storages = instance.schedule_storage
+    assert storages is not None
+    storages.purge_ticks("origin", "selector", before=0.0)
+
+
+def close_waiting_pages(home: Path) -> None:
+    """Write the pages that wait into the databases, where damage is done to them."""
+    for database in databases(home):
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def close_connections() -> None:
     """Close the connections of this process, as its end does."""
-    while storage._engines:
-        storage._engines.popitem()[1].dispose()
+    while storage._opened:
+        storage._opened.popitem()[1].engine.dispose()
 
 
 def test_a_reader_hears_of_events_that_other_connections_commit(
