@@ -41,6 +41,8 @@ _PRICED_FOR: Final = timedelta(days=3)
 """How old the newest imbalance price may be."""
 _IMBALANCE_PRICES: Final = ("reBAP", "AEP-Schätzer")
 """The products that are prices, the final one first."""
+_OF_A_LACK, _OF_A_SURPLUS = "reBAP unterdeckt", "reBAP ueberdeckt"
+"""The series of the final price that count for one direction; an estimate counts for both."""
 _BOOK_OF: Final = ("area", "delivery_start", "delivery_end")
 _PRICE: Final = ("delivery_start", "delivery_end", "price_eur_per_mwh")
 _LADDER: Final = (*_BOOK_OF, "side", "price_eur_per_mwh", "volume_mw")
@@ -84,8 +86,8 @@ class Known:
         positions: Every revision of what is delivered today or later.
         opened: The open position of each portfolio, area and quarter-hour, and who changed it last.
         day_ahead: Day-ahead price by area and quarter-hour.
-        imbalance_price: The newest imbalance price by area, of which quarter-hour it is, and of
-            which product.
+        imbalance_price: The newest imbalance price of a surplus (`is_long`) and of a lack by area,
+            of which quarter-hour it is, and of which product and series.
     """
 
     positions: pl.DataFrame
@@ -96,15 +98,21 @@ class Known:
     def valued(self, market: Market) -> pl.DataFrame:
         """Return every portfolio's open position per area and quarter-hour, valued.
 
-        Beside the values stand what they were read from: `contract_id`, `imbalance_product`.
+        Beside the values stand what they were read from: `contract_id`, `imbalance_product` and
+        `imbalance_series`.
         """
         told = valued(self.opened, market.ladders, self.day_ahead, self.imbalance_price)
-        product = self.imbalance_price.select("area", imbalance_product="product")
+        settled = self.imbalance_price.select(
+            "area", "is_long", imbalance_product="product", imbalance_series="series"
+        )
         said = market.contracts.unique(_BOOK_OF, keep="first", maintain_order=True).select(
             *_BOOK_OF, "contract_id", "closes_at"
         )
-        return told.join(said, on=_BOOK_OF, how="left", maintain_order="left").join(
-            product, on="area", how="left", maintain_order="left"
+        return (
+            told.join(said, on=_BOOK_OF, how="left", maintain_order="left")
+            .with_columns(is_long=pl.col("open_mw") >= 0)
+            .join(settled, on=["area", "is_long"], how="left", maintain_order="left")
+            .drop("is_long")
         )
 
     def of_contracts(
@@ -259,11 +267,16 @@ def _day_ahead(prices: pl.DataFrame) -> pl.DataFrame:
 
 
 def _imbalance_price(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return Germany's newest imbalance price for each of its areas."""
+    """Return Germany's newest price of a surplus and of a lack for each of its areas."""
     final = pl.col("product") == _IMBALANCE_PRICES[0]
     by_time = rows.sort("delivery_start", final, maintain_order=True)
-    newest = by_time.tail(1).select(*_PRICE, "product")
-    return pl.concat([newest.with_columns(area=pl.lit(area)) for area in AREAS])
+    newest = [
+        by_time.filter(pl.col("series") != others)
+        .tail(1)
+        .select(*_PRICE, "product", "series", is_long=pl.lit(is_long))
+        for is_long, others in ((True, _OF_A_LACK), (False, _OF_A_SURPLUS))
+    ]
+    return pl.concat([one.with_columns(area=pl.lit(area)) for area in AREAS for one in newest])
 
 
 def _traded(books: Books, area: str, product: str, now: datetime) -> pl.DataFrame:

@@ -9,6 +9,8 @@ import polars as pl
 
 _OPEN: Final = ("portfolio", "area", "delivery_start", "delivery_end")
 _BOOK: Final = ("area", "delivery_start", "delivery_end")
+_SETTLED: Final = ("area", "is_long")
+"""What an imbalance price is of: a surplus and a lack may have different ones."""
 _HOURS: Final = (pl.col("delivery_end") - pl.col("delivery_start")).dt.total_seconds() / 3_600
 
 
@@ -32,8 +34,8 @@ def valued(
             `price_eur_per_mwh`, `volume_mw`; in any order.
         day_ahead: Prices: `area`, `delivery_start`, `delivery_end`, `price_eur_per_mwh`; a price
             counts for the rows that begin in its period.
-        imbalance: The newest price of each area, and its period: `area`, `delivery_start`,
-            `delivery_end`, `price_eur_per_mwh`.
+        imbalance: The newest prices of each area, of a surplus (`is_long`) and of a lack, and their
+            periods: `area`, `is_long`, `delivery_start`, `delivery_end`, `price_eur_per_mwh`.
     """
     left = pl.col("open_mw")
     auctions = day_ahead.lazy().select(
@@ -44,7 +46,7 @@ def valued(
         day_ahead_eur_per_mwh="price_eur_per_mwh",
     )
     balancing = imbalance.lazy().select(
-        "area",
+        *_SETTLED,
         imbalance_eur_per_mwh="price_eur_per_mwh",
         imbalance_from="delivery_start",
         imbalance_until="delivery_end",
@@ -67,7 +69,9 @@ def valued(
             )
         )
         .drop("auction_start", "auction_end", strict=False)
-        .join(balancing, on="area", how="left", maintain_order="left")
+        .with_columns(is_long=left >= 0)
+        .join(balancing, on=_SETTLED, how="left", maintain_order="left")
+        .drop("is_long")
         .with_columns(
             day_ahead_value_eur=left * _HOURS * pl.col("day_ahead_eur_per_mwh"),
             imbalance_cost_eur=-left * _HOURS * pl.col("imbalance_eur_per_mwh"),

@@ -32,6 +32,14 @@ _POST = """async () => {
     const body = JSON.stringify({rows: []});
     return (await fetch('/api/positions', {method: 'POST', headers, body})).status;
 }"""
+_COVERED = """() => [...document.querySelectorAll('.panel-head > details.tools summary')]
+    .filter(one => {
+        const box = one.getBoundingClientRect();
+        const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+        return !one.contains(document.elementFromPoint(x, y));
+    })
+    .map(one => one.getAttribute('aria-label'))"""
+"""Panels whose menu is not where a click on it goes."""
 _BEYOND = """() => [...document.querySelectorAll('.grid')]
     .filter(one => one.clientWidth > 0 && one.scrollWidth > one.clientWidth)
     .map(one => one.closest('.panel')?.dataset.panel)"""
@@ -201,6 +209,7 @@ def test_no_heading_is_cut(screen: Screen, width: int) -> None:
         screen.page.evaluate("document.fonts.ready")
         screen.page.wait_for_timeout(400)
         assert (page, screen.page.evaluate(_CUT)) == (page, [])
+        assert (page, screen.page.evaluate(_COVERED)) == (page, [])
         if width == max(WIDTHS):  # a narrower screen scrolls its widest tables sideways
             assert (page, screen.page.evaluate(_BEYOND)) == (page, [])
 

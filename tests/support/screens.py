@@ -31,7 +31,11 @@ _ARGUMENTS = [
     "--no-first-run",
 ]
 PATIENCE_SECONDS = 30.0
-_LINK_COMPLAINTS = ("WebSocket connection to", "Failed to load resource: net::ERR_CONNECTION")
+_LINK_COMPLAINTS = (
+    "WebSocket connection to",
+    "Failed to load resource: net::ERR_CONNECTION",
+    "Failed to load resource: net::ERR_EMPTY_RESPONSE",
+)
 """What Chromium writes on its console while the server is away."""
 _TABLE = """panel => Object.fromEntries(
     [...panel.querySelectorAll('.grid-row:not([hidden])')].map(row => [row.dataset.id,

@@ -43,4 +43,5 @@ def wait_until_agreed(screen: Screen, name: str, panel: Panel, place: Place) -> 
     try:
         screen.until(look, AGREED_SECONDS)
     except AssertionError:
-        pytest.fail(f"{name} does not show what the stores have:\n{first(looks[-1])}")
+        differ = first(looks[-1]) if looks else "nothing could be read of it"
+        pytest.fail(f"{name} does not show what the stores have:\n{differ}")

@@ -31,6 +31,8 @@ MINUTE = timedelta(minutes=1)
 KINDS = ("schedule", "contract", "generation_forecast", "load_forecast")
 ZONE_OF = dict.fromkeys(("50Hz", "AMP", "TTG", "TBW"), "DE-LU")
 """The bidding zone of a control area."""
+GERMAN_AREAS = {"DE-LU", *ZONE_OF}
+"""Where German contracts deliver, and German imbalance prices hold."""
 Level = tuple[float, float]
 """A price of a book and its volume."""
 
@@ -227,12 +229,14 @@ def _cost_of_closing(levels: Sequence[Level], open_mw: float) -> tuple[float | N
     return (None, None) if not filled else (paid / filled, (-1 if open_mw > 0 else 1) * paid / 4)
 
 
-def _imbalance_price(at: At) -> float | None:
-    """Return Germany's newest imbalance price, or the newest estimate of it."""
+def _imbalance_price(at: At, *, is_long: bool) -> float | None:
+    """Return Germany's newest price of a surplus or of a lack, or the newest estimate of it."""
+    others = "reBAP unterdeckt" if is_long else "reBAP ueberdeckt"
     now = at or datetime.now(UTC)
     loaded = ep.load("netztransparenz_imbalance", start=now - timedelta(days=3), as_of=at)
     prices = loaded.filter(
         pl.col("product").is_in(["reBAP", "AEP-Schätzer"]),
+        pl.col("series") != others,
         pl.col("price_eur_per_mwh").is_not_null(),
     ).sort("delivery_start", pl.col("product") == "reBAP")
     return None if prices.is_empty() else float(prices["price_eur_per_mwh"][-1])
@@ -254,11 +258,11 @@ def _opened(at: At) -> list[dict[str, Any]]:
         .agg(
             *(pl.col("power_mw").filter(kind=one).sum().alias(one) for one in KINDS),
             *(pl.col("kind").eq(one).any().alias(f"has_{one}") for one in KINDS),
-            pl.col("power_mw").sum(),
+            pl.col("power_mw").sum().round(6),  # of parts with a decimal, 0 is 0
         )
         .sort(place)
     )  # fmt: skip
-    imbalance = _imbalance_price(at)
+    imbalance = {is_long: _imbalance_price(at, is_long=is_long) for is_long in (True, False)}
     return [
         {
             **row,
@@ -267,7 +271,10 @@ def _opened(at: At) -> list[dict[str, Any]]:
                                         row["delivery_start"]))
             ),
             "value": None if price is None else row["power_mw"] / 4 * price,
-            "imbalance_cost": None if imbalance is None else -row["power_mw"] / 4 * imbalance,
+            "imbalance_cost": None
+            if row["area"] not in GERMAN_AREAS
+            or (settled := imbalance[row["power_mw"] >= 0]) is None
+            else -row["power_mw"] / 4 * settled,
         }
         for row in opened.to_dicts()
     ]  # fmt: skip
@@ -279,7 +286,8 @@ def _closed(at: At, opened: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     books = sides(at, list(contract_of.values()))
     found = []
     for row in opened:
-        power, contract = row["power_mw"], contract_of.get(row["delivery_start"])
+        power = row["power_mw"]
+        contract = contract_of.get(row["delivery_start"]) if row["area"] in GERMAN_AREAS else None
         side = "BUY" if power > 0 else "SELL"
         levels = books.get((contract, side), []) if contract and power else []
         price, cost = _cost_of_closing(levels, power)

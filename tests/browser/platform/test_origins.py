@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 FIGURE = re.compile(r"\d")
 BEGINS_WITH_A_FIGURE = {"book"}
 """Tables whose first column names no row."""
+FILLED = ".grid-row:not([hidden]), .chart:not(.blank), .matrix td, text.price, .panel-note"
+"""What a panel has once the server has told of it."""
 OF_A_SOURCE = {"sources"}
 """Panels whose figures are about a source as a whole: no message has them."""
 MOST_STEPS = 50
@@ -29,6 +31,7 @@ def test_every_figure_leads_to_its_lineage(
 ) -> None:
     screen.open(Place.known_at(None).address(page))
     screen.until(screen.has_answers)
+    screen.until(lambda: all(screen.panel(one).locator(FILLED).count() for one in PAGES[page]))
     tried = []
     for panel in screen.panels():
         shown = screen.panel(panel)

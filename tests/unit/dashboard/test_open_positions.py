@@ -47,7 +47,7 @@ def prices(start: datetime, values: Sequence[float]) -> pl.DataFrame:
     )
 
 
-def imbalance(price: float, start: datetime) -> pl.DataFrame:
+def imbalance(price: float, start: datetime, **said: str) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "delivery_start": [start], "delivery_end": [start + QUARTER],
@@ -55,7 +55,7 @@ def imbalance(price: float, start: datetime) -> pl.DataFrame:
             "power_mw": [None], "price_eur_per_mwh": [price],
         },
         schema_overrides={"power_mw": pl.Float64},
-    )  # fmt: skip
+    ).with_columns(**{name: pl.lit(value) for name, value in said.items()})  # fmt: skip
 
 
 def row(page: Page, topic: str, mark: str) -> dict[str, Any]:
@@ -109,6 +109,23 @@ def test_a_position_is_valued_at_all_that_stands_and_follows_it(desk: Desk) -> N
         assert told()["close_cost_eur"] == pytest.approx(51 / 4)
         assert told()["changed_by"] == "carla"
         assert page.snapshots == {TOPIC: 1}
+
+
+def test_a_surplus_and_a_lack_are_settled_at_their_own_prices(desk: Desk) -> None:
+    at = START - 3 * HOUR
+    for series, price in (("reBAP unterdeckt", 120.0), ("reBAP ueberdeckt", 80.0)):
+        final = imbalance(price, at, product="reBAP", quality="quality_assured", series=series)
+        desk.store("netztransparenz_imbalance", final)
+    state(desk, stated(8.0), stated(-8.0, START + QUARTER))
+    with desk.page(**{TOPIC: None}) as page:
+        page.until(lambda: len(page.rows.get(TOPIC, ())) == 2)
+        for start, cost, series in (
+            (START, -8 * 80 / 4, "reBAP ueberdeckt"),
+            (START + QUARTER, 8 * 120 / 4, "reBAP unterdeckt"),
+        ):
+            found = row(page, TOPIC, of(start))
+            assert found["imbalance_cost_eur"] == pytest.approx(cost)
+            assert found["imbalance_series"] == series
 
 
 def test_a_portfolio_shows_its_own_rows_and_a_star_all(desk: Desk) -> None:

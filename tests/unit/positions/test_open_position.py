@@ -123,7 +123,10 @@ BOOK = levels(
     ("BUY", -20.0, 100.0),
 )  # fmt: skip
 HOURLY = price(80.0, NOON, timedelta(hours=1))
-LAST = price(-100.0, NOON - timedelta(hours=3), QUARTER)
+LAST = pl.concat(
+    price(eur_per_mwh, NOON - timedelta(hours=3), QUARTER).with_columns(is_long=pl.lit(is_long))
+    for is_long, eur_per_mwh in ((True, -100.0), (False, 120.0))
+)
 
 
 def test_a_surplus_is_sold_to_the_best_bids() -> None:
@@ -143,7 +146,7 @@ def test_a_lack_is_bought_as_far_as_there_are_asks() -> None:
     assert row["close_cost_eur"] == pytest.approx((2 * 70 + 5 * 72) / 4)
     assert row["unfilled_mw"] == 3.0
     assert row["day_ahead_value_eur"] == pytest.approx(-10 * 80 / 4)
-    assert row["imbalance_cost_eur"] == pytest.approx(-10 * 100 / 4)
+    assert row["imbalance_cost_eur"] == pytest.approx(10 * 120 / 4)
 
 
 def test_without_book_and_prices_nothing_is_made_up() -> None:

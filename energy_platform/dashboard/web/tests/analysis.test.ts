@@ -195,6 +195,7 @@ describe('a figure of the position page', () => {
     day_ahead_eur_per_mwh: 80,
     imbalance_from: '2026-11-30T07:00:00Z',
     imbalance_product: 'reBAP',
+    imbalance_series: 'reBAP unterdeckt',
     imbalance_eur_per_mwh: 90,
   };
   const sum = {
@@ -212,6 +213,7 @@ describe('a figure of the position page', () => {
     ['unfilled', 'nord_pool_intraday_order_book', { contract_id: 'NX_1' }],
     ['closes', 'nord_pool_intraday_contract', { contract_id: 'NX_1' }],
     ['imbalance', 'netztransparenz_imbalance', { product: 'reBAP', delivery_start: '2026-11-30T07:00:00Z' }],
+    ['imbalance', 'netztransparenz_imbalance', { series: 'reBAP unterdeckt' }],
   ])('in column %s comes from %s', (column, source, said) => {
     expect(originOfPosition(row, column)).toMatchObject({ source, row: said });
   });

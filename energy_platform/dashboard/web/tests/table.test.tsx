@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { render } from 'preact';
 import { act } from 'preact/test-utils';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import type { GridColumn } from '../src/table/grid';
 import { Table } from '../src/table/table';
@@ -86,4 +86,25 @@ it('moves on with each key of a burst, while what its owner chose comes back bet
     await Promise.resolve();
     expect(chosen.value).toBe(wanted);
   }
+});
+
+it('stays sorted when its columns change', async () => {
+  const by = (id: string): GridColumn<string> => ({ ...column(id), order: (item) => item });
+  const Sorted = ({ columns }: { readonly columns: readonly GridColumn<string>[] }) => (
+    <Table label="Rows" columns={columns} items={['a', 'c', 'b']} id={(item) => item} />
+  );
+  const [one, two] = [[by('one')], [by('one'), by('two')]];
+  await act(() => render(<Sorted columns={two} />, host));
+  const heading = (place: number) => host.querySelectorAll<HTMLElement>('.grid-heading')[place];
+  heading(1)?.click();
+  heading(1)?.click();
+  for (const columns of [one, two]) await act(() => render(<Sorted columns={columns} />, host));
+  expect(heading(1)?.getAttribute('aria-sort')).toBe('descending');
+  await vi.waitFor(() =>
+    expect([...host.querySelectorAll('[data-column="two"]')].map((cell) => cell.textContent)).toEqual([
+      'c',
+      'b',
+      'a',
+    ]),
+  );
 });

@@ -85,6 +85,7 @@ export function originOfPosition(row: Row, column: string): Traced {
         source: IMBALANCE_SOURCE,
         row: {
           product: text(row, 'imbalance_product'),
+          series: text(row, 'imbalance_series'),
           delivery_start: row.imbalance_from ?? null,
           price_eur_per_mwh: number(row, 'imbalance_eur_per_mwh'),
         },

@@ -58,6 +58,12 @@ export interface GridOptions<Item> {
   readonly empty?: () => string;
 }
 
+/** By which column the items are sorted. */
+export interface Sorted {
+  readonly id: string;
+  readonly descending: boolean;
+}
+
 interface Slot {
   readonly element: HTMLElement;
   readonly cells: readonly {
@@ -90,14 +96,19 @@ export class Grid<Item> {
   private readonly headings = new Map<string, HTMLElement>();
   private items: readonly Item[] = [];
   private selected: string | null = null;
-  private sorted: { id: string; descending: boolean } | null = null;
+  private sorted: Sorted | null;
   private frame: number | null = null;
   private seen = new Map<string, Map<string, string>>();
   private readonly observer: ResizeObserver | null;
   private readonly still: boolean;
 
-  constructor(private readonly options: GridOptions<Item>) {
+  /** `sorted` is how a grid was sorted in whose place this one comes. */
+  constructor(
+    private readonly options: GridOptions<Item>,
+    sorted: Sorted | null = null,
+  ) {
     const { element, head, body, sheet } = this;
+    this.sorted = sorted;
     element.className = 'grid';
     element.setAttribute('role', 'grid');
     element.setAttribute('aria-label', options.label);
@@ -105,6 +116,7 @@ export class Grid<Item> {
     head.setAttribute('role', 'row');
     head.setAttribute('aria-rowindex', '1');
     for (const column of options.columns) head.append(this.heading(column));
+    this.saySorted();
     this.layOut();
     // Headings are wider or narrower once their font is loaded.
     if ('fonts' in document) void document.fonts.ready.then(() => this.layOut());
@@ -151,6 +163,11 @@ export class Grid<Item> {
     this.selected = id;
     if (scroll) this.scrollTo(this.items.findIndex((item) => this.options.id(item) === id));
     this.schedule();
+  }
+
+  /** How it is sorted, for the grid that comes in its place. */
+  get order(): Sorted | null {
+    return this.sorted;
   }
 
   /** Let keys move its selection. */
@@ -229,13 +246,17 @@ export class Grid<Item> {
   private sortBy(id: string): void {
     if (this.sorted?.id !== id) this.sorted = { id, descending: false };
     else this.sorted = this.sorted.descending ? null : { id, descending: true };
+    this.saySorted();
+    this.layOut();
+    this.show([...this.items]);
+  }
+
+  private saySorted(): void {
     for (const [name, element] of this.headings) {
       const mine = this.sorted?.id === name ? this.sorted : null;
       if (mine === null) element.removeAttribute('aria-sort');
       else element.setAttribute('aria-sort', mine.descending ? 'descending' : 'ascending');
     }
-    this.layOut();
-    this.show([...this.items]);
   }
 
   private inOrder(items: readonly Item[]): readonly Item[] {

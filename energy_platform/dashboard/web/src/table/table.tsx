@@ -7,7 +7,7 @@ import { useTopic } from '../api/hooks';
 import type { Row } from '../live/frames';
 import { live, now } from '../state/screen';
 import { takesText } from '../state/typing';
-import { Grid, type GridOptions } from './grid';
+import { Grid, type GridOptions, type Sorted } from './grid';
 
 export interface TableProps<Item> extends Omit<GridOptions<Item>, 'empty'> {
   /** What is said where there are no items. */
@@ -30,12 +30,13 @@ export function Table<Item>(props: TableProps<Item>) {
   const grid = useRef<Grid<Item> | null>(null);
   /** Whether keys move the selection: at first where that is asked for, in a grid built anew if they did before. */
   const hasKeys = useRef(props.focused === true);
+  const sorted = useRef<Sorted | null>(null);
   const latest = useRef(props);
   latest.current = props;
 
   useEffect(() => {
     const { columns, label } = latest.current;
-    const made = new Grid<Item>({
+    const options: GridOptions<Item> = {
       label,
       columns,
       empty: () => latest.current.empty ?? 'Nothing to show.',
@@ -46,7 +47,8 @@ export function Table<Item>(props: TableProps<Item>) {
         : { onSelect: (id: string) => latest.current.onSelect?.(id) }),
       marked: (item) => latest.current.marked?.(item) ?? null,
       onTrace: (item, column) => latest.current.onTrace?.(item, column),
-    });
+    };
+    const made = new Grid(options, sorted.current);
     grid.current = made;
     host.current?.append(made.element);
     made.show(firstItems(latest.current));
@@ -54,6 +56,7 @@ export function Table<Item>(props: TableProps<Item>) {
     latest.current.onReady?.(() => made.cells());
     if (hasKeys.current && !takesText(document.activeElement)) made.focus();
     return () => {
+      sorted.current = made.order;
       hasKeys.current = made.element.contains(document.activeElement);
       grid.current = null;
       made.destroy();
