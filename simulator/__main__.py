@@ -3,9 +3,11 @@
 import asyncio
 import atexit
 import gc
+import json
 import logging
+import os
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Final, Optional
 
 import typer
 
@@ -15,6 +17,9 @@ from energy_platform.settings import settings
 from simulator.journal import Journal
 from simulator.server import serve
 from simulator.world import CLOCK_NAME, World
+
+_SECRETS: Final = "ENERGY_PLATFORM_SIMULATOR_SECRETS"
+"""What feeds send for each variable of a secret, as JSON; no option, since `ps` shows options."""
 
 
 def simulate(
@@ -74,6 +79,7 @@ def simulate(
         feeds=chosen.home / "feeds",
         replay=replay,
         journal=Journal(folder / "journal"),
+        secrets=json.loads(os.environ.get(_SECRETS, "{}")),
     )
     # A garbage collection at exit takes a second and frees nothing that matters.
     atexit.register(gc.freeze)

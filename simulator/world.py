@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from starlette.routing import BaseRoute
 
+from energy_platform.ingest.session import SIMULATED_SECRET
 from energy_platform.market.clock import MarketClock
 from simulator.faults import FaultPlan, NextFault
 from simulator.journal import Journal
@@ -69,6 +70,7 @@ class World:
         addresses: Maps real addresses (URL prefixes) to those of the simulator, and variables to
             values, in the current run. A key that begins with the name of a market source and a
             blank holds for this source alone.
+        secrets: What feeds send for a variable of a secret, if it is no `SIMULATED_SECRET`.
         modelled: The market sources that some provider has a model of, in the current run.
     """
 
@@ -85,6 +87,7 @@ class World:
     amazon: SharedServer = field(default_factory=SharedServer)
     bucket_faults: dict[str, NextFault] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     modelled: set[str] = field(default_factory=set)
 
     @property
@@ -118,6 +121,10 @@ class World:
             return (self.feeds / source / ENDPOINT_NAME).read_text()
         except FileNotFoundError:
             return None
+
+    def secret(self, variable: str) -> str:
+        """Return what a feed sends for a variable of a secret, for providers that check it."""
+        return self.secrets.get(variable, SIMULATED_SECRET)
 
     def signal(self, name: str, *, mean: float, daily: float = 0.0, noise: float = 1.0) -> Signal:
         """Return a signal of this world."""

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _SHORTEST_WAIT_SECONDS: Final = 1.0
 """The shortest wait of a feed in market time, however fast a simulated market runs."""
 
-SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (the simulator takes any password)
+SIMULATED_SECRET: Final = "simulated"  # noqa: S105 (simulated markets ask for no other)
 
 
 class Landing(Protocol):

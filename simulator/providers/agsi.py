@@ -27,8 +27,6 @@ from simulator.timeline import Column, Corrections, Timeline, Values, day_after
 from simulator.world import World
 
 _SOURCE: Final = "agsi_storage"
-_KEY: Final = "simulated"
-"""The key that every feed sends in simulated markets."""
 _NO_KEY: Final = {"error": "access denied", "message": "Invalid or missing API key"}
 _ZONE: Final = "Europe/Brussels"
 _LOCAL: Final = ZoneInfo(_ZONE)
@@ -246,7 +244,7 @@ class Agsi(HttpProvider):
 
     async def storage(self, request: Request) -> Response:
         """Answer one page."""
-        if request.headers.get("x-key") != _KEY:
+        if request.headers.get("x-key") != self._world.secret("GIE_API_KEY"):
             return JSONResponse(_NO_KEY)
         country = request.query_params.get("country", "").upper()
         return await self._desk.answer(_SOURCE, lambda: self._page(country, request.query_params))

@@ -189,7 +189,7 @@ class Gme:
             root=root,
             source_of=lambda _file: SOURCE,
             implicit=_FTPS,
-            users={"simulated": "simulated"},
+            users={world.secret("GME_FTP_USERNAME"): world.secret("GME_FTP_PASSWORD")},
         )
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
         async with asyncio.TaskGroup() as tasks:

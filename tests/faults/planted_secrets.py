@@ -129,8 +129,9 @@ def found_after_a_run(home: Path) -> list[str]:
         AssertionError: The platform does not flow, or sent none of them.
     """
     home.mkdir()
-    with simulator(home) as addresses:
-        wanted = planted(addresses)
+    secrets = planted([])
+    with simulator(home, secrets) as addresses:
+        wanted = {name: secret for name, secret in secrets.items() if name not in addresses}
         of_platform = {name: (form, str(uuid4())) for name, form in OF_THE_PLATFORM.items()}
         environment = {
             **{name: value for name, value in addresses.items() if name.isupper()},
@@ -170,9 +171,13 @@ def _flow(platform: RunningPlatform, wanted: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def simulator(home: Path) -> Iterator[Mapping[str, str]]:
-    """Run a simulator of its own, and yield the addresses and variables of its market."""
-    environment = {**os.environ, "ENERGY_PLATFORM_HOME": str(home)}
+def simulator(home: Path, secrets: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Run a simulator that knows these secrets, and yield its market's addresses and variables."""
+    environment = {
+        **os.environ,
+        "ENERGY_PLATFORM_HOME": str(home),
+        "ENERGY_PLATFORM_SIMULATOR_SECRETS": json.dumps(secrets),
+    }
     process = subprocess.Popen([sys.executable, "-m", "simulator"], env=environment)
     told = home / "simulator" / ADDRESSES_NAME
     try:

@@ -26,8 +26,8 @@ OTHERS: Final = frozenset(
     PREFIX + name
     for name in (
         # of the simulator
-        "SIMULATOR_ORIGIN", "SIMULATOR_RATE", "SIMULATOR_REPLAY", "SIMULATOR_SEED",
-        "SIMULATOR_SPEED",
+        "SIMULATOR_ORIGIN", "SIMULATOR_RATE", "SIMULATOR_REPLAY", "SIMULATOR_SECRETS",
+        "SIMULATOR_SEED", "SIMULATOR_SPEED",
         # of programs that ask the dashboard
         "GRAFANA_TOKEN", "TOKEN",
         # of the tests

@@ -96,6 +96,15 @@ async def test_a_wrong_password_is_said_without_it(tmp_path: Path) -> None:
     assert "hunter2" not in str(raised.value)
 
 
+async def test_a_market_may_ask_for_a_password_of_its_own(tmp_path: Path) -> None:
+    asked = {"GME_FTP_USERNAME": "us", "GME_FTP_PASSWORD": "hunter2"}
+    world = replace(a_world(tmp_path), secrets=asked)
+    session = a_client(world)
+    session.secrets.update(asked)
+    async with served(world):
+        await run_until(feed(world), session, lambda: len(session.landed) >= 1)
+
+
 @pytest.mark.parametrize(
     "kind", [FaultKind.TRUNCATED, FaultKind.HALF_WRITTEN_FILE, FaultKind.DUPLICATE]
 )
