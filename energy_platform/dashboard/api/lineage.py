@@ -1,6 +1,7 @@
 """`/api/lineage`: where a value came from, when it was known, and what was said before."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -21,8 +22,11 @@ from energy_platform.errors import UsageError
 from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.reading.where import Where, condition
+from energy_platform.reading.where import Where, condition, values_of
 
+_START: Final = "delivery_start"
+_LONGEST: Final = timedelta(hours=25)
+"""How long the period of a row is at most that is looked for by an instant within it."""
 _MOST: Final = 200
 """How many revisions and how many quarantined rows are told, the newest first."""
 
@@ -85,13 +89,29 @@ def _lineage(
 def _revisions(
     stores: Stores, source: MarketSource, offset: int | None, where: Where, seen: Where
 ) -> pl.DataFrame:
-    """Return every revision of a key; without a key, the rows of a message."""
-    rows = stores.batches.warehouse.scan(market_table(source)).filter(
-        condition(source, where), condition(source, seen)
-    )
+    """Return every revision of a key; without a key, the rows of a message.
+
+    Those that begin at a wanted instant come before those of a longer period that contains it.
+    """
+    rows = stores.batches.warehouse.scan(market_table(source)).filter(condition(source, seen))
     if not where:
         rows = rows.filter(pl.col("landing_offset") == offset)
-    return rows.sort("landing_offset", descending=True).head(_MOST).collect()
+    begins = condition(source, {name: where[name] for name in where if name == _START})
+    others = condition(source, {name: where[name] for name in where if name != _START})
+    found = rows.filter(others & (begins | _contains(source, where))).sort(
+        begins, "landing_offset", descending=True
+    )
+    return found.head(_MOST).collect()
+
+
+def _contains(source: MarketSource, where: Where) -> pl.Expr:
+    """Return whether a row holds at a wanted instant: a position of a day does at each quarter."""
+    if "delivery_end" not in source.dtypes:
+        return pl.lit(value=False)
+    start, end = pl.col(_START), pl.col("delivery_end")
+    wanted = (pl.lit(at, source.dtypes[_START]) for at in values_of(where.get(_START, ())))
+    held = (start.is_between(at - _LONGEST, at) & end.gt(at) for at in wanted)
+    return pl.any_horizontal(pl.lit(value=False), *held)
 
 
 def _message(stores: Stores, source: MarketSource, offset: int) -> Mapping[str, Any] | None:

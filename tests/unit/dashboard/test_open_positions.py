@@ -137,6 +137,22 @@ def test_a_portfolio_shows_its_own_rows_and_a_star_all(desk: Desk) -> None:
         assert {one["portfolio"] for one in page.rows[TOPIC].values()} == {"north"}
 
 
+def test_a_quarter_hour_leads_to_the_longer_rows_that_state_it(desk: Desk) -> None:
+    quarter = START + QUARTER
+    state(desk, stated(5.0, START - 12 * HOUR, lasting=24 * HOUR, name="base"))
+    state(desk, stated(3.0, quarter, name="deal"), stated(9.0, START, name="before"))
+
+    def told(**key: str) -> list[str]:
+        asked = {"portfolio": "north", "delivery_start": quarter.isoformat(), **key}
+        return [
+            one["name"] for one in desk.get("/api/lineage/position", **asked).json()["revisions"]
+        ]
+
+    assert told() == ["deal", "base"]
+    assert told(name="base") == ["base"]
+    assert told(delivery_start=(START + 12 * HOUR).isoformat()) == []
+
+
 def test_an_exposure_is_the_mean_over_the_delivery_closed_in_its_own_book(desk: Desk) -> None:
     hour = "NX_H"
     send_contract(desk, CONTRACT, START)
