@@ -124,7 +124,7 @@ def table(rows: Iterable[Row]) -> Iterator[str]:
 
 def _recovery(row: Row) -> str:
     if not row.seconds:
-        return "never" if row.count else ""
+        return "never" if row.failures else ""
     ordered = sorted(row.seconds)
     told = f"{ordered[len(ordered) // 2]:.0f} s, {ordered[-1]:.0f} s"
     return f"{told}; {len(row.failures)} failed" if row.failures else told

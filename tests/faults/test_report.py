@@ -52,6 +52,8 @@ def test_what_failed_is_not_kept_and_is_told() -> None:
     assert list(table([row]))[2].endswith("| 3 s, 3 s; 1 failed |")
     [never] = rows_of([struck("kill", 1, None, "no recovery")])
     assert list(table([never]))[2].endswith("| never |")
+    [searched] = rows_of([struck("secrets", 1, None)])
+    assert list(table([searched]))[2].endswith("| 1 | 0 | 0 | 0 |  |"), "nothing had to get well"
 
 
 def test_an_outcome_survives_as_json() -> None:
