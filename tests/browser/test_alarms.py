@@ -1,6 +1,7 @@
 """Alarms, marks, lineage by one click and resized panels, on the screens in a browser."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -40,10 +41,9 @@ def price(value: float) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home)
-    served.store(PRICES, price(50.0), received_at=NOW - timedelta(hours=2))
-    yield served
-    served.close()
+    with closing(Desk(desk_home)) as served:
+        served.store(PRICES, price(50.0), received_at=NOW - timedelta(hours=2))
+        yield served
 
 
 def shown_price(screen: Screen) -> str:

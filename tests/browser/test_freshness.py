@@ -1,6 +1,7 @@
 """How old, late, behind, revised and refused values look on a screen, over a server of its own."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -32,9 +33,8 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxProcess]:
 def desk(desk_home: Path, influx: InfluxProcess) -> Iterator[Desk]:
     stores = {"hot_store": "influxdb", "influxdb_url": influx.url, "influxdb_api": "v1",
               "influxdb_bucket": f"db_{uuid4().hex}"}  # fmt: skip
-    served = Desk(desk_home, stores=stores)
-    yield served
-    served.close()
+    with closing(Desk(desk_home, stores=stores)) as served:
+        yield served
 
 
 def imbalance(mw: float, at: datetime) -> pl.DataFrame:

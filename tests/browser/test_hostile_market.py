@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,14 +76,13 @@ _TURNS_OTHERS = """turned => {
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home, serves=False)
-    for source, rows in hostile_rows(datetime.now(UTC)):
-        served.take(source.name, rows)
-    served.serve()
-    answer = httpx.post(f"http://127.0.0.1:{served.port}/api/alarms", json=RULE, timeout=30)
-    assert answer.is_success, answer.text
-    yield served
-    served.close()
+    with closing(Desk(desk_home, serves=False)) as served:
+        for source, rows in hostile_rows(datetime.now(UTC)):
+            served.take(source.name, rows)
+        served.serve()
+        answer = httpx.post(f"http://127.0.0.1:{served.port}/api/alarms", json=RULE, timeout=30)
+        assert answer.is_success, answer.text
+        yield served
 
 
 def settle(screen: Screen, page: str) -> None:

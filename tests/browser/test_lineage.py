@@ -1,6 +1,7 @@
 """Every figure leads to the row that it was read from by one click, whichever panel shows it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,32 +52,35 @@ def power(column: str, mw: float, start: datetime, **said: str) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home)
-    of_zones = [prices("DE-LU", 61.0), prices("FR", 48.5), prices("DE-LU", 59.25, auction=2)]
-    served.store(PRICES, pl.concat(of_zones))
-    for from_zone, to_zone, mw in (("DE-LU", "FR", 900.0), ("FR", "DE-LU", 0.0)):
-        ends = {"from_zone": from_zone, "to_zone": to_zone, "resolution": "PT60M"}
-        served.store(FLOW, power("flow_mw", mw, NOW - HOUR, **ends))
-        served.store(SCHEDULE, power("exchange_mw", mw / 2, NOW - HOUR, contract="Total", **ends))
-    # The one that holds now is shown, and the hour may end before the test does.
-    limits = [power("max_exchange_mw", 3_000.0, NOW + number * HOUR, border="DE_FR")
-              for number in range(4)]  # fmt: skip
-    served.store(CAPACITY, pl.concat(limits).with_columns(published_at=pl.lit(NOW)))
-    send_contract(served, CONTRACT, START)
-    send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
-    served.batch(BOOK, CONTRACTS)
-    served.store(DAY_AHEAD, quarter_prices(START, [81.5]))
-    served.store(IMBALANCE, imbalance(90.0, START - 3 * HOUR))
-    state(served, stated(8.0), stated(2.0, portfolio="south"))
-    served.store(OUTAGE, pl.concat([outage("a", 400.0), outage("b", 120.0)]))
-    first = NOW - 12 * HOUR
-    hours = [first + number * HOUR for number in range(4)]
-    for level, before in ((900.0, 7 * HOUR), (990.0, 2 * HOUR)):
-        rows = load(FORECAST, dict.fromkeys(hours, level))
-        served.store(FORECAST, rows, received_at=first - before)
-    served.store(LOAD, load(LOAD, {first + number * HOUR: 1000.0 + number for number in range(4)}))
-    yield served
-    served.close()
+    with closing(Desk(desk_home)) as served:
+        of_zones = [prices("DE-LU", 61.0), prices("FR", 48.5), prices("DE-LU", 59.25, auction=2)]
+        served.store(PRICES, pl.concat(of_zones))
+        for from_zone, to_zone, mw in (("DE-LU", "FR", 900.0), ("FR", "DE-LU", 0.0)):
+            ends = {"from_zone": from_zone, "to_zone": to_zone, "resolution": "PT60M"}
+            served.store(FLOW, power("flow_mw", mw, NOW - HOUR, **ends))
+            served.store(
+                SCHEDULE, power("exchange_mw", mw / 2, NOW - HOUR, contract="Total", **ends)
+            )
+        # The one that holds now is shown, and the hour may end before the test does.
+        limits = [power("max_exchange_mw", 3_000.0, NOW + number * HOUR, border="DE_FR")
+                  for number in range(4)]  # fmt: skip
+        served.store(CAPACITY, pl.concat(limits).with_columns(published_at=pl.lit(NOW)))
+        send_contract(served, CONTRACT, START)
+        send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
+        served.batch(BOOK, CONTRACTS)
+        served.store(DAY_AHEAD, quarter_prices(START, [81.5]))
+        served.store(IMBALANCE, imbalance(90.0, START - 3 * HOUR))
+        state(served, stated(8.0), stated(2.0, portfolio="south"))
+        served.store(OUTAGE, pl.concat([outage("a", 400.0), outage("b", 120.0)]))
+        first = NOW - 12 * HOUR
+        hours = [first + number * HOUR for number in range(4)]
+        for level, before in ((900.0, 7 * HOUR), (990.0, 2 * HOUR)):
+            rows = load(FORECAST, dict.fromkeys(hours, level))
+            served.store(FORECAST, rows, received_at=first - before)
+        served.store(
+            LOAD, load(LOAD, {first + number * HOUR: 1000.0 + number for number in range(4)})
+        )
+        yield served
 
 
 def outage(name: str, available_mw: float) -> pl.DataFrame:

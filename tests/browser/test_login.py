@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -34,17 +35,16 @@ _ANSWER = """async (path) => {
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home, serves=False)
-    served.settings = with_users(desk_home, hot_days=36_500)
-    for name, role in (("vera", Role.VIEWER), ("tom", Role.TRADER)):
-        user = User(name=name, role=role, portfolios=("wind",), password_hash=hashed(PASSWORD))
-        UserList.of(desk_home).put(user)
-    state(served, stated(12.0, portfolio="wind"), stated(-3.0, portfolio=HIDDEN, name=HIDDEN))
-    state(served, stated(5.0, portfolio=HIDDEN, name=HIDDEN))
-    served.refuse("position", pl.DataFrame([stated(1e9, portfolio=HIDDEN, name=HIDDEN)]))
-    served.serve()
-    yield served
-    served.close()
+    with closing(Desk(desk_home, serves=False)) as served:
+        served.settings = with_users(desk_home, hot_days=36_500)
+        for name, role in (("vera", Role.VIEWER), ("tom", Role.TRADER)):
+            user = User(name=name, role=role, portfolios=("wind",), password_hash=hashed(PASSWORD))
+            UserList.of(desk_home).put(user)
+        state(served, stated(12.0, portfolio="wind"), stated(-3.0, portfolio=HIDDEN, name=HIDDEN))
+        state(served, stated(5.0, portfolio=HIDDEN, name=HIDDEN))
+        served.refuse("position", pl.DataFrame([stated(1e9, portfolio=HIDDEN, name=HIDDEN)]))
+        served.serve()
+        yield served
 
 
 @pytest.fixture

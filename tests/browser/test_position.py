@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -48,23 +49,22 @@ _BEYOND = """() => [...document.querySelectorAll('.grid')]
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
     """Serve a desk with a user list: bob trades `wind` alone, alice may see everything."""
-    served = Desk(desk_home, serves=False)
-    served.settings = with_users(desk_home, hot_days=36_500)
-    viewer = User(name="vera", role=Role.VIEWER, portfolios=("wind",),
-                  password_hash=hashed(PASSWORD))  # fmt: skip
-    UserList.of(desk_home).put(viewer)
-    send_contract(served, CONTRACT, START)
-    send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
-    served.store("energy_charts_price", prices(START, [80.0, 81.0]))
-    state(served, stated(12.0, portfolio="wind", name=HOSTILE), received_at=THEN)
-    state(
-        served,
-        stated(8.0, portfolio="wind", name=HOSTILE, changed_by="bert"),
-        stated(-3.0, START + QUARTER, portfolio="solar", kind="load_forecast"),
-    )
-    served.serve()
-    yield served
-    served.close()
+    with closing(Desk(desk_home, serves=False)) as served:
+        served.settings = with_users(desk_home, hot_days=36_500)
+        viewer = User(name="vera", role=Role.VIEWER, portfolios=("wind",),
+                      password_hash=hashed(PASSWORD))  # fmt: skip
+        UserList.of(desk_home).put(viewer)
+        send_contract(served, CONTRACT, START)
+        send_book(served, 1, buys=[order("a", 49.0, 50.0)], snapshot=True)
+        served.store("energy_charts_price", prices(START, [80.0, 81.0]))
+        state(served, stated(12.0, portfolio="wind", name=HOSTILE), received_at=THEN)
+        state(
+            served,
+            stated(8.0, portfolio="wind", name=HOSTILE, changed_by="bert"),
+            stated(-3.0, START + QUARTER, portfolio="solar", kind="load_forecast"),
+        )
+        served.serve()
+        yield served
 
 
 @pytest.fixture

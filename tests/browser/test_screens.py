@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -83,14 +84,13 @@ def of_table(source: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home)
-    first = of_table(PRICES, prices(TOMORROW, [10.0] * 96))
-    served.store(PRICES, first, received_at=KNOWN)
-    values = [50.0 + number / 10 for number in range(96)]
-    served.store(PRICES, of_table(PRICES, prices(MIDNIGHT, values)))
-    served.store("entsoe_outage", of_table("entsoe_outage", outage(HOSTILE)))
-    yield served
-    served.close()
+    with closing(Desk(desk_home)) as served:
+        first = of_table(PRICES, prices(TOMORROW, [10.0] * 96))
+        served.store(PRICES, first, received_at=KNOWN)
+        values = [50.0 + number / 10 for number in range(96)]
+        served.store(PRICES, of_table(PRICES, prices(MIDNIGHT, values)))
+        served.store("entsoe_outage", of_table("entsoe_outage", outage(HOSTILE)))
+        yield served
 
 
 def is_there(found: Locator) -> bool:

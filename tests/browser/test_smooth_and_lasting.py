@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -63,10 +63,9 @@ def a_day() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def desk(desk_home: Path) -> Iterator[Desk]:
-    served = Desk(desk_home)
-    served.store(FREQUENCY, a_day())
-    yield served
-    served.close()
+    with closing(Desk(desk_home)) as served:
+        served.store(FREQUENCY, a_day())
+        yield served
 
 
 def patience() -> float:

@@ -1,6 +1,7 @@
 """A served desk in a home of its own."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,5 @@ from tests.support.dashboard import Desk
 
 @pytest.fixture
 def desk(home: Path) -> Iterator[Desk]:
-    served = Desk(home)
-    yield served
-    served.close()
+    with closing(Desk(home)) as served:
+        yield served

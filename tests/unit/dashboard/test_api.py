@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -43,11 +44,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk over two market days, revisions among them."""
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("market") / UNUSUAL_HOME
-        with home_at(home, patch):
-            desk = Desk(home)
+        with home_at(home, patch), closing(Desk(home)) as desk:
             land(desk.batches, [*the_market(), *late_revisions()])
             yield desk
-            desk.close()
 
 
 def asked(desk: Desk, source: str, **query: Any) -> httpx.Response:

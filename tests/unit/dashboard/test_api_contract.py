@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -95,8 +96,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A desk over two market days, a book and positions."""
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("contract") / UNUSUAL_HOME
-        with home_at(home, patch):
-            desk = Desk(home)
+        with home_at(home, patch), closing(Desk(home)) as desk:
             land(desk.batches, the_market())
             send_contract(desk, CONTRACT, START)
             send_book(desk, 1, buys=[order("a", 49.0, 5.0)], snapshot=True)
@@ -105,7 +105,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             state(desk, stated(1.0, START - timedelta(hours=3)))
             state(desk, stated(12.0), stated(-4.0, kind="schedule", name="nomination"))
             yield desk
-            desk.close()
 
 
 @pytest.fixture(scope="module")

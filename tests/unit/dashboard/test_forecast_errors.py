@@ -1,6 +1,7 @@
 """Errors by lead: only what was known at each lead counts, whole hours only, nothing invented."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,8 +38,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with (
         pytest.MonkeyPatch.context() as patch,
         home_at(tmp_path_factory.mktemp("e"), patch) as home,
+        closing(Desk(home)) as served,
     ):
-        served = Desk(home)
         hours = [FIRST + number * HOUR for number in range(4)]
         name = "entsoe_load_forecast"
         early, late = (load(name, dict.fromkeys(hours, level)) for level in (900.0, 990.0))
@@ -48,7 +49,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         quarters = {FIRST + number * QUARTER: 1000.0 + 8 * (number % 4) for number in range(15)}
         served.store("entsoe_load", load("entsoe_load", quarters, QUARTER))
         yield served
-        served.close()
 
 
 def asked(desk: Desk, what: str = "load", **query: Any) -> list[dict[str, Any]]:

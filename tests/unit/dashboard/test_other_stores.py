@@ -1,6 +1,7 @@
 """InfluxDB and Pub/Sub behind the dashboard: the same answers, and the same changes on the page."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -51,17 +52,15 @@ def other(request: pytest.FixtureRequest, home: Path) -> Iterator[Desk]:
         running: PubSubEmulator = request.getfixturevalue("emulator")
         stores = {"live_bus": f"pubsub://energy/desk-{uuid4().hex}-",
                   "pubsub_emulator": running.address}  # fmt: skip
-    served = Desk(home, stores=stores)
-    yield served
-    served.close()
+    with closing(Desk(home, stores=stores)) as served:
+        yield served
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Desk]:
     """A desk over the platform's own stores."""
-    served = Desk(tmp_path / "own")
-    yield served
-    served.close()
+    with closing(Desk(tmp_path / "own")) as served:
+        yield served
 
 
 def load(mw: float, at: datetime) -> pl.DataFrame:

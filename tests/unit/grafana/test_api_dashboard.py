@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         home = tmp_path_factory.mktemp("grafana") / UNUSUAL_HOME
         with home_at(home, patch):
             UserList.of(home).put(User(name="grafana", role=Role.VIEWER))
-            desk = Desk(home, stores={"login": Login.USERS})
-            for name in PANELS.keys() & market_sources().keys():
-                source = market_sources()[name]
-                for case in sorted((CASES / name).iterdir()):
-                    desk.batches.landing.guest(name).append(case_messages(source, case))
-                desk.batch(name)
-            tomorrow = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 3 * HOUR
-            send_contract(desk, CONTRACT, tomorrow)
-            yield desk
-            desk.close()
+            with closing(Desk(home, stores={"login": Login.USERS})) as desk:
+                for name in PANELS.keys() & market_sources().keys():
+                    source = market_sources()[name]
+                    for case in sorted((CASES / name).iterdir()):
+                        desk.batches.landing.guest(name).append(case_messages(source, case))
+                    desk.batch(name)
+                tomorrow = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + 3 * HOUR
+                send_contract(desk, CONTRACT, tomorrow)
+                yield desk
 
 
 @pytest.fixture(scope="module")
