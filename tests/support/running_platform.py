@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ import psutil
 from energy_platform.market.registry import market_source, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.operations.status import SourceStatus, source_statuses
+from energy_platform.operations.supervision.ports import broker_socket, live_bus_socket
 from energy_platform.operations.supervision.supervisor import ProcessStatus, Supervisor
 from energy_platform.pipeline.hot_copy import hot_points
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -188,15 +189,18 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float) -> None
 
 
 def family(home: Path) -> list[psutil.Process]:
-    """Return every process that runs on this home."""
-    found = []
+    """Return every process that runs on this home, the broker and the live bus among them.
+
+    Valkey writes over its environment, and so is told by its socket; readers of messages see none.
+    """
+    sockets = (str(broker_socket(home)), str(live_bus_socket(home)))
+    found: set[psutil.Process] = set()
     for process in psutil.process_iter():
-        try:
-            if process.environ().get("ENERGY_PLATFORM_HOME") == str(home):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+        with suppress(psutil.Error):
+            told = process.environ().get("ENERGY_PLATFORM_HOME") == str(home)
+            if told or any(socket in word for word in process.cmdline() for socket in sockets):
+                found |= {process, *process.children(recursive=True)}
+    return sorted(found, key=lambda process: process.pid)
 
 
 @contextmanager
