@@ -106,8 +106,9 @@ def parse_messages(
         UsageError: The source's parser can't be called in the limited process.
     """
     frames: list[pl.DataFrame] = []
-    failures = [failure for one in messages if (failure := _unread(one, set_aside)) is not None]
-    wanted = [one for one in messages if _unread(one, set_aside) is None]
+    unread = [_unread(one, set_aside) for one in messages]
+    failures = [one for one in unread if one is not None]
+    wanted = [one for one, why in zip(messages, unread, strict=True) if why is None]
     waiting = deque(_groups(wanted, is_careful=is_careful))
     deaths = Counter[int]()
     rows, began, has_begun = 0, time.monotonic(), False

@@ -13,7 +13,8 @@ from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import settings
 from tests.support.environment import UNUSUAL_HOME, forget_cached, home_at
-from tests.support.small_disk import NoDiskError, filled, small_disk
+from tests.support.mounts import NoDiskError
+from tests.support.small_disk import filled, small_disk
 from tests.support.sources import EXAMPLE, prices, quote
 from tests.support.stores import FOR_GOOD_DAYS, hot, run_all, show, stored
 

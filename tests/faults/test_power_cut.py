@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cut_disk import CutDisk, NoDiskError, cut_disk
+from tests.support.cut_disk import CutDisk, cut_disk
 from tests.support.effort import examples
+from tests.support.mounts import NoDiskError
 from tests.support.sources import EXAMPLE, prices, quote
 from tests.support.stores import batches_in, land, run_all, stored
 

@@ -8,20 +8,17 @@ import fcntl
 import os
 import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.mounts import NoDiskError, mount, run, unmount
+
 MEGABYTES: Final = 256
 _SHUT_DOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _WITHOUT_A_LAST_WRITE: Final = 2  # EXT4_GOING_FLAGS_NOLOGFLUSH
-
-
-class NoDiskError(Exception):
-    """This machine lets nobody mount a file system in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,12 @@ class CutDisk:
 
     def restore(self) -> None:
         """Bring the disk back. Processes that used it must have ended."""
-        _run("umount", str(self.folder))
+        run("umount", str(self.folder))
         self.mount()
 
     def mount(self) -> None:
         """Mount the disk."""
-        _run("mount", "-o", "loop", str(self.image), str(self.folder))
+        mount(self.folder, "-o", "loop", str(self.image))
 
 
 @contextmanager
@@ -67,16 +64,10 @@ def cut_disk(parent: Path) -> Iterator[CutDisk]:
     disk.folder.mkdir()
     with disk.image.open("wb") as file:
         file.truncate(MEGABYTES << 20)
-    _run("mkfs.ext4", "-q", str(disk.image))
+    run("mkfs.ext4", "-q", str(disk.image))
     disk.mount()
     try:
         yield disk
     finally:
         with suppress(NoDiskError):
-            _run("umount", str(disk.folder))
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise NoDiskError(f"{' '.join(command)}: {done.stderr.strip()}")
+            unmount(disk.folder)

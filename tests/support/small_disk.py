@@ -1,18 +1,15 @@
 """A disk of a few megabytes that a test can fill, in memory. To mount it needs root."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.support.mounts import mount, unmount
+
 MEGABYTES: Final = 32
 _BLOCK: Final = bytes(4096)
-
-
-class NoDiskError(Exception):
-    """This machine lets nobody mount a disk."""
 
 
 @contextmanager
@@ -23,17 +20,11 @@ def small_disk(folder: Path) -> Iterator[None]:
         NoDiskError: That is not allowed here.
     """
     folder.mkdir()
-    options = ("-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs")
-    done = subprocess.run(
-        ["mount", *options, str(folder)], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise NoDiskError(f"a disk that can be filled needs root: {done.stderr.strip()}")
+    mount(folder, "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs")
     try:
         yield
     finally:
-        # Stores of this process may have files open.
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        unmount(folder)  # stores of this process may have files open
 
 
 @contextmanager
