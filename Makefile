@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick nightly soak fuzz check check-web web format audit bench lock clean
+.PHONY: up test quick deploy-test nightly soak fuzz check check-web web format audit bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -38,7 +38,10 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) $(EMULATOR) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end and not nightly" --numprocesses 4 --dist worksteal
+	$(BIN)/pytest -m "not end_to_end and not nightly and not deploy" --numprocesses 4 --dist worksteal
+
+deploy-test: $(READY) ## Test what stands beside the platform in production: images, databases, Terraform
+	$(BIN)/pytest -m deploy
 
 nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples of each property, ten thousand mutated payloads a parser: hours
 	$(BIN)/pytest -m nightly
