@@ -158,7 +158,7 @@ def loads(batches: int) -> list[Load]:
 def measure(load: Load, *, profiled: bool = False) -> Figure:
     """Return the figure of one load."""
     with tempfile.TemporaryDirectory() as folder:
-        workers, history = _landed(Path(folder), load), BatchHistory(Path(folder))
+        workers, history = landed(Path(folder), load), BatchHistory(Path(folder))
         chance = random.Random(1)
 
         def run() -> int:
@@ -174,7 +174,7 @@ def measure(load: Load, *, profiled: bool = False) -> Figure:
         profile = cProfile.Profile()
         if profiled:
             profile.enable()
-        spent = _spent(run for _ in range(load.batches))
+        spent = spent_on(run for _ in range(load.batches))
         profile.disable()
         if profiled:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(70)
@@ -200,7 +200,7 @@ def _warm(load: Load) -> int:
     return _WARM_BATCHES if load.is_small else 2
 
 
-def _landed(home: Path, load: Load) -> list[MicroBatches]:
+def landed(home: Path, load: Load) -> list[MicroBatches]:
     """Land all messages; return each worker's stores, with the size that makes the batches."""
     each = [_messages(load, number) for number in range(_warm(load) + 1 + load.batches)]
     settings = Settings(
@@ -241,10 +241,11 @@ def _pandera_alone(load: Load) -> Spent:
 
     for frame in frames[:2]:
         validated(frame)
-    return _spent(partial(validated, frame) for frame in frames[2:])
+    return spent_on(partial(validated, frame) for frame in frames[2:])
 
 
-def _spent(work: Iterator[Callable[[], int]]) -> Spent:
+def spent_on(work: Iterator[Callable[[], int]]) -> Spent:
+    """Do some work, and return what each part of it cost."""
     cpu, wall, rows = [], [], 0
     helpers = psutil.Process().children(recursive=True)
     for one in work:
