@@ -64,6 +64,8 @@ check: $(READY) check-web ## Format, lint, types, which way imports point, and w
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/energy-platform generate --check
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 # Users need no node: what is built is committed. Where node is there, the check builds anew and compares.
 WEB := energy_platform/dashboard/web
