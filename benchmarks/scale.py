@@ -183,9 +183,10 @@ def bytes_of(load: BatchLoad) -> Bytes:
 
 def billed_bytes(rows: pl.DataFrame) -> float:
     """Return what BigQuery counts for a row."""
-    texts = rows.select(cs.string().str.len_bytes() + 2).sum_horizontal().mean()
+    texts = rows.select(cs.string().str.len_bytes().cast(pl.Float64) + 2)
     numbers = rows.select(~cs.string() & ~cs.boolean()).width
-    return float(texts or 0) + 8 * numbers + rows.select(cs.boolean()).width
+    text_bytes = sum(texts.mean().row(0)) if texts.width else 0.0
+    return float(text_bytes + 8 * numbers + rows.select(cs.boolean()).width)
 
 
 def sized(load: Load, costs: Costs) -> Size:

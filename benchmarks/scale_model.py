@@ -238,7 +238,7 @@ class _Platform:
             )
             yield self.clock.timeout(work)
             self.objects += objects
-            points = messages[has_some] * self.load.points_a_message
+            points = messages[has_some].astype(np.float64) * self.load.points_a_message
             self.received += float(points.sum())
             self.clock.process(self._land(own[has_some], points, received_at))
             yield self.clock.timeout(max(0.0, self.size.linger_seconds - work))
