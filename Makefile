@@ -38,7 +38,7 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 	$(BIN)/pytest -m end_to_end
 
 quick: $(READY) $(EMULATOR) ## The tests that start no platform
-	$(BIN)/pytest -m "not end_to_end and not nightly and not deploy" --numprocesses 4 --dist worksteal
+	$(BIN)/pytest -m "not end_to_end and not nightly and not deploy" --numprocesses 6 --dist worksteal
 
 deploy-test: $(READY) ## Test what stands beside the platform in production: images, databases, Terraform
 	$(BIN)/pytest -m deploy
