@@ -5,13 +5,15 @@ used. The stores' secrets are in it, masked, so that printing it can't leak one.
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -68,8 +70,59 @@ _UNFIT_FOR_A_HOME: Final = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}"
 """What a table's path must not contain, since Delta Lake reads it as a URL: `%20` means a blank."""
 
 
-_PUBSUB: Final = r"^pubsub://[a-z][a-z0-9.:-]+/[A-Za-z][A-Za-z0-9._~+%-]*$"
+_PUBSUB: Final = r"pubsub://[a-z][a-z0-9.:-]+/[A-Za-z][A-Za-z0-9._~+%-]*"
 """A Google Cloud project, and what the names of its topics begin with."""
+_REDIS: Final = r"rediss?://[^/?#\s]+(/\d+)?"
+"""A server that speaks Redis's protocol, who asks there, and which of its databases."""
+
+
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+class Address(NamedTuple):
+    """Where a process listens, and where others reach it.
+
+    Attributes:
+        host: A name or an IP address.
+        port: The port.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, said: str) -> Self:
+        """Read `host:port`.
+
+        >>> Address.of("webserver:4000"), Address.of("[::1]:4000")
+        (Address(host='webserver', port=4000), Address(host='::1', port=4000))
+
+        Raises:
+            ValueError: It is something else.
+        """
+        place = urlsplit(f"//{said}")
+        if not place.hostname or not place.port or place.netloc != said or "@" in said:
+            raise ValueError(f"{said!r} is not host:port")
+        return cls(place.hostname, place.port)
+
+    def __str__(self) -> str:
+        """Return the address as it stands in a URL.
+
+        >>> str(Address("::1", 4000)), str(Address("webserver", 4000))
+        ('[::1]:4000', 'webserver:4000')
+        """
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _address(value: object) -> object:
+    """Read `host:port`."""
+    try:
+        return Address.of(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("address", "Input should be host:port") from None
+
+
+ListeningAddress = Annotated[Address | None, BeforeValidator(_address)]
 
 
 def _from_json(value: object) -> object:
@@ -103,11 +156,23 @@ class Settings(BaseSettings):
         influxdb_token: A token, for `v2`.
         influxdb_user: A user, for `v1` with authentication.
         influxdb_password: That user's password.
-        live_bus: Where new rows are published: `pubsub://project/topic-prefix`; a Valkey of the
-            platform's own if unset.
+        live_bus: Where new rows are published: `pubsub://project/topic-prefix`, or `redis://` or
+            `rediss://` with the user and password of those who follow; a Valkey of the platform's
+            own if unset.
+        live_bus_publisher: The same server's address with the user and password of the hot lane;
+            `live_bus` if unset.
         pubsub_emulator: An emulator's host:port, if one is used; it gets no credentials.
         broker_url: Address of the Celery broker: `redis://`, `rediss://`, or `redis+socket://` with
-            the path of a Unix socket.
+            the path of a Unix socket; a Valkey of the platform's own if unset.
+        code_server_address: Where Dagster's code server listens, as host:port. It runs whatever it
+            is asked to, so only the platform may reach it. A Unix socket if unset.
+        webserver_address: Where Dagster's web server listens for the dashboard, as host:port. It
+            asks nobody who they are, so only the dashboard may reach it. A Unix socket if unset.
+        metrics_host: Where scrapes are answered.
+        metrics_port: On which port; `up` uses another one if it is taken.
+        simulator_host: The name or address on which the simulated market listens, and by which
+            feeds reach it.
+        collector_host: The name or address on which feeds listen for a simulated market's pushes.
         simulator: The folder in which a simulated market publishes its addresses; `home/simulator`
             if unset.
         addresses: A JSON object from addresses (URL prefixes) to the ones to reach, or listen on,
@@ -141,6 +206,8 @@ class Settings(BaseSettings):
         proxy_user_header: In which header it says who the user is.
         dagster_read_only: Whether nobody may change anything in the Dagster UI.
         log_level: The least severity that the processes log.
+        secret_files: A folder with a file for each variable that is a secret, named as the
+            variable, at any depth; a variable that is set counts instead.
     """
 
     model_config = SettingsConfigDict(env_prefix="ENERGY_PLATFORM_", frozen=True)
@@ -164,9 +231,16 @@ class Settings(BaseSettings):
     influxdb_token: SecretStr | None = None
     influxdb_user: str | None = None
     influxdb_password: SecretStr | None = None
-    live_bus: str | None = Field(default=None, pattern=_PUBSUB)
+    live_bus: str | None = Field(default=None, pattern=f"^({_PUBSUB}|{_REDIS})$", repr=False)
+    live_bus_publisher: str | None = Field(default=None, pattern=f"^{_REDIS}$", repr=False)
     pubsub_emulator: str | None = None
-    broker_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
+    broker_url: str | None = Field(default=None, repr=False)  # may hold a password
+    code_server_address: ListeningAddress = None
+    webserver_address: ListeningAddress = None
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
+    metrics_port: int = Field(default=9464, ge=1, le=65_535)
+    simulator_host: str = Field(default="127.0.0.1", min_length=1)
+    collector_host: str = Field(default="127.0.0.1", min_length=1)
     simulator: Path | None = None
     addresses: Annotated[dict[str, str], NoDecode, BeforeValidator(_from_json)] = Field(
         default_factory=dict
@@ -195,6 +269,7 @@ class Settings(BaseSettings):
     proxy_user_header: str = Field(default="X-Forwarded-User", pattern=r"^[A-Za-z0-9-]+$")
     dagster_read_only: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    secret_files: Path | None = None
 
     @field_validator("home")
     @classmethod
@@ -254,6 +329,16 @@ class Settings(BaseSettings):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _publisher_has_a_bus(self) -> Self:
+        """Refuse an address for the hot lane alone, which would publish where nobody follows."""
+        if self.live_bus_publisher is not None and not self.has_redis_bus:
+            raise PydanticCustomError(
+                "live_bus", "ENERGY_PLATFORM_LIVE_BUS_PUBLISHER needs a redis:// in"
+                " ENERGY_PLATFORM_LIVE_BUS"
+            )  # fmt: skip
+        return self
+
     def _require(self, fields: Sequence[str], why: str) -> None:
         missing = [variable(field) for field in fields if not getattr(self, field)]
         if missing:
@@ -263,6 +348,16 @@ class Settings(BaseSettings):
     def simulator_folder(self) -> Path:
         """The folder in which a simulated market publishes its addresses and its clock."""
         return self.simulator or self.home / "simulator"
+
+    @property
+    def has_redis_bus(self) -> bool:
+        """Whether the live bus is a server elsewhere that speaks Redis's protocol."""
+        return (self.live_bus or "").startswith("redis")
+
+    @property
+    def has_pubsub_bus(self) -> bool:
+        """Whether the live bus is Google Pub/Sub."""
+        return (self.live_bus or "").startswith("pubsub")
 
     @property
     def live_bus_file(self) -> Path:
@@ -316,6 +411,7 @@ def current_settings() -> Settings:
     Raises:
         UsageError: A variable has a value that can't be used; the message names it.
     """
+    read_secret_files()
     try:
         return Settings()
     except ValidationError as error:
@@ -324,3 +420,22 @@ def current_settings() -> Settings:
             [variable(str(first["loc"][0])), *map(str, first["loc"][1:])] if first["loc"] else []
         )
         raise UsageError(": ".join([*where, first["msg"]])) from None
+
+
+def read_secret_files() -> None:
+    """Set each variable that has a file below the folder of secrets, and is not set yet.
+
+    So orchestrators hand over secrets that no list of processes or containers shows: Docker and
+    Kubernetes as mounted files, systemd in `$CREDENTIALS_DIRECTORY`.
+
+    Raises:
+        UsageError: A file can't be read.
+    """
+    folder = os.environ.get(variable("secret_files"))
+    for file in sorted(Path(folder).rglob("*")) if folder else ():
+        if not (_VARIABLE.fullmatch(file.name) and file.is_file()):
+            continue
+        try:
+            os.environ.setdefault(file.name, file.read_text().rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"the secret {file} can't be read: {error}") from None

@@ -18,6 +18,8 @@ _BEAT_SECONDS: Final = 1.0
 _FADE_SECONDS: Final = 5
 """A worker that missed this many seconds of beats is taken for dead."""
 
+_USUAL: Final = "redis://127.0.0.1:6379/0"
+"""Where a process asks that nobody told where the broker is."""
 _FREE: Final = "free"
 _TAKEN: Final = "taken"
 _LAST_WORKERS: Final = "energy_platform:last_workers"
@@ -28,7 +30,7 @@ def broker() -> Redis:
     """Return this process's client of the broker."""
     return Redis.from_url(
         # Celery and its client have different names for a Unix socket.
-        settings().broker_url.replace("redis+socket://", "unix://", 1),
+        (settings().broker_url or _USUAL).replace("redis+socket://", "unix://", 1),
         socket_timeout=2.0,
         socket_connect_timeout=2.0,
         decode_responses=True,

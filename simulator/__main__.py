@@ -15,6 +15,7 @@ from energy_platform.market.clock import MarketClock
 from energy_platform.market.instants import parse_instant
 from energy_platform.settings import settings
 from simulator.journal import Journal
+from simulator.listeners import Listeners
 from simulator.server import serve
 from simulator.world import CLOCK_NAME, World
 
@@ -63,6 +64,8 @@ def simulate(
 ) -> None:
     """Run simulated markets on their own protocols, on free ports of the loopback interface.
 
+    ENERGY_PLATFORM_SIMULATOR_HOST names another interface.
+
     While they run, `addresses.json` in the simulator's folder of the home holds their addresses.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -79,6 +82,8 @@ def simulate(
         feeds=chosen.home / "feeds",
         replay=replay,
         journal=Journal(folder / "journal"),
+        listeners=Listeners(chosen.simulator_host),
+        collector_host=chosen.collector_host,
         secrets=json.loads(os.environ.get(_SECRETS, "{}")),
     )
     # A garbage collection at exit takes a second and frees nothing that matters.

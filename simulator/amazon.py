@@ -65,10 +65,10 @@ async def serving(world: World, *, bucket: str, next_fault: NextFault) -> AsyncI
 def _started(world: World) -> BaseWSGIServer:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto = DomainDispatcherApplication(create_backend_app)
-    application = _FaultyBuckets(moto, world.bucket_faults)
+    application = _FaultyBuckets(moto, world.bucket_faults, host=world.host)
     listener = world.listeners.socket("amazon")
     server = make_server(
-        HOST,
+        world.host,
         world.listeners.port("amazon"),
         application,
         threaded=True,
@@ -130,15 +130,18 @@ def s3_event(bucket: str, region: str, key: str, body: bytes) -> dict[str, Any]:
 class _FaultyBuckets:
     """Passes requests to moto, and applies faults to the answers of public buckets."""
 
-    def __init__(self, application: "WSGIApplication", faults: Mapping[str, NextFault]) -> None:
+    def __init__(
+        self, application: "WSGIApplication", faults: Mapping[str, NextFault], *, host: str = HOST
+    ) -> None:
         self._application = application
         self._faults = faults
+        self._host = host
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request; none of a web page, which could publish by a mere link."""
-        if is_of_a_page(_headers(environ)):
+        if is_of_a_page(_headers(environ), host=self._host):
             start_response("403 Forbidden", [("Content-Length", str(len(_REFUSAL)))])
             return [_REFUSAL]
         bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")

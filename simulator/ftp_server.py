@@ -27,7 +27,6 @@ from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import FTPServer
 
 from simulator.faults import FaultKind
-from simulator.listeners import HOST
 from simulator.world import CERTIFICATE_NAME, World
 
 
@@ -124,12 +123,13 @@ async def publish(world: World, source: str, target: Path, content: bytes, at: d
 
 
 def certificate(world: World) -> Path:
-    """Return the file of the servers' own certificate, made at the first start."""
+    """Return the file of the servers' own certificate, made at the first start under a name."""
     public, private = world.folder / CERTIFICATE_NAME, _private_file(world)
-    if not public.exists():
+    named = x509.SubjectAlternativeName([_general_name(world.host)])
+    if not _is_of(public, named):
         public.parent.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, world.host)])
         now = datetime.now(UTC)
         signed = (
             x509.CertificateBuilder()
@@ -140,10 +140,7 @@ def certificate(world: World) -> Path:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=365))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]),
-                critical=False,
-            )
+            .add_extension(named, critical=False)
             .sign(key, hashes.SHA256())
         )
         private.touch(mode=0o600)
@@ -156,6 +153,21 @@ def certificate(world: World) -> Path:
         )
         public.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     return public
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _is_of(file: Path, named: x509.SubjectAlternativeName) -> bool:
+    """Return whether a certificate is there, and bears this name."""
+    if not file.exists():
+        return False
+    extensions = x509.load_pem_x509_certificate(file.read_bytes()).extensions
+    return extensions.get_extension_for_class(x509.SubjectAlternativeName).value == named
 
 
 def _private_file(world: World) -> Path:

@@ -1,4 +1,6 @@
-"""The sockets that a world listens on: on loopback, each on a port that the system chooses.
+"""The sockets that a world listens on, each on a port that the system chooses.
+
+They are on loopback, unless a name or address of this machine is given.
 
 A socket listens as soon as its port is asked for, so that its address is known before its server
 runs. A client that connects before then waits.
@@ -11,15 +13,24 @@ HOST: Final = "127.0.0.1"
 
 
 class Listeners:
-    """Listening sockets by name, for one run after the other."""
+    """Listening sockets by name, for one run after the other.
 
-    def __init__(self) -> None:
+    Args:
+        host: The name or address of this machine on which they listen, and by which clients reach
+            them.
+
+    Attributes:
+        host: The same.
+    """
+
+    def __init__(self, host: str = HOST) -> None:
+        self.host = host
         self._sockets: dict[str, socket.socket] = {}
 
     def socket(self, name: str) -> socket.socket:
         """Return the listening socket of this name, opened when it is first asked for."""
         if name not in self._sockets:
-            self._sockets[name] = socket.create_server((HOST, 0), backlog=128)
+            self._sockets[name] = socket.create_server((self.host, 0), backlog=128)
         return self._sockets[name]
 
     def port(self, name: str) -> int:

@@ -109,7 +109,7 @@ async def running(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     server = uvicorn.Server(
         uvicorn.Config(
-            ProgramsOnly(application(world, served)),
+            ProgramsOnly(application(world, served), host=world.host),
             log_level="warning",
             ws="websockets-sansio",
             timeout_graceful_shutdown=1,

@@ -65,6 +65,7 @@ class World:
         journal: What was emitted.
         faults: What is to go wrong.
         listeners: The sockets of the current run, or of the next one.
+        collector_host: The name or address on which feeds listen for notifications.
         amazon: The server of S3, SNS and SQS that providers share.
         bucket_faults: The next fault of each bucket of S3; it strikes a public answer.
         addresses: Maps real addresses (URL prefixes) to those of the simulator, and variables to
@@ -84,6 +85,7 @@ class World:
     pace: Pace = field(default_factory=Pace)
     faults: FaultPlan = field(default_factory=FaultPlan)
     listeners: Listeners = field(default_factory=Listeners)
+    collector_host: str = HOST
     amazon: SharedServer = field(default_factory=SharedServer)
     bucket_faults: dict[str, NextFault] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
@@ -91,14 +93,19 @@ class World:
     modelled: set[str] = field(default_factory=set)
 
     @property
+    def host(self) -> str:
+        """The name or address by which clients reach its servers."""
+        return self.listeners.host
+
+    @property
     def url(self) -> str:
         """The address of the HTTP server; each provider is below a path of its name."""
-        return f"http://{HOST}:{self.listeners.port('http')}"
+        return f"http://{self.host}:{self.listeners.port('http')}"
 
     @property
     def amazon_url(self) -> str:
         """The address of Amazon's S3, SNS and SQS."""
-        return f"http://{HOST}:{self.listeners.port('amazon')}"
+        return f"http://{self.host}:{self.listeners.port('amazon')}"
 
     @property
     def beat(self) -> timedelta:

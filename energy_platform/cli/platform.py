@@ -39,7 +39,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, status, metrics, collect, hot_lane, dashboard):
+    for command in (up, down, run, status, metrics, collect, hot_lane, dashboard):
         app.command()(command)
 
 
@@ -58,13 +58,15 @@ def up(
         HOST,
         answers,
         bound_ports,
-        webserver_socket,
+        webserver_at,
     )
     from energy_platform.operations.supervision.supervisor import Supervisor
 
     chosen = settings() if markets is None else settings().model_copy(update={"markets": markets})
     supervisor = Supervisor(chosen.home)
-    with bound_ports(dashboard=chosen.dashboard_port) as (ports, kept):
+    hosts = {"dashboard": chosen.dashboard_host, "metrics": chosen.metrics_host}
+    usual = {"dashboard": chosen.dashboard_port, "metrics": chosen.metrics_port}
+    with bound_ports(hosts, **usual) as (ports, kept):
         plan = platform_plan(chosen, ports, kept)
         supervisord = supervisor.start(plan, PROJECT / "dagster.yaml")
     try:
@@ -78,7 +80,7 @@ def up(
         _wait_until_it_listens("dashboard", supervisor, supervisord, listens)
         console().print(f"Dashboard: {address}")
         _wait_until_flowing(supervisor, supervisord, chosen)
-        listens = partial(answers, webserver_socket(chosen.home))
+        listens = partial(answers, webserver_at(chosen))
         _wait_until_it_listens("webserver", supervisor, supervisord, listens)
         console().print(f"Dagster UI: {address}/dagster   (Ctrl-C stops all)")
         while True:
@@ -183,6 +185,21 @@ def down() -> None:
     supervisor.stop(supervisord)
 
 
+def run(
+    process: Annotated[
+        str, typer.Argument(help="Its name in `status`; `worker` for one of several, `prepare`.")
+    ],
+) -> None:
+    """Run one process of the platform in the foreground, with its environment.
+
+    For a container, systemd or a pool of workers, which restart it. `prepare` runs to its end
+    before the others: it brings Dagster's storage to this version.
+    """
+    from energy_platform.operations.supervision.alone import become
+
+    become(process, settings())
+
+
 def status(*, json: Json = False) -> None:
     """Show each process and each market source: its lag, since when it is late, what drifts."""
     from energy_platform.market.registry import broken_sources
@@ -271,7 +288,11 @@ def _source_row(source: "SourceStatus") -> tuple[object, ...]:
 
 
 def metrics(
-    *, port: Annotated[int, typer.Option(help="Where to listen, on loopback.")] = 9464
+    *,
+    port: Annotated[
+        Optional[int],  # noqa: UP045 (typer reads it)
+        typer.Option(help="Where to listen; ENERGY_PLATFORM_METRICS_PORT, or 9464."),
+    ] = None,
 ) -> None:
     """Answer scrapes of Prometheus and Telegraf with the numbers of `status`."""
     from energy_platform.operations.disk_space import disk_spaces
@@ -288,7 +309,7 @@ def metrics(
         lambda: disk_spaces(settings()),
         lambda: [one for one in [live_bus_status(settings())] if one is not None],
     )
-    serve(answers, port)
+    serve(answers, settings().metrics_host, port or settings().metrics_port)
 
 
 def collect() -> None:

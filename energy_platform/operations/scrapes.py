@@ -1,4 +1,4 @@
-"""Answers scrapes of Prometheus and Telegraf on a port of loopback, and no web page."""
+"""Answers scrapes of Prometheus and Telegraf, on loopback unless set, and no web page."""
 
 from typing import Final
 
@@ -17,8 +17,8 @@ from energy_platform.operations.supervision.ports import HOST
 PATH: Final = "/metrics"
 
 
-def application(metrics: PlatformMetrics) -> ASGIApp:
-    """Return the ASGI app that answers scrapes."""
+def application(metrics: PlatformMetrics, host: str = HOST) -> ASGIApp:
+    """Return the ASGI app that answers scrapes, on a host's port."""
     registry = metrics.registry()
 
     def scrape(request: Request) -> Response:
@@ -26,14 +26,14 @@ def application(metrics: PlatformMetrics) -> ASGIApp:
         return Response(encoder(registry), headers={"Content-Type": content_type})
 
     # A function that is no coroutine runs in a thread, so a slow store holds up nobody else.
-    return ProgramsOnly(Starlette(routes=[Route(PATH, scrape)]))
+    return ProgramsOnly(Starlette(routes=[Route(PATH, scrape)]), host=host)
 
 
-def serve(metrics: PlatformMetrics, port: int) -> None:
+def serve(metrics: PlatformMetrics, host: str, port: int) -> None:
     """Answer until this process is told to stop."""
     uvicorn.run(
-        application(metrics),
-        host=HOST,
+        application(metrics, host),
+        host=host,
         port=port,
         log_level="warning",
         proxy_headers=False,

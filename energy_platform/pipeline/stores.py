@@ -75,7 +75,7 @@ def open_live_bus(chosen: Settings) -> LiveBus:
     Raises:
         UsageError: Its client is not installed.
     """
-    if chosen.live_bus is None:
+    if chosen.live_bus is None or chosen.has_redis_bus:
         return _valkey(chosen)
     try:
         from energy_platform.storage.live_bus.pubsub import PubSubBus
@@ -90,6 +90,11 @@ def _valkey(chosen: Settings) -> LiveBus:
         from energy_platform.storage.live_bus.valkey import ValkeyBus
     except ModuleNotFoundError as error:
         raise MissingExtraError.of(error) from error
+
+    if chosen.live_bus is not None:
+        follower = chosen.live_bus
+        publisher = chosen.live_bus_publisher or follower
+        return ValkeyBus(lambda: follower, publisher=lambda: publisher)
 
     def address(file: Path) -> str:
         try:

@@ -22,7 +22,6 @@ from energy_platform.market.instants import INSTANT
 from simulator import ftp_server
 from simulator.faults import FaultKind
 from simulator.ftp_server import FtpSite
-from simulator.listeners import HOST
 from simulator.market_days import period_starts
 from simulator.power_system.system import NUMBERS, power_system
 from simulator.world import World
@@ -173,8 +172,9 @@ class Gme:
         self._world = world
 
     def addresses(self) -> Mapping[str, str]:
-        """Map the download server to loopback."""
-        return {"ftps://download.ipex.it": f"ftps://{HOST}:{self._world.listeners.port(_FTPS)}"}
+        """Map the download server to the simulator's."""
+        world = self._world
+        return {"ftps://download.ipex.it": f"ftps://{world.host}:{world.listeners.port(_FTPS)}"}
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return nothing: this provider isn't reached by HTTP."""

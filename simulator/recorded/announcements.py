@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute
 from energy_platform.feeds.sns.bucket_files import BucketFiles
 from energy_platform.feeds.sns.endpoint import SnsEndpointFeed
 from energy_platform.feeds.sns.queue import SnsQueueFeed
-from simulator.listeners import HOST
 from simulator.recorded.cases import Case, Script
 from simulator.sns_sender import SnsSender
 from simulator.world import World
@@ -109,7 +108,7 @@ class SnsEndpointStandIn:
         return {
             **bucket,
             f"https://sns.{_region(self._topic_arn)}.amazonaws.com": self._url,
-            f"{place.scheme}://{place.netloc}": f"http://{HOST}:0",
+            f"{place.scheme}://{place.netloc}": f"http://{self._world.collector_host}:0",
         }
 
     def routes(self) -> Sequence[BaseRoute]:

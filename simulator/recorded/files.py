@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute
 from energy_platform.feeds.ftp import FtpFeed, is_wanted
 from simulator import ftp_server
 from simulator.ftp_server import FtpSite
-from simulator.listeners import HOST
 from simulator.recorded.cases import Case, Script
 from simulator.world import World
 
@@ -37,7 +36,7 @@ class FtpStandIn:
         """Stand in for every server that the source may ask; each has a folder of its name."""
         port = self._world.listeners.port(self._listener)
         scheme = urlsplit(self._feed.url).scheme
-        return {f"{scheme}://": f"{scheme}://{HOST}:{port}/"}
+        return {f"{scheme}://": f"{scheme}://{self._world.host}:{port}/"}
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return nothing: this source asks by FTP."""

@@ -179,7 +179,7 @@ def elsewhere() -> Iterator[int]:
 def guarded_ui(settings: Settings, socket: Path) -> Iterator[Guarded]:
     seen = Guarded()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard_module, "webserver_socket", lambda _: socket)
+        patch.setattr(guard_module, "webserver_at", lambda _: socket)
         _, app = guarded_desk(settings)
 
     async def noted(scope: Scope, receive: Receive, send: Send) -> None:

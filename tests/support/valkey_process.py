@@ -8,9 +8,9 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from energy_platform.operations.supervision.home import write_whole
 from energy_platform.operations.supervision.plan import Plan, platform_plan
 from energy_platform.operations.supervision.ports import Ports
-from energy_platform.operations.supervision.supervisor import _write_private
 from energy_platform.settings import Settings
 
 PATIENCE_SECONDS = 30.0
@@ -42,7 +42,7 @@ class ValkeyProcess:
         self.plan: Plan = platform_plan(self.settings, Ports(metrics=1, dashboard=2))
         [command] = [one.command for one in self.plan.processes if one.name == name]
         for file, text in self.plan.private_files.items():
-            _write_private(file, text + OPERATOR if str(file) in command else text)
+            write_whole(file, text + OPERATOR if str(file) in command else text)
         self._command = [*command, *options]
         self.start()
 

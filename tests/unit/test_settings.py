@@ -1,12 +1,21 @@
 """Settings come from the environment; a value that can't be used is named, never printed."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from energy_platform.errors import UsageError
-from energy_platform.settings import HotStoreKind, InfluxApi, Markets, Settings, settings
+from energy_platform.settings import (
+    Address,
+    HotStoreKind,
+    InfluxApi,
+    Markets,
+    Settings,
+    current_settings,
+    settings,
+)
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -44,6 +53,11 @@ def test_variables_are_read_by_their_names(home: Path, monkeypatch: pytest.Monke
         ("ADDRESSES", "not json", "JSON"),
         ("ADDRESSES", '["a"]', "dictionary"),
         ("ADDRESSES", '{"https://a": 1}', "valid string"),
+        ("CODE_SERVER_ADDRESS", "code-server", "host:port"),
+        ("CODE_SERVER_ADDRESS", "http://code-server:4000", "host:port"),
+        ("WEBSERVER_ADDRESS", "a@webserver:3001", "host:port"),
+        ("WEBSERVER_ADDRESS", "webserver:99999", "host:port"),
+        ("METRICS_PORT", "0", "greater than or equal to 1"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_variable(
@@ -97,7 +111,7 @@ def test_the_brokers_password_is_not_printed() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h", "pubsub://energy", "pubsub://energy/", "pubsub://E/p q"]
+    "url", ["http://h", "redis://", "pubsub://energy", "pubsub://energy/", "pubsub://E/p q"]
 )
 def test_a_live_bus_elsewhere_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS", url)
@@ -135,3 +149,52 @@ def test_an_old_influxdb_needs_no_token() -> None:
         hot_store=HotStoreKind.INFLUXDB, influxdb_url="http://i", influxdb_api=InfluxApi.V1
     )
     assert chosen.influxdb_bucket == "energy"
+
+
+def test_addresses_are_of_names_or_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_CODE_SERVER_ADDRESS", "code-server:4000")
+    monkeypatch.setenv("ENERGY_PLATFORM_WEBSERVER_ADDRESS", "[::1]:3001")
+    chosen = settings()
+    assert chosen.code_server_address == Address("code-server", 4000)
+    assert chosen.webserver_address == Address("::1", 3001)
+    assert chosen.metrics_host == chosen.simulator_host == chosen.collector_host == "127.0.0.1"
+
+
+def test_secrets_may_be_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in (
+        ("state/ENERGY_PLATFORM_BROKER_URL", "redis://runs:secret@broker:6379/0\n"),
+        ("NORD_POOL_PASSWORD", "in the file"),
+        ("ENTSOE_SECURITY_TOKEN", "in the file"),
+        ("users.txt", "no variable"),
+    ):
+        file = tmp_path / "secrets" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    monkeypatch.setattr("os.environ", {**os.environ, "ENTSOE_SECURITY_TOKEN": "set"})
+    os.environ["ENERGY_PLATFORM_SECRET_FILES"] = str(tmp_path / "secrets")
+    os.environ.pop("NORD_POOL_PASSWORD", None)
+    assert current_settings().broker_url == "redis://runs:secret@broker:6379/0"
+    assert os.environ["NORD_POOL_PASSWORD"] == "in the file"
+    assert os.environ["ENTSOE_SECURITY_TOKEN"] == "set"
+    assert "users.txt" not in os.environ
+
+
+def test_a_secret_that_can_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "SOME_TOKEN").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("ENERGY_PLATFORM_SECRET_FILES", str(tmp_path))
+    with pytest.raises(UsageError, match=r"SOME_TOKEN can't be read"):
+        current_settings()
+
+
+def test_a_publisher_needs_a_bus_of_the_same_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS_PUBLISHER", "redis://publisher:hunter2@bus:6379")
+    for bus in (None, "pubsub://energy/desk"):
+        if bus is not None:
+            monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS", bus)
+        with pytest.raises(UsageError, match="needs a redis://") as raised:
+            current_settings()
+        assert "hunter2" not in str(raised.value)
+    monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS", "redis://follower:hunter2@bus:6379")
+    assert "hunter2" not in repr(current_settings())

@@ -111,3 +111,9 @@ def test_a_link_publishes_nothing_at_the_simulated_amazon() -> None:
 
 def test_a_request_without_a_host_is_no_programs() -> None:
     assert is_of_a_page({})
+
+
+def test_a_server_elsewhere_answers_under_its_own_name_too() -> None:
+    assert not is_of_a_page({"host": "metrics:9464"}, host="metrics")
+    assert is_of_a_page({"host": "evil.example:9464"}, host="metrics")
+    assert is_of_a_page({"host": "metrics:9464", "origin": "http://evil.example"}, host="metrics")

@@ -1,7 +1,8 @@
 """Stands before Dagster's web server, which knows neither users nor origins itself.
 
-The server listens on a Unix socket that only this user can open, so no browser reaches it but
-through here. What changes something there needs an administrator and is noted in the audit log.
+The server listens on a Unix socket that only this user can open, or at an address that only this
+process can reach, so no browser reaches it but through here. What changes something there needs an
+administrator and is noted in the audit log.
 """
 
 import asyncio
@@ -9,14 +10,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
@@ -26,6 +27,7 @@ from energy_platform.dashboard.access.graphql_requests import asked_query, chang
 from energy_platform.dashboard.access.refusal import Refused
 from energy_platform.dashboard.access.visitor import Role, visitor_of
 from energy_platform.operations.supervision.ports import DAGSTER_PATH
+from energy_platform.settings import Address
 
 _GRAPHQL: Final = f"{DAGSTER_PATH}/graphql"
 _UPSTREAM: Final = "dagster"
@@ -55,13 +57,13 @@ class DagsterUi:
     """An ASGI app that hands requests on to Dagster's web server.
 
     Attributes:
-        socket: Where the server listens.
+        where: Where the server listens.
         boundary: Knows the visitor's address.
         audit: Where changes are noted.
         read_only: Whether nobody may change anything.
     """
 
-    socket: Path
+    where: Path | Address
     boundary: Boundary
     audit: AuditLog
     read_only: bool
@@ -119,20 +121,27 @@ class DagsterUi:
         Raises:
             Refused: It does not answer.
         """
+        host, port = self.where if isinstance(self.where, Address) else (_UPSTREAM, None)
         url = httpx.URL(
-            scheme="http", host=_UPSTREAM, path=request.scope["path"],
+            scheme="http", host=host, port=port, path=request.scope["path"],
             query=request.scope["query_string"],
         )  # fmt: skip
         began = False
         try:
             async with (
                 httpx.AsyncClient(
-                    transport=httpx.AsyncHTTPTransport(uds=str(self.socket), verify=False),
+                    transport=httpx.AsyncHTTPTransport(
+                        uds=None if isinstance(self.where, Address) else str(self.where),
+                        verify=False,
+                    ),
                     timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
                 ) as client,
                 client.stream(
                     request.method, url, content=body,
-                    headers=_without(request.headers.raw, _NOT_PASSED_ON),
+                    headers=[
+                        (b"host", _UPSTREAM.encode()),
+                        *_without(request.headers.raw, _NOT_PASSED_ON),
+                    ],
                 ) as answer,
             ):  # fmt: skip
                 headers = _without(answer.headers.raw, _NOT_PASSED_BACK)
@@ -162,15 +171,23 @@ class DagsterUi:
             return
         wanted = [Subprotocol(one) for one in page.scope["subprotocols"]]
         try:
-            async with unix_connect(
-                str(self.socket), f"ws://{_UPSTREAM}{_GRAPHQL}", subprotocols=wanted,
+            async with connect(
+                f"ws://{_UPSTREAM}{_GRAPHQL}", **_connection(self.where), subprotocols=wanted,
                 compression=None, open_timeout=_CONNECT_SECONDS, max_size=_LARGEST_MESSAGE_BYTES,
+                proxy=None,
             ) as server:  # fmt: skip
                 await page.accept(subprotocol=server.subprotocol)
                 await _join(page, server)
         except (OSError, TimeoutError, WebSocketException) as error:
             _log.warning("Dagster's web server takes no subscriptions: %r", error)
             await page.close(_AWAY_CODE)
+
+
+def _connection(where: Path | Address) -> dict[str, Any]:
+    """Return how a WebSocket reaches the server."""
+    if isinstance(where, Address):
+        return {"host": where.host, "port": where.port}
+    return {"unix": True, "path": str(where)}
 
 
 async def _join(page: WebSocket, server: ClientConnection) -> None:

@@ -25,7 +25,7 @@ from energy_platform.dashboard.access.login_pages import LOGIN, OWN_PATHS, login
 from energy_platform.dashboard.access.refusal import NotLoggedIn, Refused
 from energy_platform.dashboard.access.visitor import Visitor, Way, let_in
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.operations.supervision.ports import DAGSTER_PATH, webserver_socket
+from energy_platform.operations.supervision.ports import DAGSTER_PATH, webserver_at
 from energy_platform.settings import Login, Settings
 
 REFUSED: Final = 1008
@@ -41,7 +41,7 @@ def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
     """Return an app behind the guard, which also answers logins, `/api/me` and `/dagster`."""
     doorman = Doorman.of(settings)
     dagster = DagsterUi(
-        socket=webserver_socket(settings.home),
+        where=webserver_at(settings),
         boundary=doorman.boundary,
         audit=doorman.audit,
         read_only=settings.dagster_read_only,

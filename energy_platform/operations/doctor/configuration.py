@@ -33,7 +33,8 @@ OTHERS: Final = frozenset(
         # of the tests
         "RECORDED",
         # that processes of the platform tell each other
-        "CODE_SERVER_SOCKET", "DAGSTER_STORAGE", "MART_DAYS", "SUPERVISED", "SUPERVISED_BY",
+        "CODE_SERVER_HOST", "CODE_SERVER_PORT", "CODE_SERVER_SOCKET", "DAGSTER_STORAGE",
+        "MART_DAYS", "SUPERVISED", "SUPERVISED_BY",
     )
 )  # fmt: skip
 """The variables that are no settings of the library."""

@@ -65,7 +65,7 @@ def google(patient: Patient) -> Iterator[Finding]:
     chosen = patient.settings
     emulators = (
         (chosen.warehouse is WarehouseKind.BIGQUERY, "bigquery_emulator"),
-        (chosen.live_bus is not None, "pubsub_emulator"),
+        (chosen.has_pubsub_bus, "pubsub_emulator"),
     )
     is_in_a_bucket = (chosen.landing or "").startswith("gs://")
     needs_credentials = is_in_a_bucket and _BUCKET_KEY not in patient.environment
@@ -82,13 +82,15 @@ def google(patient: Patient) -> Iterator[Finding]:
 
 
 def live_bus(patient: Patient) -> Iterator[Finding]:
-    """Yield that the platform's live bus does not answer while the platform runs."""
-    if not patient.is_running or patient.settings.live_bus is not None:
+    """Yield that the live bus does not answer: one elsewhere, or that of a running platform."""
+    chosen = patient.settings
+    if chosen.has_pubsub_bus or not (patient.is_running or chosen.has_redis_bus):
         return
     try:
         open_live_bus(patient.settings).figures()
     except EnergyPlatformError as error:
-        yield wrong(str(error), f"see {patient.settings.home / 'logs' / 'live-bus.log'}")
+        log = f"see {chosen.home / 'logs' / 'live-bus.log'}"
+        yield wrong(str(error), f"correct {variable('live_bus')}" if chosen.has_redis_bus else log)
 
 
 def _credentials() -> Iterator[Finding]:

@@ -54,7 +54,7 @@ def refusal(folder: Path, command: Sequence[str]) -> str:
     """
     said: list[str] = []
     with subprocess.Popen(  # noqa: S603 (the plan's own command)
-        [*command, "--unixsocket", _SOCKET],
+        [*command, "--port", "0", "--unixsocket", _SOCKET],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

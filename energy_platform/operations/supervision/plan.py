@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Final
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision.ports import (
     Ports,
-    code_server_socket,
-    webserver_socket,
+    code_server_at,
+    webserver_at,
 )
 from energy_platform.operations.supervision.short_paths import home_in_urls
 from energy_platform.operations.supervision.valkeys import (
@@ -22,7 +22,7 @@ from energy_platform.operations.supervision.valkeys import (
     live_bus_command,
 )
 from energy_platform.operations.supervision.warm_supervisord import WarmStart
-from energy_platform.settings import Markets, Settings
+from energy_platform.settings import Address, Markets, Settings
 
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout, which has the Dagster layer; the installed library does not."""
@@ -81,10 +81,17 @@ class Plan:
     kept: tuple[int, ...] = ()
 
 
+def _script(name: str) -> str:
+    """Return a console script of the virtual environment that this process runs in."""
+    return str(Path(sys.executable).parent / name)
+
+
 _SIMULATOR: Final = Process("simulator", (sys.executable, "-m", "simulator"))
 """It writes the addresses that it listens on to a file; see
 `energy_platform.ingest.simulated_market`.
 """
+PREPARATION: Final = Process("prepare", (_script("dagster"), "instance", "migrate"))
+"""It ends: it brings Dagster's storage to this version, before any process uses it."""
 
 
 def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) -> Plan:
@@ -94,6 +101,7 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
         UsageError: This is an installed library, not a checkout with the Dagster layer.
     """
     planned, valkeys = processes(settings, ports), Valkeys(settings=settings)
+    names = {one.name for one in planned}
     return Plan(
         processes=planned,
         environment=environment(settings, valkeys),
@@ -101,9 +109,9 @@ def platform_plan(settings: Settings, ports: Ports, kept: tuple[int, ...] = ()) 
             folder=str(PROJECT),
             programs=[one.name for one in planned if _shares_imports(one)],
             modules=shared_modules(),
-            preparation=(_script("dagster"), "instance", "migrate"),
+            preparation=PREPARATION.command,
         ),
-        private_files=valkeys.private_files(),
+        private_files=private_files(names, valkeys),
         kept=kept,
     )
 
@@ -115,27 +123,43 @@ def shared_modules() -> list[str]:
 
 
 def processes(settings: Settings, ports: Ports) -> list[Process]:
-    """Return the platform's processes, those that others wait for first.
+    """Return the processes of a platform on this machine, those that others wait for first.
 
-    Each process waits for those that it needs, so any order works.
+    Each process waits for those that it needs, so any order works. A broker or live bus that the
+    settings name is elsewhere.
+
+    Raises:
+        UsageError: This is an installed library, not a checkout with the Dagster layer.
+    """
+    elsewhere = {
+        "simulator": settings.markets is not Markets.SIMULATED,
+        "broker": settings.broker_url is not None,
+        "live-bus": settings.live_bus is not None,
+    }
+    return [one for one in all_processes(settings, ports) if not elsewhere.get(one.name)]
+
+
+def all_processes(settings: Settings, ports: Ports) -> list[Process]:
+    """Return the processes of a platform, wherever each of them runs.
 
     Raises:
         UsageError: This is an installed library, not a checkout with the Dagster layer.
     """
     if not (PROJECT / "definitions.py").exists():
-        raise UsageError("`up` runs from a checkout: the installed library has no Dagster layer")
+        raise UsageError("this needs a checkout: the installed library has no Dagster layer")
+    workspace = "workspace.address.yaml" if settings.code_server_address else "workspace.yaml"
     return [
-        *([_SIMULATOR] if settings.markets is Markets.SIMULATED else []),
+        _SIMULATOR,
         Process("broker", broker_command(settings), ends_last=True),
-        *([Process("live-bus", live_bus_command(settings))] if settings.live_bus is None else []),
+        Process("live-bus", live_bus_command(settings)),
         Process("code-server", (_script("dagster"), "api", "grpc", "--module-name", "definitions",
-                                "--socket", str(code_server_socket(settings.home)))),
+                                *_code_server_options(code_server_at(settings)))),
         Process("collector", (_script("energy-platform"), "collect")),
         Process("hot-lane", (_script("energy-platform"), "hot-lane")),
-        *(_worker(number) for number in range(1, WORKERS + 1)),
-        Process("daemon", (_script("dagster-daemon"), "run", "--workspace", "workspace.yaml")),
+        *(worker(f"worker-{number}") for number in range(1, WORKERS + 1)),
+        Process("daemon", (_script("dagster-daemon"), "run", "--workspace", workspace)),
         Process("webserver", (sys.executable, "-m", _WEBSERVER,
-                              str(webserver_socket(settings.home)), "workspace.yaml",
+                              str(webserver_at(settings)), workspace,
                               *(["--read-only"] if settings.dagster_read_only else []))),
         Process("dashboard", (_script("energy-platform"), "dashboard",
                               "--port", str(ports.dashboard))),
@@ -163,22 +187,45 @@ def environment(settings: Settings, valkeys: Valkeys) -> Mapping[str, str]:
         "ENERGY_PLATFORM_SIMULATOR": str(settings.simulator_folder.absolute()),
         "ENERGY_PLATFORM_ADDRESSES": json.dumps(settings.addresses),
         "ENERGY_PLATFORM_BROKER_URL": valkeys.broker_url,
-        "ENERGY_PLATFORM_CODE_SERVER_SOCKET": str(code_server_socket(home)),
+        **_code_server_variables(code_server_at(settings)),
         "ENERGY_PLATFORM_DAGSTER_STORAGE": str(dagster / "storage"),
     }
+
+
+def private_files(names: Collection[str], valkeys: Valkeys) -> Mapping[Path, str]:
+    """Return the texts with passwords that these processes read, by their files.
+
+    Raises:
+        UsageError: The settings name a Valkey that is to be started, without a password.
+    """
+    return {
+        **(valkeys.broker_files() if "broker" in names else {}),
+        **(valkeys.live_bus_files() if "live-bus" in names else {}),
+    }
+
+
+def _code_server_options(where: Path | Address) -> tuple[str, ...]:
+    if isinstance(where, Address):
+        return "--host", where.host, "--port", str(where.port)
+    return "--socket", str(where)
+
+
+def _code_server_variables(where: Path | Address) -> Mapping[str, str]:
+    """Return what the workspace's file reads."""
+    if isinstance(where, Address):
+        return {
+            "ENERGY_PLATFORM_CODE_SERVER_HOST": where.host,
+            "ENERGY_PLATFORM_CODE_SERVER_PORT": str(where.port),
+        }
+    return {"ENERGY_PLATFORM_CODE_SERVER_SOCKET": str(where)}
 
 
 def _shares_imports(process: Process) -> bool:
     return Path(process.command[0]).name in _SCRIPTS or _WEBSERVER in process.command
 
 
-def _script(name: str) -> str:
-    """Return a console script of the virtual environment that this process runs in."""
-    return str(Path(sys.executable).parent / name)
-
-
-def _worker(number: int) -> Process:
-    name = f"worker-{number}"
+def worker(name: str) -> Process:
+    """Return a Celery worker, called by this name on its machine."""
     return Process(
         name,
         (

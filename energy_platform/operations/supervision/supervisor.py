@@ -5,7 +5,6 @@ writes its configuration and speaks its XML-RPC over a socket that only this use
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import shlex
@@ -15,9 +14,8 @@ import subprocess
 import sys
 import xmlrpc.client
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from configparser import RawConfigParser
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,8 +23,8 @@ from typing import Any, Final
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from energy_platform.errors import EnergyPlatformError
 from energy_platform.operations.databases import databases
+from energy_platform.operations.supervision.home import claimed_home, write_whole
 from energy_platform.operations.supervision.plan import Plan, Process
 from energy_platform.operations.supervision.short_paths import short_path
 from energy_platform.operations.supervision.warm_supervisord import SUPERVISED_BY, WarmStart
@@ -39,10 +37,6 @@ _STOP_SECONDS: Final = 4.5
 _SUPERVISED: Final = "ENERGY_PLATFORM_SUPERVISED"
 """The variable that names the home in every supervised process's environment, and in no other."""
 _LOG_BYTES: Final = "10MB"
-_ONLY_OURS: Final = 0o700
-"""The mode of a home: no other user of the machine reads market data or sees a socket."""
-_FREE_BYTES: Final = 64 * 2**20
-"""With less free space than this, no database could be created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +83,7 @@ class Supervisor:
         Raises:
             EnergyPlatformError: The platform of this home runs already, or can't run from it.
         """
-        with self._claimed_home() as lock:
+        with claimed_home(self.home) as lock:
             _end(self.orphans())
             for database in databases(self.home / "dagster"):
                 # Dagster's history of runs, events and ticks is no truth: it begins anew.
@@ -101,7 +95,7 @@ class Supervisor:
                 _configuration(plan.processes, self._socket).write(file)
             plan.warm_start.write_beside(configuration)
             for private, text in plan.private_files.items():
-                _write_private(private, text)
+                write_whole(private, text)
             with self.preparation_log.open("w") as output:
                 return subprocess.Popen(  # noqa: S603 (this interpreter, with the configuration written above)
                     [sys.executable, "-P", "-m", WarmStart.__module__, "--nodaemon",
@@ -111,36 +105,6 @@ class Supervisor:
                     cwd=self.home, start_new_session=True, pass_fds=(lock, *plan.kept),
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 )  # fmt: skip
-
-    @contextmanager
-    def _claimed_home(self) -> Iterator[int]:
-        """Create the home's folders, and lock it; yield the lock, which children inherit.
-
-        Raises:
-            EnergyPlatformError: The home is in use, or can't be used.
-        """
-        with contextlib.ExitStack() as opened:
-            try:
-                for name in ("dagster/storage", "run", "logs", "broker"):
-                    (self.home / name).mkdir(parents=True, exist_ok=True)
-                self.home.chmod(_ONLY_OURS)  # a home of before may be open to other users
-                lock = opened.enter_context((self.home / "run" / "lock").open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                lock.write("held while the platform runs")
-                lock.flush()
-                free = shutil.disk_usage(self.home).free
-            except BlockingIOError:
-                raise EnergyPlatformError(f"the platform already runs from {self.home}") from None
-            except OSError as error:
-                raise EnergyPlatformError(
-                    f"{self.home} can't be the platform's home: {error.strerror}"
-                ) from None
-            if free < _FREE_BYTES:
-                raise EnergyPlatformError(
-                    f"{self.home} can't be the platform's home: {free // 2**20} MB are free on its"
-                    f" disk, and {_FREE_BYTES // 2**20} are needed"
-                )
-            yield lock.fileno()
 
     def stop(self, pid: int) -> None:
         """End supervisord and all its descendants; return when none is left."""
@@ -242,13 +206,6 @@ def _stopped_together(planned: Sequence[Process]) -> list[list[str]]:
     last = [process.name for process in planned if process.ends_last]
     others = [process.name for process in planned if not process.ends_last]
     return [names for names in (last, others) if names]
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that only this user may read, in place of what was there."""
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
-        written.write(text)
 
 
 def _literally(command: str) -> str:

@@ -9,7 +9,6 @@ from typing import Final
 from starlette.routing import BaseRoute
 
 from simulator.ftp_server import FtpSite
-from simulator.listeners import HOST
 from simulator.providers.dwd import mosmix, wind
 from simulator.world import World
 
@@ -35,12 +34,12 @@ class Dwd:
     forecast_stations: Sequence[str] = mosmix.STATIONS
 
     def addresses(self) -> Mapping[str, str]:
-        """Map the three ways to the open data server to loopback."""
+        """Map the three ways to the open data server to the simulator's."""
         listeners = self.world.listeners
         return {
-            "ftp://opendata.dwd.de": f"ftp://{HOST}:{listeners.port(_FTP)}",
-            "ftpes://opendata.dwd.de": f"ftpes://{HOST}:{listeners.port(_FTP)}",
-            "ftps://opendata.dwd.de": f"ftps://{HOST}:{listeners.port(_FTPS)}",
+            "ftp://opendata.dwd.de": f"ftp://{self.world.host}:{listeners.port(_FTP)}",
+            "ftpes://opendata.dwd.de": f"ftpes://{self.world.host}:{listeners.port(_FTP)}",
+            "ftps://opendata.dwd.de": f"ftps://{self.world.host}:{listeners.port(_FTPS)}",
         }
 
     def routes(self) -> Sequence[BaseRoute]:

@@ -16,7 +16,6 @@ import polars as pl
 from starlette.routing import BaseRoute
 
 from simulator.faults import FaultKind
-from simulator.listeners import HOST
 from simulator.providers.met_office.schedule import (
     STEP_OF_A_BAD_ROW,
     STEP_OF_GARBAGE,
@@ -65,7 +64,7 @@ class MetOffice:
         return {
             f"https://{_BUCKET}.s3.{_REGION}.amazonaws.com": f"{self._world.amazon_url}/{_BUCKET}",
             f"https://sns.{_REGION}.amazonaws.com": f"{self._world.url}/{self.name}",
-            _ENDPOINT: f"http://{HOST}:0",
+            _ENDPOINT: f"http://{self._world.collector_host}:0",
         }
 
     def routes(self) -> Sequence[BaseRoute]:

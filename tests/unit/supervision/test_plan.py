@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from energy_platform.errors import UsageError
 from energy_platform.operations.supervision import plan
@@ -28,6 +29,7 @@ PORTS = Ports(
     dashboard=3001,
     metrics=3002,
 )
+ADDRESSES = {"live_bus.url", "live_bus_publisher.url"}
 LISTENING = re.compile(r"--(host|bind|listen|interface|address)(=|$)")
 
 
@@ -56,6 +58,28 @@ def test_a_bus_in_the_cloud_needs_no_process(home: Path) -> None:
     planned = platform_plan(chosen, PORTS)
     assert "live-bus" not in {one.name for one in planned.processes}
     assert {file.name for file in planned.private_files} == {"broker.conf"}
+
+
+def test_a_broker_elsewhere_needs_no_process(home: Path) -> None:
+    chosen = Settings(home=home, broker_url="rediss://runs:secret@redis.example:6380/1")
+    planned = platform_plan(chosen, PORTS)
+    assert "broker" not in {one.name for one in planned.processes}
+    assert {file.name for file in planned.private_files} == {"live_bus.conf", *ADDRESSES}
+    assert planned.environment["ENERGY_PLATFORM_BROKER_URL"] == chosen.broker_url
+
+
+def test_addresses_that_are_set_are_those_of_server_and_clients(home: Path) -> None:
+    chosen = Settings.model_validate(
+        {"home": home, "code_server_address": "code-server:4000", "webserver_address": "[::1]:3001"}
+    )
+    commands = {one.name: one.command for one in processes(chosen, PORTS)}
+    assert commands["code-server"][-4:] == ("--host", "code-server", "--port", "4000")
+    assert commands["webserver"][3:] == ("[::1]:3001", "workspace.address.yaml")
+    assert commands["daemon"][-1] == "workspace.address.yaml"
+    said = environment(chosen, Valkeys(settings=chosen))
+    [server] = yaml.safe_load((plan.PROJECT / "workspace.address.yaml").read_text())["load_from"]
+    where = server["grpc_server"]
+    assert (said[where["host"]["env"]], said[where["port"]["env"]]) == ("code-server", "4000")
 
 
 def test_only_what_people_and_scrapers_ask_has_a_port(planned: dict[str, Process]) -> None:

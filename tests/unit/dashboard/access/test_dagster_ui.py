@@ -40,7 +40,7 @@ def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def known(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard_module, "webserver_socket", lambda _: socket)
+    monkeypatch.setattr(guard_module, "webserver_at", lambda _: socket)
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ async def test_subscriptions_come_through_and_change_nothing(app: ASGIApp) -> No
 async def test_a_server_that_is_away_is_said_so(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_module, "webserver_socket", lambda _: tmp_path / "none")
+    monkeypatch.setattr(guard_module, "webserver_at", lambda _: tmp_path / "none")
     _, app = guarded_desk(Settings(home=home))
     async with client(app) as browser:
         answer = await browser.get("/dagster/runs")
