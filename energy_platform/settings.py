@@ -140,6 +140,8 @@ class Settings(BaseSettings):
         home: The one folder that holds all state.
         markets: The simulator, or the real markets.
         landing: Where raw messages land: a folder or `gs://bucket/prefix`; `home/landing` if unset.
+        leases: Where collectors agree which of them owns which source: a folder, or
+            `gs://bucket/prefix`; a folder of the landing zone if unset.
         warehouse: Delta Lake below `home`, or BigQuery.
         bigquery_project: The Google Cloud project that is billed and holds the dataset.
         bigquery_dataset: The dataset; it is created if it is missing.
@@ -215,6 +217,7 @@ class Settings(BaseSettings):
     home: Path = Path(".energy_platform")
     markets: Markets = Markets.SIMULATED
     landing: str | None = None
+    leases: str | None = None
     warehouse: WarehouseKind = WarehouseKind.DELTA
     bigquery_project: str | None = None
     bigquery_dataset: str = Field(default="energy", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,1000}$")
@@ -372,10 +375,19 @@ class Settings(BaseSettings):
     @property
     def landing_url(self) -> str:
         """The landing zone's address as a URL that object stores understand."""
-        if self.landing is not None and "://" in self.landing:
-            return self.landing
-        folder = Path(self.landing) if self.landing is not None else self.home / "landing"
-        return folder.absolute().as_uri()
+        return _url(self.landing or self.home / "landing")
+
+    @property
+    def leases_url(self) -> str | None:
+        """The leases' address as such a URL, if one is set."""
+        return None if self.leases is None else _url(self.leases)
+
+
+def _url(place: str | Path) -> str:
+    """Return a folder or an address as a URL that object stores understand."""
+    if isinstance(place, str) and "://" in place:
+        return place
+    return Path(place).absolute().as_uri()
 
 
 def is_loopback(host: str) -> bool:

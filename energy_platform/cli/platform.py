@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -227,12 +228,15 @@ def status(*, json: Json = False) -> None:
         )
     else:
         console().print(f"Nothing runs from {chosen.home}; `energy-platform up` starts it.\n")
+    owners = Counter(source.owner for source in sources if source.owner)
     print_table(
         "Sources",
         ["name", "protocol", "group", "landed", "committed", "rows", "last event", "lag",
          "quarantined", "last hour", "state", "since"],
-        [_source_row(source) for source in sources],
+        [_source_row(source, names_owner=len(owners) > 1) for source in sources],
     )  # fmt: skip
+    if owners:
+        print_table("Collectors", ["collector", "sources"], sorted(owners.items()))
     if live_bus is not None and processes:
         _print_live_bus(live_bus)
     print_broken(broken_sources())
@@ -255,9 +259,10 @@ def _print_live_bus(status: "LiveBusStatus") -> None:
     )  # fmt: skip
 
 
-def _source_row(source: "SourceStatus") -> tuple[object, ...]:
+def _source_row(source: "SourceStatus", *, names_owner: bool) -> tuple[object, ...]:
     state = " ".join([source.state, *source.needs])
     said = [
+        *([f"collected by {source.owner}"] if names_owner and source.owner else []),
         *([source.blocked] if source.blocked else []),
         *([source.late.missing] if source.late else []),
         *([source.detail] if source.detail else []),

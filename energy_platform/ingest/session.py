@@ -6,7 +6,7 @@ is a cursor to continue from.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,13 +50,17 @@ def missing_environment(source: MarketSource, settings: Settings) -> list[str]:
 
 @dataclass(slots=True)
 class MarketSession:
-    """The `FeedSession` of one run of a feed."""
+    """The `FeedSession` of one run of a feed.
+
+    `require_right` raises if the feed may not ask its provider any more.
+    """
 
     source_name: str
     state_directory: Path
     settings: Settings
     limits: ProviderLimits
     landing: Landing
+    require_right: Callable[[], None] = field(default=lambda: None)
     _simulated: SimulatedMarket | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,12 +68,17 @@ class MarketSession:
 
     @classmethod
     def open(
-        cls, source: MarketSource, settings: Settings, limits: ProviderLimits, landing: Landing
+        cls,
+        source: MarketSource,
+        settings: Settings,
+        limits: ProviderLimits,
+        landing: Landing,
+        require_right: Callable[[], None] = lambda: None,
     ) -> "MarketSession":
         """Return a session for a source's feed, after creating its folder of caches."""
         state_directory = settings.home / "feeds" / source.name
         state_directory.mkdir(parents=True, exist_ok=True)
-        return cls(source.name, state_directory, settings, limits, landing)
+        return cls(source.name, state_directory, settings, limits, landing, require_right)
 
     @property
     def inbox(self) -> Path:
@@ -129,8 +138,13 @@ class MarketSession:
         return max(seconds / self._market_speed(), min(seconds, _SHORTEST_WAIT_SECONDS))
 
     async def turn(self, provider: Provider) -> None:
-        """Wait for a turn at a provider."""
+        """Wait for a turn at a provider.
+
+        Raises:
+            FencedError: The right to ask was lost meanwhile.
+        """
         await self.limits.turn(provider, self._market_speed())
+        self.require_right()
 
     def ban(self, provider: Provider, seconds: float | None) -> None:
         """Keep all callers away from a provider for some seconds; by default, for its ban."""

@@ -33,8 +33,10 @@ from energy_platform.market.timeliness import (
 from energy_platform.operations.batch_history import BatchHistory, SourceLately
 from energy_platform.pipeline.hot_lane.announcements import announcements
 from energy_platform.pipeline.micro_batch import BATCH, MicroBatches
+from energy_platform.pipeline.stores import open_leases
 from energy_platform.pipeline.tables import market_table, quarantine_table
 from energy_platform.settings import Settings
+from energy_platform.storage.leases import LeaseStoreError, owners
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +93,8 @@ class SourceStatus:
         unanswered: The questions that the provider does not answer while it answers others, each
             with the reason.
         questions: How many questions the feed asks.
+        owner: The collector that runs its feed, as host:pid; empty if none does, or if the leases
+            can't be read.
         batch_failures: How many of its newest batches in a row have failed.
         batch_error: Why the newest batch failed; empty if it did not.
         landing_damage: Which newest file of its log is damaged or missing; empty if none is.
@@ -131,6 +135,7 @@ class SourceStatus:
     blocked: str = ""
     unanswered: Mapping[str, str] = field(default_factory=dict)
     questions: int = 0
+    owner: str = ""
 
     @property
     def told_unanswered(self) -> str:
@@ -155,6 +160,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
     feeds = feed_statuses(settings.home)
     lately = _lately(settings)
     announced = announcements(settings.home).offsets
+    owned = _owners(settings)
     clock = market_clock(settings)
     statuses = [
         _status_or_unknown(
@@ -164,6 +170,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
             clock=clock,
             feed=feeds.get(source.name, FeedStatus()),
             lately=lately.get(source.name, SourceLately()),
+            owner=owned.get(source.name, ""),
         )
         for source in market_sources().values()
     ]
@@ -200,6 +207,15 @@ def market_clock(settings: Settings) -> MarketClock:
     return clock or MarketClock(origin=now, started_at=now)
 
 
+def _owners(settings: Settings) -> Mapping[str, str]:
+    """Return which collector owns each source; nothing if the leases can't be read."""
+    try:
+        return owners(open_leases(settings))
+    except LeaseStoreError as error:
+        _log.warning("which collector owns what is not known: %s", error)
+        return {}
+
+
 def _lately(settings: Settings) -> Mapping[str, SourceLately]:
     """Return what each source's batches reported in the last hour; nothing if it can't be read."""
     try:
@@ -217,16 +233,20 @@ def _status_or_unknown(  # noqa: PLR0913 (see `_status`)
     clock: MarketClock,
     feed: FeedStatus,
     lately: SourceLately,
+    owner: str,
 ) -> SourceStatus:
     """Return a source's status, or the state UNKNOWN with the reason."""
     try:
-        return _status(source, settings, batches, clock=clock, feed=feed, lately=lately)
+        status = _status(
+            source, settings, batches, clock=clock, feed=feed, lately=lately, owner=owner
+        )
     except WarehouseUnavailableError:
         raise
     except (Exception, PanicException) as error:  # noqa: BLE001 (only this source is unknown)
         said = str(error).splitlines() or [""]
         reason = f"{type(error).__name__}: {said[0]}"
-        return replace(_heard_of(source, feed, lately), detail=reason)
+        status = replace(_heard_of(source, feed, lately), detail=reason)
+    return replace(status, owner=owner)
 
 
 def _status(  # noqa: PLR0913 (a status is put together from everything known)
@@ -237,6 +257,7 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
     clock: MarketClock,
     feed: FeedStatus,
     lately: SourceLately,
+    owner: str,
 ) -> SourceStatus:
     summary = batches.warehouse.summary(market_table(source))
     # `received_at` was read from the wall clock; lag is counted on the market's clock.
@@ -247,7 +268,8 @@ def _status(  # noqa: PLR0913 (a status is put together from everything known)
     late = lateness(
         source, summary.last_event_at, received_at, now - _OWN_LAG * max(0.0, clock.speed - 1)
     )
-    needs = missing_environment(source, settings)
+    # Another machine's collector may have what this environment lacks.
+    needs = [] if owner else missing_environment(source, settings)
     hot = batches.hot_copies.reach(source, summary.committed_offset)
     log = batches.landing.log(source.name)
     landed = log.end_offset(taken=summary.committed_offset)

@@ -24,7 +24,8 @@ from energy_platform.settings import (
 )
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
-from energy_platform.storage.landing import LandingNews, LandingZone
+from energy_platform.storage.landing import LEASES, LandingNews, LandingZone
+from energy_platform.storage.leases import Cells, open_cells
 from energy_platform.storage.live_bus.protocol import LiveBus
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
@@ -62,6 +63,11 @@ def open_landing(chosen: Settings) -> LandingZone:
     elif chosen.landing is None and zone.is_empty():
         note.touch()
     return zone
+
+
+def open_leases(chosen: Settings) -> Cells:
+    """Open what collectors agree on: which of them owns which source."""
+    return open_cells(chosen.leases_url or f"{chosen.landing_url.rstrip('/')}/{LEASES}")
 
 
 def landing_pipe(chosen: Settings) -> Path:

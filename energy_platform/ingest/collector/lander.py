@@ -8,10 +8,9 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.storage.landing import LandingWriter
 
 _QUEUED_LANDINGS: Final = 1_000
 _SEGMENT_BYTES: Final = 16 * 1024 * 1024
@@ -30,10 +29,21 @@ class _Pending:
         return sum(len(message.body) for message in self.messages)
 
 
+class Appending(Protocol):
+    """A log to which a feed's messages are appended."""
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor that was appended last."""
+
+    def append(self, messages: Sequence[RawMessage], cursor: str | None) -> object:
+        """Append messages and the cursor after them; durable on return."""
+
+
 class Lander:
     """Gathers what one source's feed lands, and appends it in order of arrival."""
 
-    def __init__(self, writer: LandingWriter, *, linger_seconds: float) -> None:
+    def __init__(self, writer: Appending, *, linger_seconds: float) -> None:
         self._writer = writer
         self._linger_seconds = linger_seconds
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue(_QUEUED_LANDINGS)

@@ -1,4 +1,4 @@
-"""Runs every source's feed side by side in one process, and reports each feed's status."""
+"""Runs this collector's feeds side by side in one process, and reports each feed's status."""
 
 import asyncio
 import json
@@ -13,10 +13,11 @@ from typing import Final
 from polars.exceptions import PanicException
 from pydantic import TypeAdapter
 
+from energy_platform.ingest.collector.ownership import Ownership
 from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask, Taken, Witness
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.source import MarketSource
-from energy_platform.pipeline.stores import open_landing, open_warehouse
+from energy_platform.pipeline.stores import open_landing, open_leases, open_warehouse
 from energy_platform.pipeline.tables import market_table
 from energy_platform.settings import Settings, WarehouseKind
 
@@ -56,7 +57,7 @@ def _readable(written: Mapping[str, object]) -> Iterator[tuple[str, FeedStatus]]
 async def collect(
     settings: Settings, sources: Iterable[MarketSource], witness: Witness | None = None
 ) -> None:
-    """Run the feeds of `sources` until SIGINT or SIGTERM, then stop each one cleanly.
+    """Run this collector's share of `sources` until SIGINT or SIGTERM, then hand it over cleanly.
 
     Args:
         settings: The settings.
@@ -77,9 +78,12 @@ async def collect(
         loop.add_signal_handler(number, stopped.set)
     # A task that breaks ends the process, which is started again; otherwise its source would be
     # silent for good while the others continue.
+    ownership = Ownership(open_leases(settings), settings.home, jobs)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job.run(), name=job.source.name) for job in jobs]
-        tasks.append(group.create_task(_report(settings.home, jobs)))
+        tasks = [
+            group.create_task(ownership.run()),
+            group.create_task(_report(settings.home, jobs)),
+        ]
         await stopped.wait()
         for task in tasks:
             task.cancel()

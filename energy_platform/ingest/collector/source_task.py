@@ -1,4 +1,7 @@
-"""Runs one market source's feed for ever: claim its log, run the feed, back off, repeat."""
+"""Runs one market source's feed for ever: claim its log, run the feed, back off, repeat.
+
+Whether this collector may run it at all is decided by `ownership`.
+"""
 
 import asyncio
 import logging
@@ -9,7 +12,8 @@ from enum import StrEnum
 from typing import Final
 
 from energy_platform.errors import FeedError, FencedError, in_one_line
-from energy_platform.ingest.collector.lander import Lander
+from energy_platform.ingest.collector.lander import Appending, Lander
+from energy_platform.ingest.collector.tenure import ALONE, BesideTheOwner, OwnedLog, Tenure
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession, missing_environment
 from energy_platform.market.back_off import pause_seconds
@@ -17,7 +21,7 @@ from energy_platform.market.feed import AskingFeed, Feed, WireProtocol
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
-from energy_platform.storage.landing import LandingWriter, LandingZone
+from energy_platform.storage.landing import LandingZone
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class FeedState(StrEnum):
     BACKING_OFF = "backing off"
     FENCED = "fenced"
     NEEDS = "needs"
+    STANDBY = "standby"
 
 
 @dataclass(slots=True)
@@ -113,28 +118,45 @@ class SourceTask:
     witness: Witness | None = None
     taken: Taken = field(default=lambda _source: 0)
 
-    async def run(self) -> None:
-        """Run the feed until cancelled, whatever it raises."""
+    @property
+    def is_able(self) -> bool:
+        """Whether this environment has what the feed needs; if not, the status says so."""
         if needs := missing_environment(self.source, self.settings):
             self.status.state, self.status.detail = FeedState.NEEDS, f"needs {', '.join(needs)}"
+        return not needs
+
+    def stand_by(self, detail: str = "") -> None:
+        """Say in the status that the feed does not run here."""
+        self.status.state, self.status.detail = FeedState.STANDBY, detail
+
+    async def run(self, tenure: Tenure | None = ALONE) -> None:
+        """Run the feed until cancelled, whatever it raises.
+
+        Args:
+            tenure: This collector's right to the source; with None its messages land beside those
+                of the owner.
+        """
+        if not self.is_able:
             return
         while True:
             try:
                 if self.status.state is FeedState.FENCED:
                     await self._wait_for_a_quiet_log()
-                await self._run_feed()
+                await self._run_feed(tenure)
             except FencedError as error:
                 self.status.state, self.status.detail = FeedState.FENCED, str(error)
                 _log.warning("%s: %s", self.source.name, error)
             except Exception as error:  # noqa: BLE001 (no feed may end the collector)
                 await self._back_off(error)
 
-    async def _run_feed(self) -> None:
-        writer = await asyncio.to_thread(self._own_log)
+    async def _run_feed(self, tenure: Tenure | None) -> None:
+        writer = await asyncio.to_thread(self._log, tenure)
         lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
         landing_place = _NotedLander(lander, self.status, self.source, self.witness)
         landing_place.note_unanswered()
-        session = MarketSession.open(self.source, self.settings, self.limits, landing_place)
+        session = MarketSession.open(
+            self.source, self.settings, self.limits, landing_place, (tenure or ALONE).require
+        )
         # A feed with nothing to land, like most files and topics at night, is not backing off.
         self.status.state = FeedState.STARTING
         landing = asyncio.create_task(lander.run())
@@ -147,8 +169,13 @@ class SourceTask:
             outcomes = await asyncio.gather(landing, feeding, return_exceptions=True)
         self._raise_first(outcomes)
 
-    def _own_log(self) -> LandingWriter:
-        return self.zone.writer(self.source.name, at_least=self.taken(self.source))
+    def _log(self, tenure: Tenure | None) -> Appending:
+        at_least = self.taken(self.source)
+        if tenure is None:
+            return BesideTheOwner(self.zone.guest(self.source.name, at_least=at_least))
+        tenure.require()
+        writer = self.zone.writer(self.source.name, at_least=at_least, term=tenure.term)
+        return OwnedLog(writer, tenure)
 
     def _raise_first(self, outcomes: Sequence[BaseException | None]) -> None:
         """Raise the error that ended the run, the landing zone's before the feed's."""

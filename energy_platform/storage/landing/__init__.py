@@ -14,9 +14,10 @@ ones in the background, which changes neither an offset nor what a reader sees (
 from energy_platform.storage.landing.log import LandingGuest, LandingLog, LandingWriter
 from energy_platform.storage.landing.merging import Merged
 from energy_platform.storage.landing.news import LandingListener, LandingNews
-from energy_platform.storage.landing.zone import LandingZone
+from energy_platform.storage.landing.zone import LEASES, LandingZone
 
 __all__ = [
+    "LEASES",
     "LandingGuest",
     "LandingListener",
     "LandingLog",

@@ -26,7 +26,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from threading import Lock
 from typing import Final, NamedTuple
-from uuid import uuid4
 
 import polars as pl
 from obstore.store import ObjectStore
@@ -47,8 +46,10 @@ from energy_platform.storage.landing.segment import (
     encode,
     guest_name,
     is_guest,
+    owner_name,
     segment_path,
     tabulate,
+    term_of,
     to_messages,
     writer_of,
 )
@@ -542,6 +543,8 @@ class LandingWriter:
         tell: Called with the source's name after each append.
         at_least: The first offset that may be given to a message: messages before it were taken
             from the log, even if the files that held them are missing by now.
+        term: The term of the owner's lease; 0 without one. What an owner of an earlier term wrote
+            before it saw that its time was over counts as a guest's.
 
     Raises:
         UsageError: No source can have this name.
@@ -554,11 +557,13 @@ class LandingWriter:
         tell: Tell = tell_nobody,
         *,
         at_least: int = 0,
+        term: int = 0,
     ) -> None:
         self._store = store
         self._source_name = source_name
         self._tell = tell
-        self._id = uuid4().hex
+        self._term = term
+        self._id = owner_name(term)
         self._log = LandingLog(store, source_name)
         objects.discard_staged(store, source_name)
         self._tail = self._log.place_to_write()
@@ -625,7 +630,7 @@ class LandingWriter:
                 return
 
     def _step_past_guests(self) -> None:
-        """Continue at the end of the log, after all appends of guests.
+        """Continue at the end of the log, after all appends of guests and earlier owners.
 
         Raises:
             FencedError: Somebody else has appended, or the appended messages can't be read.
@@ -635,10 +640,14 @@ class LandingWriter:
             owners = self._log.owners(self._tail.end, tail.end)
         except CorruptLogError as error:
             raise self._fenced() from error
-        if owners:
+        if not all(map(self._goes_before, owners)):
             raise self._fenced()
         self._tail = tail._replace(cursor=self._tail.cursor, end=max(tail.end, self._tail.end))
         self._ended_at = self._log.ended_at
+
+    def _goes_before(self, writer: str) -> bool:
+        """Return whether this owner goes on behind what a writer has written."""
+        return is_guest(writer) or term_of(writer) < self._term
 
     def _fenced(self) -> FencedError:
         return FencedError(f"another writer has taken over the log of {self._source_name}")
@@ -647,16 +656,16 @@ class LandingWriter:
         """Continue after the segment that has taken the next one's name.
 
         Raises:
-            FencedError: The segment is no guest's, or it is missing because a new owner discarded
-                our staged file.
+            FencedError: The segment is neither a guest's nor an earlier owner's, or it is missing
+                because a new owner discarded our staged file.
         """
         path = segment_path(self._source_name, self._tail.end)
-        if not objects.exists(self._store, path) or not is_guest(
+        if not objects.exists(self._store, path) or not self._goes_before(
             writer_of(body := objects.fetch(self._store, path))
         ):
             raise self._fenced()
         objects.make_durable(self._store, path)
-        # The guest copied a cursor of this writer, which may be an older one.
+        # A guest copied a cursor of this writer, which may be an older one.
         self._tail = _tail_of(self._tail.end, body)._replace(cursor=self._tail.cursor)
 
 

@@ -43,6 +43,7 @@ COLUMNS: Final = {
 _SUFFIX: Final = ".arrow"
 _NAME: Final = re.compile(rf"([0-9]{{20}})(?:-([0-9]{{20}}))?{re.escape(_SUFFIX)}")
 _GUEST: Final = "guest-"
+_OWNER: Final = re.compile(r"term-([0-9]{12})-[0-9a-f]{32}")
 
 
 _IS_LAST: Final = pl.col("offset") == pl.col("offset").last()
@@ -103,6 +104,21 @@ def segment_named(path: str, size: int) -> Segment | None:
         return None
     first, stop = found.groups()
     return Segment(int(first), size, None if stop is None else int(stop))
+
+
+def owner_name(term: int) -> str:
+    """Return a new name of a log's owner, which says the term of its lease.
+
+    >>> term_of(owner_name(12)), term_of("0d2f4c")
+    (12, 0)
+    """
+    return f"term-{term:012}-{uuid4().hex}" if term else uuid4().hex
+
+
+def term_of(writer: str) -> int:
+    """Return the term that an owner's name says; 0 if it had no lease."""
+    said = _OWNER.fullmatch(writer)
+    return int(said[1]) if said else 0
 
 
 def guest_name() -> str:

@@ -1,7 +1,7 @@
 """A landing zone: the logs of all sources in one folder or bucket."""
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 import obstore
 from obstore.store import GCSStore, LocalStore, ObjectStore
@@ -11,6 +11,9 @@ from energy_platform.storage.landing.log import LandingGuest, LandingLog, Landin
 from energy_platform.storage.landing.merging import Merged, merge
 from energy_platform.storage.landing.news import Tell, tell_nobody
 from energy_platform.storage.landing.notes import Notes
+
+LEASES: Final = "_leases"
+"""The folder of the collectors' leases, where no other place is set for them."""
 
 
 class LandingZone:
@@ -53,7 +56,8 @@ class LandingZone:
     def is_empty(self) -> bool:
         """Return whether nothing has ever landed here."""
         found = obstore.list_with_delimiter(self._store)
-        return not found["common_prefixes"] and not found["objects"]
+        folders = [path for path in found["common_prefixes"] if path.strip("/") != LEASES]
+        return not folders and not found["objects"]
 
     def log(self, source_name: str) -> LandingLog:
         """Return a source's log for reading; always the same object, since it caches its state.
@@ -65,7 +69,7 @@ class LandingZone:
             self._logs[source_name] = LandingLog(self._store, source_name)
         return self._logs[source_name]
 
-    def writer(self, source_name: str, *, at_least: int = 0) -> LandingWriter:
+    def writer(self, source_name: str, *, at_least: int = 0, term: int = 0) -> LandingWriter:
         """Take over a source's log for writing.
 
         The previous owner gets `FencedError` when both next write at the same offset.
@@ -73,11 +77,12 @@ class LandingZone:
         Args:
             source_name: The source.
             at_least: The first offset that may be given to a message.
+            term: The term of the owner's lease, if it has one.
 
         Raises:
             UsageError: No source can have this name.
         """
-        return LandingWriter(self._store, source_name, self._tell, at_least=at_least)
+        return LandingWriter(self._store, source_name, self._tell, at_least=at_least, term=term)
 
     def merge(self, source_name: str, *, now: datetime) -> Merged:
         """Merge small old segments of a source's log; readers and writers notice nothing.

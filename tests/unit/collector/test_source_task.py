@@ -299,7 +299,7 @@ async def test_a_landing_zone_that_fails_restarts_the_feed(
     create = LandingZone.writer
     done = asyncio.Event()
 
-    def writer(self: LandingZone, name: str, *, at_least: int = 0) -> object:
+    def writer(self: LandingZone, name: str, **_: int) -> object:
         if broken:
             raise broken.pop()
         return create(self, name)
@@ -494,9 +494,11 @@ async def test_a_status_that_cannot_be_written_stops_no_feed(
 async def test_a_source_whose_task_breaks_ends_the_collector(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def breaks(_: SourceTask) -> None:
+    async def breaks(_: SourceTask, _tenure: object) -> None:
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(SourceTask, "run", breaks)
-    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="a fault of ours")):
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(RuntimeError, match="a fault of ours"), flatten_subgroups=True
+    ):
         await asyncio.wait_for(collect(settings, [EXAMPLE]), 60)
