@@ -97,7 +97,7 @@ bench: $(READY) ## Measure all that is wanted of the hot path, and close with a 
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 # All but `bench`, whose pandas is another one.
-EXTRAS := notebook follow bigquery influxdb feeds platform pubsub dashboard dbt grafana simulator dev
+EXTRAS := notebook follow bigquery influxdb feeds platform postgres pubsub dashboard dbt grafana simulator dev
 lock: $(READY) ## Resolve the dependencies again; the lock names no index
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header $(addprefix --extra ,$(EXTRAS)) \

@@ -90,7 +90,7 @@ def ask_for_the_past(
             end=parse_instant(config.end),
         )
         if config.again:
-            BackfillRecord(settings().home).forget(window)
+            BackfillRecord(settings().state).forget(window)
         backfiller = Backfiller(window, settings(), batches.landing, teller.chunks)
         report = asyncio.run(backfiller.run())
     except EnergyPlatformError as error:

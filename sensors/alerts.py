@@ -57,6 +57,6 @@ def failed_runs_sensor(context: RunFailureSensorContext) -> None:
     run = context.dagster_run
     steps = [event.step_key for event in context.get_step_failure_events() if event.step_key]
     error = f"in {', '.join(steps)}" if steps else context.failure_event.message or "no reason"
-    AlertBook(settings().home).add_failed_run(
+    AlertBook(settings().state).add_failed_run(
         run.run_id, run.job_name, datetime.now(UTC), error.splitlines()[0][:_ERROR_CHARACTERS]
     )

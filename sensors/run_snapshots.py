@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
-from resources.storage import NEWEST_SNAPSHOTS
+from resources.fewer_statements import NEWEST_SNAPSHOTS
 
 MOST_SNAPSHOTS: Final = 5_000
 """Beyond this number, those that no run needs are deleted."""
@@ -25,7 +25,7 @@ def forget_snapshots(instance: DagsterInstance, *, most: int = MOST_SNAPSHOTS) -
     """Delete the snapshots of jobs and plans that no run needs, if there are more than `most`.
 
     The newest stay: a run that is being created asks for its snapshots before it is stored, and
-    what is asked for is among the newest (`OpenRunStorage`). Returns how many were deleted.
+    what is asked for is among the newest (`SnapshotsInOrderOfUse`). Returns how many were deleted.
     """
     storage = instance.run_storage
     if not isinstance(storage, SqlRunStorage):

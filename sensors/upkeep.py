@@ -7,7 +7,6 @@ batch history keeps what the batches did for longer.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy
@@ -38,8 +37,8 @@ from energy_platform.pipeline.stores import is_simulated_alone
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.settings import settings
 from energy_platform.storage.landing import Merged
-from energy_platform.storage.sqlite_space import give_back, used_bytes
 from resources import Platform
+from sensors.history_size import give_back, takes_more
 from sensors.run_snapshots import forget_snapshots
 
 HISTORY_BYTES: Final = 2**30
@@ -129,7 +128,7 @@ def bound_history(
 ) -> tuple[int, int]:
     """Delete what is too old, and ever younger runs while Dagster's databases are too large.
 
-    The free pages of the databases are given back to the disk.
+    The free pages of SQLite files are given back to the disk.
 
     Args:
         instance: The Dagster instance.
@@ -140,16 +139,14 @@ def bound_history(
     Returns:
         How many runs and how many events without a run were deleted.
     """
-    databases = sorted(Path(instance.root_directory).rglob("*.db"))
     now, runs, reports = datetime.now(UTC), 0, 0
     while True:
         runs += forget_finished_runs(instance, now=now, keep=keep, keep_failed=keep_failed)
         reports += forget_reports(instance, before=now - keep)
-        if max(keep, keep_failed) < _LEAST_KEPT or sum(map(used_bytes, databases)) <= most_bytes:
+        if max(keep, keep_failed) < _LEAST_KEPT or not takes_more(instance, most_bytes):
             break
         keep, keep_failed = keep / 2, keep_failed / 2
-    for database in databases:
-        give_back(database)
+    give_back(instance)
     return runs, reports
 
 

@@ -12,11 +12,26 @@ from types import SimpleNamespace
 import hypothesis
 import pytest
 import stamina
+from pydantic import SecretStr
 
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
+from energy_platform.settings import StatePlace
 from tests.support.effort import examples
-from tests.support.environment import EXAMPLE_MODULE, UNUSUAL_HOME, add_source_module, home_at
+from tests.support.environment import (
+    EXAMPLE_MODULE,
+    UNUSUAL_HOME,
+    add_source_module,
+    close_connections,
+    home_at,
+    state_at,
+)
+from tests.support.postgres_server import (
+    MISSING,
+    PostgresServer,
+    postgres_folder,
+    postgres_server,
+)
 
 # The time of an example depends more on the machine's load than on the code.
 hypothesis.settings.register_profile("patient", deadline=None, max_examples=examples(50))
@@ -79,6 +94,37 @@ def without_waiting() -> Iterator[None]:
 def platform_batches(home: Path) -> MicroBatches:
     """The stores of this home, as every process of the platform opens them."""
     return micro_batches()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A Postgres that all tests of one worker share, each in a database of its own."""
+    if postgres_folder() is None:
+        pytest.skip(MISSING)
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def state_url(
+    postgres: PostgresServer, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of an empty database, which this process's settings name."""
+    url = postgres.url(postgres.new_database())
+    with state_at(url, monkeypatch):
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StatePlace]:
+    """A home whose state is in files, and one whose state is in a database."""
+    if request.param == "sqlite":
+        yield StatePlace(tmp_path / "home")
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        url = server.url(server.new_database())
+        yield StatePlace(tmp_path / "home", SecretStr(url))
+        close_connections(url)
 
 
 @pytest.fixture

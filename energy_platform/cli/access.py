@@ -66,9 +66,8 @@ def add(
         portfolios=tuple(portfolio or ()),
         password_hash=None if no_password else hashed(_new_password()),
     )
-    home = settings().home
-    UserList.of(home).put(user)
-    Sessions.of(home).end_all_of(name)
+    UserList.of(settings().home).put(user)
+    Sessions.of(settings().state).end_all_of(name)
     _note(Action.USER_SET, name, role=role, portfolios=list(user.portfolios))
     console().print(f"{name} is a {role}.")
 
@@ -81,11 +80,11 @@ def remove(name: Name) -> None:
     from energy_platform.dashboard.access.tokens import Tokens
     from energy_platform.dashboard.access.user_list import UserList
 
-    home = settings().home
-    UserList.of(home).remove(name)
-    ended = Sessions.of(home).end_all_of(name)
-    revoked = Tokens.of(home).revoke_all_of(name)
-    ChoicesFile.of(home).forget(name)
+    place = settings().state
+    UserList.of(place.home).remove(name)
+    ended = Sessions.of(place).end_all_of(name)
+    revoked = Tokens.of(place).revoke_all_of(name)
+    ChoicesFile.of(place).forget(name)
     _note(Action.USER_REMOVED, name, sessions=ended, tokens=revoked)
     console().print(f"{name} may not look any more.")
 
@@ -95,9 +94,9 @@ def list_users(*, json: Json = False) -> None:
     from energy_platform.dashboard.access.tokens import Tokens
     from energy_platform.dashboard.access.user_list import UserList
 
-    home = settings().home
-    listed = sorted(UserList.of(home).all().values(), key=lambda user: user.name)
-    tokens = Tokens.of(home).all()
+    place = settings().state
+    listed = sorted(UserList.of(place.home).all().values(), key=lambda user: user.name)
+    tokens = Tokens.of(place).all()
     if json:
         print_json(
             {
@@ -136,12 +135,12 @@ def token(
     from energy_platform.dashboard.access.tokens import Scope, Tokens
     from energy_platform.dashboard.access.user_list import UserList
 
-    home = settings().home
-    if UserList.of(home).find(name) is None:
+    place = settings().state
+    if UserList.of(place.home).find(name) is None:
         raise UsageError(f"there is no user {name!r}")
     if scope not in list(Scope):
         raise UsageError(f"there is no scope {scope!r}: read, positions or admin")
-    text = Tokens.of(home).make(name, Scope(scope), seconds=days * _DAY_SECONDS)
+    text = Tokens.of(place).make(name, Scope(scope), seconds=days * _DAY_SECONDS)
     _note(Action.TOKEN_MADE, name, token=text.split("_")[1], scope=scope, days=days)
     sys.stdout.write(f"{text}\n")
 
@@ -153,7 +152,7 @@ def revoke(
     from energy_platform.dashboard.access.audit import Action
     from energy_platform.dashboard.access.tokens import Tokens
 
-    revoked = Tokens.of(settings().home).revoke(token_id)
+    revoked = Tokens.of(settings().state).revoke(token_id)
     _note(Action.TOKEN_REVOKED, revoked.user, token=token_id)
     console().print(f"The token {token_id} of {revoked.user} holds no longer.")
 
@@ -166,7 +165,7 @@ def audit(
     """Show who logged in, and who changed users, tokens and settings."""
     from energy_platform.dashboard.access.audit import AuditLog
 
-    entries = AuditLog.of(settings().home).newest(limit)
+    entries = AuditLog.of(settings().state).newest(limit)
     if json:
         print_json(entries)
         return
@@ -194,4 +193,4 @@ def _new_password() -> str:
 def _note(action: "Action", user: str, **detail: object) -> None:
     from energy_platform.dashboard.access.audit import AuditLog
 
-    AuditLog.of(settings().home).add(action, user, _FROM, **detail)
+    AuditLog.of(settings().state).add(action, user, _FROM, **detail)

@@ -44,7 +44,7 @@ def backfill(
     _check_that_the_market_is_reached(chosen)
     window = BackfillWindow(source=source, start=parse_instant(start), end=parse_instant(end))
     if again:
-        BackfillRecord(chosen.home).forget(window)
+        BackfillRecord(chosen.state).forget(window)
     try:
         report = _run(window, chosen)
     except KeyboardInterrupt:

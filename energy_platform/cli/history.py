@@ -42,7 +42,7 @@ def history(
     if source_name is not None:
         dataset(source_name)
     begin = datetime.now(UTC) - _A_DAY if since is None else parse_instant(since)
-    lines = BatchHistory(settings().home).lines(source_name, since=begin)
+    lines = BatchHistory(settings().state).lines(source_name, since=begin)
     shown = by_source(lines) if source_name is None else lines.tail(limit)
     if json:
         print_json(shown.to_dicts())

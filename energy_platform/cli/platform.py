@@ -342,7 +342,7 @@ def _note_dropped(source: "MarketSource", messages: "Sequence[RawMessage]") -> N
             about = {"source": source.name, "file": message.context["file"]}
             sender = message.context.get("sender", "")
             try:
-                AuditLog.of(settings().home).add(Action.FILE_DROPPED, sender, "inbox", **about)
+                AuditLog.of(settings().state).add(Action.FILE_DROPPED, sender, "inbox", **about)
             except (EnergyPlatformError, OSError, sqlite3.Error) as error:
                 _log.warning("the audit log lacks %s: %s", about, error)
 

@@ -47,11 +47,11 @@ def positions(
         for fault in submission.faults:
             complain(f"{file}:{fault.line}: {fault.reason}")
         raise typer.Exit(1)
-    home, number = settings().home, new_submission()
-    inbox = Inbox.of(home, source.name)
+    place, number = settings().state, new_submission()
+    inbox = Inbox.of(place.home, source.name)
     inbox.require_room()
     said = {"submission": number, "rows": submission.rows, "portfolios": submission.portfolios}
-    AuditLog.of(home).add(Action.POSITIONS_HANDED_IN, user, _FROM, **said)
+    AuditLog.of(place).add(Action.POSITIONS_HANDED_IN, user, _FROM, **said)
     inbox.put(body, number=number, sender=user, way="command", path=file.name)
     if json:
         print_json({"id": number, "rows": submission.rows, "portfolios": submission.portfolios})

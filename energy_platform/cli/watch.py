@@ -33,7 +33,7 @@ def alerts(
         _try_addresses()
         return
     # A trouble that may pass by itself has not been told yet, and so is not listed.
-    incidents = [one for one in AlertBook(settings().home).incidents() if one.told_at is not None]
+    incidents = [one for one in AlertBook(settings().state).incidents() if one.told_at is not None]
     if json:
         print_json(incidents)
     elif not incidents:
@@ -94,7 +94,7 @@ def layout(
     look = watch.accept if accept else watch.pending
     differences = look(batches.landing.notes, source, newest)
     if accept:
-        BatchHistory(settings().home).forget_drift(source.name)
+        BatchHistory(settings().state).forget_drift(source.name)
     if json:
         print_json({"differences": differences, "accepted": accept})
     else:

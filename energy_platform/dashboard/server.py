@@ -67,7 +67,7 @@ def app(settings: Settings) -> FastAPI:
     health = Health(stores, Supervisor(settings.home))
     quarantine, board = Quarantine(stores.batches.warehouse), AlarmBoard()
     hub = Hub(Topics(stores, board).named, LiveRows(stores.bus), lambda: health.troubles)
-    alarm_file, rights = AlarmFile.of(settings.home), OwnersRights.of(settings)
+    alarm_file, rights = AlarmFile.of(settings.state), OwnersRights.of(settings)
     alarm_watch = AlarmWatch(hub, alarm_file, board, rights.may_watch, AlertChannels(settings).tell)
 
     @asynccontextmanager
@@ -103,7 +103,7 @@ def app(settings: Settings) -> FastAPI:
         lineage.router(stores, questions),
         positions.router(stores, questions, Notes.of(settings)),
         events.router(hub),
-        choices.router(ChoicesFile.of(settings.home), Notes.of(settings)),
+        choices.router(ChoicesFile.of(settings.state), Notes.of(settings)),
         alarms.router(alarm_file, board, alarm_watch, Notes.of(settings)),
         follow.router(stores),
         metrics.router(hub),

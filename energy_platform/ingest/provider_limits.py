@@ -1,23 +1,22 @@
 """Keeps all callers of a provider, together, below its request rates and out of its bans.
 
-The state is one SQLite file: the collector, backfills and Dagster's runs share it, and it outlives
+Collectors, backfills and Dagster's runs share the state, on one machine or several, and it outlives
 each of them. A turn is reserved and then waited for, so turns are taken in the order of the
 requests. Of the libraries, pyrate-limiter keeps such a file too. With it, one of three processes
 got 3 turns of 105, waiting for its file lock blocks the event loop, and it knows no bans.
 
-Time is wall time, the only clock that processes and restarts share. A clock that is set back, by
+Time is that of the state: wall time of the machine, or of the database that machines share.
+A clock that is set back, by
 however little, leaves entries that were made in the future: turns are forgotten then, and a ban
 lasts from now on as long as it lasted from its beginning.
 """
 
 import asyncio
-import sqlite3
-import time
-from pathlib import Path
 from typing import Final
 
 from energy_platform.market.provider import Provider
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import Statements, state_tables
 
 _APART_SECONDS: Final = 1.0
 """How far the clock may be set back, as time servers do all day, without any consequence."""
@@ -36,11 +35,11 @@ class ProviderLimits:
     """The turns and bans of every provider. Threads may share it.
 
     Args:
-        home: The home folder; all processes with the same home share the limits.
+        place: Where the state is; all processes with the same one share the limits.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._file = SqliteFile(home / "provider_limits.sqlite", _LAYOUT)
+    def __init__(self, place: StatePlace) -> None:
+        self._tables = state_tables(place, "provider_limits.sqlite", _LAYOUT)
 
     async def turn(self, provider: Provider, speed: float = 1.0) -> None:
         """Wait until a ban is over and every rate allows one more request.
@@ -50,8 +49,8 @@ class ProviderLimits:
         waiting leaves the turn unused.
         """
         while True:
-            at = await asyncio.to_thread(self._reserve, provider, speed)
-            await asyncio.sleep(max(0.0, at - time.time()))
+            at, pause_seconds = await asyncio.to_thread(self._reserve, provider, speed)
+            await asyncio.sleep(pause_seconds)
             # A ban may have begun while this call waited for the rates.
             if at >= await asyncio.to_thread(self._banned_until, provider):
                 return
@@ -61,63 +60,64 @@ class ProviderLimits:
 
         Takes a millisecond of the caller's event loop; bans are rare.
         """
-        with self._file.transaction() as connection:
-            now = time.time()
-            _heed_a_clock_set_back(connection, now)
-            connection.execute(
-                "INSERT INTO banned VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
-                "SET until = excluded.until, noted = excluded.noted WHERE until < excluded.until",
+        with self._tables.transaction() as statements:
+            now = self._tables.clock(statements)
+            _heed_a_clock_set_back(statements, now)
+            statements.execute(
+                "INSERT INTO banned VALUES (?, ?, ?) ON CONFLICT (provider) DO UPDATE "
+                "SET until = excluded.until, noted = excluded.noted "
+                "WHERE banned.until < excluded.until",
                 [provider.name, now + seconds, now],
             )
 
-    def _reserve(self, provider: Provider, speed: float) -> float:
-        """Reserve the next turn, and return its time.
+    def _reserve(self, provider: Provider, speed: float) -> tuple[float, float]:
+        """Reserve the next turn; return its time, and how many seconds it is until then.
 
         A rate of n requests per window puts the turn one window after the n-th last turn at the
         earliest.
         """
-        with self._file.transaction() as connection:
-            now = time.time()
-            _heed_a_clock_set_back(connection, now)
-            _forget(connection, provider, now, speed)
-            at = max(now, _ban(connection, provider))
+        with self._tables.transaction() as statements:
+            now = self._tables.clock(statements)
+            _heed_a_clock_set_back(statements, now)
+            _forget(statements, provider, now, speed)
+            at = max(now, _ban(statements, provider))
             for rate in provider.rates:
-                before = connection.execute(
+                before = statements.execute(
                     "SELECT at FROM reserved WHERE provider = ? ORDER BY at DESC LIMIT 1 OFFSET ?",
                     [provider.name, rate.requests - 1],
                 ).fetchone()
                 if before is not None:
                     at = max(at, before[0] + rate.per.total_seconds() / speed)
-            connection.execute("INSERT INTO reserved VALUES (?, ?, ?)", [provider.name, at, now])
-        return at
+            statements.execute("INSERT INTO reserved VALUES (?, ?, ?)", [provider.name, at, now])
+        return at, at - now
 
     def _banned_until(self, provider: Provider) -> float:
-        with self._file.transaction("DEFERRED") as connection:
-            return _ban(connection, provider)
+        with self._tables.transaction("DEFERRED") as statements:
+            return _ban(statements, provider)
 
 
-def _ban(connection: sqlite3.Connection, provider: Provider) -> float:
-    found = connection.execute("SELECT until FROM banned WHERE provider = ?", [provider.name])
+def _ban(statements: Statements, provider: Provider) -> float:
+    found = statements.execute("SELECT until FROM banned WHERE provider = ?", [provider.name])
     [until] = found.fetchone() or [0.0]
     return float(until)
 
 
-def _heed_a_clock_set_back(connection: sqlite3.Connection, now: float) -> None:
+def _heed_a_clock_set_back(statements: Statements, now: float) -> None:
     """Mend what was noted later than now."""
     latest = now + _APART_SECONDS
-    connection.execute("DELETE FROM reserved WHERE noted > ?", [latest])
-    connection.execute(
+    statements.execute("DELETE FROM reserved WHERE noted > ?", [latest])
+    statements.execute(
         "UPDATE banned SET until = until - noted + ?, noted = ? WHERE noted > ?",
         [now, now, latest],
     )
 
 
-def _forget(connection: sqlite3.Connection, provider: Provider, now: float, speed: float) -> None:
+def _forget(statements: Statements, provider: Provider, now: float, speed: float) -> None:
     """Delete turns older than any rate's window, and bans that are over."""
     longest = max(rate.per.total_seconds() for rate in provider.rates) / speed
-    connection.execute(
+    statements.execute(
         "DELETE FROM reserved WHERE provider = ? AND at < ?", [provider.name, now - longest]
     )
-    connection.execute(
+    statements.execute(
         "DELETE FROM banned WHERE provider = ? AND until < ?", [provider.name, now - longest]
     )

@@ -23,7 +23,7 @@ from energy_platform.errors import DamagedTableError, WarehouseUnavailableError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
 from energy_platform.settings import Settings, WarehouseKind
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.storage.state import state_tables
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
 
@@ -70,17 +70,17 @@ class Progress:
     """What the marts of one warehouse have read.
 
     Args:
-        settings: The home, and which warehouse.
+        settings: Where the state is, and which warehouse.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._file = SqliteFile(settings.home / "marts" / "progress.sqlite", _LAYOUT)
+        self._tables = state_tables(settings.state, "marts/progress.sqlite", _LAYOUT)
         self._warehouse = warehouse_name(settings)
 
     def seen(self, mart: Mart) -> Positions | None:
         """Return what a mart has read; None if that is nothing, or its model has changed."""
-        with self._file.transaction("DEFERRED") as connection:
-            rows = connection.execute(
+        with self._tables.transaction("DEFERRED") as statements:
+            rows = statements.execute(
                 "SELECT source, landing_offset, replacements FROM seen"
                 " WHERE mart = ? AND warehouse = ? AND model = ?",
                 [mart.name, self._warehouse, models_digest()],
@@ -89,11 +89,11 @@ class Progress:
 
     def note(self, mart: Mart, positions: Positions) -> None:
         """Record that a mart was built from its sources' tables at these positions."""
-        with self._file.transaction() as connection:
-            connection.execute(
+        with self._tables.transaction() as statements:
+            statements.execute(
                 "DELETE FROM seen WHERE mart = ? AND warehouse = ?", [mart.name, self._warehouse]
             )
-            connection.executemany(
+            statements.executemany(
                 "INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)",
                 [
                     (

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
-from sqlite3 import Connection
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.instants import INSTANT, microseconds
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import Statements, state_tables
 
 if TYPE_CHECKING:
     from energy_platform.pipeline.micro_batch import BatchReport
@@ -54,6 +53,7 @@ CREATE TABLE IF NOT EXISTS remark (id INTEGER PRIMARY KEY, text TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS newest (
     source TEXT PRIMARY KEY, drift TEXT, failures INTEGER, not_before INTEGER, error TEXT
 );
+CREATE TABLE IF NOT EXISTS summed (before_hour INTEGER); -- one row: lines before it are sums
 CREATE TABLE IF NOT EXISTS lost_segment (
     source TEXT, start INTEGER, seen_at INTEGER, -- microseconds, of the last batch that met it
     PRIMARY KEY (source, start)
@@ -64,6 +64,10 @@ _COLUMNS: Final = (
     " quarantined, seconds, drift, error"
 )
 """The columns that are written; a file of an older release may have more."""
+_IN_ITS_PLACE: Final = "ON CONFLICT (finished_at, source) DO UPDATE SET " + ", ".join(
+    f"{one} = excluded.{one}" for one in _COLUMNS.split(", ")[2:]
+)
+"""What becomes of an earlier line of the same microsecond."""
 _SUMS: Final = """
     SELECT MAX(finished_at), source, SUM(batches), SUM(failed), MIN(start), MAX(stop),
            SUM(messages), SUM(rows_parsed), SUM(rows_new), SUM(quarantined), SUM(seconds),
@@ -118,24 +122,23 @@ class SourceLately:
 
 
 class BatchHistory:
-    """The history of one home's batches. Threads and processes may share it.
+    """The history of one platform's batches. Threads and processes may share it.
 
     Args:
-        home: The home folder.
+        place: Where its state is.
     """
 
-    def __init__(self, home: Path) -> None:
-        self.path = home / "batch_history.sqlite"
-        self._file = SqliteFile(self.path, _LAYOUT)
+    def __init__(self, place: StatePlace) -> None:
+        self._tables = state_tables(place, "batch_history.sqlite", _LAYOUT)
 
     def add(self, report: "BatchReport") -> None:
         """Add a line for a batch, unless it had no messages."""
         if report.messages == 0:
             return
-        with self._file.transaction() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
-                " VALUES (?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        with self._tables.transaction() as statements:
+            statements.execute(
+                f"INSERT INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
+                f" VALUES (?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, ?, NULL) {_IN_ITS_PLACE}",
                 (
                     _now(),
                     report.source,
@@ -146,15 +149,17 @@ class BatchHistory:
                     report.rows_new,
                     report.quarantined.height,
                     round(report.seconds, 4),
-                    _remark(connection, "; ".join(report.drift)),
+                    _remark(statements, "; ".join(report.drift)),
                 ),
             )
-            connection.execute(
-                "INSERT OR REPLACE INTO newest VALUES (?, ?, 0, 0, '')",
+            statements.execute(
+                "INSERT INTO newest VALUES (?, ?, 0, 0, '') ON CONFLICT (source) DO UPDATE SET"
+                " drift = excluded.drift, failures = 0, not_before = 0, error = ''",
                 (report.source, json.dumps(_shortened(report.drift))),
             )
-            connection.executemany(
-                "INSERT OR REPLACE INTO lost_segment VALUES (?, ?, ?)",
+            statements.executemany(
+                "INSERT INTO lost_segment VALUES (?, ?, ?)"
+                " ON CONFLICT (source, start) DO UPDATE SET seen_at = excluded.seen_at",
                 [(report.source, start, _now()) for start in report.lost_at],
             )
 
@@ -162,20 +167,20 @@ class BatchHistory:
         """Add a line for a batch that failed, and delay the next one longer each time."""
         said = f"{type(error).__name__}: {error}".splitlines()[0][:_REMARK_CHARACTERS]
         now = _now()
-        with self._file.transaction() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
-                " VALUES (?, ?, 0, 1, NULL, NULL, 0, 0, 0, 0, 0, NULL, ?)",
-                (now, source_name, _remark(connection, said)),
+        with self._tables.transaction() as statements:
+            statements.execute(
+                f"INSERT INTO line ({_COLUMNS})"  # noqa: S608 (a constant)
+                f" VALUES (?, ?, 0, 1, NULL, NULL, 0, 0, 0, 0, 0, NULL, ?) {_IN_ITS_PLACE}",
+                (now, source_name, _remark(statements, said)),
             )
-            failures = 1 + _failures(connection, source_name)
+            failures = 1 + _failures(statements, source_name)
             pause = pause_seconds(
                 failures,
                 first_seconds=_FIRST_PAUSE_SECONDS,
                 longest_seconds=_LONGEST_PAUSE_SECONDS,
             )
-            connection.execute(
-                "INSERT INTO newest VALUES (?, '[]', ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            statements.execute(
+                "INSERT INTO newest VALUES (?, '[]', ?, ?, ?) ON CONFLICT (source) DO UPDATE SET"
                 " failures = excluded.failures, not_before = excluded.not_before,"
                 " error = excluded.error",
                 (source_name, failures, now + round(pause * 1e6), said),
@@ -183,40 +188,42 @@ class BatchHistory:
 
     def pausing(self) -> frozenset[str]:
         """Return the sources whose newest batches failed and that wait before the next."""
-        if not self.path.exists():
+        if not self._tables.is_begun():
             return frozenset()
-        with self._file.transaction("DEFERRED") as connection:
-            found = connection.execute(
+        with self._tables.transaction("DEFERRED") as statements:
+            found = statements.execute(
                 "SELECT source FROM newest WHERE not_before > ?", [_now()]
             ).fetchall()
         return frozenset(source for (source,) in found)
 
     def forget_drift(self, source_name: str) -> None:
         """Forget how a source's newest batch differed, after its layout was accepted."""
-        with self._file.transaction() as connection:
-            connection.execute("UPDATE newest SET drift = '[]' WHERE source = ?", [source_name])
+        with self._tables.transaction() as statements:
+            statements.execute("UPDATE newest SET drift = '[]' WHERE source = ?", [source_name])
 
     def lately(self) -> Mapping[str, SourceLately]:
         """Return what each source's batches reported lately; empty before the first batch."""
-        if not self.path.exists():
+        if not self._tables.is_begun():
             return {}
         since = _now() - LATELY // timedelta(microseconds=1)
-        with self._file.transaction("DEFERRED") as connection:
+        with self._tables.transaction("DEFERRED") as statements:
             counts = {
                 source: (rows, refused)
-                for source, rows, refused in connection.execute(
-                    "SELECT source, SUM(rows_parsed + quarantined), SUM(quarantined) FROM line"
+                for source, rows, refused in statements.execute(
+                    "SELECT source, CAST(SUM(rows_parsed + quarantined) AS BIGINT),"
+                    " CAST(SUM(quarantined) AS BIGINT) FROM line"
                     " WHERE finished_at >= ? GROUP BY source",
                     [since],
                 )
             }
-            newest = connection.execute(
+            newest = statements.execute(
                 "SELECT source, drift, failures, error FROM newest"
             ).fetchall()
             lost = {
                 source: (met, met_lately)
-                for source, met, met_lately in connection.execute(
-                    "SELECT source, COUNT(*), SUM(seen_at >= ?) FROM lost_segment GROUP BY source",
+                for source, met, met_lately in statements.execute(
+                    "SELECT source, COUNT(*), COUNT(CASE WHEN seen_at >= ? THEN 1 END)"
+                    " FROM lost_segment GROUP BY source",
                     [since],
                 )
             }
@@ -237,9 +244,9 @@ class BatchHistory:
         The columns are those of `SCHEMA`. Nothing is written, so that a home may be read-only.
         """
         found: list[tuple[object, ...]] = []
-        if self.path.exists() and self.path.stat().st_size:  # another process may just begin it
-            with self._file.reading() as connection:
-                found = connection.execute(
+        if self._tables.is_begun():
+            with self._tables.reading() as statements:
+                found = statements.execute(
                     "SELECT finished_at, source, batches, failed, start, stop, messages,"
                     " rows_parsed, rows_new, quarantined, seconds, drift.text, error.text"
                     " FROM line"
@@ -254,29 +261,28 @@ class BatchHistory:
         )
 
     def stored_bytes(self) -> int:
-        """Return the size of the file, its write-ahead log included."""
-        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Return what the history takes of the disk."""
+        return self._tables.stored_bytes()
 
     def compact(self, *, now: datetime, most_lines: int = MOST_LINES) -> int:
         """Sum old lines by source and hour, and delete the oldest; return how many are left."""
-        with self._file.transaction() as connection:
+        with self._tables.transaction() as statements:
             until = microseconds(now - EACH_BATCH_KEPT)
-            surplus = connection.execute(
+            surplus = statements.execute(
                 "SELECT finished_at FROM line ORDER BY finished_at DESC LIMIT 1 OFFSET ?",
                 [most_lines],
             ).fetchone()
             if surplus is not None:
                 until = max(until, surplus[0] + _HOUR)
-            _sum_up(connection, until // _HOUR)
+            _sum_up(statements, until // _HOUR)
             oldest = [microseconds(now - KEPT)]
-            connection.execute("DELETE FROM line WHERE finished_at < ?", oldest)
-            connection.execute("DELETE FROM lost_segment WHERE seen_at < ?", oldest)
-            connection.execute(
-                "DELETE FROM remark WHERE id NOT IN (SELECT drift FROM line WHERE drift NOT NULL"
-                " UNION SELECT error FROM line WHERE error NOT NULL)"
+            statements.execute("DELETE FROM line WHERE finished_at < ?", oldest)
+            statements.execute("DELETE FROM lost_segment WHERE seen_at < ?", oldest)
+            statements.execute(
+                "DELETE FROM remark WHERE id NOT IN (SELECT drift FROM line WHERE drift IS NOT NULL"
+                " UNION SELECT error FROM line WHERE error IS NOT NULL)"
             )
-            [left] = connection.execute("SELECT COUNT(*) FROM line").fetchone()
+            [left] = statements.execute("SELECT COUNT(*) FROM line").fetchone()
         return int(left)
 
 
@@ -298,29 +304,30 @@ def by_source(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sum_up(connection: Connection, hour: int) -> None:
+def _sum_up(statements: Statements, hour: int) -> None:
     """Sum all lines that finished before an hour, from where the last call ended."""
-    [done] = connection.execute("PRAGMA user_version").fetchone()
+    [done] = statements.execute("SELECT COALESCE(MAX(before_hour), 0) FROM summed").fetchone()
     if hour <= done:
         return
     span = (done * _HOUR, hour * _HOUR)
-    summed = connection.execute(_SUMS, (*span, _HOUR)).fetchall()
-    connection.execute("DELETE FROM line WHERE finished_at >= ? AND finished_at < ?", span)
+    summed = statements.execute(_SUMS, (*span, _HOUR)).fetchall()
+    statements.execute("DELETE FROM line WHERE finished_at >= ? AND finished_at < ?", span)
     marks = ", ".join("?" * len(SCHEMA))
-    connection.executemany(
+    statements.executemany(
         f"INSERT INTO line ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 (constants)
         summed,
     )
-    connection.execute(f"PRAGMA user_version = {hour:d}")
+    statements.execute("DELETE FROM summed")
+    statements.execute("INSERT INTO summed VALUES (?)", [hour])
 
 
-def _remark(connection: Connection, text: str) -> int | None:
+def _remark(statements: Statements, text: str) -> int | None:
     """Return the number of a text, which is stored once however many lines have it."""
     if not text:
         return None
     shortened = text[:_REMARK_CHARACTERS]
-    connection.execute("INSERT OR IGNORE INTO remark (text) VALUES (?)", [shortened])
-    [number] = connection.execute("SELECT id FROM remark WHERE text = ?", [shortened]).fetchone()
+    statements.execute("INSERT INTO remark (text) VALUES (?) ON CONFLICT DO NOTHING", [shortened])
+    [number] = statements.execute("SELECT id FROM remark WHERE text = ?", [shortened]).fetchone()
     return int(number)
 
 
@@ -328,8 +335,8 @@ def _shortened(texts: Iterable[str]) -> list[str]:
     return [text[:_REMARK_CHARACTERS] for text in islice(texts, _MOST_DIFFERENCES)]
 
 
-def _failures(connection: Connection, source_name: str) -> int:
-    found = connection.execute("SELECT failures FROM newest WHERE source = ?", [source_name])
+def _failures(statements: Statements, source_name: str) -> int:
+    found = statements.execute("SELECT failures FROM newest WHERE source = ?", [source_name])
     [failures] = found.fetchone() or [0]
     return int(failures)
 

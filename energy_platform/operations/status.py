@@ -219,7 +219,7 @@ def _owners(settings: Settings) -> Mapping[str, str]:
 def _lately(settings: Settings) -> Mapping[str, SourceLately]:
     """Return what each source's batches reported in the last hour; nothing if it can't be read."""
     try:
-        return BatchHistory(settings.home).lately()
+        return BatchHistory(settings.state).lately()
     except Exception:  # noqa: BLE001 (a status is useful without them)
         _log.exception("what the batches of the last hour said can't be read")
         return {}

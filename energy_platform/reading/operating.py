@@ -52,4 +52,4 @@ class Operating(Connected):
         if name is not None:
             dataset(name)
         since = asked.start or datetime.now(UTC) - _A_DAY
-        return BatchHistory(self.place.home).lines(name, since=since)
+        return BatchHistory(self.place.state).lines(name, since=since)

@@ -22,7 +22,13 @@ from energy_platform.errors import (
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.reading.dataset import datasets
-from energy_platform.settings import Settings, WarehouseKind, current_settings, variable
+from energy_platform.settings import (
+    Settings,
+    StatePlace,
+    WarehouseKind,
+    current_settings,
+    variable,
+)
 from energy_platform.storage.warehouse.protocol import (
     Position,
     ReadableWarehouse,
@@ -94,6 +100,15 @@ class Place:
         if self.where is not None and "://" in self.where:
             raise UsageError(f"{self.where} holds tables alone; this needs a platform's home")
         return self.settings.home.absolute()
+
+    @property
+    def state(self) -> StatePlace:
+        """Where the state of the home's platform is.
+
+        Raises:
+            UsageError: The place is no home.
+        """
+        return StatePlace(self.home, self.settings.state_url)
 
     @property
     def told(self) -> str:

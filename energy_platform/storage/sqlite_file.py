@@ -7,6 +7,7 @@ The modules that open a file define that content.
 import logging
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -101,6 +102,19 @@ class SqliteFile:
                 if not is_damage(error):
                     raise
                 raise DamagedFileError(f"{self.path} is damaged: {error}") from error
+
+    def is_begun(self) -> bool:
+        """Return whether there is a file with anything in it; another process may just begin it."""
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    def clock(self, _: object) -> float:
+        """Return this machine's time, in seconds since 1970: all who share the file have it."""
+        return time.time()
+
+    def stored_bytes(self) -> int:
+        """Return the size of the file, its write-ahead log included."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def give_back(self) -> None:
         """Give the disk back what deleted rows took; others use the file meanwhile."""

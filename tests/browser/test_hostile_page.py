@@ -25,7 +25,7 @@ from energy_platform.operations.metrics import PlatformMetrics
 from energy_platform.operations.scrapes import application as metrics_application
 from energy_platform.operations.strangers import ProgramsOnly
 from energy_platform.operations.supervision.ports import DAGSTER_PATH, webserver_socket
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from simulator.server import application as simulator_application
 from tests.support.chromium import chromium
 from tests.support.dagster_webserver import dagster_webserver
@@ -202,7 +202,7 @@ def closed_ui(socket: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """The UI with a user list."""
     home = tmp_path_factory.mktemp("closed")
     with guarded_ui(with_users(home), socket) as found:
-        found.token = Tokens.of(home).make("alice", TokenScope.ADMIN, seconds=3600)
+        found.token = Tokens.of(StatePlace(home)).make("alice", TokenScope.ADMIN, seconds=3600)
         yield found
 
 

@@ -164,7 +164,7 @@ def test_the_dagster_ui_takes_changes_from_administrators_alone(screen: Screen, 
 
 
 def test_a_token_reaches_what_its_scope_lets_it_until_it_ends(desk: Desk) -> None:
-    tokens = Tokens.of(desk.settings.home)
+    tokens = Tokens.of(desk.settings.state)
     ended = tokens.make("tom", Scope.READ, seconds=-1)
     begun = {scope: tokens.make("tom", scope, seconds=3600) for scope in Scope}
     address = f"http://127.0.0.1:{desk.port}"

@@ -26,7 +26,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_micro_batches
 from energy_platform.pipeline.tables import market_table
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from energy_platform.storage.landing import LandingZone
 from simulator.journal import Journal
 from simulator.world import ADDRESSES_NAME
@@ -113,7 +113,7 @@ def test_killed_and_run_again_a_backfill_brings_all_once_and_disturbs_nobody(
     prices = market.backfill(PRICE, start, today)
     frequency = market.backfill(FREQUENCY, today - timedelta(days=3), today)
     window = BackfillWindow(source=market_source(PRICE), start=start, end=today)
-    record = BackfillRecord(market.home)
+    record = BackfillRecord(StatePlace(market.home))
     while len(record.landed(window)) < 4:
         assert not watch(prices, 0.5)
     prices.send_signal(signal.SIGKILL)

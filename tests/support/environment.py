@@ -11,6 +11,7 @@ from energy_platform import sources
 from energy_platform.market import registry
 from energy_platform.pipeline import stores
 from energy_platform.settings import settings
+from energy_platform.storage import postgres
 
 _CACHED = (settings, stores.micro_batches, registry.found_sources)
 
@@ -35,6 +36,21 @@ def home_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget_cached()
     yield folder
     forget_cached()
+
+
+@contextmanager
+def state_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process's settings name a database; its connections are closed in the end."""
+    monkeypatch.setenv("ENERGY_PLATFORM_STATE_URL", url)
+    forget_cached()
+    yield
+    close_connections(url)
+
+
+def close_connections(url: str) -> None:
+    """Close this process's connections to a database, as its end does."""
+    for place in [one for one in postgres._engines if one[1] == url]:
+        postgres._engines.pop(place).dispose()
 
 
 def forget_cached() -> None:

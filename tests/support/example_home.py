@@ -20,6 +20,7 @@ from energy_platform.marts.catalogue import marts
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.pipeline.tables import market_table
+from energy_platform.settings import StatePlace
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from tests.support.testcases import expected_rows
 
@@ -54,7 +55,7 @@ def fill(home: Path) -> None:
     for mart in marts().values():
         empty = pl.DataFrame(schema=mart.dtypes)
         empty.write_delta(home / "warehouse" / mart.table.name)
-    BatchHistory(home).add(ONE_BATCH)
+    BatchHistory(StatePlace(home)).add(ONE_BATCH)
 
 
 def _cases(source: MarketSource) -> list[pl.DataFrame]:

@@ -21,6 +21,7 @@ from energy_platform.operations.batch_history import (
 )
 from energy_platform.pipeline.micro_batch import BatchReport
 from energy_platform.pipeline.parsing import LOST
+from energy_platform.settings import StatePlace
 
 NOW = datetime(2026, 3, 29, 12, 30, tzinfo=UTC)
 SUMMED = NOW - EACH_BATCH_KEPT - timedelta(hours=2)
@@ -45,8 +46,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> BatchHistory:
-    return BatchHistory(tmp_path / "home")
+def history(place: StatePlace) -> BatchHistory:
+    return BatchHistory(place)
 
 
 REPORT = BatchReport(
@@ -65,7 +66,7 @@ REPORT = BatchReport(
 
 def test_a_batch_is_a_line(history: BatchHistory, clock: Clock) -> None:
     assert history.lines(since=NOW - KEPT).schema == pl.Schema(SCHEMA)
-    assert not history.path.parent.exists(), "reading makes no file"
+    assert not history._tables.is_begun(), "reading makes nothing"
     history.add(replace(REPORT, drift=("a", "b")))
     assert history.lines(since=NOW - KEPT).to_dicts() == [
         {
@@ -194,13 +195,13 @@ def test_young_batches_stay_and_old_lines_go(history: BatchHistory, clock: Clock
 
 
 def test_more_lines_than_the_bound_are_summed_sooner(history: BatchHistory, clock: Clock) -> None:
-    for minute in range(600):
+    for minute in range(300):
         clock.at = NOW - timedelta(minutes=minute)
         history.add(replace(REPORT, start=minute, stop=minute + 1))
     left = history.compact(now=NOW, most_lines=100)
     assert left <= 100 + 10
     lines = history.lines(since=NOW - KEPT)
-    assert (lines.height, lines["messages"].sum()) == (left, 600)
+    assert (lines.height, lines["messages"].sum()) == (left, 300)
     assert lines["batches"].to_list()[-30:] == [1] * 30, "the newest are still told one by one"
 
 
@@ -210,15 +211,15 @@ def test_remarks_are_kept_once_and_only_while_a_line_has_them(
     for minute in range(50):
         clock.at = NOW - timedelta(minutes=minute)
         history.add(replace(REPORT, drift=("x" * 10_000,)))
-    history._file.close()
-    assert history.stored_bytes() < 50 * 700  # the remarks have 500,000
+    history._tables.close()
+    assert history.stored_bytes() < 250_000  # the remarks have 500,000
     assert {len(said) for said in history.lines(since=NOW - KEPT)["drift"]} == {500}
     history.compact(now=NOW + KEPT + timedelta(days=1))
     assert history.lines(since=NOW - KEPT).is_empty()
 
 
-def test_a_line_takes_less_than_a_hundred_bytes(history: BatchHistory, clock: Clock) -> None:
-    chance = random.Random(7)
+def test_a_line_takes_less_than_a_hundred_bytes(tmp_path: Path, clock: Clock) -> None:
+    chance, history = random.Random(7), BatchHistory(StatePlace(tmp_path))
     lines = 5_000
     for number in range(lines):
         clock.at = NOW + timedelta(seconds=number)
@@ -226,13 +227,13 @@ def test_a_line_takes_less_than_a_hundred_bytes(history: BatchHistory, clock: Cl
         report = replace(REPORT, source="nord_pool_intraday_order_book", start=start)
         history.add(replace(report, stop=start + chance.randrange(1, 500), rows_parsed=number))
     history.compact(now=NOW)
-    history._file.close()
+    history._tables.close()
     assert 40 < history.stored_bytes() / lines < 100
 
 
-def test_threads_and_instances_share_the_file(tmp_path: Path) -> None:
+def test_threads_and_instances_share_it(place: StatePlace) -> None:
     def add(source: str) -> None:
-        history = BatchHistory(tmp_path)
+        history = BatchHistory(place)
         for number in range(50):
             history.add(replace(REPORT, source=source, start=number, stop=number + 1))
 
@@ -241,5 +242,5 @@ def test_threads_and_instances_share_the_file(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    counted = by_source(BatchHistory(tmp_path).lines(since=datetime.now(UTC) - KEPT))
+    counted = by_source(BatchHistory(place).lines(since=datetime.now(UTC) - KEPT))
     assert counted["batches"].to_list() == [50] * 4

@@ -25,7 +25,7 @@ from energy_platform.operations.home_bounds import (
 from energy_platform.operations.supervision.ports import broker_socket
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.settings import settings
+from energy_platform.settings import StatePlace, settings
 from energy_platform.storage import sqlite_file
 from energy_platform.storage.hot_store.sqlite import MOST_BYTES
 from energy_platform.storage.sqlite_file import SqliteFile
@@ -123,7 +123,7 @@ def test_what_no_batch_has_taken_stays(platform_batches: MicroBatches) -> None:
 
 
 def test_a_record_of_backfills_forgets_the_oldest_chunks(tmp_path: Path) -> None:
-    record = BackfillRecord(tmp_path, most_chunks=5)
+    record = BackfillRecord(StatePlace(tmp_path), most_chunks=5)
     windows = [
         BackfillWindow(source=EXAMPLE, start=NOON + n * DAY, end=NOON + (n + 1) * DAY)
         for n in range(2)

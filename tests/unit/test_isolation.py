@@ -29,7 +29,7 @@ from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches, open_micro_batches
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.settings import settings
+from energy_platform.settings import StatePlace, settings
 from tests.support.environment import forget_cached
 from tests.support.platform_state import PROCESSES
 from tests.support.sources import EXAMPLE, NOON, example_message
@@ -45,19 +45,19 @@ def statuses(batches: MicroBatches) -> dict[str, SourceStatus]:
 
 
 def use_batch_history(home: Path) -> None:
-    BatchHistory(home).add_failure(EXAMPLE.name, ValueError("once"))
+    BatchHistory(StatePlace(home)).add_failure(EXAMPLE.name, ValueError("once"))
 
 
 def use_alerts(home: Path) -> None:
-    AlertBook(home).add_failed_run("run", "job", datetime.now(UTC), "error")
+    AlertBook(StatePlace(home)).add_failed_run("run", "job", datetime.now(UTC), "error")
 
 
 def use_provider_limits(home: Path) -> None:
-    ProviderLimits(home).ban(EXAMPLE.provider, 1.0)
+    ProviderLimits(StatePlace(home)).ban(EXAMPLE.provider, 1.0)
 
 
 def use_backfill_record(home: Path) -> None:
-    BackfillRecord(home).finish(
+    BackfillRecord(StatePlace(home)).finish(
         BackfillWindow(source=EXAMPLE, start=NOON, end=NOON.replace(hour=18))
     )
 

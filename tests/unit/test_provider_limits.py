@@ -12,6 +12,7 @@ import pytest
 
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.provider import Provider, Rate
+from energy_platform.settings import StatePlace
 from tests.unit.limit_askers import SHARED, start_asker
 
 SELDOM = Provider(name="OTE", rates=(Rate(1, timedelta(minutes=15)),))
@@ -19,8 +20,8 @@ ENTSOE = Provider(name="ENTSO-E", rates=(Rate(10),))
 
 
 @pytest.fixture
-def limits(tmp_path: Path) -> ProviderLimits:
-    return ProviderLimits(tmp_path)
+def limits(place: StatePlace) -> ProviderLimits:
+    return ProviderLimits(place)
 
 
 async def has_to_wait(limits: ProviderLimits, provider: Provider) -> bool:
@@ -107,11 +108,11 @@ async def test_a_ban_holds_back_those_who_wait_for_their_turn(limits: ProviderLi
     assert time.time() > banned_at + 2.9
 
 
-async def test_turns_and_bans_outlive_the_process(tmp_path: Path) -> None:
-    first = ProviderLimits(tmp_path)
+async def test_turns_and_bans_outlive_the_process(place: StatePlace) -> None:
+    first = ProviderLimits(place)
     await first.turn(SELDOM)
     first.ban(ENTSOE, 600)
-    again = ProviderLimits(tmp_path)
+    again = ProviderLimits(place)
     assert await has_to_wait(again, SELDOM)
     assert await has_to_wait(again, ENTSOE)
 
@@ -120,7 +121,7 @@ async def test_turns_and_bans_outlive_the_process(tmp_path: Path) -> None:
 async def test_a_clock_that_is_set_back_stops_nobody_and_ends_no_ban(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back_seconds: float
 ) -> None:
-    limits, now = ProviderLimits(tmp_path), time.time
+    limits, now = ProviderLimits(StatePlace(tmp_path)), time.time
     briefly = Provider(name="briefly", rates=SELDOM.rates)
     monkeypatch.setattr(time, "time", lambda: now() + back_seconds)
     await limits.turn(SELDOM)
@@ -132,18 +133,16 @@ async def test_a_clock_that_is_set_back_stops_nobody_and_ends_no_ban(
     assert await has_to_wait(limits, ENTSOE)
 
 
-async def test_what_no_rate_looks_back_at_is_forgotten(tmp_path: Path) -> None:
-    limits = ProviderLimits(tmp_path)
+async def test_what_no_rate_looks_back_at_is_forgotten(limits: ProviderLimits) -> None:
     for _ in range(200):
         await limits.turn(ENTSOE, 1_000.0)
-    with sqlite3.connect(tmp_path / "provider_limits.sqlite") as connection:
-        [kept] = connection.execute("SELECT COUNT(*) FROM reserved").fetchone()
-    connection.close()
+    with limits._tables.reading() as statements:
+        [kept] = statements.execute("SELECT COUNT(*) FROM reserved").fetchone()
     assert kept <= 12
 
 
 async def test_a_locked_file_leaves_the_event_loop_alone(tmp_path: Path) -> None:
-    limits = ProviderLimits(tmp_path)
+    limits = ProviderLimits(StatePlace(tmp_path))
     await limits.turn(SELDOM)
     with contextlib.closing(sqlite3.connect(tmp_path / "provider_limits.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -155,18 +154,18 @@ async def test_a_locked_file_leaves_the_event_loop_alone(tmp_path: Path) -> None
     await asyncio.wait_for(waiting, 30)
 
 
-def test_processes_share_the_rates_fairly_and_a_ban_outlives_a_kill(tmp_path: Path) -> None:
-    askers = [start_asker(tmp_path) for _ in range(3)]
+def test_processes_share_the_rates_fairly_and_a_ban_outlives_a_kill(place: StatePlace) -> None:
+    askers = [start_asker(place) for _ in range(3)]
     try:
         for asker in askers:
             assert asker.stdout is not None
             asker.stdout.readline()  # it is up and asking
         time.sleep(4.0)
         askers[0].kill()
-        ProviderLimits(tmp_path).ban(SHARED, 600)
+        ProviderLimits(place).ban(SHARED, 600)
         banned_at = time.time()
         time.sleep(1.0)
-        replacement = start_asker(tmp_path)
+        replacement = start_asker(place)
         askers.append(replacement)
         time.sleep(1.5)
     finally:

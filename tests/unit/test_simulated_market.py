@@ -39,7 +39,7 @@ class NowhereLanding:
 
 
 def a_session(settings: Settings) -> MarketSession:
-    limits = ProviderLimits(settings.home)
+    limits = ProviderLimits(settings.state)
     return MarketSession("a", settings.home / "feeds" / "a", settings, limits, NowhereLanding())
 
 

@@ -12,7 +12,7 @@ import pytest
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.operations.status import SourceState, SourceStatus, source_statuses
 from energy_platform.pipeline.micro_batch import BATCH, MicroBatches
-from energy_platform.settings import Settings, settings
+from energy_platform.settings import Settings, StatePlace, settings
 from tests.support.sources import EXAMPLE, NOON, example_message, quote
 from tests.support.stores import land, run_all
 
@@ -156,7 +156,7 @@ def test_a_source_whose_batches_fail_again_and_again_is_blocked(
 ) -> None:
     land(platform_batches, [quote(1.0)])
     run_all(platform_batches)
-    history = BatchHistory(home)
+    history = BatchHistory(StatePlace(home))
     for failures in range(4):
         land(platform_batches, [quote(2.0)])
         one = status()

@@ -11,21 +11,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from sqlite3 import Connection
 from typing import Any, Final, Self
 
 from energy_platform.dashboard.access.audit_archive import AuditArchive, Line, span
-from energy_platform.dashboard.access.private_files import access_folder, private_database
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.dashboard.access.private_files import private_tables
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import Statements, StateTables, in_postgres
 
-_LAYOUT: Final = """
+_TABLES: Final = """
 CREATE TABLE IF NOT EXISTS entry (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, user TEXT NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, "user" TEXT NOT NULL,
     address TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS entry_by_time ON entry (at);
 CREATE TABLE IF NOT EXISTS archived (through INTEGER NOT NULL);
+"""
+_TRIGGERS: Final = """
 DROP TRIGGER IF EXISTS entry_is_kept;
 CREATE TRIGGER IF NOT EXISTS entry_is_archived_first BEFORE DELETE ON entry
     WHEN NOT EXISTS (SELECT 1 FROM archived WHERE through >= OLD.number)
@@ -33,8 +34,23 @@ CREATE TRIGGER IF NOT EXISTS entry_is_archived_first BEFORE DELETE ON entry
 CREATE TRIGGER IF NOT EXISTS entry_stays_as_it_is BEFORE UPDATE ON entry
     BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
 """
+_POSTGRES_TRIGGERS: Final = """
+CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the audit log is only added to'; END $$;
+CREATE OR REPLACE FUNCTION refuse_unless_archived() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF EXISTS (SELECT 1 FROM archived WHERE through >= OLD.number) THEN RETURN OLD; END IF;
+    RAISE EXCEPTION 'the audit log is only added to';
+END $$;
+CREATE OR REPLACE TRIGGER entry_is_archived_first BEFORE DELETE ON entry
+    FOR EACH ROW EXECUTE FUNCTION refuse_unless_archived();
+CREATE OR REPLACE TRIGGER entry_stays_as_it_is BEFORE UPDATE ON entry
+    FOR EACH ROW EXECUTE FUNCTION refuse();
+CREATE OR REPLACE TRIGGER entries_stay BEFORE TRUNCATE ON entry EXECUTE FUNCTION refuse();
+"""
 MOST_ENTRIES: Final = 20_000
 """How many entries the file has at most; then the older half is archived."""
+MOST_SHARED_ENTRIES: Final = 1_000_000
+"""The same of a database that machines share: the archive is a folder of one of them."""
 _LONGEST_NAME: Final = 200
 _LONGEST_DETAIL: Final = 4_000
 _PLATFORM: Final = "the platform"
@@ -74,10 +90,10 @@ class Entry:
 
 
 class AuditLog:
-    """The audit log of one home.
+    """The audit log of one platform.
 
     Args:
-        file: Its newest entries.
+        tables: Its newest entries.
         archive: The others.
         clock: The time in seconds since 1970.
         most_entries: How many entries the file may have.
@@ -85,21 +101,27 @@ class AuditLog:
 
     def __init__(
         self,
-        file: SqliteFile,
+        tables: StateTables,
         archive: AuditArchive,
         clock: Callable[[], float] = time.time,
         most_entries: int = MOST_ENTRIES,
     ) -> None:
-        self._file = file
+        self._tables = tables
         self._archive = archive
         self._clock = clock
         self._most_entries = most_entries
 
     @classmethod
-    def of(cls, home: Path) -> Self:
-        """Return the audit log of a home."""
-        file = private_database(access_folder(home) / "audit.db", _LAYOUT)
-        return cls(file, AuditArchive.of(home))
+    def of(cls, place: StatePlace) -> Self:
+        """Return the audit log of a platform."""
+        tables = private_tables(
+            place,
+            "audit.db",
+            _TABLES + _TRIGGERS,
+            postgres_layout=in_postgres(_TABLES) + _POSTGRES_TRIGGERS,
+        )
+        most = MOST_ENTRIES if place.url is None else MOST_SHARED_ENTRIES
+        return cls(tables, AuditArchive.of(place.home), most_entries=most)
 
     def add(self, action: Action, user: str, address: str, **detail: object) -> None:
         """Add an entry; archive older ones if there are too many."""
@@ -107,12 +129,12 @@ class AuditLog:
         if len(said) > _LONGEST_DETAIL:
             said = json.dumps({"cut": said[:_LONGEST_DETAIL]})
         names = [name[:_LONGEST_NAME] for name in (user, address)]
-        with self._file.transaction() as connection:
-            connection.execute(
-                "INSERT INTO entry (at, user, address, action, detail) VALUES (?, ?, ?, ?, ?)",
+        with self._tables.transaction() as statements:
+            statements.execute(
+                'INSERT INTO entry (at, "user", address, action, detail) VALUES (?, ?, ?, ?, ?)',
                 [self._clock(), *names, action, said],
             )
-            is_full = self._is_full(connection)
+            is_full = self._is_full(statements)
         if is_full:
             try:
                 self._shorten()
@@ -121,29 +143,29 @@ class AuditLog:
 
     def newest(self, limit: int) -> list[Entry]:
         """Return the newest entries, the newest first."""
-        with self._file.transaction("DEFERRED") as connection:
-            rows = connection.execute(
+        with self._tables.transaction("DEFERRED") as statements:
+            rows = statements.execute(
                 "SELECT * FROM entry ORDER BY number DESC LIMIT ?", [limit]
             ).fetchall()
         return list(_entries([*rows, *self._archive.newest(limit - len(rows))]))
 
-    def _is_full(self, connection: Connection) -> bool:
-        [[first, last]] = connection.execute("SELECT min(number), max(number) FROM entry")
+    def _is_full(self, statements: Statements) -> bool:
+        [[first, last]] = statements.execute("SELECT min(number), max(number) FROM entry")
         return bool(last - first >= self._most_entries)
 
     def _shorten(self) -> None:
         """Move the older half of the entries to the archive, and delete its surplus."""
-        with self._file.transaction() as connection:
-            if not self._is_full(connection):
+        with self._tables.transaction() as statements:
+            if not self._is_full(statements):
                 return  # another process was faster
             order = "SELECT * FROM entry ORDER BY number LIMIT ?"
-            old = connection.execute(order, [self._most_entries // 2]).fetchall()
+            old = statements.execute(order, [self._most_entries // 2]).fetchall()
             # Written before they are deleted; who is killed in between writes them again.
             self._archive.put(old)
-            connection.execute("DELETE FROM archived")
-            connection.execute("INSERT INTO archived VALUES (?)", [old[-1][0]])
-            connection.execute("DELETE FROM entry WHERE number <= ?", [old[-1][0]])
-        self._file.give_back()
+            statements.execute("DELETE FROM archived")
+            statements.execute("INSERT INTO archived VALUES (?)", [old[-1][0]])
+            statements.execute("DELETE FROM entry WHERE number <= ?", [old[-1][0]])
+        self._tables.give_back()
         for file in self._archive.surplus():
             first, last = _entries(span(file))
             said = {"first": first.number, "last": last.number, "until": last.at.isoformat()}

@@ -50,14 +50,13 @@ class Doorman:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the doorman of a home."""
-        home = settings.home
         return cls(
             settings=settings,
             boundary=Boundary.of(settings),
-            users=UserList.of(home),
-            sessions=Sessions.of(home),
-            tokens=Tokens.of(home),
-            audit=AuditLog.of(home),
+            users=UserList.of(settings.home),
+            sessions=Sessions.of(settings.state),
+            tokens=Tokens.of(settings.state),
+            audit=AuditLog.of(settings.state),
         )
 
     @property

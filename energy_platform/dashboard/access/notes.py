@@ -21,7 +21,7 @@ class Notes:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the audit log of a home."""
-        return cls(AuditLog.of(settings.home), Boundary.of(settings))
+        return cls(AuditLog.of(settings.state), Boundary.of(settings))
 
     def add(self, action: Action, request: Request, **detail: object) -> None:
         """Note what was done."""

@@ -2,11 +2,13 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 from energy_platform.errors import EnergyPlatformError
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import StateTables, state_tables
 
 
 def access_folder(home: Path) -> Path:
@@ -17,11 +19,17 @@ def access_folder(home: Path) -> Path:
     return folder
 
 
-def private_database(path: Path, layout: str) -> SqliteFile:
-    """Return a SQLite file; SQLite gives the files beside it the same mode."""
-    os.close(os.open(path, os.O_CREAT, 0o600))
-    require_private(path)
-    return SqliteFile(path, layout)
+def private_tables(
+    place: StatePlace, name: str, layout: str, *, postgres_layout: str | None = None
+) -> StateTables:
+    """Return tables of the state; a SQLite file gives the files beside it its own mode."""
+    folder = access_folder(place.home)
+    if place.url is None:
+        path = folder / name
+        os.close(os.open(path, os.O_CREAT, 0o600))
+        require_private(path)
+    absolute = replace(place, home=folder.parent)
+    return state_tables(absolute, f"{folder.name}/{name}", layout, postgres_layout=postgres_layout)
 
 
 def write_private(path: Path, content: bytes) -> None:

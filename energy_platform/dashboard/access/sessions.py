@@ -8,19 +8,21 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
-from energy_platform.dashboard.access.private_files import access_folder, private_database
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.dashboard.access.private_files import private_tables
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import StateTables
 
 _MOST_OF_A_USER: Final = 50
+_ALL: Final = 2**62
+"""More rows than there are; an offset needs a limit in SQLite."""
 _LAYOUT: Final = """
 CREATE TABLE IF NOT EXISTS session (
-    key_hash TEXT PRIMARY KEY, user TEXT NOT NULL, csrf TEXT NOT NULL,
+    key_hash TEXT PRIMARY KEY, "user" TEXT NOT NULL, csrf TEXT NOT NULL,
     began_at REAL NOT NULL, ends_at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS session_of_user ON session (user);
+CREATE INDEX IF NOT EXISTS session_of_user ON session ("user");
 """
 
 
@@ -40,28 +42,28 @@ class Session:
 
 
 class Sessions:
-    """The sessions of one home."""
+    """The sessions of one platform, on every machine with a dashboard of it."""
 
-    def __init__(self, file: SqliteFile, clock: Callable[[], float] = time.time) -> None:
-        self._file = file
+    def __init__(self, tables: StateTables, clock: Callable[[], float] = time.time) -> None:
+        self._tables = tables
         self._clock = clock
 
     @classmethod
-    def of(cls, home: Path) -> Self:
-        """Return the sessions of a home."""
-        return cls(private_database(access_folder(home) / "sessions.db", _LAYOUT))
+    def of(cls, place: StatePlace) -> Self:
+        """Return the sessions of a platform."""
+        return cls(private_tables(place, "sessions.db", _LAYOUT))
 
     def begin(self, user: str, *, seconds: float) -> str:
         """Begin a session; return its key. A user's oldest ones end where there are too many."""
         key, now = secrets.token_urlsafe(32), self._clock()
-        with self._file.transaction() as connection:
-            connection.execute("DELETE FROM session WHERE ends_at <= ?", [now])
-            connection.execute(
+        with self._tables.transaction() as statements:
+            statements.execute("DELETE FROM session WHERE ends_at <= ?", [now])
+            statements.execute(
                 "DELETE FROM session WHERE key_hash IN (SELECT key_hash FROM session"
-                " WHERE user = ? ORDER BY began_at DESC LIMIT -1 OFFSET ?)",
-                [user, _MOST_OF_A_USER - 1],
+                ' WHERE "user" = ? ORDER BY began_at DESC LIMIT ? OFFSET ?)',
+                [user, _ALL, _MOST_OF_A_USER - 1],
             )
-            connection.execute(
+            statements.execute(
                 "INSERT INTO session VALUES (?, ?, ?, ?, ?)",
                 [key_hash(key), user, secrets.token_urlsafe(32), now, now + seconds],
             )
@@ -69,22 +71,22 @@ class Sessions:
 
     def find(self, key: str) -> Session | None:
         """Return the session of a key, unless it has ended."""
-        with self._file.transaction("DEFERRED") as connection:
-            row = connection.execute(
-                "SELECT user, csrf, ends_at FROM session WHERE key_hash = ? AND ends_at > ?",
+        with self._tables.transaction("DEFERRED") as statements:
+            row = statements.execute(
+                'SELECT "user", csrf, ends_at FROM session WHERE key_hash = ? AND ends_at > ?',
                 [key_hash(key), self._clock()],
             ).fetchone()
         return Session(*row) if row else None
 
     def end(self, key: str) -> None:
         """End the session of a key."""
-        with self._file.transaction() as connection:
-            connection.execute("DELETE FROM session WHERE key_hash = ?", [key_hash(key)])
+        with self._tables.transaction() as statements:
+            statements.execute("DELETE FROM session WHERE key_hash = ?", [key_hash(key)])
 
     def end_all_of(self, user: str) -> int:
         """End all sessions of a user; return how many there were."""
-        with self._file.transaction() as connection:
-            return connection.execute("DELETE FROM session WHERE user = ?", [user]).rowcount
+        with self._tables.transaction() as statements:
+            return statements.execute('DELETE FROM session WHERE "user" = ?', [user]).rowcount
 
 
 def key_hash(key: str) -> str:

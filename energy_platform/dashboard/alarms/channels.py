@@ -16,7 +16,7 @@ class AlertChannels:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._book = AlertBook(settings.home)
+        self._book = AlertBook(settings.state)
         self._may_wait = bool(settings.alert_urls.get_secret_value())
 
     def tell(self, news: Sequence[News]) -> None:

@@ -8,12 +8,12 @@ import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from energy_platform.errors import UsageError
 from energy_platform.ingest.backfill.window import BackfillWindow
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import state_tables
 
 MOST_CHUNKS: Final = 200_000
 """How many chunks are remembered, of all backfills; a line takes some 200 bytes."""
@@ -23,12 +23,14 @@ CREATE TABLE IF NOT EXISTS chunks (
     backfill TEXT NOT NULL,
     chunk TEXT NOT NULL,
     offsets TEXT NOT NULL, -- JSON: [[first, stop], ...]
+    /* rowid */
     PRIMARY KEY (backfill, chunk)
 );
 CREATE TABLE IF NOT EXISTS set_aside (
     backfill TEXT NOT NULL,
     chunk TEXT NOT NULL,
     offsets TEXT NOT NULL, -- as above
+    /* rowid */
     PRIMARY KEY (backfill, chunk)
 );
 CREATE TABLE IF NOT EXISTS finished (backfill TEXT PRIMARY KEY);
@@ -36,18 +38,18 @@ CREATE TABLE IF NOT EXISTS finished (backfill TEXT PRIMARY KEY);
 
 
 class BackfillRecord:
-    """What the backfills of one home have done.
+    """What the backfills of one platform have done.
 
     Args:
-        home: The home folder.
+        place: Where its state is.
         most_chunks: How many chunks are remembered; the oldest are forgotten, and asked for again
             if their backfill was not finished.
     """
 
-    def __init__(self, home: Path, *, most_chunks: int = MOST_CHUNKS) -> None:
+    def __init__(self, place: StatePlace, *, most_chunks: int = MOST_CHUNKS) -> None:
         self._most_chunks = most_chunks
-        self._folder = home / "backfills"
-        self._file = SqliteFile(self._folder / "record.sqlite", _LAYOUT)
+        self._folder = place.home / "backfills"
+        self._tables = state_tables(place, "backfills/record.sqlite", _LAYOUT)
 
     @contextmanager
     def held(self, window: BackfillWindow) -> Iterator[None]:
@@ -84,27 +86,29 @@ class BackfillRecord:
 
     def is_finished(self, window: BackfillWindow) -> bool:
         """Return whether every chunk of the window has landed."""
-        with self._file.transaction("DEFERRED") as connection:
-            found = connection.execute("SELECT 1 FROM finished WHERE backfill = ?", [window.name])
+        with self._tables.transaction("DEFERRED") as statements:
+            found = statements.execute("SELECT 1 FROM finished WHERE backfill = ?", [window.name])
             return found.fetchone() is not None
 
     def finish(self, window: BackfillWindow) -> None:
         """Record that every chunk of the window has landed."""
-        with self._file.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO finished VALUES (?)", [window.name])
+        with self._tables.transaction() as statements:
+            statements.execute(
+                "INSERT INTO finished VALUES (?) ON CONFLICT DO NOTHING", [window.name]
+            )
 
     def forget(self, window: BackfillWindow) -> None:
         """Forget a window, so that all of it is asked for again."""
-        with self._file.transaction() as connection:
+        with self._tables.transaction() as statements:
             for table in ("chunks", "set_aside", "finished"):
-                connection.execute(
+                statements.execute(
                     f"DELETE FROM {table} WHERE backfill = ?",  # noqa: S608 (our own names)
                     [window.name],
                 )
 
     def _offsets(self, table: str, window: BackfillWindow) -> dict[str, list[range]]:
-        with self._file.transaction("DEFERRED") as connection:
-            rows = connection.execute(
+        with self._tables.transaction("DEFERRED") as statements:
+            rows = statements.execute(
                 f"SELECT chunk, offsets FROM {table} WHERE backfill = ?",  # noqa: S608 (our own names)
                 [window.name],
             ).fetchall()
@@ -114,12 +118,13 @@ class BackfillRecord:
         self, table: str, window: BackfillWindow, chunk: str, offsets: Sequence[range]
     ) -> None:
         where = json.dumps([[each.start, each.stop] for each in offsets])
-        with self._file.transaction() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",  # noqa: S608 (our own names)
+        with self._tables.transaction() as statements:
+            statements.execute(
+                f"INSERT INTO {table} VALUES (?, ?, ?)"  # noqa: S608 (our own names)
+                " ON CONFLICT (backfill, chunk) DO UPDATE SET offsets = excluded.offsets",
                 [window.name, chunk, where],
             )
-            connection.execute(
+            statements.execute(
                 f"DELETE FROM {table} WHERE rowid <= "  # noqa: S608 (our own names)
                 f"(SELECT rowid FROM {table} ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
                 [self._most_chunks],

@@ -120,7 +120,7 @@ class Backfiller:
         self._window = window
         self._settings = settings
         self._on_progress = on_progress
-        self._record = BackfillRecord(settings.home)
+        self._record = BackfillRecord(settings.state)
         self._landing = _Beside(zone.guest(window.source.name))
         self._landed: dict[str, list[range]] = {}
         self._aside: dict[str, list[range]] = {}
@@ -139,7 +139,7 @@ class Backfiller:
             UsageError: The window can't be asked for, or another backfill of the source is running.
             FeedError: The provider's history can't even be opened.
         """
-        limits = ProviderLimits(self._settings.home)
+        limits = ProviderLimits(self._settings.state)
         session = MarketSession.open(self._window.source, self._settings, limits, self._landing)
         feed = self._window.feed(self._settings, session.now())
         with self._record.held(self._window):

@@ -65,7 +65,7 @@ async def collect(
         witness: Is told what has landed of sources that people hand in.
     """
     zone = open_landing(settings)
-    limits = ProviderLimits(settings.home)
+    limits = ProviderLimits(settings.state)
     taken = _taken(settings)
     jobs = [
         SourceTask(source, settings, zone, limits, witness=witness, taken=taken)

@@ -1,22 +1,20 @@
 """What alerts remember over a restart: failed runs, open incidents, lines not yet sent.
 
-They also remember how much was used of what can run out. All is in one file of the home folder.
-Losing it loses no market data: incidents are told again. The file holds only digests of addresses,
-because addresses are secrets.
+They also remember how much was used of what can run out. Losing it loses no market data: incidents
+are told again. Addresses are secrets, so only digests of them are kept.
 """
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from sqlite3 import Connection
 from typing import Final
 
 from energy_platform.operations.alerts.conditions import FailedRuns
 from energy_platform.operations.alerts.incidents import Incident, News, Told
 from energy_platform.operations.resources import LOOKED_BACK, Sample
-from energy_platform.storage.sqlite_file import SqliteFile
+from energy_platform.settings import StatePlace
+from energy_platform.storage.state import Statements, state_tables
 
 LINES: Final = 500
 """How many lines may wait for one address; beyond that, the oldest are dropped, and logged."""
@@ -64,34 +62,38 @@ class Attempts:
 
 
 class AlertBook:
-    """The alerts' memory in one home. Threads and processes may share it.
+    """The alerts' memory of one platform. Threads and processes may share it.
 
     Args:
-        home: The home folder.
+        place: Where its state is.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._path = home / "alerts.sqlite"
-        self._file = SqliteFile(self._path, _SCHEMA)
+    def __init__(self, place: StatePlace) -> None:
+        self._tables = state_tables(place, "alerts.sqlite", _SCHEMA)
 
     def add_failed_run(self, run_id: str, job: str, at: datetime, error: str) -> None:
         """Record a failed run; recording it twice changes nothing."""
-        with self._file.transaction() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO failed_run VALUES (?, ?, ?, ?)",
+        with self._tables.transaction() as statements:
+            statements.execute(
+                "INSERT INTO failed_run VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (run_id, job, at.timestamp(), error),
             )
 
     def failed_runs(self, now: datetime) -> list[FailedRuns]:
         """Return the jobs whose runs failed lately, and forget earlier failures."""
-        with self._file.transaction() as connection:
+        with self._tables.transaction() as statements:
             before = (now - _LATELY).timestamp()
-            connection.execute("DELETE FROM failed_run WHERE at < ?", (before,))
-            # SQLite takes the other columns from the row with the maximum.
-            found = connection.execute(
-                "SELECT job, COUNT(*), MAX(at), error FROM failed_run GROUP BY job ORDER BY job"
+            statements.execute("DELETE FROM failed_run WHERE at < ?", (before,))
+            found = statements.execute(
+                "SELECT job, at, error FROM failed_run ORDER BY job, at"
             ).fetchall()
-        return [FailedRuns(job, count, _instant(at), error) for job, count, at, error in found]
+        jobs: dict[str, list[tuple[float, str]]] = {}
+        for job, at, error in found:
+            jobs.setdefault(job, []).append((at, error))
+        return [
+            FailedRuns(job, len(failed), _instant(failed[-1][0]), failed[-1][1])
+            for job, failed in jobs.items()
+        ]
 
     def remember_used(
         self, used: Mapping[str, float], now: datetime
@@ -106,17 +108,17 @@ class AlertBook:
             The samples of each thing, oldest first.
         """
         at = now.timestamp()
-        with self._file.transaction() as connection:
-            connection.execute(
+        with self._tables.transaction() as statements:
+            statements.execute(
                 "DELETE FROM used WHERE at NOT BETWEEN ? AND ?",
                 (at - LOOKED_BACK.total_seconds(), at),
             )
-            [latest] = connection.execute("SELECT MAX(at) FROM used").fetchone()
+            [latest] = statements.execute("SELECT MAX(at) FROM used").fetchone()
             if latest is None or at - latest >= _SAMPLED_EVERY.total_seconds():
-                connection.executemany(
+                statements.executemany(
                     "INSERT INTO used VALUES (?, ?, ?)", [(key, at, n) for key, n in used.items()]
                 )
-            rows = connection.execute("SELECT resource, at, used FROM used ORDER BY at").fetchall()
+            rows = statements.execute("SELECT resource, at, used FROM used ORDER BY at").fetchall()
         samples: dict[str, list[Sample]] = {}
         for key, sampled_at, amount in rows:
             samples.setdefault(key, []).append(Sample(_instant(sampled_at), amount))
@@ -124,10 +126,10 @@ class AlertBook:
 
     def incidents(self) -> list[Incident]:
         """Return the open incidents."""
-        if not self._path.exists():
+        if not self._tables.is_begun():
             return []
-        with self._file.transaction() as connection:
-            found = connection.execute("SELECT * FROM incident ORDER BY opened_at, key").fetchall()
+        with self._tables.transaction() as statements:
+            found = statements.execute("SELECT * FROM incident ORDER BY opened_at, key").fetchall()
         return [
             Incident(
                 key=key,
@@ -150,9 +152,9 @@ class AlertBook:
             news: The lines to send.
             addresses: The digests of the addresses to send them to.
         """
-        with self._file.transaction() as connection:
-            connection.execute("DELETE FROM incident")
-            connection.executemany(
+        with self._tables.transaction() as statements:
+            statements.execute("DELETE FROM incident")
+            statements.executemany(
                 "INSERT INTO incident VALUES (?, ?, ?, ?, ?, ?)",
                 [
                     (
@@ -166,60 +168,63 @@ class AlertBook:
                     for one in incidents
                 ],
             )
-            _add(connection, news, addresses)
+            _add(statements, news, addresses)
             # Lines for an address that is no longer set would wait for ever.
             marks = ", ".join("?" * len(addresses))
-            connection.execute(f"DELETE FROM line WHERE address NOT IN ({marks})", addresses)  # noqa: S608 (only question marks are inserted)
+            where = f"WHERE address NOT IN ({marks})" if addresses else ""
+            statements.execute(f"DELETE FROM line {where}", addresses)  # noqa: S608 (only question marks are inserted)
 
     def add(self, news: Sequence[News], addresses: Sequence[str]) -> None:
         """Store lines to send that are about no incident of the platform."""
         if not news:
             return
-        with self._file.transaction() as connection:
-            _add(connection, news, addresses)
+        with self._tables.transaction() as statements:
+            _add(statements, news, addresses)
 
     def waiting(self, address: str) -> list[Line]:
         """Return the lines that wait for an address, in order."""
-        with self._file.transaction() as connection:
-            found = connection.execute(
+        with self._tables.transaction() as statements:
+            found = statements.execute(
                 "SELECT id, told, text FROM line WHERE address = ? ORDER BY id", (address,)
             ).fetchall()
         return [Line(number, News(Told(told), text)) for number, told, text in found]
 
     def attempts(self, address: str) -> Attempts:
         """Return the attempts to send to an address so far."""
-        with self._file.transaction() as connection:
-            found = connection.execute(
+        with self._tables.transaction() as statements:
+            found = statements.execute(
                 "SELECT failures, not_before FROM address WHERE digest = ?", (address,)
             ).fetchone()
         return Attempts(found[0], _instant(found[1])) if found else Attempts()
 
     def sent(self, address: str, lines: Iterable[Line], *, not_before: datetime) -> None:
         """Delete lines that have arrived."""
-        with self._file.transaction() as connection:
-            connection.executemany("DELETE FROM line WHERE id = ?", [(line.id,) for line in lines])
-            connection.execute(
-                "INSERT OR REPLACE INTO address VALUES (?, 0, ?)", (address, not_before.timestamp())
+        with self._tables.transaction() as statements:
+            statements.executemany("DELETE FROM line WHERE id = ?", [(line.id,) for line in lines])
+            statements.execute(
+                "INSERT INTO address VALUES (?, 0, ?) ON CONFLICT (digest) DO UPDATE"
+                " SET failures = 0, not_before = excluded.not_before",
+                (address, not_before.timestamp()),
             )
 
     def not_sent(self, address: str, *, not_before: datetime) -> None:
         """Record that an address could not be reached."""
-        with self._file.transaction() as connection:
-            connection.execute(
-                "INSERT INTO address VALUES (?, 1, ?) ON CONFLICT DO UPDATE"
-                " SET failures = failures + 1, not_before = excluded.not_before",
+        with self._tables.transaction() as statements:
+            statements.execute(
+                "INSERT INTO address VALUES (?, 1, ?) ON CONFLICT (digest) DO UPDATE"
+                " SET failures = address.failures + 1, not_before = excluded.not_before",
                 (address, not_before.timestamp()),
             )
 
 
-def _add(connection: Connection, news: Sequence[News], addresses: Sequence[str]) -> None:
+def _add(statements: Statements, news: Sequence[News], addresses: Sequence[str]) -> None:
     """Store lines for each address, the newest `LINES` of them."""
-    connection.executemany(
+    statements.executemany(
         "INSERT INTO line (address, told, text) VALUES (?, ?, ?)",
         [(address, one.told, one.text) for address in addresses for one in news],
     )
     for address in addresses:
-        given_up = connection.execute(
+        given_up = statements.execute(
             "DELETE FROM line WHERE address = ? AND id NOT IN"
             " (SELECT id FROM line WHERE address = ? ORDER BY id DESC LIMIT ?)",
             (address, address, LINES),

@@ -3,7 +3,6 @@
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
@@ -23,7 +22,7 @@ from energy_platform.operations.resources import lasts, resources
 from energy_platform.operations.status import source_statuses
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 
 _log = logging.getLogger(__name__)
 _LEVELS: Final = {
@@ -45,7 +44,7 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
         UsageError: An alert address can't be used.
     """
     now = datetime.now(UTC)
-    book = AlertBook(settings.home)
+    book = AlertBook(settings.state)
     to = addresses(settings.alert_urls.get_secret_value())
     found = resources(settings, Supervisor(settings.home).statuses())
     used = book.remember_used({one.key: one.used for one in found}, now)
@@ -72,17 +71,17 @@ def start_delivery(settings: Settings) -> threading.Thread | None:
     if not to or not _sending.acquire(blocking=False):
         return None
     thread = threading.Thread(
-        target=_deliver_all, args=(settings.home, to), name="alerts", daemon=True
+        target=_deliver_all, args=(settings.state, to), name="alerts", daemon=True
     )
     thread.start()
     return thread
 
 
-def _deliver_all(home: Path, to: list[Address]) -> None:
+def _deliver_all(place: StatePlace, to: list[Address]) -> None:
     """Send what waits, unless another process is sending it."""
-    book = AlertBook(home)
+    book = AlertBook(place)
     try:
-        with FileLock(home / _SENDING_LOCK, timeout=0, thread_local=False):
+        with FileLock(place.home / _SENDING_LOCK, timeout=0, thread_local=False):
             for address in to:
                 _deliver(book, address)
     except Timeout:

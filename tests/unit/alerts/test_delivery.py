@@ -14,6 +14,7 @@ from energy_platform.operations.alerts import delivery
 from energy_platform.operations.alerts.book import LINES, AlertBook
 from energy_platform.operations.alerts.delivery import addresses, deliver
 from energy_platform.operations.alerts.incidents import News, Told
+from energy_platform.settings import StatePlace
 from tests.support.webhook import Webhook, served_webhook
 
 
@@ -39,7 +40,7 @@ def send_all(book: AlertBook, urls: str) -> list[bool]:
 
 
 def test_one_message_tells_all_that_waits(home: Path, webhook: Webhook) -> None:
-    book, url = AlertBook(home), f"json://127.0.0.1:{webhook.port}/alerts"
+    book, url = AlertBook(StatePlace(home)), f"json://127.0.0.1:{webhook.port}/alerts"
     tell(book, url, "a is late", "b is late")
     tell(book, url, "a is on time", told=Told.OVER)
     assert send_all(book, url) == [True]
@@ -56,13 +57,13 @@ def test_a_webhook_that_was_down_gets_it_later_over_a_restart(
     home: Path, webhook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"json://127.0.0.1:{webhook.port}/s3cret"
-    tell(AlertBook(home), url, "a is late")
+    tell(AlertBook(StatePlace(home)), url, "a is late")
     webhook.status = 503
-    assert send_all(AlertBook(home), url) == [False]
+    assert send_all(AlertBook(StatePlace(home)), url) == [False]
     assert "alert address 1 (JSON) can't be reached; 1 alerts wait" in caplog.text
     assert "s3cret" not in caplog.text
     # Another process, another day: what waited is sent, with what came since.
-    restarted = AlertBook(home)
+    restarted = AlertBook(StatePlace(home))
     tell(restarted, url, "b is late")
     webhook.status = 200
     while not send_all(restarted, url)[0]:
@@ -73,7 +74,7 @@ def test_a_webhook_that_was_down_gets_it_later_over_a_restart(
 
 def test_nothing_is_lost_where_nobody_listens(home: Path) -> None:
     url = "json://127.0.0.1:9/"
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     tell(book, url, "a is late")
     [address] = addresses(url)
     began = datetime.now(UTC)
@@ -87,7 +88,7 @@ def test_nothing_is_lost_where_nobody_listens(home: Path) -> None:
 def test_pauses_grow(home: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "_FIRST_PAUSE_SECONDS", 100.0)
     webhook.status = 500
-    book, url = AlertBook(home), f"json://127.0.0.1:{webhook.port}/"
+    book, url = AlertBook(StatePlace(home)), f"json://127.0.0.1:{webhook.port}/"
     tell(book, url, "a is late")
     send_all(book, url)
     send_all(book, url)
@@ -99,7 +100,7 @@ def test_a_webhook_that_hangs_is_given_up_in_time(
 ) -> None:
     monkeypatch.setattr(delivery, "_SEND_SECONDS", 0.3)
     webhook.answering.clear()
-    book, url = AlertBook(home), f"json://127.0.0.1:{webhook.port}/"
+    book, url = AlertBook(StatePlace(home)), f"json://127.0.0.1:{webhook.port}/"
     tell(book, url, "a is late")
     began = datetime.now(UTC)
     assert send_all(book, url) == [False]
@@ -108,7 +109,7 @@ def test_a_webhook_that_hangs_is_given_up_in_time(
 
 def test_one_address_does_not_wait_for_another(home: Path, webhook: Webhook) -> None:
     urls = f"json://127.0.0.1:9/, json://127.0.0.1:{webhook.port}/"
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     tell(book, urls, "a is late")
     assert send_all(book, urls) == [False, True]
     assert len(webhook.bodies) == 1
@@ -116,7 +117,7 @@ def test_one_address_does_not_wait_for_another(home: Path, webhook: Webhook) -> 
 
 def test_an_address_that_is_no_longer_set_is_forgotten(home: Path) -> None:
     old, new = "json://127.0.0.1:9/old", "json://127.0.0.1:9/new"
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     tell(book, old, "a is late")
     tell(book, new, "b is late")
     assert book.waiting(addresses(old)[0].digest) == []
@@ -126,7 +127,7 @@ def test_what_waits_is_bounded_and_what_is_given_up_is_logged(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = "json://127.0.0.1:9/"
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     tell(book, url, *(f"line {number}" for number in range(LINES + 3)))
     waiting = book.waiting(addresses(url)[0].digest)
     assert len(waiting) == LINES
@@ -135,7 +136,7 @@ def test_what_waits_is_bounded_and_what_is_given_up_is_logged(
 
 
 def test_a_storm_is_one_message_of_bounded_length(home: Path, webhook: Webhook) -> None:
-    book, url = AlertBook(home), f"json://127.0.0.1:{webhook.port}/"
+    book, url = AlertBook(StatePlace(home)), f"json://127.0.0.1:{webhook.port}/"
     tell(book, url, *(f"source {number} is late" for number in range(200)))
     send_all(book, url)
     [body] = map(json.loads, webhook.bodies)
@@ -156,7 +157,7 @@ def test_a_storm_is_one_message_of_bounded_length(home: Path, webhook: Webhook) 
 def test_a_chat_gets_a_payload_of_its_own_form(
     home: Path, webhook: Webhook, url: str, expected: Sequence[str]
 ) -> None:
-    book, there = AlertBook(home), url.format(port=webhook.port)
+    book, there = AlertBook(StatePlace(home)), url.format(port=webhook.port)
     tell(book, there, "ote_day_ahead_price is late")
     assert send_all(book, there) == [True]
     body = json.loads(webhook.bodies[0])
@@ -183,7 +184,7 @@ def test_slack_and_teams_get_their_payloads(
         raise RequestException("no network in a test")
 
     monkeypatch.setattr("requests.sessions.Session.request", request)
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     tell(book, url, "ote_day_ahead_price is late")
     assert send_all(book, url) == [False]
     [(to, body)] = posted
@@ -208,7 +209,7 @@ def test_addresses_are_in_no_log_and_no_file(
 ) -> None:
     caplog.set_level(logging.INFO)
     webhook.status = 500
-    book, url = AlertBook(home), f"json://user:hunter2@127.0.0.1:{webhook.port}/s3cret"
+    book, url = AlertBook(StatePlace(home)), f"json://user:hunter2@127.0.0.1:{webhook.port}/s3cret"
     tell(book, url, "a is late")
     send_all(book, url)
     # pytest listens to loggers that pass nothing on, too; what a process logs comes from the root.

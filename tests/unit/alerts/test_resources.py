@@ -25,7 +25,7 @@ from energy_platform.operations.resources import (
 )
 from energy_platform.operations.supervision.supervisor import ProcessStatus
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import Settings, settings
+from energy_platform.settings import Settings, StatePlace, settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -138,13 +138,13 @@ def test_of_a_process_that_has_just_ended_nothing_is_told(tmp_path: Path) -> Non
 
 
 def test_samples_are_few_and_forgotten(tmp_path: Path) -> None:
-    book = AlertBook(tmp_path)
+    book = AlertBook(StatePlace(tmp_path))
     for minute in range(10 * 60):
         book.remember_used({"memory": float(minute)}, NOON + timedelta(minutes=minute))
     [kept] = book.remember_used({}, NOON + timedelta(minutes=599)).values()
     assert len(kept) == LOOKED_BACK / timedelta(minutes=5)
     assert [one.used for one in kept][:2] == [240.0, 245.0]
-    again = AlertBook(tmp_path).remember_used({}, NOON)
+    again = AlertBook(StatePlace(tmp_path)).remember_used({}, NOON)
     assert again == {}, "what a clock that was set back calls the future is forgotten"
 
 

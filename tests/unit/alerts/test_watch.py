@@ -17,7 +17,7 @@ from energy_platform.operations.alerts.incidents import CALM, Told
 from energy_platform.operations.alerts.watch import look, start_delivery
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import Settings, settings
+from energy_platform.settings import Settings, StatePlace, settings
 from tests.support.environment import forget_cached
 from tests.support.sources import EXAMPLE, NOON, example_message
 from tests.support.stores import land, run_all
@@ -63,7 +63,7 @@ def receive(batches: MicroBatches, at: datetime) -> None:
     quarter = int((at - NOON) / timedelta(minutes=15)) + 1
     land(batches, [replace(example_message([("CZ", quarter, 1.0)]), received_at=at)])
     for report in run_all(batches):
-        BatchHistory(settings().home).add(report)
+        BatchHistory(settings().state).add(report)
 
 
 def told(batches: MicroBatches) -> list[Told]:
@@ -104,12 +104,12 @@ def test_without_an_address_alerts_are_known_all_the_same(
     assert told(platform_batches) == [Told.OPENED]
     assert start_delivery(settings()) is None
     assert f"{EXAMPLE.name} is late since" in caplog.text
-    told_of = [one.key for one in AlertBook(home).incidents() if one.told_at]
+    told_of = [one.key for one in AlertBook(StatePlace(home)).incidents() if one.told_at]
     assert told_of == ["late:example_price"]
 
 
 def test_failed_runs_of_a_job_are_told_together(home: Path, platform_batches: MicroBatches) -> None:
-    book = AlertBook(home)
+    book = AlertBook(StatePlace(home))
     for number in range(40):
         book.add_failed_run(f"run {number % 20}", "grid_micro_batch", datetime.now(UTC), "in x")
     _, news = look(settings(), platform_batches)
@@ -120,7 +120,7 @@ def test_failed_runs_of_a_job_are_told_together(home: Path, platform_batches: Mi
 
 def test_an_old_failed_run_is_nothing_wrong_now(home: Path, platform_batches: MicroBatches) -> None:
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    AlertBook(home).add_failed_run("run", "grid_micro_batch", hour_ago, "in x")
+    AlertBook(StatePlace(home)).add_failed_run("run", "grid_micro_batch", hour_ago, "in x")
     incidents, news = look(settings(), platform_batches)
     assert news == []
     assert not [one for one in incidents if one.key.startswith("run:")]
@@ -133,13 +133,13 @@ def test_quarantine_and_drift_of_batches_are_told(platform_batches: MicroBatches
     extra = json.dumps([{"zone": "CZ", "quarter": 0, "price": 1.0, "more": 1}]).encode()
     land(platform_batches, [replace(example_message(extra), received_at=datetime.now(UTC))])
     for report in run_all(platform_batches):
-        BatchHistory(settings().home).add(report)
+        BatchHistory(settings().state).add(report)
     _, news = look(settings(), platform_batches)
     texts = "\n".join(one.text for one in news)
     assert "30 of 32 rows of the last hour are in quarantine (94%)" in texts
     assert "its layout has drifted: new field `more` (number)." in texts
-    BatchHistory(settings().home).forget_drift(EXAMPLE.name)
-    assert BatchHistory(settings().home).lately()[EXAMPLE.name].drift == ()
+    BatchHistory(settings().state).forget_drift(EXAMPLE.name)
+    assert BatchHistory(settings().state).lately()[EXAMPLE.name].drift == ()
 
 
 def test_an_address_that_cannot_be_used_is_said(

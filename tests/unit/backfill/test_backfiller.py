@@ -31,7 +31,7 @@ from energy_platform.market.feed import (
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.micro_batch import MicroBatches
-from energy_platform.settings import Markets, Settings
+from energy_platform.settings import Markets, Settings, StatePlace
 from energy_platform.storage.landing import LandingZone
 from tests.support.sources import EXAMPLE, NoFeed, example_message
 from tests.support.stores import batches_in, quarantined, stored
@@ -282,7 +282,7 @@ async def test_one_backfill_of_a_source_at_a_time(
     run: Run, window: BackfillWindow, home: Path
 ) -> None:
     with (
-        BackfillRecord(home).held(window),
+        BackfillRecord(StatePlace(home)).held(window),
         pytest.raises(UsageError, match="a backfill of example_price is running"),
     ):
         await run()
@@ -293,7 +293,7 @@ async def test_a_forgotten_window_is_asked_for_anew(
     run: Run, window: BackfillWindow, provider: Provider, home: Path, batches: MicroBatches
 ) -> None:
     await run()
-    record = BackfillRecord(home)
+    record = BackfillRecord(StatePlace(home))
     record.forget(window)
     assert not record.is_finished(window)
     report = await run()

@@ -11,6 +11,7 @@ from energy_platform.dashboard.access.sessions import Sessions
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.access.user_list import UserList
 from energy_platform.dashboard.access.visitor import Role
+from energy_platform.settings import StatePlace
 from tests.support.commands import Command
 
 PASSWORD = "correct horse battery"
@@ -38,21 +39,24 @@ def test_a_user_is_added_listed_and_removed(home: Path, command: Command) -> Non
     assert listed == {
         "name": "bob", "role": "trader", "portfolios": ["wind", "gas"], "has_password": True,
     }  # fmt: skip
-    key = Sessions.of(home).begin("bob", seconds=60)
-    Tokens.of(home).make("bob", Scope.READ, seconds=60)
+    key = Sessions.of(StatePlace(home)).begin("bob", seconds=60)
+    Tokens.of(StatePlace(home)).make("bob", Scope.READ, seconds=60)
     assert command("users", "remove", "bob").code == 0
     assert UserList.of(home).find("bob") is None
-    assert (Sessions.of(home).find(key), Tokens.of(home).all()) == (None, [])
+    assert (Sessions.of(StatePlace(home)).find(key), Tokens.of(StatePlace(home)).all()) == (
+        None,
+        [],
+    )
     assert actions(command) == [("user removed", "bob"), ("user set", "bob")]
     assert PASSWORD not in command("audit").out
 
 
 def test_a_new_password_ends_the_sessions_of_the_old_one(home: Path, command: Command) -> None:
     command("users", "add", "bob", "--no-password")
-    key = Sessions.of(home).begin("bob", seconds=60)
-    assert Sessions.of(home).find(key) is not None
+    key = Sessions.of(StatePlace(home)).begin("bob", seconds=60)
+    assert Sessions.of(StatePlace(home)).find(key) is not None
     assert command("users", "add", "bob").code == 0
-    assert Sessions.of(home).find(key) is None
+    assert Sessions.of(StatePlace(home)).find(key) is None
 
 
 def test_a_user_of_another_login_has_no_password(home: Path, command: Command) -> None:
@@ -94,13 +98,13 @@ def test_a_short_password_is_refused(
 def test_a_token_is_printed_once_and_can_be_revoked(home: Path, command: Command) -> None:
     command("users", "add", "bob", "--role", "trader")
     text = command("users", "token", "bob", "--scope", "positions", "--days", "1").out.strip()
-    token = Tokens.of(home).find(text)
+    token = Tokens.of(StatePlace(home)).find(text)
     assert token is not None
     assert (token.user, token.scope) == ("bob", Scope.POSITIONS)
     listed = command("users", "list")
     assert token.token_id in listed.out
     assert text not in listed.out + command("audit").out
     assert command("users", "revoke", token.token_id).code == 0
-    assert Tokens.of(home).find(text) is None
+    assert Tokens.of(StatePlace(home)).find(text) is None
     assert [one for one, _ in actions(command)] == ["token revoked", "token made", "user set"]
     assert command("users", "token", "bob", "--scope", "everything").code == 2

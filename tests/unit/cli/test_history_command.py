@@ -46,7 +46,7 @@ def shown(*arguments: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def history() -> BatchHistory:
-    history = BatchHistory(settings().home)
+    history = BatchHistory(settings().state)
     for number in range(3):
         history.add(replace(REPORT, start=number, stop=number + 1))
     history.add(replace(REPORT, source="ceps_load", drift=("new field `x` (number)",)))

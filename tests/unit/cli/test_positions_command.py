@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from energy_platform.cli import app
 from energy_platform.dashboard.access.audit import AuditLog
 from energy_platform.feeds.drop_folder.inbox import Inbox
+from energy_platform.settings import StatePlace
 
 GOOD = (
     "portfolio;area;kind;name;delivery_start;delivery_end;power_mw\r\n"
@@ -29,7 +30,7 @@ def test_a_good_file_is_handed_in(home: Path, tmp_path: Path) -> None:
     assert document is not None
     assert document.body == GOOD.encode("cp1252")
     assert document.context["sender"] == getpass.getuser()
-    [entry] = AuditLog.of(home).newest(5)
+    [entry] = AuditLog.of(StatePlace(home)).newest(5)
     assert (entry.action, entry.address) == ("positions handed in", "command line")
     assert entry.detail == {"submission": told["id"], "rows": 1, "portfolios": ["wind"]}
 

@@ -32,7 +32,7 @@ def ingest(batches: MicroBatches, record: dict[str, Any]) -> None:
     body = json.dumps([record]).encode()
     land(batches, [replace(example_message(body), received_at=NOON)])
     for report in run_all(batches):
-        BatchHistory(settings().home).add(report)
+        BatchHistory(settings().state).add(report)
 
 
 def status_of_example() -> dict[str, Any]:

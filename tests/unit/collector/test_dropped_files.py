@@ -14,7 +14,7 @@ from energy_platform.feeds.drop_folder.inbox import Inbox
 from energy_platform.ingest.collector.source_task import SourceTask
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.market.registry import market_source
-from energy_platform.settings import settings
+from energy_platform.settings import StatePlace, settings
 from energy_platform.storage.landing import LandingZone
 
 
@@ -25,7 +25,9 @@ async def landed(home: Path) -> list[bytes]:
     (inbox.folder / "wind.csv").write_bytes(b"of a person\n")
     zone = LandingZone.open(settings().landing_url)
     source = market_source("position")
-    task = SourceTask(source, settings(), zone, ProviderLimits(home), witness=_note_dropped)
+    task = SourceTask(
+        source, settings(), zone, ProviderLimits(StatePlace(home)), witness=_note_dropped
+    )
     running = asyncio.create_task(task.run())
     async with asyncio.timeout(20):
         while inbox.waiting():
@@ -39,7 +41,7 @@ async def landed(home: Path) -> list[bytes]:
 
 async def test_a_dropped_file_is_in_the_audit_log(home: Path) -> None:
     assert await landed(home) == [b"of a program\n", b"of a person\n"]
-    [entry] = AuditLog.of(home).newest(10)
+    [entry] = AuditLog.of(StatePlace(home)).newest(10)
     assert (entry.action, entry.user) == ("file dropped", getpass.getuser())
     assert entry.detail == {"source": "position", "file": "wind.csv"}
 

@@ -25,7 +25,7 @@ from energy_platform.market.feed import FeedSession, WireProtocol
 from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
-from energy_platform.settings import Markets, Settings
+from energy_platform.settings import Markets, Settings, StatePlace
 from energy_platform.storage.landing import LandingLog, LandingZone
 from tests.support.asked_feeds import AnsweredFeed, zones
 from tests.support.sources import EXAMPLE, NOON
@@ -68,7 +68,7 @@ def zone(settings: Settings) -> LandingZone:
 async def running(
     source: MarketSource, settings: Settings, zone: LandingZone
 ) -> AsyncIterator[SourceTask]:
-    job = SourceTask(source, settings, zone, ProviderLimits(settings.home))
+    job = SourceTask(source, settings, zone, ProviderLimits(settings.state))
     task = asyncio.create_task(job.run())
     try:
         yield job
@@ -387,7 +387,7 @@ async def test_a_source_whose_environment_lacks_something_does_not_start(
     monkeypatch.setenv("EXAMPLE_PASSWORD", "")
     source = replace(EXAMPLE, required_environment=("EXAMPLE_USER", "EXAMPLE_PASSWORD"))
     live = Settings(home=home, markets=Markets.LIVE)
-    job = SourceTask(source, live, zone, ProviderLimits(home))
+    job = SourceTask(source, live, zone, ProviderLimits(StatePlace(home)))
     # Its feed can't even be run, and isn't.
     await job.run()
     assert (state(job), job.status.detail) == (FeedState.NEEDS, "needs EXAMPLE_PASSWORD")

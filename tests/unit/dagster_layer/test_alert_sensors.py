@@ -79,7 +79,7 @@ def test_a_failed_run_is_noted(instance: DagsterInstance) -> None:
     ).for_run_failure()
     failed_runs_sensor(context)
     failed_runs_sensor(context)
-    [noted] = AlertBook(settings().home).failed_runs(datetime.now(UTC))
+    [noted] = AlertBook(settings().state).failed_runs(datetime.now(UTC))
     assert (noted.job, noted.count) == ("luckless", 1)
     assert "fails" in noted.last_error
 

@@ -170,7 +170,7 @@ def test_what_a_batch_said_is_noted(
     land(platform_batches, [example_message([("CZ", 0, 1.0), ("CZ", 1, 9_999.0)])])
     land(platform_batches, [example_message(b"garbage")])
     run(instance)
-    noted = BatchHistory(settings().home).lately()[EXAMPLE.name]
+    noted = BatchHistory(settings().state).lately()[EXAMPLE.name]
     assert (noted.rows, noted.refused, noted.drift) == (3, 2, ())
 
 
@@ -218,7 +218,7 @@ def test_a_failing_source_stops_no_other_of_the_run(
     assert instance.get_latest_materialization_event(AssetKey(sound.name)) is not None
     assert instance.get_latest_materialization_event(AssetKey(failing.name)) is None
     assert prices(stored(platform_batches, sound)) == [1.0]
-    lately = BatchHistory(settings().home).lately()
+    lately = BatchHistory(settings().state).lately()
     assert (lately[sound.name].failures, lately[failing.name].failures) == (0, 1)
     assert lately[failing.name].error == f"{type(error).__name__}: {error}"
 

@@ -21,6 +21,7 @@ LAYER: Final = ("definitions.py", "assets", "sensors", "resources", "energy_plat
 
 USED: Final = {
     "dagster._cli.api._execute_run_command_body": "executes a run as dagster-celery's task does",
+    "dagster._config.UserConfigSchema": "says what `dagster.yaml` says of a storage",
     "dagster._core.errors.DagsterUserCodeUnreachableError": "the code server is away",
     "dagster._core.instance.RUNLESS_RUN_ID": "forgets reports of landings and hot copies",
     "dagster._core.launcher.CheckRunHealthResult": "a launcher's answer to run monitoring",
@@ -29,6 +30,12 @@ USED: Final = {
     "dagster._core.launcher.default_run_launcher.DefaultRunLauncher": "runs of a process each",
     "dagster._core.run_coordinator.DefaultRunCoordinator": "starts a run at once",
     "dagster._core.storage.sql": "reads migration scripts, which are to be read once",
+    "dagster._core.storage.event_log.EventLogStorage": "chooses between SQLite and Postgres",
+    "dagster._core.storage.runs.RunStorage": "chooses between SQLite and Postgres",
+    "dagster._core.storage.schedules.ScheduleStorage": "chooses between SQLite and Postgres",
+    "dagster._core.storage.event_log.schema.SqlEventLogStorageMetadata": "measures a Postgres",
+    "dagster._core.storage.runs.schema.RunStorageSqlMetadata": "measures a Postgres",
+    "dagster._core.storage.schedules.schema.ScheduleStorageSqlMetadata": "measures a Postgres",
     "dagster._core.storage.event_log.ConsolidatedSqliteEventLogStorage": "one file for all events",
     "dagster._core.storage.runs.SqliteRunStorage": "keeps its connections open",
     "dagster._core.storage.runs.schema.SnapshotsTable": "forgets snapshots of runs that are gone",

@@ -14,13 +14,13 @@ from dagster import (
     asset,
     define_asset_job,
 )
+from dagster._core.storage.runs import RunStorage
 from dagster._core.storage.runs.schema import SnapshotsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from sqlalchemy import func, select
 
 from energy_platform.operations.supervision.plan import PROJECT
-from resources import storage
-from resources.storage import OpenRunStorage
+from resources import fewer_statements
 from sensors import run_snapshots
 from sensors.run_snapshots import MOST_SNAPSHOTS, forget_snapshots
 
@@ -28,8 +28,12 @@ NAMES = ("first", "second")
 SELECTIONS = (["first"], ["second"], ["first", "second"])
 
 
-@pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def instance(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
+    if request.param == "postgres":
+        request.getfixturevalue("state_url")
     monkeypatch.setattr(run_snapshots, "NEWEST_SNAPSHOTS", 0)
     monkeypatch.setenv("ENERGY_PLATFORM_DAGSTER_STORAGE", str(tmp_path / "storage"))
     monkeypatch.setenv("ENERGY_PLATFORM_BROKER_URL", "redis://127.0.0.1:1/0")
@@ -117,13 +121,14 @@ def forget_first(
     method: str, instance: DagsterInstance, *, most: int
 ) -> "mock._patch[Callable[..., object]]":
     """Let all snapshots that no run needs be deleted just before a run's storage is asked."""
-    asked = getattr(OpenRunStorage, method)
+    storage = type(instance.run_storage)
+    asked = getattr(storage, method)
 
-    def interrupted(self: OpenRunStorage, argument: object) -> object:
+    def interrupted(self: RunStorage, argument: object) -> object:
         forget_snapshots(instance, most=most)
         return asked(self, argument)
 
-    return mock.patch.object(OpenRunStorage, method, interrupted)
+    return mock.patch.object(storage, method, interrupted)
 
 
 @pytest.mark.parametrize("method", ["has_execution_plan_snapshot", "add_run"])
@@ -131,7 +136,7 @@ def forget_first(
 def test_a_run_that_comes_back_while_snapshots_are_deleted_is_whole(
     instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch, selection: list[str], method: str
 ) -> None:
-    for module in (run_snapshots, storage):
+    for module in (run_snapshots, fewer_statements):
         monkeypatch.setattr(module, "NEWEST_SNAPSHOTS", 6)
     for one in SELECTIONS:
         instance.delete_run(run_of(instance, one))

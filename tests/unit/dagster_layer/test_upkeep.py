@@ -1,7 +1,7 @@
 """Old runs are forgotten with all that hangs on them; what an asset last said is not."""
 
+import random
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,12 @@ from dagster import (
 )
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickStatus
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.test_utils import create_run_for_test
+from sqlalchemy import func, select
 
 from assets import market_assets
 from energy_platform.operations.supervision.plan import PROJECT
@@ -30,8 +35,9 @@ from energy_platform.storage import sqlite_space
 from resources import Platform
 from resources.launcher import WarmCeleryRunLauncher
 from resources.neighbours import hot_copy_key, landing_key
-from resources.storage import OpenEventLogStorage, OpenRunStorage, OpenScheduleStorage
+from resources.sqlite_storage import OpenEventLogStorage, OpenRunStorage, OpenScheduleStorage
 from sensors import upkeep
+from sensors.history_size import takes_more
 from sensors.upkeep import (
     bound_history,
     forget_finished_runs,
@@ -50,9 +56,17 @@ KEEP_FAILED = timedelta(hours=10)
 pytestmark = pytest.mark.usefixtures("example_known")
 
 
+BOTH = pytest.mark.parametrize("instance", ["sqlite", "postgres"], indirect=True)
+"""Runs a test with Dagster's storage in SQLite files, and in a Postgres."""
+
+
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+def instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[DagsterInstance]:
     """An instance of the platform's own `dagster.yaml`."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        request.getfixturevalue("state_url")
     folder = tmp_path / "dagster"
     folder.mkdir()
     shutil.copy(PROJECT / "dagster.yaml", folder)
@@ -74,21 +88,21 @@ def a_run(instance: DagsterInstance) -> str:
     return result.run_id
 
 
-def mentions(tmp_path: Path, run_id: str) -> int:
+def mentions(instance: DagsterInstance, run_id: str) -> int:
     """Count the rows, of every table with a run's id, that speak of this run."""
+    storages = (instance.run_storage, instance.event_log_storage)
+    assert isinstance(storages[0], SqlRunStorage)
+    assert isinstance(storages[1], SqlEventLogStorage)
     found = 0
-    for file in (tmp_path / "dagster").rglob("*.db"):
-        connection = sqlite3.connect(file)
-        tables = connection.execute(
-            "SELECT DISTINCT m.name FROM sqlite_schema m, pragma_table_info(m.name) c "
-            "WHERE m.type = 'table' AND c.name = 'run_id'"
-        ).fetchall()
-        for (table,) in tables:
-            [rows] = connection.execute(
-                f"SELECT COUNT(*) FROM {table} WHERE run_id = ?", [run_id]
-            ).fetchone()
-            found += rows
-        connection.close()
+    for known, lent in (
+        (RunStorageSqlMetadata, storages[0].connect()),
+        (SqlEventLogStorageMetadata, storages[1].index_connection()),
+    ):
+        with lent as connection:
+            for table in known.tables.values():
+                if "run_id" in table.columns:
+                    of_it = select(func.count()).where(table.c["run_id"] == run_id)
+                    found += connection.execute(of_it).scalar_one()
     return found
 
 
@@ -100,14 +114,15 @@ def later(**by: float) -> datetime:
     return datetime.now(UTC) + timedelta(**by)
 
 
+@BOTH
 def test_old_runs_are_gone_with_their_events_and_check_results(
-    instance: DagsterInstance, tmp_path: Path, platform_batches: MicroBatches
+    instance: DagsterInstance, platform_batches: MicroBatches
 ) -> None:
     old = [a_run(instance) for _ in range(2)]
     newest = a_run(instance)
-    assert all(mentions(tmp_path, run_id) > 10 for run_id in old)
+    assert all(mentions(instance, run_id) > 10 for run_id in old)
     assert forgotten(instance, later(hours=2)) == 2
-    assert [mentions(tmp_path, run_id) for run_id in old] == [0, 0]
+    assert [mentions(instance, run_id) for run_id in old] == [0, 0]
     assert instance.get_run_by_id(newest) is not None
     event = instance.get_latest_materialization_event(AssetKey(EXAMPLE.name))
     assert event is not None
@@ -177,6 +192,7 @@ def reports(instance: DagsterInstance, key: AssetKey) -> list[float]:
     return [record.timestamp for record in found]
 
 
+@BOTH
 def test_old_reports_are_forgotten_but_the_newest_of_each_asset(
     instance: DagsterInstance, platform_batches: MicroBatches
 ) -> None:
@@ -246,6 +262,22 @@ def test_dagsters_databases_shrink_when_runs_are_forgotten(
     # The youngest few may stay: as many as are younger than what is kept once the bound holds.
     assert forgotten_runs > 20 / 2
     assert database_bytes(tmp_path) < before / 2
+
+
+@BOTH
+def test_ever_younger_runs_are_forgotten_while_they_take_too_much(
+    instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_LEAST_KEPT", timedelta(microseconds=1))
+    for number in range(8):
+        # Nothing that is compressed: each is as large in the database.
+        padding = {"padding": random.Random(number).randbytes(60_000).hex()}
+        create_run_for_test(instance, status=DagsterRunStatus.SUCCESS, tags=padding)
+    assert takes_more(instance, 900_000)
+    assert bound_history(instance, keep=KEEP, keep_failed=KEEP) == (0, 0), "it is not too much"
+    runs, _ = bound_history(instance, keep=KEEP, keep_failed=KEEP, most_bytes=400_000)
+    assert runs >= 5
+    assert not takes_more(instance, 400_000)
 
 
 @pytest.mark.parametrize(("opened_by", "left"), [("simulated", 2), ("live", 3)])

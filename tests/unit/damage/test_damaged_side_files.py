@@ -28,7 +28,7 @@ from energy_platform.operations.status import SourceState
 from energy_platform.pipeline.hot_lane.lane import HotLane
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import open_live_bus
-from energy_platform.settings import settings
+from energy_platform.settings import StatePlace, settings
 from energy_platform.storage.sqlite_file import damage_of, set_aside_if_damaged
 from tests.support.damage import DAMAGES
 from tests.support.sources import EXAMPLE
@@ -48,9 +48,9 @@ def add_side_files(home: Path, batches: MicroBatches) -> None:
     """Use what writes the files beside the truth."""
     for source in (EXAMPLE.name, "other_price"):
         batches.hot_turns.name_anew(source)
-    BatchHistory(home).add_failure(EXAMPLE.name, ValueError("once"))
-    AlertBook(home).add_failed_run("run", "job", datetime.now(UTC), "error")
-    ProviderLimits(home).ban(EXAMPLE.provider, 1.0)
+    BatchHistory(StatePlace(home)).add_failure(EXAMPLE.name, ValueError("once"))
+    AlertBook(StatePlace(home)).add_failed_run("run", "job", datetime.now(UTC), "error")
+    ProviderLimits(StatePlace(home)).ban(EXAMPLE.provider, 1.0)
     (home / "run").mkdir(exist_ok=True)
     (home / "run" / "feeds.json").write_text(json.dumps({EXAMPLE.name: {"state": "running"}}))
     (home / "run" / "announced.json").write_text(json.dumps({"published": 3}))

@@ -18,7 +18,7 @@ from energy_platform.dashboard.alarms.rules import Rule
 from energy_platform.dashboard.alarms.tracks import PAUSE_SECONDS, Change, Track
 from energy_platform.dashboard.alarms.watched_rule import WatchedRule
 from energy_platform.operations.alerts import delivery
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from tests.support.dashboard import Desk, Row, wait_until
 from tests.support.webhook import served_webhook
 
@@ -75,7 +75,7 @@ def states(desk: Desk) -> list[str]:
 def user(desk: Desk, name: str, role: Role, scope: Scope = Scope.POSITIONS) -> str:
     home = desk.settings.home
     UserList.of(home).put(User(name=name, role=role, portfolios=("wind",)))
-    return Tokens.of(home).make(name, scope, seconds=600)
+    return Tokens.of(StatePlace(home)).make(name, scope, seconds=600)
 
 
 def test_a_live_row_raises_an_alarm_and_a_later_one_clears_it(desk: Desk) -> None:
@@ -108,7 +108,7 @@ def test_what_was_seen_stays_seen_and_rules_outlast_a_restart(
     wait_until(lambda: states(desk) == ["raised"])
     [alarm] = alarms(desk)
     assert post(desk, "/api/alarms/seen", {"ids": [alarm["id"], "none"]}).json() == {"seen": 1}
-    kept = alarm_file.AlarmFile.of(desk.settings.home)
+    kept = alarm_file.AlarmFile.of(desk.settings.state)
     wait_until(lambda: [one.seen_by for one in kept.alarms().get("local", [])] == ["local"])
     desk.end_server()
     desk.serve()
@@ -124,7 +124,7 @@ def test_what_was_seen_stays_seen_and_rules_outlast_a_restart(
 def test_what_cleared_while_the_server_was_down_is_cleared(desk: Desk) -> None:
     set_rule(desk)
     desk.show(SOURCE, load(120.0, 1))
-    kept = alarm_file.AlarmFile.of(desk.settings.home)
+    kept = alarm_file.AlarmFile.of(desk.settings.state)
     wait_until(lambda: [one.state for one in kept.alarms().get("local", [])] == [Change.RAISED])
     desk.end_server()
     desk.show(SOURCE, load(50.0, 2))
@@ -141,7 +141,7 @@ def test_a_removed_rule_takes_its_alarm_with_it(desk: Desk) -> None:
     assert httpx.delete(url).status_code == 404
     wait_until(lambda: states(desk) == ["cleared"])
     assert desk.get("/api/alarms").json()["rules"] == []
-    told = [one.action for one in AuditLog.of(desk.settings.home).newest(10)]
+    told = [one.action for one in AuditLog.of(desk.settings.state).newest(10)]
     assert told == ["alarm removed", "alarm set"]
 
 
@@ -178,7 +178,7 @@ def test_no_alarm_of_another_user_and_none_on_what_a_user_may_not_see(desk: Desk
     set_rule(desk, name="low", above=None, below=60.0)
     desk.show(SOURCE, load(50.0, 1))
     wait_until(lambda: states(desk) == ["raised"])
-    kept = alarm_file.AlarmFile.of(desk.settings.home)
+    kept = alarm_file.AlarmFile.of(desk.settings.state)
     desk.show(SOURCE, load(120.0, 2))
     wait_until(lambda: len(kept.alarms().get("local", ())) == 2)
     assert "anne" not in kept.alarms()

@@ -15,7 +15,7 @@ from energy_platform.dashboard.access.choices_file import MOST_BYTES, ChoicesFil
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.api import bodies
 from energy_platform.dashboard.server import app as dashboard
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from tests.support.commands import command_in_process
 from tests.support.guarded_app import PASSWORD, client, with_users
 
@@ -48,7 +48,7 @@ async def chosen(asker: httpx.AsyncClient, csrf: str, said: Any) -> httpx.Respon
 
 
 def noted(settings: Settings) -> list[tuple[str, Any]]:
-    entries = AuditLog.of(settings.home).newest(50)
+    entries = AuditLog.of(settings.state).newest(50)
     return [(one.user, one.detail) for one in entries if one.action == "choices set"]
 
 
@@ -92,7 +92,7 @@ async def test_what_is_no_small_object_is_refused(
 async def test_a_token_and_a_machine_without_login_keep_none(
     app: ASGIApp, settings: Settings, tmp_path: Path
 ) -> None:
-    token = Tokens.of(settings.home).make("bob", Scope.ADMIN, seconds=60)
+    token = Tokens.of(settings.state).make("bob", Scope.ADMIN, seconds=60)
     open_settings = Settings(home=tmp_path / "open")
     inner = dashboard(open_settings)
     async with (
@@ -123,10 +123,10 @@ async def test_no_resource_reads_a_body_without_end(
     assert (answer.status_code, answer.json()["name"]) == (413, "HTTPException")
 
 
-def test_so_many_users_at_most(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_many_users_at_most(place: StatePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("energy_platform.dashboard.access.choices_file.MOST_USERS", 3)
     times = iter(range(100))
-    file = ChoicesFile(ChoicesFile.of(home)._file, lambda: float(next(times)))
+    file = ChoicesFile(ChoicesFile.of(place)._tables, lambda: float(next(times)))
     for number in range(5):
         file.keep(f"user {number}", b"{}")
     assert [file.of_user(f"user {number}") for number in range(5)] == [None, None, *[b"{}"] * 3]
@@ -135,6 +135,6 @@ def test_so_many_users_at_most(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_who_is_removed_leaves_none(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ChoicesFile.of(settings.home).keep("bob", b"{}")
+    ChoicesFile.of(settings.state).keep("bob", b"{}")
     command_in_process(monkeypatch, capsys)("users", "remove", "bob")
-    assert ChoicesFile.of(settings.home).of_user("bob") is None
+    assert ChoicesFile.of(settings.state).of_user("bob") is None

@@ -27,6 +27,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import remote_following
 from energy_platform.reading.update import read_arrow_line
+from energy_platform.settings import StatePlace
 from tests.support.commands import command_in_process
 from tests.support.dashboard import PATIENCE_SECONDS, Desk, Row
 
@@ -198,7 +199,7 @@ async def test_a_connection_that_is_lost_before_any_update_is_told_as_a_gap(
 async def test_what_can_not_be_followed_is_said_at_once(desk: Desk) -> None:
     home = desk.settings.home
     UserList.of(home).put(User(name="anne", role=Role.VIEWER, portfolios=("wind",)))
-    token = Tokens.of(home).make("anne", Scope.READ, seconds=600)
+    token = Tokens.of(StatePlace(home)).make("anne", Scope.READ, seconds=600)
     with pytest.raises(UsageError, match="may not see every portfolio"):
         await anext(ep.follow("position", address=address(desk), token=token))
     with pytest.raises(UsageError, match="token"):

@@ -59,7 +59,7 @@ async def app(settings: Settings) -> AsyncIterator[ASGIApp]:
 
 
 def bearer(settings: Settings, user: str, scope: Scope = Scope.POSITIONS) -> dict[str, str]:
-    token = Tokens.of(settings.home).make(user, scope, seconds=600)
+    token = Tokens.of(settings.state).make(user, scope, seconds=600)
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -78,7 +78,7 @@ def waiting(settings: Settings) -> list[Path]:
 
 
 def noted(settings: Settings) -> list[Any]:
-    entries = AuditLog.of(settings.home).newest(50)
+    entries = AuditLog.of(settings.state).newest(50)
     return [(one.user, one.detail) for one in entries if one.action == "positions handed in"]
 
 

@@ -58,7 +58,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture(scope="module")
 def asker(desk: Desk) -> Iterator[httpx.Client]:
     """Ask as Infinity does with the provisioned data source."""
-    token = Tokens.of(desk.settings.home).make("grafana", Scope.READ, seconds=600)
+    token = Tokens.of(desk.settings.state).make("grafana", Scope.READ, seconds=600)
     told = {
         "$ENERGY_PLATFORM_DASHBOARD_URL": f"http://127.0.0.1:{desk.port}",
         "$ENERGY_PLATFORM_GRAFANA_TOKEN": token,

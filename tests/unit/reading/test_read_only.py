@@ -12,6 +12,7 @@ import pytest
 import energy_platform as ep
 from energy_platform.operations.batch_history import BatchHistory
 from energy_platform.reading.platform import Platform
+from energy_platform.settings import StatePlace
 from tests.support.example_home import ONE_BATCH
 from tests.support.questions import QUESTIONS, fill_home
 
@@ -22,7 +23,7 @@ ASK_A_FRAME = {"base", "connect", "off_peak", "peak", "periods"}
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = fill_home(tmp_path_factory.mktemp("desk"))
-    BatchHistory(home).add(ONE_BATCH)
+    BatchHistory(StatePlace(home)).add(ONE_BATCH)
     return home
 
 
@@ -59,7 +60,7 @@ def test_nothing_is_written(name: str, read_only: Path) -> None:
 
 def test_the_batches_of_a_running_platform_are_read(tmp_path: Path) -> None:
     home = fill_home(tmp_path / "desk")
-    history = BatchHistory(home)
+    history = BatchHistory(StatePlace(home))
     history.add(ONE_BATCH)
     before = sorted(home.iterdir())
     assert ep.connect(home).batch_history()["source"].to_list() == [ONE_BATCH.source]

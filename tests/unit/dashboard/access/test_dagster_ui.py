@@ -17,7 +17,7 @@ from energy_platform.dashboard.access import guard as guard_module
 from energy_platform.dashboard.access.audit import AuditLog
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.operations.supervision.ports import webserver_socket
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from tests.support.chromium import chromium
 from tests.support.dagster_webserver import dagster_webserver
 from tests.support.guarded_app import client, guarded_desk, served, with_users
@@ -82,7 +82,7 @@ async def test_programs_ask_and_change_by_post(home: Path, app: ASGIApp) -> None
         assert await is_paused(program)
         await set_paused(program, paused=False)
         assert not await is_paused(program)
-    [newest, _] = AuditLog.of(home).newest(5)
+    [newest, _] = AuditLog.of(StatePlace(home)).newest(5)
     assert (newest.action, newest.user) == ("Dagster changed", "local")
     assert newest.detail == {"what": ["setAutoMaterializePaused"]}
 
@@ -152,7 +152,9 @@ async def test_what_dagster_might_read_otherwise_is_refused(
 @pytest.mark.parametrize("role", list(Role))
 async def test_only_an_admin_changes_something(home: Path, known: None, role: Role) -> None:
     _, app = guarded_desk(with_users(home))
-    token = Tokens.of(home).make("alice", list(Scope)[list(Role).index(role)], seconds=60)
+    token = Tokens.of(StatePlace(home)).make(
+        "alice", list(Scope)[list(Role).index(role)], seconds=60
+    )
     async with client(app) as program:
         assert (await asked(program, PAUSED)).status_code == 401
         program.headers["Authorization"] = f"Bearer {token}"

@@ -15,7 +15,10 @@ from energy_platform.dashboard.access.sessions import Sessions
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.access.user_list import User, UserList
 from energy_platform.dashboard.access.visitor import Role
-from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.errors import EnergyPlatformError, StateUnavailableError, UsageError
+from energy_platform.settings import StatePlace
+
+REFUSED = (sqlite3.IntegrityError, StateUnavailableError)
 
 
 class Clock:
@@ -28,9 +31,9 @@ class Clock:
 
 def test_every_file_is_for_this_user_alone(home: Path) -> None:
     UserList.of(home).put(User(name="alice", role=Role.ADMIN))
-    Sessions.of(home).begin("alice", seconds=60)
-    Tokens.of(home).make("alice", Scope.READ, seconds=60)
-    AuditLog.of(home).add(Action.USER_SET, "alice", "command line")
+    Sessions.of(StatePlace(home)).begin("alice", seconds=60)
+    Tokens.of(StatePlace(home)).make("alice", Scope.READ, seconds=60)
+    AuditLog.of(StatePlace(home)).add(Action.USER_SET, "alice", "command line")
     folder = home / "access"
     assert folder.stat().st_mode & 0o777 == 0o700
     kept = {file.name for file in folder.iterdir() if file.suffix in {".json", ".db"}}
@@ -86,9 +89,9 @@ def test_a_password_has_a_decent_length(password: str) -> None:
         hashed(password)
 
 
-def test_a_session_ends_after_its_time(home: Path) -> None:
+def test_a_session_ends_after_its_time(place: StatePlace) -> None:
     clock = Clock()
-    file = Sessions.of(home)._file
+    file = Sessions.of(place)._tables
     sessions = Sessions(file, clock)
     key = sessions.begin("bob", seconds=60)
     session = sessions.find(key)
@@ -101,9 +104,9 @@ def test_a_session_ends_after_its_time(home: Path) -> None:
         assert connection.execute("SELECT count(*) FROM session").fetchone() == (1,)
 
 
-def test_a_user_has_so_many_sessions_at_most(home: Path) -> None:
+def test_a_user_has_so_many_sessions_at_most(place: StatePlace) -> None:
     clock = Clock()
-    sessions = Sessions(Sessions.of(home)._file, clock)
+    sessions = Sessions(Sessions.of(place)._tables, clock)
     keys = []
     for _ in range(60):
         clock.now += 1
@@ -111,16 +114,16 @@ def test_a_user_has_so_many_sessions_at_most(home: Path) -> None:
     assert [sessions.find(key) is not None for key in keys] == [False] * 10 + [True] * 50
 
 
-def test_sessions_outlive_a_restart(home: Path) -> None:
-    key = Sessions.of(home).begin("bob", seconds=60)
-    assert Sessions.of(home).find(key) is not None
-    assert Sessions.of(home).end_all_of("alice") == 0
-    assert Sessions.of(home).find(key) is not None
+def test_sessions_outlive_a_restart(place: StatePlace) -> None:
+    key = Sessions.of(place).begin("bob", seconds=60)
+    assert Sessions.of(place).find(key) is not None
+    assert Sessions.of(place).end_all_of("alice") == 0
+    assert Sessions.of(place).find(key) is not None
 
 
-def test_tokens_are_listed_without_their_keys(home: Path) -> None:
+def test_tokens_are_listed_without_their_keys(place: StatePlace) -> None:
     clock = Clock()
-    tokens = Tokens(Tokens.of(home)._file, clock)
+    tokens = Tokens(Tokens.of(place)._tables, clock)
     text = tokens.make("bob", Scope.POSITIONS, seconds=60)
     [token] = tokens.all()
     assert tokens.find(text) == token
@@ -132,30 +135,30 @@ def test_tokens_are_listed_without_their_keys(home: Path) -> None:
     assert (tokens.find(text), tokens.all()) == (None, [])
 
 
-def test_the_audit_log_is_only_added_to(home: Path) -> None:
-    log = AuditLog.of(home)
+def test_the_audit_log_is_only_added_to(place: StatePlace) -> None:
+    log = AuditLog.of(place)
     log.add(Action.LOGGED_IN, "bob", "192.0.2.1")
     log.add(Action.TOKEN_MADE, "bob", "command line", scope="read")
     assert [(one.action, one.user, one.address, one.detail) for one in log.newest(5)] == [
         ("token made", "bob", "command line", {"scope": "read"}),
         ("logged in", "bob", "192.0.2.1", {}),
     ]
-    for statement in ["DELETE FROM entry", "UPDATE entry SET user = 'eve'"]:
+    for statement in ["DELETE FROM entry", "UPDATE entry SET address = 'eve'"]:
         with (
-            pytest.raises(sqlite3.IntegrityError, match="only added to"),
-            log._file.transaction() as connection,
+            pytest.raises(REFUSED, match="only added to"),
+            log._tables.transaction() as connection,
         ):
             connection.execute(statement)
     assert len(log.newest(5)) == 2
 
 
-def test_older_entries_of_the_audit_log_are_archived_and_read(home: Path) -> None:
+def test_older_entries_of_the_audit_log_are_archived_and_read(place: StatePlace) -> None:
     clock = Clock()
-    log = AuditLog(AuditLog.of(home)._file, AuditArchive.of(home), clock, most_entries=10)
+    log = AuditLog(AuditLog.of(place)._tables, AuditArchive.of(place.home), clock, most_entries=10)
     for number in range(64):
         clock.now += 1
         log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
-    with log._file.transaction("DEFERRED") as connection:
+    with log._tables.transaction("DEFERRED") as connection:
         [[kept]] = connection.execute("SELECT count(*) FROM entry")
     assert kept <= 10
     told = log.newest(100)
@@ -163,19 +166,19 @@ def test_older_entries_of_the_audit_log_are_archived_and_read(home: Path) -> Non
     assert [one.number for one in told] == list(range(64, 0, -1))
     assert [one.number for one in log.newest(kept + 3)] == [one.number for one in told[: kept + 3]]
     assert told[-1].at == datetime.fromtimestamp(1_001.0, UTC)
-    files = [*(home / "access" / "audit").iterdir()]
+    files = [*(place.home / "access" / "audit").iterdir()]
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     with (
-        pytest.raises(sqlite3.IntegrityError, match="only added to"),
-        log._file.transaction() as connection,
+        pytest.raises(REFUSED, match="only added to"),
+        log._tables.transaction() as connection,
     ):
         connection.execute("DELETE FROM entry WHERE number = 64")
 
 
-def test_an_audit_log_says_what_it_no_longer_has(home: Path) -> None:
+def test_an_audit_log_says_what_it_no_longer_has(place: StatePlace) -> None:
     most_bytes = 1_500
-    archive = AuditArchive(home / "access" / "audit", most_bytes)
-    log = AuditLog(AuditLog.of(home)._file, archive, most_entries=10)
+    archive = AuditArchive(place.home / "access" / "audit", most_bytes)
+    log = AuditLog(AuditLog.of(place)._tables, archive, most_entries=10)
     for number in range(200):
         log.add(Action.LOGIN_REFUSED, "mallory", "203.0.113.1", reason=f"{number}" * 20)
     files = [*archive.folder.iterdir()]
@@ -187,16 +190,16 @@ def test_an_audit_log_says_what_it_no_longer_has(home: Path) -> None:
     assert [one.number for one in told] == list(range(told[0].number, gone, -1))
 
 
-def test_an_audit_log_that_cannot_be_archived_keeps_every_entry(home: Path) -> None:
-    log = AuditLog(AuditLog.of(home)._file, AuditArchive.of(home), most_entries=10)
-    (home / "access" / "audit").write_text("in the way")
+def test_an_audit_log_that_cannot_be_archived_keeps_every_entry(place: StatePlace) -> None:
+    log = AuditLog(AuditLog.of(place)._tables, AuditArchive.of(place.home), most_entries=10)
+    (place.home / "access" / "audit").write_text("in the way")
     for number in range(30):
         log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
     assert [one.detail["rule"] for one in log.newest(100)] == list(range(29, -1, -1))
 
 
-def test_an_entry_has_so_many_characters_at_most(home: Path) -> None:
-    log = AuditLog.of(home)
+def test_an_entry_has_so_many_characters_at_most(place: StatePlace) -> None:
+    log = AuditLog.of(place)
     log.add(Action.LOGIN_REFUSED, "x" * 10_000, "y" * 10_000, reason="z" * 10_000)
     [entry] = log.newest(1)
     assert (len(entry.user), len(entry.address)) == (200, 200)
@@ -205,8 +208,9 @@ def test_an_entry_has_so_many_characters_at_most(home: Path) -> None:
 
 def test_an_audit_log_of_before_is_shortened_too(home: Path) -> None:
     """It has the trigger that forbade every deletion."""
-    file = AuditLog.of(home)._file
-    log = AuditLog(file, AuditArchive.of(home), most_entries=10)
+    place = StatePlace(home)
+    file = AuditLog.of(place)._tables
+    log = AuditLog(file, AuditArchive.of(place.home), most_entries=10)
     with file.transaction() as connection:
         connection.execute(
             "CREATE TRIGGER entry_is_kept BEFORE DELETE ON entry"
@@ -216,7 +220,7 @@ def test_an_audit_log_of_before_is_shortened_too(home: Path) -> None:
     for number in range(30):
         log.add(Action.ALARM_SET, "bob", "192.0.2.1", rule=number)
     assert len(log.newest(100)) == 30
-    assert [*(home / "access" / "audit").iterdir()]
+    assert [*(place.home / "access" / "audit").iterdir()]
 
 
 def test_pauses_grow_and_end() -> None:

@@ -16,7 +16,7 @@ from energy_platform.dashboard.access.pauses import Pauses
 from energy_platform.dashboard.access.sessions import Sessions
 from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.access.user_list import User, UserList
-from energy_platform.settings import Login, Settings
+from energy_platform.settings import Login, Settings, StatePlace
 from tests.support.guarded_app import PASSWORD, client, guarded_desk, served, with_users
 
 HOUR = 3600.0
@@ -37,7 +37,7 @@ async def csrf(browser: httpx.AsyncClient) -> dict[str, str]:
 
 
 def actions(home: Path) -> list[tuple[str, str]]:
-    return [(entry.action, entry.user) for entry in AuditLog.of(home).newest(50)]
+    return [(entry.action, entry.user) for entry in AuditLog.of(StatePlace(home)).newest(50)]
 
 
 async def test_a_stranger_is_sent_to_the_login_and_back(home: Path) -> None:
@@ -210,7 +210,7 @@ async def test_a_session_ends_by_itself_and_with_it_what_is_open(
         url = f"ws://localhost:{port}/live"
         async with connect(url, additional_headers={"Cookie": cookie}) as socket:
             assert await socket.recv() == "bob: price"
-            assert Sessions.of(home).end_all_of("bob") == 1
+            assert Sessions.of(StatePlace(home)).end_all_of("bob") == 1
             with pytest.raises(ConnectionClosed):
                 await asyncio.wait_for(socket.recv(), 20)
             assert socket.close_code == guard_module.SESSION_ENDED
@@ -232,7 +232,7 @@ async def test_a_token_may_what_its_scope_and_its_user_may(
     home: Path, user: str, scope: Scope, role: str
 ) -> None:
     desk, app = guarded_desk(with_users(home))
-    token = Tokens.of(home).make(user, scope, seconds=HOUR)
+    token = Tokens.of(StatePlace(home)).make(user, scope, seconds=HOUR)
     async with client(app) as program:
         program.headers["Authorization"] = f"Bearer {token}"
         assert (await program.get("/api/who")).json() == {
@@ -244,7 +244,7 @@ async def test_a_token_may_what_its_scope_and_its_user_may(
 
 async def test_a_token_that_does_not_hold_is_refused(home: Path) -> None:
     _, app = guarded_desk(with_users(home))
-    tokens = Tokens.of(home)
+    tokens = Tokens.of(StatePlace(home))
     good, ended, revoked, orphan = (
         tokens.make(user, Scope.READ, seconds=seconds)
         for user, seconds in [("alice", HOUR), ("alice", 0), ("alice", HOUR), ("bob", HOUR)]

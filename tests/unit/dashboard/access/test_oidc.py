@@ -10,7 +10,7 @@ from joserfc.jwk import OctKey, RSAKey
 from starlette.types import ASGIApp
 
 from energy_platform.dashboard.access.audit import AuditLog
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, StatePlace
 from tests.support.guarded_app import client, guarded_desk, with_users
 from tests.support.oidc_provider import CLIENT, SECRET, Claims, OidcProvider, oidc_provider
 
@@ -65,7 +65,7 @@ async def test_the_provider_says_who_it_is_and_the_list_what_they_may(
         assert (await browser.get("/api/who")).json() == {
             "name": "alice", "role": "admin", "way": "session",
         }  # fmt: skip
-    assert AuditLog.of(home).newest(1)[0].action == "logged in"
+    assert AuditLog.of(StatePlace(home)).newest(1)[0].action == "logged in"
 
 
 async def refused(home: Path, app: ASGIApp) -> str:
@@ -74,7 +74,7 @@ async def refused(home: Path, app: ASGIApp) -> str:
         answer = await log_in(browser)
         assert answer.status_code == 401
         assert (await browser.get("/api/who")).status_code == 401
-    entry = AuditLog.of(home).newest(1)[0]
+    entry = AuditLog.of(StatePlace(home)).newest(1)[0]
     assert entry.action == "login refused"
     return str(entry.detail["reason"])
 

@@ -31,7 +31,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from energy_platform.operations.databases import databases
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.storage.sqlite_file import set_aside_if_damaged
-from resources import storage
+from resources import sqlite_storage as storage
 from tests.support.damage import DAMAGES
 
 
