@@ -62,16 +62,16 @@ class _Pooled:
         """Change nothing: a connection waits for no answer for long, and is replaced when dead."""
 
 
-class PooledEventLogStorage(FewerEventStatements, _Pooled, PostgresEventLogStorage):  # type: ignore[misc]
+class PooledEventLogStorage(FewerEventStatements, _Pooled, PostgresEventLogStorage):
     """Dagster's tables of all runs' events."""
 
 
-class PooledRunStorage(SnapshotsInOrderOfUse, _Pooled, PostgresRunStorage):  # type: ignore[misc]
+class PooledRunStorage(SnapshotsInOrderOfUse, _Pooled, PostgresRunStorage):
     """Dagster's tables of runs."""
 
     def _next_number(self) -> ColumnElement[int]:
         return next_of_sequence()
 
 
-class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):  # type: ignore[misc]
+class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):
     """Dagster's tables of sensors, schedules and ticks."""

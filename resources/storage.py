@@ -40,7 +40,7 @@ class StateEventLogStorage(EventLogStorage):
         """Open the storage."""
         if (url := settings().state_url) is not None:
             return PooledEventLogStorage(url.get_secret_value(), inst_data)
-        return OpenEventLogStorage.from_config_value(inst_data, config_value)
+        return OpenEventLogStorage(config_value["base_dir"], inst_data)
 
 
 class StateRunStorage(RunStorage):

@@ -99,7 +99,7 @@ def _wait(connection: extensions.connection) -> None:
     """Wait for the server's answer, which psycopg2 by itself does for ever.
 
     Raises:
-        psycopg2.OperationalError: It took too long; the connection is closed.
+        psycopg2.OperationalError: It took too long; psycopg2 then closes the connection.
     """
     is_new = connection.status == extensions.STATUS_SETUP
     patience = _CONNECT_SECONDS if is_new else _ANSWER_SECONDS
@@ -109,7 +109,6 @@ def _wait(connection: extensions.connection) -> None:
         reads = state == extensions.POLL_READ
         waited_for.register(connection.fileno(), select.POLLIN if reads else select.POLLOUT)
         if not waited_for.poll(max(0.0, give_up_at - time.monotonic()) * 1_000):
-            connection.close()
             raise psycopg2.OperationalError(f"there was no answer for {patience:.0f} seconds")
 
 

@@ -199,8 +199,8 @@ class _PostgresStatements:
         self._connection = connection
 
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Rows:
-        cursor = self._connection.cursor()
-        cursor.execute(_with_marks(statement), tuple(values))
+        cursor: Rows = self._connection.cursor()
+        cursor.execute(_with_marks(statement), tuple(values))  # type: ignore[attr-defined]
         return cursor
 
     def executemany(self, statement: str, values: Iterable[Sequence[Any]], /) -> None:

@@ -202,5 +202,5 @@ def test_a_damaged_history_holds_up_nothing(
     auctions: SensorDefinition, instance: DagsterInstance, platform_batches: MicroBatches
 ) -> None:
     land(platform_batches, [example_message([("CZ", 0, 1.0)])])
-    Platform().history.path.write_bytes(b"no database" * 1_000)
+    (settings().home / "batch_history.sqlite").write_bytes(b"no database" * 1_000)
     assert asked_for(tick(auctions, instance)) == [AssetKey(EXAMPLE.name)]

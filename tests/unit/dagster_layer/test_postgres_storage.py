@@ -55,7 +55,7 @@ def a_job() -> None:
 
 
 @pytest.fixture
-def dagster_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def dagster_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "dagster"
     folder.mkdir()
     monkeypatch.setenv("ENERGY_PLATFORM_DAGSTER_STORAGE", str(folder / "storage"))
@@ -110,6 +110,7 @@ def test_a_reader_hears_of_events(instance: DagsterInstance) -> None:
     instance.end_watch_event_logs(run.run_id, listen)
 
 
+@pytest.mark.deploy
 def test_processes_that_begin_at_once_make_the_tables_once(
     postgres: PostgresServer, state_url: str, dagster_home: Path
 ) -> None:
@@ -131,28 +132,28 @@ def test_processes_that_begin_at_once_make_the_tables_once(
 
 
 def test_dagster_goes_on_through_a_bouncer_when_the_server_comes_back(
-    postgres: PostgresServer, dagster_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, dagster_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if bouncer_program() is None:
         pytest.skip(NO_BOUNCER)
     with pgbouncer(postgres, connections=2) as bouncer:
         url = bouncer.url(postgres.new_database())
         with state_at(url, monkeypatch), DagsterInstance.from_config(str(dagster_home)) as instance:
+            assert a_job.execute_in_process(instance=instance).success
             threads = [
-                threading.Thread(target=a_job.execute_in_process, kwargs={"instance": instance})
-                for _ in range(3)
+                threading.Thread(target=create_run_for_test, args=(instance,)) for _ in range(8)
             ]
             for one in threads:
                 one.start()
             for one in threads:
                 one.join()
-            assert instance.get_runs_count() == 3
+            assert instance.get_runs_count() == 9
             postgres.kill()
             postgres.start()
             with suppress(*AWAY):  # what is under way may fail
                 a_job.execute_in_process(instance=instance)
             before = instance.get_runs_count()
-            assert before >= 3
+            assert before >= 9
             assert a_job.execute_in_process(instance=instance).success
             assert instance.get_runs_count() == before + 1
 
