@@ -97,7 +97,7 @@ class Machine:
     async def collecting(self) -> AsyncIterator[list[SourceTask]]:
         zone, limits = (
             LandingZone.open(self.settings.landing_url),
-            ProviderLimits(self.settings.home),
+            ProviderLimits(self.settings.state),
         )
         jobs = [SourceTask(one, self.settings, zone, limits) for one in self.sources]
         running = asyncio.create_task(Ownership(self.cells, self.settings.home, jobs).run())
