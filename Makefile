@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick deploy-test nightly soak fuzz check check-web web format audit bench lock clean
+.PHONY: up test quick deploy-test nightly soak compose-soak fuzz check check-web web format audit bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -49,6 +49,10 @@ nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples
 	EFFORT=100 $(BIN)/pytest tests/unit/test_mutated_payloads.py -rP --timeout 14400 --numprocesses 2 --dist worksteal
 	$(MAKE) fuzz
 
+COMPOSE_MINUTES ?= 60
+compose-soak: $(READY) ## Kill the containers of the platform of compose.yaml for an hour, or COMPOSE_MINUTES
+	@PYTHONPATH=. $(BIN)/python -m tests.faults.compose --minutes $(COMPOSE_MINUTES)
+
 SOAK_MINUTES ?= 60
 soak: $(READY) $(EMULATOR) ## Strike whole platforms for an hour, or SOAK_MINUTES, and hold them to account: no row lost, none doubled
 	@PYTHONPATH=. $(BIN)/python -m tests.faults.soak --minutes $(SOAK_MINUTES)
@@ -64,6 +68,7 @@ check: $(READY) check-web ## Format, lint, types, which way imports point, and w
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/energy-platform generate --check
+	$(BIN)/hadolint deploy/docker/*Dockerfile tests/deploy/*.Dockerfile
 	$(BIN)/actionlint
 	$(BIN)/zizmor --offline --quiet .github/workflows
 
@@ -91,17 +96,21 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/energy-platform generate
 
 audit: $(READY) ## Look up every locked package among the known vulnerabilities, over the network
-	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock requirements-image.lock
 
 bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 # All but `bench`, whose pandas is another one.
 EXTRAS := notebook follow bigquery influxdb feeds platform postgres pubsub dashboard dbt grafana simulator dev
-lock: $(READY) ## Resolve the dependencies again; the lock names no index
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header $(addprefix --extra ,$(EXTRAS)) \
-		--output-file requirements.lock pyproject.toml
+# What processes in production import; the image has these alone.
+PRODUCTION := follow bigquery influxdb feeds platform postgres pubsub dashboard dbt
+PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: $(READY) ## Resolve the dependencies again; the locks name no index
+	$(PIN) $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml
+	$(PIN) --constraint requirements.lock $(addprefix --extra ,$(PRODUCTION)) --output-file requirements-production.lock pyproject.toml
+	$(PIN) --constraint requirements.lock --extra simulator --output-file requirements-simulated.lock pyproject.toml
+	$(PIN) --constraint requirements.lock --output-file requirements-image.lock requirements-image.in
 	echo "duckdb==1.5.5" | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --no-header --override /dev/stdin \
 		--output-file requirements-emulator.lock requirements-emulator.in

@@ -123,7 +123,7 @@ def main() -> None:
             time.sleep(asked.hours * 3600 / asked.speed)
             ended, after = clock.now(), cpu_seconds(supervisor)
             elapsed = time.monotonic() - started
-            freeze(supervisor)
+            freeze(supervisor.home)
             # Messages that a stream was sending to a killed collector are lost, on the real market
             # too.
             time.sleep(UNDER_WAY_SECONDS)

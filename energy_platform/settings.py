@@ -176,6 +176,8 @@ class Settings(BaseSettings):
         influxdb_token: A token, for `v2`.
         influxdb_user: A user, for `v1` with authentication.
         influxdb_password: That user's password.
+        influxdb_plain: Whether a token or password may go to another machine without TLS, as in a
+            network of containers that nobody else can reach.
         live_bus: Where new rows are published: `pubsub://project/topic-prefix`, or `redis://` or
             `rediss://` with the user and password of those who follow; a Valkey of the platform's
             own if unset.
@@ -254,6 +256,7 @@ class Settings(BaseSettings):
     influxdb_token: SecretStr | None = None
     influxdb_user: str | None = None
     influxdb_password: SecretStr | None = None
+    influxdb_plain: bool = False
     live_bus: str | None = Field(default=None, pattern=f"^({_PUBSUB}|{_REDIS})$", repr=False)
     live_bus_publisher: str | None = Field(default=None, pattern=f"^{_REDIS}$", repr=False)
     pubsub_emulator: str | None = None

@@ -40,7 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (up, down, run, status, metrics, collect, hot_lane, dashboard):
+    for command in (up, down, run, healthy, status, metrics, collect, hot_lane, dashboard):
         app.command()(command)
 
 
@@ -199,6 +199,16 @@ def run(
     from energy_platform.operations.supervision.alone import become
 
     become(process, settings())
+
+
+def healthy(
+    process: Annotated[str, typer.Argument(help="Its name in `status`.")],
+) -> None:
+    """Ask a process that `run` has started whether it answers; exit code 1 if it does not."""
+    from energy_platform.operations.supervision.health import is_healthy
+
+    if not is_healthy(process, settings()):
+        raise typer.Exit(1)
 
 
 def status(*, json: Json = False) -> None:

@@ -212,6 +212,7 @@ def _influxdb(chosen: Settings) -> HotStore:
         bucket=chosen.influxdb_bucket,
         organisation=chosen.influxdb_org,
         token=_influxdb_token(chosen),
+        plain=chosen.influxdb_plain,
         ca_file=chosen.ca_file,
     )
     # One more day, so that a difference of clocks refuses no point at the edge.

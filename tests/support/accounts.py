@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -14,10 +14,11 @@ from energy_platform.formats.nord_pool_intraday import standing_orders
 from energy_platform.history.revisions import new_revisions
 from energy_platform.market.registry import market_sources
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.micro_batch import MicroBatches
 from simulator.journal import Journal
 from simulator.providers.nord_pool.contracts import open_contracts
 from tests.support.comparison import compare, journalled_rows, overdue
-from tests.support.running_platform import SETTLED_SECONDS, RunningPlatform, wait_until_quiet
+from tests.support.running_platform import SETTLED_SECONDS, wait_until_quiet
 
 NEVER_OVERWRITTEN: Final = frozenset(
     {
@@ -27,6 +28,23 @@ NEVER_OVERWRITTEN: Final = frozenset(
 )  # fmt: skip
 """Sources that lose no revision between two looks, for their values stay where they are."""
 ORDER_BOOK: Final = "nord_pool_intraday_order_book"
+
+
+class Accountable(Protocol):
+    """A platform on simulated markets, wherever its processes run."""
+
+    @property
+    def batches(self) -> MicroBatches:
+        """The platform's stores, opened by the test."""
+
+    def freeze(self) -> datetime:
+        """Stop market time; return it."""
+
+    def journal(self) -> Journal:
+        """Return what its markets emitted."""
+
+    def stored(self, source: MarketSource) -> pl.DataFrame:
+        """Return the rows of a source's table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +72,11 @@ class Account:
     invented_at: list[datetime]
 
 
-def accounts(platform: RunningPlatform) -> Iterator[Account]:
+def accounts(platform: Accountable) -> Iterator[Account]:
     """Stop market time, wait until all is stored, and yield what became of each source's rows."""
     market_time = platform.freeze()
     settled_by = datetime.now(UTC) - timedelta(seconds=SETTLED_SECONDS)
-    wait_until_quiet(platform)
+    wait_until_quiet(platform.batches)
     journal = platform.journal()
     for source in market_sources().values():
         stored = platform.stored(source)

@@ -77,9 +77,9 @@ def simulator_controls(home: Path) -> str:
     return stand_ins[CONTROLS]
 
 
-def freeze(supervisor: Supervisor) -> datetime:
+def freeze(home: Path) -> datetime:
     """Stop market time; return it."""
-    controls = simulator_controls(supervisor.home)
+    controls = simulator_controls(home)
     answer = httpx.post(f"{controls}/freeze", timeout=60).raise_for_status()
     return datetime.fromisoformat(answer.json()["market_time"])
 

@@ -109,7 +109,7 @@ class RunningPlatform:
 
     def freeze(self) -> datetime:
         """Stop market time; return it."""
-        return freeze(Supervisor(self.home))
+        return freeze(self.home)
 
     def market_time(self) -> datetime:
         """Return the simulated market's time."""
@@ -249,6 +249,6 @@ def wait_until_everything_fast_has_moved(platform: RunningPlatform) -> None:
     )
 
 
-def wait_until_quiet(platform: RunningPlatform) -> None:
+def wait_until_quiet(batches: MicroBatches) -> None:
     """Wait until all that landed is in both stores, and nothing has landed for a while."""
-    come_to_rest(platform.batches, quiet_seconds=QUIET_SECONDS, within_seconds=600)
+    come_to_rest(batches, quiet_seconds=QUIET_SECONDS, within_seconds=600)

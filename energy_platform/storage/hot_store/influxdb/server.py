@@ -104,6 +104,7 @@ class Login:
         organisation: The organisation; 2.x only.
         token: A token, or `user:password` for v1; None for a server without authentication.
         ca_file: Certificates to trust beside the system's.
+        plain: Whether the token may go to another machine without TLS.
     """
 
     url: str
@@ -112,6 +113,7 @@ class Login:
     organisation: str | None = None
     token: str | None = None
     ca_file: Path | None = None
+    plain: bool = False
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -119,7 +121,8 @@ class Login:
             raise UsageError("the address of InfluxDB must be http://host:port or https://…")
         if parts.username or parts.password or parts.query:
             raise UsageError("the address of InfluxDB may hold neither a password nor a query")
-        if self.token and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        is_elsewhere = parts.scheme == "http" and parts.hostname not in _LOOPBACK
+        if self.token and is_elsewhere and not self.plain:
             raise UsageError(
                 f"{parts.hostname} is another machine: a token or password goes there by https://"
                 " only"
