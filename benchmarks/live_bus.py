@@ -26,7 +26,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from energy_platform.storage.live_bus.protocol import LiveBus, Rows
 from energy_platform.storage.live_bus.pubsub import PubSubBus
-from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
+from energy_platform.storage.pubsub_address import PubSubAddress
 from tests.support.live_bus import LiveBusProcess
 from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 

@@ -6,6 +6,7 @@ installed.
 
 from functools import cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -25,12 +26,15 @@ from energy_platform.settings import (
 from energy_platform.storage.hot_store.protocol import HotStore
 from energy_platform.storage.hot_store.sqlite import SqliteHotStore
 from energy_platform.storage.landing import LEASES, LandingNews, LandingZone
+from energy_platform.storage.landing.news import Tell, tell_all
 from energy_platform.storage.leases import Cells, open_cells
 from energy_platform.storage.live_bus.protocol import LiveBus
+from energy_platform.storage.pubsub_address import PubSubAddress
 from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
+    from energy_platform.storage.landing.landed_topic import LandedListener
     from energy_platform.storage.warehouse.bigquery.client import Clients
 
 _SIMULATED_ALONE: Final = "landing_is_simulated"
@@ -56,7 +60,7 @@ def open_micro_batches(chosen: Settings) -> MicroBatches:
 
 def open_landing(chosen: Settings) -> LandingZone:
     """Open the landing zone that these settings name, and record whether it is only simulated."""
-    zone = LandingZone.open(chosen.landing_url, LandingNews(landing_pipe(chosen)))
+    zone = LandingZone.open(chosen.landing_url, _tell(chosen))
     note = chosen.home / _SIMULATED_ALONE
     if chosen.markets is Markets.LIVE:
         note.unlink(missing_ok=True)
@@ -68,6 +72,37 @@ def open_landing(chosen: Settings) -> LandingZone:
 def open_leases(chosen: Settings) -> Cells:
     """Open what collectors agree on: which of them owns which source."""
     return open_cells(chosen.leases_url or f"{chosen.landing_url.rstrip('/')}/{LEASES}")
+
+
+def _tell(chosen: Settings) -> Tell:
+    """Return who is told of landings: the hot lane of this machine, and that of another."""
+    here = LandingNews(landing_pipe(chosen))
+    if chosen.live_bus is None:
+        return here
+    return tell_all(here, _landed_topic().LandedTopic(_pubsub_address(chosen, chosen.live_bus)))
+
+
+def open_landed_listener(chosen: Settings) -> "LandedListener | None":
+    """Open the hot lane's subscription to what lands on other machines; None without Pub/Sub.
+
+    Raises:
+        UsageError: Pub/Sub's client is not installed.
+    """
+    if chosen.live_bus is None:
+        return None
+    return _landed_topic().LandedListener(_pubsub_address(chosen, chosen.live_bus))
+
+
+def _landed_topic() -> ModuleType:
+    try:
+        from energy_platform.storage.landing import landed_topic
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "", "pubsub") from error
+    return landed_topic
+
+
+def _pubsub_address(chosen: Settings, url: str) -> PubSubAddress:
+    return PubSubAddress.of(url, emulator=chosen.pubsub_emulator)
 
 
 def landing_pipe(chosen: Settings) -> Path:
@@ -85,10 +120,9 @@ def open_live_bus(chosen: Settings) -> LiveBus:
         return _valkey(chosen)
     try:
         from energy_platform.storage.live_bus.pubsub import PubSubBus
-        from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "", "pubsub") from error
-    return PubSubBus(PubSubAddress.of(chosen.live_bus, emulator=chosen.pubsub_emulator))
+    return PubSubBus(_pubsub_address(chosen, chosen.live_bus))
 
 
 def _valkey(chosen: Settings) -> LiveBus:

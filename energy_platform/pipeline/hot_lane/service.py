@@ -1,9 +1,9 @@
 """The process that follows the landing logs of all sources for ever.
 
-Processes that land messages notify it. It also looks at each log after a start and from time to
-time, because a notification may be lost. Streams have threads of their own, so that a long file of
-another source delays no trade. The process may be killed at any moment, so it does nothing at its
-end.
+Processes that land messages notify it, those of other machines by Pub/Sub. It also looks at each
+log after a start and from time to time, because a notification may be lost. Streams have threads of
+their own, so that a long file of another source delays no trade. The process may be killed at any
+moment, so it does nothing at its end.
 """
 
 import asyncio
@@ -21,7 +21,11 @@ from energy_platform.market.feed import WireProtocol
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.hot_lane.announcements import report
 from energy_platform.pipeline.hot_lane.lane import HotLane
-from energy_platform.pipeline.stores import landing_pipe, open_micro_batches
+from energy_platform.pipeline.stores import (
+    landing_pipe,
+    open_landed_listener,
+    open_micro_batches,
+)
 from energy_platform.settings import Settings
 from energy_platform.storage.landing import LandingListener
 
@@ -59,10 +63,13 @@ async def follow(settings: Settings, sources: Iterable[MarketSource]) -> None:
 
     listener = LandingListener(landing_pipe(settings))
     listener.listen(heard)
+    elsewhere = open_landed_listener(settings)
     try:
         async with asyncio.TaskGroup() as group:
             for name, follower in followers.items():
                 group.create_task(follower.run(), name=name)
+            if elsewhere is not None:
+                group.create_task(elsewhere.listen(heard), name="landed elsewhere")
             if batches.announcer is not None:
                 group.create_task(report(settings.home, batches.announcer.announcements))
     finally:

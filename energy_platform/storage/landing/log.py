@@ -540,7 +540,7 @@ class LandingWriter:
     Args:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
-        tell: Called with the source's name after each append.
+        tell: Called with the source's name and the offsets after each append.
         at_least: The first offset that may be given to a message: messages before it were taken
             from the log, even if the files that held them are missing by now.
         term: The term of the owner's lease; 0 without one. What an owner of an earlier term wrote
@@ -612,8 +612,9 @@ class LandingWriter:
             self._append_segment(part, after if number == len(parts) else self._tail.cursor)
             firsts.append(self._tail.first)
         self._tail = self._tail._replace(cursor=after)
-        self._tell(self._source_name)
-        return range(firsts[0] if firsts else self._tail.end, self._tail.end)
+        appended = range(firsts[0] if firsts else self._tail.end, self._tail.end)
+        self._tell(self._source_name, appended)
+        return appended
 
     def _append_segment(self, messages: Sequence[RawMessage], cursor: str | None) -> None:
         while True:
@@ -678,7 +679,7 @@ class LandingGuest:
     Args:
         store: The folder or bucket of the segments.
         source_name: The source's name, and the log's folder.
-        tell: Called with the source's name after each append.
+        tell: Called with the source's name and the offsets after each append.
         at_least: The first offset that may be given to a message; see `LandingWriter`.
 
     Raises:
@@ -710,7 +711,8 @@ class LandingGuest:
             ValueError: The `received_at` of a message has no time zone.
         """
         landed = [self._append_segment(part) for part in _parts(messages)]
-        self._tell(self._source_name)
+        if landed:
+            self._tell(self._source_name, range(landed[0].start, landed[-1].stop))
         return landed
 
     def _append_segment(self, messages: Sequence[RawMessage]) -> range:

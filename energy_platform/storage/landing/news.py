@@ -1,7 +1,8 @@
 """Notifications of landings, from processes that append to the one that follows, on one machine.
 
 A named pipe carries the names of sources, one per line. It is a hint and no log: nobody waits for a
-reader, and a reader that missed a line looks later. The log itself says where it ends.
+reader, and a reader that missed a line looks later. The log itself says where it ends. Between
+machines `landed_topic` does the same.
 """
 
 import asyncio
@@ -15,12 +16,22 @@ from typing import Final
 
 _READ_BYTES: Final = 65_536
 
-Tell = Callable[[str], None]
-"""Takes the name of a source of which something has landed."""
+Tell = Callable[[str, range], None]
+"""Takes the name of a source of which something has landed, and the landing offsets."""
 
 
-def tell_nobody(_source_name: str) -> None:
-    """Ignore the name."""
+def tell_nobody(_source_name: str, _offsets: range) -> None:
+    """Ignore what has landed."""
+
+
+def tell_all(*listeners: Tell) -> Tell:
+    """Return a way to tell several."""
+
+    def tell(source_name: str, offsets: range) -> None:
+        for listener in listeners:
+            listener(source_name, offsets)
+
+    return tell
 
 
 class LandingNews:
@@ -35,7 +46,7 @@ class LandingNews:
         self._descriptor: int | None = None
         self._lock = Lock()
 
-    def __call__(self, source_name: str) -> None:
+    def __call__(self, source_name: str, _offsets: range) -> None:
         """Notify the reader of a source; neither a missing reader nor a full pipe blocks."""
         with self._lock:
             # The second try, in case the reader was restarted.

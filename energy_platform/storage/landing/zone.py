@@ -21,7 +21,7 @@ class LandingZone:
 
     Args:
         store: The folder or bucket of the segments.
-        tell: Called with a source's name after each append through this zone.
+        tell: Called with a source's name and the offsets after each append through this zone.
     """
 
     def __init__(self, store: ObjectStore, tell: Tell = tell_nobody) -> None:

@@ -2,7 +2,7 @@
 
 `protocol` states what a live bus promises, `cursor` and `entries` are the forms of what it keeps,
 and `continuity` finds what was lost. `valkey` publishes to streams of a Valkey, and `follower`
-reads them by its `follower_client`; `pubsub` publishes to topics of Google Pub/Sub,
-`pubsub_follower` reads those, and `pubsub_address` names them. The bus is a signal and never the
-log: the landing zone and the warehouse hold what it forgets.
+reads them by its `follower_client`; `pubsub` publishes to topics of Google Pub/Sub, and
+`pubsub_follower` reads those. The bus is a signal and never the log: the landing zone and the
+warehouse hold what it forgets.
 """

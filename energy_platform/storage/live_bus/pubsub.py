@@ -11,22 +11,23 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
-import grpc
 import polars as pl
-from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound, PermissionDenied
+from google.api_core.exceptions import GoogleAPIError, NotFound, PermissionDenied
 from google.auth.exceptions import GoogleAuthError
-from google.pubsub_v1 import PublisherClient, PubsubMessage, Topic
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1 import PublisherClient, PubsubMessage
 
 from energy_platform.errors import LiveBusUnavailableError
 from energy_platform.storage.live_bus.cursor import places_of
 from energy_platform.storage.live_bus.entries import Entry, entries
 from energy_platform.storage.live_bus.protocol import Figures, Message, OnLink
-from energy_platform.storage.live_bus.pubsub_address import CHANNEL, KEPT, PubSubAddress
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
+from energy_platform.storage.pubsub_address import PubSubAddress
+from energy_platform.storage.pubsub_topics import (
+    PATIENCE_SECONDS,
+    create_topic,
+    publisher_transport,
+)
 
-_PATIENCE_SECONDS: Final = 2.0
-"""How long the hot lane waits for an answer."""
 _SENT_AT_ONCE: Final = 8
 """How many entries one request has; each is 1 MiB at most, and a request 10 MB."""
 
@@ -89,46 +90,27 @@ class PubSubBus:
             topic=topic,
             messages=messages,
             retry=None,
-            timeout=_PATIENCE_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
         try:
             publish()
         except NotFound:
-            self._create(topic)
+            create_topic(self._client(), topic)
             publish()
-
-    def _create(self, topic: str) -> None:
-        try:
-            self._client().create_topic(
-                request=Topic(name=topic, message_retention_duration=KEPT),
-                retry=None,
-                timeout=_PATIENCE_SECONDS,
-            )
-        except AlreadyExists:
-            # Another thread was faster.
-            return
 
     def _ask(self) -> None:
         """Ask for a topic, which need not exist and may be somebody else's to read."""
         try:
             self._client().get_topic(
-                topic=self._address.topic("any"), retry=None, timeout=_PATIENCE_SECONDS
+                topic=self._address.topic("any"), retry=None, timeout=PATIENCE_SECONDS
             )
         except (NotFound, PermissionDenied):
             return
 
     def _client(self) -> PublisherClient:
         if self._publisher is None:
-            self._publisher = _publisher(self._address)
+            self._publisher = PublisherClient(transport=publisher_transport(self._address))
         return self._publisher
-
-
-def _publisher(address: PubSubAddress) -> PublisherClient:
-    if address.emulator is None:
-        channel = PublisherGrpcTransport.create_channel(options=CHANNEL)
-    else:
-        channel = grpc.insecure_channel(address.emulator, options=CHANNEL)
-    return PublisherClient(transport=PublisherGrpcTransport(channel=channel))
 
 
 def _message(source: str, entry: Entry) -> PubsubMessage:

@@ -11,23 +11,20 @@ was: so it finds out what is lost afterwards.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import grpc
 from google.api_core.exceptions import AlreadyExists, GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import (
     ExpirationPolicy,
     PubsubMessage,
     ReceivedMessage,
-    StreamingPullRequest,
     SubscriberAsyncClient,
     Subscription,
 )
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
 
 from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.instants import instant, microseconds
@@ -35,7 +32,8 @@ from energy_platform.storage.live_bus.continuity import gap, is_after_a_loss
 from energy_platform.storage.live_bus.cursor import BEGINNING, Place, cursor_of
 from energy_platform.storage.live_bus.entries import Entry
 from energy_platform.storage.live_bus.protocol import Message, OnLink, Rows
-from energy_platform.storage.live_bus.pubsub_address import CHANNEL, KEPT, PubSubAddress
+from energy_platform.storage.pubsub_address import KEPT, PubSubAddress
+from energy_platform.storage.pubsub_topics import ACKNOWLEDGED_SECONDS, pulled, subscriber
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +41,10 @@ _LOOK_BACK: Final = timedelta(minutes=3)
 """Within this time the hot lane has said how far a source is, be it quiet."""
 _EXPIRES: Final = timedelta(days=1)
 """After how long an unused subscription goes; Pub/Sub allows no shorter time."""
-_ACKNOWLEDGED_SECONDS: Final = 60
 _OUTSTANDING: Final = 16
 """How many messages of a source are on their way at most."""
 _WAITING: Final = 64
 """How many messages of all sources wait for a slow reader."""
-_BEAT_SECONDS: Final = 30.0
-"""How often Pub/Sub hears that a stream is still read."""
 _PATIENCE_SECONDS: Final = 5.0
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
@@ -99,7 +94,7 @@ class PubSubFollower:
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Yield the messages after the places; connect again after each failure."""
-        client = _subscriber(self._address)
+        client = subscriber(self._address)
         readers = [asyncio.create_task(self._read(client, name)) for name in self._places]
         try:
             while True:
@@ -141,7 +136,8 @@ class PubSubFollower:
             try:
                 await self._subscribe(client, source)
                 self._tell(source, None)
-                async for received in self._stream(client, source):
+                stream = pulled(client, self._subscriptions[source], most=_OUTSTANDING)
+                async for received in stream:
                     failures = 0
                     for one in received:
                         await self._arrived.put(_arrived(source, one.message))
@@ -175,7 +171,7 @@ class PubSubFollower:
             name=name,
             topic=self._address.topic(source),
             enable_message_ordering=True,
-            ack_deadline_seconds=_ACKNOWLEDGED_SECONDS,
+            ack_deadline_seconds=ACKNOWLEDGED_SECONDS,
             message_retention_duration=KEPT,
             expiration_policy=ExpirationPolicy(ttl=_EXPIRES),
         )
@@ -191,16 +187,6 @@ class PubSubFollower:
                 retry=None,
                 timeout=_PATIENCE_SECONDS,
             )
-
-    async def _stream(
-        self, client: SubscriberAsyncClient, source: str
-    ) -> AsyncIterator[Sequence[ReceivedMessage]]:
-        """Yield what one stream brings, until it ends."""
-        requests = _requests(self._subscriptions[source])
-        stream = await client.streaming_pull(requests=requests, retry=None, timeout=None)
-        async for answer in stream:
-            if answer.received_messages:
-                yield answer.received_messages
 
     async def _acknowledge(
         self, client: SubscriberAsyncClient, source: str, received: Sequence[ReceivedMessage]
@@ -223,32 +209,12 @@ class PubSubFollower:
         )
 
 
-async def _requests(subscription: str) -> AsyncIterator[StreamingPullRequest]:
-    """Yield what a stream is asked: for the messages first, then that it goes on."""
-    yield StreamingPullRequest(
-        subscription=subscription,
-        stream_ack_deadline_seconds=_ACKNOWLEDGED_SECONDS,
-        max_outstanding_messages=_OUTSTANDING,
-    )
-    while True:
-        await asyncio.sleep(_BEAT_SECONDS)
-        yield StreamingPullRequest()
-
-
 async def _pause(source: str, error: Exception, failures: int) -> None:
     pause = pause_seconds(
         failures, first_seconds=_FIRST_PAUSE_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS
     )
     _log.warning("%s: the live bus is down: %s; again in %.1f s", source, error, pause)
     await asyncio.sleep(pause)
-
-
-def _subscriber(address: PubSubAddress) -> SubscriberAsyncClient:
-    if address.emulator is not None:
-        channel = grpc.aio.insecure_channel(address.emulator, options=CHANNEL)
-    else:
-        channel = SubscriberGrpcAsyncIOTransport.create_channel(options=CHANNEL)
-    return SubscriberAsyncClient(transport=SubscriberGrpcAsyncIOTransport(channel=channel))
 
 
 def _entry(published_at: int) -> str:

@@ -159,18 +159,18 @@ def pipe(tmp_path: Path) -> Path:
 
 async def test_words_reach_whoever_listens_and_nobody_else_is_missed(pipe: Path) -> None:
     news = LandingNews(pipe)
-    news("nobody_listens_yet")
+    news("nobody_listens_yet", range(1))
     for _ in range(2):  # the second reader begins after the first has gone
         heard: list[str] = []
         listener = LandingListener(pipe)
         listener.listen(heard.append)
-        news("ceps_load")
-        news("smard_price")
+        news("ceps_load", range(1))
+        news("smard_price", range(1))
         async with asyncio.timeout(PROMPT_SECONDS):
             while sorted(heard) != ["ceps_load", "smard_price"]:
                 await asyncio.sleep(0.01)
         listener.close()
-    news("nobody_listens_any_more")
+    news("nobody_listens_any_more", range(1))
     news.close()
 
 
@@ -178,7 +178,7 @@ async def test_a_reader_that_hangs_holds_nobody_up(pipe: Path) -> None:
     listener, news = LandingListener(pipe), LandingNews(pipe)
     began = time.monotonic()
     for _ in range(20_000):
-        news("entsoe_day_ahead_price")
+        news("entsoe_day_ahead_price", range(1))
     assert time.monotonic() - began < PROMPT_SECONDS
     heard: list[str] = []
     listener.listen(heard.append)

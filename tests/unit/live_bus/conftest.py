@@ -8,8 +8,8 @@ import pytest
 
 from energy_platform.storage.live_bus.protocol import LiveBus
 from energy_platform.storage.live_bus.pubsub import PubSubBus
-from energy_platform.storage.live_bus.pubsub_address import PubSubAddress
 from energy_platform.storage.live_bus.valkey import ValkeyBus
+from energy_platform.storage.pubsub_address import PubSubAddress
 from tests.support.live_bus import Following, LiveBusProcess, begin_streams
 from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 

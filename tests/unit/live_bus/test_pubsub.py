@@ -26,8 +26,8 @@ from energy_platform.storage.live_bus import pubsub_follower
 from energy_platform.storage.live_bus.cursor import Place
 from energy_platform.storage.live_bus.entries import MOST_BYTES
 from energy_platform.storage.live_bus.pubsub import PubSubBus
-from energy_platform.storage.live_bus.pubsub_address import KEPT, PubSubAddress
 from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
+from energy_platform.storage.pubsub_address import KEPT, PubSubAddress
 from tests.support.live_bus import Following, begin_streams, some_rows
 from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
 from tests.support.valkey_process import PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""Where in Pub/Sub the live bus is: the names of its topics and subscriptions."""
+"""Where in Pub/Sub the platform's topics are: the live bus, and the signal of what has landed."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +40,21 @@ class PubSubAddress:
     def topic(self, source: str) -> str:
         """Return the name of a source's topic."""
         return f"projects/{self.project}/topics/{self.prefix}-{source}"
+
+    @property
+    def landed_topic(self) -> str:
+        """The topic that says what has landed."""
+        return self.topic("landed")
+
+    @property
+    def dead_topic(self) -> str:
+        """The topic of messages about landings that nobody could read."""
+        return self.topic("landed-dead")
+
+    @property
+    def landed_subscription(self) -> str:
+        """The hot lane's subscription to what has landed."""
+        return f"projects/{self.project}/subscriptions/{self.prefix}-landed-hot-lane"
 
     def subscription(self, source: str) -> str:
         """Return a new name for a follower's subscription to a source's topic."""
