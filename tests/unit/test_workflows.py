@@ -12,9 +12,16 @@ from energy_platform.operations.supervision.plan import PROJECT
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.y*ml"))
 USES = re.compile(r"^\s*(?:- )?uses:\s*(.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-LOCAL = re.compile(r"\./[\w./-]+")
-MORE_RIGHTS = {("release.yml", "release"): {"contents": "write"}}
-"""Jobs that may do more than read, and why: a release makes one."""
+LOCAL = re.compile(r"\$/[\w./-]+")
+A_TOKEN = {"contents": "read", "id-token": "write"}
+MORE_RIGHTS = {
+    ("release.yml", "release"): {"contents": "write"},
+    ("image.yml", "image"): A_TOKEN,
+    ("plan.yml", "plan"): A_TOKEN,
+    ("deploy.yml", "image"): A_TOKEN,
+    ("deploy.yml", "production"): A_TOKEN,
+}
+"""Jobs that may do more than read: a release makes one, and Google and Sigstore want a token."""
 
 EACH = pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda one: one.name)
 
@@ -66,7 +73,22 @@ def test_no_stranger_gets_a_token_or_a_shell(workflow: Path) -> None:
                 assert step["with"]["persist-credentials"] is False
 
 
+def test_a_plan_is_made_for_no_strangers_pull_request() -> None:
+    condition = read(PROJECT / ".github" / "workflows" / "plan.yml")["jobs"]["plan"]["if"]
+    assert condition == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_production_takes_only_what_the_image_workflow_has_signed() -> None:
+    steps = read(PROJECT / ".github" / "workflows" / "deploy.yml")["jobs"]["production"]["steps"]
+    commands = [step.get("run", "") for step in steps]
+    [verified] = [place for place, run in enumerate(commands) if "cosign verify" in run]
+    [applied] = [place for place, run in enumerate(commands) if "terraform apply" in run]
+    assert verified < applied
+    assert "workflows/image\\.yml@refs/tags/v" in commands[verified]
+    assert "sha256" in commands[verified]
+
+
 @EACH
 def test_a_job_ends(workflow: Path) -> None:
     for job in read(workflow)["jobs"].values():
-        assert "timeout-minutes" in job or job.get("uses", "").startswith("./")
+        assert "timeout-minutes" in job or LOCAL.fullmatch(job.get("uses", ""))

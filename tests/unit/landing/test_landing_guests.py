@@ -221,4 +221,5 @@ def test_processes_that_are_killed_lose_and_double_nothing(
             # At most the one append that was under way had landed and was not acknowledged.
             heard_of = max(until, first)
             assert part in (list(range(first, end)) for end in (heard_of, heard_of + 3))
-    assert min(len(numbers) for numbers in landed.values()) >= 9
+    # Each was heard of twice before it was killed, with three messages.
+    assert min(len(numbers) for numbers in landed.values()) >= 6
