@@ -15,8 +15,10 @@ from dagster import (
     AssetCheckResult,
     AssetCheckSeverity,
     AssetCheckSpec,
+    AssetExecutionContext,
     AssetsDefinition,
     AssetSpec,
+    Failure,
     FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
@@ -118,13 +120,29 @@ def _market_asset(source: MarketSource) -> AssetsDefinition:
             ),
         ],
     )
-    def market_asset(platform: Platform) -> Iterator[MaterializeResult[None]]:
+    def market_asset(
+        context: AssetExecutionContext, platform: Platform
+    ) -> Iterator[MaterializeResult[None]]:
+        require_unfinished(context)
         report = platform.run(source)
         yield MaterializeResult(
             metadata=batch_metadata(report), check_results=list(check_results(source, report))
         )
 
     return market_asset
+
+
+def require_unfinished(context: AssetExecutionContext) -> None:
+    """Refuse a batch of a run that was given up meanwhile.
+
+    A worker that hung was taken for dead. Its run has failed, and another one has its sources.
+
+    Raises:
+        Failure: It was.
+    """
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.is_finished:
+        raise Failure("this run was given up: its worker was taken for dead")
 
 
 def freshness_policy(

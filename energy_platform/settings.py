@@ -202,6 +202,8 @@ class Settings(BaseSettings):
         addresses: A JSON object from addresses (URL prefixes) to the ones to reach, or listen on,
             instead; in a simulated market also from variables to their stand-ins.
         ca_file: Certificates that feeds trust beside the system's, e.g. a company proxy's.
+        workers: How many workers there are: `up` starts so many, and a market group is split into
+            so many runs at most.
         linger_seconds: How long the collector gathers messages before it writes a segment.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
@@ -273,6 +275,7 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     ca_file: Path | None = None
+    workers: int = Field(default=2, ge=1, le=64)
     linger_seconds: float = Field(default=0.2, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)

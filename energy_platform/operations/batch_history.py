@@ -32,6 +32,8 @@ MOST_LINES: Final = 1_000_000
 """With more lines than this, the oldest are summed sooner."""
 LATELY: Final = timedelta(hours=1)
 """What "lately" means for a quarantine rate."""
+_USUAL: Final = timedelta(minutes=10)
+"""Over how long a batch's usual length is taken."""
 
 _HOUR: Final = timedelta(hours=1) // timedelta(microseconds=1)
 _REMARK_CHARACTERS: Final = 500
@@ -195,6 +197,19 @@ class BatchHistory:
                 "SELECT source FROM newest WHERE not_before > ?", [_now()]
             ).fetchall()
         return frozenset(source for (source,) in found)
+
+    def usual_seconds(self) -> Mapping[str, float]:
+        """Return how long a batch of each source has taken in the last minutes, in the mean."""
+        if not self._tables.is_begun():
+            return {}
+        since = _now() - _USUAL // timedelta(microseconds=1)
+        with self._tables.transaction("DEFERRED") as statements:
+            found = statements.execute(
+                "SELECT source, SUM(seconds) / SUM(batches) FROM line"
+                " WHERE finished_at >= ? GROUP BY source HAVING SUM(batches) > 0",
+                [since],
+            ).fetchall()
+        return {source: float(seconds) for source, seconds in found}
 
     def forget_drift(self, source_name: str) -> None:
         """Forget how a source's newest batch differed, after its layout was accepted."""

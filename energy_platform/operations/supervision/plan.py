@@ -27,8 +27,6 @@ from energy_platform.settings import Address, Markets, Settings
 PROJECT: Final = Path(__file__).resolve().parents[3]
 """The checkout, which has the Dagster layer; the installed library does not."""
 
-WORKERS: Final = 2
-
 _SCRIPTS: Final = ("celery", "dagster", "dagster-daemon", "dagster-webserver", "energy-platform")
 """Console scripts that share most of their libraries."""
 _WEBSERVER: Final = "resources.webserver"
@@ -156,7 +154,7 @@ def all_processes(settings: Settings, ports: Ports) -> list[Process]:
                                 *_code_server_options(code_server_at(settings)))),
         Process("collector", (_script("energy-platform"), "collect")),
         Process("hot-lane", (_script("energy-platform"), "hot-lane")),
-        *(worker(f"worker-{number}") for number in range(1, WORKERS + 1)),
+        *(worker(f"worker-{number}") for number in range(1, settings.workers + 1)),
         Process("daemon", (_script("dagster-daemon"), "run", "--workspace", workspace)),
         Process("webserver", (sys.executable, "-m", _WEBSERVER,
                               str(webserver_at(settings)), workspace,
