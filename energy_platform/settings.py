@@ -129,6 +129,9 @@ ListeningAddress = Annotated[Address | None, BeforeValidator(_address)]
 _POSTGRES: Final = r"^postgresql://[^\s]*/[^/?\s]+(\?[^\s]*)?$"
 """A server and one of its databases."""
 
+_LINGER_IN_A_FOLDER: Final = 0.2
+_LINGER_IN_A_BUCKET: Final = 2.0
+
 
 def _from_json(value: object) -> object:
     """Read a variable's text as JSON, so that malformed JSON is reported like any wrong setting."""
@@ -204,7 +207,8 @@ class Settings(BaseSettings):
         ca_file: Certificates that feeds trust beside the system's, e.g. a company proxy's.
         workers: How many workers there are: `up` starts so many, and a market group is split into
             so many runs at most.
-        linger_seconds: How long the collector gathers messages before it writes a segment.
+        linger_seconds: How long the collector gathers a stream's messages before it writes a
+            segment; if unset, 0.2 s in a folder and 2 s on Cloud Storage, which bills each object.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
         simulated_days: How many days of raw messages a simulated market's home keeps; those of real
@@ -276,7 +280,7 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = None
     workers: int = Field(default=2, ge=1, le=64)
-    linger_seconds: float = Field(default=0.2, ge=0, le=60)
+    linger_seconds: float | None = Field(default=None, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
     simulated_days: int = Field(default=3, ge=1)
@@ -418,6 +422,13 @@ class Settings(BaseSettings):
     def landing_url(self) -> str:
         """The landing zone's address as a URL that object stores understand."""
         return _url(self.landing or self.home / "landing")
+
+    @property
+    def linger(self) -> float:
+        """How many seconds the collector gathers messages before it writes a segment."""
+        if self.linger_seconds is not None:
+            return self.linger_seconds
+        return _LINGER_IN_A_FOLDER if self.landing_url.startswith("file:") else _LINGER_IN_A_BUCKET
 
     @property
     def leases_url(self) -> str | None:

@@ -151,7 +151,7 @@ class SourceTask:
 
     async def _run_feed(self, tenure: Tenure | None) -> None:
         writer = await asyncio.to_thread(self._log, tenure)
-        lander = Lander(writer, linger_seconds=self.settings.linger_seconds)
+        lander = Lander(writer, linger_seconds=self._linger_seconds)
         landing_place = _NotedLander(lander, self.status, self.source, self.witness)
         landing_place.note_unanswered()
         session = MarketSession.open(
@@ -168,6 +168,15 @@ class SourceTask:
             feeding.cancel()
             outcomes = await asyncio.gather(landing, feeding, return_exceptions=True)
         self._raise_first(outcomes)
+
+    @property
+    def _linger_seconds(self) -> float:
+        """How long a landing waits for others.
+
+        Only streams bring more meanwhile. Every other feed waits until a landing is durable.
+        """
+        is_stream = self.source.feed.protocol is WireProtocol.WEBSOCKET
+        return self.settings.linger if is_stream else 0.0
 
     def _log(self, tenure: Tenure | None) -> Appending:
         at_least = self.taken(self.source)

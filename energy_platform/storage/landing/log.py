@@ -77,6 +77,13 @@ _TRIES: Final = 5
 _GUEST_PAUSE_SECONDS: Final = 0.01
 """The longest pause of a guest that came second; the owner does not pause, and so goes first."""
 
+_FOLLOWED_SEGMENTS: Final = 8
+"""How many segments are followed by their names before the log is listed: in a bucket a listing
+costs twelve times a look, and finds a thousand.
+"""
+_KNOWN_SEGMENTS: Final = 64
+"""How many of the newest segments are remembered, so that they need not be listed to be read."""
+
 _SOURCE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 
 
@@ -133,6 +140,7 @@ class LandingLog:
         self._listing = SegmentListing(store, source_name)
         self._tail = _EMPTY
         self._taken = 0
+        self._known: dict[int, tuple[Segment, int]] = {}
         self._advancing = Lock()
         self.ended_at = datetime.min.replace(tzinfo=UTC)
         """When the log was known to end at `tail`."""
@@ -306,9 +314,11 @@ class LandingLog:
                 newest = self._listing.newest()
                 if newest and (newest.first != self._tail.first or self._tail.end == 0):
                     self._tail = self._tail_at(newest)
+            followed = 0
             while True:
                 looked_at = datetime.now(UTC)
-                grown = self._grown()
+                grown = self._grown(lists=followed >= _FOLLOWED_SEGMENTS)
+                followed += 1
                 if grown is None:
                     break
                 before, self._tail = self._tail, self._tail_at(grown)
@@ -322,8 +332,12 @@ class LandingLog:
         tail = self.tail()
         return tail if tail.beyond is None else tail._replace(end=tail.beyond, beyond=None)
 
-    def _grown(self) -> Segment | None:
-        """Return a later segment than the last known one, or an unreadable last one again."""
+    def _grown(self, *, lists: bool) -> Segment | None:
+        """Return a later segment than the last known one, or an unreadable last one again.
+
+        Args:
+            lists: Whether to list the log for the last one, not to take the next one.
+        """
         end = self._tail.end
         is_behind = self._taken > end and self._listing.exists(self._taken)
         if is_behind or self._tail.beyond is not None:
@@ -331,6 +345,8 @@ class LandingLog:
             return self._listing.newest()
         if not self._listing.exists(end):
             return None
+        if not lists:
+            return Segment(end, 0)
         return self._listing.segments(end // OFFSETS_PER_FOLDER, since=end)[-1]
 
     def is_void(self, first: int, *, free_at: datetime) -> bool:
@@ -384,7 +400,22 @@ class LandingLog:
         return _EMPTY
 
     def _read_tail(self, segment: Segment) -> _Tail:
-        return _tail_of(segment.first, self._listing.fetch(segment))
+        body = self._listing.fetch(segment)
+        tail = _tail_of(segment.first, body)
+        self._known[segment.first] = (segment._replace(size=len(body)), tail.end)
+        if len(self._known) > _KNOWN_SEGMENTS:
+            del self._known[next(iter(self._known))]
+        return tail
+
+    def _known_between(self, start: int, stop: int) -> list[Segment]:
+        """Return the remembered segments of [start, stop); none if any of them is not."""
+        segments = []
+        while start < stop:
+            if start not in self._known:
+                return []
+            segment, start = self._known[start]
+            segments.append(segment)
+        return segments
 
     def _rows(
         self, start: int, stop: int, fetch_bytes: int = _FETCH_BYTES
@@ -496,6 +527,10 @@ class LandingLog:
             lists_all: Whether to list the whole folder in any case.
         """
         is_newest = start >= self._tail.first // OFFSETS_PER_FOLDER * OFFSETS_PER_FOLDER
+        known = self._known_between(start, stop)
+        if known and not lists_all and is_newest and is_trusted(self.ended_at):
+            yield from known
+            return
         floor = start
         if lists_all or not (
             is_newest and is_trusted(self.ended_at) and self._listing.exists(start)

@@ -502,3 +502,32 @@ async def test_a_source_whose_task_breaks_ends_the_collector(
         pytest.RaisesExc(RuntimeError, match="a fault of ours"), flatten_subgroups=True
     ):
         await asyncio.wait_for(collect(settings, [EXAMPLE]), 60)
+
+
+async def test_only_a_stream_waits_for_more_before_it_lands(
+    home: Path, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=home, linger_seconds=0.5)
+    took: list[float] = []
+    done = asyncio.Event()
+
+    async def feed(session: FeedSession) -> None:
+        began = asyncio.get_running_loop().time()
+        await session.land([message()])
+        took.append(asyncio.get_running_loop().time() - began)
+        done.set()
+        await for_ever()
+
+    for protocol in (WireProtocol.WEBSOCKET, WireProtocol.REST):
+        monkeypatch.setattr(ScriptedFeed, "protocol", protocol)
+        done.clear()
+        async with running(example(feed), settings, zone):
+            await done.wait()
+    assert took[0] >= 0.5
+    assert took[1] < took[0]
+
+
+def test_a_bucket_is_given_fewer_objects_than_a_folder(home: Path) -> None:
+    assert Settings(home=home).linger == 0.2
+    assert Settings(home=home, landing="gs://bucket/prefix").linger == 2.0
+    assert Settings(home=home, landing="gs://bucket/prefix", linger_seconds=0.7).linger == 0.7

@@ -3,11 +3,14 @@
 import os
 import random
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import obstore
@@ -495,3 +498,45 @@ def test_a_writer_in_another_process_is_fenced(url: str) -> None:
     assert zone.log(SOURCE).end_offset() == taken.stop
     [mine] = zone.log(SOURCE).read(taken.start, taken.stop)
     assert mine.body == b"mine"
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count from now on how often a store is asked for what."""
+    counts: Counter[str] = Counter()
+
+    def counting(name: str, ask: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*asked: object, **more: object) -> object:
+            counts[name] += 1
+            return ask(*asked, **more)
+
+        return count
+
+    for name in ("put", "get", "head", "list", "list_with_delimiter"):
+        monkeypatch.setattr(obstore, name, counting(name, getattr(obstore, name)))
+    return counts
+
+
+def test_a_follower_lists_nothing(zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, follower = zone.writer(SOURCE), LandingZone(zone._store).log(SOURCE)
+    writer.append([message(0)], None)
+    assert follower.end_offset() == 1
+    counts = counted(monkeypatch)
+    for number in range(1, 31):
+        writer.append([message(number)], None)
+        assert follower.end_offset() == number + 1
+        assert bodies(follower.read(number, number + 1)) == [b"%d" % number]
+    assert counts["list"] == counts["list_with_delimiter"] == 0
+    assert counts["get"] <= 2 * 30
+    assert counts["head"] <= 2 * 30
+
+
+def test_a_log_far_ahead_is_listed_once(zone: LandingZone, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, follower = zone.writer(SOURCE), LandingZone(zone._store).log(SOURCE)
+    assert follower.end_offset() == 0
+    for number in range(100):
+        writer.append([message(number)], None)
+    counts = counted(monkeypatch)
+    assert follower.end_offset() == 100
+    assert counts["list"] == 1
+    assert counts["get"] < 15
+    assert bodies(follower.read(0, 100)) == [b"%d" % number for number in range(100)]
