@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace as changed
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,7 @@ from polars.testing import assert_frame_equal
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.pipeline.tables import market_table, quarantine_table
-from energy_platform.storage.warehouse.bigquery import loads, schema
-from energy_platform.storage.warehouse.bigquery.appends import Appends
+from energy_platform.storage.warehouse.bigquery import appends, jobs, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients, passes
 from energy_platform.storage.warehouse.bigquery.ledger import LEDGER
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
@@ -25,7 +25,7 @@ from energy_platform.storage.warehouse.protocol import Position
 from tests.support.bigquery_server import MISSING, bigquery_server, is_installed
 from tests.support.sources import EXAMPLE
 from tests.support.stores import KilledError
-from tests.support.warehouses import STEP, Place, go, prices, rows
+from tests.support.warehouses import STEP, Place, go, instant_of, prices, rows
 
 TABLE = prices()
 LONG_AGO = pl.lit("1999-01-01T00:00:00Z").str.to_datetime("%+", time_unit="us", time_zone="UTC")
@@ -66,74 +66,77 @@ def die_at(
     monkeypatch.setattr(owner, name, last)
 
 
-# Of one commit: the intent, the rows, the outcome; each is one append.
-@pytest.mark.parametrize("call", [1, 2, 3])
+# Of one commit: the rows, and their record; each is one append.
+@pytest.mark.parametrize("call", [1, 2])
 @pytest.mark.parametrize("done", [False, True])
-def test_who_dies_at_any_append_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures)
+def test_who_dies_at_any_append_loses_and_doubles_nothing(
     ours: BigQueryWarehouse,
     open_one: Callable[[], BigQueryWarehouse],
-    clients: Clients,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
     *,
     call: int,
     done: bool,
 ) -> None:
-    die_at(monkeypatch, Appends, "append", call=call, done=done)
+    die_at(monkeypatch, appends, "append", call=call, done=done)
     with pytest.raises(KilledError):
         ours.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
     heir = open_one()
-    moved = (call, done) == (3, True)
-    assert heir.committed_offset(TABLE) == (9 if moved else 5)
-    left = call in (2, 3) or done
-    if left and not moved:
-        patient = BigQueryWarehouse(clients, ledger_age_seconds=0, patience_seconds=3_600)
-        with pytest.raises(CommitConflictError, match="at work"):
-            patient.commit(TABLE, rows(TABLE, 5, 12), start=5, stop=12)
+    is_there, is_recorded = (call, done) >= (1, True), (call, done) == (2, True)
+    assert heir.committed_offset(TABLE) == (9 if is_recorded else 5)
     # The heir takes a larger batch: the dead writer's rows count if they are there.
-    is_there = (call, done) >= (2, True)
-    if is_there and not moved:
+    if is_there:
         with pytest.raises(CommitConflictError, match="offset 9"):
             heir.commit(TABLE, rows(TABLE, 5, 12), start=5, stop=12)
-        assert "are there" in caplog.text
     start = heir.committed_offset(TABLE)
     assert start == (9 if is_there else 5)
     heir.commit(TABLE, rows(TABLE, start, 12), start=start, stop=12)
     assert_frame_equal(stored(heir), rows(TABLE, 0, 12))
-    assert heir.summary(TABLE).rows == 12
+    summary = heir.summary(TABLE)
+    assert (summary.rows, summary.last_event_at) == (12, instant_of(11))
+    assert heir.summary(TABLE) == open_one().summary(TABLE)
 
 
 @pytest.mark.parametrize("done", [False, True])
-@pytest.mark.parametrize("name", ["load", "run"])
-def test_who_dies_at_a_job_loses_and_doubles_nothing(
+@pytest.mark.parametrize("step", ["stage", "run"])
+@pytest.mark.parametrize("write", ["commit", "replace"])
+def test_who_dies_at_a_job_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures)
     ours: BigQueryWarehouse,
     open_one: Callable[[], BigQueryWarehouse],
     monkeypatch: pytest.MonkeyPatch,
     *,
-    name: str,
+    write: str,
+    step: str,
     done: bool,
 ) -> None:
-    die_at(monkeypatch, loads, name, done=done)
-    frame = rows(TABLE, 5, 9).with_columns(delivery_start=LONG_AGO)
+    die_at(monkeypatch, jobs, step, done=done)
     before = ours.position(TABLE)
-    nothing, after = rows(TABLE, 0, 0), before.replaced()
-    write: dict[str, Callable[[], object]] = {
-        "load": lambda: ours.commit(TABLE, frame, start=5, stop=9),
-        "run": lambda: ours.replace(TABLE, nothing, range(2), before=before, after=after),
-    }
-    with pytest.raises(KilledError):
-        write[name]()
-    heir = open_one()
-    after, wanted = Position(offset=9), pl.concat([rows(TABLE, 0, 5), frame])
-    if name == "run" and done:
-        with pytest.raises(CommitConflictError, match="replaced"):
-            heir.commit(TABLE, frame, start=5, stop=9)
-        after, wanted = before.replaced(), rows(TABLE, 2, 5)
+    if write == "commit":
+        frame, start, replaced = rows(TABLE, 5, 9).with_columns(delivery_start=LONG_AGO), 5, 5
+        after = Position(offset=9)
+        attempt = partial(ours.commit, TABLE, frame, start=5, stop=9)
     else:
-        heir.commit(TABLE, frame, start=5, stop=9)
+        frame, start, replaced = rows(TABLE, 0, 1, price=-1.0), 0, 2
+        after = before.replaced()
+        attempt = partial(ours.replace, TABLE, frame, range(2), before=before, after=after)
+    with pytest.raises(KilledError):
+        attempt()
+    is_there = (step, done) == ("run", True)
+    kept = rows(TABLE, 0, 5)
+    wanted = pl.concat([kept.head(start), frame, kept.slice(replaced)])
+    assert_frame_equal(stored(open_one()), wanted if is_there else kept)
+    heir = open_one()
+    assert heir.position(TABLE) == (after if is_there else before)
+    if write == "commit":
+        assert heir.commit(TABLE, frame, start=5, stop=9) is not is_there
+    elif not is_there:
+        heir.replace(TABLE, frame, range(2), before=before, after=after)
     assert heir.position(TABLE) == after
     assert_frame_equal(stored(heir), wanted)
     assert heir.summary(TABLE).rows == wanted.height
+    heir.commit(
+        TABLE, rows(TABLE, 20, 21), start=after.offset, stop=21, replacements=after.replacements
+    )
+    assert stored(heir).height == wanted.height + 1
 
 
 def test_who_was_taken_for_dead_can_append_no_more(
@@ -141,40 +144,110 @@ def test_who_was_taken_for_dead_can_append_no_more(
     open_one: Callable[[], BigQueryWarehouse],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A writer that only slept finds its stream closed; the other's rows are the table's."""
-    append, calls = Appends.append, iter(range(100))
+    """A writer that only slept finds its offset taken; the other's rows are the table's."""
+    append = appends.append
 
-    def sleep_before_the_rows(self: Appends, *args: Any) -> bool:
-        if next(calls) == 1:
-            monkeypatch.setattr(Appends, "append", append)
-            heir = open_one()
-            heir.commit(TABLE, rows(TABLE, 5, 12, price=1.0), start=5, stop=12)
-        return append(self, *args)
+    def sleep_before_the_rows(*args: Any) -> bool:
+        monkeypatch.setattr(appends, "append", append)
+        heir = open_one()
+        heir.commit(TABLE, rows(TABLE, 5, 12, price=1.0), start=5, stop=12)
+        return append(*args)
 
-    monkeypatch.setattr(Appends, "append", sleep_before_the_rows)
-    with pytest.raises(CommitConflictError):
-        ours.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
+    monkeypatch.setattr(appends, "append", sleep_before_the_rows)
+    assert not ours.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
     wanted = pl.concat([rows(TABLE, 0, 5), rows(TABLE, 5, 12, price=1.0)])
     assert_frame_equal(stored(ours), wanted)
     ours.commit(TABLE, rows(TABLE, 12, 13), start=12, stop=13)
     assert stored(ours).height == 13
 
 
-def test_whose_job_was_taken_over_never_runs_it(
+@pytest.mark.parametrize("taken", [range(5, 9), range(5, 7)], ids=["all of it", "some of it"])
+def test_a_record_that_comes_late_changes_nothing(
+    ours: BigQueryWarehouse,
+    open_one: Callable[[], BigQueryWarehouse],
+    monkeypatch: pytest.MonkeyPatch,
+    taken: range,
+) -> None:
+    """A writer sleeps between rows and record, while others count its rows and go on."""
+    append, calls = appends.append, iter(range(100))
+
+    def sleep_before_the_record(*args: Any) -> bool:
+        if next(calls) == 1:
+            monkeypatch.setattr(appends, "append", append)
+            heir = open_one()
+            with pytest.raises(CommitConflictError):
+                heir.commit(TABLE, rows(TABLE, 5, 12), start=5, stop=12)
+            assert heir.committed_offset(TABLE) == taken.stop
+            heir.commit(TABLE, rows(TABLE, taken.stop, 20), start=taken.stop, stop=20)
+        return append(*args)
+
+    monkeypatch.setattr(appends, "append", sleep_before_the_record)
+    # The batch's last messages may say nothing new.
+    ours.commit(TABLE, rows(TABLE, taken.start, taken.stop), start=5, stop=9)
+    for warehouse in (ours, open_one()):
+        assert warehouse.position(TABLE) == Position(offset=20)
+        assert_frame_equal(stored(warehouse), rows(TABLE, 0, 20))
+        assert warehouse.summary(TABLE).rows == 20
+
+
+def test_a_batch_that_was_read_before_a_replacement_is_refused(
     ours: BigQueryWarehouse,
     open_one: Callable[[], BigQueryWarehouse],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    load = loads.load
+    append = appends.append
+    before = ours.position(TABLE)
+
+    def sleep_before_the_rows(*args: Any) -> bool:
+        monkeypatch.setattr(appends, "append", append)
+        nothing = rows(TABLE, 0, 0)
+        open_one().replace(TABLE, nothing, range(2), before=before, after=before.replaced())
+        return append(*args)
+
+    monkeypatch.setattr(appends, "append", sleep_before_the_rows)
+    with pytest.raises(CommitConflictError):
+        ours.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
+    assert_frame_equal(stored(ours), rows(TABLE, 2, 5))
+
+
+def test_a_batch_that_is_under_way_when_rows_are_replaced_counts(
+    ours: BigQueryWarehouse,
+    open_one: Callable[[], BigQueryWarehouse],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its rows are there, so the replacement is made upon another position than it assumed."""
+    append, calls = appends.append, iter(range(100))
+    before = ours.position(TABLE)
+
+    def sleep_before_the_record(*args: Any) -> bool:
+        if next(calls) == 1:
+            monkeypatch.setattr(appends, "append", append)
+            nothing = rows(TABLE, 0, 0)
+            with pytest.raises(CommitConflictError):
+                open_one().replace(TABLE, nothing, range(2), before=before, after=before.replaced())
+        return append(*args)
+
+    monkeypatch.setattr(appends, "append", sleep_before_the_record)
+    ours.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
+    assert open_one().position(TABLE) == Position(offset=9)
+    assert_frame_equal(stored(ours), rows(TABLE, 0, 9))
+
+
+def test_whose_epoch_another_has_begun_never_runs_its_job(
+    ours: BigQueryWarehouse,
+    open_one: Callable[[], BigQueryWarehouse],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = jobs.run
     frame = rows(TABLE, 5, 9).with_columns(delivery_start=LONG_AGO)
 
     def sleep_before(*args: Any, **kwargs: Any) -> Any:
-        monkeypatch.setattr(loads, "load", load)
+        monkeypatch.setattr(jobs, "run", run)
         open_one().commit(TABLE, rows(TABLE, 5, 6), start=5, stop=6)
-        return load(*args, **kwargs)
+        return run(*args, **kwargs)
 
-    monkeypatch.setattr(loads, "load", sleep_before)
-    with pytest.raises(CommitConflictError, match="taken over"):
+    monkeypatch.setattr(jobs, "run", sleep_before)
+    with pytest.raises(CommitConflictError, match="another writer"):
         ours.commit(TABLE, frame, start=5, stop=9)
     assert_frame_equal(stored(ours), rows(TABLE, 0, 6))
 
@@ -182,14 +255,27 @@ def test_whose_job_was_taken_over_never_runs_it(
 def test_a_stream_that_others_have_closed(
     ours: BigQueryWarehouse, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
-    standing = ours._ledger.standing(TABLE)
-    for stream in (standing.settled.stream, standing.ledger_stream):
-        clients.writer.finalize_write_stream(name=stream)
+    stream = ours._ledger.last_seen(TABLE).stream
+    clients.writer.finalize_write_stream(name=stream)
     ours.commit(TABLE, rows(TABLE, 5, 6), start=5, stop=6)
     ours.commit(TABLE, rows(TABLE, 6, 7), start=6, stop=7)
     assert_frame_equal(stored(ours), rows(TABLE, 0, 7))
-    assert "its ledger stream is lost" in caplog.text
-    assert ours._ledger.standing(TABLE).epoch == 1
+    assert "its stream takes no rows" in caplog.text
+    assert ours._ledger.last_seen(TABLE).epoch == 2
+
+
+def test_a_ledger_that_is_lost_is_made_of_the_rows(
+    ours: BigQueryWarehouse, open_one: Callable[[], BigQueryWarehouse], clients: Clients
+) -> None:
+    """Also that of a dataset that an earlier version wrote, whose ledger had another name."""
+    clients.rest.delete_table(f"{clients.dataset}.{LEDGER}")
+    heir = open_one()
+    assert heir.position(TABLE) == Position()
+    with pytest.raises(CommitConflictError, match="offset 5"):
+        heir.commit(TABLE, rows(TABLE, 0, 9), start=0, stop=9)
+    heir.commit(TABLE, rows(TABLE, 5, 9), start=5, stop=9)
+    assert_frame_equal(stored(heir), rows(TABLE, 0, 9))
+    assert heir.summary(TABLE).rows == 9
 
 
 def test_the_ledger_is_kept_short(
@@ -198,17 +284,20 @@ def test_the_ledger_is_kept_short(
     clients: Clients,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    other = changed(TABLE, name="other")
+    ours.commit(other, rows(other, 0, 1), start=0, stop=1)
     for start in (5, 6, 7):
         ours.commit(TABLE, rows(TABLE, start, start + 1), start=start, stop=start + 1)
-    before = ours._ledger.standing(TABLE)
+    before = [ours._ledger.anew(table) for table in (TABLE, other)]
     ours.maintain([TABLE])
-    [[kept]] = clients.rest.query_and_wait(f"SELECT COUNT(*) FROM `{clients.dataset}.{LEDGER}`")
-    assert kept == 9, "what is two days old or younger is kept"
+    count = f"SELECT COUNT(*) FROM `{clients.dataset}.{LEDGER}`"
+    [[kept]] = clients.rest.query_and_wait(count)
+    assert kept == 7, "what is two days old or younger is kept"
     monkeypatch.setattr("energy_platform.storage.warehouse.bigquery.ledger._KEPT", timedelta(0))
     ours.maintain([TABLE])
-    [[kept]] = clients.rest.query_and_wait(f"SELECT COUNT(*) FROM `{clients.dataset}.{LEDGER}`")
-    assert kept == 2, "its stream, and its last outcome"
-    assert open_one()._ledger.standing(TABLE) == before
+    [[kept]] = clients.rest.query_and_wait(count)
+    assert kept == 2, "the newest record of each table"
+    assert [open_one()._ledger.anew(table) for table in (TABLE, other)] == before
 
 
 def test_tables_are_laid_out_for_who_reads_them(
@@ -296,16 +385,3 @@ def wait_until_settled(warehouse: Any) -> int:
             time.sleep(0.1)
         else:
             return int(warehouse.committed_offset(TABLE))
-
-
-def test_more_tables_than_the_service_holds_calls_open(
-    open_one: Callable[[], BigQueryWarehouse],
-) -> None:
-    """The emulator has 16 threads, and two streams a table each would keep one."""
-    warehouse = open_one()
-    tables = [changed(TABLE, name=f"{TABLE.name}_{number}") for number in range(9)]
-    for start, stop in ((0, 5), (5, 9)):
-        for table in tables:
-            assert warehouse.commit(table, rows(table, start, stop), start=start, stop=stop)
-    for table in tables:
-        assert warehouse.scan(table).collect().height == rows(table, 0, 9).height

@@ -34,14 +34,6 @@ _APPEND_BYTES: Final = 9 * 2**20
 _EMULATOR_APPEND_BYTES: Final = 3 * 2**20
 """An emulator's server takes gRPC's default of 4 MiB."""
 
-_APPEND_CONNECTIONS: Final = 40
-"""The service takes 100 calls at once over one channel and makes further ones wait. A connection to
-a stream is a call that doesn't end.
-"""
-
-_EMULATOR_APPEND_CONNECTIONS: Final = 4
-"""An emulator's server has 16 threads for all callers, and each connection occupies one."""
-
 _CHANNEL_OPTIONS: Final = [
     ("grpc.max_send_message_length", 64 * 2**20),
     ("grpc.max_receive_message_length", 128 * 2**20),
@@ -110,7 +102,6 @@ class Clients:
         writer: Storage Write API.
         reader: Storage Read API.
         append_bytes: How large a request to append rows may be.
-        append_connections: To how many streams connections are kept open.
     """
 
     dataset: bigquery.DatasetReference
@@ -119,7 +110,6 @@ class Clients:
     writer: BigQueryWriteClient
     reader: BigQueryReadClient
     append_bytes: int
-    append_connections: int
 
     @classmethod
     def open(
@@ -158,9 +148,6 @@ class Clients:
             writer=writer,
             reader=reader,
             append_bytes=_APPEND_BYTES if emulator is None else _EMULATOR_APPEND_BYTES,
-            append_connections=(
-                _APPEND_CONNECTIONS if emulator is None else _EMULATOR_APPEND_CONNECTIONS
-            ),
         )
 
     def close(self) -> None:

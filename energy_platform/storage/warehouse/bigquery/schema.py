@@ -1,6 +1,6 @@
 """Tables in BigQuery: their names, columns, types and partitions.
 
-This module creates tables and adds columns to them. `appends` and `loads` write rows.
+This module creates tables and adds columns to them. `appends` and `jobs` write rows.
 """
 
 import re

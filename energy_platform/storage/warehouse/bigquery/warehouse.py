@@ -1,22 +1,25 @@
 """The BigQuery warehouse, which combines the modules beside it.
 
-A batch is stored between two ledger records: the intent, then the rows, then the outcome. The rows
-of each landing offset are therefore stored once, whichever process dies in between. Rows are
-appended to a stream of the table at the offset that the intent names. Rows that no stream takes are
-loaded by a job whose id the intent names; replacements use such a job too.
+A batch is two appends: its rows, at the offset of the table's stream that the last record of the
+ledger names, and the record of where the table stands then. The service takes each offset of a
+stream once, so of two writers that have read the same record one stores its rows, and the other
+must read again.
 
-A writer may find an intent without an outcome whose writer seems dead. It first makes sure that the
-intent can't be carried out later: it closes the stream for every writer, or uses up the job's id.
-The service's answer tells whether the rows were stored.
+Everything else begins a new epoch of the table: the first batch, rows that no stream takes, a
+replacement, a stream that is lost. The stream is closed for every writer; then one job, whose id is
+the number of the epoch and can be used once, changes the rows and names the next stream.
+
+A writer that dies between its two appends leaves rows that no record tells of. Who finds the offset
+taken waits for the record, then begins a new epoch, which counts these rows.
 """
 
 import logging
-import uuid
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from threading import RLock
-from typing import cast
+from typing import Final
 
 import polars as pl
 
@@ -24,20 +27,10 @@ from energy_platform.errors import CommitConflictError
 from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
-from energy_platform.storage.warehouse.bigquery import loads, reads
-from energy_platform.storage.warehouse.bigquery.appends import (
-    Appends,
-    StreamRefusedError,
-    is_streamed,
-)
-from energy_platform.storage.warehouse.bigquery.client import (
-    CALL_SECONDS,
-    Clients,
-    again,
-    patiently,
-)
+from energy_platform.storage.warehouse.bigquery import appends, jobs, reads
+from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 from energy_platform.storage.warehouse.bigquery.history_sql import bounds
-from energy_platform.storage.warehouse.bigquery.ledger import Kind, Ledger, Record, Standing
+from energy_platform.storage.warehouse.bigquery.ledger import Ledger, Standing
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
 from energy_platform.storage.warehouse.bigquery.schema import (
     PLACE,
@@ -47,8 +40,10 @@ from energy_platform.storage.warehouse.bigquery.schema import (
     reference,
     stored_table,
 )
-from energy_platform.storage.warehouse.bigquery.storage_read import batches
 from energy_platform.storage.warehouse.protocol import Damage, Position, ReadSize, TableSummary
+
+_LOOKS_SECONDS: Final = 0.1
+"""How long to wait between two looks for another writer's record."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +56,8 @@ class BigQueryWarehouse:
         budget: How much an answer may scan.
         ledger_age_seconds: How old a returned position may be. Writes that assume an outdated
             position are refused in any case.
-        patience_seconds: How long to wait for another writer's intent before settling it.
+        patience_seconds: How long to wait for another writer to record the rows that it has
+            appended, before they are counted.
     """
 
     def __init__(
@@ -70,20 +66,18 @@ class BigQueryWarehouse:
         budget: ReadBudget = DEFAULT_BUDGET,
         *,
         ledger_age_seconds: float = 1.0,
-        patience_seconds: float = 5.0,
+        patience_seconds: float = 2.0,
     ) -> None:
         self._clients = clients
         self._budget = budget
-        self._patience = timedelta(seconds=patience_seconds)
-        self._appends = Appends(clients)
-        self._ledger = Ledger(clients, self._appends, age_seconds=ledger_age_seconds)
+        self._patience_seconds = patience_seconds
+        self._ledger = Ledger(clients, age_seconds=ledger_age_seconds)
         self._ensured: dict[str, dict[str, pl.DataType]] = {}
         self._found: set[str] = set()
         self._lock = RLock()
 
     def close(self) -> None:
         """Close every connection."""
-        self._appends.close()
         self._clients.close()
 
     def has(self, table: Table) -> bool:
@@ -99,7 +93,7 @@ class BigQueryWarehouse:
     def position(self, table: Table) -> Position:
         """Return a table's position; the very first one if there is no table."""
         with self._lock:
-            return self._ledger.standing(table).settled.position
+            return self._ledger.standing(table).position
 
     def commit(
         self, table: Table, rows: pl.DataFrame, *, start: int, stop: int, replacements: int = 0
@@ -119,15 +113,26 @@ class BigQueryWarehouse:
         check_batch(table, rows, start, stop)
         with self._lock:
             self._ensure(table)
-            standing = self._settled(table)
-            found = standing.settled.position
-            if is_stored(table, found, start=start, stop=stop, replacements=replacements):
+            # What this process has seen last is mostly right, and a stream refuses rows otherwise.
+            seen = self._ledger.standing if rows.is_empty() else self._ledger.last_seen
+            standing = seen(table)
+            if (standing.landed, standing.replacements) != (start, replacements):
+                standing = self._ledger.anew(table)
+            if is_stored(
+                table, standing.position, start=start, stop=stop, replacements=replacements
+            ):
                 return False
-            done = replace(_with(standing.settled, table, rows, start), landed=stop)
+            after = Position(stop, replacements, standing.stale_from)
             if rows.is_empty():
-                self._ledger.append(standing, done)
-            else:
-                self._store(table, standing, done, rows)
+                self._ledger.append(standing.moved(after))
+                return True
+            try:
+                if not self._append(table, standing, rows, after):
+                    self._rewrite(table, rows, range(0), before=standing.position, after=after)
+            except CommitConflictError:
+                if self._ledger.anew(table).landed < stop:
+                    raise
+                return False
             return True
 
     def replace(
@@ -151,23 +156,7 @@ class BigQueryWarehouse:
         check_rows(table, rows, offsets.start, offsets.stop)
         with self._lock:
             self._ensure(table)
-            standing = self._settled(table)
-            if standing.settled.position != before:
-                raise CommitConflictError(f"another writer has committed to {table.name}")
-            done = replace(
-                standing.settled,
-                start=offsets.start,
-                landed=after.offset,
-                replacements=after.replacements,
-                stale_from=after.stale_from,
-                kind=Kind.DONE,
-                job=None,
-                batch_rows=0,
-            )
-            if not offsets:
-                self._ledger.append(standing, done)
-            else:
-                self._replace(table, standing, done, rows, offsets)
+            self._rewrite(table, rows, offsets, before=before, after=after)
 
     def scan(self, table: Table) -> pl.LazyFrame:
         """Return every revision, lazily; filters and column choices are pushed down."""
@@ -176,7 +165,7 @@ class BigQueryWarehouse:
     def rows_at(self, table: Table, position: Position, *, since: datetime) -> pl.LazyFrame:
         """Return, lazily, the rows of a position from an event time on.
 
-        Rows of a writer that died before its outcome are stored, but not part of the position yet.
+        Rows of a writer that died before it recorded them are stored, but not part of it yet.
         """
         in_time = pl.col(table.event_time) >= since
         return self.scan(table).filter(in_time, pl.col("landing_offset") < position.offset)
@@ -195,12 +184,12 @@ class BigQueryWarehouse:
     def summary(self, table: Table) -> TableSummary:
         """Return the table's row count and newest times from the ledger; no row is read."""
         with self._lock:
-            settled = self._ledger.standing(table).settled
+            standing = self._ledger.standing(table)
         return TableSummary(
-            rows=settled.table_rows,
-            last_event_at=settled.table_last_event_at,
-            last_received_at=settled.table_last_received_at,
-            committed_offset=settled.landed,
+            rows=standing.table_rows,
+            last_event_at=standing.last_event_at,
+            last_received_at=standing.last_received_at,
+            committed_offset=standing.landed,
         )
 
     def size(self, question: Question, columns: Sequence[str]) -> ReadSize:
@@ -218,17 +207,12 @@ class BigQueryWarehouse:
         return ReadSize(rows=self.summary(table).rows, read_bytes=scanned)
 
     def state(self, table: Table) -> str | None:
-        """Return the last record of the table's ledger, read anew.
-
-        None if there is none (a mart has no ledger), or rows may come while it is read.
-        """
+        """Return the newest record of the table, read anew; None if there is none, as of a mart."""
         if not _is_landed(table):
             return None
         with self._lock:
-            standing = self._ledger.anew(reference(self._clients, table).table_id)
-        if standing.pending is not None or not standing.settled.record_id:
-            return None
-        return f"{reference(self._clients, table)} {standing.settled.record_id}"
+            record = self._ledger.anew(table).record_id
+        return f"{reference(self._clients, table)} {record}" if record else None
 
     def damage(self, table: Table, *, wholly: bool = True) -> Sequence[Damage]:
         """Return nothing: the service keeps its tables sound itself."""
@@ -249,180 +233,127 @@ class BigQueryWarehouse:
             ensure(self._clients, table)
             self._ensured[table.name] = table.dtypes
 
-    def _store(self, table: Table, standing: Standing, done: Record, rows: pl.DataFrame) -> None:
-        """Append rows to the table's stream, or load them if no stream takes them."""
+    def _append(
+        self, table: Table, standing: Standing, rows: pl.DataFrame, after: Position
+    ) -> bool:
+        """Append rows and record them; return False if no stream takes them."""
         placed = _placed(table, rows)
         [batch] = placed.to_arrow().cast(arrow_schema(table)).combine_chunks().to_batches()
         fits = batch.nbytes <= self._clients.append_bytes
-        if fits and is_streamed(rows.get_column(table.event_time)):
-            stream, reached = done.stream, done.stream_rows
-            if stream is None:
-                stream, reached = self._appends.new_stream(reference(self._clients, table)), 0
-            done = replace(done, stream=stream, stream_rows=reached + rows.height)
-            standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
+        if not fits or not appends.is_streamed(rows.get_column(table.event_time)):
+            return False
+        for _ in range(2):
             try:
-                self._appends.append(stream, reached, batch)
-            except StreamRefusedError as error:
-                _log.warning("%s: its stream takes no rows, a job does: %s", table.name, error)
-                standing = self._settle(table, standing)
-                if standing.settled.landed == done.landed:
-                    return
-            else:
-                self._conclude(standing, done)
-                return
-        done = replace(done, job=self._new_job(table), stream=None, stream_rows=0)
-        standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
-        loads.load(
-            self._clients,
-            placed,
-            reference(self._clients, table),
-            fields(table),
-            job_id=cast("str", done.job),
-        )
-        self._conclude(standing, done)
+                if standing.stream is not None:
+                    reached = standing.stream_rows
+                    if appends.append(self._clients, standing.stream, reached, batch):
+                        done = standing.grown(rows, table.event_time).moved(after)
+                        self._ledger.append(replace(done, stream_rows=reached + rows.height))
+                        return True
+                    self._await_record(table, standing)
+            except appends.StreamRefusedError as error:
+                _log.warning("%s: its stream takes no rows: %s", table.name, error)
+            standing = self._reopened(table, standing)
+        return False
 
-    def _replace(
+    def _await_record(self, table: Table, standing: Standing) -> None:
+        """Wait for the record of rows that another writer has appended."""
+        give_up_at = time.monotonic() + self._patience_seconds
+        while time.monotonic() < give_up_at:
+            if self._ledger.anew(table).record_id != standing.record_id:
+                return
+            time.sleep(_LOOKS_SECONDS)
+
+    def _reopened(self, table: Table, standing: Standing) -> Standing:
+        """Begin an epoch at the same position.
+
+        Raises:
+            CommitConflictError: Another writer has recorded a batch, or has left one unrecorded.
+        """
+        found = self._ledger.anew(table)
+        if found.record_id == standing.record_id:
+            found = self._begin(table, found, is_counted=not self._is_closed(found))
+        if found.position != standing.position:
+            raise CommitConflictError(f"{table.name} stands at offset {found.landed} now")
+        return found
+
+    def _is_closed(self, standing: Standing) -> bool:
+        """Close a table's stream; return whether the ledger tells of all its rows."""
+        if standing.stream is None:
+            return False
+        return appends.finalize(self._clients, standing.stream) == standing.stream_rows
+
+    def _rewrite(
+        self, table: Table, rows: pl.DataFrame, deleted: range, *, before: Position, after: Position
+    ) -> None:
+        """Delete the rows of landing offsets and add others, in a new epoch."""
+        standing = self._ledger.anew(table)
+        while standing.position == before and not self._is_closed(standing):
+            standing = self._begin(table, standing, is_counted=True)
+        if standing.position != before:
+            raise CommitConflictError(f"another writer has committed to {table.name}")
+        stored, changes = reference(self._clients, table), []
+        if deleted:
+            changes.append(
+                f"DELETE FROM `{stored}` WHERE landing_offset >= {deleted.start} "
+                f"AND landing_offset < {deleted.stop} AND {bounds(table)}"
+            )
+        if not rows.is_empty():
+            staging = jobs.stage(self._clients, _placed(table, rows), fields(table))
+            columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
+            changes.append(f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`")  # noqa: S608 (the platform defines these)
+        done = standing.grown(rows, table.event_time).moved(after)
+        self._begin(table, done, changes, is_counted=bool(deleted))
+        if not rows.is_empty():
+            patiently(self._clients.rest.delete_table, staging, not_found_ok=True)
+
+    def _begin(
         self,
         table: Table,
         standing: Standing,
-        done: Record,
-        rows: pl.DataFrame,
-        offsets: range,
-    ) -> None:
-        job = self._new_job(table)
-        stored = reference(self._clients, table)
-        staging = self._clients.dataset.table(f"staging__{uuid.uuid4().hex}")
-        if not rows.is_empty():
-            loads.stage(
-                self._clients, _placed(table, rows), staging, fields(table), job_id=f"{job}-stage"
-            )
-        done = replace(done, job=job)
-        standing = self._ledger.append(standing, replace(done, kind=Kind.INTENT))
-        columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
-        insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`;"  # noqa: S608 (the platform defines these)
-        script = f"""
-            BEGIN TRANSACTION;
-            DELETE FROM `{stored}`
-            WHERE landing_offset >= {offsets.start} AND landing_offset < {offsets.stop}
-            AND {bounds(table)};
-            {"" if rows.is_empty() else insert}
-            COMMIT TRANSACTION;
-        """  # noqa: S608 (the platform defines these)
-        loads.run(self._clients, script, job_id=job)
-        self._conclude(standing, self._counted(table, done))
-        patiently(self._clients.rest.delete_table, staging, not_found_ok=True)
+        changes: Sequence[str] = (),
+        *,
+        is_counted: bool = False,
+    ) -> Standing:
+        """Begin a table's next epoch with a new stream, by one transaction.
 
-    def _conclude(self, standing: Standing, done: Record) -> None:
-        """Record that the rows are stored, unless another writer has settled the intent."""
-        try:
-            self._ledger.append(standing, done)
-        except CommitConflictError:
-            settled = self._ledger.anew(done.table_name).settled
-            if settled.position != done.position:
-                raise
-
-    def _settled(self, table: Table) -> Standing:
-        """Return a table's standing once every intent has its outcome.
+        Args:
+            table: The table, whose stream is closed.
+            standing: Where it stands, after the changes.
+            changes: Statements that change the table's rows.
+            is_counted: Whether to count the table's rows, and to move it beyond all of them if
+                there are no changes.
 
         Raises:
-            CommitConflictError: A writer that may be alive is at work on the table.
+            CommitConflictError: Another writer has begun this epoch.
         """
-        standing = self._ledger.standing(table)
-        if (intent := standing.pending) is None:
-            return standing
-        age = datetime.now(UTC) - intent.written_at
-        if intent.writer != self._ledger.writer and age < self._patience:
-            raise CommitConflictError(f"{intent.writer} is at work on {table.name}")
-        return self._settle(table, standing)
-
-    def _settle(self, table: Table, standing: Standing) -> Standing:
-        """Find out what became of an intent, after making sure that nothing more can."""
-        intent = cast("Record", standing.pending)
-        if intent.job is not None:
-            is_done = loads.settle(self._clients, intent.job) is not None
-        else:
-            is_done = self._is_appended(table, intent)
-        _log.warning(
-            "%s: rows of landing offsets [%d, %d) that %s left without an outcome are %s",
-            table.name,
-            intent.start,
-            intent.landed,
-            intent.writer,
-            "there" if is_done else "not there, and are made again",
+        stored, counted, relation = reference(self._clients, table), {}, ""
+        if is_counted:
+            counted = {
+                "table_rows": "COUNT(*)",
+                "last_event_at": f"MAX(`{table.event_time}`)",
+                "last_received_at": "MAX(received_at)",
+            }
+            relation = f"FROM `{stored}` WHERE {bounds(table)}"
+            if not changes:
+                beyond = "IFNULL(MAX(landing_offset) + 1, 0)"
+                counted["landed"] = f"GREATEST({standing.landed}, {beyond})"
+        ledger = self._ledger.ensure()
+        begun = replace(
+            standing,
+            epoch=standing.epoch + 1,
+            stream=appends.new_stream(self._clients, stored),
+            stream_rows=0,
         )
-        if not is_done:
-            outcome = replace(standing.settled, kind=Kind.VOID)
-        elif intent.job is not None and intent.replacements != standing.settled.replacements:
-            outcome = self._counted(table, replace(intent, kind=Kind.DONE))
-        else:
-            outcome = replace(intent, kind=Kind.DONE)
-        return self._ledger.append(standing, replace(outcome, stream=None, stream_rows=0))
-
-    def _is_appended(self, table: Table, intent: Record) -> bool:
-        """Return whether a stream has taken an intent's rows, and close the stream."""
-        stream = cast("str", intent.stream)
-        taken = self._appends.finalize(stream)
-        if taken is not None:
-            return taken >= intent.stream_rows
-        _log.warning("%s: BigQuery knows its stream no more, its rows are asked", table.name)
-        found = batches(
-            self._clients,
-            reference(self._clients, table),
-            columns=["landing_offset"],
-            restriction=f"landing_offset >= {intent.start} AND landing_offset < {intent.landed} "
-            f"AND {table.event_time} >= TIMESTAMP '{intent.first_event_at}' "
-            f"AND {table.event_time} <= TIMESTAMP '{intent.last_event_at}'",
-        )
-        return any(batch.num_rows for batch in found)
-
-    def _counted(self, table: Table, done: Record) -> Record:
-        """Return a record with the table's present row count and newest times."""
-        event_time = f"`{table.event_time}`"
-        [(rows, last_event_at, last_received_at)] = again(
-            self._clients.rest.query_and_wait,
-            f"SELECT COUNT(*), MAX({event_time}), MAX(received_at) "  # noqa: S608 (the platform defines these)
-            f"FROM `{reference(self._clients, table)}` WHERE {bounds(table)}",
-            location=self._clients.location,
-            api_timeout=CALL_SECONDS,
-        )
-        return replace(
-            done,
-            table_rows=rows,
-            table_last_event_at=last_event_at,
-            table_last_received_at=last_received_at,
-        )
-
-    def _new_job(self, table: Table) -> str:
-        name = reference(self._clients, table).table_id
-        return f"{self._clients.dataset.dataset_id}-{name}-{uuid.uuid4().hex}"
+        steps = [*changes, self._ledger.insert(begun, counted, relation)]
+        script = f"BEGIN TRANSACTION; {'; '.join(steps)}; COMMIT TRANSACTION;"
+        jobs.run(self._clients, script, job_id=f"{ledger}-{stored.table_id}-{begun.epoch}")
+        return self._ledger.anew(table)
 
 
 def _is_landed(table: Table) -> bool:
     """Return whether a table's rows come from messages; a mart's come from other tables."""
     return "landing_offset" in table.dtypes
-
-
-def _with(settled: Record, table: Table, rows: pl.DataFrame, start: int) -> Record:
-    """Return the record of a table to which rows were added."""
-    times = rows.get_column(table.event_time)
-    first, last = cast("tuple[datetime | None, datetime | None]", (times.min(), times.max()))
-    received = cast("datetime | None", rows.get_column("received_at").max())
-    return replace(
-        settled,
-        kind=Kind.DONE,
-        start=start,
-        job=None,
-        batch_rows=rows.height,
-        first_event_at=first,
-        last_event_at=last,
-        table_rows=settled.table_rows + rows.height,
-        table_last_event_at=_later(settled.table_last_event_at, last),
-        table_last_received_at=_later(settled.table_last_received_at, received),
-    )
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((each for each in (one, other) if each is not None), default=None)
 
 
 def _placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
