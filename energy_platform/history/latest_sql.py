@@ -25,12 +25,6 @@ def latest_first(source: Revised, place: str, name: Callable[[str], str] = str) 
     return ", ".join(f"{column} DESC NULLS LAST" for column in columns)
 
 
-def earliest_first(source: Revised, place: str, name: Callable[[str], str] = str) -> str:
-    """Return the columns that sort the rows of a key the other way round, nulls first."""
-    columns = [*map(name, revision_order(source)), place]
-    return ", ".join(f"{column} ASC NULLS FIRST" for column in columns)
-
-
 def listed(*, has_withdrawals: bool, name: Callable[[str], str] = str) -> str:
     """Return the condition that holds for a key's latest row unless it is withdrawn."""
     return f"{name(WITHDRAWN)} IS NOT TRUE" if has_withdrawals else EVERY_ROW

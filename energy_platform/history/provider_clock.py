@@ -6,8 +6,7 @@ received years later, by a backfill, counts from when the source's rules say tha
 speaks it counts from then on.
 
 A rule other than a stated time speaks of the first revision of a row alone: a provider that
-publishes at noon and corrects in the evening had not yet made the correction at noon. `Step` is the
-rule in one form; BigQuery's SQL is written from the same steps.
+publishes at noon and corrects in the evening had not yet made the correction at noon.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """A question about a table of revisions, as a value that every warehouse can answer.
 
-Delta Lake answers it with `history.revisions` over a scan, BigQuery with SQL; both give the same
-rows.
+Delta Lake answers it with `history.revisions` over a scan, BigQuery by the same over the rows that
+its SQL chooses.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A run arrives in pieces, for minutes or hours. What a complete run has is declared by its source, or
 taken from other runs of the table; `expected_from` says which. Pure functions over frames; the
-warehouses make the summaries, and `storage.warehouse.bigquery.history_sql` writes theirs as SQL.
+warehouses make the summaries; `storage.warehouse.bigquery.history_sql` has SQL for them too.
 """
 
 from bisect import bisect_left

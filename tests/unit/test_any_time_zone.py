@@ -15,7 +15,7 @@ from energy_platform.market.registry import market_sources
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import marts
 from energy_platform.pipeline.tables import market_table
-from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql
+from energy_platform.storage.warehouse.bigquery.history_sql import candidates_sql
 
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -59,9 +59,9 @@ def test_delta_answers_in_any_zone(table: Table, zone: tzinfo) -> None:
 @pytest.mark.parametrize("zone", ELSEWHERE, ids=str)
 @pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
 def test_bigquery_is_asked_in_utc(table: Table, zone: tzinfo) -> None:
-    asked = Asked(columns=list(table.dtypes))
+    dtypes = table.dtypes
     texts = {
-        question_sql(question(table, each), asked, table_id="p.d.t", stored=table.dtypes)
+        candidates_sql(question(table, each), dtypes, table_id="p.d.t", stored=dtypes)
         for each in (UTC, zone)
     }
     assert len(texts) == 1

@@ -29,7 +29,7 @@ from energy_platform.market.whole_list import WholeList
 from energy_platform.marts.catalogue import project_folder
 from energy_platform.marts.dbt_sources import contract
 from energy_platform.pipeline.tables import market_table
-from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql
+from energy_platform.storage.warehouse.bigquery.history_sql import candidates_sql
 from energy_platform.storage.warehouse.bigquery.schema import PLACE
 from tests.support.effort import examples
 from tests.unit.test_history import source as a_source
@@ -158,15 +158,14 @@ def test_the_latest_row_is_the_same_everywhere(
             known=None if as_of is None else knowledge_time(as_of, look_ahead=True),
         )
         wanted = answer(stored.drop(PLACE).lazy(), question).collect()
-        sql = question_sql(
-            question,
-            Asked(columns=list(question.dtypes)),
-            table_id="placed",
-            stored=question.table.dtypes,
-        )
-        for got in (on_duckdb(sql), f"select * from {by_macro} as latest"):
-            found = connection.sql(got).pl().select(*question.dtypes)
-            order = list(question.dtypes)
-            assert_frame_equal(
-                found.cast(pl.Schema(question.dtypes)).sort(order), wanted.sort(order)
-            )
+        dtypes = question.table.dtypes
+        sql = candidates_sql(question, dtypes, table_id="placed", stored=dtypes)
+        chosen = connection.sql(on_duckdb(sql)).pl().cast(pl.Schema(dtypes))
+        assert not chosen.select(pl.struct(question.key).is_duplicated().any()).item()
+        latest = connection.sql(f"select * from {by_macro} as latest").pl()
+        order = list(question.dtypes)
+        for found in (
+            answer(chosen.lazy(), question).collect(),
+            latest.select(*question.dtypes).cast(pl.Schema(question.dtypes)),
+        ):
+            assert_frame_equal(found.sort(order), wanted.sort(order))

@@ -199,8 +199,8 @@ def test_bigquery_and_polars_mean_the_same(
         for n, parts in enumerate(told)
     )
     sql = f"SELECT {said}, landing_offset FROM `{schema.reference(clients, table)}`"
-    batches = queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET)
-    got = pl.DataFrame(pl.from_arrow(list(batches))).sort("landing_offset")
+    found = queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET)
+    got = pl.concat(found).sort("landing_offset")
     for n, predicate in enumerate(predicates):
         wanted = pairs.select(predicate.fill_null(value=False)).to_series()
         assert got[f"said_{n}"].to_list() == wanted.to_list(), (str(predicate), told[n])

@@ -24,7 +24,7 @@ from energy_platform.history.knowledge_time import (
     knowledge_time,
 )
 from energy_platform.history.question import Question, RunSpan
-from energy_platform.history.runs import SUMMARY, judged, summaries, wanted_spans
+from energy_platform.history.runs import judged, summaries, wanted_spans
 from energy_platform.market.publication import (
     AfterEvent,
     AfterRun,
@@ -37,10 +37,10 @@ from energy_platform.market.source import MarketSource
 from energy_platform.market.table import Table
 from energy_platform.market.whole_list import WholeList
 from energy_platform.pipeline.tables import market_table
-from energy_platform.storage.warehouse.bigquery import queries, schema
+from energy_platform.storage.warehouse.bigquery import queries, reads, schema
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import filters
-from energy_platform.storage.warehouse.bigquery.history_sql import Asked, question_sql, runs_sql
+from energy_platform.storage.warehouse.bigquery.history_sql import candidates_sql, on_key
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from tests.support.bigquery_tables import fill
 from tests.support.effort import examples
@@ -91,13 +91,6 @@ def question_of(source: MarketSource, **asked: Any) -> Question:
             question_of(WIND, known=LeadTime(HOUR), run=(RunSpan(MARCH, MARCH, None),)),
             id="the run that is wanted at each moment",
         ),
-        pytest.param(
-            question_of(PRICES, known=KnownAt(MARCH), published=RULES), id="the provider's clock"
-        ),
-        pytest.param(question_of(LISTED, start=MARCH, every_revision=True), id="every revision"),
-        pytest.param(
-            question_of(NUMBERED, vintages=(LeadTime(HOUR), KnownAt(MARCH))), id="vintages"
-        ),
         pytest.param(question_of(WIND, start=MARCH, run=MARCH), id="one run"),
         pytest.param(question_of(MOVING, start=MARCH), id="facts that move"),
         pytest.param(question_of(LISTED, start=MARCH), id="what is listed"),
@@ -108,50 +101,40 @@ def question_of(source: MarketSource, **asked: Any) -> Question:
 )
 def test_the_text_of_a_question(question: Question, snapshot: SnapshotAssertion) -> None:
     """After a wanted change: `pytest tests/unit/warehouse --snapshot-update`."""
-    table = question.table
-    asked = Asked(columns=list(table.dtypes))
-    sql = question_sql(question, asked, table_id=TABLE_ID, stored=table.dtypes)
-    assert sql == snapshot
+    dtypes = question.table.dtypes
+    assert candidates_sql(question, dtypes, table_id=TABLE_ID, stored=dtypes) == snapshot
 
 
-def test_filters_on_the_key_come_first_and_others_last() -> None:
-    question = question_of(WIND, run="latest_each")
+def test_only_filters_on_the_key_apply_before_the_latest_row_is_chosen() -> None:
     predicate = (
         (pl.col("area") == "CZ")
         & (pl.col("run_at") < MARCH)
         & (pl.col("wind_speed_m_per_s") < 3.0)
         & ((pl.col("valid_at") < MARCH) | (pl.col("wind_speed_m_per_s") < 1.0))
     )
+    question = question_of(WIND)
     told = filters(predicate, question.table.dtypes)
-    asked = Asked(columns=["area"], filters=told, limit=3)
-    sql = question_sql(question, asked, table_id=TABLE_ID, stored=question.table.dtypes)
-    known, _, rest = sql.partition("QUALIFY")
-    last = rest.rpartition("SELECT")[2]
-    first_told, *later_told = (each.sql for each in told)
-    assert first_told in known
-    assert all(each in last and each not in known for each in later_told)
-    assert last.startswith(" `area`\nFROM of_latest_run\nWHERE")
-    assert last.endswith("LIMIT 3")
-    every_run = question_sql(
-        question_of(WIND), asked, table_id=TABLE_ID, stored=question.table.dtypes
-    )
-    assert all(each in every_run.partition("QUALIFY")[0] for each in (told[0].sql, told[1].sql))
+    assert on_key(question, told) == told[:2]
+    # Of several runs, the latest that has a value counts, also where a filter lets it not through.
+    assert on_key(replace(question, run="latest_each"), told) == told[:1]
 
 
 def ask(clients: Clients, table: Table, questions: list[Question]) -> list[pl.DataFrame]:
-    """Return the answer to each question, by one query for all."""
-    columns = questions[0].dtypes
-    asked = Asked(columns=list(columns))
-    where = str(schema.reference(clients, table))
-    said = [question_sql(each, asked, table_id=where, stored=table.dtypes) for each in questions]
+    """Return the answer to each question from what SQL chooses, by one query for all."""
+    where, dtypes = str(schema.reference(clients, table)), table.dtypes
+    said = [candidates_sql(each, dtypes, table_id=where, stored=dtypes) for each in questions]
     sql = "\nUNION ALL\n".join(
         f"SELECT *, {n} AS question FROM (\n{each}\n)" for n, each in enumerate(said)
     )
-    batches = list(queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET))
-    got = pl.DataFrame(pl.from_arrow(batches)) if batches else None
+    nothing = pl.DataFrame(schema={**dtypes, "question": pl.Int64()})
+    found = queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET)
+    got = pl.concat([nothing, *(each.select(nothing.columns) for each in found)])
+    chosen = [got.filter(question=n).select(*dtypes) for n in range(len(questions))]
+    for question, rows in zip(questions, chosen, strict=True):
+        assert not rows.select(pl.struct(question.key).is_duplicated().any()).item()
     return [
-        pl.DataFrame(schema=columns) if got is None else got.filter(question=n).select(*columns)
-        for n in range(len(questions))
+        history.answer(rows.lazy(), question).select(*question.dtypes).collect()
+        for question, rows in zip(questions, chosen, strict=True)
     ]
 
 
@@ -237,7 +220,7 @@ RUN_CLOCKS: dict[str, tuple[Knowable, ...] | None] = {
     asked=st.lists(st.tuples(asks, windows), min_size=2, max_size=2),
     data=st.data(),
 )
-def test_sql_and_polars_agree_on_clocks_revisions_and_vintages(
+def test_clocks_revisions_vintages_and_runs_are_answered_as_elsewhere(
     clients: Clients,
     source: MarketSource,
     said: list[tuple[int, list[dict[str, Any]] | None]],
@@ -256,44 +239,30 @@ def test_sql_and_polars_agree_on_clocks_revisions_and_vintages(
     moments = [
         knowledge_time(how.as_of, look_ahead=True) for how, _ in asked if how.as_of is not None
     ]
-    questions = [
-        Question(
+    questions = []
+    for how, (start, end) in asked:
+        plain = Question(
             table=table,
             revision=source.revision,
             start=FIRST + start * HOUR,
             end=FIRST + end * HOUR,
             known=None if how.as_of is None else knowledge_time(how.as_of, look_ahead=True),
-            published=clocks[data.draw(st.sampled_from([*clocks]))],
         )
-        for how, (start, end) in asked
-    ]
-    every = [replace(question, every_revision=True) for question in questions]
-    of_clock = [replace(question, published=clocks["weekdays"]) for question in questions]
-    vintages = [replace(one, known=None, vintages=tuple(moments)) for one in questions if moments]
-    groups = [of_clock, every, *([one] for one in vintages)]
-    if source is WIND:
-        for question in questions:
-            runs = judged(summaries(stored.lazy(), replace(question, known=None)).collect(), None)
-            spans = wanted_spans(
-                runs, data.draw(st.sampled_from(["first_known_at", "complete_at"]))
-            )
-            groups.append([replace(question, run=spans)])
-            check_summaries(clients, table, stored, question)
-    for group in groups:
-        for question, got in zip(group, ask(clients, table, group), strict=True):
-            assert_same_rows(got, history.answer(stored.lazy(), question).collect())
-
-
-def check_summaries(
-    clients: Clients, table: Table, stored: pl.DataFrame, question: Question
-) -> None:
-    asked = Asked(columns=list(SUMMARY))
-    where = str(schema.reference(clients, table))
-    sql = runs_sql(question, asked, table_id=where, stored=table.dtypes)
-    batches = list(queries.run(clients, sql, what=table.name, budget=DEFAULT_BUDGET))
-    got = pl.DataFrame(pl.from_arrow(batches)) if batches else pl.DataFrame(schema=SUMMARY)
-    wanted = summaries(stored.lazy(), question).collect()
-    assert_same_rows(got.cast(dict(SUMMARY)), wanted)  # type: ignore[arg-type]
+        clock = clocks[data.draw(st.sampled_from([*clocks]))]
+        questions.append(replace(plain, published=clock, every_revision=True))
+        questions.append(replace(plain, published=clock or (WEEKDAYS,)))
+        if moments:
+            questions.append(replace(plain, known=None, vintages=tuple(moments)))
+        if source is WIND:
+            everything = summaries(stored.lazy(), replace(plain, known=None)).collect()
+            since = data.draw(st.sampled_from(["first_known_at", "complete_at"]))
+            questions.append(replace(plain, run=wanted_spans(judged(everything, None), since)))
+            for one in (plain, replace(plain, published=clock)):
+                got = reads.run_summaries(clients, one, DEFAULT_BUDGET).collect()
+                assert_same_rows(got, summaries(stored.lazy(), one).collect())
+    for question in questions:
+        got = reads.answer(clients, question, DEFAULT_BUDGET).collect()
+        assert_same_rows(got, history.answer(stored.lazy(), question).select(got.columns).collect())
 
 
 def test_withdrawn_rows_are_no_part_of_an_answer(clients: Clients) -> None:

@@ -22,7 +22,7 @@ from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.pipeline.checks import check_messages
 from energy_platform.pipeline.tables import market_table
-from energy_platform.storage.warehouse.bigquery import reads, storage_read
+from energy_platform.storage.warehouse.bigquery import queries, reads
 from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET
 from energy_platform.storage.warehouse.bigquery.warehouse import BigQueryWarehouse
@@ -260,7 +260,7 @@ class Slow:
 def read_slowly(reader: Slow) -> list[int]:
     clients = cast("Clients", SimpleNamespace(reader=reader, rest=SimpleNamespace(project="p")))
     table = cast("Any", SimpleNamespace(project="p", dataset_id="d", table_id="t"))
-    return [n for batch in storage_read.batches(clients, table) for n in batch["n"].to_pylist()]
+    return [n for frame in queries.table_rows(clients, table) for n in frame["n"].to_list()]
 
 
 def test_a_stream_that_reached_its_deadline_is_taken_up_where_it_ended() -> None:

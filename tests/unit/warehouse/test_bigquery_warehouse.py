@@ -96,8 +96,9 @@ def test_who_dies_at_any_append_loses_and_doubles_nothing(
     assert heir.summary(TABLE) == open_one().summary(TABLE)
 
 
+# Of one epoch: the load of its rows, and the transaction.
 @pytest.mark.parametrize("done", [False, True])
-@pytest.mark.parametrize("step", ["stage", "run"])
+@pytest.mark.parametrize("call", [1, 2])
 @pytest.mark.parametrize("write", ["commit", "replace"])
 def test_who_dies_at_a_job_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures)
     ours: BigQueryWarehouse,
@@ -105,11 +106,12 @@ def test_who_dies_at_a_job_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures
     monkeypatch: pytest.MonkeyPatch,
     *,
     write: str,
-    step: str,
+    call: int,
     done: bool,
 ) -> None:
-    die_at(monkeypatch, jobs, step, done=done)
+    die_at(monkeypatch, jobs, "_run_once", call=call, done=done)
     before = ours.position(TABLE)
+    attempt: Callable[[], object]
     if write == "commit":
         frame, start, replaced = rows(TABLE, 5, 9).with_columns(delivery_start=LONG_AGO), 5, 5
         after = Position(offset=9)
@@ -120,7 +122,7 @@ def test_who_dies_at_a_job_loses_and_doubles_nothing(  # noqa: PLR0913 (fixtures
         attempt = partial(ours.replace, TABLE, frame, range(2), before=before, after=after)
     with pytest.raises(KilledError):
         attempt()
-    is_there = (step, done) == ("run", True)
+    is_there = (call, done) == (2, True)
     kept = rows(TABLE, 0, 5)
     wanted = pl.concat([kept.head(start), frame, kept.slice(replaced)])
     assert_frame_equal(stored(open_one()), wanted if is_there else kept)

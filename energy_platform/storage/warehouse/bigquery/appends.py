@@ -18,6 +18,7 @@ from energy_platform.storage.warehouse.bigquery.client import (
     Clients,
     again,
     patiently,
+    storage_path,
 )
 
 _STREAMABLE: Final = (timedelta(days=-5 * 365), timedelta(days=364))
@@ -36,15 +37,12 @@ class StreamRefusedError(Exception):
     """The stream is finalized or gone, or doesn't take these rows; none of them was stored."""
 
 
-def path(table: bigquery.TableReference) -> str:
-    """Return a table's address as the Storage APIs write it."""
-    return f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}"
-
-
 def new_stream(clients: Clients, table: bigquery.TableReference) -> str:
     """Create a stream whose rows can be read once they are accepted; return its name."""
     wanted = types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
-    made = patiently(clients.writer.create_write_stream, parent=path(table), write_stream=wanted)
+    made = patiently(
+        clients.writer.create_write_stream, parent=storage_path(table), write_stream=wanted
+    )
     return str(made.name)
 
 

@@ -169,3 +169,8 @@ def emulator_client(project: str, address: str) -> bigquery.Client:
         credentials=AnonymousCredentials(),
         client_options=ClientOptions(api_endpoint=address),
     )
+
+
+def storage_path(table: bigquery.TableReference) -> str:
+    """Return a table's address as the Storage APIs write it."""
+    return f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}"

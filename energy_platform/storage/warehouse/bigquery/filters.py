@@ -8,7 +8,7 @@ caller applies the whole predicate again in polars.
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -44,9 +44,10 @@ _MOST_VALUES: Final = 1_000
 """polars compares longer lists of values, since a filter's text has a size limit."""
 
 _Node = dict[str, Any]
+_Types = Mapping[str, pl.DataType]
 
 
-class _NotInSqlError(Exception):
+class _NotInSqlError(ValueError):
     """SQL would give another answer, or the answer isn't known to be the same."""
 
 
@@ -63,7 +64,7 @@ class Filter:
     columns: frozenset[str]
 
 
-def filters(predicate: pl.Expr, dtypes: Mapping[str, pl.DataType]) -> list[Filter]:
+def filters(predicate: pl.Expr, dtypes: _Types) -> list[Filter]:
     """Return the conjuncts of a predicate that can be translated.
 
     Args:
@@ -81,7 +82,7 @@ def filters(predicate: pl.Expr, dtypes: Mapping[str, pl.DataType]) -> list[Filte
     ['(`price_eur_per_mwh` < 0.0)']
     """
     tree = json.loads(predicate.meta.serialize(format="json"))
-    return list(_translated(tree, _Translation(dtypes)))
+    return list(_translated(tree, dtypes))
 
 
 def identifier(name: str) -> str:
@@ -118,15 +119,15 @@ def literal(value: object) -> str:
             raise ValueError(f"{value!r} can't be written in SQL")
 
 
-def _translated(node: _Node, translation: "_Translation") -> Iterator[Filter]:
+def _translated(node: _Node, dtypes: _Types) -> Iterator[Filter]:
     match node:
         case {"BinaryExpr": {"op": "And" | "LogicalAnd", "left": left, "right": right}}:
-            yield from _translated(left, translation)
-            yield from _translated(right, translation)
+            yield from _translated(left, dtypes)
+            yield from _translated(right, dtypes)
         case _:
             try:
-                yield Filter(translation.condition(node), frozenset(_columns(node)))
-            except _NotInSqlError:
+                yield Filter(_condition(node, dtypes), frozenset(_columns(node)))
+            except ValueError:
                 return
 
 
@@ -142,91 +143,68 @@ def _columns(node: object) -> Iterator[str]:
                 yield from _columns(part)
 
 
-@dataclass(frozen=True, slots=True)
-class _Translation:
-    """Translates predicates on one table's rows, in the form in which polars serializes them."""
-
-    dtypes: Mapping[str, pl.DataType]
-
-    def condition(self, node: _Node) -> str:
-        match node:
-            case {"Column": str(name)} if self.dtypes[name] == pl.Boolean:
-                return identifier(name)
-            case {"BinaryExpr": {"op": op, "left": left, "right": right}} if op in _JUNCTIONS:
-                return f"({self.condition(left)} {_JUNCTIONS[op]} {self.condition(right)})"
-            case {"BinaryExpr": {"op": op, "left": left, "right": right}} if op in _COMPARISONS:
-                return self.comparison(op, left, right)
-            case {"Function": {"input": inputs, "function": {"Boolean": function}}}:
-                return self.function(function, inputs)
-            case _:
-                raise _NotInSqlError
-
-    def function(self, function: object, inputs: Sequence[_Node]) -> str:
-        match function, inputs:
-            case "Not", [negated]:
-                return f"(NOT {self.condition(negated)})"
-            case "IsNull", [{"Column": str(name)}]:
-                return f"({identifier(name)} IS NULL)"
-            case "IsNotNull", [{"Column": str(name)}]:
-                return f"({identifier(name)} IS NOT NULL)"
-            case {"IsBetween": {"closed": str(closed)}}, [{"Column": str(name)}, low, high]:
-                above, below = _BOUNDS[closed]
-                # For NaN the second answer is no.
-                return (
-                    f"({identifier(name)} {above} {self.value(low, name)}"
-                    f" AND {identifier(name)} {below} {self.value(high, name)})"
-                )
-            case {"IsIn": {"nulls_equal": bool(nulls_equal)}}, [{"Column": str(name)}, listed]:
-                return self.membership(name, listed, nulls_equal=nulls_equal)
-            case _:
-                raise _NotInSqlError
-
-    def membership(self, name: str, listed: _Node, *, nulls_equal: bool) -> str:
-        column, values = identifier(name), self.values(listed)
-        said = [self._literal(value, name) for value in values if value is not None]
-        among = f"{column} IN ({', '.join(said)})"
-        if not nulls_equal:
-            if len(said) < len(values):
-                raise _NotInSqlError
-            return f"({among})"
-        # Unlike `IN`, this is never null: a row without a value is in the list, or it isn't.
-        if len(said) == len(values):
-            return f"({column} IS NOT NULL AND {among})"
-        return f"({column} IS NULL OR {among})" if said else f"({column} IS NULL)"
-
-    def comparison(self, op: str, left: _Node, right: _Node) -> str:
-        sign = _COMPARISONS[op]
-        match left, right:
-            case {"Column": str(one)}, {"Column": str(other)} if (
-                self.dtypes[one] == self.dtypes[other] and not self.dtypes[one].is_float()
-            ):
-                return f"({identifier(one)} {sign} {identifier(other)})"
-            case {"Column": str(name)}, {"Literal": _}:
-                said = f"({identifier(name)} {sign} {self.value(right, name)})"
-                if self.dtypes[name].is_float() and op in {"Gt", "GtEq"}:
-                    # polars takes NaN for greater than any number; in SQL every comparison with it
-                    # is false.
-                    return f"({said} OR IS_NAN({identifier(name)}))"
-                return said
-            case _:
-                raise _NotInSqlError
-
-    def value(self, node: _Node, column: str) -> str:
-        return self._literal(_evaluated(node), column)
-
-    def values(self, node: _Node) -> list[object]:
-        listed = _evaluated(node)
-        if not isinstance(listed, list) or not 0 < len(listed) <= _MOST_VALUES:
+def _condition(node: _Node, dtypes: _Types) -> str:
+    """Translate a condition, in the form in which polars serializes it."""
+    match node:
+        case {"Column": str(name)} if dtypes[name] == pl.Boolean:
+            return identifier(name)
+        case {"BinaryExpr": {"op": op, "left": left, "right": right}} if op in _JUNCTIONS:
+            return f"({_condition(left, dtypes)} {_JUNCTIONS[op]} {_condition(right, dtypes)})"
+        case {"BinaryExpr": {"op": op, "left": {"Column": str(name)}, "right": value}} if (
+            op in _COMPARISONS
+        ):
+            column, dtype = identifier(name), dtypes[name]
+            said = f"({column} {_COMPARISONS[op]} {_literal(_evaluated(value), dtype)})"
+            # polars takes NaN for greater than any number; in SQL every comparison with it is
+            # false.
+            is_nan_greater = dtype.is_float() and op in {"Gt", "GtEq"}
+            return f"({said} OR IS_NAN({column}))" if is_nan_greater else said
+        case {"Function": {"input": [negated], "function": {"Boolean": "Not"}}}:
+            return f"(NOT {_condition(negated, dtypes)})"
+        case {
+            "Function": {
+                "input": [{"Column": str(name)}, *values],
+                "function": {"Boolean": function},
+            }
+        }:
+            return _said(function, identifier(name), dtypes[name], [*map(_evaluated, values)])
+        case _:
             raise _NotInSqlError
-        return listed
 
-    def _literal(self, value: object, column: str) -> str:
-        if type(value) is not _PYTHON_TYPES.get(self.dtypes[column]):
-            raise _NotInSqlError
-        try:
-            return literal(value)
-        except ValueError:
-            raise _NotInSqlError from None
+
+def _said(function: object, column: str, dtype: pl.DataType, values: list[object]) -> str:
+    """Translate what a function says of a column."""
+    match function, values:
+        case "IsNull", []:
+            return f"({column} IS NULL)"
+        case "IsNotNull", []:
+            return f"({column} IS NOT NULL)"
+        case {"IsBetween": {"closed": str(closed)}}, [low, high]:
+            above, below = _BOUNDS[closed]
+            # For NaN the second answer is no.
+            return (
+                f"({column} {above} {_literal(low, dtype)}"
+                f" AND {column} {below} {_literal(high, dtype)})"
+            )
+        case {"IsIn": {"nulls_equal": bool(nulls_equal)}}, [[_, *_] as listed] if (
+            len(listed) <= _MOST_VALUES
+        ):
+            said = [_literal(value, dtype) for value in listed if value is not None]
+            has_null, among = len(said) < len(listed), f"{column} IN ({', '.join(said)})"
+            if not nulls_equal and not has_null:
+                return f"({among})"
+            # Unlike `IN`, this is never null: a row without a value is in the list, or it isn't.
+            if nulls_equal and has_null:
+                return f"({column} IS NULL OR {among})" if said else f"({column} IS NULL)"
+            if nulls_equal:
+                return f"({column} IS NOT NULL AND {among})"
+    raise _NotInSqlError
+
+
+def _literal(value: object, dtype: pl.DataType) -> str:
+    if type(value) is not _PYTHON_TYPES.get(dtype):
+        raise _NotInSqlError
+    return literal(value)
 
 
 def _evaluated(node: _Node) -> object:

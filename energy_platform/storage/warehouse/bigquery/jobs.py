@@ -7,7 +7,8 @@ twice runs once, and of two writers that want the same id one succeeds.
 import io
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -49,14 +50,20 @@ class JobFailedError(EnergyPlatformError):
     """BigQuery refused a job's work; nothing of it was done."""
 
 
-def stage(
+@contextmanager
+def staged(
     clients: Clients, rows: pl.DataFrame, schema: list[bigquery.SchemaField]
-) -> bigquery.TableReference:
-    """Load rows into a table of their own, which expires after a day; return it.
+) -> Iterator[bigquery.TableReference | None]:
+    """Load rows, if there are any, into a table of their own for as long as the context lasts.
+
+    A table that is left behind expires after a day.
 
     Raises:
         JobFailedError: BigQuery refused the rows.
     """
+    if rows.is_empty():
+        yield None
+        return
     name = f"staging__{uuid.uuid4().hex}"
     staging = bigquery.Table(clients.dataset.table(name), schema=schema)
     staging.expires = datetime.now(UTC) + _STAGED_FOR
@@ -82,7 +89,8 @@ def stage(
         )
 
     _run_once(clients, name, load, is_ours=lambda _: True)
-    return staging.reference
+    yield staging.reference
+    patiently(clients.rest.delete_table, staging, not_found_ok=True)
 
 
 def run(clients: Clients, script: str, *, job_id: str) -> None:

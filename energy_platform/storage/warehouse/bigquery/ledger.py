@@ -20,15 +20,15 @@ from google.cloud import bigquery
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery import appends, jobs
-from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.client import Clients, storage_path
 from energy_platform.storage.warehouse.bigquery.filters import literal
+from energy_platform.storage.warehouse.bigquery.queries import table_rows
 from energy_platform.storage.warehouse.bigquery.schema import (
     arrow_fields,
     bigquery_fields,
     ensure_table,
     table_id,
 )
-from energy_platform.storage.warehouse.bigquery.storage_read import batches
 from energy_platform.storage.warehouse.protocol import Position
 
 LEDGER: Final = table_id("platform/standings")
@@ -91,8 +91,7 @@ class Standing:
 
     def grown(self, rows: pl.DataFrame, event_time: str) -> "Standing":
         """Return the standing of the table with more rows."""
-        newest = rows.select(pl.max(event_time).alias("event"), pl.max("received_at")).row(0)
-        event, received = newest
+        event, received = rows.select(event=pl.max(event_time), last=pl.max("received_at")).row(0)
         return replace(
             self,
             table_rows=self.table_rows + rows.height,
@@ -100,13 +99,10 @@ class Standing:
             last_received_at=max(filter(None, (self.last_received_at, received)), default=None),
         )
 
-    def is_older_than(self, other: "Standing") -> bool:
-        """Return whether another record of the table counts instead."""
-        return (self.epoch, self.stream_rows, self.landed) <= (
-            other.epoch,
-            other.stream_rows,
-            other.landed,
-        )
+    @property
+    def age(self) -> tuple[int, int, int]:
+        """What is greater of a newer record of the same table."""
+        return self.epoch, self.stream_rows, self.landed
 
 
 _DTYPE_OF: Final[dict[object, pl.DataType]] = {
@@ -168,7 +164,7 @@ class Ledger:
         [batch] = _frame(signed).to_arrow().cast(_ARROW).to_batches()
         try:
             appends.append(
-                self._clients, f"{appends.path(self._table)}/streams/_default", None, batch
+                self._clients, f"{storage_path(self._table)}/streams/_default", None, batch
             )
         except appends.StreamRefusedError:
             # A stream may not know a new ledger for minutes.
@@ -220,20 +216,19 @@ class Ledger:
 
     def _take(self, standing: Standing) -> None:
         known = self._standings.get(standing.table_name)
-        if known is None or known.is_older_than(standing):
+        if known is None or known.age <= standing.age:
             self._standings[standing.table_name] = standing
 
     def _read(self, restriction: str) -> list[Standing]:
         """Take each table's newest record that fulfils a condition, and return them."""
-        read = batches(self._clients, self._table, columns=list(_DTYPES), restriction=restriction)
+        read = table_rows(
+            self._clients, self._table, columns=list(_DTYPES), restriction=restriction
+        )
         try:
-            frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in read]
+            frames = [frame.select(*_DTYPES).cast(pl.Schema(_DTYPES)) for frame in read]
         except exceptions.NotFound:
             return []  # there is no ledger yet
-        nothing = pl.DataFrame(schema=_DTYPES)
-        records = pl.concat(
-            [nothing, *(each.select(*_DTYPES).cast(pl.Schema(_DTYPES)) for each in frames)]
-        )
+        records = pl.concat([pl.DataFrame(schema=_DTYPES), *frames])
         newest = records.sort(_NEWEST_FIRST).unique("table_name", keep="last", maintain_order=True)
         found = [Standing(**row) for row in newest.iter_rows(named=True)]
         for standing in found:

@@ -1,23 +1,40 @@
-"""Runs queries, after asking what each would scan; a query above the budget is refused."""
+"""Rows of stored tables and of queries, by the Storage Read API; what is above a budget is refused.
+
+What a read takes is asked before it runs: of a query by a dry run, of a table when the service
+opens the session. `reads` decides what is read.
+"""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import polars as pl
 import pyarrow as pa
+from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY, DEFAULT_RETRY
+from google.cloud.bigquery_storage_v1 import types
 
-from energy_platform.errors import ReadTooLargeError
-from energy_platform.storage.warehouse.bigquery import storage_read
-from energy_platform.storage.warehouse.bigquery.client import CALL_SECONDS, Clients, patiently
+from energy_platform.errors import ReadTooLargeError, WarehouseUnavailableError
+from energy_platform.storage.warehouse.bigquery.client import (
+    CALL_SECONDS,
+    Clients,
+    patiently,
+    storage_path,
+)
+
+STREAM_SECONDS: Final = 300.0
+"""How long one call may stream; a call that brought rows is resumed where it ended."""
 
 QUERY_SECONDS: Final = 600.0
 """How long a query may run before BigQuery ends it."""
 
 USD_PER_TIB_QUERIED: Final = 6.25
 """On-demand price in most regions, without the monthly free amount."""
+
+USD_PER_TIB_READ: Final = 1.10
+"""Price of the Storage Read API in most regions, without the monthly free amount."""
 
 _TIB: Final = 2**40
 _TRIED_SECONDS: Final = 60.0
@@ -60,8 +77,8 @@ class ReadBudget:
 DEFAULT_BUDGET: Final = ReadBudget()
 
 
-def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterator[pa.RecordBatch]:
-    """Run a query and yield its rows, read by the Storage Read API.
+def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterator[pl.DataFrame]:
+    """Run a query and yield its rows.
 
     Args:
         clients: BigQuery's clients.
@@ -75,16 +92,21 @@ def run(clients: Clients, sql: str, *, what: str, budget: ReadBudget) -> Iterato
         GoogleAPICallError: BigQuery refuses the query, or didn't answer in time.
     """
     budget.check(dry_run_bytes(clients, sql), what, USD_PER_TIB_QUERIED)
+    config = bigquery.QueryJobConfig(
+        job_timeout_ms=int(QUERY_SECONDS * 1000), labels={"reader": "energy-platform"}
+    )
+    if budget.max_bytes > 0:
+        config.maximum_bytes_billed = budget.max_bytes
     job = clients.rest.query(
         sql,
-        job_config=_job_config(budget),
+        job_config=config,
         location=clients.location,
         timeout=CALL_SECONDS,
         retry=DEFAULT_RETRY.with_timeout(_TRIED_SECONDS),
         job_retry=DEFAULT_JOB_RETRY.with_timeout(QUERY_SECONDS),
     )
     job.result(timeout=QUERY_SECONDS, max_results=0)
-    yield from storage_read.batches(clients, job.destination)
+    yield from table_rows(clients, job.destination)
 
 
 def dry_run_bytes(clients: Clients, sql: str) -> int:
@@ -99,13 +121,67 @@ def dry_run_bytes(clients: Clients, sql: str) -> int:
     return int(job.total_bytes_processed or 0)
 
 
-def _job_config(budget: ReadBudget) -> bigquery.QueryJobConfig:
-    config = bigquery.QueryJobConfig(
-        job_timeout_ms=int(QUERY_SECONDS * 1000), labels={"reader": "energy-platform"}
+def table_rows(
+    clients: Clients,
+    table: bigquery.TableReference,
+    *,
+    columns: Collection[str] = (),
+    restriction: str = "",
+    budget: ReadBudget | None = None,
+) -> Iterator[pl.DataFrame]:
+    """Yield a table's rows, in no order, as they are at the moment of the first frame.
+
+    Args:
+        clients: BigQuery's clients.
+        table: The table to read.
+        columns: Only these columns; all, if empty.
+        restriction: Only rows that fulfil this condition in SQL.
+        budget: How much may be read; as much as it takes, if None.
+
+    Raises:
+        NotFound: There is no such table.
+        InvalidArgument: The table lacks a column.
+        GoogleAPICallError: BigQuery refuses the read.
+        ReadTooLargeError: More would be read than the budget allows; nothing was read.
+        WarehouseUnavailableError: BigQuery didn't answer in time.
+    """
+    options = types.ReadSession.TableReadOptions(
+        selected_fields=columns, row_restriction=restriction
     )
-    if budget.max_bytes > 0:
-        config.maximum_bytes_billed = budget.max_bytes
-    return config
+    session: types.ReadSession = patiently(
+        clients.reader.create_read_session,
+        parent=f"projects/{clients.rest.project}",
+        read_session=types.ReadSession(
+            table=storage_path(table), data_format=types.DataFormat.ARROW, read_options=options
+        ),
+        max_stream_count=1,
+    )
+    if budget is not None:
+        budget.check(session.estimated_total_bytes_scanned, table.table_id, USD_PER_TIB_READ)
+    schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
+    for stream in session.streams:
+        for message in _messages(clients, stream.name):
+            body = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
+            yield pl.DataFrame(pl.from_arrow(pa.ipc.read_record_batch(body, schema)))
+
+
+def _messages(clients: Clients, stream: str) -> Iterator[types.ReadRowsResponse]:
+    """Yield the messages of a stream, and resume it after a deadline.
+
+    The library resumes a stream that breaks.
+    """
+    reached = began = 0
+    while True:
+        try:
+            for message in clients.reader.read_rows(stream, reached, timeout=STREAM_SECONDS):
+                reached += message.row_count
+                yield message
+        except exceptions.DeadlineExceeded as error:
+            if reached == began:
+                raise WarehouseUnavailableError(f"BigQuery brings nothing: {error}") from error
+            began = reached
+        else:
+            return
 
 
 def _readable(count: int) -> str:

@@ -10,25 +10,26 @@ whole predicate again to the rows that come back.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
 from google.api_core import exceptions
 from polars.io.plugins import register_io_source
 
+from energy_platform.history import revisions
 from energy_platform.history.question import Question
-from energy_platform.history.runs import SUMMARY
+from energy_platform.history.runs import SUMMARY, summaries
 from energy_platform.market.table import Table
-from energy_platform.storage.warehouse.bigquery import queries, storage_read
+from energy_platform.storage.warehouse.bigquery import queries
 from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
 from energy_platform.storage.warehouse.bigquery.filters import Filter, filters
 from energy_platform.storage.warehouse.bigquery.history_sql import (
-    Asked,
-    Write,
-    bounds,
-    question_sql,
+    between,
+    candidates_sql,
+    has_sql,
+    on_key,
     runs_sql,
 )
 from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
@@ -36,47 +37,85 @@ from energy_platform.storage.warehouse.bigquery.schema import PLACE, reference
 
 _LANDING_ORDER: Final = ("landing_offset", PLACE)
 
+Ask = Callable[[Sequence[str], Sequence[Filter]], Iterator[pl.DataFrame]]
+"""Brings rows with some of these columns, of which none is left out that fulfils the filters."""
 
-def scan(clients: Clients, table: Table) -> pl.LazyFrame:
+
+def scan(
+    clients: Clients,
+    table: Table,
+    *,
+    budget: ReadBudget | None = None,
+    only: Sequence[Filter] = (),
+) -> pl.LazyFrame:
     """Return every revision in landing order, lazily, by the Storage Read API.
 
     Filters on event time prune partitions. If a table requires such a filter, an unfiltered scan
     uses the bounds of all instants that the checks let pass, and so reads the whole table.
+
+    Args:
+        clients: BigQuery's clients.
+        table: The table.
+        budget: How much a collection may read; as much as it takes, if None.
+        only: Conditions on the rows.
     """
     # A mart's rows come from no message, and have no order.
     is_landed = "landing_offset" in table.dtypes
     dtypes = {**table.dtypes, **({PLACE: pl.Int64()} if is_landed else {})}
 
-    frame = _lazily(dtypes, partial(_stored_rows, clients, table))
+    def ask(columns: Sequence[str], told: Sequence[Filter]) -> Iterator[pl.DataFrame]:
+        return _stored_rows(clients, table, columns, [*only, *told], budget)
+
+    frame = _lazily(dtypes, ask)
     return frame.sort(_LANDING_ORDER).select(*table.dtypes) if is_landed else frame
 
 
 def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
-    """Return the one row per key that a question asks for, lazily, by a query.
+    """Return the rows that a question asks for, lazily, by a query where there is one for it.
 
-    Collecting it raises `ReadTooLargeError` if it would scan more than the budget allows.
+    Collecting it raises `ReadTooLargeError` if it would read more than the budget allows.
     """
-    return _lazily(question.dtypes, partial(_answers, clients, question, budget, question_sql))
+
+    def ask(columns: Sequence[str], told: Sequence[Filter]) -> Iterator[pl.DataFrame]:
+        early = on_key(question, told)
+        rows = scan(clients, question.table, budget=budget, only=early)
+        if has_sql(question):
+
+            def chosen(wanted: Sequence[str], _: Sequence[Filter]) -> Iterator[pl.DataFrame]:
+                write = partial(candidates_sql, question, wanted, early)
+                return _queried(clients, question, budget, write)
+
+            rows = _lazily(question.table.dtypes, chosen)
+        yield revisions.answer(rows, question).select(columns).collect()
+
+    return _lazily(question.dtypes, ask)
 
 
 def run_summaries(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
-    """Return one row per run of a forecast, lazily, by a query."""
-    return _lazily(SUMMARY, partial(_answers, clients, question, budget, runs_sql))
+    """Return one row per run of a forecast, lazily, by a query where there is one for it."""
+    if not has_sql(question):
+        return summaries(scan(clients, question.table, budget=budget), question)
+
+    def ask(_: Sequence[str], __: Sequence[Filter]) -> Iterator[pl.DataFrame]:
+        return _queried(clients, question, budget, partial(runs_sql, question))
+
+    return _lazily(SUMMARY, ask)
 
 
 def scanned_bytes(clients: Clients, question: Question, columns: Sequence[str]) -> int:
-    """Return how many bytes the answer to a question would scan; asking is free."""
+    """Return how many bytes of the table the answer to a question takes; asking is free."""
     stored = _stored_columns(clients, question.table)
     if stored is None:
         return 0
-    where = str(reference(clients, question.table))
-    sql = question_sql(question, Asked(columns=columns), table_id=where, stored=stored)
-    return queries.dry_run_bytes(clients, sql)
+    where, dtypes = str(reference(clients, question.table)), question.table.dtypes
+    plain = replace(question, published=None, vintages=(), every_revision=False)
+    wanted = [name for name in columns if name in dtypes] or [question.event_time]
+    return queries.dry_run_bytes(
+        clients, candidates_sql(plain, wanted, table_id=where, stored=stored)
+    )
 
 
-def _lazily(
-    dtypes: Mapping[str, pl.DataType], ask: Callable[[Asked], Iterator[pa.RecordBatch]]
-) -> pl.LazyFrame:
+def _lazily(dtypes: Mapping[str, pl.DataType], ask: Ask) -> pl.LazyFrame:
     """Return a frame with these columns that asks BigQuery for them when it is collected."""
 
     def read(
@@ -86,55 +125,54 @@ def _lazily(
         batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         del batch_size  # BigQuery chooses the size of its batches, some thousand rows
-        columns = with_columns or list(dtypes)
-        asked = Asked(columns=columns, filters=_told(predicate, n_rows, dtypes), limit=n_rows)
-        yield from _frames(ask(asked), columns, dtypes, predicate, n_rows)
+        wanted = {name: dtypes[name] for name in with_columns or dtypes}
+        # As polars defines it, the number of rows is taken before the predicate applies.
+        told = [] if predicate is None or n_rows is not None else filters(predicate, dtypes)
+        left = n_rows
+        yield pl.DataFrame(schema=wanted)
+        for rows in ask([*wanted], told):
+            frame = _typed(rows, wanted).head(rows.height if left is None else left)
+            yield frame if predicate is None else frame.filter(predicate)
+            if left is not None and (left := left - frame.height) == 0:
+                return
 
     return register_io_source(read, schema=dtypes)
 
 
-def _told(
-    predicate: pl.Expr | None, n_rows: int | None, dtypes: Mapping[str, pl.DataType]
-) -> Sequence[Filter]:
-    """Return the filters for BigQuery; none if a number of rows is taken before the predicate."""
-    return [] if predicate is None or n_rows is not None else filters(predicate, dtypes)
-
-
-def _answers(
-    clients: Clients, question: Question, budget: ReadBudget, write: Write, asked: Asked
-) -> Iterator[pa.RecordBatch]:
-    where = reference(clients, question.table)
+def _queried(
+    clients: Clients, question: Question, budget: ReadBudget, write: Callable[..., str]
+) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a query over a question's table; none if there is no table yet."""
     stored = _stored_columns(clients, question.table)
-    if stored is None:
-        return
-    sql = write(question, asked, table_id=str(where), stored=stored)
-    yield from queries.run(clients, sql, what=question.table.name, budget=budget)
+    if stored is not None:
+        sql = write(table_id=str(reference(clients, question.table)), stored=stored)
+        yield from queries.run(clients, sql, what=question.table.name, budget=budget)
 
 
-def _stored_rows(clients: Clients, table: Table, asked: Asked) -> Iterator[pa.RecordBatch]:
-    where = reference(clients, table)
-    try:
-        yield from storage_read.batches(
-            clients, where, columns=asked.columns, restriction=_restriction(table, asked.filters)
+def _stored_rows(
+    clients: Clients,
+    table: Table,
+    columns: Sequence[str],
+    conditions: Sequence[Filter],
+    budget: ReadBudget | None,
+) -> Iterator[pl.DataFrame]:
+    def read(stored: frozenset[str]) -> Iterator[pl.DataFrame]:
+        sql = [each.sql for each in conditions if each.columns <= stored]
+        return queries.table_rows(
+            clients,
+            reference(clients, table),
+            columns=[name for name in columns if name in stored] or [PLACE],
+            restriction=" AND ".join([*sql, *([between(table)] if table.is_large else [])]),
+            budget=budget,
         )
+
+    try:
+        yield from read(frozenset({*table.dtypes, PLACE}))
     except (exceptions.NotFound, exceptions.InvalidArgument):
         # Both errors come before the first row: there is no table yet, or it lacks a column.
         stored = _stored_columns(clients, table)
-        if stored is None:
-            return
-        yield from storage_read.batches(
-            clients,
-            where,
-            columns=[name for name in asked.columns if name in stored] or [PLACE],
-            restriction=_restriction(
-                table, [each for each in asked.filters if each.columns <= stored]
-            ),
-        )
-
-
-def _restriction(table: Table, told: Sequence[Filter]) -> str:
-    conditions = [each.sql for each in told]
-    return " AND ".join([*conditions, *([bounds(table)] if table.is_large else [])])
+        if stored is not None:
+            yield from read(stored)
 
 
 def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:
@@ -146,33 +184,8 @@ def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:
     return frozenset(field.name for field in stored.schema)
 
 
-def _frames(
-    batches: Iterator[pa.RecordBatch],
-    columns: Sequence[str],
-    dtypes: Mapping[str, pl.DataType],
-    predicate: pl.Expr | None,
-    n_rows: int | None,
-) -> Iterator[pl.DataFrame]:
-    """Yield batches as the frames that polars asks for, at least one.
-
-    As polars defines it, the number of rows is taken before the predicate applies.
-    """
-    wanted = {name: dtypes[name] for name in columns}
-    left = n_rows
-    yield pl.DataFrame(schema=wanted)
-    for batch in batches:
-        frame = _typed(batch, wanted)
-        if left is not None:
-            frame = frame.head(left)
-            left -= frame.height
-        yield frame if predicate is None else frame.filter(predicate)
-        if left == 0:
-            return
-
-
-def _typed(batch: pa.RecordBatch, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return a batch with these columns; null if the table has no such column yet."""
-    frame = pl.DataFrame(pl.from_arrow(batch))
+def _typed(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return rows with these columns; null if the table has no such column yet."""
     return frame.select(
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in wanted.items()

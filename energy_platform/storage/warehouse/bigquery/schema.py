@@ -60,9 +60,17 @@ def reference(clients: Clients, table: Table) -> bigquery.TableReference:
     return clients.dataset.table(table_id(table.name))
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """Return the columns in which rows are sent to BigQuery, `PLACE` the last."""
-    return arrow_fields({**table.dtypes, PLACE: pl.Int64()}, of=table.name)
+def placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a table's columns, and each row's place within its message."""
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset")
+    return rows.select(*table.dtypes, place.alias(PLACE))
+
+
+def arrow_batch(table: Table, rows: pl.DataFrame) -> pa.RecordBatch:
+    """Return rows as they are sent to BigQuery, `PLACE` the last column."""
+    columns = arrow_fields({**table.dtypes, PLACE: pl.Int64()}, of=table.name)
+    [batch] = placed(table, rows).to_arrow().cast(columns).combine_chunks().to_batches()
+    return batch
 
 
 def fields(table: Table) -> list[bigquery.SchemaField]:

@@ -28,15 +28,16 @@ from energy_platform.history.question import Question
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.batches import check_batch, check_rows, is_stored
 from energy_platform.storage.warehouse.bigquery import appends, jobs, reads
-from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
-from energy_platform.storage.warehouse.bigquery.history_sql import bounds
+from energy_platform.storage.warehouse.bigquery.client import Clients
+from energy_platform.storage.warehouse.bigquery.history_sql import between
 from energy_platform.storage.warehouse.bigquery.ledger import Ledger, Standing
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
 from energy_platform.storage.warehouse.bigquery.schema import (
     PLACE,
-    arrow_schema,
+    arrow_batch,
     ensure,
     fields,
+    placed,
     reference,
     stored_table,
 )
@@ -237,8 +238,7 @@ class BigQueryWarehouse:
         self, table: Table, standing: Standing, rows: pl.DataFrame, after: Position
     ) -> bool:
         """Append rows and record them; return False if no stream takes them."""
-        placed = _placed(table, rows)
-        [batch] = placed.to_arrow().cast(arrow_schema(table)).combine_chunks().to_batches()
+        batch = arrow_batch(table, rows)
         fits = batch.nbytes <= self._clients.append_bytes
         if not fits or not appends.is_streamed(rows.get_column(table.event_time)):
             return False
@@ -272,12 +272,12 @@ class BigQueryWarehouse:
         """
         found = self._ledger.anew(table)
         if found.record_id == standing.record_id:
-            found = self._begin(table, found, is_counted=not self._is_closed(found))
+            found = self._begin(table, found, is_counted=not self._close(found))
         if found.position != standing.position:
             raise CommitConflictError(f"{table.name} stands at offset {found.landed} now")
         return found
 
-    def _is_closed(self, standing: Standing) -> bool:
+    def _close(self, standing: Standing) -> bool:
         """Close a table's stream; return whether the ledger tells of all its rows."""
         if standing.stream is None:
             return False
@@ -287,25 +287,22 @@ class BigQueryWarehouse:
         self, table: Table, rows: pl.DataFrame, deleted: range, *, before: Position, after: Position
     ) -> None:
         """Delete the rows of landing offsets and add others, in a new epoch."""
-        standing = self._ledger.anew(table)
-        while standing.position == before and not self._is_closed(standing):
-            standing = self._begin(table, standing, is_counted=True)
+        standing, stored = self._ledger.anew(table), reference(self._clients, table)
+        columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
         if standing.position != before:
-            raise CommitConflictError(f"another writer has committed to {table.name}")
-        stored, changes = reference(self._clients, table), []
-        if deleted:
-            changes.append(
-                f"DELETE FROM `{stored}` WHERE landing_offset >= {deleted.start} "
-                f"AND landing_offset < {deleted.stop} AND {bounds(table)}"
-            )
-        if not rows.is_empty():
-            staging = jobs.stage(self._clients, _placed(table, rows), fields(table))
-            columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
-            changes.append(f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`")  # noqa: S608 (the platform defines these)
-        done = standing.grown(rows, table.event_time).moved(after)
-        self._begin(table, done, changes, is_counted=bool(deleted))
-        if not rows.is_empty():
-            patiently(self._clients.rest.delete_table, staging, not_found_ok=True)
+            raise CommitConflictError(f"{table.name} stands at {standing.position}")
+        # Rows are staged before the stream is closed: who finds it closed begins the next epoch.
+        with jobs.staged(self._clients, placed(table, rows), fields(table)) as staging:
+            while not self._close(standing):
+                standing = self._begin(table, standing, is_counted=True)
+                if standing.position != before:
+                    raise CommitConflictError(f"{table.name} stands at {standing.position}")
+            gone = f"landing_offset >= {deleted.start} AND landing_offset < {deleted.stop}"
+            delete = f"DELETE FROM `{stored}` WHERE {gone} AND {between(table)}"  # noqa: S608 (the platform defines these)
+            insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`"  # noqa: S608 (the platform defines these)
+            changes = [*([delete] if deleted else []), *([insert] if staging else [])]
+            done = standing.grown(rows, table.event_time).moved(after)
+            self._begin(table, done, changes, is_counted=bool(deleted))
 
     def _begin(
         self,
@@ -327,14 +324,15 @@ class BigQueryWarehouse:
         Raises:
             CommitConflictError: Another writer has begun this epoch.
         """
-        stored, counted, relation = reference(self._clients, table), {}, ""
+        stored, relation = reference(self._clients, table), ""
+        counted: dict[str, str] = {}
         if is_counted:
             counted = {
                 "table_rows": "COUNT(*)",
                 "last_event_at": f"MAX(`{table.event_time}`)",
                 "last_received_at": "MAX(received_at)",
             }
-            relation = f"FROM `{stored}` WHERE {bounds(table)}"
+            relation = f"FROM `{stored}` WHERE {between(table)}"
             if not changes:
                 beyond = "IFNULL(MAX(landing_offset) + 1, 0)"
                 counted["landed"] = f"GREATEST({standing.landed}, {beyond})"
@@ -354,9 +352,3 @@ class BigQueryWarehouse:
 def _is_landed(table: Table) -> bool:
     """Return whether a table's rows come from messages; a mart's come from other tables."""
     return "landing_offset" in table.dtypes
-
-
-def _placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a table's columns, and each row's place within its message."""
-    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset")
-    return rows.select(*table.dtypes, place.alias(PLACE))
