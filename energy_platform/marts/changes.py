@@ -22,7 +22,7 @@ from polars.exceptions import PanicException
 from energy_platform.errors import DamagedTableError, WarehouseUnavailableError
 from energy_platform.market.table import Table
 from energy_platform.marts.catalogue import Mart, marts, project_folder, source_tables
-from energy_platform.settings import Settings, WarehouseKind
+from energy_platform.settings import Settings, StatePlace, WarehouseKind
 from energy_platform.storage.state import state_tables
 from energy_platform.storage.warehouse.conflicts import tried_again
 from energy_platform.storage.warehouse.protocol import Position, Warehouse
@@ -74,7 +74,10 @@ class Progress:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._tables = state_tables(settings.state, "marts/progress.sqlite", _LAYOUT)
+        # A warehouse below the home is this machine's, and so is what its marts have read.
+        is_shared = settings.warehouse is WarehouseKind.BIGQUERY
+        place = settings.state if is_shared else StatePlace(settings.home)
+        self._tables = state_tables(place, "marts/progress.sqlite", _LAYOUT)
         self._warehouse = warehouse_name(settings)
 
     def seen(self, mart: Mart) -> Positions | None:

@@ -157,7 +157,7 @@ def source_statuses(settings: Settings, batches: MicroBatches) -> list[SourceSta
     Raises:
         WarehouseUnavailableError: No source's tables can be read.
     """
-    feeds = feed_statuses(settings.home)
+    feeds = feed_statuses(settings.state)
     lately = _lately(settings)
     announced = announcements(settings.home).offsets
     owned = _owners(settings)

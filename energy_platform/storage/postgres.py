@@ -139,11 +139,11 @@ def transaction(url: str, name: str, *, writes: bool = True) -> Iterator[extensi
         StateUnavailableError: The database is away or refuses, or went away meanwhile.
     """
     began = (
-        f"BEGIN; SET LOCAL search_path TO {name}; SET LOCAL lock_timeout = '{_TURN_SECONDS}s';"
+        f"BEGIN; SET LOCAL search_path TO \"{name}\"; SET LOCAL lock_timeout = '{_TURN_SECONDS}s';"
         f" SET LOCAL idle_in_transaction_session_timeout = '{_TURN_SECONDS}s';"
         f" SELECT pg_advisory_xact_lock(hashtext('energy_platform.{name}'))"
         if writes
-        else f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO {name}"
+        else f'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO "{name}"'
     )
     with _borrowed(url) as connection:
         _execute(connection, began)

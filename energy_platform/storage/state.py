@@ -157,7 +157,7 @@ class _PostgresTables:
 
     def _lay_out(self) -> None:
         with self._postgres.transaction(self._url, self._schema) as connection:
-            with_schema = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; {self._layout}"
+            with_schema = f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"; {self._layout}'
             _PostgresStatements(connection).execute(with_schema)
 
     @contextmanager

@@ -59,7 +59,7 @@ class Market:
         )  # fmt: skip
 
     def states(self) -> set[FeedState]:
-        return {status.state for status in feed_statuses(self.home).values()}
+        return {status.state for status in feed_statuses(StatePlace(self.home)).values()}
 
 
 @pytest.fixture

@@ -266,6 +266,8 @@ CASES: Sequence[Case] = (
     Case(machine.clock, a_clock_that_is_ahead, "s ahead, says 127.0.0.1", "timedatectl", LIVE),
     Case(services.processes, a_process_in_trouble, "collector is BACKOFF", "collector.log"),
     Case(services.live_bus, nothing, "no platform has run", "live-bus.log", is_running=True),
+    Case(services.state_database, nothing, "the state database 127.0.0.1:1/energy is unavailable",
+         "ENERGY_PLATFORM_STATE_URL", {"state_url": "postgresql://me:hunter2@127.0.0.1:1/energy"}),
     Case(services.influxdb, nothing, "does not answer at http://127.0.0.1:1:",
          "ENERGY_PLATFORM_INFLUXDB_URL", INFLUX | {"influxdb_url": NOWHERE}),
     Case(services.google, no_credentials, "Your default credentials were not found.",

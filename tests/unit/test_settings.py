@@ -198,3 +198,24 @@ def test_a_publisher_needs_a_bus_of_the_same_kind(monkeypatch: pytest.MonkeyPatc
         assert "hunter2" not in str(raised.value)
     monkeypatch.setenv("ENERGY_PLATFORM_LIVE_BUS", "redis://follower:hunter2@bus:6379")
     assert "hunter2" not in repr(current_settings())
+
+
+@pytest.mark.parametrize(
+    "said", ["mysql://me:hunter2@db/energy", "postgresql://me:hunter2@db", "hunter2"]
+)
+def test_a_state_that_is_in_no_postgres_is_refused(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("ENERGY_PLATFORM_STATE_URL", said)
+    with pytest.raises(UsageError, match="ENERGY_PLATFORM_STATE_URL: Input should be") as raised:
+        current_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_the_password_of_the_state_is_printed_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:hunter2@db:5432/energy?sslmode=require"
+    monkeypatch.setenv("ENERGY_PLATFORM_STATE_URL", url)
+    chosen = current_settings()
+    assert chosen.state.url is not None
+    assert chosen.state.url.get_secret_value() == url
+    assert "hunter2" not in repr(chosen) + str(chosen) + repr(chosen.state)

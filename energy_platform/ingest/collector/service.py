@@ -13,28 +13,52 @@ from typing import Final
 from polars.exceptions import PanicException
 from pydantic import TypeAdapter
 
+from energy_platform.errors import StateUnavailableError
 from energy_platform.ingest.collector.ownership import Ownership
-from energy_platform.ingest.collector.source_task import FeedStatus, SourceTask, Taken, Witness
+from energy_platform.ingest.collector.shared_status import SharedStatus
+from energy_platform.ingest.collector.source_task import (
+    FeedState,
+    FeedStatus,
+    SourceTask,
+    Taken,
+    Witness,
+)
 from energy_platform.ingest.provider_limits import ProviderLimits
+from energy_platform.market.back_off import pause_seconds
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.stores import open_landing, open_leases, open_warehouse
 from energy_platform.pipeline.tables import market_table
-from energy_platform.settings import Settings, WarehouseKind
+from energy_platform.settings import Settings, StatePlace, WarehouseKind
 
 _log = logging.getLogger(__name__)
 
 _THREADS: Final = 64
 """More threads than sources, so that a thread that waits for one provider holds up no other."""
 _REPORT_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
 _STATUS: Final = TypeAdapter(FeedStatus)
 _WRITTEN: Final = TypeAdapter(dict[str, object])
 
 
-def feed_statuses(home: Path) -> dict[str, FeedStatus]:
-    """Return the last feed statuses that the collector of this home wrote; empty before it ran.
+def feed_statuses(place: StatePlace) -> dict[str, FeedStatus]:
+    """Return the last feed statuses that collectors wrote; empty before one ran.
 
-    A feed whose status can't be read is left out; the collector rewrites the status each second.
+    A feed that this machine's collector doesn't run has the status that another's wrote, where they
+    share a database. A feed whose status can't be read is left out; it is rewritten each second.
     """
+    own = _own_statuses(place.home)
+    if place.url is None:
+        return own
+    try:
+        others = dict(_readable(SharedStatus(place).read()))
+    except StateUnavailableError as error:
+        _log.warning("the status of other machines' feeds can't be read: %s", error)
+        return own
+    running = {name: one for name, one in own.items() if one.state is not FeedState.STANDBY}
+    return own | others | running
+
+
+def _own_statuses(home: Path) -> dict[str, FeedStatus]:
     file = _status_file(home)
     if not file.exists():
         return {}
@@ -83,6 +107,11 @@ async def collect(
         tasks = [
             group.create_task(ownership.run()),
             group.create_task(_report(settings.home, jobs)),
+            *(
+                [group.create_task(_tell_other_machines(settings.state, jobs))]
+                if settings.state_url is not None
+                else []
+            ),
         ]
         await stopped.wait()
         for task in tasks:
@@ -123,6 +152,27 @@ async def _report(home: Path, jobs: list[SourceTask]) -> None:
         except OSError as error:  # feeds matter more than their status
             _log.warning("the feeds' status could not be written: %s", error)
         await asyncio.sleep(_REPORT_SECONDS)
+
+
+async def _tell_other_machines(place: StatePlace, jobs: list[SourceTask]) -> None:
+    """Write the status of the feeds that run here for other machines, less often while it fails."""
+    shared, failures = SharedStatus(place), 0
+    while True:
+        running = {
+            job.source.name: asdict(job.status)
+            for job in jobs
+            if job.status.state is not FeedState.STANDBY
+        }
+        try:
+            await asyncio.to_thread(shared.write, running)
+            failures = 0
+        except StateUnavailableError as error:
+            failures += 1
+            _log.warning("other machines are not told the feeds' status: %s", error)
+        pause = pause_seconds(
+            failures, first_seconds=_REPORT_SECONDS, longest_seconds=_LONGEST_PAUSE_SECONDS
+        )
+        await asyncio.sleep(pause if failures else _REPORT_SECONDS)
 
 
 def _status_file(home: Path) -> Path:

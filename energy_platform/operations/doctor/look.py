@@ -38,6 +38,7 @@ CHECKS: Final[Sequence[Check]] = (
     machine.ports,
     machine.clock,
     services.processes,
+    services.state_database,
     services.live_bus,
     services.influxdb,
     services.google,

@@ -12,6 +12,7 @@ from energy_platform.operations.doctor.finding import Finding, Patient, wrong
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.stores import open_live_bus
 from energy_platform.settings import HotStoreKind, InfluxApi, WarehouseKind, variable
+from energy_platform.storage.state import state_tables
 
 _PATIENCE_SECONDS: Final = 3.0
 _BUCKET_KEY: Final = "GOOGLE_SERVICE_ACCOUNT_KEY"
@@ -79,6 +80,16 @@ def google(patient: Patient) -> Iterator[Finding]:
         needs_credentials |= is_used and address is None
     if needs_credentials:
         yield from _credentials()
+
+
+def state_database(patient: Patient) -> Iterator[Finding]:
+    """Yield that the database of the shared state does not answer, or not to this user."""
+    if patient.settings.state_url is None:
+        return
+    try:
+        state_tables(patient.settings.state, "any.sqlite", "").is_begun()
+    except EnergyPlatformError as error:
+        yield wrong(str(error), f"start it, or correct {variable('state_url')}")
 
 
 def live_bus(patient: Patient) -> Iterator[Finding]:

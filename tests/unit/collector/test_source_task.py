@@ -438,13 +438,13 @@ async def test_collect_runs_all_tells_how_they_are_and_stops_when_told(
         raise FeedError("no route")
 
     sources = [example(flows), replace(example(fails), name="example_failing")]
-    assert feed_statuses(settings.home) == {}
+    assert feed_statuses(settings.state) == {}
     collecting = asyncio.create_task(collect(settings, sources))
     wanted = {"example_price": "running", "example_failing": "backing off"}
-    while {name: one.state for name, one in feed_statuses(settings.home).items()} != wanted:
+    while {name: one.state for name, one in feed_statuses(settings.state).items()} != wanted:
         assert not collecting.done()
         await asyncio.sleep(0.05)
-    assert feed_statuses(settings.home)["example_failing"].detail == "FeedError: no route"
+    assert feed_statuses(settings.state)["example_failing"].detail == "FeedError: no route"
     os.kill(os.getpid(), signal.SIGTERM)
     await collecting
     assert landed(zone) == [b"a"]

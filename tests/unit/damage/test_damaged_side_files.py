@@ -152,7 +152,7 @@ def test_a_damaged_address_of_the_live_bus_is_its_trouble_alone(
     assert str(settings().live_bus_file) in status.trouble
     with pytest.raises(LiveBusUnavailableError):
         open_live_bus(settings()).figures()
-    assert feed_statuses(home_with_side_files)[EXAMPLE.name].state == "running"
+    assert feed_statuses(StatePlace(home_with_side_files))[EXAMPLE.name].state == "running"
 
 
 def database(path: Path) -> Path:
