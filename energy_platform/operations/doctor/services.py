@@ -87,7 +87,7 @@ def state_database(patient: Patient) -> Iterator[Finding]:
     if patient.settings.state_url is None:
         return
     try:
-        state_tables(patient.settings.state, "any.sqlite", "").is_begun()
+        state_tables(patient.settings.state, "provider_limits.sqlite", "").is_begun()
     except EnergyPlatformError as error:
         yield wrong(str(error), f"start it, or correct {variable('state_url')}")
 
