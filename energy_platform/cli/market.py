@@ -1,4 +1,4 @@
-"""Commands that work on market sources: list them, read a payload by hand, rebuild a table."""
+"""Commands that work on market sources: list them, read a payload by hand, ingest one."""
 
 import sys
 from collections.abc import Sequence
@@ -19,7 +19,6 @@ from energy_platform.cli.output import (
 )
 from energy_platform.cli.platform import Json
 from energy_platform.errors import ContextMissingError, MissingExtraError, UsageError
-from energy_platform.market.instants import parse_instant
 from energy_platform.market.raw_message import RawMessage
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ Context = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (catalog, parse, ingest, replay):
+    for command in (catalog, parse, ingest):
         app.command()(command)
 
 
@@ -153,30 +152,6 @@ def ingest(source_name: SourceName, files: Files, *, context: Context = None) ->
     if behind:
         console(stderr=True).print("note: the hot copy comes later:", one_line(behind))
     _report_failures(pl.concat([report.quarantined for report in reports]))
-
-
-def replay(
-    source_name: SourceName,
-    *,
-    since: Annotated[
-        Optional[str],  # noqa: UP045 (typer reads it)
-        typer.Option("--from", metavar="T", help="From messages received at T on (ISO 8601)."),
-    ] = None,
-) -> None:
-    """Rebuild a source's table and hot copy from the landing zone.
-
-    Micro-batches may run meanwhile. An interrupted replay continues when it is run again.
-    """
-    from energy_platform.market.registry import market_source
-    from energy_platform.pipeline.replay import replay as make_again
-    from energy_platform.pipeline.stores import micro_batches
-
-    source, batches = market_source(source_name), micro_batches()
-    log = batches.landing.log(source.name)
-    start = log.offset_at(parse_instant(since)) if since is not None else 0
-    done = make_again(batches, source, start=start)
-    replayed = count(done.messages, "message")
-    console().print(f"{replayed} replayed, {count(done.rows, 'row')} stored")
 
 
 def _messages(

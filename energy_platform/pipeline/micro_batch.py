@@ -42,7 +42,7 @@ from energy_platform.storage.warehouse.protocol import Warehouse
 
 _log = logging.getLogger(__name__)
 
-_BATCH_BYTES: Final = 16 * 1024 * 1024
+BATCH_BYTES: Final = 16 * 1024 * 1024
 """How much one batch reads of the landing zone at most, so that large files don't fill the memory:
 an archive of observations is 17 times its size as rows.
 """
@@ -213,9 +213,7 @@ class MicroBatches:
         if stop <= start:
             return []  # a log whose last segment can't be read yet may end before what was taken
         limit = self.batch_messages if most is None else min(most, self.batch_messages)
-        return self.landing.log(source.name).read(
-            start, stop, limit=limit, limit_bytes=_BATCH_BYTES
-        )
+        return self.landing.log(source.name).read(start, stop, limit=limit, limit_bytes=BATCH_BYTES)
 
     @contextmanager
     def damage_named(self, source: MarketSource) -> Iterator[None]:

@@ -18,7 +18,7 @@ from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.redrive import redrive
-from energy_platform.pipeline.replay import replay
+from energy_platform.pipeline.replay import merge, replay
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from tests.support import micro_batch_process
 from tests.support.effort import examples
@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     from energy_platform.storage.warehouse.protocol import Warehouse
 
 MESSAGES = 12
+
+
+@pytest.fixture(autouse=True)
+def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a replay make many commits, between which something can happen."""
+    monkeypatch.setattr(merge, "_COMMIT_ROWS", 1)
 
 
 @pytest.fixture
@@ -170,7 +176,9 @@ def is_write(name: str) -> bool:
 
 @pytest.mark.parametrize("last", range(9))
 def test_a_redrive_that_was_killed_is_run_again(
-    batches: MicroBatches, as_if: Callable[..., MicroBatches], last: int
+    batches: MicroBatches,
+    as_if: Callable[..., MicroBatches],
+    last: int,
 ) -> None:
     writes = count()
 

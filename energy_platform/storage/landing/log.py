@@ -245,6 +245,12 @@ class LandingLog:
             if segment.first < stop
         )
 
+    def segments(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the first offset and the bytes of each segment that holds messages of a range."""
+        if start < stop:
+            for segment in self._covering(start, stop, lists_all=True):
+                yield segment.first, segment.size
+
     def size_bytes(self) -> int:
         """Return the size of all files of the log."""
         return objects.size_bytes(self._store, self._source_name)

@@ -11,6 +11,7 @@ from energy_platform.storage.landing.log import LandingGuest, LandingLog, Landin
 from energy_platform.storage.landing.merging import Merged, merge
 from energy_platform.storage.landing.news import Tell, tell_nobody
 from energy_platform.storage.landing.notes import Notes
+from energy_platform.storage.landing.staging import Staging
 
 LEASES: Final = "_leases"
 """The folder of the collectors' leases, where no other place is set for them."""
@@ -29,6 +30,7 @@ class LandingZone:
         self._tell = tell
         self._logs: dict[str, LandingLog] = {}
         self.notes = Notes(store)
+        self.staging = Staging(store)
 
     @classmethod
     def open(cls, url: str, tell: Tell = tell_nobody) -> Self:
