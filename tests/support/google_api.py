@@ -88,6 +88,8 @@ class GoogleApi:
         """Yield what the document does not allow of a value."""
         schema = self.document["schemas"][schema["$ref"]] if "$ref" in schema else schema
         kind = schema["type"]
+        if "enum" in schema and isinstance(value, int) and 0 <= value < len(schema["enum"]):
+            return  # the API takes the number of a name, too
         is_number = kind in ("integer", "number")
         if not isinstance(value, _TYPES[kind]) or (is_number and isinstance(value, bool)):
             yield f"{where} is no {kind}: {value!r}"
