@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.compose import FOLDER
 from tests.support import container_images
-from tests.support.container_images import Images
+from tests.support.container_images import LIMITS, Images
 
 pytestmark = [
     pytest.mark.deploy,
@@ -52,7 +52,8 @@ def test_it_has_what_production_needs_and_nothing_else(images: Images, platform:
         " 'compiled': len(list(pathlib.Path('/opt/venv').rglob('polars/**/*.pyc'))) > 100}))"
     )
     said = images.podman(
-        "run", "--rm", "--read-only", "--cap-drop=all", "--network=none", "--entrypoint=python",
+        "run", "--rm", "--read-only", "--cap-drop=all", "--network=none", *LIMITS,
+        "--entrypoint=python",
         platform, "-c", listing,
     )  # fmt: skip
     found = json.loads(said.stdout)

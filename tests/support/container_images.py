@@ -33,6 +33,8 @@ events_logger = "file"
 """
 _PIP_FILES: Final = ("/etc/pip.conf", "/root/.config/pip/pip.conf")
 """How pip finds its index on this machine, which the build borrows."""
+LIMITS: Final = ("--ulimit=nproc=20000:20000", "--ulimit=nofile=20000:20000")
+"""What a container of a user with limits may have at most; podman asks for more by itself."""
 _BUILD_SECONDS: Final = 3600.0
 
 
@@ -98,7 +100,8 @@ class Images:
         """Run an image as production does: it may write in memory alone, and may do nothing."""
         return self.podman(
             "run", "--rm", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges",
-            "--network=none", "--tmpfs=/tmp", "--tmpfs=/var/lib/energy-platform:mode=0700,U",
+            "--network=none", *LIMITS, "--tmpfs=/tmp",
+            "--tmpfs=/var/lib/energy-platform:mode=0700,U",
             image, *arguments, check=False,
         )  # fmt: skip
 
