@@ -9,6 +9,9 @@ READY := $(VENV)/.ready-$(VERSION)
 EMULATOR_PYTHON := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) $(shell command -v python3.13))
 EMULATOR := $(if $(EMULATOR_PYTHON),.venv-emulator/.ready)
 
+# The stand-in of Terraform's Google provider, and checkov, are in an environment of their own.
+TERRAFORM := $(if $(shell command -v terraform),.venv-terraform/.ready)
+
 # uv, itself as the lock has it, downloads side by side; where only pip knows the way to an index, pip does it.
 PIP := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement
 define install
@@ -42,7 +45,7 @@ quick: $(READY) $(EMULATOR) ## The tests that start no platform
 
 beam: .venv-beam/.ready ## Apache Beam in .venv-beam, which stages replays on this machine or on Dataflow
 
-deploy-test: $(READY) .venv-beam/.ready ## Test what stands beside the platform in production: images, databases, Terraform
+deploy-test: $(READY) .venv-beam/.ready $(TERRAFORM) ## Test what stands beside the platform in production: images, databases, Terraform
 	$(BIN)/pytest -m deploy
 
 nightly: $(READY) $(EMULATOR) ## What is too slow by day, ten times the examples of each property, ten thousand mutated payloads a parser: hours
@@ -98,7 +101,7 @@ format: $(READY) ## Format, mend what the linter can, and write what follows fro
 	$(BIN)/energy-platform generate
 
 audit: $(READY) ## Look up every locked package among the known vulnerabilities, over the network
-	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock requirements-beam.lock requirements-image.lock
+	$(BIN)/python .ci/audit.py requirements.lock requirements-emulator.lock requirements-beam.lock requirements-image.lock requirements-terraform.lock
 
 bench: $(READY) ## Measure all that is wanted of the hot path, and close with a table of verdicts: most of an hour
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
@@ -117,9 +120,10 @@ lock: $(READY) ## Resolve the dependencies again; the locks name no index
 		--no-emit-index-url --no-header --override /dev/stdin \
 		--output-file requirements-emulator.lock requirements-emulator.in
 	$(PIN) --extra beam --output-file requirements-beam.lock pyproject.toml
+	$(PIN) --output-file requirements-terraform.lock requirements-terraform.in
 
 clean:
-	rm -rf $(VENV) .venv-emulator .venv-beam .energy_platform
+	rm -rf $(VENV) .venv-emulator .venv-beam .venv-terraform .energy_platform
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
@@ -142,3 +146,8 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv-beam
 	$(call install,.venv-beam,requirements-beam.lock)
 	touch .venv-beam/.ready
+
+.venv-terraform/.ready: requirements-terraform.lock
+	$(PYTHON) -m venv --clear .venv-terraform
+	$(call install,.venv-terraform,requirements-terraform.lock)
+	touch .venv-terraform/.ready

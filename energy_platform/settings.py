@@ -134,6 +134,9 @@ def _address(value: object) -> object:
 
 ListeningAddress = Annotated[Address | None, BeforeValidator(_address)]
 
+_WORKER_POOLS: Final = r"^projects/[^/]+/locations/[^/]+/workerPools/[a-z][a-z0-9-]*$"
+"""What the full names of worker pools begin with, as Cloud Run writes them."""
+
 
 _POSTGRES: Final = r"^postgresql://[^\s]*/[^/?\s]+(\?[^\s]*)?$"
 """A server and one of its databases."""
@@ -236,12 +239,21 @@ class Settings(BaseSettings):
             sent.
         alert_quarantine_rows: The least number of quarantined rows for that alert.
         alert_reminder_hours: After how long an unresolved incident is sent again.
+        scale_pools: What the full names of Cloud Run's worker pools begin with that `scale` sets:
+            `projects/…/locations/…/workerPools/energy-`, before `worker` and `collector`.
+        scale_workers_least: How many workers `scale` keeps at least.
+        scale_workers_most: How many at most.
+        scale_collectors_least: How many collectors it keeps at least.
+        scale_collectors_most: How many at most.
+        scale_calm_seconds: How long fewer instances must have been enough before it gives one up.
         dashboard_host: Where the traders' screens listen; loopback, unless users log in.
         dashboard_port: Their usual port; another one is used if it is taken.
         dashboard_url: The address under which users reach it, if that is another one, such as a
             proxy's.
         login: How it knows who looks: not at all (on loopback alone), by a password of the user
             list, by an OIDC provider, or by a header of a trusted proxy.
+        user_list: A file that holds the user list instead of the home's, and that nobody writes
+            here; by default `home/access/users.json`.
         session_hours: After how long a user logs in again.
         oidc_issuer: The OIDC provider's address.
         oidc_client_id: What this platform is called there.
@@ -311,10 +323,17 @@ class Settings(BaseSettings):
     alert_quarantine_percent: float = Field(default=5.0, ge=0, le=100)
     alert_quarantine_rows: int = Field(default=20, ge=1)
     alert_reminder_hours: float = Field(default=4.0, gt=0, le=24 * 7)
+    scale_pools: str | None = Field(default=None, pattern=_WORKER_POOLS)
+    scale_workers_least: int = Field(default=1, ge=1)
+    scale_workers_most: int = Field(default=4, ge=1)
+    scale_collectors_least: int = Field(default=1, ge=1)
+    scale_collectors_most: int = Field(default=2, ge=1)
+    scale_calm_seconds: float = Field(default=600.0, ge=0)
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     dashboard_port: int = Field(default=3070, ge=1, le=65_535)
     dashboard_url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+$")
     login: Login = Login.NONE
+    user_list: Path | None = None
     session_hours: float = Field(default=12.0, gt=0, le=24 * 7)
     oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^?#@\s]+$")
     oidc_client_id: str | None = None
@@ -366,6 +385,17 @@ class Settings(BaseSettings):
                 "postgres", "Input should be postgresql://user:password@host:port/database"
             )
         return value
+
+    @model_validator(mode="after")
+    def _bounds_have_a_count_between(self) -> Self:
+        """Refuse fewer instances at most than at least."""
+        for kind in ("workers", "collectors"):
+            least, most = f"scale_{kind}_least", f"scale_{kind}_most"
+            if getattr(self, least) > getattr(self, most):
+                raise PydanticCustomError(
+                    "bounds", f"{variable(least)} is more than {variable(most)}"
+                )
+        return self
 
     @field_validator("proxy_address")
     @classmethod

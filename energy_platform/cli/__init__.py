@@ -3,9 +3,10 @@
 `platform` has the commands that run processes, `market` those that work on one source, `history`
 the one about batches, `quarantine` those about failed rows, `replay` those that rebuild a table,
 `backfill` the one that asks for the past, `follow` the one that prints new rows, `watch` those
-about alerts and drift, `access` those about who may look at the dashboard, `doctor` the one that
-looks for what is wrong with a home, `generate` the one that writes files of the checkout, and
-`output` the ways of printing.
+about alerts and drift, `scale` the one that sets the counts of Google Cloud's worker pools,
+`access` those about who may look at the dashboard, `doctor` the one that looks for what is wrong
+with a home, `generate` the one that writes files of the checkout, and `output` the ways of
+printing.
 """
 
 import atexit
@@ -31,6 +32,7 @@ from energy_platform.cli import (
     positions,
     quarantine,
     replay,
+    scale,
     watch,
 )
 from energy_platform.cli.output import complain
@@ -56,6 +58,7 @@ marts.register(app)
 access.register(app)
 positions.register(app)
 generate.register(app)
+scale.register(app)
 
 _NOBODY_ELSE: Final = 0o077
 """What a new file or folder of the home allows to others: nothing."""

@@ -66,7 +66,7 @@ def add(
         portfolios=tuple(portfolio or ()),
         password_hash=None if no_password else hashed(_new_password()),
     )
-    UserList.of(settings().home).put(user)
+    UserList.named_by(settings()).put(user)
     Sessions.of(settings().state).end_all_of(name)
     _note(Action.USER_SET, name, role=role, portfolios=list(user.portfolios))
     console().print(f"{name} is a {role}.")
@@ -81,7 +81,7 @@ def remove(name: Name) -> None:
     from energy_platform.dashboard.access.user_list import UserList
 
     place = settings().state
-    UserList.of(place.home).remove(name)
+    UserList.named_by(settings()).remove(name)
     ended = Sessions.of(place).end_all_of(name)
     revoked = Tokens.of(place).revoke_all_of(name)
     ChoicesFile.of(place).forget(name)
@@ -95,7 +95,7 @@ def list_users(*, json: Json = False) -> None:
     from energy_platform.dashboard.access.user_list import UserList
 
     place = settings().state
-    listed = sorted(UserList.of(place.home).all().values(), key=lambda user: user.name)
+    listed = sorted(UserList.named_by(settings()).all().values(), key=lambda user: user.name)
     tokens = Tokens.of(place).all()
     if json:
         print_json(
@@ -136,7 +136,7 @@ def token(
     from energy_platform.dashboard.access.user_list import UserList
 
     place = settings().state
-    if UserList.of(place.home).find(name) is None:
+    if UserList.named_by(settings()).find(name) is None:
         raise UsageError(f"there is no user {name!r}")
     if scope not in list(Scope):
         raise UsageError(f"there is no scope {scope!r}: read, positions or admin")

@@ -1,8 +1,8 @@
 """The files of a checkout that follow from the catalogue: their content, and which differ.
 
 `marts.dbt_sources` writes dbt's files, `grafana` Grafana's, and `reading` the copy of what a reader
-knows of each source and the reference pages. This module collects them for one checkout, and adds
-the README's table.
+knows of each source and the reference pages, and `operations.terraform_catalogue` Terraform's
+copy of the tables. This module collects them for one checkout, and adds the README's table.
 """
 
 import re
@@ -15,6 +15,7 @@ from energy_platform.grafana import files as grafana_files
 from energy_platform.market.source import MarketGroup, MarketSource
 from energy_platform.marts.dbt_sources import STAGING
 from energy_platform.marts.dbt_sources import generated_files as dbt_files
+from energy_platform.operations.terraform_catalogue import file_content as terraform_file
 from energy_platform.reading.dataset import file_content
 from energy_platform.reading.declared import declared_datasets
 from energy_platform.reading.reference import api_reference, data_dictionary
@@ -24,6 +25,7 @@ _GRAFANA: Final = Path("deploy/grafana")
 _README: Final = Path("README.md")
 _DATASETS: Final = Path("energy_platform/reading/datasets.json")
 _FUNCTIONS: Final = Path("docs/reading/functions.md")
+_TERRAFORM: Final = Path("deploy/terraform/catalogue.json")
 _TABLES: Final = Path("docs/reading/tables.md")
 _TABLE: Final = re.compile(
     r"(?<=<!-- sources: written by `energy-platform generate` -->\n).*(?=<!-- end of sources -->)",
@@ -45,6 +47,7 @@ def generated_files(checkout: Path, sources: Iterable[MarketSource]) -> dict[Pat
         _DATASETS: file_content(declared),
         _FUNCTIONS: api_reference(),
         _TABLES: data_dictionary(declared.values()),
+        _TERRAFORM: terraform_file(known),
         **{_DBT / path: text for path, text in dbt_files(known).items()},
         **{_GRAFANA / path: text for path, text in grafana_files(known).items()},
     }

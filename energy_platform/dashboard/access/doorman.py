@@ -53,7 +53,7 @@ class Doorman:
         return cls(
             settings=settings,
             boundary=Boundary.of(settings),
-            users=UserList.of(settings.home),
+            users=UserList.named_by(settings),
             sessions=Sessions.of(settings.state),
             tokens=Tokens.of(settings.state),
             audit=AuditLog.of(settings.state),

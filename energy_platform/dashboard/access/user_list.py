@@ -2,7 +2,8 @@
 
 A user who logs in elsewhere, with an OIDC provider or at a proxy, stands here too, without a
 password: the list alone decides who may look and what each may do. Commands write it, the
-dashboard reads it again whenever it has changed.
+dashboard reads it again whenever it has changed. Where instances come and go, the list is handed to
+each as a file that nobody writes, `ENERGY_PLATFORM_USER_LIST`.
 """
 
 import json
@@ -21,6 +22,7 @@ from energy_platform.dashboard.access.private_files import (
 )
 from energy_platform.dashboard.access.visitor import Role
 from energy_platform.errors import EnergyPlatformError, UsageError
+from energy_platform.settings import Settings
 
 _LOCK_SECONDS: Final = 10.0
 
@@ -43,10 +45,16 @@ class User:
 
 
 class UserList:
-    """The users of one home."""
+    """The users of one home, or those of a list that was handed in.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The list.
+        is_handed_in: Whether whoever started this process answers for the file, and changes it.
+    """
+
+    def __init__(self, path: Path, *, is_handed_in: bool = False) -> None:
         self.path = path
+        self._is_handed_in = is_handed_in
         self._seen: tuple[int, int] | None = None
         self._users: Mapping[str, User] = {}
 
@@ -54,6 +62,13 @@ class UserList:
     def of(cls, home: Path) -> Self:
         """Return the list of a home."""
         return cls(access_folder(home) / "users.json")
+
+    @classmethod
+    def named_by(cls, settings: Settings) -> Self:
+        """Return the list that the settings hand in, or that of their home."""
+        if settings.user_list is None:
+            return cls.of(settings.home)
+        return cls(settings.user_list, is_handed_in=True)
 
     def all(self) -> Mapping[str, User]:
         """Return all users by name.
@@ -67,7 +82,8 @@ class UserList:
             self._seen, self._users = None, {}
             return self._users
         if self._seen != (found.st_ino, found.st_mtime_ns):
-            require_private(self.path)
+            if not self._is_handed_in:
+                require_private(self.path)
             self._users = self._read()
             self._seen = found.st_ino, found.st_mtime_ns
         return self._users
@@ -77,7 +93,11 @@ class UserList:
         return self.all().get(name)
 
     def put(self, user: User) -> None:
-        """Add a user, or replace the one of this name."""
+        """Add a user, or replace the one of this name.
+
+        Raises:
+            UsageError: The list was handed in.
+        """
         with self._alone() as users:
             self._write({**users, user.name: user})
 
@@ -85,7 +105,7 @@ class UserList:
         """Remove a user.
 
         Raises:
-            UsageError: There is none of this name.
+            UsageError: There is none of this name, or the list was handed in.
         """
         with self._alone() as users:
             if name not in users:
@@ -94,6 +114,8 @@ class UserList:
 
     @contextmanager
     def _alone(self) -> Iterator[Mapping[str, User]]:
+        if self._is_handed_in:
+            raise UsageError(f"{self.path} was handed in: change it where it comes from")
         with FileLock(self.path.with_suffix(".lock"), timeout=_LOCK_SECONDS, mode=0o600):
             yield self.all()
 

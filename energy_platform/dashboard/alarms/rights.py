@@ -19,7 +19,7 @@ class OwnersRights:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return the rights in a home."""
-        return cls(settings, UserList.of(settings.home))
+        return cls(settings, UserList.named_by(settings))
 
     def may_watch(self, user: str, topic: str) -> bool:
         """Return whether a user may look, and watch a topic."""

@@ -105,7 +105,16 @@ def ensure(clients: Clients, table: Table) -> None:
     Raises:
         IncompatibleTableError: A column's type differs from the table's.
     """
-    wanted = bigquery.Table(reference(clients, table), schema=fields(table))
+    ensure_table(clients, definition(clients.dataset, table))
+
+
+def definition(dataset: bigquery.DatasetReference, table: Table) -> bigquery.Table:
+    """Return a table as it is created: its columns, partitions, clusters and labels.
+
+    Raises:
+        IncompatibleTableError: BigQuery would not give a column's type back unchanged.
+    """
+    wanted = bigquery.Table(dataset.table(table_id(table.name)), schema=fields(table))
     wanted.description = table.description or None
     wanted.labels = _labels(table.labels)
     wanted.time_partitioning = bigquery.TimePartitioning(
@@ -113,7 +122,7 @@ def ensure(clients: Clients, table: Table) -> None:
     )
     wanted.clustering_fields = _clustering(table) or None
     wanted.require_partition_filter = table.is_large
-    ensure_table(clients, wanted)
+    return wanted
 
 
 def stored_table(clients: Clients, table: Table) -> bigquery.Table | None:

@@ -16,7 +16,7 @@ from energy_platform.dashboard.access.tokens import Scope, Tokens
 from energy_platform.dashboard.access.user_list import User, UserList
 from energy_platform.dashboard.access.visitor import Role
 from energy_platform.errors import EnergyPlatformError, StateUnavailableError, UsageError
-from energy_platform.settings import StatePlace
+from energy_platform.settings import Settings, StatePlace
 
 REFUSED = (sqlite3.IntegrityError, StateUnavailableError)
 
@@ -260,3 +260,17 @@ def test_pauses_remember_so_many_at_most() -> None:
     for number in range(20_000):
         pauses.tried(f"user {number}", f"address {number}")
     assert len(pauses._failures) == 10_000
+
+
+def test_a_list_that_was_handed_in_is_read_and_never_written(home: Path) -> None:
+    """A mounted secret is readable for others in its container, and belongs to somebody else."""
+    UserList.of(home).put(User(name="alice", role=Role.ADMIN))
+    handed_in = home / "users.json"
+    bob = '{"role": "trader", "portfolios": [], "password_hash": null}'
+    handed_in.write_text(f'{{"users": {{"accounts.google.com:bob@example.com": {bob}}}}}')
+    handed_in.chmod(0o444)
+    users = UserList.named_by(Settings(home=home, user_list=handed_in))
+    assert list(users.all()) == ["accounts.google.com:bob@example.com"]
+    with pytest.raises(UsageError, match="handed in"):
+        users.put(User(name="eve", role=Role.ADMIN))
+    assert list(UserList.named_by(Settings(home=home)).all()) == ["alice"]
