@@ -100,7 +100,7 @@ async def measured(home: Path, linger: float, seconds: float) -> list[Figure]:
     store, loop = MemoryStore(), asyncio.get_running_loop()
     news: asyncio.Queue[str] = asyncio.Queue()
 
-    def tell(name: str) -> None:
+    def tell(name: str, _offsets: range) -> None:
         loop.call_soon_threadsafe(news.put_nowait, name)
 
     zone = LandingZone(store, tell)

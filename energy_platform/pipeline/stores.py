@@ -76,10 +76,8 @@ def open_leases(chosen: Settings) -> Cells:
 
 def _tell(chosen: Settings) -> Tell:
     """Return who is told of landings: the hot lane of this machine, and that of another."""
-    here = LandingNews(landing_pipe(chosen))
-    if chosen.live_bus is None:
-        return here
-    return tell_all(here, _landed_topic().LandedTopic(_pubsub_address(chosen, chosen.live_bus)))
+    here, address = LandingNews(landing_pipe(chosen)), _pubsub_address(chosen)
+    return here if address is None else tell_all(here, _landed_topic().LandedTopic(address))
 
 
 def open_landed_listener(chosen: Settings) -> "LandedListener | None":
@@ -88,9 +86,11 @@ def open_landed_listener(chosen: Settings) -> "LandedListener | None":
     Raises:
         UsageError: Pub/Sub's client is not installed.
     """
-    if chosen.live_bus is None:
+    address = _pubsub_address(chosen)
+    if address is None:
         return None
-    return _landed_topic().LandedListener(_pubsub_address(chosen, chosen.live_bus))
+    opened: LandedListener = _landed_topic().LandedListener(address)
+    return opened
 
 
 def _landed_topic() -> ModuleType:
@@ -101,8 +101,11 @@ def _landed_topic() -> ModuleType:
     return landed_topic
 
 
-def _pubsub_address(chosen: Settings, url: str) -> PubSubAddress:
-    return PubSubAddress.of(url, emulator=chosen.pubsub_emulator)
+def _pubsub_address(chosen: Settings) -> PubSubAddress | None:
+    """Return where the live bus is in Pub/Sub; None if it is in a Valkey."""
+    if chosen.live_bus is None or not chosen.has_pubsub_bus:
+        return None
+    return PubSubAddress.of(chosen.live_bus, emulator=chosen.pubsub_emulator)
 
 
 def landing_pipe(chosen: Settings) -> Path:
@@ -116,13 +119,14 @@ def open_live_bus(chosen: Settings) -> LiveBus:
     Raises:
         UsageError: Its client is not installed.
     """
-    if chosen.live_bus is None or chosen.has_redis_bus:
+    address = _pubsub_address(chosen)
+    if address is None:
         return _valkey(chosen)
     try:
         from energy_platform.storage.live_bus.pubsub import PubSubBus
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "", "pubsub") from error
-    return PubSubBus(_pubsub_address(chosen, chosen.live_bus))
+    return PubSubBus(address)
 
 
 def _valkey(chosen: Settings) -> LiveBus:

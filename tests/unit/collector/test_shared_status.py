@@ -29,7 +29,7 @@ def test_what_is_told_is_read_as_long_as_it_is_told(
     clock = type(shared._tables).clock
 
     def later(tables: StateTables, statements: Statements) -> float:
-        return clock(tables, statements) + 61  # type: ignore[arg-type]
+        return clock(tables, statements) + 61
 
     monkeypatch.setattr(type(shared._tables), "clock", later)
     assert shared.read() == {}, "nobody has told it for a minute"

@@ -28,7 +28,7 @@ from google.pubsub_v1 import (
 from google.pubsub_v1.services.schema_service.transports import SchemaServiceGrpcTransport
 
 from energy_platform.market.raw_message import RawMessage
-from energy_platform.pipeline.stores import open_landing
+from energy_platform.pipeline.stores import open_landed_listener, open_landing
 from energy_platform.settings import Settings
 from energy_platform.storage.landing.landed_topic import LandedListener, LandedTopic
 from energy_platform.storage.pubsub_address import PubSubAddress
@@ -104,6 +104,14 @@ async def test_landing_tells_the_topic_what_became_durable(
             writer.append(with_body, cursor=None)
             await asyncio.sleep(0.2)
     assert set(heard) == {"ceps_load"}
+
+
+def test_a_bus_in_a_valkey_elsewhere_tells_only_this_machine(tmp_path: Path) -> None:
+    chosen = Settings(home=tmp_path, live_bus="redis://follower:word@localhost:6379")
+    assert open_landed_listener(chosen) is None
+    writer = open_landing(chosen).writer("ceps_load")
+    writer.append([RawMessage(body=b"{}", received_at=datetime.now(UTC), context={})], cursor=None)
+    assert writer.end_offset == 1
 
 
 async def test_a_killed_emulator_delays_and_ends_nothing(address: PubSubAddress) -> None:

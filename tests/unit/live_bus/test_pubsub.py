@@ -21,7 +21,7 @@ from energy_platform.market.instants import microseconds
 from energy_platform.pipeline.hot_lane.announcer import Announcer
 from energy_platform.pipeline.stores import open_live_bus
 from energy_platform.settings import Settings
-from energy_platform.storage.live_bus import pubsub as module
+from energy_platform.storage import pubsub_topics
 from energy_platform.storage.live_bus import pubsub_follower
 from energy_platform.storage.live_bus.cursor import Place
 from energy_platform.storage.live_bus.entries import MOST_BYTES
@@ -109,7 +109,7 @@ async def test_killed_and_back_a_follower_is_told_and_goes_on() -> None:
         began = time.monotonic()
         with pytest.raises(LiveBusUnavailableError):
             publish(bus, 2, 3)
-        assert time.monotonic() - began < 5 * module._PATIENCE_SECONDS
+        assert time.monotonic() - began < 5 * pubsub_topics.PATIENCE_SECONDS
         emulator.start()
         publish_once_back(bus, 3, 4)
         gap = await follower.gap()
@@ -129,7 +129,7 @@ def test_one_that_hangs_is_waited_for_once(emulator: PubSubEmulator, bus: PubSub
         began = time.monotonic()
         for _ in range(20):
             announcer.announce("s", some_rows(range(1)), copy="", offsets=range(1))
-        assert time.monotonic() - began < 2 * module._PATIENCE_SECONDS
+        assert time.monotonic() - began < 2 * pubsub_topics.PATIENCE_SECONDS
         assert announcer._failures == 1
     finally:
         emulator.process.send_signal(signal.SIGCONT)
