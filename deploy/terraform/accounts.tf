@@ -25,7 +25,7 @@ locals {
     worker_notes     = { who = "worker", bucket = "landing", role = "roles/storage.objectUser", under = "landing/_notes/", why = "keeps the accepted layouts beside the logs" }
     worker_backfills = { who = "worker", bucket = "landing", role = "roles/storage.objectCreator", under = null, why = "backfills land what they are answered" }
     worker_leases    = { who = "worker", bucket = "leases", role = "roles/storage.objectUser", under = null, why = "sources of a large group are split over workers by leases" }
-    worker_stages    = { who = "worker", bucket = "staging", role = "roles/storage.objectUser", under = null, why = "merges staged replays, and deletes what is merged" }
+    worker_stages    = { who = "worker", bucket = "landing", role = "roles/storage.objectUser", under = "landing/_replay/", why = "plans replays, merges what is staged, and deletes it" }
     hot_lane_reads   = { who = "hot-lane", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "reads what has landed" }
     control_reads    = { who = "control", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "sensors look where each log ends" }
     ui_reads         = { who = "ui", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "its code server has sensors and asset checks too" }
@@ -33,7 +33,7 @@ locals {
     metrics_reads    = { who = "metrics", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "the backlog is where a log ends, less what is stored" }
     scaler_reads     = { who = "scaler", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "the backlog is where a log ends, less what is stored" }
     replay_reads     = { who = "replay", bucket = "landing", role = "roles/storage.objectViewer", under = null, why = "reads what has landed" }
-    replay_stages    = { who = "replay", bucket = "staging", role = "roles/storage.objectUser", under = null, why = "writes staged files, and writes one over when a task runs again" }
+    replay_stages    = { who = "replay", bucket = "landing", role = "roles/storage.objectUser", under = "landing/_replay/", why = "writes staged files, and writes one over when a task runs again" }
     stores_backs_up  = { who = "stores", bucket = "backups", role = "roles/storage.objectCreator", under = null, why = "adds a backup of InfluxDB each night; it can neither read nor change older ones" }
   }
 
@@ -46,17 +46,16 @@ locals {
     dashboard = { role = "roles/bigquery.dataViewer", why = "its pages show tables" }
     metrics   = { role = "roles/bigquery.dataViewer", why = "rows, newest times and backlogs of tables" }
     scaler    = { role = "roles/bigquery.dataViewer", why = "the backlog is where a log ends, less what is stored" }
-    replay    = { role = "roles/bigquery.dataViewer", why = "a plan begins where the table stands" }
     pubsub    = { role = "roles/bigquery.dataEditor", why = "Pub/Sub writes the signals, and reads the table's columns" }
   }
 
   project_grants = merge(
     {
-      for who in ["worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler", "replay"] :
+      for who in ["worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler"] :
       "${who}_asks" => { who = who, role = "roles/bigquery.jobUser", why = "a query is a job of the project; it reads only what the dataset's role allows" }
     },
     {
-      for who in ["worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler", "replay"] :
+      for who in ["worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler"] :
       "${who}_reads" => { who = who, role = "roles/bigquery.readSessionUser", why = "answers are read by the Storage Read API" }
     },
     {
@@ -106,7 +105,6 @@ locals {
   buckets = {
     landing = google_storage_bucket.landing.name
     leases  = google_storage_bucket.leases.name
-    staging = google_storage_bucket.staging.name
     backups = google_storage_bucket.backups.name
   }
 }
@@ -217,13 +215,16 @@ resource "google_service_account_iam_member" "scaler" {
   member             = google_service_account.process["scaler"].member
 }
 
-# The daemon launches replays with the range that each is about; the scheduler starts jobs as they are.
-resource "google_cloud_run_v2_job_iam_member" "control_replays" {
+# A replay is a run on a worker: it starts the job with the range that it is about, looks how its execution does, and
+# cancels it. The scheduler starts jobs as they are.
+resource "google_cloud_run_v2_job_iam_member" "replays" {
+  for_each = toset(["roles/run.jobsExecutorWithOverrides", "roles/run.viewer"])
+
   project  = var.project
   location = var.region
   name     = google_cloud_run_v2_job.replay.name
-  role     = "roles/run.jobsExecutorWithOverrides"
-  member   = google_service_account.process["control"].member
+  role     = each.key
+  member   = google_service_account.process["worker"].member
 }
 
 resource "google_cloud_run_v2_job_iam_member" "scheduler" {

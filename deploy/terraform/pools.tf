@@ -8,13 +8,25 @@ locals {
 
   pools = {
     collector = { size = var.sizes.collector, settings = {}, containers = { collector = {} } }
-    worker    = { size = var.sizes.worker, settings = {}, containers = { worker = {} } }
-    hot-lane  = { size = var.sizes.hot_lane, settings = {}, containers = { hot-lane = {} } }
+    worker = {
+      size = var.sizes.worker
+      settings = {
+        ENERGY_PLATFORM_REPLAY_RUNNER = "cloud_run"
+        ENERGY_PLATFORM_REPLAY_JOB    = google_cloud_run_v2_job.replay.id
+        ENERGY_PLATFORM_REPLAY_TASKS  = tostring(var.replay_tasks.tasks)
+      }
+      containers = { worker = {} }
+    }
+    hot-lane = { size = var.sizes.hot_lane, settings = {}, containers = { hot-lane = {} } }
 
     # One daemon, with the code server that it asks: Dagster wants one of each.
     control = {
-      size       = var.sizes.control
-      settings   = { ENERGY_PLATFORM_CODE_SERVER_ADDRESS = "127.0.0.1:4000" }
+      size = var.sizes.control
+      settings = {
+        ENERGY_PLATFORM_CODE_SERVER_ADDRESS = "127.0.0.1:4000"
+        # Sensors may ask for so many runs at once; those that wait let the scaler start workers.
+        ENERGY_PLATFORM_WORKERS = tostring(var.workers.most)
+      }
       containers = { code-server = {}, daemon = { after = ["code-server"] } }
     }
 

@@ -6,7 +6,7 @@ locals {
   made = {
     state-url = {
       variable = "ENERGY_PLATFORM_STATE_URL"
-      readers  = ["collector", "worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler", "replay"]
+      readers  = ["collector", "worker", "hot-lane", "control", "ui", "dashboard", "metrics", "scaler"]
     }
     broker-url = {
       variable = "ENERGY_PLATFORM_BROKER_URL"

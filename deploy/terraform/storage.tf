@@ -1,4 +1,5 @@
-# Raw messages, leases, what a replay stages, and backups: a bucket each, since each is kept differently.
+# Raw messages (and below `_replay/` what a replay stages), leases, and backups: a bucket each, since each is kept
+# differently.
 resource "google_storage_bucket" "landing" {
   project                     = var.project
   name                        = "${var.project}-${var.name}-landing"
@@ -38,6 +39,17 @@ resource "google_storage_bucket" "landing" {
     }
   }
 
+  # What a replay that nobody finished has staged.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age            = 14
+      matches_prefix = ["landing/_replay/"]
+    }
+  }
+
   lifecycle_rule {
     action {
       type = "AbortIncompleteMultipartUpload"
@@ -63,33 +75,6 @@ resource "google_storage_bucket" "leases" {
   # A lease is written over every few seconds: kept versions would cost more than all else here.
   soft_delete_policy {
     retention_duration_seconds = 0
-  }
-
-  depends_on = [google_project_service.api]
-}
-
-resource "google_storage_bucket" "staging" {
-  project                     = var.project
-  name                        = "${var.project}-${var.name}-staging"
-  location                    = var.region
-  storage_class               = "STANDARD"
-  uniform_bucket_level_access = true
-  public_access_prevention    = "enforced"
-  force_destroy               = true # it is made again from what has landed
-  labels                      = local.labels
-
-  soft_delete_policy {
-    retention_duration_seconds = 0
-  }
-
-  # A replay that nobody finished.
-  lifecycle_rule {
-    action {
-      type = "Delete"
-    }
-    condition {
-      age = 14
-    }
   }
 
   depends_on = [google_project_service.api]

@@ -56,7 +56,7 @@ run "applies" {
 
   assert {
     condition = alltrue([
-      for bucket in [google_storage_bucket.landing, google_storage_bucket.leases, google_storage_bucket.staging, google_storage_bucket.backups] :
+      for bucket in [google_storage_bucket.landing, google_storage_bucket.leases, google_storage_bucket.backups] :
       bucket.uniform_bucket_level_access && bucket.public_access_prevention == "enforced"
     ])
     error_message = "No bucket can be made public."

@@ -43,7 +43,10 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     "roles/monitoring.metricWriter": frozenset({"monitoring.timeSeries.create"}),
     "roles/logging.logWriter": frozenset({"logging.logEntries.create"}),
     "roles/run.invoker": frozenset({"run.jobs.run"}),
-    "roles/run.jobsExecutorWithOverrides": frozenset({"run.jobs.runWithOverrides"}),
+    "roles/run.jobsExecutorWithOverrides": frozenset(
+        {"run.executions.cancel", "run.jobs.run", "run.jobs.runWithOverrides"}
+    ),
+    "roles/run.viewer": frozenset({"run.executions.get", "run.jobs.get"}),
     "roles/iam.serviceAccountUser": frozenset({"iam.serviceAccounts.actAs"}),
     "roles/iam.serviceAccountTokenCreator": frozenset({"iam.serviceAccounts.getAccessToken"}),
     "roles/artifactregistry.reader": frozenset({"artifactregistry.repositories.downloadArtifacts"}),
@@ -85,8 +88,11 @@ NEEDS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
         ("storage.objects.update", "desk-prod-energy-landing/landing/_notes/"),
         ("storage.objects.create", "desk-prod-energy-landing"),
         ("storage.objects.update", "desk-prod-energy-leases"),
-        ("storage.objects.get", "desk-prod-energy-staging"),
-        ("storage.objects.delete", "desk-prod-energy-staging"),
+        ("storage.objects.create", "desk-prod-energy-landing/landing/_replay/"),
+        ("storage.objects.delete", "desk-prod-energy-landing/landing/_replay/"),
+        ("run.jobs.runWithOverrides", "energy-replay"),
+        ("run.executions.cancel", "energy-replay"),
+        ("run.executions.get", "energy-replay"),
         *_READS_TABLES,
         ("bigquery.tables.updateData", "energy"),
         ("bigquery.tables.update", "energy"),
@@ -104,7 +110,6 @@ NEEDS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "control": (
         *_READS_LOGS,
         *_READS_TABLES,
-        ("run.jobs.runWithOverrides", "energy-replay"),
         *_secrets("state-url", "broker-url"),
     ),
     "ui": (
@@ -137,10 +142,8 @@ NEEDS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     ),
     "replay": (
         *_READS_LOGS,
-        ("storage.objects.create", "desk-prod-energy-staging"),
-        ("storage.objects.delete", "desk-prod-energy-staging"),
-        *_READS_TABLES,
-        *_secrets("state-url"),
+        ("storage.objects.create", "desk-prod-energy-landing/landing/_replay/"),
+        ("storage.objects.delete", "desk-prod-energy-landing/landing/_replay/"),
     ),
     "stores": (
         ("storage.objects.create", "desk-prod-energy-backups"),
