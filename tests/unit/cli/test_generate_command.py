@@ -25,6 +25,7 @@ def checkout(tmp_path: Path) -> Path:
     for file in (
         "README.md",
         "docs/reading/functions.md",
+        "deploy/terraform/catalogue.json",
         "docs/reading/tables.md",
         "energy_platform/reading/datasets.json",
     ):
@@ -70,6 +71,7 @@ def test_a_new_source_is_in_all_that_is_generated(checkout: Path) -> None:
         "deploy/grafana/dashboards/api.json",
         "dbt_project/models/staging/stg_example_price.sql",
         "deploy/grafana/dashboards/auctions.json",
+        "deploy/terraform/catalogue.json",
         "docs/reading/tables.md",
         "energy_platform/reading/datasets.json",
     }
