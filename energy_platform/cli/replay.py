@@ -39,9 +39,12 @@ Runner = Annotated[
 class _OrSource(TyperGroup):
     """Takes a first argument that is no step for a source, of which all steps are wanted."""
 
+    otherwise: Final = _WHOLE
+    """The command that takes it."""
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 (typer has its own click)
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
-            args = [_WHOLE, *args]
+            args = [self.otherwise, *args]
         return super().parse_args(ctx, args)
 
 

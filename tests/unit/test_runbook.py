@@ -68,6 +68,8 @@ def fault(command: str) -> str:
     words = [word.strip("[]") for word in shlex.split(command)]
     while words and (inner := getattr(here, "commands", {}).get(words[0])) is not None:
         here, words = inner, words[1:]
+    if (otherwise := getattr(here, "otherwise", None)) is not None:
+        here = getattr(here, "commands", {})[otherwise]
     if getattr(here, "commands", None):
         return f"there is no command {words[:1]}"
     options = {name: one for one in here.params for name in (*one.opts, *one.secondary_opts)
