@@ -79,8 +79,10 @@ class _Server:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > give_up_at:
+                code = self._process.poll()
                 self.kill()
-                raise RuntimeError((self.folder / "log").read_text()[-2000:])
+                said = (self.folder / "log").read_text()[-2000:]
+                raise RuntimeError(f"exit code {code}: {said}")
             time.sleep(0.02)
 
     def kill(self) -> None:
@@ -126,7 +128,9 @@ class _Server:
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Execute a statement on a connection of its own; return the rows."""
-        with contextlib.closing(psycopg2.connect(self.url(database))) as connection:
+        with contextlib.closing(
+            psycopg2.connect(self.url(database), connect_timeout=10)
+        ) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)
@@ -201,7 +205,7 @@ class PgBouncer(_Server):
         )
         program = bouncer_program()
         assert program is not None
-        return [program, "--quiet", str(file)]
+        return [program, str(file)]
 
 
 @contextmanager

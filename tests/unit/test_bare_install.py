@@ -22,7 +22,8 @@ from tests.support.bare_environment import ROOT, BareEnvironment, made_in, requi
 
 MOST_PACKAGES: Final = 32
 MOST_MEGABYTES: Final = 420
-MOST_RSS_MEGABYTES: Final = 150
+MOST_RSS_MEGABYTES: Final = 90
+"""How much more memory the first table may take than plain polars, which differs by machine."""
 MOST_SECONDS: Final = 0.6
 """How much CPU the first table may cost where plain polars takes `POLARS_SECONDS`."""
 POLARS_SECONDS: Final = 0.27
@@ -99,7 +100,8 @@ def test_the_first_table_comes_soon(bare: BareEnvironment, desk: Path) -> None:
     assert not NOT_FOR_READERS & {*library[0]["loaded"]}
     rooms = {name.split(".")[1] for name in library[0]["library"] if "." in name}
     assert not rooms & {"feeds", "formats", "ingest", "pipeline", "dashboard", "marts"}
-    assert min(one["rss"] for one in library) <= MOST_RSS_MEGABYTES
+    memory = [min(one["rss"] for one in runs) for runs in (library, polars)]
+    assert memory[0] <= memory[1] + MOST_RSS_MEGABYTES
     seconds = [min(one["seconds"] for one in runs) for runs in (library, polars)]
     slower = max(1.0, seconds[1] / POLARS_SECONDS)
     assert seconds[0] <= slower * MOST_SECONDS, seconds

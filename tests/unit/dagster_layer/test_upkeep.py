@@ -270,8 +270,10 @@ def test_ever_younger_runs_are_forgotten_while_they_take_too_much(
 ) -> None:
     monkeypatch.setattr(upkeep, "_LEAST_KEPT", timedelta(microseconds=1))
     for number in range(8):
-        # Nothing that is compressed: each is as large in the database.
-        padding = {"padding": random.Random(number).randbytes(60_000).hex()}
+        # Nothing that is compressed: each is as large in the database. Postgres has a tag's value
+        # in an index, whose rows take 8 kB at most.
+        chance = random.Random(number)
+        padding = {f"padding {part}": chance.randbytes(1_200).hex() for part in range(50)}
         create_run_for_test(instance, status=DagsterRunStatus.SUCCESS, tags=padding)
     assert takes_more(instance, 900_000)
     assert bound_history(instance, keep=KEEP, keep_failed=KEEP) == (0, 0), "it is not too much"
