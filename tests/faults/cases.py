@@ -100,7 +100,7 @@ def empty_the_broker(stage: Stage) -> set[int]:
 
 
 def run_a_second_collector(stage: Stage) -> set[int]:
-    """Let two collectors fight for every log, and kill the second one."""
+    """Let a second collector take its share of the sources, and kill it."""
     log = stage.platform.home / "logs" / "second_collector.log"
     with log.open("a") as output:
         second = subprocess.Popen(
@@ -207,7 +207,7 @@ PROCESSES: Final = (
 CALLERS: Final = (
     Case(
         name="two collectors",
-        promise="each log has one writer; the first takes it back",
+        promise="each source has one owner; the first takes all back",
         strike=run_a_second_collector,
     ),
     Case(

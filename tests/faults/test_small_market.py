@@ -67,10 +67,14 @@ def let_the_market_hang(market: SmallMarket) -> None:
 
 
 def run_two_collectors(market: SmallMarket) -> None:
+    """Let a second collector take its share of the sources, and kill it."""
+    log = market.home / "logs" / "collector.log"
+    given = log.read_text().count("gives to other collectors")
     market.start_collector("second")
-    logs = [market.home / "logs" / f"{name}.log" for name in ("collector", "second")]
     wait_for(
-        "a fenced writer", lambda: any("another writer" in one.read_text() for one in logs), 120.0
+        "a source of the second collector",
+        lambda: log.read_text().count("gives to other collectors") > given,
+        120.0,
     )
     market.kill("second")
 
@@ -131,7 +135,9 @@ def test_a_secret_is_sent_to_its_market_and_is_nowhere_else(tmp_path: Path) -> N
         market.start_collector()
         market.wait_until_it_moves()
         processes = [psutil.Process(one.pid) for one in market.processes.values()]
-        assert "answered 50" in (home / "logs" / "collector.log").read_text()
+        log = home / "logs" / "collector.log"
+        # A feed tells of a refused question once it has asked all of its round.
+        wait_for("a refused question", lambda: "answered 50" in log.read_text(), 60.0)
         found = [
             *in_landing(market.batches.landing, sources, wanted),
             *in_lists_of_processes(processes, wanted),

@@ -205,6 +205,8 @@ class PgBouncer(_Server):
         )
         program = bouncer_program()
         assert program is not None
+        for one in (users, file):
+            one.chmod(0o644)  # whatever umask a test before has left
         return [program, str(file)]
 
 
