@@ -1,11 +1,13 @@
 """`ep.follow` and `energy-platform follow`: rows as they come, and what was missed, told."""
 
 import asyncio
+import contextlib
 import json
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +28,7 @@ from energy_platform.pipeline.tables import market_table
 from energy_platform.reading import following
 from energy_platform.settings import settings
 from energy_platform.storage.live_bus import valkey
+from energy_platform.storage.live_bus.protocol import LiveBus
 from tests.support.commands import Command, command_in_process
 from tests.support.live_bus import LiveBusProcess
 from tests.support.sources import (
@@ -43,6 +46,7 @@ from tests.support.valkey_process import PATIENCE_SECONDS
 pytestmark = pytest.mark.usefixtures("example_known")
 
 NAME = EXAMPLE.name
+CONNECTS_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -75,9 +79,13 @@ class Reader:
         self._updates = ep.follow(NAME, **arguments)
         self._next: asyncio.Task[ep.Update] | None = None
 
-    async def begin(self) -> None:
+    async def begin(self, bus: LiveBus) -> None:
+        """Begin to follow; a bus that runs knows of the follower by then."""
+        before, began = followers_of(bus), time.monotonic()
         self._next = asyncio.ensure_future(self._first())
-        await asyncio.sleep(0.3)
+        while followers_of(bus) <= before and time.monotonic() - began < CONNECTS_SECONDS:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # from its connection to its first question
 
     async def next(self) -> ep.Update:
         task, self._next = self._next or asyncio.ensure_future(self._first()), None
@@ -99,13 +107,20 @@ class Reader:
         return await anext(self._updates)
 
 
+def followers_of(bus: LiveBus) -> int:
+    """Return how many follow a bus; none if it does not run."""
+    with contextlib.suppress(LiveBusUnavailableError):
+        return bus.figures().followers or 0
+    return 0
+
+
 @pytest.fixture
-async def read() -> AsyncIterator[Callable[..., Any]]:
+async def read(process: LiveBusProcess) -> AsyncIterator[Callable[..., Any]]:
     readers: list[Reader] = []
 
     async def begin(**arguments: Any) -> Reader:
         readers.append(Reader(**arguments))
-        await readers[-1].begin()
+        await readers[-1].begin(process.bus())
         return readers[-1]
 
     yield begin
