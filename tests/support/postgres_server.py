@@ -102,12 +102,14 @@ class _Server:
         """Let it hang while the context lasts: it takes connections and says nothing."""
         family = self._family()
         for one in family:
-            one.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a connection may end meanwhile
+                one.suspend()
         try:
             yield
         finally:
             for one in family:
-                one.resume()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.resume()
 
     def _family(self) -> list[psutil.Process]:
         """Return its process and those of its connections, which are in sessions of their own."""

@@ -80,7 +80,7 @@ def test_a_copy_of_a_running_zone_has_all_that_had_landed(tmp_path: Path) -> Non
             if number % 50 == 0:
                 lost.landing.merge(EXAMPLE.name, now=datetime.now(UTC))
 
-    for number in range(1_500):
+    for number in range(400):
         writer.append([message(number)], cursor=None)
     landing = threading.Thread(target=land_and_merge)
     landing.start()
