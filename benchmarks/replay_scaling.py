@@ -30,7 +30,7 @@ from energy_platform.pipeline.replay.runners.processes import Processes
 from energy_platform.pipeline.replay.stager import Stager
 from energy_platform.storage.landing import LandingZone
 
-BATCHES: Final = {"nord_pool_intraday_order_book": (240, 10_000), "entsoe_generation": (120, 230)}
+BATCHES: Final = {"nord_pool_intraday_order_book": (720, 10_000), "entsoe_generation": (300, 230)}
 """How many of the benchmark `batch`'s large loads land of a source, and the messages of a range."""
 ROOM: Final = 2**32
 
