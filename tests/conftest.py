@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from energy_platform.pipeline.micro_batch import MicroBatches
 from energy_platform.pipeline.stores import micro_batches
 from energy_platform.settings import StatePlace
+from tests.support import pubsub_emulator
 from tests.support.effort import examples
 from tests.support.environment import (
     EXAMPLE_MODULE,
@@ -144,3 +145,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(asyncio, "sleep", record)
     monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
     return asked
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[pubsub_emulator.PubSubEmulator]:
+    """Google's Pub/Sub emulator."""
+    if not pubsub_emulator.is_installed():
+        pytest.skip(pubsub_emulator.MISSING)
+    with pubsub_emulator.PubSubEmulator() as running:
+        yield running

@@ -5,12 +5,14 @@ Who publishes or reads what belongs to `live_bus` and `landing`.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 
 import grpc
-from google.api_core.exceptions import AlreadyExists
+from google.api_core.exceptions import AlreadyExists, NotFound
 from google.pubsub_v1 import (
     PublisherClient,
+    PubsubMessage,
     ReceivedMessage,
     StreamingPullRequest,
     SubscriberAsyncClient,
@@ -36,6 +38,26 @@ def publisher_transport(address: PubSubAddress) -> PublisherGrpcTransport:
     else:
         channel = grpc.insecure_channel(address.emulator, options=CHANNEL)
     return PublisherGrpcTransport(channel=channel)
+
+
+def publish(client: PublisherClient, topic: str, messages: list[PubsubMessage]) -> None:
+    """Publish messages by one call, to a topic that is created if it is missing.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPIError: Pub/Sub does not answer, or refuses.
+    """
+    call = partial(
+        client.publish,
+        topic=topic,
+        messages=messages,
+        retry=None,
+        timeout=PATIENCE_SECONDS,
+    )
+    try:
+        call()
+    except NotFound:
+        create_topic(client, topic)
+        call()
 
 
 def create_topic(client: PublisherClient, topic: str) -> None:

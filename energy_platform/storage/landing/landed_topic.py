@@ -13,11 +13,10 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from threading import Condition, Thread
 from typing import Final
 
-from google.api_core.exceptions import AlreadyExists, GoogleAPIError, NotFound, PermissionDenied
+from google.api_core.exceptions import AlreadyExists, GoogleAPIError, PermissionDenied
 from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import (
     DeadLetterPolicy,
@@ -33,6 +32,7 @@ from energy_platform.storage.pubsub_topics import (
     ACKNOWLEDGED_SECONDS,
     PATIENCE_SECONDS,
     create_topic,
+    publish,
     publisher_transport,
     pulled,
     subscriber,
@@ -86,28 +86,14 @@ class LandedTopic:
             with self._changed:
                 self._changed.wait_for(lambda: self._untold)
                 told, self._untold = self._untold, {}
+            messages = [_message(source_name, offsets) for source_name, offsets in told.items()]
             try:
-                self._tell(client, told)
+                publish(client, self._address.landed_topic, messages)
             except (GoogleAPIError, GoogleAuthError) as error:
                 failures += 1
                 self._failed(told, failures, error)
             else:
                 failures = 0
-
-    def _tell(self, client: PublisherClient, told: Mapping[str, range]) -> None:
-        messages = [_message(source_name, offsets) for source_name, offsets in told.items()]
-        publish = partial(
-            client.publish,
-            topic=self._address.landed_topic,
-            messages=messages,
-            retry=None,
-            timeout=PATIENCE_SECONDS,
-        )
-        try:
-            publish()
-        except NotFound:
-            create_topic(client, self._address.landed_topic)
-            publish()
 
     def _failed(self, told: Mapping[str, range], failures: int, error: Exception) -> None:
         """Keep what could not be told for the next time, and pause."""

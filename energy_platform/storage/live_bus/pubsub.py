@@ -8,7 +8,6 @@ so no more waits to be sent than the lane's threads hold.
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from functools import partial
 from typing import Final
 
 import polars as pl
@@ -24,7 +23,7 @@ from energy_platform.storage.live_bus.pubsub_follower import PubSubFollower
 from energy_platform.storage.pubsub_address import PubSubAddress
 from energy_platform.storage.pubsub_topics import (
     PATIENCE_SECONDS,
-    create_topic,
+    publish,
     publisher_transport,
 )
 
@@ -48,7 +47,8 @@ class PubSubBus:
         messages = [_message(source, one) for one in entries(rows, copy=copy, offsets=offsets)]
         try:
             for first in range(0, len(messages), _SENT_AT_ONCE):
-                self._send(self._address.topic(source), messages[first : first + _SENT_AT_ONCE])
+                some = messages[first : first + _SENT_AT_ONCE]
+                publish(self._client(), self._address.topic(source), some)
         except (GoogleAPIError, GoogleAuthError) as error:
             raise LiveBusUnavailableError(f"the live bus is down: {error}") from error
 
@@ -82,21 +82,6 @@ class PubSubBus:
         async with aclosing(follower.messages()) as messages:
             async for message in messages:
                 yield message
-
-    def _send(self, topic: str, messages: list[PubsubMessage]) -> None:
-        """Publish messages, to a topic that is created if it is missing."""
-        publish = partial(
-            self._client().publish,
-            topic=topic,
-            messages=messages,
-            retry=None,
-            timeout=PATIENCE_SECONDS,
-        )
-        try:
-            publish()
-        except NotFound:
-            create_topic(self._client(), topic)
-            publish()
 
     def _ask(self) -> None:
         """Ask for a topic, which need not exist and may be somebody else's to read."""

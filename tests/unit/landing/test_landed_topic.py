@@ -7,7 +7,7 @@ permissions.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,18 +38,10 @@ from energy_platform.storage.pubsub_topics import (
     pulled,
     subscriber,
 )
-from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
+from tests.support.pubsub_emulator import PubSubEmulator
 
 PATIENCE_SECONDS = 60
 SCHEMA = Path(__file__).parents[3] / "deploy" / "terraform" / "schemas" / "landed.avsc"
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[PubSubEmulator]:
-    if not is_installed():
-        pytest.skip(MISSING)
-    with PubSubEmulator() as running:
-        yield running
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from energy_platform.storage.live_bus.pubsub import PubSubBus
 from energy_platform.storage.live_bus.valkey import ValkeyBus
 from energy_platform.storage.pubsub_address import PubSubAddress
 from tests.support.live_bus import Following, LiveBusProcess, begin_streams
-from tests.support.pubsub_emulator import MISSING, PubSubEmulator, is_installed
+from tests.support.pubsub_emulator import PubSubEmulator
 
 Follow = Callable[..., Awaitable[Following]]
 
@@ -34,15 +34,6 @@ def bus(request: pytest.FixtureRequest) -> LiveBus:
     """The platform's own bus; tests that are parametrized with `EACH_BUS` run with each kind."""
     opened: LiveBus = request.getfixturevalue(request.param)
     return opened
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[PubSubEmulator]:
-    """Google's Pub/Sub emulator."""
-    if not is_installed():
-        pytest.skip(MISSING)
-    with PubSubEmulator() as running:
-        yield running
 
 
 @pytest.fixture
