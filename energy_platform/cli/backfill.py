@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from energy_platform.cli.market import SourceName
-from energy_platform.cli.output import complain, console, count, one_line
+from energy_platform.cli.output import bars, complain, console, count, one_line
 from energy_platform.errors import UsageError
 from energy_platform.ingest.simulated_market import SimulatedMarket
 from energy_platform.market.instants import parse_instant
@@ -64,7 +64,6 @@ def backfill(
 def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
     """Run a backfill and the micro-batches of what it landed, with a bar for each."""
     from rich.logging import RichHandler
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from energy_platform.ingest.backfill import Backfiller, catch_up
     from energy_platform.pipeline.hot_lane.lane import bring_up
@@ -72,13 +71,7 @@ def _run(window: "BackfillWindow", chosen: Settings) -> "BackfillReport":
 
     screen = console(stderr=True)
     batches = micro_batches()
-    with Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
-    ) as progress:
+    with bars(screen) as progress:
         if screen.is_terminal:  # log lines go above the bars, not through them
             logging.basicConfig(
                 force=True, format="%(message)s", handlers=[RichHandler(console=screen)]

@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from energy_platform.market.registry import BrokenSource
 
 _PIPE_COLUMNS: Final = 200
@@ -30,6 +32,19 @@ def console(*, stderr: bool = False) -> Console:
         emoji=False,
         soft_wrap=stderr,
         width=_PIPE_COLUMNS if piped else None,
+    )
+
+
+def bars(screen: Console) -> "Progress":
+    """Return bars that count to a total, shown where there is a terminal."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        disable=not screen.is_terminal,
     )
 
 

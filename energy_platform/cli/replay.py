@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from energy_platform.cli.market import SourceName
-from energy_platform.cli.output import complain, console, count, print_json
+from energy_platform.cli.output import bars, complain, console, count, print_json
 from energy_platform.cli.platform import Json
 from energy_platform.errors import UsageError
 from energy_platform.market.instants import parse_instant
@@ -165,15 +165,6 @@ def _start(batches: "MicroBatches", source: "MarketSource", since: str | None) -
 @contextmanager
 def _progress() -> "Iterator[Tell]":
     """Show a bar of the staged ranges, where there is a terminal."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    screen = console(stderr=True)
-    with Progress(
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        disable=not screen.is_terminal,
-    ) as progress:
+    with bars(console(stderr=True)) as progress:
         staging = progress.add_task("staging", total=None, visible=False)
         yield lambda staged, of: progress.update(staging, completed=staged, total=of, visible=True)
