@@ -26,7 +26,7 @@ import polars as pl
 import polars.selectors as cs
 
 from benchmarks.batch import Load as BatchLoad
-from benchmarks.batch import landed, loads, spent_on
+from benchmarks.batch import Spent, landed, loads, spent_on
 from benchmarks.goals import ONE_MESSAGE, ORDER_BOOK
 from benchmarks.scale_model import PEAK, Costs, Load, Outcome, Size, simulated
 from benchmarks.scale_prices import Bytes, monthly_usd
@@ -90,11 +90,12 @@ def measured_costs() -> tuple[Costs, Bytes]:
     """Measure what each step takes of a core, and what a point takes of the stores."""
     chosen = {load.goal: load for load in loads(_BATCHES)}
     small, big = chosen[ONE_MESSAGE], replace(chosen[ORDER_BOOK], batches=6)
-    one, many = per_batch(small, batch_of), per_batch(big, batch_of)
-    lane_one, lane_many = per_batch(small, lane_of), per_batch(big, lane_of)
+    batches, turns = spent_by(big, batch_of), spent_by(big, lane_of)
+    one, lane_one = (spent_by(small, way).median_ms / 1000 for way in (batch_of, lane_of))
+    many, lane_many = (spent.median_ms / 1000 for spent in (batches, turns))
+    points = batches.rows / big.batches
     segment, message, landing = landing_costs(big)
     asset = RUN_OF_SIX_SECONDS * RUN_SHARE
-    points = points_of(big)
     return (
         Costs(
             segment=segment,
@@ -124,19 +125,13 @@ def lane_of(home: Path, load: BatchLoad) -> Callable[[], int]:
     return lambda: int(lane.step())
 
 
-def per_batch(load: BatchLoad, work_of: Callable[[Path, BatchLoad], Callable[[], int]]) -> float:
-    """Return the median CPU seconds of a batch, or of a turn, warm."""
+def spent_by(load: BatchLoad, work_of: Callable[[Path, BatchLoad], Callable[[], int]]) -> Spent:
+    """Return what the batches of a load, or the turns, cost, warm."""
     with tempfile.TemporaryDirectory() as folder:
         work = work_of(Path(folder), load)
         for _ in range(3):
             work()
-        return spent_on(work for _ in range(load.batches)).median_ms / 1000
-
-
-def points_of(load: BatchLoad) -> int:
-    """Return how many points one batch of a load has."""
-    with tempfile.TemporaryDirectory() as folder:
-        return batch_of(Path(folder), load)()
+        return spent_on(work for _ in range(load.batches))
 
 
 def landing_costs(load: BatchLoad) -> tuple[float, float, float]:
