@@ -293,6 +293,18 @@ def cloud() -> Sequence[Case]:
     return [replace(one, name=f"{one.name}, cloud stores") for one in (*DOWNSTREAM, *PROCESSES)]
 
 
+def named(text: str, cases: Sequence[Case]) -> Sequence[Case]:
+    """Return the cases whose names contain a text.
+
+    Raises:
+        ValueError: No case's name does.
+    """
+    if chosen := [one for one in cases if text in one.name]:
+        return chosen
+    message = f"no case is named like {text!r}"
+    raise ValueError(message)
+
+
 def rounds(cases: Sequence[Case], stage: Stage) -> Iterator[Case]:
     """Yield all cases, each as often as it is wanted, in random order, again and again."""
     while True:

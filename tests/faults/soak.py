@@ -1,11 +1,13 @@
 """Strikes whole platforms for an hour, and holds them to account: `make soak`.
 
-    python -m tests.faults.soak [--minutes 60] [--seed N] [--stage NAME …] [--json FILE]
+    python -m tests.faults.soak [--minutes 60] [--seed N] [--stage NAME …] [--case TEXT]
+                                [--json FILE]
     python -m tests.faults.soak --told FILE …
 
-It prints each case as it ends, then a table of all, and writes the outcome as JSON. `--told` prints
-the table of outcomes that were kept. The exit code is 1 if a row was lost, doubled or invented, a
-platform did not get well, or a secret was found where none may be.
+It prints each case as it ends, then a table of all, and writes the outcome as JSON. `--case
+SIGKILL` does only cases named like that. `--told` prints the table of outcomes that were kept. The
+exit code is 1 if a row was lost, doubled or invented, a platform did not get well, or a secret was
+found where none may be.
 
 The stages, each with a home of its own:
 
@@ -88,6 +90,16 @@ class Outcome:
         return all(row.is_kept for row in self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long a stage goes on, in which order it strikes, and with which cases."""
+
+    seconds: float
+    random: Random
+    only: str = ""
+    """What the names of its cases contain."""
+
+
 def main() -> int:
     """Run the stages, and print and write what they have found."""
     asked = arguments()
@@ -103,7 +115,8 @@ def main() -> int:
     for name in stages:
         seconds = asked.minutes * 60 * SHARES[name] / whole
         with tempfile.TemporaryDirectory(prefix=f"soak_{name}_") as folder:
-            run_stage(name, Path(folder), outcome, seconds=seconds, random=Random(f"{seed} {name}"))
+            course = Course(seconds=seconds, random=Random(f"{seed} {name}"), only=asked.case)
+            run_stage(name, Path(folder), outcome, course)
     print(*table(outcome.rows), sep="\n")
     killed = sum(row.killed for row in outcome.rows)
     print(f"{killed} processes killed; {outcome.emitted:,} rows emitted, {outcome.stored:,} stored")
@@ -134,18 +147,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, help="the same seed strikes in the same order")
     parser.add_argument("--stage", action="append", choices=SHARES)
+    parser.add_argument("--case", default="", metavar="TEXT", help="do only cases named like this")
     parser.add_argument("--json", type=Path, default=Path("soak.json"))
     parser.add_argument("--told", type=Path, metavar="FILE", nargs="+")
     return parser.parse_args()
 
 
-def run_stage(name: str, folder: Path, outcome: Outcome, *, seconds: float, random: Random) -> None:
+def run_stage(name: str, folder: Path, outcome: Outcome, course: Course) -> None:
     """Run one stage; what fails in it is told in its rows."""
-    print(f"\n== {name}, {seconds / 60:.0f} min", flush=True)
+    print(f"\n== {name}, {course.seconds / 60:.0f} min", flush=True)
     run: Mapping[str, Callable[[], None]] = {
-        "quiet": lambda: quiet(folder, outcome, seconds),
-        "embedded": lambda: embedded(folder, outcome, seconds, random),
-        "cloud": lambda: cloud(folder, outcome, seconds, random),
+        "quiet": lambda: quiet(folder, outcome, course.seconds),
+        "embedded": lambda: embedded(folder, outcome, course),
+        "cloud": lambda: cloud(folder, outcome, course),
         "spring": lambda: change_of_clocks(name, folder, outcome),
         "autumn": lambda: change_of_clocks(name, folder, outcome),
         "secrets": lambda: secret_search(folder, outcome),
@@ -187,13 +201,15 @@ def _restarts(platform: RunningPlatform) -> set[tuple[str, int]]:
     return {(name, one.restarts) for name, one in platform.processes().items()}
 
 
-def embedded(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
+def embedded(folder: Path, outcome: Outcome, course: Course) -> None:
     with started(folder / "home") as platform:
-        stage = Stage(platform=platform, random=random, hold_seconds=hold_seconds(seconds))
-        strike_and_account("embedded", stage, cases.embedded(), outcome, seconds)
+        stage = Stage(
+            platform=platform, random=course.random, hold_seconds=hold_seconds(course.seconds)
+        )
+        strike_and_account("embedded", stage, cases.embedded(), outcome, course)
 
 
-def cloud(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
+def cloud(folder: Path, outcome: Outcome, course: Course) -> None:
     missing = [one.MISSING for one in (influx_server, bigquery_server) if not one.is_installed()]
     if missing:
         outcome.skipped += [f"stage cloud: {why}" for why in missing]
@@ -207,9 +223,12 @@ def cloud(folder: Path, outcome: Outcome, seconds: float, random: Random) -> Non
         platform = stack.enter_context(started(folder / "home", settings))
         stores: dict[str, Store] = {"BigQuery": bigquery, "InfluxDB": influx}
         stage = Stage(
-            platform=platform, random=random, hold_seconds=hold_seconds(seconds), stores=stores
+            platform=platform,
+            random=course.random,
+            hold_seconds=hold_seconds(course.seconds),
+            stores=stores,
         )
-        strike_and_account("cloud", stage, cases.cloud(), outcome, seconds)
+        strike_and_account("cloud", stage, cases.cloud(), outcome, course)
 
 
 def hold_seconds(seconds: float) -> float:
@@ -218,14 +237,14 @@ def hold_seconds(seconds: float) -> float:
 
 
 def strike_and_account(
-    name: str, stage: Stage, chosen: Sequence[Case], outcome: Outcome, seconds: float
+    name: str, stage: Stage, chosen: Sequence[Case], outcome: Outcome, course: Course
 ) -> None:
     """Do one case after the other until the time is over, then hold the platform to account."""
     wait_until_flowing(stage.platform)
     since, notes = time.monotonic(), outcome.memory_mb.setdefault(name, {})
     struck: list[Struck] = []
-    for case in cases.rounds(chosen, stage):
-        if (passed := time.monotonic() - since) > seconds:
+    for case in cases.rounds(cases.named(course.only, chosen), stage):
+        if (passed := time.monotonic() - since) > course.seconds:
             break
         struck.append(strike(case, stage))
         outcome.loads.append(os.getloadavg()[0])

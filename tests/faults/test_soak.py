@@ -3,13 +3,12 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from tests.faults import cases, soak
 from tests.faults.report import Row
-from tests.faults.soak import Outcome
+from tests.faults.soak import Course, Outcome
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -17,16 +16,16 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return soak.main()
 
 
-def well(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
+def well(folder: Path, outcome: Outcome, course: Course) -> None:
     assert folder.is_dir()
     outcome.rows.append(Row(case="kill", promise="it holds", count=3, killed=4, seconds=[5.0]))
     outcome.emitted, outcome.stored = 10, 9
     outcome.loads += [2.0, 9.0, 3.0]
-    outcome.skipped.append(f"{seconds:.0f} {random.random()}")
+    outcome.skipped.append(f"{course.seconds:.0f} {course.random.random()}")
     outcome.memory_mb["embedded"] = {"collector": [(0.0, 80.0), (1.0, 120.0), (2.0, 90.0)]}
 
 
-def broken(folder: Path, outcome: Outcome, seconds: float, random: Random) -> None:
+def broken(folder: Path, outcome: Outcome, course: Course) -> None:
     outcome.rows.append(Row(case="stop", promise="it holds", count=1))
     raise TimeoutError("the platform does not come to rest")
 
@@ -59,7 +58,7 @@ def test_what_is_well_ends_well_and_is_kept(
 def test_one_wrong_row_is_told_by_the_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    def bad(_folder: Path, outcome: Outcome, _seconds: float, _random: Random) -> None:
+    def bad(_folder: Path, outcome: Outcome, _course: Course) -> None:
         row = Row(case="kill", promise="it holds", count=1)
         setattr(row, wrong, 1)
         outcome.rows.append(row)
@@ -90,3 +89,15 @@ def test_the_docs_name_every_case() -> None:
     docs = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
     chosen = (*cases.embedded(), *cases.cloud())
     assert [case.name for case in chosen if f"| {case.name} |" not in docs] == []
+
+
+def test_a_case_is_chosen_by_a_part_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(soak, "cloud", lambda _folder, _outcome, course: asked.append(course.only))
+    run(monkeypatch, "--stage", "cloud", "--case", "SIGKILL", "--json", "/dev/null")
+    assert asked == ["SIGKILL"]
+    chosen = cases.named("SIGKILL", cases.cloud())
+    assert [case.times for case in chosen] == [8, 4, 3]
+    assert all("cloud stores" in case.name for case in chosen)
+    with pytest.raises(ValueError, match="no case is named like 'SIGNAL'"):
+        cases.named("SIGNAL", cases.cloud())
