@@ -20,7 +20,7 @@ from energy_platform.operations.doctor.configuration import known_variables
 from energy_platform.operations.supervision.alone import processes_alone
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.operations.supervision.valkeys import Valkeys
-from energy_platform.settings import Settings
+from energy_platform.settings import Settings, current_settings
 
 DOCKER = PROJECT / "deploy" / "docker"
 DOCKERFILES = [*DOCKER.glob("*Dockerfile"), PROJECT / "tests" / "deploy" / "stores.Dockerfile"]
@@ -112,6 +112,31 @@ def test_settings_are_known_and_each_providers_key_reaches_its_feed() -> None:
     needed = {name for one in market_sources().values() for name in one.required_environment}
     for service in ("collector", "code-server"):
         assert needed <= set(LIVE[service]["environment"])
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        pytest.param(merged[name], id=f"{name}-{markets}")
+        for markets, merged in (("live", LIVE), ("simulated", SIMULATED))
+        for name in sorted(set(merged) - OF_OTHERS - {"secrets"})
+    ],
+)
+def test_a_process_is_given_the_secrets_that_its_settings_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: dict[str, Any]
+) -> None:
+    make(tmp_path / "all")
+    (tmp_path / "given").mkdir()
+    for volume in service.get("volumes", []):
+        if volume.startswith("secrets-"):
+            folder = volume.partition(":")[0].removeprefix("secrets-")
+            (tmp_path / "all" / folder).rename(tmp_path / "given" / folder)
+    told = {variable: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value))
+            for variable, value in service["environment"].items()}  # fmt: skip
+    for variable, value in told.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("ENERGY_PLATFORM_SECRET_FILES", str(tmp_path / "given"))
+    assert current_settings().markets == told["ENERGY_PLATFORM_MARKETS"]
 
 
 def test_telegraf_measures_as_it_does_without_compose() -> None:
