@@ -126,6 +126,9 @@ def test_a_process_is_given_the_secrets_that_its_settings_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: dict[str, Any]
 ) -> None:
     make(tmp_path / "all")
+    for secret in (tmp_path / "all").rglob("ENERGY_PLATFORM_*"):
+        monkeypatch.setenv(secret.name, "of another test, and forgotten after this one")
+        monkeypatch.delenv(secret.name)
     (tmp_path / "given").mkdir()
     for volume in service.get("volumes", []):
         if volume.startswith("secrets-"):
