@@ -21,6 +21,7 @@ from energy_platform.operations.supervision.alone import processes_alone
 from energy_platform.operations.supervision.plan import PROJECT
 from energy_platform.operations.supervision.valkeys import Valkeys
 from energy_platform.settings import Settings, current_settings
+from simulator.recorded.cases import TESTCASES
 
 DOCKER = PROJECT / "deploy" / "docker"
 DOCKERFILES = [*DOCKER.glob("*Dockerfile"), PROJECT / "tests" / "deploy" / "stores.Dockerfile"]
@@ -140,6 +141,12 @@ def test_a_process_is_given_the_secrets_that_its_settings_need(
         monkeypatch.setenv(variable, value)
     monkeypatch.setenv("ENERGY_PLATFORM_SECRET_FILES", str(tmp_path / "given"))
     assert current_settings().markets == told["ENERGY_PLATFORM_MARKETS"]
+
+
+def test_the_image_has_the_cases_that_simulated_markets_tell() -> None:
+    lines = (PROJECT / ".dockerignore").read_text().splitlines()
+    copied = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    assert any(TESTCASES.is_relative_to(PROJECT / one) for one in copied)
 
 
 def test_telegraf_measures_as_it_does_without_compose() -> None:
