@@ -1,6 +1,7 @@
 """The Terraform module without Google: validated, planned, tested; faults must be found."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,31 @@ from tests.support.terraform.command import (
 from tests.support.terraform.readme import written
 from tests.support.terraform.rest_bodies import APIS, document, problems
 from tests.support.terraform.rights import NEEDS, missing, superfluous
+
+DELIVERY = MODULE / "delivery"
+ADMINISTERED = {
+    "google_artifact_registry_": "artifactregistry.admin",
+    "google_bigquery_": "bigquery.admin",
+    "google_cloud_run_": "run.admin",
+    "google_cloud_scheduler_": "cloudscheduler.admin",
+    "google_compute_": "compute.admin",
+    "google_iap_": "iap.admin",
+    "google_memorystore_": "memorystore.admin",
+    "google_monitoring_": "monitoring.admin",
+    "google_network_connectivity_": "networkconnectivity.consumerNetworkAdmin",
+    "google_project_iam_custom_role": "iam.roleAdmin",
+    "google_project_iam_member": "resourcemanager.projectIamAdmin",
+    "google_project_service": "serviceusage.serviceUsageAdmin",
+    "google_pubsub_": "pubsub.admin",
+    "google_secret_manager_": "secretmanager.admin",
+    "google_service_account": "iam.serviceAccountAdmin",
+    "google_service_networking_": "servicenetworking.networksAdmin",
+    "google_sql_": "cloudsql.admin",
+    "google_storage_": "storage.admin",
+}
+"""The role that makes resources of a kind, as Google documents it; whoever starts a process as an
+account also needs `iam.serviceAccountUser`.
+"""
 
 needs_terraform = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -228,6 +254,45 @@ def test_every_role_says_why() -> None:
     grants = [line for line in text.splitlines() if 'role = "roles/' in line and "who" in line]
     assert len(grants) > 15
     assert [line for line in grants if 'why = "' not in line] == []
+
+
+@pytest.mark.deploy
+@needs_terraform
+def test_workflows_are_trusted_each_with_its_own(tmp_path: Path) -> None:
+    with stand_in_provider(DELIVERY) as address:
+        copied = Terraform.copied(tmp_path / "module", address)
+        delivery = Terraform(copied.folder / "delivery", address)
+        assert not delivery.run("init", "-backend=false").returncode
+        done = delivery.run("test")
+        assert not done.returncode, done.stdout + done.stderr
+        assert "2 passed, 0 failed" in done.stdout
+        delivery.change("main.tf", "assertion.repository_id", "assertion.repository_owner_id")
+        assert delivery.run("test").returncode
+
+
+def test_the_deployer_may_make_what_the_module_has_and_nothing_else() -> None:
+    text = "".join(file.read_text() for file in MODULE.glob("*.tf"))
+    kinds = set(re.findall(r'^resource "(\w+)"', text, re.MULTILINE)) - {"google_billing_budget"}
+    needed = {
+        next((role for kind, role in ADMINISTERED.items() if one.startswith(kind)), one)
+        for one in kinds
+    }
+    [given] = re.findall(
+        r"deploys = toset\(\[(.*?)\]\)", (DELIVERY / "main.tf").read_text(), re.DOTALL
+    )
+    assert set(re.findall(r"roles/([\w.]+)", given)) == needed | {"iam.serviceAccountUser"}
+
+
+@pytest.mark.deploy
+def test_google_takes_the_identity_pool() -> None:
+    """The API's own schema has each field that is set."""
+    schemas = document("iam.v1")["schemas"]
+    text = (DELIVERY / "main.tf").read_text()
+    provider = schemas["WorkloadIdentityPoolProvider"]["properties"]
+    for field in ("attributeCondition", "attributeMapping", "displayName", "oidc"):
+        assert field in provider
+        assert re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", field) in text
+    assert "issuerUri" in schemas["Oidc"]["properties"]
 
 
 @pytest.mark.deploy
