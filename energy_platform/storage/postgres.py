@@ -57,7 +57,8 @@ def engine(url: str) -> Engine:
             max_overflow=_MORE,
             pool_timeout=_ANSWER_SECONDS,
             pool_use_lifo=True,
-            connect_args={"application_name": "energy-platform"},
+            # A server whose locale is C has databases of ASCII, and says so to its clients.
+            connect_args={"application_name": "energy-platform", "client_encoding": "UTF8"},
         )
         event.listen(opened, "checkin", _note_use)
         event.listen(opened, "checkout", _look_after_idleness)

@@ -61,6 +61,19 @@ def words(tables: StateTables) -> list[Any]:
     return [word for (word,) in found]
 
 
+def test_text_is_kept_by_a_database_that_takes_itself_for_ascii(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    postgres.execute(
+        "CREATE DATABASE ascii_only ENCODING 'SQL_ASCII' TEMPLATE template0"
+        " LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    tables = tables_at(StatePlace(tmp_path, SecretStr(postgres.url("ascii_only"))))
+    with tables.transaction() as statements:
+        statements.execute("INSERT INTO said (word) VALUES (?)", ("Čez, 100 €",))
+    assert words(tables) == ["Čez, 100 €"]
+
+
 def test_what_is_stored_comes_back_as_it_was(tables: StateTables) -> None:
     assert not tables.is_begun()
     values = (1.0 / 3, "Grüße, 100 %?", 2**53 + 1, b"\x00\xff")
