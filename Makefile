@@ -32,11 +32,14 @@ list(modelled_providers())
 endef
 export COMPILE
 
-.PHONY: up test quick beam deploy-test nightly soak compose-soak fuzz web format audit bench lock clean
+.PHONY: up demo test quick beam deploy-test nightly soak compose-soak fuzz web format audit bench lock clean
 .PHONY: check check-format check-types check-imports check-generated check-delivery check-web
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
+
+demo: $(READY) ## Set up, then make a demo: ninety days of the simulated world, for notebooks
+	@$(BIN)/energy-platform demo
 
 # To collect these alone takes a third of the time of collecting all.
 WHOLE_PLATFORMS := tests/browser/platform tests/end_to_end

@@ -2,6 +2,8 @@
 
     import energy_platform as ep
 
+    desk = ep.demo()  # or ep.connect(...)
+
     ep.search("wind DE")
     ep.describe("entsoe_wind_solar_forecast")
     ep.load("ote_day_ahead_price", start=datetime(2026, 3, 1, tzinfo=UTC))
@@ -12,7 +14,8 @@
         print(update.rows)
 
 A notebook needs only these names. The functions are the methods of the platform that the
-environment names; `connect` returns another one, and `errors` has all that they raise.
+environment names; `connect` returns another one, `demo` one with months of simulated data, and
+`errors` has all that they raise.
 """
 
 from importlib import import_module
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from energy_platform.market.numbered_periods import periods
     from energy_platform.reading.card import Card
     from energy_platform.reading.changes import Changes
+    from energy_platform.reading.demo import demo
     from energy_platform.reading.loading import Estimate
     from energy_platform.reading.platform import Platform, connect, here
     from energy_platform.reading.series import Series
@@ -81,6 +85,7 @@ __all__ = [
     "changes",
     "connect",
     "contracts",
+    "demo",
     "describe",
     "development",
     "errors",
@@ -116,6 +121,7 @@ _ELSEWHERE: Final = {
     "UpdateKind": "reading.update",
     "base": "market.load_profiles",
     "connect": "reading.platform",
+    "demo": "reading.demo",
     "off_peak": "market.load_profiles",
     "peak": "market.load_profiles",
     "periods": "market.numbered_periods",

@@ -88,6 +88,10 @@ class NoPlatformError(UsageError):
     """There is no platform at a place; the message names the place and what it was taken from."""
 
 
+class DemoError(EnergyPlatformError):
+    """A demo can't be made here; the message says why."""
+
+
 class NeverStoredError(UsageError):
     """A table was never stored where it is looked for, so that no rows says nothing."""
 

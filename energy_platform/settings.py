@@ -223,6 +223,8 @@ class Settings(BaseSettings):
             segment; if unset, 0.2 s in a folder and 2 s on Cloud Storage, which bills each object.
         batch_messages: How many messages one micro-batch takes at most.
         hot_days: How many days of points the hot store keeps.
+        demo: Where `ep.demo` keeps what it has made; `home/demo` if unset.
+        demo_days: How many days such a demo has.
         replay_runner: What stages a replay: processes of this machine, a Cloud Run job, or Beam.
         replay_tasks: How many processes or tasks share that work; 0 for one per core, or 20.
         replay_staged_bytes: How many bytes all staged files have together at most.
@@ -310,6 +312,8 @@ class Settings(BaseSettings):
     linger_seconds: float | None = Field(default=None, ge=0, le=60)
     batch_messages: int = Field(default=20_000, ge=1)
     hot_days: int = Field(default=14, ge=1)
+    demo: Path | None = None
+    demo_days: int = Field(default=90, ge=1, le=366)
     replay_runner: ReplayRunner = ReplayRunner.PROCESSES
     replay_tasks: int = Field(default=0, ge=0, le=1000)
     replay_staged_bytes: int = Field(default=4 * 2**30, ge=2**20)

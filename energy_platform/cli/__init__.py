@@ -2,11 +2,11 @@
 
 `platform` has the commands that run processes, `market` those that work on one source, `history`
 the one about batches, `quarantine` those about failed rows, `replay` those that rebuild a table,
-`backfill` the one that asks for the past, `follow` the one that prints new rows, `watch` those
-about alerts and drift, `scale` the one that sets the counts of Google Cloud's worker pools,
-`access` those about who may look at the dashboard, `doctor` the one that looks for what is wrong
-with a home, `generate` the one that writes files of the checkout, and `output` the ways of
-printing.
+`backfill` the one that asks for the past, `demo` the one that makes a demo, `follow` the one that
+prints new rows, `watch` those about alerts and drift, `scale` the one that sets the counts of
+Google Cloud's worker pools, `access` those about who may look at the dashboard, `doctor` the one
+that looks for what is wrong with a home, `generate` the one that writes files of the checkout, and
+`output` the ways of printing.
 """
 
 import atexit
@@ -22,6 +22,7 @@ import typer
 from energy_platform.cli import (
     access,
     backfill,
+    demo,
     doctor,
     follow,
     generate,
@@ -50,6 +51,7 @@ market.register(app)
 quarantine.register(app)
 replay.register(app)
 backfill.register(app)
+demo.register(app)
 follow.register(app)
 watch.register(app)
 doctor.register(app)
