@@ -45,6 +45,9 @@ def demo(*, days: int | None = None, end: date = END, folder: str | Path | None 
 
     Raises:
         DemoError: The package that makes demos is not installed, or could not make one.
+
+    >>> desk = demo()  # doctest: +SKIP
+    >>> desk.load("entsoe_day_ahead_price", day="2026-11-14", zone="CET")  # doctest: +SKIP
     """
     said = current_settings()
     days = said.demo_days if days is None else days

@@ -63,7 +63,7 @@ def test_the_examples_of_the_guide_to_installing() -> None:
         assert issubclass(getattr(energy_platform.errors, name), Exception)
 
 
-ROWS_LATER = {"aload", "batches", "connect", "follow", "series"}
+ROWS_LATER = {"aload", "batches", "connect", "demo", "follow", "series"}
 """Functions whose answer has rows once it is awaited, iterated or asked; examples show that."""
 
 

@@ -16,7 +16,7 @@ from energy_platform.settings import StatePlace
 from tests.support.example_home import ONE_BATCH
 from tests.support.questions import QUESTIONS, fill_home
 
-ASK_A_FRAME = {"base", "connect", "off_peak", "peak", "periods"}
+ASK_A_FRAME = {"base", "connect", "demo", "off_peak", "peak", "periods"}
 """Functions that are no question to a platform."""
 
 
