@@ -1,7 +1,7 @@
 """Which questions a demo puts to the simulated providers, and when.
 
 A source is asked as soon as its provider publishes: a minute after a daily publication, each
-quarter-hour for the balance, each hour for load and generation. So a row is received when the
+half-hour for the balance, each hour for load and generation. So a row is received when the
 market publishes it, or by the length of one interval later, and never earlier. A running platform
 asks more often. The zones are Germany with its neighbours, since all of Europe would take too long.
 """
@@ -170,14 +170,14 @@ ASKED: Final[Mapping[str, Asked]] = {
         provider=netztransparenz.PROVIDER,
         polls=(
             Polls(
-                times=each(_QUARTER, 8 * _MINUTE),
+                times=each(2 * _QUARTER, 8 * _MINUTE),
                 back=2 * _HOUR,
                 only={"product": frozenset({"NrvSaldo/NRVSaldo/Betrieblich"})},
                 narrowed=_window_alone,
             ),
             Polls(
-                times=each(_HOUR, 8 * _MINUTE),
-                back=3 * _HOUR,
+                times=each(3 * _HOUR, 8 * _MINUTE),
+                back=5 * _HOUR,
                 only={"product": frozenset({"NrvSaldo/AepSchaetzer/Betrieblich"})},
                 narrowed=_window_alone,
             ),

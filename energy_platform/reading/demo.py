@@ -28,7 +28,7 @@ _MADE: Final = "made.json"
 def demo(*, days: int | None = None, end: date = END, folder: str | Path | None = None) -> Platform:
     """Return a demo: a platform with months of one simulated world, and an honest past.
 
-    The first call makes it, which takes a minute or two; later calls open what is there. A demo
+    The first call makes it, which takes some minutes; later calls open what is there. A demo
     holds `days` local days before `end`, and up to a week around both changes of the clocks. All
     rows were received when the market published them, forecasts in several issues and revisions
     later, so any question as of an instant can be asked.

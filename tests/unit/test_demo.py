@@ -99,8 +99,8 @@ def test_as_of_an_instant_is_what_was_known_then(desk: Platform) -> None:
         for at in (datetime(2026, 11, 15, tzinfo=UTC), instant)
     )
     assert first.height == 24
-    assert before["delivery_start"].max() == instant - timedelta(minutes=30)
-    assert before.height == 23
+    assert before["delivery_start"].max() == instant - timedelta(minutes=45)
+    assert before.height == 22
 
 
 @pytest.mark.parametrize(
