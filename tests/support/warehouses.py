@@ -21,9 +21,6 @@ from energy_platform.storage.warehouse.delta import DeltaWarehouse
 from energy_platform.storage.warehouse.protocol import Warehouse
 from tests.support.bigquery_server import PROJECT
 
-PATIENCE_SECONDS = 0.5
-"""How long to wait for a dead writer's batch; much shorter than in production."""
-
 STEP = 5
 """How many messages a batch of the committing process has."""
 
@@ -105,9 +102,7 @@ class Place:
             emulator=self.where,
             emulator_grpc=self.grpc_address,
         )
-        warehouse = BigQueryWarehouse(
-            clients, ledger_age_seconds=0, patience_seconds=PATIENCE_SECONDS
-        )
+        warehouse = BigQueryWarehouse(clients, ledger_age_seconds=0)
         try:
             yield warehouse
         finally:

@@ -4,6 +4,7 @@ A stream takes each of its offsets once, so of two writers at the same offset on
 `warehouse` decides which stream and offset a batch goes to, and what is done if it isn't taken.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,6 +22,8 @@ from energy_platform.storage.warehouse.bigquery.client import (
     storage_path,
 )
 
+_log = logging.getLogger(__name__)
+
 _STREAMABLE: Final = (timedelta(days=-5 * 365), timedelta(days=364))
 """How far from now a day's partition may be for a stream to write to it."""
 
@@ -33,10 +36,6 @@ _GONE: Final = (
 """The error codes for a stream that was finalized or that the service has forgotten."""
 
 
-class StreamRefusedError(Exception):
-    """The stream is finalized or gone, or doesn't take these rows; none of them was stored."""
-
-
 def new_stream(clients: Clients, table: bigquery.TableReference) -> str:
     """Create a stream whose rows can be read once they are accepted; return its name."""
     wanted = types.WriteStream(type_=types.WriteStream.Type.COMMITTED)
@@ -47,12 +46,11 @@ def new_stream(clients: Clients, table: bigquery.TableReference) -> str:
 
 
 def append(clients: Clients, stream: str, offset: int | None, rows: pa.RecordBatch) -> bool:
-    """Append rows at an offset of a stream, all or none; return False if the offset is taken.
+    """Append rows at an offset of a stream, all or none; return whether it took them.
 
-    Without an offset, rows whose answer was lost may be stored twice.
-
-    Raises:
-        StreamRefusedError: No row was stored, and none will be.
+    It doesn't if the offset is taken, if it is finalized or gone, or if it refuses these rows;
+    then none of them will be stored. Without an offset, rows whose answer was lost may be stored
+    twice.
     """
     request = types.AppendRowsRequest(write_stream=stream, offset=offset)
     request.arrow_rows.writer_schema.serialized_schema = rows.schema.serialize().to_pybytes()
@@ -62,7 +60,8 @@ def append(clients: Clients, stream: str, offset: int | None, rows: pa.RecordBat
     except exceptions.AlreadyExists:
         return False
     except _GONE as error:
-        raise StreamRefusedError(error.message) from error
+        _log.warning("%s takes no rows: %s", stream, error)
+        return False
     return True
 
 

@@ -88,7 +88,7 @@ def staged(
             timeout=CALL_SECONDS,
         )
 
-    _run_once(clients, name, load, is_ours=lambda _: True)
+    _run_once(clients, name, load)
     yield staging.reference
     patiently(clients.rest.delete_table, staging, not_found_ok=True)
 
@@ -111,25 +111,24 @@ def run(clients: Clients, script: str, *, job_id: str) -> None:
             timeout=CALL_SECONDS,
         )
 
-    _run_once(clients, job_id, query, is_ours=lambda job: cast("QueryJob", job).query == script)
+    _run_once(clients, job_id, query, script)
 
 
 def _run_once(
-    clients: Clients,
-    job_id: str,
-    submit: Callable[[str], Job],
-    *,
-    is_ours: Callable[[Job], bool],
+    clients: Clients, job_id: str, submit: Callable[[str], Job], script: str | None = None
 ) -> None:
-    """Run a job, under another id only if all before it have failed for good."""
+    """Run a job, under another id only if all before it have failed for good.
+
+    A script is compared with that of a job which has the id already; a load's id is nobody else's.
+    """
     tries = 0
     for one_id in (f"{job_id}-{number}" for number in itertools.count()):
         try:
             job = again(submit, one_id)
         except exceptions.Conflict:
             job = cast("Job", patiently(clients.rest.get_job, one_id, location=clients.location))
-            if not is_ours(job):
-                if job.state == "DONE" and job.error_result is not None:
+            if isinstance(job, QueryJob) and job.query != script:
+                if job.error_result is not None:
                     continue
                 raise CommitConflictError(f"another writer has begun job {one_id}") from None
         # A job's failure is an answer too; this error says that there was no answer.

@@ -24,14 +24,12 @@ from energy_platform.storage.warehouse.bigquery.client import Clients, storage_p
 from energy_platform.storage.warehouse.bigquery.filters import literal
 from energy_platform.storage.warehouse.bigquery.queries import table_rows
 from energy_platform.storage.warehouse.bigquery.schema import (
-    arrow_fields,
-    bigquery_fields,
-    ensure_table,
+    arrow_batch,
+    ensure,
+    reference,
     table_id,
 )
 from energy_platform.storage.warehouse.protocol import Position
-
-LEDGER: Final = table_id("platform/standings")
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -83,17 +81,15 @@ class Standing:
         """The table's position."""
         return Position(self.landed, self.replacements, self.stale_from)
 
-    def moved(self, to: Position) -> "Standing":
-        """Return the standing at another position."""
-        return replace(
-            self, landed=to.offset, replacements=to.replacements, stale_from=to.stale_from
-        )
-
-    def grown(self, rows: pl.DataFrame, event_time: str) -> "Standing":
-        """Return the standing of the table with more rows."""
-        event, received = rows.select(event=pl.max(event_time), last=pl.max("received_at")).row(0)
+    def grown(self, table: Table, rows: pl.DataFrame, to: Position) -> "Standing":
+        """Return the standing at another position, with more rows of the stream."""
+        event, received = rows.select(e=pl.max(table.event_time), r=pl.max("received_at")).row(0)
         return replace(
             self,
+            landed=to.offset,
+            replacements=to.replacements,
+            stale_from=to.stale_from,
+            stream_rows=self.stream_rows + rows.height,
             table_rows=self.table_rows + rows.height,
             last_event_at=max(filter(None, (self.last_event_at, event)), default=None),
             last_received_at=max(filter(None, (self.last_received_at, received)), default=None),
@@ -113,9 +109,14 @@ _DTYPE_OF: Final[dict[object, pl.DataType]] = {
     datetime: INSTANT,
     datetime | None: INSTANT,
 }
-_DTYPES: Final = {field.name: _DTYPE_OF[field.type] for field in fields(Standing)}
-_FIELDS: Final = bigquery_fields(_DTYPES, of=LEDGER)
-_ARROW: Final = arrow_fields(_DTYPES, of=LEDGER)
+
+LEDGER: Final = Table(
+    name="platform/standings",
+    description="Where each table stands, and how it came there; written by machines.",
+    dtypes={field.name: _DTYPE_OF[field.type] for field in fields(Standing)},
+    event_time="written_at",
+    key=("table_name",),
+)
 
 
 class Ledger:
@@ -130,7 +131,7 @@ class Ledger:
     def __init__(self, clients: Clients, *, age_seconds: float) -> None:
         self._clients = clients
         self._age_seconds = age_seconds
-        self._table = clients.dataset.table(LEDGER)
+        self._table = reference(clients, LEDGER)
         self._standings: dict[str, Standing] = {}
         self._read_at: float | None = None
         self._newest = _NEVER
@@ -161,15 +162,12 @@ class Ledger:
     def append(self, standing: Standing) -> None:
         """Record where a table stands within its epoch."""
         signed = _signed(standing)
-        [batch] = _frame(signed).to_arrow().cast(_ARROW).to_batches()
-        try:
-            appends.append(
-                self._clients, f"{storage_path(self._table)}/streams/_default", None, batch
-            )
-        except appends.StreamRefusedError:
+        record = arrow_batch(LEDGER, pl.DataFrame([signed], schema=LEDGER.dtypes))
+        stream = f"{storage_path(self._table)}/streams/_default"
+        if not appends.append(self._clients, stream, None, record):
             # A stream may not know a new ledger for minutes.
             self.ensure()
-            jobs.run(self._clients, self.insert(signed), job_id=f"{LEDGER}-{signed.record_id}")
+            jobs.run(self._clients, self.insert(signed), job_id=f"record-{signed.record_id}")
         self._take(signed)
 
     def insert(
@@ -182,24 +180,16 @@ class Ledger:
             counted: Columns whose values are expressions over a relation, instead.
             relation: `FROM` and what follows it.
         """
-        known = {
-            name: "NULL" if value is None else literal(value)
-            for name, value in asdict(_signed(standing)).items()
-        }
-        values = known | dict(counted or {})
-        columns, said = ", ".join(values), ", ".join(values.values())
-        return f"INSERT INTO `{self._table}` ({columns}) SELECT {said} {relation}"
+        known = asdict(_signed(standing)).items()
+        said = {name: "NULL" if value is None else literal(value) for name, value in known}
+        said |= counted or {}
+        columns, values = ", ".join(said), ", ".join(said.values())
+        return f"INSERT INTO `{self._table}` ({columns}) SELECT {values} {relation}"
 
     def ensure(self) -> str:
         """Create the ledger if there is none; return what tells it from any other."""
-        wanted = bigquery.Table(self._table, schema=_FIELDS)
-        wanted.description = "Where each table stands, and how it came there; written by machines."
-        wanted.time_partitioning = bigquery.TimePartitioning(
-            type_=bigquery.TimePartitioningType.HOUR, field="written_at"
-        )
-        wanted.clustering_fields = ["table_name"]
-        created = ensure_table(self._clients, wanted).created
-        return f"{self._table.dataset_id}-{int(created.timestamp() * 1000)}"
+        made = ensure(self._clients, LEDGER, bigquery.TimePartitioningType.HOUR)
+        return f"{made.dataset_id}-{int(made.created.timestamp() * 1000)}"
 
     def trim(self) -> None:
         """Delete old records that later records supersede."""
@@ -212,7 +202,7 @@ class Ledger:
             )
         """  # noqa: S608 (the platform defines these)
         self.ensure()
-        jobs.run(self._clients, sql, job_id=f"{LEDGER}-trim-{uuid.uuid4().hex}")
+        jobs.run(self._clients, sql, job_id=f"trim-{uuid.uuid4().hex}")
 
     def _take(self, standing: Standing) -> None:
         known = self._standings.get(standing.table_name)
@@ -222,23 +212,18 @@ class Ledger:
     def _read(self, restriction: str) -> list[Standing]:
         """Take each table's newest record that fulfils a condition, and return them."""
         read = table_rows(
-            self._clients, self._table, columns=list(_DTYPES), restriction=restriction
+            self._clients, self._table, columns=[*LEDGER.dtypes], restriction=restriction
         )
         try:
-            frames = [frame.select(*_DTYPES).cast(pl.Schema(_DTYPES)) for frame in read]
+            frames = [*read]
         except exceptions.NotFound:
             return []  # there is no ledger yet
-        records = pl.concat([pl.DataFrame(schema=_DTYPES), *frames])
-        newest = records.sort(_NEWEST_FIRST).unique("table_name", keep="last", maintain_order=True)
-        found = [Standing(**row) for row in newest.iter_rows(named=True)]
-        for standing in found:
+        records = [Standing(**row) for frame in frames for row in frame.iter_rows(named=True)]
+        newest = {each.table_name: each for each in sorted(records, key=lambda each: each.age)}
+        for standing in newest.values():
             self._take(standing)
-        return found
+        return [*newest.values()]
 
 
 def _signed(standing: Standing) -> Standing:
     return replace(standing, record_id=uuid.uuid4().hex, written_at=datetime.now(UTC))
-
-
-def _frame(standing: Standing) -> pl.DataFrame:
-    return pl.DataFrame([asdict(standing)], schema=_DTYPES)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Final
 
 import polars as pl
-from google.api_core import exceptions
 from polars.io.plugins import register_io_source
 
 from energy_platform.history import revisions
@@ -23,7 +22,7 @@ from energy_platform.history.question import Question
 from energy_platform.history.runs import SUMMARY, summaries
 from energy_platform.market.table import Table
 from energy_platform.storage.warehouse.bigquery import queries
-from energy_platform.storage.warehouse.bigquery.client import Clients, patiently
+from energy_platform.storage.warehouse.bigquery.client import Clients
 from energy_platform.storage.warehouse.bigquery.filters import Filter, filters
 from energy_platform.storage.warehouse.bigquery.history_sql import (
     between,
@@ -33,7 +32,12 @@ from energy_platform.storage.warehouse.bigquery.history_sql import (
     runs_sql,
 )
 from energy_platform.storage.warehouse.bigquery.queries import ReadBudget
-from energy_platform.storage.warehouse.bigquery.schema import PLACE, reference
+from energy_platform.storage.warehouse.bigquery.schema import (
+    PLACE,
+    is_landed,
+    stored_dtypes,
+    stored_table,
+)
 
 _LANDING_ORDER: Final = ("landing_offset", PLACE)
 
@@ -59,15 +63,13 @@ def scan(
         budget: How much a collection may read; as much as it takes, if None.
         only: Conditions on the rows.
     """
-    # A mart's rows come from no message, and have no order.
-    is_landed = "landing_offset" in table.dtypes
-    dtypes = {**table.dtypes, **({PLACE: pl.Int64()} if is_landed else {})}
 
     def ask(columns: Sequence[str], told: Sequence[Filter]) -> Iterator[pl.DataFrame]:
         return _stored_rows(clients, table, columns, [*only, *told], budget)
 
-    frame = _lazily(dtypes, ask)
-    return frame.sort(_LANDING_ORDER).select(*table.dtypes) if is_landed else frame
+    frame = _lazily(stored_dtypes(table), ask)
+    # A mart's rows come from no message, and have no order.
+    return frame.sort(_LANDING_ORDER).select(*table.dtypes) if is_landed(table) else frame
 
 
 def answer(clients: Clients, question: Question, budget: ReadBudget) -> pl.LazyFrame:
@@ -104,15 +106,10 @@ def run_summaries(clients: Clients, question: Question, budget: ReadBudget) -> p
 
 def scanned_bytes(clients: Clients, question: Question, columns: Sequence[str]) -> int:
     """Return how many bytes of the table the answer to a question takes; asking is free."""
-    stored = _stored_columns(clients, question.table)
-    if stored is None:
-        return 0
-    where, dtypes = str(reference(clients, question.table)), question.table.dtypes
     plain = replace(question, published=None, vintages=(), every_revision=False)
-    wanted = [name for name in columns if name in dtypes] or [question.event_time]
-    return queries.dry_run_bytes(
-        clients, candidates_sql(plain, wanted, table_id=where, stored=stored)
-    )
+    wanted = [name for name in columns if name in question.table.dtypes] or [question.event_time]
+    sql = _sql(clients, question, partial(candidates_sql, plain, wanted))
+    return 0 if sql is None else queries.dry_run_bytes(clients, sql)
 
 
 def _lazily(dtypes: Mapping[str, pl.DataType], ask: Ask) -> pl.LazyFrame:
@@ -143,10 +140,18 @@ def _queried(
     clients: Clients, question: Question, budget: ReadBudget, write: Callable[..., str]
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a query over a question's table; none if there is no table yet."""
-    stored = _stored_columns(clients, question.table)
-    if stored is not None:
-        sql = write(table_id=str(reference(clients, question.table)), stored=stored)
+    sql = _sql(clients, question, write)
+    if sql is not None:
         yield from queries.run(clients, sql, what=question.table.name, budget=budget)
+
+
+def _sql(clients: Clients, question: Question, write: Callable[..., str]) -> str | None:
+    """Write a query over a question's table; None if there is no table yet."""
+    stored = stored_table(clients, question.table)
+    if stored is None:
+        return None
+    columns = frozenset(field.name for field in stored.schema)
+    return write(table_id=str(stored.reference), stored=columns)
 
 
 def _stored_rows(
@@ -156,32 +161,18 @@ def _stored_rows(
     conditions: Sequence[Filter],
     budget: ReadBudget | None,
 ) -> Iterator[pl.DataFrame]:
-    def read(stored: frozenset[str]) -> Iterator[pl.DataFrame]:
-        sql = [each.sql for each in conditions if each.columns <= stored]
-        return queries.table_rows(
-            clients,
-            reference(clients, table),
-            columns=[name for name in columns if name in stored] or [PLACE],
-            restriction=" AND ".join([*sql, *([between(table)] if table.is_large else [])]),
-            budget=budget,
-        )
-
-    try:
-        yield from read(frozenset({*table.dtypes, PLACE}))
-    except (exceptions.NotFound, exceptions.InvalidArgument):
-        # Both errors come before the first row: there is no table yet, or it lacks a column.
-        stored = _stored_columns(clients, table)
-        if stored is not None:
-            yield from read(stored)
-
-
-def _stored_columns(clients: Clients, table: Table) -> frozenset[str] | None:
-    """Return the columns that a table has; None if there is no table yet."""
-    try:
-        stored = patiently(clients.rest.get_table, reference(clients, table))
-    except exceptions.NotFound:
-        return None
-    return frozenset(field.name for field in stored.schema)
+    stored = stored_table(clients, table)
+    if stored is None:
+        return
+    names = frozenset(field.name for field in stored.schema)
+    sql = [each.sql for each in conditions if each.columns <= names]
+    yield from queries.table_rows(
+        clients,
+        stored.reference,
+        columns=[name for name in columns if name in names] or [table.event_time],
+        restriction=" AND ".join([*sql, *([between(table)] if table.is_large else [])]),
+        budget=budget,
+    )
 
 
 def _typed(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -24,14 +24,14 @@ depends on the place: every read sorts by `landing_offset` and this column, and 
 out of its result.
 """
 
-_TYPES: Final[dict[pl.DataType, tuple[str, pa.DataType]]] = {
-    INSTANT: ("TIMESTAMP", pa.timestamp("us", "UTC")),
-    pl.Int64(): ("INT64", pa.int64()),
-    pl.Float64(): ("FLOAT64", pa.float64()),
-    pl.String(): ("STRING", pa.string()),
-    pl.Boolean(): ("BOOL", pa.bool_()),
+_TYPES: Final[dict[pl.DataType, str]] = {
+    INSTANT: "TIMESTAMP",
+    pl.Int64(): "INT64",
+    pl.Float64(): "FLOAT64",
+    pl.String(): "STRING",
+    pl.Boolean(): "BOOL",
 }
-"""The types that BigQuery gives back unchanged; in its own terms and in Arrow's."""
+"""The types that BigQuery gives back unchanged."""
 
 _STANDARD_NAMES: Final = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """The service answers with its older names of types."""
@@ -60,17 +60,30 @@ def reference(clients: Clients, table: Table) -> bigquery.TableReference:
     return clients.dataset.table(table_id(table.name))
 
 
+def is_landed(table: Table) -> bool:
+    """Return whether a table's rows come from messages, which give them an order."""
+    return "landing_offset" in table.dtypes
+
+
+def stored_dtypes(table: Table) -> dict[str, pl.DataType]:
+    """Return the columns of a table as it is stored: `PLACE` is the last one of messages' rows."""
+    return {**table.dtypes, PLACE: pl.Int64()} if is_landed(table) else dict(table.dtypes)
+
+
 def placed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a table's columns, and each row's place within its message."""
-    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset")
-    return rows.select(*table.dtypes, place.alias(PLACE))
+    """Return rows as they are stored."""
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over("landing_offset").alias(PLACE)
+    return rows.select(*table.dtypes, *([place] if is_landed(table) else []))
 
 
 def arrow_batch(table: Table, rows: pl.DataFrame) -> pa.RecordBatch:
-    """Return rows as they are sent to BigQuery, `PLACE` the last column."""
-    columns = arrow_fields({**table.dtypes, PLACE: pl.Int64()}, of=table.name)
-    [batch] = placed(table, rows).to_arrow().cast(columns).combine_chunks().to_batches()
-    return batch
+    """Return rows as they are sent to BigQuery."""
+    made = pa.RecordBatch.from_struct_array(placed(table, rows).to_struct().to_arrow())
+    columns = [
+        field.with_type(pa.string()) if field.type == pa.large_string() else field
+        for field in made.schema
+    ]
+    return made.cast(pa.schema(columns))
 
 
 def fields(table: Table) -> list[bigquery.SchemaField]:
@@ -80,36 +93,24 @@ def fields(table: Table) -> list[bigquery.SchemaField]:
         IncompatibleTableError: BigQuery would not give a column's type back unchanged.
     """
     described = {**table.descriptions, PLACE: "The row's place among those of its message"}
-    return bigquery_fields({**table.dtypes, PLACE: pl.Int64()}, described, of=table.name)
-
-
-def arrow_fields(dtypes: Mapping[str, pl.DataType], *, of: str) -> pa.Schema:
-    """Return columns in Arrow's terms; an error's message names their owner, `of`."""
-    return pa.schema([(name, _type(name, dtype, of)[1]) for name, dtype in dtypes.items()])
-
-
-def bigquery_fields(
-    dtypes: Mapping[str, pl.DataType], descriptions: Mapping[str, str] | None = None, *, of: str
-) -> list[bigquery.SchemaField]:
-    """Return columns in BigQuery's terms; an error's message names their owner, `of`."""
-    described = descriptions or {}
+    columns = stored_dtypes(table)
+    for name, dtype in columns.items():
+        if dtype not in _TYPES:
+            raise IncompatibleTableError(
+                f"column {name} of {table.name} is {dtype}, which BigQuery would change"
+            )
     return [
-        bigquery.SchemaField(name, _type(name, dtype, of)[0], description=described.get(name, ""))
-        for name, dtype in dtypes.items()
+        bigquery.SchemaField(name, _TYPES[dtype], description=described.get(name, ""))
+        for name, dtype in columns.items()
     ]
 
 
-def ensure(clients: Clients, table: Table) -> None:
-    """Create the table if there is none, and add the columns that it lacks.
-
-    Raises:
-        IncompatibleTableError: A column's type differs from the table's.
-    """
-    ensure_table(clients, definition(clients.dataset, table))
-
-
-def definition(dataset: bigquery.DatasetReference, table: Table) -> bigquery.Table:
-    """Return a table as it is created: its columns, partitions, clusters and labels.
+def definition(
+    dataset: bigquery.DatasetReference,
+    table: Table,
+    period: str = bigquery.TimePartitioningType.DAY,
+) -> bigquery.Table:
+    """Return a table as it is created: its columns, clusters and labels, a partition a period.
 
     Raises:
         IncompatibleTableError: BigQuery would not give a column's type back unchanged.
@@ -117,9 +118,7 @@ def definition(dataset: bigquery.DatasetReference, table: Table) -> bigquery.Tab
     wanted = bigquery.Table(dataset.table(table_id(table.name)), schema=fields(table))
     wanted.description = table.description or None
     wanted.labels = _labels(table.labels)
-    wanted.time_partitioning = bigquery.TimePartitioning(
-        type_=bigquery.TimePartitioningType.DAY, field=table.event_time
-    )
+    wanted.time_partitioning = bigquery.TimePartitioning(type_=period, field=table.event_time)
     wanted.clustering_fields = _clustering(table) or None
     wanted.require_partition_filter = table.is_large
     return wanted
@@ -127,16 +126,22 @@ def definition(dataset: bigquery.DatasetReference, table: Table) -> bigquery.Tab
 
 def stored_table(clients: Clients, table: Table) -> bigquery.Table | None:
     """Return what BigQuery says of a table; None if there is none."""
-    return _stored(clients, reference(clients, table))
+    try:
+        return patiently(clients.rest.get_table, reference(clients, table))
+    except exceptions.NotFound:
+        return None
 
 
-def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
+def ensure(
+    clients: Clients, table: Table, period: str = bigquery.TimePartitioningType.DAY
+) -> bigquery.Table:
     """Create a table, and its dataset, if there is none, or add the columns that it lacks.
 
     Raises:
         IncompatibleTableError: A column's type differs from the table's.
     """
-    stored = _stored(clients, wanted.reference) or _create(clients, wanted)
+    wanted = definition(clients.dataset, table, period)
+    stored = stored_table(clients, table) or _create(clients, wanted)
     while missing := _missing(wanted, stored.schema):
         stored.schema = [*stored.schema, *missing]
         try:
@@ -145,13 +150,6 @@ def ensure_table(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
         except exceptions.PreconditionFailed:
             stored = patiently(clients.rest.get_table, stored.reference)
     return stored
-
-
-def _stored(clients: Clients, table: bigquery.TableReference) -> bigquery.Table | None:
-    try:
-        return patiently(clients.rest.get_table, table)
-    except exceptions.NotFound:
-        return None
 
 
 def _create(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
@@ -171,7 +169,9 @@ def _create(clients: Clients, wanted: bigquery.Table) -> bigquery.Table:
 def _missing(
     wanted: bigquery.Table, stored: list[bigquery.SchemaField]
 ) -> list[bigquery.SchemaField]:
-    types = {field.name: _standard(field.field_type) for field in stored}
+    types = {
+        field.name: _STANDARD_NAMES.get(field.field_type, field.field_type) for field in stored
+    }
     for field in wanted.schema:
         if types.get(field.name, field.field_type) != field.field_type:
             raise IncompatibleTableError(
@@ -179,18 +179,6 @@ def _missing(
                 f"its table has {types[field.name]}"
             )
     return [field for field in wanted.schema if field.name not in types]
-
-
-def _standard(field_type: str) -> str:
-    return _STANDARD_NAMES.get(field_type, field_type)
-
-
-def _type(name: str, dtype: pl.DataType, of: str) -> tuple[str, pa.DataType]:
-    if dtype not in _TYPES:
-        raise IncompatibleTableError(
-            f"column {name} of {of} is {dtype}, which BigQuery would not give back as it is"
-        )
-    return _TYPES[dtype]
 
 
 def _clustering(table: Table) -> list[str]:

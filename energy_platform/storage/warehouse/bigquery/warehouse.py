@@ -10,18 +10,16 @@ replacement, a stream that is lost. The stream is closed for every writer; then 
 the number of the epoch and can be used once, changes the rows and names the next stream.
 
 A writer that dies between its two appends leaves rows that no record tells of. Who finds the offset
-taken waits for the record, then begins a new epoch, which counts these rows.
+taken, and no newer record, begins a new epoch, which counts these rows.
 """
 
-import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
-from typing import Final
 
 import polars as pl
+import pyarrow as pa
 
 from energy_platform.errors import CommitConflictError
 from energy_platform.history.question import Question
@@ -33,20 +31,16 @@ from energy_platform.storage.warehouse.bigquery.history_sql import between
 from energy_platform.storage.warehouse.bigquery.ledger import Ledger, Standing
 from energy_platform.storage.warehouse.bigquery.queries import DEFAULT_BUDGET, ReadBudget
 from energy_platform.storage.warehouse.bigquery.schema import (
-    PLACE,
     arrow_batch,
     ensure,
     fields,
+    is_landed,
     placed,
     reference,
+    stored_dtypes,
     stored_table,
 )
 from energy_platform.storage.warehouse.protocol import Damage, Position, ReadSize, TableSummary
-
-_LOOKS_SECONDS: Final = 0.1
-"""How long to wait between two looks for another writer's record."""
-
-_log = logging.getLogger(__name__)
 
 
 class BigQueryWarehouse:
@@ -57,8 +51,6 @@ class BigQueryWarehouse:
         budget: How much an answer may scan.
         ledger_age_seconds: How old a returned position may be. Writes that assume an outdated
             position are refused in any case.
-        patience_seconds: How long to wait for another writer to record the rows that it has
-            appended, before they are counted.
     """
 
     def __init__(
@@ -67,11 +59,9 @@ class BigQueryWarehouse:
         budget: ReadBudget = DEFAULT_BUDGET,
         *,
         ledger_age_seconds: float = 1.0,
-        patience_seconds: float = 2.0,
     ) -> None:
         self._clients = clients
         self._budget = budget
-        self._patience_seconds = patience_seconds
         self._ledger = Ledger(clients, age_seconds=ledger_age_seconds)
         self._ensured: dict[str, dict[str, pl.DataType]] = {}
         self._found: set[str] = set()
@@ -114,27 +104,26 @@ class BigQueryWarehouse:
         check_batch(table, rows, start, stop)
         with self._lock:
             self._ensure(table)
+            batch, times = arrow_batch(table, rows), rows.get_column(table.event_time)
+            fits = batch.nbytes <= self._clients.append_bytes and appends.is_streamed(times)
+            tries = 2 if fits and batch.num_rows else 0
             # What this process has seen last is mostly right, and a stream refuses rows otherwise.
-            seen = self._ledger.standing if rows.is_empty() else self._ledger.last_seen
-            standing = seen(table)
+            standing = (self._ledger.last_seen if tries else self._ledger.standing)(table)
             if (standing.landed, standing.replacements) != (start, replacements):
                 standing = self._ledger.anew(table)
-            if is_stored(
+            while not is_stored(
                 table, standing.position, start=start, stop=stop, replacements=replacements
             ):
-                return False
-            after = Position(stop, replacements, standing.stale_from)
-            if rows.is_empty():
-                self._ledger.append(standing.moved(after))
-                return True
-            try:
-                if not self._append(table, standing, rows, after):
+                after = Position(stop, replacements, standing.stale_from)
+                if not batch.num_rows or (tries and self._append(standing, batch)):
+                    self._ledger.append(standing.grown(table, rows, after))
+                    return True
+                if not tries:
                     self._rewrite(table, rows, range(0), before=standing.position, after=after)
-            except CommitConflictError:
-                if self._ledger.anew(table).landed < stop:
-                    raise
-                return False
-            return True
+                    return True
+                tries -= 1
+                standing = self._overtaken(table, standing)
+            return False
 
     def replace(
         self,
@@ -199,7 +188,7 @@ class BigQueryWarehouse:
         A mart is read as it is stored, all of it at most.
         """
         table = question.table
-        if not _is_landed(table):
+        if not is_landed(table):
             about = stored_table(self._clients, table)
             if about is None:
                 return ReadSize(rows=0, read_bytes=0)
@@ -209,7 +198,7 @@ class BigQueryWarehouse:
 
     def state(self, table: Table) -> str | None:
         """Return the newest record of the table, read anew; None if there is none, as of a mart."""
-        if not _is_landed(table):
+        if not is_landed(table):
             return None
         with self._lock:
             record = self._ledger.anew(table).record_id
@@ -234,47 +223,17 @@ class BigQueryWarehouse:
             ensure(self._clients, table)
             self._ensured[table.name] = table.dtypes
 
-    def _append(
-        self, table: Table, standing: Standing, rows: pl.DataFrame, after: Position
-    ) -> bool:
-        """Append rows and record them; return False if no stream takes them."""
-        batch = arrow_batch(table, rows)
-        fits = batch.nbytes <= self._clients.append_bytes
-        if not fits or not appends.is_streamed(rows.get_column(table.event_time)):
-            return False
-        for _ in range(2):
-            try:
-                if standing.stream is not None:
-                    reached = standing.stream_rows
-                    if appends.append(self._clients, standing.stream, reached, batch):
-                        done = standing.grown(rows, table.event_time).moved(after)
-                        self._ledger.append(replace(done, stream_rows=reached + rows.height))
-                        return True
-                    self._await_record(table, standing)
-            except appends.StreamRefusedError as error:
-                _log.warning("%s: its stream takes no rows: %s", table.name, error)
-            standing = self._reopened(table, standing)
-        return False
+    def _append(self, standing: Standing, batch: pa.RecordBatch) -> bool:
+        """Append rows to a table's stream, at the offset that its record names."""
+        stream, offset = standing.stream, standing.stream_rows
+        return stream is not None and appends.append(self._clients, stream, offset, batch)
 
-    def _await_record(self, table: Table, standing: Standing) -> None:
-        """Wait for the record of rows that another writer has appended."""
-        give_up_at = time.monotonic() + self._patience_seconds
-        while time.monotonic() < give_up_at:
-            if self._ledger.anew(table).record_id != standing.record_id:
-                return
-            time.sleep(_LOOKS_SECONDS)
-
-    def _reopened(self, table: Table, standing: Standing) -> Standing:
-        """Begin an epoch at the same position.
-
-        Raises:
-            CommitConflictError: Another writer has recorded a batch, or has left one unrecorded.
-        """
+    def _overtaken(self, table: Table, standing: Standing) -> Standing:
+        """Return where a table stands whose stream takes no rows at the offset of this record."""
         found = self._ledger.anew(table)
         if found.record_id == standing.record_id:
-            found = self._begin(table, found, is_counted=not self._close(found))
-        if found.position != standing.position:
-            raise CommitConflictError(f"{table.name} stands at offset {found.landed} now")
+            self._close(found)
+            found = self._recount(table, found)
         return found
 
     def _close(self, standing: Standing) -> bool:
@@ -283,72 +242,63 @@ class BigQueryWarehouse:
             return False
         return appends.finalize(self._clients, standing.stream) == standing.stream_rows
 
+    def _recount(self, table: Table, standing: Standing) -> Standing:
+        """Begin an epoch with the rows that there are, and move the table beyond all of them."""
+        beyond = f"GREATEST({standing.landed}, IFNULL(MAX(landing_offset) + 1, 0))"
+        return self._begin(table, standing, counted={**_counts(table), "landed": beyond})
+
     def _rewrite(
         self, table: Table, rows: pl.DataFrame, deleted: range, *, before: Position, after: Position
     ) -> None:
         """Delete the rows of landing offsets and add others, in a new epoch."""
-        standing, stored = self._ledger.anew(table), reference(self._clients, table)
-        columns = ", ".join(f"`{name}`" for name in (*table.dtypes, PLACE))
-        if standing.position != before:
-            raise CommitConflictError(f"{table.name} stands at {standing.position}")
+        stored = reference(self._clients, table)
+        columns = ", ".join(f"`{name}`" for name in stored_dtypes(table))
         # Rows are staged before the stream is closed: who finds it closed begins the next epoch.
         with jobs.staged(self._clients, placed(table, rows), fields(table)) as staging:
-            while not self._close(standing):
-                standing = self._begin(table, standing, is_counted=True)
-                if standing.position != before:
-                    raise CommitConflictError(f"{table.name} stands at {standing.position}")
+            standing = self._ledger.anew(table)
+            while standing.position == before and not self._close(standing):
+                standing = self._recount(table, standing)
+            if standing.position != before:
+                raise CommitConflictError(f"{table.name} stands at {standing.position}")
             gone = f"landing_offset >= {deleted.start} AND landing_offset < {deleted.stop}"
             delete = f"DELETE FROM `{stored}` WHERE {gone} AND {between(table)}"  # noqa: S608 (the platform defines these)
             insert = f"INSERT INTO `{stored}` ({columns}) SELECT {columns} FROM `{staging}`"  # noqa: S608 (the platform defines these)
             changes = [*([delete] if deleted else []), *([insert] if staging else [])]
-            done = standing.grown(rows, table.event_time).moved(after)
-            self._begin(table, done, changes, is_counted=bool(deleted))
+            done, counted = standing.grown(table, rows, after), _counts(table) if deleted else None
+            self._begin(table, done, changes, counted)
 
     def _begin(
         self,
         table: Table,
         standing: Standing,
         changes: Sequence[str] = (),
-        *,
-        is_counted: bool = False,
+        counted: Mapping[str, str] | None = None,
     ) -> Standing:
-        """Begin a table's next epoch with a new stream, by one transaction.
+        """Begin the next epoch of a table whose stream is closed, by one transaction.
 
         Args:
-            table: The table, whose stream is closed.
+            table: The table.
             standing: Where it stands, after the changes.
             changes: Statements that change the table's rows.
-            is_counted: Whether to count the table's rows, and to move it beyond all of them if
-                there are no changes.
+            counted: What to record instead, by expressions over the table's rows.
 
         Raises:
             CommitConflictError: Another writer has begun this epoch.
         """
-        stored, relation = reference(self._clients, table), ""
-        counted: dict[str, str] = {}
-        if is_counted:
-            counted = {
-                "table_rows": "COUNT(*)",
-                "last_event_at": f"MAX(`{table.event_time}`)",
-                "last_received_at": "MAX(received_at)",
-            }
-            relation = f"FROM `{stored}` WHERE {between(table)}"
-            if not changes:
-                beyond = "IFNULL(MAX(landing_offset) + 1, 0)"
-                counted["landed"] = f"GREATEST({standing.landed}, {beyond})"
-        ledger = self._ledger.ensure()
-        begun = replace(
-            standing,
-            epoch=standing.epoch + 1,
-            stream=appends.new_stream(self._clients, stored),
-            stream_rows=0,
-        )
-        steps = [*changes, self._ledger.insert(begun, counted, relation)]
-        script = f"BEGIN TRANSACTION; {'; '.join(steps)}; COMMIT TRANSACTION;"
-        jobs.run(self._clients, script, job_id=f"{ledger}-{stored.table_id}-{begun.epoch}")
+        stored, ledger = reference(self._clients, table), self._ledger.ensure()
+        epoch, stream = standing.epoch + 1, appends.new_stream(self._clients, stored)
+        begun = replace(standing, epoch=epoch, stream=stream, stream_rows=0)
+        relation = f"FROM `{stored}` WHERE {between(table)}" if counted else ""
+        steps = "; ".join([*changes, self._ledger.insert(begun, counted, relation)])
+        script = f"BEGIN TRANSACTION; {steps}; COMMIT TRANSACTION;"
+        jobs.run(self._clients, script, job_id=f"{ledger}-{stored.table_id}-{epoch}")
         return self._ledger.anew(table)
 
 
-def _is_landed(table: Table) -> bool:
-    """Return whether a table's rows come from messages; a mart's come from other tables."""
-    return "landing_offset" in table.dtypes
+def _counts(table: Table) -> dict[str, str]:
+    """Return what the ledger says of a table's rows, as expressions over them."""
+    return {
+        "table_rows": "COUNT(*)",
+        "last_event_at": f"MAX(`{table.event_time}`)",
+        "last_received_at": "MAX(received_at)",
+    }
