@@ -266,6 +266,9 @@ def test_workflows_are_trusted_each_with_its_own(tmp_path: Path) -> None:
         done = delivery.run("test")
         assert not done.returncode, done.stdout + done.stderr
         assert "2 passed, 0 failed" in done.stdout
+        delivery.change("main.tf", "roles/run.viewer", "roles/viewer")
+        assert delivery.run("test").returncode
+        delivery.change("main.tf", "roles/viewer", "roles/run.viewer")
         delivery.change("main.tf", "assertion.repository_id", "assertion.repository_owner_id")
         assert delivery.run("test").returncode
 

@@ -32,8 +32,26 @@ locals {
     "roles/storage.admin",
   ])
 
-  # A plan reads every resource and who may use it. It reads no secret's value, no row and no object of the platform's.
-  plans = toset(["roles/viewer", "roles/iam.securityReviewer"])
+  # A plan reads every resource and who may use it. `roles/viewer` would be shorter, and reads rows and objects too, as a
+  # new dataset and a new bucket let a project's viewers do.
+  plans = toset([
+    "roles/artifactregistry.reader",
+    "roles/bigquery.metadataViewer",
+    "roles/cloudscheduler.viewer",
+    "roles/cloudsql.viewer",
+    "roles/compute.viewer",
+    "roles/iam.roleViewer",
+    "roles/iam.securityReviewer",
+    "roles/iam.serviceAccountViewer",
+    "roles/memorystore.viewer",
+    "roles/monitoring.viewer",
+    "roles/networkconnectivity.hubViewer",
+    "roles/pubsub.viewer",
+    "roles/run.viewer",
+    "roles/secretmanager.viewer",
+    "roles/serviceusage.serviceUsageViewer",
+    "roles/storage.bucketViewer",
+  ])
 }
 
 resource "google_iam_workload_identity_pool" "github" {

@@ -30,9 +30,10 @@ run "trusts_one_repository" {
 
   assert {
     condition = alltrue([
-      for role in local.plans : !strcontains(role, "dmin") && !strcontains(role, "ditor") && !strcontains(role, "owner")
+      for role in local.plans : can(regex("(\\.\\w*[vV]iewer|\\.reader|\\.securityReviewer)$", role))
+      && !can(regex("\\.dataViewer|objectViewer|secretAccessor|^roles/viewer", role))
     ])
-    error_message = "A plan changes nothing."
+    error_message = "A plan changes nothing, and reads neither rows nor objects nor secrets."
   }
 
   assert {
