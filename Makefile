@@ -123,9 +123,9 @@ bench: $(READY) ## Measure all that is wanted of the hot path, and close with a 
 	@PYTHONPATH=. $(BIN)/python benchmarks/bench.py
 
 # All but `bench`, whose pandas is another one, and `beam`, whose pyarrow is.
-EXTRAS := notebook follow bigquery influxdb feeds platform postgres pubsub dashboard dbt grafana simulator dev
+EXTRAS := notebook follow bigquery influxdb feeds platform postgres pubsub dashboard dbt grafana signals simulator dev
 # What processes in production import; the image has these alone.
-PRODUCTION := follow bigquery influxdb feeds platform postgres pubsub dashboard dbt
+PRODUCTION := follow bigquery influxdb feeds platform postgres pubsub dashboard dbt signals
 PIN := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(READY) ## Resolve the dependencies again; the locks name no index
 	$(PIN) $(addprefix --extra ,$(EXTRAS)) --output-file requirements.lock pyproject.toml

@@ -24,6 +24,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             "dashboard": "argon2 authlib fastapi graphql itsdangerous joserfc python_multipart",
             "dbt": "dbt",
             "grafana": "grafana_foundation_sdk",
+            "signals": "joblib scipy skops sklearn",
             "simulator": "h5netcdf h5py moto OpenSSL pyftpdlib xlsxwriter",
         }.items()
         for module in modules.split()
@@ -82,6 +83,10 @@ class MissingExtraError(UsageError):
         if module not in EXTRAS:
             raise error
         return cls(module, EXTRAS[module])
+
+
+class LookAheadError(UsageError):
+    """A signal would know what nobody knew at its gate; the message names the feature."""
 
 
 class NoPlatformError(UsageError):

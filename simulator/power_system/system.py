@@ -3,9 +3,15 @@
 Everything is a pure function of the seed and the instant. The load follows the hour, the weekday
 and the season. Wind and sun follow a weather that neighbours share. The residual load makes the
 price. Power flows from cheap zones to dear ones, and other plants cover the rest.
+
+Two things are only known as they come. The load differs from what was expected: the auction and the
+forecasts of the load know nothing of it, and intraday trading and the imbalance follow it. And both
+have moods of their own. `foreseen_spread` and `foreseen_lack` say what is to be expected of them by
+one who knows all that is so at an instant, and nothing of what comes after it.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -14,6 +20,7 @@ import polars as pl
 
 from simulator.power_system.noise import QUICK, SLOW, Floats, Ints, Noise
 from simulator.power_system.quarter_hours import QUARTER_SECONDS, QuarterHours
+from simulator.power_system.wandering import Wandering
 from simulator.power_system.zones import BORDERS, HOURLY, ZONES
 
 NAMES: Final = tuple(ZONES)
@@ -30,12 +37,31 @@ _STEPS_EUR_PER_MWH: Final = 5.0
 _STEPPED: Final = ("ES", "FI", "SE4")
 """Zones whose prices move in steps, so that successive prices are often equal."""
 
+_SURPRISE_OF_LOAD: Final = 0.06
+"""By which share of itself the load exceeds the expected one where the surprise is 1."""
+_SURPRISE_EUR_PER_MWH: Final = 40.0
+"""By how much a surprise of 1 makes intraday prices exceed those of the auction."""
+_SURPRISE_LACKING: Final = 0.25
+_RAMP_LACKING: Final = 3.0
+"""What a surprise of 1, and a load that exceeds the mean of its hour's ends by a mean load, add to
+the imbalance: schedules hold for an hour, the load doesn't."""
+
 _LOAD_BY_HOUR: Final = np.array([
     0.82, 0.78, 0.76, 0.75, 0.77, 0.84, 0.95, 1.05, 1.09, 1.10, 1.11, 1.12,
     1.11, 1.09, 1.07, 1.06, 1.08, 1.13, 1.16, 1.13, 1.07, 1.00, 0.94, 0.88, 0.82,
 ])  # fmt: skip
 _WEEKEND: Final = 0.88
 _SATURDAY: Final = 6
+_MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
+_WANDERING: Final = (
+    ("surprise of the load", 0.3, _HOUR, 48 * _HOUR),
+    ("intraday mood", 6.0, 15 * _MINUTE, 8 * _HOUR),
+    ("intraday wobble", 2.5, 5 * _MINUTE, 20 * _MINUTE),
+    ("imbalance", 0.22, 15 * _MINUTE, 2.5 * _HOUR),
+    ("imbalance within minutes", 0.06, _MINUTE, 4 * _MINUTE),
+)
+"""What wanders: its deviation (moods in EUR/MWh), for how long a value holds, and its memory."""
 _ALL_YEAR: Final = {
     "biomass": 0.05, "waste": 0.012, "geothermal": 0.001, "coal gas": 0.006, "other": 0.02,
 }  # fmt: skip
@@ -66,12 +92,12 @@ class PowerSystem:
             Noise(seed, about, NAMES, SLOW) for about in ("river", "outages", "fuel")
         )
         self._bids = Noise(seed, "bids", NAMES, QUICK)
-        self._drift, self._wobble = (
-            Noise(seed, about, NAMES, periods)
-            for about, periods in (("intraday drift", SLOW), ("intraday wobble", QUICK))
-        )
+        self._morning = Noise(seed, "intraday drift", NAMES, SLOW)
         self._wrong = Noise(seed, "forecast error", NAMES, SLOW)
-        self._imbalance = Noise(seed, "imbalance", NAMES, QUICK)
+        self._surprise, self._mood, self._wobble, self._lacking, self._jitter = (
+            Wandering(seed=seed, about=about, size=size, step=step, memory=memory)
+            for about, size, step, memory in _WANDERING
+        )
         self._loops = Noise(seed, "loop flow", [f"{a} {b}" for a, b in BORDERS], SLOW)
         self._prices = QuarterHours(lambda zones, starts: self._price(zones, starts)[None])
         self._powers = QuarterHours(self._power)
@@ -114,18 +140,68 @@ class PowerSystem:
         return stated
 
     def intraday_price(self, zones: Ints, seconds: Floats, at: Floats) -> Floats:
-        """Return what delivery periods are worth in continuous trading at other instants."""
-        away = 14.0 * self._drift.at(zones, at) + 5.0 * self._wobble.at(zones, at)
-        return self.price(zones, seconds) + away
+        """Return what delivery periods are worth in continuous trading at other instants.
+
+        It is the auction's price, and what the load's surprise of now lets expect of delivery; and
+        traders have moods.
+        """
+        moods = self._mood.at(zones, at) + self._wobble.at(zones, at)
+        foreseen = self._surprise.at(zones, at) * self._surprise.kept(at, seconds)
+        return self.price(zones, seconds) + _SURPRISE_EUR_PER_MWH * foreseen + moods
+
+    def foreseen_spread(self, zones: Ints, seconds: Floats, at: Floats, known: Floats) -> Floats:
+        """Return how far the intraday price of `at` is expected to exceed the auction's.
+
+        Args:
+            zones: The zones.
+            seconds: When delivery begins.
+            at: When it is traded.
+            known: Until when everything is known; before `at`.
+
+        Returns:
+            The conditional mean of `intraday_price` less `price`, EUR/MWh.
+        """
+        surprise = self._surprise.at(zones, known) * self._surprise.kept(known, seconds)
+        moods = self._mood.at(zones, known) * self._mood.kept(known, at)
+        quick = self._wobble.at(zones, known) * self._wobble.kept(known, at)
+        return _SURPRISE_EUR_PER_MWH * surprise + moods + quick
 
     def imbalance_mw(self, zones: Ints, seconds: Floats) -> Floats:
         """Return what a zone lacks (more than 0) or has too much of."""
+        return 12.0 * np.sqrt(_LOAD_MW[zones]) * self._lack(zones, seconds)
+
+    def foreseen_lack(self, zones: Ints, seconds: Floats, known: Floats) -> tuple[Floats, Floats]:
+        """Return what is to be expected of `imbalance_mw` by one who knows all until an instant.
+
+        Returns:
+            Its conditional mean and standard deviation, MW.
+        """
         size = 12.0 * np.sqrt(_LOAD_MW[zones])
-        return size * self._imbalance.at(zones, seconds)
+        mean, variance = self._ramp(zones, seconds), np.zeros(seconds.shape)
+        for part, weight in self._parts_of_lack():
+            kept = part.kept(known, seconds)
+            mean = mean + weight * kept * part.at(zones, known)
+            variance = variance + (weight * part.size) ** 2 * (1.0 - kept**2)
+        return size * mean, size * np.sqrt(variance)
+
+    def _lack(self, zones: Ints, seconds: Floats) -> Floats:
+        """Return the imbalance in units of its zone, mostly between -1 and 1."""
+        parts = sum(weight * part.at(zones, seconds) for part, weight in self._parts_of_lack())
+        return self._ramp(zones, seconds) + parts
+
+    def _parts_of_lack(self) -> Sequence[tuple[Wandering, float]]:
+        return (self._surprise, _SURPRISE_LACKING), (self._lacking, 1.0), (self._jitter, 1.0)
+
+    def _ramp(self, zones: Ints, seconds: Floats) -> Floats:
+        """Return what the expected load's ramp within its hour adds to the imbalance."""
+        begins = np.floor(seconds / _HOUR_SECONDS) * _HOUR_SECONDS
+        ends = [self._load(zones, each) for each in (begins, begins + _HOUR_SECONDS)]
+        above: Floats = self._load(zones, seconds) - 0.5 * (ends[0] + ends[1])
+        return _RAMP_LACKING * above / _LOAD_MW[zones]
 
     def imbalance_price(self, zones: Ints, seconds: Floats) -> Floats:
         """Return what imbalances cost: the intraday price, and more where power is lacking."""
-        lack = self._imbalance.at(zones, seconds)
+        lack = self._lack(zones, seconds)
         prices: Floats = (
             self.intraday_price(zones, seconds, seconds) + 130.0 * lack + 260.0 * lack**3
         )
@@ -133,11 +209,15 @@ class PowerSystem:
 
     def morning_price(self, zones: Ints, seconds: Floats) -> Floats:
         """Return the prices of the auction that EXAA holds before the coupled one."""
-        return self.price(zones, seconds) + 9.0 * self._drift.at(zones, seconds)
+        return self.price(zones, seconds) + 9.0 * self._morning.at(zones, seconds)
 
     def forecast_error(self, zones: Ints, seconds: Floats) -> Floats:
-        """Return how wrong forecasts of a zone are: between -1 and 1."""
+        """Return how wrong a zone's forecasts of wind and sun are: between -1 and 1."""
         return self._wrong.at(zones, seconds)
+
+    def expected_load_mw(self, zones: Ints, seconds: Floats) -> Floats:
+        """Return the load that everybody expects; `power` has the one that comes."""
+        return self._load(zones, seconds)
 
     def exchange_mw(self, borders: Ints, seconds: Floats) -> Floats:
         """Return the scheduled exchange over borders, from the first zone to the second."""
@@ -164,7 +244,9 @@ class PowerSystem:
         return total
 
     def _power(self, zones: Ints, seconds: Floats) -> Floats:
-        load, sizes = self._load(zones, seconds), _LOAD_MW[zones]
+        sizes = _LOAD_MW[zones]
+        surprise = 1.0 + _SURPRISE_OF_LOAD * self._surprise.at(zones, seconds)
+        load = self._load(zones, seconds) * surprise
         outages = self._outages.at(zones, seconds)
         steady = 1.0 + 0.1 * outages
         given = {
@@ -189,12 +271,13 @@ class PowerSystem:
         return np.array([found[kind] for kind in KINDS])
 
     def _tightness(self, zones: Ints, seconds: Floats) -> Floats:
-        """Return how far the residual load exceeds the usual one, in units of the mean load."""
+        """Return how far the expected residual load exceeds the usual one, in mean loads."""
         renewable = sum(self._wind_and_sun(zones, seconds).values())
         left: Floats = (self._load(zones, seconds) - renewable) / _LOAD_MW[zones]
         return left - _USUALLY_LEFT[zones]
 
     def _load(self, zones: Ints, seconds: Floats) -> Floats:
+        """Return the expected load."""
         hour, weekday, year = _calendar(seconds)
         day = np.interp(hour, np.arange(25), _LOAD_BY_HOUR)
         week = np.where(weekday >= _SATURDAY, _WEEKEND, 1.02)

@@ -174,8 +174,11 @@ class Desk:
         yield _row(_TRADER, "contract", "intraday", start.timestamp(), _QUARTER, mw, by="trader")
 
     def _power(self, own: _Own, seconds: Floats) -> Floats:
-        power = self._system.power(np.full(seconds.shape, NUMBERS[_ZONE]), seconds)
-        zone: Floats = power[KINDS.index(own.follows)]
+        zones = np.full(seconds.shape, NUMBERS[_ZONE])
+        if own.follows == "load":  # a desk expects what everybody does
+            zone = self._system.expected_load_mw(zones, seconds)
+        else:
+            zone = self._system.power(zones, seconds)[KINDS.index(own.follows)]
         share: Floats = zone / (own.of_the_zone * _GERMANY.load_mw)
         return own.size_mw * share
 

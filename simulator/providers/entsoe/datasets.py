@@ -62,7 +62,6 @@ _WIND_AND_SOLAR: Final = ("B16", "B18", "B19")
 _WHOLE_MEGAWATTS: Final = Values(lowest=0, decimals=0)
 _FORECAST_ERRORS: Final = {"A01": 0.3, "A40": 0.2, "A18": 0.1}
 """How wrong each forecast of wind and sun may be, as a share of its value."""
-_LOAD_FORECAST_ERROR: Final = 0.06
 
 _CONTRACT: Final = "contract_MarketAgreement.Type"
 _TOTAL: Final = "A05"
@@ -124,27 +123,37 @@ def load(world: World) -> Dataset:
         first_slot=quarters_of_a_day(_DAY),
         corrections=Corrections(share=0.05, after=2 * _HOUR),
     )
-    return _loads(world, "entsoe_load", "A16", 0.0, when)
+    system = power_system(world.seed)
+
+    def truth(zones: Sequence[str]) -> Truth:
+        return power_told(system, [([zone], {"load": 1.0}) for zone in zones])
+
+    return _loads(world, "entsoe_load", "A16", truth, when)
 
 
 def load_forecast(world: World) -> Dataset:
     """Return the day-ahead forecast of the load, in the morning of the day before."""
     when = on_the_eve(time(9, 30))
-    return _loads(world, "entsoe_load_forecast", "A01", _LOAD_FORECAST_ERROR, when)
-
-
-def _loads(world: World, source: str, process: str, wrong: float, when: When) -> Dataset:
-    """Return loads, or forecasts of loads; `wrong` is the largest error, as a share."""
-    table = Table(source=source, columns={"bidding_zone": "zone", "load_mw": "value"})
     system = power_system(world.seed)
 
+    def truth(zones: Sequence[str]) -> Truth:
+        return zones_told(zones, system.expected_load_mw)
+
+    return _loads(world, "entsoe_load_forecast", "A01", truth, when)
+
+
+def _loads(
+    world: World, source: str, process: str, truth: Callable[[Sequence[str]], Truth], when: When
+) -> Dataset:
+    """Return loads of zones, or forecasts of loads."""
+    table = Table(source=source, columns={"bidding_zone": "zone", "load_mw": "value"})
+
     def timeline(zones: Sequence[str], step: timedelta) -> Timeline:
-        truth = power_told(system, [([zone], {"load": 1.0}) for zone in zones])
         return table.timeline(
             world,
             [{"zone": zone} for zone in zones],
             step,
-            truth=_forecast(system, zones, truth, wrong) if wrong else truth,
+            truth=truth(zones),
             when=when,
             values=_WHOLE_MEGAWATTS,
         )

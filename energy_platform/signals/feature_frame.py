@@ -1,0 +1,106 @@
+"""The features of deliveries, as they were known at their gates, and the guard before them.
+
+Two kinds of look-ahead are refused: an input that became known after the gate, and a feature that
+depends on rows of later gates.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from energy_platform.errors import LookAheadError
+from energy_platform.market.instants import INSTANT
+from energy_platform.signals.histories import History, Reader
+from energy_platform.signals.inputs import values_at_gate
+from energy_platform.signals.signal import Signal
+
+_BEFORE: Final = timedelta(days=9)
+"""How much earlier than the first delivery histories begin: lags and the newest values reach back."""
+_AFTER: Final = timedelta(days=1)
+_KNOWN: Final = " known_at"
+"""Follows an input's name in the column that says when its value became known."""
+_CUTS: Final = 5
+
+
+def delivery_rows(signal: Signal, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return `delivery_start`, `delivery_end` and `gate_at` of the deliveries in [start, end)."""
+    starts = pl.datetime_range(
+        start, end, signal.period, closed="left", time_unit="us", time_zone="UTC", eager=True
+    )
+    return pl.DataFrame({"delivery_start": starts.cast(INSTANT)}).with_columns(
+        delivery_end=pl.col("delivery_start") + signal.period, gate_at=signal.gate.of()
+    )
+
+
+def feature_frame(signal: Signal, reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return a row for each delivery that begins in [start, end), with all its features.
+
+    Returns:
+        `delivery_start`, `delivery_end`, `gate_at`, `features_known_at` (when the newest of the
+        inputs became known), and the signal's features; null where an input was not known.
+
+    Raises:
+        LookAheadError: A feature knows what became known after its gate.
+    """
+    rows = delivery_rows(signal, start, end)
+    read: dict[int, pl.DataFrame] = {}
+    for name, one in signal.inputs.items():
+        found = read.setdefault(id(one.history), _read(one.history, reader, start, end))
+        values = values_at_gate(one, found, rows, signal.period)
+        renamed = values.rename({"value": name, "known_at": name + _KNOWN})
+        rows = rows.join(renamed, on="delivery_start", how="left", maintain_order="left")
+    require_known(rows, signal.inputs)
+    require_no_later_rows(rows, signal.features)
+    known = pl.max_horizontal(pl.col(name + _KNOWN) for name in signal.inputs)
+    times = ("delivery_start", "delivery_end", "gate_at")
+    return rows.select(*times, features_known_at=known, **signal.features)
+
+
+def _read(history: History, reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
+    return history.read(reader, start - _BEFORE, end + _AFTER)
+
+
+def require_known(rows: pl.DataFrame, inputs: Iterable[str]) -> None:
+    """Refuse values that became known after the gates of their deliveries.
+
+    Args:
+        rows: `delivery_start`, `gate_at`, and for each input `NAME known_at`.
+        inputs: The names of the inputs.
+
+    Raises:
+        LookAheadError: An input has such a value, or does not say when it became known.
+    """
+    for name in inputs:
+        if name + _KNOWN not in rows.columns:
+            raise LookAheadError(f"{name} does not say when it became known")
+        late = rows.filter(pl.col(name + _KNOWN) > pl.col("gate_at"))
+        if not late.is_empty():
+            delivery, gate, known = late.select("delivery_start", "gate_at", name + _KNOWN).row(0)
+            raise LookAheadError(
+                f"{name} of {late.height:,} deliveries became known after the gate; that of"
+                f" {delivery:%Y-%m-%d %H:%M} UTC at {known:%Y-%m-%d %H:%M:%S}, its gate was at"
+                f" {gate:%Y-%m-%d %H:%M:%S}"
+            )
+
+
+def require_no_later_rows(rows: pl.DataFrame, features: Mapping[str, pl.Expr]) -> None:
+    """Refuse features that change once rows of later gates are taken away.
+
+    Raises:
+        LookAheadError: A feature does.
+    """
+    gates = rows["gate_at"].unique().sort()
+    if gates.len() < _CUTS:
+        return
+    whole = rows.select("gate_at", **features)
+    for place in np.linspace(1, gates.len() - 2, _CUTS).astype(int).tolist():
+        until = rows.filter(pl.col("gate_at") <= gates[place]).select("gate_at", **features)
+        for name in features:
+            now, then = (
+                frame.filter(pl.col("gate_at") == gates[place])[name] for frame in (whole, until)
+            )
+            if not now.equals(then, null_equal=True):
+                raise LookAheadError(f"{name} depends on deliveries of later gates")
