@@ -39,6 +39,7 @@
         'regelleistung_tender': {'key': ['market', 'reserve_type', 'product', 'delivery_start', 'bid_rank'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'withdrawn IS NOT TRUE', 'floats': []},
         'smard_generation': {'key': ['region', 'production_type', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
         'smard_price': {'key': ['bidding_zone', 'delivery_start', 'delivery_end'], 'event_time': 'delivery_start', 'latest_first': 'published_at DESC NULLS LAST, landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
+        'trading_signal': {'key': ['signal', 'delivery_start'], 'event_time': 'delivery_start', 'latest_first': 'landing_offset DESC NULLS LAST, {place} DESC NULLS LAST', 'listed': 'TRUE', 'floats': []},
     } -%}
     {{- return(contracts[source_name]) -}}
 {% endmacro %}

@@ -34,6 +34,7 @@ from energy_platform.cli import (
     quarantine,
     replay,
     scale,
+    signals,
     watch,
 )
 from energy_platform.cli.output import complain
@@ -61,6 +62,7 @@ access.register(app)
 positions.register(app)
 generate.register(app)
 scale.register(app)
+signals.register(app)
 
 _NOBODY_ELSE: Final = 0o077
 """What a new file or folder of the home allows to others: nothing."""

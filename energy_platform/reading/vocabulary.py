@@ -190,6 +190,7 @@ _THINGS: Final = {
     "pipeline": _said("pipeline", "transmission point", "leitung"),
     # the desk's own
     "position": _said("position", "exposure", "book of the desk", "offene position"),
+    "signal": _said("signal", "trading signal", "prediction", "handelssignal", "vorhersage"),
     "portfolio": _said("portfolio", "bilanzkreis", "balancing group"),
     "feature": _said("feature", "features", "merkmal", "merkmale", "training data", "regressor"),
     # providers

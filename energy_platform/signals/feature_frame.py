@@ -18,7 +18,7 @@ from energy_platform.signals.inputs import values_at_gate
 from energy_platform.signals.signal import Signal
 
 _BEFORE: Final = timedelta(days=9)
-"""How much earlier than the first delivery histories begin: lags and the newest values reach back."""
+"""How much earlier than the first delivery histories begin, since inputs reach back."""
 _AFTER: Final = timedelta(days=1)
 _KNOWN: Final = " known_at"
 """Follows an input's name in the column that says when its value became known."""

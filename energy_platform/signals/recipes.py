@@ -1,4 +1,4 @@
-"""Recipes of models: which estimators foretell the value and its direction, and how they are fitted.
+"""Recipes of models: which estimators foretell the value and its direction, and their fitting.
 
 A recipe names two estimators of scikit-learn, or of anything with its interface: one foretells the
 value, one the chance that it is above 0. The quantiles about the value are those of the errors that
@@ -141,35 +141,35 @@ def _numbers(rows: pl.DataFrame, features: Sequence[str]) -> Floats:
 
 
 def _scaled(make: Callable[[], Any]) -> Any:  # noqa: ANN401 (scikit-learn has no types)
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     return make_pipeline(StandardScaler(), make())
 
 
 def _ridge() -> Any:  # noqa: ANN401
-    from sklearn.linear_model import Ridge  # noqa: PLC0415
+    from sklearn.linear_model import Ridge
 
-    return _scaled(lambda: Ridge(alpha=10.0))
+    return _scaled(lambda: Ridge(alpha=30.0))
 
 
 def _logistic() -> Any:  # noqa: ANN401
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression
 
-    return _scaled(lambda: LogisticRegression(C=0.1, max_iter=500))
+    return _scaled(lambda: LogisticRegression(C=1 / 30, max_iter=500))
 
 
 _TREES: Final = {"max_iter": 120, "learning_rate": 0.05, "max_leaf_nodes": 8, "random_state": 0}
 
 
 def _boosted_value() -> Any:  # noqa: ANN401
-    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(min_samples_leaf=40, l2_regularization=5.0, **_TREES)
 
 
 def _boosted_direction() -> Any:  # noqa: ANN401
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(min_samples_leaf=40, l2_regularization=5.0, **_TREES)
 

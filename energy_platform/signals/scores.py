@@ -109,7 +109,9 @@ def _by_day(signal: Signal, rows: pl.DataFrame) -> pl.DataFrame:
             day=pl.col("delivery_start").dt.convert_time_zone(signal.zone).dt.date(),
         )
         .group_by("day")
-        .agg(pl.col("hit", "loss", "money").sum(), traded=pl.col("side").abs().sum(), count=pl.len())
+        .agg(
+            pl.col("hit", "loss", "money").sum(), traded=pl.col("side").abs().sum(), count=pl.len()
+        )
         .sort("day")
     )
 

@@ -1,10 +1,10 @@
 """What wanders and returns: noise of which is known what to expect of it later.
 
-`noise` is smooth and repeats itself, so whoever knows enough of its past knows its future. Here each
-step brings a shock that nothing before it tells of. Who knows a value now expects a known part of it
-later (`kept`), and nothing is better than that. Each value is a pure function of the instant: a
-shock is drawn from its number, and a value is the sum of the shocks before it, each worth less with
-every step.
+`noise` is smooth and repeats itself, so whoever knows enough of its past knows its future. Here
+each step brings a shock that nothing before it tells of. Who knows a value now expects a known part
+of it later (`kept`), and nothing is better than that. Each value is a pure function of the instant:
+a shock is drawn from its number, and a value is the sum of the shocks before it, each worth less
+with every step.
 """
 
 import zlib

@@ -79,7 +79,7 @@ class Desk:
     """The desk in one world."""
 
     name = "desk"
-    models = frozenset({_SOURCE})
+    models = frozenset({_SOURCE, "trading_signal"})  # the platform itself says its signals
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -11,7 +11,6 @@ import polars as pl
 
 from energy_platform.signals.gate import Gate
 from energy_platform.signals.german_market import (
-    DAY_AHEAD,
     HOUR,
     LOAD_FORECAST,
     LOAD_SURPRISE,
@@ -23,7 +22,6 @@ from energy_platform.signals.inputs import AtLag, Newest
 from energy_platform.signals.recipes import LINEAR
 from energy_platform.signals.signal import Signal
 
-_LOCAL: Final = pl.col("delivery_start").dt.convert_time_zone(ZONE)
 _AHEAD: Final = (pl.col("delivery_start") - pl.col("gate_at")).dt.total_minutes() / 60.0
 _DAY: Final = "gate_at"
 """Tells a day's deliveries from those of others: they have one gate."""
@@ -40,12 +38,9 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
 
 
 _INPUTS: Final = {
-    "price": AtLag(history=DAY_AHEAD),
     "load": AtLag(history=LOAD_FORECAST),
     "surprise": Newest(history=LOAD_SURPRISE, span=timedelta(hours=1)),
-    "surprise_day": Newest(history=LOAD_SURPRISE, span=timedelta(hours=24)),
     "spread": Newest(history=SPREAD, span=timedelta(hours=3)),
-    "spread_day": Newest(history=SPREAD, span=timedelta(hours=24)),
 }
 
 ID3_SPREAD_DE: Final = Signal(
@@ -57,14 +52,10 @@ ID3_SPREAD_DE: Final = Signal(
     gate=Gate("D-1 14:00 Europe/Berlin"),
     inputs=_INPUTS,
     features={
-        "price_above_day": pl.col("price") - pl.col("price").mean().over(_DAY),
         "load_above_day": pl.col("load") / pl.col("load").mean().over(_DAY) - 1.0,
-        "surprise": pl.col("surprise"),
         "surprise_fading": pl.col("surprise") * (-_AHEAD / 24.0).exp(),
-        "surprise_day": pl.col("surprise_day"),
         "spread": pl.col("spread"),
         "spread_fading": pl.col("spread") * (-_AHEAD / 8.0).exp(),
-        "spread_day": pl.col("spread_day"),
     },
     last="spread",
     outcome=_outcome,

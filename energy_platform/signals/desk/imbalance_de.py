@@ -53,10 +53,14 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
     bought = trades.sort("observed_at").select(
         "observed_at", hour="delivery_start", bought="price_eur_per_mwh"
     )
-    gated = both.with_columns(hour=pl.col("event").dt.truncate("1h"), gate=_GATE.of(pl.col("event")))
+    gated = both.with_columns(
+        hour=pl.col("event").dt.truncate("1h"), gate=_GATE.of(pl.col("event"))
+    )
     return (
         gated.sort("gate")
-        .join_asof(bought, left_on="gate", right_on="observed_at", by="hour", check_sortedness=False)
+        .join_asof(
+            bought, left_on="gate", right_on="observed_at", by="hour", check_sortedness=False
+        )
         .select(
             delivery_start="event",
             value="value",
