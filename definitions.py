@@ -14,17 +14,20 @@ from assets import (
     market_assets,
     mart_assets,
     replay_job,
+    signal_assets,
 )
 from energy_platform.market.registry import BrokenSource, broken_sources, market_sources
 from energy_platform.market.source import MarketSource
 from energy_platform.marts.catalogue import marts
 from energy_platform.settings import WarehouseKind, settings
+from energy_platform.signals.catalogue import signals
 from resources import Platform, migration_scripts, sensor_pace
 from sensors import (
     alert_sensors,
     market_group_sensors,
     mart_automation,
     neighbours_sensor,
+    signals_sensor,
     upkeep_schedules,
 )
 
@@ -41,6 +44,7 @@ def build_definitions(
             *market_assets(known),
             mart_assets(made_of_them),
             *broken_assets(broken),
+            *signal_assets(signals().values()),
             batch_history,
         ],
         jobs=[backfill_job, replay_job],
@@ -49,6 +53,7 @@ def build_definitions(
             neighbours_sensor(known),
             *alert_sensors(),
             *mart_sensors,
+            signals_sensor(signals().values()),
         ],
         schedules=[*upkeep_schedules(), *mart_schedules],
         resources={"platform": Platform(), **_clients()},

@@ -248,6 +248,9 @@ class Settings(BaseSettings):
         scale_collectors_least: How many collectors it keeps at least.
         scale_collectors_most: How many at most.
         scale_calm_seconds: How long fewer instances must have been enough before it gives one up.
+        signals_known: By whose clock trading signals know a row: `received`, this platform's, or
+            `published`, the provider's, which serves where the past was backfilled.
+        signals_first_days: From how many days a signal's model learns at least.
         dashboard_host: Where the traders' screens listen; loopback, unless users log in.
         dashboard_port: Their usual port; another one is used if it is taken.
         dashboard_url: The address under which users reach it, if that is another one, such as a
@@ -333,6 +336,8 @@ class Settings(BaseSettings):
     scale_collectors_least: int = Field(default=1, ge=1)
     scale_collectors_most: int = Field(default=2, ge=1)
     scale_calm_seconds: float = Field(default=600.0, ge=0)
+    signals_known: Literal["received", "published"] = "received"
+    signals_first_days: float = Field(default=21.0, gt=0, le=3_650)
     dashboard_host: str = Field(default="127.0.0.1", min_length=1)
     dashboard_port: int = Field(default=3070, ge=1, le=65_535)
     dashboard_url: str | None = Field(default=None, pattern=r"^https?://[^/?#@\s]+$")

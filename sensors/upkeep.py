@@ -36,6 +36,7 @@ from energy_platform.operations.home_bounds import bound_landing, bound_tables
 from energy_platform.pipeline.stores import is_simulated_alone
 from energy_platform.pipeline.tables import market_table, measurement, quarantine_table
 from energy_platform.settings import settings
+from energy_platform.signals.catalogue import signals
 from energy_platform.storage.landing import Merged
 from resources import Platform
 from sensors.history_size import give_back, takes_more
@@ -68,7 +69,8 @@ def forget_finished_runs(
     Returns:
         How many runs were deleted.
     """
-    kept = [*market_sources(), *marts(), _HISTORY]
+    own = [name for one in signals() for name in (one, f"{one}_model")]
+    kept = [*market_sources(), *marts(), *own, _HISTORY]
     needed = _newest_runs(instance, [AssetKey(name) for name in kept])
     forgotten = 0
     for statuses, age in ((_SUCCEEDED, keep), (_FAILED, keep_failed)):

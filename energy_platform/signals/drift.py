@@ -2,8 +2,8 @@
 
 The measure is the population stability index (PSI) over tenths of the past. A week of features
 that change slowly differs from a year of them without any drift. So the limit of each feature is
-measured too: by how much the weeks of the past itself differed. And of a feature for which that says
-little, since its weeks never looked alike, a part of a week may lie outside of all that was seen.
+measured too: by how much the weeks of the past itself differed. Where these never looked alike,
+that says little; so a week of which a part lies outside of all that was seen is drift, too.
 """
 
 from collections.abc import Mapping

@@ -49,6 +49,7 @@ class Trouble(StrEnum):
     MEMORY = "memory"
     DESCRIPTORS = "descriptors"
     RUNS_OUT = "runs_out"
+    SIGNAL = "signal"
 
 
 _SHORT: Final[Mapping[Kind, tuple[Trouble, str, str]]] = {
@@ -191,6 +192,22 @@ def of_live_bus(status: LiveBusStatus | None) -> list[Condition]:
             over="New rows reach the live bus again.",
             patience=_A_FEW_BATCHES,
         )
+    ]
+
+
+def of_signals(silences: Mapping[str, Sequence[str]]) -> list[Condition]:
+    """Return which trading signals are silent that have a model."""
+    return [
+        _wrong(
+            Trouble.SIGNAL,
+            name,
+            f"The trading signal {name} is silent: {'; '.join(reasons)}",
+            step=f"the check of the asset {name}; docs/signals.md",
+            over=f"The trading signal {name} speaks again.",
+            patience=_FOR_LONG,
+        )
+        for name, reasons in silences.items()
+        if reasons
     ]
 
 

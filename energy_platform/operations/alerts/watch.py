@@ -13,12 +13,14 @@ from energy_platform.operations.alerts.conditions import (
     of_disks,
     of_live_bus,
     of_resources,
+    of_signals,
 )
 from energy_platform.operations.alerts.delivery import Address, addresses, deliver
 from energy_platform.operations.alerts.incidents import Incident, News, Told, advance
 from energy_platform.operations.disk_space import disk_spaces
 from energy_platform.operations.live_bus import live_bus_status
 from energy_platform.operations.resources import lasts, resources
+from energy_platform.operations.signal_silence import silences
 from energy_platform.operations.status import source_statuses
 from energy_platform.operations.supervision.supervisor import Supervisor
 from energy_platform.pipeline.micro_batch import MicroBatches
@@ -52,6 +54,7 @@ def look(settings: Settings, batches: MicroBatches) -> tuple[list[Incident], lis
         *of_disks(disk_spaces(settings)),
         *of_resources((one, lasts(one, used.get(one.key, ()), now)) for one in found),
         *of_live_bus(live_bus_status(settings)),
+        *of_signals(silences(settings.home)),
         *conditions(source_statuses(settings, batches), book.failed_runs(now), settings),
     ]
     reminder = timedelta(hours=settings.alert_reminder_hours)

@@ -12,7 +12,7 @@ from energy_platform.signals.desk.imbalance_de import IMBALANCE_DE
 from energy_platform.signals.feature_frame import delivery_rows, feature_frame, require_known
 from energy_platform.signals.gate import Gate
 from energy_platform.signals.german_market import BALANCE, DAY_AHEAD, LOAD_SURPRISE
-from energy_platform.signals.histories import DerivedHistory, Reader
+from energy_platform.signals.histories import SCHEMA, DerivedHistory, Reader
 from energy_platform.signals.inputs import AtLag, Newest, values_at_gate
 from tests.support.signal_world import WorldReader, world_reader
 
@@ -73,7 +73,7 @@ def test_a_correction_counts_from_when_it_was_known() -> None:
         "event": [event, event], "value": [1.0, 2.0],
         "known_at": [event + timedelta(minutes=22), corrected],
         "superseded_at": [corrected, None],
-    }, schema_overrides=dict.fromkeys(("event", "known_at", "superseded_at"), pl.Datetime("us", "UTC")))  # fmt: skip
+    }, schema=SCHEMA)  # fmt: skip
     newest = Newest(history=BALANCE, span=timedelta(minutes=15))
     found = values_at_gate(newest, history, rows, IMBALANCE_DE.period).sort("delivery_start")
     assert found["value"].to_list() == [1.0] * 4 + [2.0] * 4, "their gates are an hour earlier"
