@@ -3,7 +3,7 @@
 Which of it is news, and who is told, is decided in `incidents`, `book` and `delivery`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
