@@ -18,6 +18,7 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
+    FreshnessPolicy,
     MaterializeResult,
     MetadataValue,
     Output,
@@ -44,6 +45,9 @@ from energy_platform.signals.walk_forward import Walk
 GROUP: Final = "signals"
 SPEAKS: Final = "speaks"
 BEATS: Final = "beats_the_baselines"
+_MODEL_STALE: Final = timedelta(days=2)
+"""A night may fail; a model that is a week old no longer speaks."""
+_SILENT_STALE: Final = timedelta(hours=1)
 _TABLE: Final = "trading_signal"
 _SCORE_COLUMNS: Final = ("hit_rate", "pinball", "money_eur_per_day", "drawdown_eur")
 
@@ -67,6 +71,7 @@ def _model_asset(signal: Signal) -> AssetsDefinition:
         f" walk through its past. {signal.description}",
         kinds={"scikitlearn"},
         owners=["team:market-data"],
+        freshness_policy=FreshnessPolicy.time_window(fail_window=_MODEL_STALE),
         output_required=False,
         check_specs=[
             AssetCheckSpec(
@@ -153,13 +158,14 @@ def _spoken_asset(signal: Signal) -> AssetsDefinition:
         description=f"{signal.description} Gate: {signal.gate}. Handed in to {_TABLE}.",
         kinds={"scikitlearn", "polars"},
         owners=["team:market-data"],
+        freshness_policy=FreshnessPolicy.time_window(fail_window=_SILENT_STALE),
         check_specs=[
             AssetCheckSpec(
                 SPEAKS, asset=signal.name, description="It says something of every delivery."
             )
         ],
     )
-    def spoken() -> MaterializeResult[None]:
+    def spoken() -> Iterator[MaterializeResult[None]]:
         configured = settings()
         now = market_clock(configured).now()
         reader = reader_of(here, configured, configured.signals_known)
@@ -168,7 +174,7 @@ def _spoken_asset(signal: Signal) -> AssetsDefinition:
             Inbox.of(configured.home, _TABLE).put(document(rows), sender=signal.name)
         silent = rows["silent_because"].drop_nulls().unique().sort().to_list()
         note(configured.home, signal.name, silent)
-        return MaterializeResult(
+        yield MaterializeResult(
             metadata={
                 "dagster/row_count": rows.height,
                 "market_time": now.isoformat(timespec="seconds"),

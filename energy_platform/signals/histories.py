@@ -23,7 +23,7 @@ from energy_platform.reading.platform import Platform
 _log = logging.getLogger(__name__)
 
 SCHEMA: Final = pl.Schema(
-    {"event": INSTANT, "value": pl.Float64, "known_at": INSTANT, "superseded_at": INSTANT}
+    {"event": INSTANT, "value": pl.Float64(), "known_at": INSTANT, "superseded_at": INSTANT}
 )
 """The columns of a history: the start of a period, its value, and when this value counted."""
 

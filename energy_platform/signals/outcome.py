@@ -12,8 +12,8 @@ from energy_platform.signals.histories import Reader
 SCHEMA: Final = pl.Schema(
     {
         "delivery_start": INSTANT,
-        "value": pl.Float64,
-        "payoff_eur_per_mwh": pl.Float64,
+        "value": pl.Float64(),
+        "payoff_eur_per_mwh": pl.Float64(),
         "outcome_known_at": INSTANT,
     }
 )

@@ -50,7 +50,7 @@ class WorldPlatform:
             pl.DataFrame({"before": list(TRADED_BEFORE)}), how="cross"
         )
         at = each["delivery_start"] - each["before"]
-        (zones, delivery), (_, made) = seconds_of(each["delivery_start"]), seconds_of(at)
+        (zones, delivery), (_zones, made) = seconds_of(each["delivery_start"]), seconds_of(at)
         prices = self.system.intraday_price(zones, delivery, made)
         return each.select(
             "delivery_start",

@@ -4,6 +4,7 @@ Decided soon after the auction. The money assumes that a position can still be h
 price, as at the opening of intraday trading; slippage is to pay for what that leaves out.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,7 +19,7 @@ from energy_platform.signals.german_market import (
     ZONE,
 )
 from energy_platform.signals.histories import Reader
-from energy_platform.signals.inputs import AtLag, Newest
+from energy_platform.signals.inputs import AtLag, Input, Newest
 from energy_platform.signals.recipes import LINEAR
 from energy_platform.signals.signal import Signal
 
@@ -37,7 +38,7 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
     )
 
 
-_INPUTS: Final = {
+_INPUTS: Final[Mapping[str, Input]] = {
     "load": AtLag(history=LOAD_FORECAST),
     "surprise": Newest(history=LOAD_SURPRISE, span=timedelta(hours=1)),
     "spread": Newest(history=SPREAD, span=timedelta(hours=3)),

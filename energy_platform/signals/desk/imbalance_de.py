@@ -4,6 +4,7 @@ Its money is a measure, no advice: who is responsible for a balance in Germany m
 not speculate on the imbalance price.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,7 +23,7 @@ from energy_platform.signals.german_market import (
     hourly_trades,
 )
 from energy_platform.signals.histories import Reader
-from energy_platform.signals.inputs import AtLag, Newest
+from energy_platform.signals.inputs import AtLag, Input, Newest
 from energy_platform.signals.outcome import SCHEMA
 from energy_platform.signals.recipes import LINEAR
 from energy_platform.signals.signal import Signal
@@ -71,7 +72,7 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
     )
 
 
-_INPUTS: Final = {
+_INPUTS: Final[Mapping[str, Input]] = {
     "balance": Newest(history=BALANCE, span=QUARTER),
     "balance_hour": Newest(history=BALANCE, span=HOUR),
     "balance_day": Newest(history=BALANCE, span=timedelta(hours=24)),

@@ -102,6 +102,8 @@ def test_every_table_says_what_it_holds() -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.materializable_asset_keys - {AssetKey("batch_history")}:
         node = graph.get(key)
+        if node.group_name == "signals":
+            continue  # what they say is in the table `trading_signal`
         columns = node.metadata["dagster/column_schema"].columns
         is_mart = node.group_name == "marts"
         names = {column.name for column in columns}

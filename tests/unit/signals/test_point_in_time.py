@@ -61,7 +61,9 @@ def test_every_feature_was_known_at_its_gate(reader: Reader) -> None:
         assert rows.height == (END - BEGIN) / signal.period
         assert rows.null_count().sum_horizontal().item() == 0
         assert (rows["features_known_at"] <= rows["gate_at"]).all()
-    local = rows.with_columns(pl.col("gate_at").dt.convert_time_zone("Europe/Berlin"))
+    local = feature_frame(ID3_SPREAD_DE, reader, BEGIN, END).with_columns(
+        pl.col("gate_at").dt.convert_time_zone("Europe/Berlin")
+    )
     assert local["gate_at"].dt.hour().unique().to_list() == [14], "on the short day, too"
 
 

@@ -28,7 +28,7 @@ def drift(memory: timedelta = timedelta(hours=8)) -> Wandering:
 
 def test_what_wanders_is_the_same_however_it_is_asked_for() -> None:
     numbers = np.arange(40) % 3
-    seconds: Floats = BEGIN + 977.0 * np.arange(40)
+    seconds = BEGIN + 977.0 * np.arange(40, dtype=np.float64)
     whole = drift().at(numbers, seconds)
     each = [drift().at(numbers[[n]], seconds[[n]])[0] for n in range(40)]
     assert whole.tolist() == each
