@@ -116,6 +116,18 @@ def test_days_after_a_change_have_as_many_quarters(
     assert german_prices(desk, start=start, end=end).height == quarters
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(1_800)
+def test_the_days_on_which_clocks_change_have_92_and_100_quarters(tmp_path: Path) -> None:
+    desk = ep.demo(days=7, folder=tmp_path)
+    for day, quarters in ((date(2026, 3, 29), 92), (date(2026, 10, 25), 100)):
+        start, end = (
+            datetime.combine(each, datetime.min.time(), BERLIN)
+            for each in (day, day + timedelta(1))
+        )
+        assert german_prices(desk, start=start, end=end).height == quarters
+
+
 def test_an_installed_library_says_where_demos_come_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
