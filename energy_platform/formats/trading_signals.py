@@ -1,11 +1,12 @@
 """Trading signals as the platform hands them in to itself: one JSON object with a list of rows."""
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
-from energy_platform.errors import ParseError
+from energy_platform.encodings.json_reply import FieldType, records
 from energy_platform.market.instants import INSTANT
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import each_message
@@ -17,9 +18,11 @@ NUMBERS: Final = (
     "chance_above_pct",
 )
 TEXTS: Final = ("signal", "model_version", "silent_because")
-_SCHEMA: Final = pl.Schema(
-    dict.fromkeys((*TEXTS, *TIMES), pl.String()) | dict.fromkeys(NUMBERS, pl.Float64())
-)
+_FIELDS: Final[Mapping[str, FieldType]] = {
+    **dict.fromkeys(TEXTS, pl.String()),
+    **dict.fromkeys(TIMES, INSTANT),
+    **dict.fromkeys(NUMBERS, pl.Float64()),
+}
 
 
 def document(rows: pl.DataFrame) -> bytes:
@@ -32,17 +35,9 @@ def document(rows: pl.DataFrame) -> bytes:
 
 @each_message
 def trading_signals(message: RawMessage) -> pl.DataFrame:
-    """Parse a document.
+    """Parse a document; what is malformed in a row fails that row's checks.
 
     Raises:
-        ParseError: It is none.
+        ParseError: It holds no list of signals.
     """
-    try:
-        told = json.loads(message.body)["signals"]
-        rows = pl.DataFrame(told, schema=_SCHEMA, strict=True)
-    except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
-        raise ParseError(f"no list of signals: {error}") from error
-    return rows.with_columns(
-        pl.col(name).str.to_datetime("%+", time_unit="us", time_zone="UTC").cast(INSTANT)
-        for name in TIMES
-    )
+    return records(message.body, _FIELDS, path=("signals",))

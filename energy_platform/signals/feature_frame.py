@@ -45,6 +45,7 @@ def feature_frame(signal: Signal, reader: Reader, start: datetime, end: datetime
     Raises:
         LookAheadError: A feature knows what became known after its gate.
     """
+    signal.require_declared_known()
     rows = delivery_rows(signal, start, end)
     read: dict[int, pl.DataFrame] = {}
     for name, one in signal.inputs.items():

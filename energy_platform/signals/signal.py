@@ -56,9 +56,6 @@ class Signal:
         costs: What trading on it costs.
         embargo: How much older than the gate an outcome must be for a model to learn from it.
         learns_from: How long the past is from which a model learns.
-
-    Raises:
-        LookAheadError: By its declaration, an input is known only after the gate.
     """
 
     name: str
@@ -76,8 +73,15 @@ class Signal:
     embargo: timedelta = timedelta(days=1)
     learns_from: timedelta = timedelta(days=365)
 
-    def __post_init__(self) -> None:
-        """Try each declaration."""
+    def require_declared_known(self) -> None:
+        """Refuse an input that by its declaration is known only after the gate.
+
+        It is not asked at the import, where polars may not begin to work: processes are forked
+        from one that has imported all.
+
+        Raises:
+            LookAheadError: There is one.
+        """
         for name, one in self.inputs.items():
             one.require_known(self.gate, self.period, f"{self.name}: input {name}")
 

@@ -56,5 +56,4 @@ TRADING_SIGNAL: Final = MarketSource(
     event_time="delivery_start",
     expected_lag=timedelta(hours=2),
     terms="The desk's own",
-    context={"sender": "signals"},
 )

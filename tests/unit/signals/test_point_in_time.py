@@ -27,15 +27,18 @@ def reader() -> WorldReader:
 
 
 def test_an_input_that_is_declared_to_be_known_too_late_is_refused() -> None:
+    soon = AtLag(history=BALANCE, lag=timedelta(minutes=30))
     with pytest.raises(LookAheadError, match="imbalance_de: input now is known only after"):
-        replace(IMBALANCE_DE, inputs={"now": AtLag(history=BALANCE, lag=timedelta(minutes=30))})
+        replace(IMBALANCE_DE, inputs={"now": soon}).require_declared_known()
+    with pytest.raises(LookAheadError, match="imbalance_de: input now is known only after"):
+        feature_frame(replace(IMBALANCE_DE, inputs={"now": soon}), world_reader(), BEGIN, END)
+    early = Gate("D-1 12:00 Europe/Berlin")
     with pytest.raises(LookAheadError, match="input price"):
         replace(
-            ID3_SPREAD_DE,
-            gate=Gate("D-1 12:00 Europe/Berlin"),
-            inputs={"price": AtLag(history=DAY_AHEAD)},
-        )
-    replace(IMBALANCE_DE, inputs={"old": AtLag(history=BALANCE, lag=timedelta(minutes=90))})
+            ID3_SPREAD_DE, gate=early, inputs={"price": AtLag(history=DAY_AHEAD)}
+        ).require_declared_known()
+    old = AtLag(history=BALANCE, lag=timedelta(minutes=90))
+    replace(IMBALANCE_DE, inputs={"old": old}).require_declared_known()
 
 
 def test_values_that_became_known_after_the_gate_are_refused() -> None:
