@@ -13,6 +13,8 @@ from energy_platform.operations.supervision.supervisor import Supervisor
 
 MOST_MB: Final = 2_048.0
 """What no process may ever hold, even while a market sends a hundred times as much as usual."""
+_FILLS_UP_TO_MB: Final = {"live-bus": 128.0 + 16.0}
+"""What a process may fill, however long it takes: the live bus's `maxmemory`, and the server."""
 _MOST_GROWTH: Final = 1.25
 _LEAST_GROWTH_MB: Final = 16.0
 _LEAST_NOTES: Final = 9
@@ -33,8 +35,8 @@ def note(home: Path, minute: float, notes: Notes) -> None:
 def growing(notes: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[str]:
     """Tell of each process that holds more in the last third of the time than in the middle one.
 
-    The first third is left out, since caches fill in it. A process that was restarted meanwhile
-    has nothing to compare.
+    The live bus may fill what it is given. The first third is left out, since caches fill in it. A
+    process that was restarted meanwhile has nothing to compare.
 
     Raises:
         AssertionError: A process was noted too seldom to tell.
@@ -43,6 +45,8 @@ def growing(notes: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[str]
         assert len(noted) >= _LEAST_NOTES, f"{name} was noted {len(noted)} times only"
         used_mb, third = [mb for _, mb in noted], len(noted) // 3
         before, after = median(used_mb[third:-third]), median(used_mb[-third:])
+        if after <= _FILLS_UP_TO_MB.get(name, 0.0):
+            continue
         if after > max(before * _MOST_GROWTH, before + _LEAST_GROWTH_MB):
             yield f"{name} grows: {before:.0f} MB, then {after:.0f} MB"
 

@@ -30,6 +30,13 @@ def test_what_grows_is_named() -> None:
     assert told == ["collector grows: 245 MB, then 345 MB"]
 
 
+def test_the_live_bus_may_fill_what_it_is_given_and_no_more() -> None:
+    filling = [(float(minute), 20.0 + 3.0 * minute) for minute in range(40)]
+    assert list(growing({"live-bus": filling})) == []
+    longer = [(minute, 2.0 * used_mb) for minute, used_mb in filling]
+    assert list(growing({"live-bus": longer})) == ["live-bus grows: 157 MB, then 238 MB"]
+
+
 def test_what_was_noted_too_seldom_is_not_judged() -> None:
     with pytest.raises(AssertionError, match="collector was noted 8 times only"):
         list(growing(noted([100.0] * 8)))
