@@ -38,7 +38,7 @@ from energy_platform.settings import settings
 from energy_platform.signals.live import reader_of
 from energy_platform.signals.registry import Manifest
 from energy_platform.signals.signal import Signal
-from energy_platform.signals.speaking import said
+from energy_platform.signals.speaking import NO_MODEL, said
 from energy_platform.signals.training import train
 from energy_platform.signals.walk_forward import Walk
 
@@ -161,7 +161,9 @@ def _spoken_asset(signal: Signal) -> AssetsDefinition:
         freshness_policy=FreshnessPolicy.time_window(fail_window=_SILENT_STALE),
         check_specs=[
             AssetCheckSpec(
-                SPEAKS, asset=signal.name, description="It says something of every delivery."
+                SPEAKS,
+                asset=signal.name,
+                description="It says something of every delivery, once it has a model.",
             )
         ],
     )
@@ -183,7 +185,7 @@ def _spoken_asset(signal: Signal) -> AssetsDefinition:
             },
             check_results=[
                 AssetCheckResult(
-                    passed=not silent,
+                    passed=set(silent) <= {NO_MODEL},
                     check_name=SPEAKS,
                     severity=AssetCheckSeverity.WARN,
                     description="; ".join(silent) or None,

@@ -17,6 +17,8 @@ from energy_platform.signals.recipes import Fitted
 from energy_platform.signals.registry import Manifest, ModelUnusableError, Registry
 from energy_platform.signals.signal import Signal
 
+NO_MODEL: Final = "there is no model yet"
+"""Why a signal of a young platform is silent."""
 OLDEST_MODEL: Final = timedelta(days=7)
 _AHEAD: Final = timedelta(hours=36)
 """Further ahead no delivery is looked for."""
@@ -87,7 +89,7 @@ def _model(  # noqa: PLR0911 (each reason to be silent is one)
     try:
         manifest = registry.current()
         if manifest is None:
-            return None, None, "there is no model yet"
+            return None, None, NO_MODEL
         if manifest.features != tuple(signal.features):
             return None, manifest, "the model was trained with other features"
         model = registry.model(manifest)

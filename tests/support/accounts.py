@@ -27,6 +27,8 @@ NEVER_OVERWRITTEN: Final = frozenset(
     }
 )  # fmt: skip
 """Sources that lose no revision between two looks, for their values stay where they are."""
+_OWN: Final = frozenset({"trading_signal"})
+"""What the platform says itself: no market has emitted it, so there is nothing to compare with."""
 ORDER_BOOK: Final = "nord_pool_intraday_order_book"
 
 
@@ -79,6 +81,8 @@ def accounts(platform: Accountable) -> Iterator[Account]:
     wait_until_quiet(platform.batches)
     journal = platform.journal()
     for source in market_sources().values():
+        if source.name in _OWN:
+            continue
         stored = platform.stored(source)
         yield account(source, journal, stored, market_time=market_time, settled_by=settled_by)
 
