@@ -16,7 +16,7 @@ OWN: Final = frozenset(
         "access", "alerts.lock", "alerts.sqlite", "backfills", "batch_history.sqlite", "broker",
         "dagster", "feeds", "hot.sqlite", "hot_locks", "hot_turns", "inbox", "landing",
         "landing_is_simulated", "logs", "marts", "provider_limits.sqlite", "recent", "run",
-        "simulator", "warehouse",
+        "signals", "simulator", "warehouse",
     }
 )  # fmt: skip
 """The names in a home's top folder; a database's further files begin with its name."""
