@@ -14,7 +14,7 @@ from energy_platform.settings import Markets, variable
 OWN: Final = frozenset(
     {
         "access", "alerts.lock", "alerts.sqlite", "backfills", "batch_history.sqlite", "broker",
-        "dagster", "feeds", "hot.sqlite", "hot_locks", "hot_turns", "inbox", "landing",
+        "dagster", "demo", "feeds", "hot.sqlite", "hot_locks", "hot_turns", "inbox", "landing",
         "landing_is_simulated", "logs", "marts", "provider_limits.sqlite", "recent", "run",
         "signals", "simulator", "warehouse",
     }
