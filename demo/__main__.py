@@ -13,10 +13,10 @@ from typing import Annotated, Final
 import typer
 
 from demo.making import Making, make
+from energy_platform.reading.demo import MADE
 
 _SEED: Final = 7
 """That of the simulator of `make up`."""
-_MADE: Final = "made.json"
 
 
 def main(
@@ -35,7 +35,7 @@ def main(
     half_made = folder.with_name(f"{folder.name}.making")
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another process makes it: wait
-        if (folder / _MADE).exists():
+        if (folder / MADE).exists():
             return
         shutil.rmtree(half_made, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,7 +58,7 @@ def _make(home: Path, days: int, end: date) -> None:
         "seconds": round(seconds, 1),
         "rows": made,
     }
-    (home / _MADE).write_text(json.dumps(told, indent=2))
+    (home / MADE).write_text(json.dumps(told, indent=2))
     _say(f"{sum(made.values()):,} rows of {len(made)} sources in {seconds:.0f} s")
 
 

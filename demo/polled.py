@@ -17,6 +17,7 @@ from energy_platform.feeds.rest import RestFeed, RestRequest
 from energy_platform.ingest.provider_limits import ProviderLimits
 from energy_platform.ingest.session import MarketSession
 from energy_platform.market.clock import MarketClock
+from energy_platform.market.provider import Provider
 from energy_platform.market.raw_message import RawMessage
 from energy_platform.market.source import MarketSource
 from energy_platform.settings import Settings
@@ -51,7 +52,7 @@ async def answers(
         raise TypeError(f"{source.name} is not asked, it is not polled by REST")
     async with running(world, [asked.provider]):
         here = settings.model_copy(update={"addresses": dict(world.addresses)})
-        session = MarketSession.open(source, here, ProviderLimits(here.state), _Nowhere())
+        session = _TurnAtOnce.open(source, here, ProviderLimits(here.state), _Nowhere())
         async with feed.connection(session) as ask:
             for at, polls in _in_order(asked, windows):
                 world.clock.frozen_at = at
@@ -61,6 +62,13 @@ async def answers(
                         narrowed = polls.narrowed(request, start, end)
                         async for message in _pages(feed, ask, narrowed):
                             yield replace(message, received_at=at)
+
+
+class _TurnAtOnce(MarketSession):
+    """A session whose feed never waits for its turn: its clock stands while it asks for months."""
+
+    async def turn(self, provider: Provider) -> None:
+        """Return at once."""
 
 
 class _Nowhere:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
@@ -14,6 +14,7 @@ from energy_platform.market.instants import parse_instant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from energy_platform.reading.asking import Clock
     from energy_platform.signals.scores import Figure, Score
     from energy_platform.signals.signal import Signal
 
@@ -66,13 +67,9 @@ def score(  # noqa: PLR0913 (a command shows its options by name)
     from energy_platform.signals.training import score_of
     from energy_platform.signals.walk_forward import Walk, learnable
 
-    if known not in ("received", "published"):
-        raise UsageError(f'--known is "received" or "published", not {known!r}')
     chosen = [signal(name)] if name is not None else [*signals().values()]
-    if where is None:
-        reader = reader_of(here, settings(), known)
-    else:
-        reader = Reader(connect(where), "published" if known == "published" else "received")
+    clock = _clock(known)
+    reader = reader_of(here, settings(), clock) if where is None else Reader(connect(where), clock)
     end = market_clock(settings()).now() if until is None else parse_instant(until)
     walk = Walk(first=timedelta(days=first), every=timedelta(days=every))
     for one in chosen:
@@ -82,6 +79,12 @@ def score(  # noqa: PLR0913 (a command shows its options by name)
             print_json({"signal": one.name, "scores": [each.told() for each in scores]})
         else:
             _show(one, scores)
+
+
+def _clock(text: str) -> "Clock":
+    if text not in ("received", "published"):
+        raise UsageError(f'--known is "received" or "published", not {text!r}')
+    return cast("Clock", text)
 
 
 def _hour(instant: datetime) -> datetime:

@@ -4,17 +4,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from energy_platform.operations.supervision.home import write_whole
+
+CURRENT: Final = "current"
+"""The file of a signal's folder that is there once it has a model."""
+_FOLDER: Final = "signals"
 _FILE: Final = "silent_because"
 _SEPARATOR: Final = "\n"
 
 
+def folder_of(home: Path, signal: str) -> Path:
+    """Return the folder of a signal in a home."""
+    return home / _FOLDER / signal
+
+
 def note(home: Path, signal: str, reasons: Sequence[str]) -> None:
     """Note why a signal is silent; no reason if it speaks."""
-    folder = home / "signals" / signal
+    folder = folder_of(home, signal)
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f".{_FILE}"
-    fresh.write_text(_SEPARATOR.join(reasons))
-    fresh.replace(folder / _FILE)
+    write_whole(folder / _FILE, _SEPARATOR.join(reasons))
 
 
 def silences(home: Path) -> Mapping[str, Sequence[str]]:
@@ -23,8 +31,8 @@ def silences(home: Path) -> Mapping[str, Sequence[str]]:
     A signal that never had one is not missed by anybody.
     """
     found = {}
-    for file in sorted((home / "signals").glob(f"*/{_FILE}")):
-        if not (file.parent / "current").exists():
+    for file in sorted(home.glob(f"{_FOLDER}/*/{_FILE}")):
+        if not (file.parent / CURRENT).exists():
             continue
         text = file.read_text()
         found[file.parent.name] = text.split(_SEPARATOR) if text else []

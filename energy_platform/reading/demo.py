@@ -4,7 +4,6 @@ What a demo holds, and how it is made, is in the package `demo` of a checkout, w
 does not import: it starts that package as a process, and opens the home that it has made.
 """
 
-import hashlib
 import subprocess
 import sys
 from datetime import date
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from energy_platform.errors import DemoError
+from energy_platform.pipeline.code_digest import code_digest
 from energy_platform.reading.platform import Platform, connect
 from energy_platform.settings import current_settings
 
@@ -21,7 +21,7 @@ END: Final = date(2026, 11, 15)
 _MAKES: Final = ("demo", "simulator")
 """The packages of a checkout on which a demo depends: what they make anew has another name."""
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
-_MADE: Final = "made.json"
+MADE: Final = "made.json"
 """The file of a demo that is whole."""
 
 
@@ -53,7 +53,7 @@ def demo(*, days: int | None = None, end: date = END, folder: str | Path | None 
     days = said.demo_days if days is None else days
     kept = Path(folder or said.demo or said.home / "demo").absolute()
     home = kept / f"{days}_days_to_{end}_{_made_by()}"
-    if not (home / _MADE).exists():
+    if not (home / MADE).exists():
         _make(home, days, end)
     return connect(home)
 
@@ -72,13 +72,9 @@ def _made_by() -> str:
     Raises:
         DemoError: This is no checkout.
     """
-    files = [file for package in _MAKES for file in sorted((_CHECKOUT / package).rglob("*.py"))]
     if not all((_CHECKOUT / package / "__init__.py").exists() for package in _MAKES):
         raise DemoError(
             "a demo is made by a checkout of the platform, and this is an installed package; "
             "run `make demo` in a checkout, and `connect` to the folder that it prints"
         )
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:8]
+    return code_digest(_CHECKOUT, _MAKES)[:8]

@@ -150,5 +150,5 @@ SPREAD: Final = DerivedHistory(
     make=_spread,
     sources=DAY_AHEAD.sources | {"nord_pool_intraday_trade", "nord_pool_intraday_contract"},
     step=HOUR,
-    known_after=HOUR - HOUR,
+    known_after=timedelta(),
 )

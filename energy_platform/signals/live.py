@@ -1,20 +1,18 @@
 """Reading of a running platform, by the market's clock where that is not the wall's."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from energy_platform.operations.status import market_clock
+from energy_platform.reading.asking import Clock
 from energy_platform.reading.platform import Platform
 from energy_platform.settings import Settings
 from energy_platform.signals.histories import Reader
 
-if TYPE_CHECKING:
-    from energy_platform.reading.asking import Clock
-
 _SAME: Final = timedelta(seconds=1)
 
 
-def reader_of(platform: Platform, settings: Settings, known: str = "received") -> Reader:
+def reader_of(platform: Platform, settings: Settings, known: Clock = "received") -> Reader:
     """Return a reader of a platform's histories.
 
     Args:
@@ -24,5 +22,4 @@ def reader_of(platform: Platform, settings: Settings, known: str = "received") -
     """
     clock = market_clock(settings)
     is_wall = clock.speed == 1.0 and abs(clock.now() - datetime.now(UTC)) < _SAME
-    by: Clock = "published" if known == "published" else "received"
-    return Reader(platform, by, None if is_wall else clock)
+    return Reader(platform, known, None if is_wall else clock)

@@ -9,7 +9,6 @@ SHA-256 tells a file that is damaged.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,11 +17,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from energy_platform.errors import EnergyPlatformError
+from energy_platform.operations.signal_silence import CURRENT, folder_of
+from energy_platform.operations.supervision.home import write_whole
 from energy_platform.signals.recipes import Fitted
 
 _MODEL: Final = "model.skops"
 _MANIFEST: Final = "manifest.json"
-_CURRENT: Final = "current"
 _KEPT: Final = 30
 """How many versions of a signal are kept."""
 _LIBRARIES: Final = ("energy-platform", "numpy", "polars", "scikit-learn", "skops")
@@ -111,7 +111,7 @@ class Registry:
     @classmethod
     def of(cls, home: Path, signal: str) -> Self:
         """Return the registry of a signal in a home."""
-        return cls(home / "signals" / signal)
+        return cls(folder_of(home, signal))
 
     def keep(self, model: Fitted, trained_at: datetime, **about: Any) -> Manifest:  # noqa: ANN401
         """Keep a model as the current one; return its manifest.
@@ -135,9 +135,9 @@ class Registry:
         )
         place = self.folder / manifest.version
         place.mkdir(parents=True, exist_ok=True)
-        _write(place / _MODEL, content)
-        _write(place / _MANIFEST, manifest.written().encode())
-        _write(self.folder / _CURRENT, manifest.version.encode())
+        write_whole(place / _MODEL, content)
+        write_whole(place / _MANIFEST, manifest.written())
+        write_whole(self.folder / CURRENT, manifest.version)
         self._forget()
         return manifest
 
@@ -148,7 +148,7 @@ class Registry:
             ModelUnusableError: It can't be read.
         """
         try:
-            name = (self.folder / _CURRENT).read_text().strip()
+            name = (self.folder / CURRENT).read_text().strip()
         except FileNotFoundError:
             return None
         file = self.folder / name / _MANIFEST
@@ -184,10 +184,3 @@ class Registry:
             for file in old.iterdir():
                 file.unlink()
             old.rmdir()
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.replace(file)

@@ -58,10 +58,10 @@ def _unfit(home: Path, error: OSError) -> EnergyPlatformError:
     return EnergyPlatformError(f"{home} can't be the platform's home: {error.strerror}")
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_whole(file: Path, content: str | bytes) -> None:
     """Write a file that only this user may read, in place of what was there, at once."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
-        written.write(text)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+        written.write(content.encode() if isinstance(content, str) else content)
     fresh.replace(file)

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Self
 from uuid import uuid4
 
 from energy_platform.market.source import MarketSource
+from energy_platform.pipeline.code_digest import code_digest
 from energy_platform.pipeline.set_aside import SetAside
 from energy_platform.storage.landing import LandingZone
 
@@ -147,11 +148,7 @@ def made_with(zone: LandingZone, source: MarketSource) -> str:
 @cache
 def _code() -> str:
     """Return a digest of the files that make rows, as this process found them first."""
-    digest, root = hashlib.sha256(), Path(__file__).parents[2]
-    for file in sorted(file for room in _ROOMS for file in (root / room).rglob("*.py")):
-        digest.update(f"{file.relative_to(root)}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return code_digest(Path(__file__).parents[2], _ROOMS)
 
 
 def _bounds(
