@@ -46,6 +46,8 @@ HISTORY_BYTES: Final = 2**30
 """The greatest size of Dagster's databases together."""
 
 _LEAST_KEPT: Final = timedelta(minutes=5)
+_STAGED_KEPT: Final = timedelta(days=2)
+"""How long what a killed replay has staged waits for the next replay of its source."""
 _BATCH: Final = 500
 _SUCCEEDED: Final = [DagsterRunStatus.SUCCESS]
 _FAILED: Final = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
@@ -209,6 +211,14 @@ def forget_simulated_messages(context: OpExecutionContext, platform: Platform) -
         context.log.info("%d segments of simulated messages removed", removed)
 
 
+@op
+def forget_staged(context: OpExecutionContext, platform: Platform) -> None:
+    """Remove what killed replays have staged: it takes the room of other sources' replays."""
+    staging = platform.micro_batches.landing.staging
+    for name in staging.forget(now=datetime.now(UTC), unused=_STAGED_KEPT):
+        context.log.info("what a replay of %s had staged is removed", name)
+
+
 @job(description="Forgets finished runs and their events.")
 def history_upkeep() -> None:
     """Delete old runs."""
@@ -222,13 +232,14 @@ def table_upkeep() -> None:
 
 
 @job(
-    description="Merges raw messages into large files, and removes old ones of simulated markets;"
-    " those of real markets stay for good."
+    description="Merges raw messages into large files, and removes what killed replays have staged"
+    " and old messages of simulated markets; those of real markets stay for good."
 )
 def landing_upkeep() -> None:
     """Bound the landing zone in files, and that of a simulated market in bytes."""
     merge_raw_messages()
     forget_simulated_messages()
+    forget_staged()
 
 
 batch_history_upkeep: Final = define_asset_job(

@@ -7,6 +7,7 @@ that writes a file defines its content.
 
 import shutil
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import obstore
@@ -58,3 +59,24 @@ class Staging:
         if isinstance(self._store, LocalStore):
             # No listing shows a file that was never given its name.
             shutil.rmtree(objects.place(self._store, f"{FOLDER}/{folder}"), ignore_errors=True)
+
+    def forget(self, *, now: datetime, unused: timedelta) -> list[str]:
+        """Remove the files of folders in which nothing was written for a while.
+
+        Args:
+            now: The time.
+            unused: How long.
+
+        Returns:
+            The folders.
+        """
+        newest: dict[str, datetime] = {}
+        for chunk in obstore.list(self._store, FOLDER):
+            for meta in chunk:
+                folder = meta["path"].removeprefix(f"{FOLDER}/").partition("/")[0]
+                written = meta["last_modified"]
+                newest[folder] = max(written, newest.get(folder, written))
+        forgotten = sorted(folder for folder, at in newest.items() if at < now - unused)
+        for folder in forgotten:
+            self.clear(folder)
+        return forgotten

@@ -1,5 +1,6 @@
 """Old runs are forgotten with all that hangs on them; what an asset last said is not."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -322,6 +323,24 @@ def test_segments_are_merged_on_real_markets_too(
     names = [file.stem for file in (home / "landing" / EXAMPLE.name).rglob("*.arrow")]
     assert f"{0:020}-{1200:020}" in names
     assert len(batches.landing.log(EXAMPLE.name).read(0, 1201)) == 1201
+
+
+def test_what_a_killed_replay_staged_is_removed_after_two_days(
+    instance: DagsterInstance, home: Path
+) -> None:
+    staging = open_micro_batches(settings()).landing.staging
+    for source, hours in (("nord_pool_intraday_trade", 47), ("smard_price", 49)):
+        staging.write(f"{source}/PLAN/plan.json", b"{}")
+        staging.write(f"{source}/PLAN/{0:020}.messages.parquet", b"")
+        written = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+        os.utime(home / "landing" / "_replay" / source / "PLAN" / "plan.json", (written, written))
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+    for file in (home / "landing" / "_replay").rglob("*.parquet"):
+        os.utime(file, (long_ago, long_ago))
+    resources = {"platform": Platform()}
+    assert landing_upkeep.execute_in_process(instance=instance, resources=resources).success
+    assert {path.partition("/")[0] for path in staging.sizes()} == {"nord_pool_intraday_trade"}
+    assert len(staging.sizes()) == 2, "all of a replay that may go on stays"
 
 
 def test_a_home_that_real_markets_filled_is_not_taken_for_a_simulated_one(
