@@ -237,7 +237,10 @@ def status(*, json: Json = False) -> None:
             [(one.name, str(one.pid or ""), one.state, one.restarts) for one in processes],
         )
     else:
-        console().print(f"Nothing runs from {chosen.home}; `energy-platform up` starts it.\n")
+        console().print(
+            f"No `energy-platform up` runs from {chosen.home}. Processes that `energy-platform run`"
+            " started are known to their containers or services.\n"
+        )
     owners = Counter(source.owner for source in sources if source.owner)
     print_table(
         "Sources",

@@ -250,7 +250,7 @@ def test_status_as_json(command: Command, payload: Path) -> None:
 def test_status_for_people(command: Command, payload: Path, home: Path) -> None:
     command("ingest", NAME, payload)
     answer = command("status")
-    assert f"Nothing runs from {home}" in answer.out.replace("\n", "")
+    assert f"No `energy-platform up` runs from {home}" in answer.out.replace("\n", " ")
     [line] = [one for one in answer.out.splitlines() if NAME in one]
     assert "late: values after 2026-03-01" in line
     assert "2026-03-01 12:15:00" in line
