@@ -94,40 +94,43 @@ class _Moment:
     def columns(self) -> set[str]:
         return {self.date, self.time, self.zone}
 
-    def instant(self, *, after: pl.Expr | None = None) -> pl.Expr:
-        """Return the UTC instant; null if any of the three is not known for certain.
-
-        Args:
-            after: An earlier instant, for a moment whose zone is taken from that instant's column:
-                the local clock may change in between, and then shows the time after the change.
-        """
+    def local(self) -> pl.Expr:
+        """Return the date and time of day as they are written; null if either is not known."""
         text = pl.col(self.date).str.strip_chars()
         day = pl.coalesce(text.str.to_date(form, strict=False) for form in _DATES)
         clock = pl.col(self.time).str.strip_chars().str.extract_groups(r"^(\d\d):(\d\d)(?::00)?$")
         hours, minutes = (clock.struct.field(part).cast(pl.Int64) for part in ("1", "2"))
-        offset = (
-            pl.col(self.zone)
-            .str.strip_chars()
-            .str.to_uppercase()
-            .replace_strict(_UTC_OFFSET_HOURS, default=None, return_dtype=pl.Int64)
-        )
         valid = (hours * 60 + minutes).is_between(0, 24 * 60) & (minutes < 60)  # noqa: PLR2004 (a clock)
         since = pl.duration(hours=hours, minutes=minutes)
-        local = pl.when(valid).then(day.cast(pl.Datetime("us")) + since)
-        said = (local - pl.duration(hours=offset)).dt.replace_time_zone("UTC")
-        if after is None:
-            return said
-        shown = [
-            local.dt.replace_time_zone(_ZONE, ambiguous=fold, non_existent="null")
-            for fold in _FOLDS
-        ]
-        utc = [at.dt.convert_time_zone("UTC") for at in shown]
-        changed = pl.min_horizontal(pl.when(offset > 0, at > after).then(at) for at in utc)
-        return (
-            pl.when(said > after)
-            .then(pl.min_horizontal(said, changed))
-            .otherwise(pl.coalesce(changed, said))
-        )
+        return pl.when(valid).then(day.cast(pl.Datetime("us")) + since)
+
+    def offset_hours(self) -> pl.Expr:
+        """Return how far the zone is ahead of UTC; null if it is not known for certain."""
+        zone = pl.col(self.zone).str.strip_chars().str.to_uppercase()
+        return zone.replace_strict(_UTC_OFFSET_HOURS, default=None, return_dtype=pl.Int64)
+
+
+def _instant(local: pl.Expr, offset_hours: pl.Expr) -> pl.Expr:
+    """Return the UTC instant of a local time; null if it is not known for certain."""
+    return (local - pl.duration(hours=offset_hours)).dt.replace_time_zone("UTC")
+
+
+def _instant_after(start: pl.Expr, local: pl.Expr, offset_hours: pl.Expr) -> pl.Expr:
+    """Return the same for the end of an interval whose start's zone is the only one told.
+
+    The local clock may change in between, and then shows the time after the change.
+    """
+    said = _instant(local, offset_hours)
+    shown = [
+        local.dt.replace_time_zone(_ZONE, ambiguous=fold, non_existent="null") for fold in _FOLDS
+    ]
+    utc = [at.dt.convert_time_zone("UTC") for at in shown]
+    changed = pl.min_horizontal(pl.when(offset_hours > 0, at > start).then(at) for at in utc)
+    return (
+        pl.when(said > start)
+        .then(pl.min_horizontal(said, changed))
+        .otherwise(pl.coalesce(changed, said))
+    )
 
 
 def questions(start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
@@ -172,17 +175,26 @@ def series(body: bytes, *, units: Sequence[str]) -> pl.DataFrame:
         ("bis", "Uhrzeit bis", "ENDE_UHRZEIT"),
         ("Zeitzone bis", "ZEITZONE_BIS", start.zone),
     )
+    edges = {"start": start, "end": end}
     not_values = start.columns | end.columns | {*_ABOUT.values(), REFUSED}
     values = [name for name in table.columns if name not in not_values and not _FLAG.search(name)]
     if not values:
         raise ParseError(f"no column holds values: {', '.join(table.columns)[:120]}")
-    began = start.instant()
-    placed = table.select(
-        *values,
-        *(_about(table, name) for name in _ABOUT),
-        REFUSED,
-        delivery_start=start.instant(),
-        delivery_end=end.instant() if end.zone != start.zone else end.instant(after=began),
+    # Step by step: one expression of it all takes polars ten times as long to plan as to work out.
+    placed = (
+        table.select(
+            *values,
+            *(_about(table, name) for name in _ABOUT),
+            REFUSED,
+            **{f"{edge}_local": each.local() for edge, each in edges.items()},
+            **{f"{edge}_offset": each.offset_hours() for edge, each in edges.items()},
+        )
+        .with_columns(delivery_start=_instant(*_written("start")))
+        .with_columns(
+            delivery_end=_instant(*_written("end"))
+            if end.zone != start.zone
+            else _instant_after(pl.col("delivery_start"), *_written("end"))
+        )
     )
     if start.date == end.date:
         placed = placed.with_columns(delivery_end=_end_after_start())
@@ -242,6 +254,10 @@ def _about(table: pl.DataFrame, name: str) -> pl.Expr:
     column = _ABOUT[name]
     text = pl.col(column).str.strip_chars() if column in table.columns else pl.lit(None, pl.String)
     return text.alias(name)
+
+
+def _written(edge: str) -> tuple[pl.Expr, pl.Expr]:
+    return pl.col(f"{edge}_local"), pl.col(f"{edge}_offset")
 
 
 def _end_after_start() -> pl.Expr:
