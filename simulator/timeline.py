@@ -21,6 +21,7 @@ from energy_platform.market.instants import INSTANT
 from simulator.beats import beats
 from simulator.first_slots import FirstSlot
 from simulator.journal import Row
+from simulator.kept_stretches import KeptStretches
 from simulator.signal import Signal, at_each
 from simulator.world import World
 
@@ -147,8 +148,9 @@ class Timeline:
         The columns are as in `stated`; of each slot of a series only the latest statement. What the
         journal does not tell of is journalled first.
         """
-        made = self._statements(start, end, wanted).filter(pl.col("stated_at") <= self.reached)
-        latest = last_statements(self._with_values(made))
+        slot = pl.col("slot")
+        asked = (slot >= start) & (slot < end) & (pl.col("stated_at") <= self.reached)
+        latest = last_statements(self._kept_stretches.over(start, end, wanted).filter(asked))
         return self._told(latest if shown is None else shown(latest))
 
     def made_in(self, start: datetime, end: datetime) -> pl.DataFrame:
@@ -168,6 +170,8 @@ class Timeline:
         if began is None:
             return seen
         past = seen.filter(pl.col("slot") < self.first_slot(began))
+        if past.is_empty():
+            return seen
         fingerprint = past.select("series", "slot", "revision").hash_rows().to_numpy().tobytes()
         if hash(fingerprint) not in self._pasts:
             self._pasts.add(hash(fingerprint))
@@ -302,8 +306,12 @@ class Timeline:
 
     @cached_property
     def _pasts(self) -> set[int]:
-        """The hashes of the sets that `_told` has journalled, and of the empty set."""
-        return {hash(b"")}
+        """The hashes of the sets that `_told` has journalled."""
+        return set()
+
+    @cached_property
+    def _kept_stretches(self) -> KeptStretches:
+        return KeptStretches(self.stated, self.resolution)
 
     @cached_property
     def _shapes(self) -> list[Mapping[str, Values]]:

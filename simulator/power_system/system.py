@@ -52,6 +52,9 @@ _LOAD_BY_HOUR: Final = np.array([
 ])  # fmt: skip
 _WEEKEND: Final = 0.88
 _SATURDAY: Final = 6
+_WEEK_DAYS: Final = 7
+_WEEKDAY_OF_1970: Final = 3
+"""1 January 1970 was a Thursday, the third day after a Monday."""
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _WANDERING: Final = (
@@ -195,8 +198,9 @@ class PowerSystem:
     def _ramp(self, zones: Ints, seconds: Floats) -> Floats:
         """Return what the expected load's ramp within its hour adds to the imbalance."""
         begins = np.floor(seconds / _HOUR_SECONDS) * _HOUR_SECONDS
-        ends = [self._load(zones, each) for each in (begins, begins + _HOUR_SECONDS)]
-        above: Floats = self._load(zones, seconds) - 0.5 * (ends[0] + ends[1])
+        instants = np.stack([begins, begins + _HOUR_SECONDS, seconds])
+        before, after, now = self._load(np.broadcast_to(zones, instants.shape), instants)
+        above: Floats = now - 0.5 * (before + after)
         return _RAMP_LACKING * above / _LOAD_MW[zones]
 
     def imbalance_price(self, zones: Ints, seconds: Floats) -> Floats:
@@ -317,16 +321,14 @@ def _switched(driver: Floats) -> Floats:
 
 def _calendar(seconds: Floats) -> tuple[Floats, Ints, Floats]:
     """Return the hour of the local day, the weekday from 1, and the part of the year gone by."""
-    local = (
-        pl.from_epoch(pl.Series(seconds.ravel()).cast(pl.Int64), time_unit="s")
-        .dt.replace_time_zone("UTC")
-        .dt.convert_time_zone(_MARKET_TIME)
-    )
-    minutes = local.dt.hour().cast(pl.Float64) * 60 + local.dt.minute()
-    year = local.dt.ordinal_day().cast(pl.Float64) / _YEAR_DAYS
-    found = (minutes / 60, local.dt.weekday().cast(pl.Int64), year)
-    hour, weekday, part = (each.to_numpy().reshape(seconds.shape) for each in found)
-    return hour, weekday, part
+    utc = pl.from_epoch(pl.Series(seconds.ravel()).cast(pl.Int64), time_unit="s")
+    zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(_MARKET_TIME)
+    local = zoned.dt.replace_time_zone(None).to_numpy().reshape(seconds.shape)
+    day, year = (local.astype(f"datetime64[{unit}]") for unit in "DY")
+    minutes = (local - day).astype("timedelta64[m]").astype(np.float64)
+    weekday = (day.astype(np.int64) + _WEEKDAY_OF_1970) % _WEEK_DAYS + 1
+    gone = (day - year.astype("datetime64[D]")).astype(np.float64) + 1.0
+    return minutes * (1 / 60), weekday, gone * (1 / _YEAR_DAYS)
 
 
 def _sun(zones: Ints, seconds: Floats) -> Floats:

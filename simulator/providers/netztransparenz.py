@@ -153,13 +153,21 @@ def _balances_and_prices(world: World, series: Sequence[Mapping[str, str]]) -> T
     area = np.array([[*_AREAS].index(name) if name in _AREAS else -1 for name in names])
     apart = [world.signal(f"{_SOURCE} {name}", mean=0.0, noise=_AREAS_APART_MW) for name in _AREAS]
 
-    def truth(_: str, numbers: Ints, seconds: Floats) -> Floats:
-        zone = np.full(numbers.shape, _ZONE)
+    def balances(numbers: Ints, seconds: Floats) -> Floats:
         away = np.array([signal.at(seconds) for signal in apart])
         away -= away.mean(axis=0)  # the areas' own parts sum to zero
         own = np.where(area[numbers] < 0, 0.0, away[area[numbers], np.arange(numbers.size)])
-        balances = part[numbers] * system.imbalance_mw(zone, seconds) + own
-        return np.where(is_price[numbers], system.imbalance_price(zone, seconds), balances)
+        whole = system.imbalance_mw(np.full(numbers.shape, _ZONE), seconds)
+        balance: Floats = part[numbers] * whole + own
+        return balance
+
+    def truth(_: str, numbers: Ints, seconds: Floats) -> Floats:
+        priced = is_price[numbers]
+        found = np.empty(numbers.shape)
+        found[~priced] = balances(numbers[~priced], seconds[~priced])
+        zone = np.full(np.count_nonzero(priced), _ZONE)
+        found[priced] = system.imbalance_price(zone, seconds[priced])
+        return found
 
     return truth
 

@@ -5,7 +5,8 @@ delivery. A day of 23, 24 or 25 hours has contracts for each of its hours.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -68,28 +69,30 @@ class Contract:
 
 def contracts_open_at(instant: datetime) -> list[Contract]:
     """Return the contracts open at an instant of market time, by delivery, the shortest first."""
-    return [
-        contract
-        for contract in contracts_shown_at(instant)
-        if contract.opens_at <= instant < contract.closes_at
-    ]
+    return [contract for contract in contracts_shown_at(instant) if instant < contract.closes_at]
 
 
 def contracts_shown_at(instant: datetime) -> list[Contract]:
     """Return the contracts that the exchange tells of: open ones, and those of the last day."""
     today = instant.astimezone(_MARKET_TIME).date()
-    contracts = [
-        Contract(product, start.astimezone(UTC))
+    return [
+        contract
         for day in (today - _DAY, today, today + _DAY)
+        if eve(day, _OPENING, _MARKET_TIME) <= instant
+        for contract in _contracts_of(day)
+        if instant < contract.delivery_start + _SHOWN_FOR
+    ]
+
+
+@lru_cache(maxsize=4)
+def _contracts_of(day: date) -> tuple[Contract, ...]:
+    """Return the contracts of a market day, by delivery, the shortest first."""
+    contracts = [
+        Contract(product, start)
         for product, length in _PRODUCTS.items()
         for start in period_starts(day, _MARKET_TIME, length)
     ]
-    shown = [
-        contract
-        for contract in contracts
-        if contract.opens_at <= instant < contract.delivery_start + _SHOWN_FOR
-    ]
-    return sorted(shown, key=lambda contract: (contract.delivery_start, contract.length))
+    return tuple(sorted(contracts, key=lambda each: (each.delivery_start, each.length)))
 
 
 def open_contracts(at: datetime) -> list[str]:
