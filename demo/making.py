@@ -1,6 +1,7 @@
 """Makes a demo's home: lands each source's messages in bulk, and runs micro-batches over them.
 
-Sources are made side by side, in as many processes as there are cores.
+Sources are made side by side, in as many processes as there are cores, those with most questions
+first.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from demo.plan import ASKED
-from demo.polled import answers, standing_world
+from demo.polled import answers, in_order, standing_world
 from demo.traded import TOLD, told
 from demo.windows import Window, windows
 from energy_platform.market.raw_message import RawMessage
@@ -71,12 +72,15 @@ def make(making: Making, on_made: Callable[[str, int], None] = lambda _source, _
         making: What is to be made.
         on_made: Called with a source's name and the number of its rows when it is made.
     """
-    tasks = [("nord_pool", partial(_make_told, making))]
-    tasks += [(name, partial(_make_asked, making, name)) for name in ASKED]
+    chosen = making.windows
+    longest_first = sorted(ASKED, key=lambda name: len(in_order(ASKED[name], chosen)), reverse=True)
+    tasks: list[Callable[[], Made]] = [partial(_make_told, making)]
+    tasks += [partial(_make_asked, making, name) for name in longest_first]
     made: dict[str, int] = {}
+    os.environ["POLARS_MAX_THREADS"] = "1"  # of each worker: all cores have one
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=context) as pool:
-        for done in as_completed([pool.submit(task) for _, task in tasks]):
+        for done in as_completed([pool.submit(task) for task in tasks]):
             for source, rows in done.result().items():
                 made[source] = rows
                 on_made(source, rows)

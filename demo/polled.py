@@ -43,6 +43,14 @@ def standing_world(folder: Path, seed: int, at: datetime) -> World:
     )
 
 
+def in_order(asked: Asked, windows: Iterable[Window]) -> list[tuple[datetime, Polls]]:
+    """Return when a source is asked, and what, in order of time."""
+    times = [
+        (at, polls) for window in windows for polls in asked.polls for at in polls.times(window)
+    ]
+    return sorted(times, key=lambda pair: pair[0])
+
+
 async def answers(
     source: MarketSource, asked: Asked, windows: Iterable[Window], world: World, settings: Settings
 ) -> AsyncIterator[RawMessage]:
@@ -54,7 +62,7 @@ async def answers(
         here = settings.model_copy(update={"addresses": dict(world.addresses)})
         session = _TurnAtOnce.open(source, here, ProviderLimits(here.state), _Nowhere())
         async with feed.connection(session) as ask:
-            for at, polls in _in_order(asked, windows):
+            for at, polls in in_order(asked, windows):
                 world.clock.frozen_at = at
                 start, end = at - polls.back, at + polls.ahead
                 for request in feed.requests(start, end):
@@ -78,13 +86,6 @@ class _Nowhere:
 
     async def land(self, messages: object, cursor: str | None) -> None:
         raise NotImplementedError
-
-
-def _in_order(asked: Asked, windows: Iterable[Window]) -> list[tuple[datetime, Polls]]:
-    times = [
-        (at, polls) for window in windows for polls in asked.polls for at in polls.times(window)
-    ]
-    return sorted(times, key=lambda pair: pair[0])
 
 
 def _is_wanted(request: RestRequest, polls: Polls) -> bool:
