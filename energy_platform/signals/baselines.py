@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from energy_platform.signals.feature_frame import LAST
 from energy_platform.signals.recipes import Floats, Prediction
 
 
@@ -50,13 +51,8 @@ class _Hours:
 
 @dataclass(frozen=True, slots=True)
 class LastValue:
-    """Expects the newest value that is known at the gate.
+    """Expects the newest value that is known at the gate."""
 
-    Attributes:
-        last: The feature that holds it.
-    """
-
-    last: str
     name: str = "last value"
 
     def fitted(
@@ -64,21 +60,20 @@ class LastValue:
     ) -> "_Last":
         """Return it, with the quantiles of the errors that it made in the past."""
         del features
-        missed = (rows["value"] - rows[self.last]).to_numpy()
-        same = ((rows["value"] > 0) == (rows[self.last] > 0)).mean()
-        return _Last(self.last, np.quantile(missed, quantiles), float(same))  # type: ignore[arg-type] # of booleans
+        missed = (rows["value"] - rows[LAST]).to_numpy()
+        same = ((rows["value"] > 0) == (rows[LAST] > 0)).mean()
+        return _Last(np.quantile(missed, quantiles), float(same))  # type: ignore[arg-type] # of booleans
 
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    last: str
     offsets: Floats
     same: float
     """How often the direction stayed."""
 
     def predict(self, rows: pl.DataFrame) -> Prediction:
         """Return the newest known values, and about them the past's errors."""
-        last = rows[self.last].to_numpy()
+        last = rows[LAST].to_numpy()
         middle = last[:, None] + self.offsets - np.median(self.offsets)
         # Its word counts, however often it was wrong: a baseline that turns round is a model.
         sure = max(self.same, 0.501)

@@ -13,13 +13,15 @@ import polars as pl
 
 from energy_platform.errors import LookAheadError
 from energy_platform.market.instants import INSTANT
-from energy_platform.signals.histories import History, Reader
+from energy_platform.signals.histories import Reader
 from energy_platform.signals.inputs import values_at_gate
 from energy_platform.signals.signal import Signal
 
 _BEFORE: Final = timedelta(days=9)
 """How much earlier than the first delivery histories begin, since inputs reach back."""
 _AFTER: Final = timedelta(days=1)
+LAST: Final = "last_value"
+"""The column of the newest known value of what is foretold."""
 _KNOWN: Final = " known_at"
 """Follows an input's name in the column that says when its value became known."""
 _CUTS: Final = 5
@@ -40,16 +42,17 @@ def feature_frame(signal: Signal, reader: Reader, start: datetime, end: datetime
 
     Returns:
         `delivery_start`, `delivery_end`, `gate_at`, `features_known_at` (when the newest of the
-        inputs became known), and the signal's features; null where an input was not known.
+        inputs became known), `last_value` (that of the input `last`), and the signal's features;
+        null where an input was not known.
 
     Raises:
         LookAheadError: A feature knows what became known after its gate.
     """
     signal.require_declared_known()
     rows = delivery_rows(signal, start, end)
-    read: dict[int, pl.DataFrame] = {}
+    reader = reader.keeping()
     for name, one in signal.inputs.items():
-        found = read.setdefault(id(one.history), _read(one.history, reader, start, end))
+        found = one.history.read(reader, start - _BEFORE, end + _AFTER)
         values = values_at_gate(one, found, rows, signal.period)
         renamed = values.rename({"value": name, "known_at": name + _KNOWN})
         rows = rows.join(renamed, on="delivery_start", how="left", maintain_order="left")
@@ -57,11 +60,8 @@ def feature_frame(signal: Signal, reader: Reader, start: datetime, end: datetime
     require_no_later_rows(rows, signal.features)
     known = pl.max_horizontal(pl.col(name + _KNOWN) for name in signal.inputs)
     times = ("delivery_start", "delivery_end", "gate_at")
-    return rows.select(*times, features_known_at=known, **signal.features)
-
-
-def _read(history: History, reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
-    return history.read(reader, start - _BEFORE, end + _AFTER)
+    last = {LAST: pl.col(signal.last)}
+    return rows.select(*times, features_known_at=known, **last, **signal.features)
 
 
 def require_known(rows: pl.DataFrame, inputs: Iterable[str]) -> None:

@@ -6,10 +6,10 @@ others, and is known when the last of them is.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 
 import polars as pl
 
@@ -54,6 +54,9 @@ class TableHistory:
 
     def read(self, reader: "Reader", start: datetime, end: datetime) -> pl.DataFrame:
         """Return the history of periods that begin in [start, end)."""
+        return reader.once(self, self._found, start, end)
+
+    def _found(self, reader: "Reader", start: datetime, end: datetime) -> pl.DataFrame:
         found = reader.revisions(self.source, start, end, self.where)
         if found.is_empty():
             return SCHEMA.to_frame()
@@ -84,10 +87,21 @@ class DerivedHistory:
 
     def read(self, reader: "Reader", start: datetime, end: datetime) -> pl.DataFrame:
         """Return the history of periods that begin in [start, end)."""
-        return self.make(reader, start, end)
+        return reader.once(self, self.make, start, end)
 
 
 History = TableHistory | DerivedHistory
+_Make = Callable[["Reader", datetime, datetime], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A history as it was read, and of which time."""
+
+    history: History
+    start: datetime
+    end: datetime
+    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -100,11 +114,35 @@ class Reader:
             "published", when its provider had published it.
         clock: The market's clock, where a simulated market's time is not the wall's: a row is known
             when the market's clock shows what it did at its receipt.
+        kept: The histories that were read, by their identity; None if none is kept.
     """
 
     platform: Platform
     known: Clock = "received"
     clock: MarketClock | None = None
+    kept: dict[int, _Kept] | None = None
+
+    def keeping(self) -> Self:
+        """Return a reader that reads each history once, for work on one state of the platform."""
+        return replace(self, kept={}) if self.kept is None else self
+
+    def once(self, history: History, make: _Make, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the history of periods that begin in [start, end); from what is kept, if it can.
+
+        Args:
+            history: The history.
+            make: Reads it.
+            start: From when periods begin.
+            end: Until when.
+        """
+        if self.kept is None:
+            return make(self, start, end)
+        known = self.kept.get(id(history))
+        if known is None or start < known.start or end > known.end:
+            known = self.kept[id(history)] = _Kept(history, start, end, make(self, start, end))
+        if (known.start, known.end) == (start, end):
+            return known.rows
+        return known.rows.filter(pl.col("event").is_between(start, end, closed="left"))
 
     def revisions(
         self, source: str, start: datetime, end: datetime, where: Mapping[str, str | int]

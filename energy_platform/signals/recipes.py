@@ -2,12 +2,14 @@
 
 A recipe names two estimators of scikit-learn, or of anything with its interface: one foretells the
 value, one the chance that it is above 0. The quantiles about the value are those of the errors that
-were made on the newest part of the past, which was kept back for that. The estimators are imported
-when a model is made.
+were made on each part of the past after learning from its other parts: a few weeks hold a few moods
+of a market, and the newest days alone may hold a single one. The estimators are imported when a
+model is made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_KEPT_BACK: Final = 0.25
-"""The newest part of the past, on which errors are measured."""
+_PARTS: Final = 5
+"""In how many stretches the past is cut, each of which is foretold from the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +63,20 @@ class Recipe:
         name: Its name.
         value: Makes an estimator of the value: `fit(x, y)`, `predict(x)`.
         direction: Makes a classifier of its sign: `fit(x, y)`, `predict_proba(x)`.
+        even: Whether an error is as likely above as below, so that each counts with both signs.
     """
 
     name: str
     value: Callable[[], Any]
     direction: Callable[[], Any]
+    even: bool = False
 
     def fitted(
         self, rows: pl.DataFrame, features: Sequence[str], quantiles: Sequence[float]
     ) -> "Fitted":
         """Return the model of the past."""
         x, y = _numbers(rows, features), rows["value"].to_numpy()
-        learned = max(1, int(len(y) * (1 - _KEPT_BACK)))
-        tried = self.value().fit(x[:learned], y[:learned])
-        missed = y[learned:] - tried.predict(x[learned:])
+        missed = self._errors(x, y)
         is_above = y > 0
         both = is_above.any() and not is_above.all()
         return Fitted(
@@ -84,6 +86,14 @@ class Recipe:
             always_above=bool(is_above.all()),
             offsets=tuple(np.quantile(missed, quantiles).tolist()),
         )
+
+    def _errors(self, x: Floats, y: Floats) -> Floats:
+        """Return the errors in each stretch of the past by a model of the others."""
+        missed = np.empty(y.size)
+        for part in np.array_split(np.arange(y.size), _PARTS):
+            others = np.delete(np.arange(y.size), part)
+            missed[part] = y[part] - self.value().fit(x[others], y[others]).predict(x[part])
+        return np.concatenate([missed, -missed]) if self.even else missed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,23 +150,22 @@ def _numbers(rows: pl.DataFrame, features: Sequence[str]) -> Floats:
     return rows.select(pl.col(*features).cast(pl.Float64)).to_numpy()
 
 
-def _scaled(make: Callable[[], Any]) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+def _ridge(*, constant: bool) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+    from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), make())
+    scaler = StandardScaler(with_mean=constant)
+    return make_pipeline(scaler, Ridge(alpha=30.0, fit_intercept=constant))
 
 
-def _ridge() -> Any:  # noqa: ANN401
-    from sklearn.linear_model import Ridge
-
-    return _scaled(lambda: Ridge(alpha=30.0))
-
-
-def _logistic() -> Any:  # noqa: ANN401
+def _logistic(*, constant: bool) -> Any:  # noqa: ANN401
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    return _scaled(lambda: LogisticRegression(C=1 / 30, max_iter=500))
+    scaler = StandardScaler(with_mean=constant)
+    return make_pipeline(scaler, LogisticRegression(C=1 / 30, max_iter=500, fit_intercept=constant))
 
 
 _TREES: Final = {"max_iter": 120, "learning_rate": 0.05, "max_leaf_nodes": 8, "random_state": 0}
@@ -174,7 +183,18 @@ def _boosted_direction() -> Any:  # noqa: ANN401
     return HistGradientBoostingClassifier(min_samples_leaf=40, l2_regularization=5.0, **_TREES)
 
 
-LINEAR: Final = Recipe("linear", _ridge, _logistic)
+LINEAR: Final = Recipe("linear", partial(_ridge, constant=True), partial(_logistic, constant=True))
 """Ridge and logistic regression: few numbers to learn, so it needs weeks and not years."""
+PROPORTIONAL: Final = Recipe(
+    "proportional",
+    partial(_ridge, constant=False),
+    partial(_logistic, constant=False),
+    even=True,
+)
+"""The same without a constant: it expects 0 where all features are 0.
+
+For what has no lasting premium, such as a spread that traders would trade away. What a few weeks
+brought on average says more about their moods than about the next ones.
+"""
 BOOSTED: Final = Recipe("boosted", _boosted_value, _boosted_direction)
 """Histogram gradient boosting: finds what is not linear, if there is enough of a past."""

@@ -50,7 +50,7 @@ class Signal:
         inputs: What it is made of, each as it was known at the gate.
         features: What the model sees, as expressions over inputs, `delivery_start` and `gate_at`;
             an expression must not reach into deliveries of a later gate.
-        last: The feature that is the newest known value of what is foretold.
+        last: The input that is the newest known value of what is foretold, for the baseline.
         outcome: What came of deliveries.
         recipe: How its model is made.
         costs: What trading on it costs.

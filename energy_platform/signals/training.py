@@ -69,5 +69,5 @@ def score_of(signal: Signal, rows: pl.DataFrame, walk: Walk | None = None) -> li
     Raises:
         UsageError: The past is too short.
     """
-    makers = (signal.recipe, Climatology(signal.zone), LastValue(signal.last))
+    makers = (signal.recipe, Climatology(signal.zone), LastValue())
     return scored(signal, foretold(signal, rows, makers, walk or Walk()))

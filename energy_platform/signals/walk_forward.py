@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.signals.feature_frame import feature_frame
+from energy_platform.signals.feature_frame import LAST, feature_frame
 from energy_platform.signals.histories import Reader
 from energy_platform.signals.recipes import Maker
 from energy_platform.signals.signal import QUANTILES, Signal
@@ -41,14 +41,16 @@ def learnable(signal: Signal, reader: Reader, start: datetime, end: datetime) ->
         The columns of `feature_frame` and of `outcome`; `value` is null where nothing is known of
         what came, and so may be features.
     """
+    reader = reader.keeping()
     rows = feature_frame(signal, reader, start, end)
     came = signal.outcome(reader, start, end)
     return rows.join(came, on="delivery_start", how="left", maintain_order="left")
 
 
 def usable(signal: Signal, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with all features, an outcome, and what it earned."""
-    return rows.drop_nulls([*signal.features, "value", "payoff_eur_per_mwh", "outcome_known_at"])
+    """Return the rows with all features, a last value, an outcome, and what it earned."""
+    came = ("value", "payoff_eur_per_mwh", "outcome_known_at")
+    return rows.drop_nulls([*signal.features, LAST, *came])
 
 
 def known_by(signal: Signal, rows: pl.DataFrame, moment: datetime) -> pl.DataFrame:

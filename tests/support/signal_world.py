@@ -51,7 +51,11 @@ class WorldPlatform:
         )
         at = each["delivery_start"] - each["before"]
         (zones, delivery), (_zones, made) = seconds_of(each["delivery_start"]), seconds_of(at)
-        prices = self.system.intraday_price(zones, delivery, made)
+        # An hour is worth the mean of its quarter-hours.
+        prices = np.mean(
+            [self.system.intraday_price(zones, delivery + 900.0 * q, made) for q in range(4)],
+            axis=0,
+        )
         return each.select(
             "delivery_start",
             delivery_end=pl.col("delivery_start") + timedelta(hours=1),

@@ -11,21 +11,13 @@ from typing import Final
 import polars as pl
 
 from energy_platform.signals.gate import Gate
-from energy_platform.signals.german_market import (
-    HOUR,
-    LOAD_FORECAST,
-    LOAD_SURPRISE,
-    SPREAD,
-    ZONE,
-)
+from energy_platform.signals.german_market import HOUR, LOAD_SURPRISE, SPREAD, ZONE
 from energy_platform.signals.histories import Reader
-from energy_platform.signals.inputs import AtLag, Input, Newest
-from energy_platform.signals.recipes import LINEAR
+from energy_platform.signals.inputs import Input, Newest
+from energy_platform.signals.recipes import PROPORTIONAL
 from energy_platform.signals.signal import Signal
 
 _AHEAD: Final = (pl.col("delivery_start") - pl.col("gate_at")).dt.total_minutes() / 60.0
-_DAY: Final = "gate_at"
-"""Tells a day's deliveries from those of others: they have one gate."""
 
 
 def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
@@ -39,7 +31,6 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
 
 
 _INPUTS: Final[Mapping[str, Input]] = {
-    "load": AtLag(history=LOAD_FORECAST),
     "surprise": Newest(history=LOAD_SURPRISE, span=timedelta(hours=1)),
     "spread": Newest(history=SPREAD, span=timedelta(hours=3)),
 }
@@ -52,13 +43,12 @@ ID3_SPREAD_DE: Final = Signal(
     period=HOUR,
     gate=Gate("D-1 14:00 Europe/Berlin"),
     inputs=_INPUTS,
+    # Two speeds of fading: between them a model finds how long surprises of the load last.
     features={
-        "load_above_day": pl.col("load") / pl.col("load").mean().over(_DAY) - 1.0,
         "surprise_fading": pl.col("surprise") * (-_AHEAD / 24.0).exp(),
-        "spread": pl.col("spread"),
-        "spread_fading": pl.col("spread") * (-_AHEAD / 8.0).exp(),
+        "surprise_lasting": pl.col("surprise") * (-_AHEAD / 96.0).exp(),
     },
     last="spread",
     outcome=_outcome,
-    recipe=LINEAR,
+    recipe=PROPORTIONAL,
 )

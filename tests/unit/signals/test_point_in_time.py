@@ -53,7 +53,7 @@ def test_values_that_became_known_after_the_gate_are_refused() -> None:
 
 
 def test_a_feature_that_looks_into_later_rows_is_refused(reader: Reader) -> None:
-    leaking = replace(IMBALANCE_DE, features={"next": pl.col("balance").shift(-8)}, last="next")
+    leaking = replace(IMBALANCE_DE, features={"next": pl.col("balance").shift(-8)})
     with pytest.raises(LookAheadError, match="next depends on deliveries of later gates"):
         feature_frame(leaking, reader, BEGIN, END)
 

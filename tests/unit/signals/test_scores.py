@@ -1,6 +1,6 @@
 """A signal's score in the simulated world: near the optimum, above the baselines, and no better."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,66 +11,105 @@ import pytest
 from energy_platform.signals.baselines import Climatology, LastValue
 from energy_platform.signals.desk.id3_spread_de import ID3_SPREAD_DE
 from energy_platform.signals.desk.imbalance_de import IMBALANCE_DE
+from energy_platform.signals.recipes import Prediction
 from energy_platform.signals.scores import Score, scored
 from energy_platform.signals.signal import Signal
 from energy_platform.signals.walk_forward import Walk, foretold, learnable
+from simulator.power_system.noise import Floats, Ints
 from simulator.power_system.system import power_system
 from tests.support.signal_world import TRADED_BEFORE, seconds_of, world_reader
 
 SEED = 7
 BEGIN = datetime(2026, 8, 17, 22, tzinfo=UTC)
+ID3 = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a recipe and the baselines scored, and what was foretold."""
+class Optimum:
+    """Expects what is to be expected by one who knows all of the world until an instant."""
 
-    scores: Mapping[str, Score]
-    told: pl.DataFrame
+    name: str
+
+    def fitted(
+        self, rows: pl.DataFrame, features: Sequence[str], quantiles: Sequence[float]
+    ) -> "Knowing":
+        del features
+        missed = (rows["value"] - rows[self.name]).to_numpy()
+        return Knowing(self.name, np.quantile(np.concatenate([missed, -missed]), quantiles))
 
 
-def score(signal: Signal, days: int, walk: Walk | None = None) -> Scored:
+@dataclass(frozen=True)
+class Knowing:
+    name: str
+    offsets: Floats
+
+    def predict(self, rows: pl.DataFrame) -> Prediction:
+        middle = rows[self.name].to_numpy()
+        return Prediction(middle[:, None] + self.offsets, np.where(middle > 0, 0.6, 0.4))
+
+
+ALL_AT_GATE = "all that is known at the gate"
+ALL_THAT_IS_TOLD = "all that is published at the gate"
+"""The optimum, and what is left of it by how late the market publishes."""
+
+
+def with_foreseen(signal: Signal, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add what one expects who knows the world at the gate, or as late as it is published."""
+    told_after = timedelta(minutes=30 if signal is IMBALANCE_DE else 60)
+    (zones, seconds), (_, gate) = seconds_of(rows["delivery_start"]), seconds_of(rows["gate_at"])
+    known = {ALL_AT_GATE: gate, ALL_THAT_IS_TOLD: gate - told_after.total_seconds()}
+    return rows.with_columns(
+        pl.Series(name, foreseen(signal, zones, seconds, until)) for name, until in known.items()
+    )
+
+
+def foreseen(signal: Signal, zones: Ints, seconds: Floats, known: Floats) -> Floats:
+    system = power_system(SEED)
+    if signal is IMBALANCE_DE:
+        return system.foreseen_lack(zones, seconds, known)[0]
+    traded = [seconds - away.total_seconds() for away in TRADED_BEFORE if away <= ID3]
+    expected: Floats = np.mean(
+        [system.foreseen_spread(zones, seconds, at, known) for at in traded], axis=0
+    )
+    return expected
+
+
+def score(signal: Signal, days: int, walk: Walk | None = None) -> Mapping[str, Score]:
+    """Return the scores of a recipe, both baselines and both optima, and print them."""
     rows = learnable(signal, world_reader(SEED), BEGIN, BEGIN + timedelta(days=days))
-    makers = (signal.recipe, Climatology(signal.zone), LastValue(signal.last))
-    said = foretold(signal, rows, makers, walk or Walk())
-    return Scored({one.name: one for one in scored(signal, said)}, said[signal.recipe.name])
+    makers = (
+        signal.recipe, Climatology(signal.zone), LastValue(),
+        Optimum(ALL_AT_GATE), Optimum(ALL_THAT_IS_TOLD),
+    )  # fmt: skip
+    said = foretold(signal, with_foreseen(signal, rows), makers, walk or Walk())
+    found = {one.name: one for one in scored(signal, said)}
+    for one in found.values():
+        print(f"{signal.name}: {one.name}: hits {one.hit_rate}, pinball {one.pinball}")  # noqa: T201 (pytest shows it)
+    return found
 
 
-def hits(told: pl.DataFrame, foreseen: np.typing.NDArray[np.float64]) -> float:
-    """Return how often the direction was right of one who foresees this."""
-    return float(((foreseen > 0) == (told["value"] > 0).to_numpy()).mean())
-
-
-def hits_of_who_knows_the_balance(told: pl.DataFrame, before_delivery: timedelta) -> float:
-    zones, seconds = seconds_of(told["delivery_start"])
-    known = seconds - before_delivery.total_seconds()
-    return hits(told, power_system(SEED).foreseen_lack(zones, seconds, known)[0])
-
-
-def hits_of_who_knows_the_spread(told: pl.DataFrame) -> float:
-    (zones, seconds), (_, gate) = seconds_of(told["delivery_start"]), seconds_of(told["gate_at"])
-    foreseen = [
-        power_system(SEED).foreseen_spread(zones, seconds, seconds - away.total_seconds(), gate)
-        for away in TRADED_BEFORE
-        if away <= timedelta(hours=3)
-    ]
-    return hits(told, np.mean(foreseen, axis=0))
-
-
-def require_near_the_balance_that_is_known(found: Scored, *, within: float) -> None:
-    own = found.scores["linear"].hit_rate.value
-    # The newest balance that is published by the gate is that of 90 minutes before delivery.
-    assert own > hits_of_who_knows_the_balance(found.told, timedelta(minutes=90)) - within
-    assert own < hits_of_who_knows_the_balance(found.told, timedelta(minutes=60)) + within
+def require_near_the_optimum(signal: Signal, found: Mapping[str, Score], *, within: float) -> None:
+    """Require a score between what is published and what could be known, but for chance."""
+    own = found[signal.recipe.name]
+    assert own.hit_rate.value > found[ALL_THAT_IS_TOLD].hit_rate.value - within
+    assert own.hit_rate.value < found[ALL_AT_GATE].hit_rate.value + within
+    assert own.pinball.value < (1 + within) * found[ALL_THAT_IS_TOLD].pinball.value
+    assert own.pinball.value > (1 - within) * found[ALL_AT_GATE].pinball.value
 
 
 def test_the_imbalance_is_foretold_about_as_well_as_can_be() -> None:
     found = score(IMBALANCE_DE, 40, Walk(first=timedelta(days=14), every=timedelta(days=13)))
-    require_near_the_balance_that_is_known(found, within=0.03)
-    model = found.scores["linear"]
+    require_near_the_optimum(IMBALANCE_DE, found, within=0.03)
+    model = found["linear"]
     for baseline in ("climatology", "last value"):
         assert model.pinball_less_by[baseline].low > 0
-    assert model.hit_rate.low > found.scores["climatology"].hit_rate.high
+    assert model.hit_rate.low > found["climatology"].hit_rate.high
+
+
+def test_the_spread_is_foretold_about_as_well_as_can_be() -> None:
+    found = score(ID3_SPREAD_DE, 90)
+    require_near_the_optimum(ID3_SPREAD_DE, found, within=0.05)
+    assert found["proportional"].pinball_less_by["climatology"].low > 0
 
 
 def test_a_signal_that_leaks_is_better_than_can_be() -> None:
@@ -80,27 +119,28 @@ def test_a_signal_that_leaks_is_better_than_can_be() -> None:
     said = foretold(IMBALANCE_DE, leaking, [IMBALANCE_DE.recipe], Walk(first=timedelta(days=14)))
     told = said["linear"]
     [own] = scored(IMBALANCE_DE, said)
-    best = hits_of_who_knows_the_balance(told, timedelta(minutes=60))
-    assert own.hit_rate.low > best + 0.03
+    system, (zones, seconds) = power_system(SEED), seconds_of(told["delivery_start"])
+    best = system.foreseen_lack(zones, seconds, seconds - 3600.0)[0]
+    best_hits = ((best > 0) == (told["value"] > 0).to_numpy()).mean()
+    assert own.hit_rate.low > best_hits + 0.03
 
 
 @pytest.mark.nightly
 def test_a_year_of_imbalances_is_foretold_as_well_as_can_be() -> None:
     found = score(IMBALANCE_DE, 360)
-    require_near_the_balance_that_is_known(found, within=0.015)
+    require_near_the_optimum(IMBALANCE_DE, found, within=0.015)
     for baseline in ("climatology", "last value"):
-        assert found.scores["linear"].pinball_less_by[baseline].low > 0
-        assert found.scores["linear"].earns_more_eur_per_day[baseline].low > 0
+        assert found["linear"].pinball_less_by[baseline].low > 0
+        assert found["linear"].earns_more_eur_per_day[baseline].low > 0
 
 
 @pytest.mark.nightly
-def test_two_years_of_spreads_are_foretold_nearly_as_well_as_can_be() -> None:
+def test_two_years_of_spreads_are_foretold_as_well_as_can_be() -> None:
     found = score(ID3_SPREAD_DE, 720)
-    own, best = found.scores["linear"].hit_rate.value, hits_of_who_knows_the_spread(found.told)
-    assert best - 0.03 < own < best + 0.015
+    require_near_the_optimum(ID3_SPREAD_DE, found, within=0.02)
     for baseline in ("climatology", "last value"):
-        assert found.scores["linear"].pinball_less_by[baseline].low > 0
-    assert found.scores["linear"].earns_more_eur_per_day["climatology"].low > 0
+        assert found["proportional"].pinball_less_by[baseline].low > 0
+        assert found["proportional"].earns_more_eur_per_day[baseline].low > 0
 
 
 def test_the_money_is_what_was_traded_after_its_costs() -> None:
