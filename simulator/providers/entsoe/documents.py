@@ -245,18 +245,19 @@ def outage_document(outage: Outage) -> bytes:
 
 
 def _series(form: Form, number: int, series: Series) -> str:
-    changes = series.values.ne_missing(series.values.shift()) | (series.curve == "A01")
-    listed = pl.DataFrame(
-        {"position": pl.int_range(1, len(series.values) + 1, eager=True), "value": series.values}
-    ).filter(changes)
-    whole = pl.col("value") == pl.col("value").round()
-    text = (
-        pl.when(whole)
-        .then(pl.col("value").cast(pl.Int64).cast(pl.String))
-        .otherwise(pl.col("value").cast(pl.String))
+    values: list[float] = series.values.to_list()
+    befores = [None, *values[:-1]]
+    listed = [
+        (position, value)
+        for position, (before, value) in enumerate(zip(befores, values, strict=True), start=1)
+        if series.curve == "A01" or value != before
+    ]
+    points = "".join(
+        _POINT.format(
+            name=form.value, position=position, value=int(value) if value.is_integer() else value
+        )
+        for position, value in listed
     )
-    point = _POINT.format(name=form.value, position="{}", value="{}")
-    points = listed.select(pl.format(point, "position", text).str.join("")).item()
     end = series.start + len(series.values) * series.resolution
     return (
         f"  <TimeSeries>\n    <mRID>{number}</mRID>\n{series.head}"

@@ -59,13 +59,6 @@ class Contract:
         """When trading ends."""
         return self.delivery_start - _GATE_CLOSURE
 
-    @property
-    def quarter_hours(self) -> list[datetime]:
-        """The starts of the quarter-hours in it."""
-        return [
-            self.delivery_start + number * _QUARTER for number in range(self.length // _QUARTER)
-        ]
-
 
 def contracts_open_at(instant: datetime) -> list[Contract]:
     """Return the contracts open at an instant of market time, by delivery, the shortest first."""

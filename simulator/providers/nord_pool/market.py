@@ -58,6 +58,7 @@ _NEW_SHARE: Final = 0.4
 _WITHDRAWN_SHARE: Final = 0.15
 """What traders do, as shares: take orders of the other side, and sometimes leave a remainder in the
 book; otherwise place a new order, withdraw an order, or change the price of one."""
+_QUARTER: Final = timedelta(minutes=15)
 _VALUED_EVERY: Final = timedelta(seconds=5)
 _LOOKED_EVERY: Final = timedelta(minutes=5)
 """Contracts open and close at whole multiples of this."""
@@ -183,9 +184,10 @@ class IntradayMarket:
     def _value(self, now: datetime) -> None:
         """Update the worth of each contract: the mean of its quarter-hours."""
         self._valued_at = now
-        starts = [book.contract.quarter_hours for book in self._open]
-        lengths = np.array([len(quarters) for quarters in starts])
-        seconds = np.array([start.timestamp() for quarters in starts for start in quarters])
+        lengths = np.array([book.contract.length // _QUARTER for book in self._open])
+        starts = np.array([book.contract.delivery_start.timestamp() for book in self._open])
+        places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        seconds = np.repeat(starts, lengths) + places * _QUARTER.total_seconds()
         zones, at = np.full(seconds.shape, _ZONE), np.full(seconds.shape, now.timestamp())
         prices = self._system.intraday_price(zones, seconds, at)
         means = np.add.reduceat(prices, np.cumsum(lengths) - lengths) / lengths
