@@ -5,7 +5,7 @@ depends on rows of later gates.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -25,12 +25,17 @@ LAST: Final = "last_value"
 _KNOWN: Final = " known_at"
 """Follows an input's name in the column that says when its value became known."""
 _CUTS: Final = 5
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def delivery_rows(signal: Signal, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return `delivery_start`, `delivery_end` and `gate_at` of the deliveries in [start, end)."""
+    """Return `delivery_start`, `delivery_end` and `gate_at` of the deliveries in [start, end).
+
+    Deliveries begin at whole periods, whatever moment `start` is.
+    """
+    first = start + (_EPOCH - start) % signal.period
     starts = pl.datetime_range(
-        start, end, signal.period, closed="left", time_unit="us", time_zone="UTC", eager=True
+        first, end, signal.period, closed="left", time_unit="us", time_zone="UTC", eager=True
     )
     return pl.DataFrame({"delivery_start": starts.cast(INSTANT)}).with_columns(
         delivery_end=pl.col("delivery_start") + signal.period, gate_at=signal.gate.of()

@@ -151,7 +151,21 @@ class Registry:
             name = (self.folder / CURRENT).read_text().strip()
         except FileNotFoundError:
             return None
-        file = self.folder / name / _MANIFEST
+        return self.manifest(name)
+
+    def versions(self) -> list[str]:
+        """Return the versions that are kept, the oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(one.name for one in self.folder.iterdir() if one.is_dir())
+
+    def manifest(self, version: str) -> Manifest:
+        """Return the manifest of a version that is kept.
+
+        Raises:
+            ModelUnusableError: It can't be read.
+        """
+        file = self.folder / version / _MANIFEST
         try:
             return Manifest.read(file.read_text())
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -179,8 +193,8 @@ class Registry:
 
     def _forget(self) -> None:
         """Delete the oldest versions."""
-        versions = sorted(one for one in self.folder.iterdir() if one.is_dir())
-        for old in versions[:-_KEPT]:
-            for file in old.iterdir():
+        for old in self.versions()[:-_KEPT]:
+            folder = self.folder / old
+            for file in folder.iterdir():
                 file.unlink()
-            old.rmdir()
+            folder.rmdir()

@@ -5,7 +5,7 @@ The values and the times at which they are known are those of the simulator's pr
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -26,8 +26,9 @@ TRADED_BEFORE: Final = tuple(timedelta(minutes=m) for m in (290, 170, 125, 95, 6
 
 
 def starts(start: datetime, end: datetime, step: timedelta) -> pl.Series:
-    """Return the starts of periods."""
-    found = pl.datetime_range(start, end, step, closed="left", time_unit="us", time_zone="UTC")
+    """Return the starts of the whole periods in [start, end)."""
+    first = start + (datetime(1970, 1, 1, tzinfo=UTC) - start) % step
+    found = pl.datetime_range(first, end, step, closed="left", time_unit="us", time_zone="UTC")
     return pl.select(found.cast(INSTANT)).to_series()
 
 
