@@ -37,6 +37,7 @@ from energy_platform.dashboard.api import (
     open_positions,
     positions,
     ranges,
+    signals,
     sources,
 )
 from energy_platform.dashboard.api.answers import PROBLEMS
@@ -99,6 +100,7 @@ def app(settings: Settings) -> FastAPI:
         ranges.router(stores, questions, quarantine),
         forecast_errors.router(stores, questions),
         market.router(stores, questions),
+        signals.router(stores, questions),
         open_positions.router(stores, questions),
         lineage.router(stores, questions),
         positions.router(stores, questions, Notes.of(settings)),

@@ -18,6 +18,7 @@ from energy_platform.market.registry import market_source
 from energy_platform.pipeline.tables import market_table
 from tests.support.dashboard import Desk
 from tests.support.screens import Screen
+from tests.support.trading_signals import hand_in, keep_manifest, next_quarter, words
 
 BERLIN = ZoneInfo("Europe/Berlin")
 QUARTER = timedelta(minutes=15)
@@ -247,6 +248,29 @@ def test_a_lost_server_is_told_and_comes_back(screen: Screen, desk: Desk) -> Non
     screen.until(lambda: screen.link() == "LIVE")
     screen.until(lambda: screen.cell("prices", third, "DE-LU") == f"{REVISED} 77.70")
     assert screen.page.locator(".troubles").count() == 0
+
+
+def test_a_signal_says_a_fan_and_then_plainly_why_it_is_silent(screen: Screen, desk: Desk) -> None:
+    start = next_quarter()
+    keep_manifest(desk.settings.home, loss=140.0, of_baselines=170.0)
+    hand_in(desk, words(start, [340.0, -20.0, -60.0]))
+    screen.open("intraday?panel=signals&signal=imbalance_de")
+    said = ".panel-signals [data-signal=imbalance_de]"
+    screen.until(lambda: "+340 MW" in screen.text(said))
+    local = start.astimezone(BERLIN)
+    for words_of_it in (
+        f"{local:%H:%M}{DASH}{local + QUARTER:%H:%M}", f"{MINUS}160 … +840", "67 % above 0",
+        "12 min before the gate", "model abcdef12", "beats both, loss 140.0, climatology 170.0",
+    ):  # fmt: skip
+        assert words_of_it in screen.text(said), words_of_it
+    assert screen.page.locator(".panel-signals canvas").count() == 1
+    assert screen.faults() == []
+    screen.page.locator(f"{said} button.value").click()
+    screen.until(lambda: "trading_signal" in screen.text(".lineage"))
+    hand_in(desk, words(start, [None] * 3, silent_because="drift: ramp (stability index 9)"))
+    screen.until(lambda: "drift: ramp (stability index 9)" in screen.text(f"{said} .signal-why"))
+    assert "MW" not in screen.text(f"{said} .signal-head")
+    assert screen.page.locator(".panel-signals canvas").count() == 0
 
 
 @pytest.mark.parametrize("page", ["data", "day-ahead"])

@@ -6,6 +6,7 @@ from energy_platform.dashboard.alarms.board import AlarmBoard
 from energy_platform.dashboard.areas import AREAS, PRODUCTS
 from energy_platform.dashboard.holdings import Holdings
 from energy_platform.dashboard.intraday import Intraday
+from energy_platform.dashboard.signal_rows import SignalRows
 from energy_platform.dashboard.stores import Stores
 from energy_platform.dashboard.topics.alarms import AlarmRows
 from energy_platform.dashboard.topics.book import Book
@@ -14,6 +15,7 @@ from energy_platform.dashboard.topics.frequency import SOURCES, Frequency
 from energy_platform.dashboard.topics.latest import LatestRows
 from energy_platform.dashboard.topics.positions import Exposure, Positions
 from energy_platform.dashboard.topics.processes import Processes
+from energy_platform.dashboard.topics.signals import Signals
 from energy_platform.dashboard.topics.status import Status
 from energy_platform.dashboard.topics.topic import Topic, UnknownTopicError
 from energy_platform.dashboard.topics.trades import Trades
@@ -40,6 +42,8 @@ class Topics:
         match name.split(":"):
             case ["status"] | ["processes"] | ["alarms", _]:
                 return self._topic_of_platform(name)
+            case ["signals"]:
+                return Signals(SignalRows(self._stores))
             case ["frequency", area] if area in SOURCES:
                 return Frequency(area, self._stores)
             case ["source", source]:

@@ -50,6 +50,7 @@ QUESTIONS: Final[Mapping[str, list[tuple[dict[str, str], dict[str, Any]]]]] = {
     "/api/forecast-errors/{what}": [
         ({"what": "load"}, {"bidding_zone": "DE-LU", "as_of": LAST.isoformat()})
     ],
+    "/api/signals": [({}, {}), ({}, {"as_of": LAST.isoformat()})],
     "/api/contracts": [({}, {})],
     "/api/book/{area}/{contract}": [({"area": "DE-LU", "contract": CONTRACT}, {})],
     "/api/trades/{area}/{contract}": [({"area": "DE-LU", "contract": CONTRACT}, {})],

@@ -1,4 +1,4 @@
-/** Page 1: the contracts of an area, and of the chosen one its book, depth, trades and price. */
+/** Page 1: the contracts of an area, of the chosen one its book, depth, trades and price, and the trading signals. */
 
 import { useCallback, useMemo } from 'preact/hooks';
 
@@ -23,6 +23,7 @@ import { CONTINENT, FrequencyPanel } from './frequency';
 import { germanBalance } from './balance';
 import { DeltaPanel, LOAD_FORECAST, WIND_SOLAR } from './forecast-delta';
 import { CONTRACT_SOURCE, isOfContracts, originOf } from './origins';
+import { SIGNAL_SOURCE, SignalsPanel } from './signals';
 import { DAY_AHEAD_SOURCE, PricePanel, TRADE_SOURCE, TradesPanel } from './tape';
 
 export const INTRADAY_SOURCES = [
@@ -33,6 +34,7 @@ export const INTRADAY_SOURCES = [
   DAY_AHEAD_SOURCE,
   LOAD_FORECAST,
   WIND_SOLAR,
+  SIGNAL_SOURCE,
 ];
 
 /** What is in the table of contracts. */
@@ -186,6 +188,7 @@ export function IntradayPage() {
       <DepthPanel {...of} />
       <TradesPanel {...of} />
       <PricePanel {...of} dayAhead={number(chosen, 'day_ahead_eur_per_mwh')} />
+      <SignalsPanel />
       <FrequencyPanel id="frequency-ce" grid={CONTINENT} />
       <SeriesPanel {...germanBalance} start={from} end={to} />
       <DeltaPanel zone="DE-LU" delivery={start} start={from} end={from + DELTA_HOURS * HOUR} back={null} />
