@@ -12,7 +12,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
     {
         module: extra
         for extra, modules in {
-            "notebook": "altair duckdb pandas vl_convert",
+            "notebook": "altair duckdb pandas vl_convert xlsxwriter",
             "follow": "orjson redis",
             "bigquery": "google grpc pyarrow requests",
             "influxdb": "influxdb_client urllib3",
@@ -25,7 +25,7 @@ EXTRAS: Final[Mapping[str, str]] = MappingProxyType(
             "dbt": "dbt",
             "grafana": "grafana_foundation_sdk",
             "signals": "joblib scipy skops sklearn",
-            "simulator": "h5netcdf h5py moto OpenSSL pyftpdlib xlsxwriter",
+            "simulator": "h5netcdf h5py moto OpenSSL pyftpdlib",
         }.items()
         for module in modules.split()
     }

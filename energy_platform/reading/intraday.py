@@ -413,6 +413,8 @@ class Intraday(Rows):
 
     def _unknown(self, contract: str) -> UsageError:
         known = self.scan(_CONTRACTS).select("contract_id").unique().collect().to_series()
+        if contract in known:
+            return UsageError(f"{contract} does not deliver in this window, or was not known yet")
         alike = get_close_matches(contract, known.to_list(), n=3)
         hint = f"did you mean {' or '.join(alike)}?" if alike else "ep.contracts() lists them"
         return UsageError(f"there is no contract {contract!r}; {hint}")
