@@ -1,7 +1,9 @@
 """The features of deliveries, as they were known at their gates, and the guard before them.
 
-Two kinds of look-ahead are refused: an input that became known after the gate, and a feature that
-depends on rows of later gates.
+Three kinds of look-ahead are refused: an input that became known after the gate, a feature that
+depends on rows of later gates, and one that changes when all that became known after the gate is
+hidden. The last one is the touchstone: it trusts no declaration, and finds a history that says it
+was known earlier than what it is made of.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,6 +28,8 @@ _KNOWN: Final = " known_at"
 """Follows an input's name in the column that says when its value became known."""
 _CUTS: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REACH: Final = timedelta(days=1)
+"""Of how much before a gate's deliveries features are made again with the future hidden."""
 
 
 def delivery_rows(signal: Signal, start: datetime, end: datetime) -> pl.DataFrame:
@@ -67,6 +71,38 @@ def feature_frame(signal: Signal, reader: Reader, start: datetime, end: datetime
     times = ("delivery_start", "delivery_end", "gate_at")
     last = {LAST: pl.col(signal.last)}
     return rows.select(*times, features_known_at=known, **last, **signal.features)
+
+
+def require_same_at_gates(signal: Signal, reader: Reader, rows: pl.DataFrame) -> None:
+    """Refuse features that change at some gates once all that became known later is hidden.
+
+    What a history reads past its reader can't be hidden.
+
+    Args:
+        signal: The signal.
+        reader: The reader of the histories.
+        rows: What `feature_frame` returned.
+
+    Raises:
+        LookAheadError: A feature does.
+    """
+    gates = rows["gate_at"].unique().sort()
+    for place in sorted({gates.len() // 2, gates.len() - 1} & {*range(gates.len())}):
+        gate = gates[place]
+        asked = rows.filter(pl.col("gate_at") == gate)["delivery_start"]
+        start, end = asked[0] - _REACH, asked[-1] + signal.period
+        now, then = (
+            feature_frame(signal, one, start, end).filter(pl.col("gate_at") == gate)
+            for one in (reader, reader.back_at(gate))
+        )
+        for name in signal.features:
+            # A mean of the same values may differ in its last digits.
+            shown, hidden = (one[name].cast(pl.Float64).to_numpy() for one in (now, then))
+            if not np.allclose(shown, hidden, rtol=1e-9, atol=1e-9, equal_nan=True):
+                raise LookAheadError(
+                    f"{name} depends on what became known after the gate of {gate:%Y-%m-%d %H:%M}"
+                    " UTC"
+                )
 
 
 def require_known(rows: pl.DataFrame, inputs: Iterable[str]) -> None:

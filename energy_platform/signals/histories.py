@@ -115,12 +115,18 @@ class Reader:
         clock: The market's clock, where a simulated market's time is not the wall's: a row is known
             when the market's clock shows what it did at its receipt.
         kept: The histories that were read, by their identity; None if none is kept.
+        until: What became known later is hidden.
     """
 
     platform: Platform
     known: Clock = "received"
     clock: MarketClock | None = None
     kept: dict[int, _Kept] | None = None
+    until: datetime | None = None
+
+    def back_at(self, moment: datetime) -> Self:
+        """Return a reader of what was known at a moment."""
+        return replace(self, kept={}, until=moment)
 
     def keeping(self) -> Self:
         """Return a reader that reads each history once, for work on one state of the platform."""
@@ -157,13 +163,24 @@ class Reader:
         except UsageError as error:  # no row has these values
             _log.info("%s has no %s: %s", source, dict(where), error)
             return pl.DataFrame()
-        return found.with_columns(self._market_time(name) for name in ("known_at", "superseded_at"))
+        return self._shown(
+            found.with_columns(self._market_time(name) for name in ("known_at", "superseded_at"))
+        )
 
     def in_market_time(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
         """Return rows with `known_at`: instants of our clock in the market's time."""
-        if column == "observed_at":
-            return rows.with_columns(known_at=column)
-        return rows.with_columns(self._market_time(column).alias("known_at"))
+        known = pl.col(column) if column == "observed_at" else self._market_time(column)
+        return self._shown(rows.with_columns(known.alias("known_at")))
+
+    def _shown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows that are not hidden; what supersedes them may be."""
+        if self.until is None:
+            return rows
+        rows = rows.filter(pl.col("known_at") <= self.until)
+        if "superseded_at" not in rows.columns:
+            return rows
+        later = pl.col("superseded_at") > self.until
+        return rows.with_columns(superseded_at=pl.when(~later).then("superseded_at"))
 
     def _market_time(self, column: str) -> pl.Expr:
         """Return instants of receipt as the market's clock showed them."""

@@ -122,7 +122,7 @@ def values_at_gate(
     """
     counted = pl.col("superseded_at").is_null() | (pl.col("superseded_at") > pl.col("gate_at"))
     return (
-        one.events(rows.lazy(), period, history)
+        one.events(rows.lazy().select("delivery_start", "gate_at"), period, history)
         .join(history.lazy().drop_nulls("value"), on="event")
         .filter(pl.col("known_at") <= pl.col("gate_at"), counted)
         .group_by("delivery_start")

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from energy_platform.errors import UsageError
-from energy_platform.signals.feature_frame import LAST, feature_frame
+from energy_platform.signals.feature_frame import LAST, feature_frame, require_same_at_gates
 from energy_platform.signals.histories import Reader
 from energy_platform.signals.recipes import Maker
 from energy_platform.signals.signal import QUANTILES, Signal
@@ -40,9 +40,13 @@ def learnable(signal: Signal, reader: Reader, start: datetime, end: datetime) ->
     Returns:
         The columns of `feature_frame` and of `outcome`; `value` is null where nothing is known of
         what came, and so may be features.
+
+    Raises:
+        LookAheadError: A feature knows what became known after its gate.
     """
     reader = reader.keeping()
     rows = feature_frame(signal, reader, start, end)
+    require_same_at_gates(signal, reader, rows)
     came = signal.outcome(reader, start, end)
     return rows.join(came, on="delivery_start", how="left", maintain_order="left")
 

@@ -103,8 +103,9 @@ class WorldReader(Reader):
             if source in daily
             else slot + timedelta(minutes=after[source])
         )
-        return pl.DataFrame({"delivery_start": slots, column: values(zones, seconds)}).with_columns(
-            known_at=known, superseded_at=pl.lit(None, dtype=INSTANT)
+        rows = pl.DataFrame({"delivery_start": slots, column: values(zones, seconds)})
+        return self._shown(
+            rows.with_columns(known_at=known, superseded_at=pl.lit(None, dtype=INSTANT))
         )
 
 

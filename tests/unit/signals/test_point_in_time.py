@@ -14,6 +14,7 @@ from energy_platform.signals.gate import Gate
 from energy_platform.signals.german_market import BALANCE, DAY_AHEAD, LOAD_SURPRISE
 from energy_platform.signals.histories import SCHEMA, DerivedHistory, Reader
 from energy_platform.signals.inputs import AtLag, Newest, values_at_gate
+from energy_platform.signals.walk_forward import learnable
 from tests.support.signal_world import WorldReader, world_reader
 
 BEGIN = datetime(2026, 3, 27, 23, tzinfo=UTC)
@@ -50,6 +51,12 @@ def test_values_that_became_known_after_the_gate_are_refused() -> None:
         require_known(good.with_columns((gate + timedelta(seconds=1)).alias("x known_at")), ["x"])
     with pytest.raises(LookAheadError, match="does not say when"):
         require_known(rows, ["x"])
+
+
+def test_deliveries_begin_at_multiples_of_their_period() -> None:
+    rows = delivery_rows(IMBALANCE_DE, BEGIN + timedelta(seconds=1), BEGIN + timedelta(hours=1))
+    minutes = [(start - BEGIN) / timedelta(minutes=1) for start in rows["delivery_start"]]
+    assert minutes == [15, 30, 45]
 
 
 def test_a_feature_that_looks_into_later_rows_is_refused(reader: Reader) -> None:
@@ -98,3 +105,45 @@ def test_what_arrives_late_is_missing_and_not_guessed(reader: Reader) -> None:
     assert (
         feature_frame(signal, reader, BEGIN, END)["x"].null_count() == (END - BEGIN) / BALANCE.step
     )
+
+
+def test_the_target_is_no_feature(reader: Reader) -> None:
+    """It is refused by its declaration; one that is declared to be known is not there to be had."""
+    now = replace(IMBALANCE_DE, inputs={**IMBALANCE_DE.inputs, "target": AtLag(history=BALANCE)})
+    with pytest.raises(LookAheadError, match="input target is known only after the gate"):
+        learnable(now, reader, BEGIN, END)
+    early = replace(BALANCE, known_after="D-1 12:00 Europe/Berlin")
+    inputs = {"target": AtLag(history=early), "balance": IMBALANCE_DE.inputs["balance"]}
+    lying = replace(IMBALANCE_DE, inputs=inputs, features={"target": pl.col("target")})
+    rows = learnable(lying, reader, BEGIN, END)
+    assert rows["target"].null_count() == rows.height
+    assert rows["value"].null_count() == 0
+
+
+def test_a_history_that_lies_about_when_it_was_known_is_refused(reader: Reader) -> None:
+    def at_once(own: Reader, start: datetime, end: datetime) -> pl.DataFrame:
+        return BALANCE.read(own, start, end).with_columns(known_at=pl.col("event"))
+
+    lie = DerivedHistory(
+        about="the balance, said to be known when it begins", make=at_once,
+        sources=BALANCE.sources, step=BALANCE.step, known_after=timedelta(),
+    )  # fmt: skip
+    lying = Newest(history=lie, span=timedelta(minutes=15))
+    signal = replace(IMBALANCE_DE, inputs={"x": lying}, features={"x": pl.col("x")}, last="x")
+    with pytest.raises(LookAheadError, match="x depends on what became known after the gate of"):
+        learnable(signal, reader, BEGIN, END)
+
+
+def test_a_correction_that_is_not_known_yet_is_hidden(reader: Reader) -> None:
+    rows = pl.DataFrame({
+        "value": [1.0, 2.0], "known_at": [BEGIN, END], "superseded_at": [END, None],
+    }, schema_overrides={"superseded_at": SCHEMA["superseded_at"]})  # fmt: skip
+
+    class Corrected(WorldReader):
+        def shown(self) -> pl.DataFrame:
+            return self._shown(rows)
+
+    corrected = Corrected(platform=reader.platform)
+    assert corrected.shown()["value"].to_list() == [1.0, 2.0]
+    back = corrected.back_at(BEGIN + timedelta(hours=1)).shown()
+    assert back.select("value", "superseded_at").rows() == [(1.0, None)]
