@@ -22,7 +22,7 @@ from tests.support.signal_world import world_reader
 
 FILE = Path(__file__).parents[3] / "docs" / "signals" / "own_signal.py"
 END = datetime(2026, 9, 20, 22, tzinfo=UTC)
-DAYS = 18
+DAYS = 28
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def prices() -> Iterator[Landing]:
 def asked(platform_batches: MicroBatches) -> list[str]:
     land(platform_batches, prices())
     return [
-        "--days", str(DAYS), "--until", END.isoformat(), "--first", "8", "--json",
+        "--days", str(DAYS), "--until", END.isoformat(), "--first", "10", "--json",
         "--known", "published",
     ]  # fmt: skip
 
