@@ -15,6 +15,7 @@ from energy_platform.errors import DemoError
 from energy_platform.reading import demo as demos
 from energy_platform.reading.platform import Platform
 from simulator.power_system.system import NUMBERS, power_system
+from tests.support.small_demo import DAYS, small_demo, small_demo_folder
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PRICE = "entsoe_day_ahead_price"
@@ -24,25 +25,19 @@ SEED = 7
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a short demo, made beside what a killed making has left."""
-    folder = tmp_path_factory.mktemp("demos")
-    home = Path(folder, f"1_days_to_{demos.END}_{demos._made_by()}")
-    left = home.with_name(f"{home.name}.making")
-    (left / "landing" / PRICE).mkdir(parents=True)
-    (left / "landing" / PRICE / "torn").write_text("half a segment")
-    ep.demo(days=1, folder=folder)
-    assert not left.exists()
-    return folder
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    return small_demo(tmp_path_factory)
 
 
-@pytest.fixture
-def desk(kept: Path) -> Platform:
-    """The demo, which a second call opens at once."""
+def test_it_is_made_once_and_nothing_of_a_killed_making_stays(
+    desk: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = small_demo_folder(tmp_path_factory)
+    home = Path(str(desk.place.where))
+    assert [one for one in folder.iterdir() if one.is_dir()] == [home]
     began = time.monotonic()
-    opened = ep.demo(days=1, folder=kept)
+    assert ep.demo(days=DAYS, folder=folder).place == desk.place
     assert time.monotonic() - began < 5
-    return opened
 
 
 def german_prices(
@@ -105,27 +100,27 @@ def test_as_of_an_instant_is_what_was_known_then(desk: Platform) -> None:
 
 @pytest.mark.parametrize(
     ("day", "quarters"),
-    [(date(2026, 3, 30), 96), (date(2026, 10, 26), 96), (date(2026, 11, 15), 96)],
+    [
+        (date(2026, 3, 29), 92),
+        (date(2026, 3, 30), 96),
+        (date(2026, 10, 25), 100),
+        (date(2026, 10, 26), 96),
+        (date(2026, 11, 15), 96),
+    ],
 )
-def test_days_after_a_change_have_as_many_quarters(
-    desk: Platform, day: date, quarters: int
-) -> None:
+def test_each_day_has_its_quarter_hours(desk: Platform, day: date, quarters: int) -> None:
     start, end = (
         datetime.combine(each, datetime.min.time(), BERLIN) for each in (day, day + timedelta(1))
     )
     assert german_prices(desk, start=start, end=end).height == quarters
 
 
-@pytest.mark.nightly
-@pytest.mark.timeout(1_800)
-def test_the_days_on_which_clocks_change_have_92_and_100_quarters(tmp_path: Path) -> None:
-    desk = ep.demo(days=7, folder=tmp_path)
-    for day, quarters in ((date(2026, 3, 29), 92), (date(2026, 10, 25), 100)):
-        start, end = (
-            datetime.combine(each, datetime.min.time(), BERLIN)
-            for each in (day, day + timedelta(1))
-        )
-        assert german_prices(desk, start=start, end=end).height == quarters
+@pytest.mark.parametrize("source", ["entsoe_generation", "entsoe_wind_solar_forecast", IMBALANCE])
+def test_a_later_revision_is_known_later(desk: Platform, source: str) -> None:
+    known = desk.revisions(source).select("known_at", "superseded_at", "revision_index")
+    revised = known.filter(pl.col("superseded_at").is_not_null())
+    assert revised.height > 0
+    assert (revised["superseded_at"] > revised["known_at"]).all()
 
 
 def test_an_installed_library_says_where_demos_come_from(
