@@ -1,20 +1,18 @@
 """A signal of one's own: by how much Germany's imbalance price will exceed its day-ahead price.
 
-Decided before the auction: what is bought in it is paid the imbalance price. That is a measure and
-no advice: who is responsible for a balance in Germany must keep it.
+Decided before the auction: what is bought in it is paid the imbalance price. No advice to do so.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
-from sklearn.linear_model import HuberRegressor, LogisticRegression
 
 from energy_platform.signals.gate import Gate
 from energy_platform.signals.german_market import DAY_AHEAD, HOUR, IMBALANCE_PRICE, QUARTER, ZONE
 from energy_platform.signals.histories import DerivedHistory, Reader
 from energy_platform.signals.inputs import AtLag, Newest
-from energy_platform.signals.recipes import Recipe
+from energy_platform.signals.recipes import LINEAR, Recipe
 from energy_platform.signals.signal import Signal
 
 
@@ -44,11 +42,9 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
 
 
 def _value() -> Any:  # noqa: ANN401 (scikit-learn has no types)
-    return HuberRegressor(max_iter=500)
+    from sklearn.linear_model import HuberRegressor
 
-
-def _direction() -> Any:  # noqa: ANN401
-    return LogisticRegression(C=0.1)
+    return HuberRegressor()
 
 
 IMBALANCE_PREMIUM_DE = Signal(
@@ -61,5 +57,5 @@ IMBALANCE_PREMIUM_DE = Signal(
         "two_days_before": AtLag(history=PREMIUM, lag=timedelta(hours=48)),
     },
     features={name: pl.col(name) / 100.0 for name in ("newest", "day", "two_days_before")},
-    last="newest", outcome=_outcome, recipe=Recipe("robust", _value, _direction),
+    last="newest", outcome=_outcome, recipe=Recipe("robust", _value, LINEAR.direction),
 )  # fmt: skip
