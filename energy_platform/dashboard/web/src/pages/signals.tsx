@@ -103,6 +103,11 @@ function Line({ one: { name, unit, next, rows }, isChosen }: LineProps) {
   const why = silence(next);
   const places = decimalsIn(unit);
   const silent = rows.filter((row) => silence(row) !== null).length;
+  const about = [
+    since(next, shownNow.value),
+    silent > 0 && silent < rows.length ? `silent on ${silent} of ${rows.length} deliveries` : '',
+    `${modelOf(next)} ${score(next, unit)}`.trim(),
+  ].filter((said) => said !== '');
   return (
     <li class={isChosen ? 'signal chosen' : 'signal'} data-signal={name}>
       <div class="signal-head">
@@ -137,11 +142,8 @@ function Line({ one: { name, unit, next, rows }, isChosen }: LineProps) {
         )}
       </div>
       {why === null ? null : <p class="warn signal-why">{why}</p>}
-      <p class="dim" title={text(next, 'model_version')}>
-        {since(next, shownNow.value)}
-        {silent > 0 && silent < rows.length ? ` · silent on ${silent} of ${rows.length} deliveries` : ''}
-        {' · '}
-        {[modelOf(next), score(next, unit)].join(' ')}
+      <p class="dim" title={[...about, text(next, 'model_version')].join(' · ')}>
+        {about.join(' · ')}
       </p>
     </li>
   );
