@@ -1,27 +1,43 @@
-"""Every notebook runs on a small demo: each frame has rows, each chart is drawn, nothing warns."""
+"""Every notebook runs on a demo: each frame has rows, each chart is drawn, nothing warns."""
 
 import base64
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+import energy_platform as ep
 from tests.support.notebook_kernel import NotebookKernel, notebook_kernel
 from tests.support.small_demo import DAYS, small_demo, small_demo_folder
 
 ROOT = Path(__file__).parents[2]
+WHOLE_DAYS: Final = 90
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookKernel]:
-    small_demo(tmp_path_factory)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(DAYS, id="small"),
+        pytest.param(WHOLE_DAYS, id="whole", marks=pytest.mark.nightly),
+    ],
+)
+def kernel(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NotebookKernel]:
+    if request.param == DAYS:
+        small_demo(tmp_path_factory)
+        folder = small_demo_folder(tmp_path_factory)
+    else:
+        folder = tmp_path_factory.mktemp("demo")
+        ep.demo(days=request.param, folder=folder)
     environment = {
-        "ENERGY_PLATFORM_DEMO": str(small_demo_folder(tmp_path_factory)),
-        "ENERGY_PLATFORM_DEMO_DAYS": str(DAYS),
+        "ENERGY_PLATFORM_DEMO": str(folder),
+        "ENERGY_PLATFORM_DEMO_DAYS": str(request.param),
     }
     with (
         tempfile.TemporaryDirectory(prefix="notebooks-") as short,
@@ -62,7 +78,7 @@ def pictures(cell: nbformat.NotebookNode) -> list[bytes]:
     return [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_a_notebook_runs_and_every_cell_has_something_to_show(
     file: Path, kernel: NotebookKernel
@@ -76,7 +92,7 @@ def test_a_notebook_runs_and_every_cell_has_something_to_show(
     assert [cell.id for cell in code_cells(notebook) if pictures(cell)] == drawn
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 def test_a_frame_without_rows_and_an_empty_chart_are_found(kernel: NotebookKernel) -> None:
     notebook = read(NOTEBOOKS[0])
     notebook.cells = [
