@@ -238,6 +238,7 @@ PAGES: Mapping[str, Panels] = {
 }
 """By page and panel."""
 ELSEWHERE = {
+    "intraday": {"signals"},  # a young platform's are silent; test_screens has what they say
     "balance": {"reserves"},  # says that no source states them
     "position": {"entry"},  # a form
     "data": {"source"},  # what the catalogue says
