@@ -169,7 +169,7 @@ class Registry:
         try:
             return Manifest.read(file.read_text())
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ModelUnusableError(f"{file}: {error}") from error
+            raise ModelUnusableError(f"{_named(file)}: {error}") from error
 
     def model(self, manifest: Manifest) -> Fitted:
         """Return the model of a manifest.
@@ -183,13 +183,13 @@ class Registry:
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise ModelUnusableError(f"{file}: {error.strerror}") from error
+            raise ModelUnusableError(f"{_named(file)}: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != manifest.sha256:
-            raise ModelUnusableError(f"{file} is not the file that its manifest tells of")
+            raise ModelUnusableError(f"{_named(file)} is not the file that its manifest tells of")
         try:
             return Fitted.of(io.loads(content, trusted=list(_TREES)))
         except Exception as error:  # whatever a format may raise
-            raise ModelUnusableError(f"{file}: {error}") from error
+            raise ModelUnusableError(f"{_named(file)}: {error}") from error
 
     def _forget(self) -> None:
         """Delete the oldest versions."""
@@ -198,3 +198,8 @@ class Registry:
             for file in folder.iterdir():
                 file.unlink()
             folder.rmdir()
+
+
+def _named(file: Path) -> str:
+    """Return the version and name of a file; readers of a dashboard need no path of the server."""
+    return f"{file.parent.name}/{file.name}"

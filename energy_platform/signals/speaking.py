@@ -28,6 +28,9 @@ _ROWS: Final = ("delivery_start", "delivery_end", "gate_at", "features_known_at"
 def said(signal: Signal, reader: Reader, home: Path, now: datetime) -> pl.DataFrame:
     """Return what a signal says of the deliveries that are decided about and have not begun.
 
+    What a model of before has said of a delivery stays: who has traded on it has decided. So a
+    model that was trained after a gate says nothing of its deliveries, unless it is the first.
+
     Args:
         signal: The signal.
         reader: Reads its histories.
@@ -41,6 +44,8 @@ def said(signal: Signal, reader: Reader, home: Path, now: datetime) -> pl.DataFr
     asked = rows.filter(pl.col("gate_at") <= now, pl.col("delivery_start") >= now)
     lately = rows.filter(pl.col("gate_at") <= now)
     model, manifest, why = _model(signal, home, now, lately)
+    if manifest is not None and len(Registry.of(home, signal.name).versions()) > 1:
+        asked = asked.filter(pl.col("gate_at") >= manifest.trained_at)
     told = asked.select(
         *_ROWS,
         signal=pl.lit(signal.name),

@@ -62,6 +62,19 @@ def test_it_speaks_of_what_is_decided_and_has_not_begun(home: Path) -> None:
     assert set(parsed.columns) - {"landing_offset"} <= set(market_source("trading_signal").dtypes)
 
 
+def test_what_was_decided_is_not_said_anew_by_a_model_that_was_trained_later(
+    tmp_path: Path,
+) -> None:
+    train(SIGNAL, READER, tmp_path, NOW - timedelta(days=1), SHORT)
+    assert said(SIGNAL, READER, tmp_path, NOW).height == 4
+    train(SIGNAL, READER, tmp_path, NOW, SHORT)
+    assert said(SIGNAL, READER, tmp_path, NOW).is_empty()
+    later = NOW + SIGNAL.period
+    [gate] = said(SIGNAL, READER, tmp_path, later)["gate_at"]
+    assert NOW < gate <= later
+    assert said(SIGNAL, READER, tmp_path, later + timedelta(hours=1)).height == 4
+
+
 def test_gradient_boosting_is_kept_and_read_back(tmp_path: Path) -> None:
     boosted = replace(SIGNAL, recipe=BOOSTED, learns_from=timedelta(days=7))
     train(boosted, READER, tmp_path, NOW, Walk(first=timedelta(days=5)))

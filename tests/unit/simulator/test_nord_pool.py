@@ -264,7 +264,9 @@ def test_prices_hang_about_the_auction_and_fall_below_zero(tmp_path: Path) -> No
     for day in range(120):
         world = a_world(tmp_path, origin=datetime(2026, 5, 1, 9, tzinfo=UTC) + timedelta(days=day))
         for book in IntradayMarket(world).book_snapshot(world.clock.now())[::10]:
-            seconds = np.array([start.timestamp() for start in book.contract.quarter_hours])
+            quarters = book.contract.length // timedelta(minutes=15)
+            start = book.contract.delivery_start.timestamp()
+            seconds = np.array([start + 900.0 * number for number in range(quarters)])
             paid = system.price(np.full(seconds.shape, NUMBERS["DE-LU"]), seconds).mean()
             best = max(order.price_cents for order in book.orders if order.side == "BUY") / 100
             away.append(best - paid)
