@@ -52,8 +52,8 @@ IMBALANCE_PREMIUM_DE = Signal(
     description="By how much the imbalance price of a quarter-hour exceeds its day-ahead price.",
     unit="EUR/MWh", zone=ZONE, period=QUARTER, gate=Gate("D-1 11:30 Europe/Berlin"),
     inputs={
-        "newest": Newest(history=PREMIUM, span=HOUR),
-        "day": Newest(history=PREMIUM, span=timedelta(hours=24)),
+        "newest": Newest(history=PREMIUM, span=HOUR, oldest=12 * HOUR),
+        "day": Newest(history=PREMIUM, span=24 * HOUR, oldest=12 * HOUR),
         "two_days_before": AtLag(history=PREMIUM, lag=timedelta(hours=48)),
     },
     features={name: pl.col(name) / 100.0 for name in ("newest", "day", "two_days_before")},

@@ -64,10 +64,13 @@ class Newest:
     Attributes:
         history: The values.
         span: Of how long; a value that is missing in between is left out.
+        oldest: How long before the gate the period of the newest one begins at the earliest; if
+            none as new is known, the input is missing.
     """
 
     history: History
     span: timedelta
+    oldest: timedelta
 
     def events(self, rows: pl.LazyFrame, period: timedelta, known: pl.DataFrame) -> pl.LazyFrame:
         """Return `delivery_start`, `gate_at`, and the `event` of each value that belongs to it."""
@@ -83,7 +86,7 @@ class Newest:
         return (
             rows.sort("gate_at")
             .join_asof(reached, left_on="gate_at", right_on="known_at")
-            .drop_nulls("newest")
+            .filter(pl.col("gate_at") - pl.col("newest") <= self.oldest)
             .select(
                 "delivery_start",
                 "gate_at",

@@ -5,7 +5,7 @@ price, as at the opening of intraday trading; slippage is to pay for what that l
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -31,8 +31,8 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
 
 
 _INPUTS: Final[Mapping[str, Input]] = {
-    "surprise": Newest(history=LOAD_SURPRISE, span=timedelta(hours=1)),
-    "spread": Newest(history=SPREAD, span=timedelta(hours=3)),
+    "surprise": Newest(history=LOAD_SURPRISE, span=HOUR, oldest=6 * HOUR),
+    "spread": Newest(history=SPREAD, span=3 * HOUR, oldest=6 * HOUR),
 }
 
 ID3_SPREAD_DE: Final = Signal(

@@ -5,7 +5,7 @@ not speculate on the imbalance price.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -73,10 +73,10 @@ def _outcome(reader: Reader, start: datetime, end: datetime) -> pl.DataFrame:
 
 
 _INPUTS: Final[Mapping[str, Input]] = {
-    "balance": Newest(history=BALANCE, span=QUARTER),
-    "balance_hour": Newest(history=BALANCE, span=HOUR),
-    "balance_day": Newest(history=BALANCE, span=timedelta(hours=24)),
-    "surprise": Newest(history=LOAD_SURPRISE, span=HOUR),
+    "balance": Newest(history=BALANCE, span=QUARTER, oldest=3 * HOUR),
+    "balance_hour": Newest(history=BALANCE, span=HOUR, oldest=3 * HOUR),
+    "balance_day": Newest(history=BALANCE, span=24 * HOUR, oldest=3 * HOUR),
+    "surprise": Newest(history=LOAD_SURPRISE, span=HOUR, oldest=6 * HOUR),
     "load": AtLag(history=LOAD_FORECAST),
     "load_before": AtLag(history=LOAD_FORECAST, lag=HOUR),
     "load_after": AtLag(history=LOAD_FORECAST, lag=-HOUR),

@@ -86,9 +86,20 @@ def test_a_correction_counts_from_when_it_was_known() -> None:
         "known_at": [event + timedelta(minutes=22), corrected],
         "superseded_at": [corrected, None],
     }, schema=SCHEMA)  # fmt: skip
-    newest = Newest(history=BALANCE, span=timedelta(minutes=15))
+    newest = Newest(history=BALANCE, span=timedelta(minutes=15), oldest=timedelta(hours=3))
     found = values_at_gate(newest, history, rows, IMBALANCE_DE.period).sort("delivery_start")
     assert found["value"].to_list() == [1.0] * 4 + [2.0] * 4, "their gates are an hour earlier"
+
+
+def test_a_newest_value_that_is_too_old_is_missing() -> None:
+    rows = delivery_rows(IMBALANCE_DE, BEGIN + timedelta(hours=1), BEGIN + timedelta(hours=9))
+    history = pl.DataFrame({
+        "event": [BEGIN], "value": [1.0], "known_at": [BEGIN], "superseded_at": [None],
+    }, schema=SCHEMA)  # fmt: skip
+    newest = Newest(history=BALANCE, span=timedelta(minutes=15), oldest=timedelta(hours=3))
+    found = values_at_gate(newest, history, rows, IMBALANCE_DE.period).sort("delivery_start")
+    assert found["delivery_start"].min() == BEGIN + timedelta(hours=1)
+    assert found["delivery_start"].max() == BEGIN + timedelta(hours=4), "three hours to its gate"
 
 
 def test_what_arrives_late_is_missing_and_not_guessed(reader: Reader) -> None:
@@ -128,7 +139,7 @@ def test_a_history_that_lies_about_when_it_was_known_is_refused(reader: Reader) 
         about="the balance, said to be known when it begins", make=at_once,
         sources=BALANCE.sources, step=BALANCE.step, known_after=timedelta(),
     )  # fmt: skip
-    lying = Newest(history=lie, span=timedelta(minutes=15))
+    lying = Newest(history=lie, span=timedelta(minutes=15), oldest=timedelta(hours=3))
     signal = replace(IMBALANCE_DE, inputs={"x": lying}, features={"x": pl.col("x")}, last="x")
     with pytest.raises(LookAheadError, match="x depends on what became known after the gate of"):
         learnable(signal, reader, BEGIN, END)
