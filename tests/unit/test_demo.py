@@ -115,6 +115,12 @@ def test_each_day_has_its_quarter_hours(desk: Platform, day: date, quarters: int
     assert german_prices(desk, start=start, end=end).height == quarters
 
 
+def test_only_plants_that_germany_has_fail(desk: Platform) -> None:
+    failed = set(desk.load("entsoe_outage")["production_type"].unique())
+    assert "Fossil Brown coal/Lignite" in failed
+    assert "Nuclear" not in failed
+
+
 @pytest.mark.parametrize("source", ["entsoe_generation", "entsoe_wind_solar_forecast", IMBALANCE])
 def test_a_later_revision_is_known_later(desk: Platform, source: str) -> None:
     known = desk.revisions(source).select("known_at", "superseded_at", "revision_index")

@@ -7,13 +7,21 @@ import base64
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from simulator.first_slots import quarters_of_a_day
-from simulator.providers.entsoe.codes import AREA_NAMES, AREAS, OUTAGE_AREAS, PLANT_NAMES
+from simulator.power_system.zones import ZONES
+from simulator.providers.entsoe.codes import (
+    AREA_NAMES,
+    AREAS,
+    GERMAN_CONTROL_AREAS,
+    OUTAGE_AREAS,
+    PLANT_NAMES,
+)
 from simulator.providers.entsoe.documents import Outage
 from simulator.timeline import Shown, Timeline, Values, after_each, last_statements
 from simulator.world import World
@@ -32,7 +40,11 @@ _BUSINESS_TYPES: Final = {"A53": "Planned maintenance", "A54": "Unplanned outage
 _STATUSES: Final = {None: "Active", "A09": "Cancelled", "A13": "Withdrawn"}
 _REASONS: Final = {"B18": "Failure", "B19": "Foreseen maintenance", "B20": "Shutdown"}
 _SIZES: Final = (110, 250, 400, 640, 1_000)
-_PLANTS: Final = ("B02", "B04", "B05", "B10", "B12", "B14", "B18")
+_PLANTS: Final = {
+    "B02": "lignite", "B04": "gas", "B05": "coal", "B10": "pumped", "B12": "reservoir",
+    "B14": "nuclear", "B18": "offshore",
+}  # fmt: skip
+"""Production types whose units may fail, with what the world calls their size in a zone."""
 
 
 def timeline(world: World) -> Timeline:
@@ -97,12 +109,19 @@ def _outage(notice: Mapping[str, Any]) -> Outage:
         unit_eic=f"11WD8{name.hex()[:11].upper()}",
         unit_name=f"{notice['area']} & Söhne {name[8]}",
         location=notice["area"],
-        production_type=str(random.choice(_PLANTS)),
+        production_type=str(random.choice(_plants_of(notice["area"]))),
         nominal_mw=nominal,
         stretches=stretches,
         reason_code=reason,
         reason_text=_REASONS[reason],
     )
+
+
+@cache
+def _plants_of(area: str) -> tuple[str, ...]:
+    """Return the production types that an area has plants of."""
+    zone = ZONES["DE-LU" if area in GERMAN_CONTROL_AREAS else area]
+    return tuple(code for code, kind in _PLANTS.items() if getattr(zone, kind) > 0)
 
 
 def _rows(stated: pl.DataFrame) -> pl.DataFrame:
