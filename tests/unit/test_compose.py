@@ -221,7 +221,7 @@ def test_the_production_lock_is_part_of_the_whole_one() -> None:
         for extra in ("dev", "simulator")
         for one in extras["optional-dependencies"][extra]
     }
-    needed_by_others = {"editables", "jsonschema", "orjson"}
+    needed_by_others = {"editables", "jsonschema", "nbformat", "orjson"}
     assert names & unwanted <= needed_by_others
     for lock in PROJECT.glob("requirements*.lock"):
         assert "://" not in lock.read_text(), lock.name

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -13,8 +13,7 @@ from energy_platform.market.registry import market_source
 from tests.support.dashboard import Desk, Page, Row
 
 QUARTER = timedelta(minutes=15)
-NOW = datetime.now(UTC).replace(microsecond=0)
-START = NOW.replace(minute=0, second=0) - timedelta(hours=2)
+START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
 
 
 def load(mw: float, quarter: int) -> pl.DataFrame:
@@ -29,8 +28,19 @@ def price(value: float, quarter: int, zone: str = "FR") -> pl.DataFrame:
                          "delivery_end": [at + QUARTER], "price_eur_per_mwh": [value]})  # fmt: skip
 
 
+@cache
+def minute_of_test() -> datetime:
+    """Return a moment a minute before a test began; the panel of frequencies has 15 minutes."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _another_test() -> None:
+    minute_of_test.cache_clear()
+
+
 def frequency(hz: float, second: int) -> pl.DataFrame:
-    at = NOW - timedelta(seconds=60 - second)
+    at = minute_of_test() + timedelta(seconds=second)
     return pl.DataFrame({"observed_at": [at], "region": ["DE-Freiburg"], "frequency_hz": [hz]})
 
 
