@@ -33,7 +33,7 @@ endef
 export COMPILE
 
 .PHONY: up demo test quick beam deploy-test nightly soak compose-soak fuzz web format audit bench lock clean
-.PHONY: check check-format check-types check-imports check-generated check-delivery check-web
+.PHONY: check check-format check-types check-imports check-generated check-delivery check-web check-tests
 
 up: $(READY) ## Set up, then run the whole platform until Ctrl-C
 	@exec $(BIN)/energy-platform up
@@ -73,7 +73,7 @@ fuzz: $(READY) ## Look for payloads that do worse than being refused, for FUZZ_S
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .fuzz 'atheris==3.0.0'
 	PYTHONPATH=.:.fuzz $(BIN)/python -m tests.faults.fuzz --seconds $(FUZZ_SECONDS)
 
-check: check-format check-types check-imports check-generated check-delivery check-web ## Format, lint, types, which way imports point, whether generated files are up to date, images, workflows
+check: check-types check-format check-imports check-generated check-delivery check-web check-tests ## Format, lint, types, which way imports point, whether generated files are up to date, images, workflows, tests that can be collected
 
 check-format: $(READY)
 	$(BIN)/ruff format --check .
@@ -81,6 +81,10 @@ check-format: $(READY)
 
 check-types: $(READY)
 	$(BIN)/mypy
+
+# It leaves the tests' modules compiled, which each of the processes that run them would do for itself.
+check-tests: $(READY)
+	@found=$$($(BIN)/pytest --collect-only --quiet --quiet -p no:syrupy) || { echo "$$found"; exit 1; }
 
 check-imports: $(READY)
 	PYTHONPATH=. $(BIN)/lint-imports
