@@ -121,6 +121,12 @@ def test_it_is_trained_again_at_night_and_the_new_model_speaks(platform: Running
 
 
 def test_the_screen_and_the_graph_tell_of_the_model(platform: RunningPlatform) -> None:
+    newest = versions(platform, HOURLY)[-1]
+    wait_for(
+        "delivery that the newest model decided",
+        lambda: shown(platform)[HOURLY]["model_version"] == newest,
+        SPOKEN_SECONDS,
+    )
     told = shown(platform)
     for one in SIGNALS:
         version = versions(platform, one)[-1]
