@@ -7,7 +7,7 @@ Nothing is foretold here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +22,10 @@ from energy_platform.operations.status import market_clock
 from energy_platform.signals.catalogue import signals
 from energy_platform.signals.registry import Manifest, ModelUnusableError, Registry
 from energy_platform.signals.signal import Signal
+from energy_platform.signals.speaking import AHEAD
 
 TRADING_SIGNAL: Final = "trading_signal"
 SAYS_NOTHING: Final = "it has said nothing of coming deliveries"
-_AHEAD: Final = timedelta(hours=36)
 _QUANTILES: Final = ("q10", "q50", "q90")
 
 ROW: Final = pl.Schema(
@@ -86,7 +86,7 @@ class SignalRows:
         clock = market_clock(self.stores.settings)
         now = clock.now() if at is None else clock.at(at)
         start = pl.col("delivery_start")
-        coming = start.is_between(now, now + _AHEAD)
+        coming = start.is_between(now, now + AHEAD)
         rows = rows_known(self.stores, TRADING_SIGNAL, at, coming)
         newest = latest_revision(rows.lazy(), market_source(TRADING_SIGNAL)).collect()
         said = pl.concat([_of_deliveries(newest), _of_the_quiet(newest)])
@@ -152,7 +152,6 @@ def _score(manifest: Manifest) -> Mapping[str, Any]:
         return told
     own, *baselines = manifest.scores
     hits = own["hit_rate"]
-    better = own["pinball_less_by"].values()
     return {
         **told,
         "score_days": own["days"],
@@ -160,7 +159,7 @@ def _score(manifest: Manifest) -> Mapping[str, Any]:
         "hit_rate_low_pct": 100 * hits["low"],
         "hit_rate_high_pct": 100 * hits["high"],
         "loss": own["pinball"]["value"],
-        "beats_baselines": all(one["low"] > 0 for one in better),
+        "beats_baselines": manifest.beats_baselines,
         **{
             f"loss_of_{one['name'].replace(' ', '_')}": one["pinball"]["value"] for one in baselines
         },

@@ -150,22 +150,24 @@ def _numbers(rows: pl.DataFrame, features: Sequence[str]) -> Floats:
     return rows.select(pl.col(*features).cast(pl.Float64)).to_numpy()
 
 
-def _ridge(*, constant: bool) -> Any:  # noqa: ANN401 (scikit-learn has no types)
-    from sklearn.linear_model import Ridge
+def _scaled(estimator: Any, *, constant: bool) -> Any:  # noqa: ANN401 (scikit-learn has no types)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler(with_mean=constant)
-    return make_pipeline(scaler, Ridge(alpha=30.0, fit_intercept=constant))
+    return make_pipeline(StandardScaler(with_mean=constant), estimator)
+
+
+def _ridge(*, constant: bool) -> Any:  # noqa: ANN401
+    from sklearn.linear_model import Ridge
+
+    return _scaled(Ridge(alpha=30.0, fit_intercept=constant), constant=constant)
 
 
 def _logistic(*, constant: bool) -> Any:  # noqa: ANN401
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler(with_mean=constant)
-    return make_pipeline(scaler, LogisticRegression(C=1 / 30, max_iter=500, fit_intercept=constant))
+    direction = LogisticRegression(C=1 / 30, max_iter=500, fit_intercept=constant)
+    return _scaled(direction, constant=constant)
 
 
 _TREES: Final = {"max_iter": 120, "learning_rate": 0.05, "max_leaf_nodes": 8, "random_state": 0}

@@ -79,6 +79,12 @@ class Manifest:
     libraries: Mapping[str, str]
     sha256: str
 
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether its loss is smaller than each baseline's, with 90 % confidence."""
+        better = self.scores[0]["pinball_less_by"].values() if self.scores else ()
+        return bool(better) and all(one["low"] > 0 for one in better)
+
     def written(self) -> str:
         """Return it as JSON."""
         return json.dumps(asdict(self), default=datetime.isoformat, indent=2) + "\n"

@@ -20,7 +20,7 @@ from energy_platform.signals.signal import Signal
 NO_MODEL: Final = "there is no model yet"
 """Why a signal of a young platform is silent."""
 OLDEST_MODEL: Final = timedelta(days=7)
-_AHEAD: Final = timedelta(hours=36)
+AHEAD: Final = timedelta(hours=36)
 """Further ahead no delivery is looked for."""
 _ROWS: Final = ("delivery_start", "delivery_end", "gate_at", "features_known_at")
 
@@ -40,7 +40,7 @@ def said(signal: Signal, reader: Reader, home: Path, now: datetime) -> pl.DataFr
     Returns:
         The columns of the source `trading_signal` that it fills.
     """
-    rows = feature_frame(signal, reader, _floor(now, signal) - WINDOW, now + _AHEAD)
+    rows = feature_frame(signal, reader, _floor(now, signal) - WINDOW, now + AHEAD)
     asked = rows.filter(pl.col("gate_at") <= now, pl.col("delivery_start") >= now)
     lately = rows.filter(pl.col("gate_at") <= now)
     model, manifest, why = _model(signal, home, now, lately)
